@@ -1,0 +1,76 @@
+"""Windows in batches, as Keras takes them: on every backend, without TensorFlow, in an order that the seed fixes."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from kseq.errors import ConfigError
+from kseq.windows import Windows
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of windows for ``model.fit``, ``evaluate`` and ``predict``.
+
+    The order of an epoch depends on the seed and the epoch's number alone. With ``seeds`` each member of an ensemble
+    reads the windows in the order that a single model with that seed reads them.
+
+    Args:
+        windows: one part of a :class:`kseq.windows.WindowedSeries`.
+        batch_size: windows in a batch; the last batch takes what is left. None for all in one.
+        seed: shuffles each epoch anew; None keeps the order of time.
+        seeds: one seed a member, instead of ``seed``.
+
+    Yields:
+        ``(batch, lookback, features)`` and ``(batch, horizon * targets)``; with ``seeds``
+        ``(batch, members, lookback, features)`` and ``(batch, members, horizon * targets)``.
+
+    Example:
+        >>> model.fit(Batches(data.train, 32, seed=0), epochs=5)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        batch_size: int | None = 32,
+        *,
+        seed: int | None = None,
+        seeds: Sequence[int] | None = None,
+    ):
+        super().__init__()
+        if batch_size is not None and batch_size < 1:
+            raise ConfigError(f"received batch size {batch_size}, expected a whole number from 1.")
+        if seed is not None and seeds is not None:
+            raise ConfigError("received both seed and seeds, expected one of them.")
+        self.windows = windows
+        self.batch_size = batch_size or len(windows)
+        self.seed = seed
+        self.seeds = None if seeds is None else tuple(seeds)
+        self.epoch = 0
+        self._order = self._draw_order()
+
+    def __len__(self) -> int:
+        return -(-len(self.windows) // self.batch_size)
+
+    def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
+        which = self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        x, y = self.windows.gather(which)
+        return x, y.reshape(*which.shape, -1)
+
+    def on_epoch_end(self) -> None:
+        """Shuffle for the next epoch; Keras calls this after each."""
+        self.epoch += 1
+        self._order = self._draw_order()
+
+    def _draw_order(self) -> np.ndarray:
+        """Window numbers in the order of this epoch, ``(windows,)`` or ``(windows, members)``."""
+        if self.seeds is not None:
+            return np.stack([shuffled(len(self.windows), seed, self.epoch) for seed in self.seeds], axis=1)
+        if self.seed is not None:
+            return shuffled(len(self.windows), self.seed, self.epoch)
+        return np.arange(len(self.windows))
+
+
+def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
+    """Return ``0 .. n - 1`` in the order of one epoch of one seed."""
+    return np.random.default_rng([seed, epoch]).permutation(n)

@@ -1,0 +1,301 @@
+"""From a series to windows: split by time, scale by the training part, gather on demand.
+
+The order of things is what keeps the future out of the past: rows are split first, the scaler sees the training rows
+alone, and a window belongs to the part in which *all* of its target rows lie. The rows just before a part are its
+context, so that every row of the test part is predicted.
+
+::
+
+    rows      0 ........................ v ......... s ............ n
+    part      | training                 | validation | test        |
+    windows     [lookback -> horizon]      targets stay inside one part
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from kseq.errors import ConfigError, DataError
+from kseq.series import Series
+
+#: Scalers by name. The last one looks at the whole series, test part included: for replays of published experiments.
+SCALERS = ("standard", "minmax", "minmax-leaks-test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Chronological parts of ``n`` rows: training ``[0, validation)``, validation ``[validation, test)``, test to n."""
+
+    validation: int
+    test: int
+    n: int
+
+    @classmethod
+    def by_fraction(cls, n: int, test: float = 0.2, validation: float = 0.15) -> "Split":
+        """Split ``n`` rows by time.
+
+        Args:
+            n: number of rows.
+            test: share of all rows, cut from the end.
+            validation: share of the rows before the test part, cut from their end; 0 for none.
+
+        Returns:
+            Split: row numbers.
+
+        Example:
+            >>> Split.by_fraction(732)
+            Split(validation=497, test=585, n=732)
+        """
+        if not 0 < test < 1:
+            raise ConfigError(f"received a test share of {test:g}, expected a number between 0 and 1.")
+        if not 0 <= validation < 1:
+            raise ConfigError(f"received a validation share of {validation:g}, expected a number from 0 to below 1.")
+        first_test = int(n * (1 - test))
+        return cls(first_test - round(first_test * validation), first_test, n)
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """A column-wise linear scale, ``(x - center) / scale``, fitted once.
+
+    Args:
+        center: subtracted, ``(columns,)``.
+        scale: divided by, ``(columns,)``; 1 for a constant column.
+    """
+
+    center: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def fit(cls, kind: str, values: np.ndarray) -> "Scaler":
+        """Fit on ``values`` of shape ``(time, columns)``; ``kind`` is ``"standard"`` or ``"minmax"``."""
+        if kind == "standard":
+            center, scale = values.mean(axis=0), values.std(axis=0)
+        elif kind == "minmax":
+            center, scale = values.min(axis=0), np.ptp(values, axis=0)
+        else:
+            raise ConfigError(f"received scaler {kind!r}, expected one of {', '.join(SCALERS)}.")
+        return cls(center, np.where(scale == 0, 1.0, scale))
+
+    def transform(self, values: np.ndarray) -> np.ndarray:
+        """Scale ``(..., columns)``."""
+        return (values - self.center) / self.scale
+
+    def inverse(self, values: np.ndarray) -> np.ndarray:
+        """Undo :meth:`transform`."""
+        return values * self.scale + self.center
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one part, cut out of shared arrays when they are asked for.
+
+    A window is ``lookback`` rows of ``inputs`` and the ``horizon`` rows of ``targets`` that follow. Nothing is copied
+    before :meth:`gather`: memory grows with the series, not with series x lookback.
+
+    Args:
+        inputs: ``(time, features)``, scaled.
+        targets: ``(time, targets)``, scaled.
+        start: first row that may be a target row.
+        stop: one after the last row that may be a target row.
+        lookback: rows that a model reads.
+        horizon: rows that a model forecasts.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    start: int
+    stop: int
+    lookback: int
+    horizon: int
+
+    @property
+    def first_target(self) -> int:
+        """Row of the first window's first target: at least ``lookback`` rows stand before it."""
+        return max(self.start, self.lookback)
+
+    def __len__(self) -> int:
+        return max(0, self.stop - self.horizon + 1 - self.first_target)
+
+    @cached_property
+    def target_rows(self) -> np.ndarray:
+        """Row numbers of every window's targets, ``(windows, horizon)``."""
+        return self.first_target + np.arange(len(self))[:, None] + np.arange(self.horizon)
+
+    def gather(self, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Copy out the windows numbered ``which``.
+
+        Args:
+            which: window numbers, of any shape: ``(batch,)``, or ``(batch, members)`` where each member of an
+                ensemble reads windows of its own.
+
+        Returns:
+            ``(*which.shape, lookback, features)`` and ``(*which.shape, horizon, targets)``.
+
+        Example:
+            >>> values = np.arange(6.0)[:, None]
+            >>> x, y = Windows(values, values, 0, 6, lookback=2, horizon=1).gather(np.array([0, 3]))
+            >>> x[..., 0].tolist(), y[..., 0].tolist()
+            ([[0.0, 1.0], [3.0, 4.0]], [[2.0], [5.0]])
+        """
+        first = (which + self.first_target)[..., None]
+        x = self.inputs.take(first + np.arange(-self.lookback, 0), axis=0)
+        y = self.targets.take(first + np.arange(self.horizon), axis=0)
+        return x, y
+
+
+@dataclass(frozen=True)
+class WindowedSeries:
+    """A series cut into training, validation and test windows, with the way back to its unit.
+
+    Args:
+        series: the series.
+        split: its parts.
+        lookback: rows that a model reads.
+        horizon: rows that a model forecasts.
+        input_columns: names of the columns that a model reads.
+        input_scaler: scale of those columns.
+        target_scaler: scale of the targets.
+        train: windows whose targets lie in the training part.
+        validation: the same for the validation part; of length 0 where there is none.
+        test: the same for the test part.
+    """
+
+    series: Series
+    split: Split
+    lookback: int
+    horizon: int
+    input_columns: tuple[str, ...]
+    input_scaler: Scaler
+    target_scaler: Scaler
+    train: Windows
+    validation: Windows
+    test: Windows
+
+    @property
+    def features(self) -> int:
+        """How many columns a model reads."""
+        return len(self.input_columns)
+
+    @property
+    def targets(self) -> int:
+        """How many columns a model forecasts."""
+        return len(self.series.targets)
+
+    @property
+    def test_y(self) -> np.ndarray:
+        """True values of the test windows in their own unit, ``(windows, horizon, targets)``."""
+        return self.series.y[self.test.target_rows]
+
+    @property
+    def test_dates(self) -> pd.Index:
+        """Date of each test window's target steps, flattened from ``(windows, horizon)``."""
+        return self.series.index[self.test.target_rows.ravel()]
+
+    @property
+    def test_cutoffs(self) -> pd.Index:
+        """Date of the last row that each test window knows, one a window."""
+        return self.series.index[self.test.target_rows[:, 0] - 1]
+
+    def to_units(self, scaled: np.ndarray) -> np.ndarray:
+        """Bring forecasts back to the targets' unit.
+
+        Args:
+            scaled: ``(..., horizon * targets)`` or ``(..., horizon, targets)``, as a model returns them.
+
+        Returns:
+            float64, ``(..., horizon, targets)``.
+        """
+        wide = np.asarray(scaled, dtype="float64")
+        if wide.shape[-2:] != (self.horizon, self.targets):
+            wide = wide.reshape(*wide.shape[:-1], self.horizon, self.targets)
+        return self.target_scaler.inverse(wide)
+
+
+def make_windows(
+    series: Series,
+    lookback: int = 12,
+    horizon: int = 1,
+    *,
+    scaler: str = "standard",
+    past_target: bool = True,
+    test: float = 0.2,
+    validation: float = 0.15,
+    split: Split | None = None,
+    dtype: str = "float32",
+) -> WindowedSeries:
+    """Cut a series into scaled windows of three chronological parts.
+
+    Args:
+        series: the series.
+        lookback: rows that a model reads before each forecast (PyTorch users: the sequence length).
+        horizon: rows that a model forecasts.
+        scaler: ``"standard"`` (mean 0, deviation 1) or ``"minmax"`` (0 to 1), both fitted on the training rows alone,
+            validation and test left out; ``"minmax-leaks-test"`` is fitted on the whole series, as published
+            experiments do, and makes a score too good.
+        past_target: whether the models read the target's own past besides the series' features.
+        test: share of all rows, cut from the end.
+        validation: share of the rows before the test part, cut from their end; 0 for none.
+        split: the parts themselves, instead of ``test`` and ``validation``.
+        dtype: of inputs and targets.
+
+    Returns:
+        WindowedSeries: ``.train``, ``.validation`` and ``.test`` windows and the scales.
+
+    Raises:
+        ConfigError: a size is not a positive whole number, or nothing is left for the models to read.
+        DataError: the series is too short; the message says how many rows are needed.
+
+    Example:
+        >>> from kseq import load_series
+        >>> data = make_windows(load_series("nino12"), lookback=12)
+        >>> len(data.train), len(data.validation), len(data.test)
+        (485, 88, 147)
+    """
+    for name, value in (("lookback", lookback), ("horizon", horizon)):
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+            raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")
+    columns = list(dict.fromkeys([*(series.targets if past_target else ()), *series.features]))
+    if not columns:
+        raise ConfigError("received past_target=False and no features, expected something for the models to read.")
+    if split is None:
+        _require_length(len(series), lookback, horizon, test, validation)
+        split = Split.by_fraction(len(series), test, validation)
+
+    fitted_on = slice(None) if scaler == "minmax-leaks-test" else slice(0, split.validation)
+    kind = "minmax" if scaler == "minmax-leaks-test" else scaler
+    inputs = series.frame[columns].to_numpy()
+    input_scaler = Scaler.fit(kind, inputs[fitted_on])
+    target_scaler = Scaler.fit(kind, series.y[fitted_on])
+    x = input_scaler.transform(inputs).astype(dtype)
+    y = target_scaler.transform(series.y).astype(dtype)
+    train, valid, held_out = (
+        Windows(x, y, start, stop, lookback, horizon)
+        for start, stop in ((0, split.validation), (split.validation, split.test), (split.test, split.n))
+    )
+    return WindowedSeries(
+        series, split, lookback, horizon, tuple(columns), input_scaler, target_scaler, train, valid, held_out
+    )
+
+
+def _require_length(n: int, lookback: int, horizon: int, test: float, validation: float) -> None:
+    """Refuse a series that leaves a part without a single window."""
+
+    def enough(rows: int) -> bool:
+        split = Split.by_fraction(rows, test, validation)
+        parts: Sequence[int] = [split.validation - lookback, split.n - split.test]
+        if validation:
+            parts = [*parts, split.test - split.validation]
+        return min(parts) >= horizon
+
+    if not enough(n):
+        minimum = n + 1
+        while not enough(minimum):
+            minimum += 1
+        raise DataError(
+            f"received a series of {n} rows, expected at least {minimum} for lookback {lookback}, horizon {horizon} and "
+            f"its training, validation and test parts; shorten --lookback or --horizon, or bring more rows."
+        )
