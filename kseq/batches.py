@@ -20,9 +20,10 @@ class Batches(keras.utils.PyDataset):
         batch_size: windows in a batch; the last batch takes what is left. None for all in one.
         seed: shuffles each epoch anew; None keeps the order of time.
         seeds: one seed a member, instead of ``seed``.
+        members: repeat each window for so many members, in the order of time (for validation and test).
 
     Yields:
-        ``(batch, lookback, features)`` and ``(batch, horizon * targets)``; with ``seeds``
+        ``(batch, lookback, features)`` and ``(batch, horizon * targets)``; with ``seeds`` or ``members``
         ``(batch, members, lookback, features)`` and ``(batch, members, horizon * targets)``.
 
     Example:
@@ -36,16 +37,18 @@ class Batches(keras.utils.PyDataset):
         *,
         seed: int | None = None,
         seeds: Sequence[int] | None = None,
+        members: int | None = None,
     ):
         super().__init__()
         if batch_size is not None and batch_size < 1:
             raise ConfigError(f"received batch size {batch_size}, expected a whole number from 1.")
-        if seed is not None and seeds is not None:
-            raise ConfigError("received both seed and seeds, expected one of them.")
+        if sum(option is not None for option in (seed, seeds, members)) > 1:
+            raise ConfigError("received more than one of seed, seeds and members, expected one of them.")
         self.windows = windows
         self.batch_size = batch_size or len(windows)
         self.seed = seed
         self.seeds = None if seeds is None else tuple(seeds)
+        self.members = members
         self.epoch = 0
         self._order = self._draw_order()
 
@@ -55,6 +58,9 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         which = self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
         x, y = self.windows.gather(which)
+        if self.members is not None:
+            x, y = (np.repeat(part[:, None], self.members, axis=1) for part in (x, y))
+            which = np.broadcast_to(which[:, None], y.shape[:2])
         return x, y.reshape(*which.shape, -1)
 
     def on_epoch_end(self) -> None:

@@ -120,7 +120,7 @@ def _stack(layer: keras.Layer, members: int, seeds: list[int]) -> keras.Layer:
     ]
     for kind, stacked in kinds:
         if isinstance(layer, kind):
-            if layer.built:
+            if layer.built and layer.weights:
                 raise ConfigError(f"received {layer.name!r} with weights already made, expected a layer not built yet.")
             return stacked(layer, members, seeds, dtype=layer.dtype_policy, name=f"stacked_{layer.name}")
     raise ConfigError(
@@ -358,21 +358,21 @@ class _Bidirectional(_Stacked):
 
     def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
         super().__init__(layer, members, seeds, **kwargs)
-        self.forward = _stack(layer.forward_layer, members, seeds)
-        self.backward = _stack(layer.backward_layer, members, seeds)
+        self.ahead = _stack(layer.forward_layer, members, seeds)
+        self.behind = _stack(layer.backward_layer, members, seeds)
 
     def build(self, input_shape: tuple) -> None:
-        self.forward.build(input_shape)
-        self.backward.build(input_shape)
+        self.ahead.build(input_shape)
+        self.behind.build(input_shape)
         self.built = True
 
     @property
     def kernel_used(self) -> str | None:
-        return self.forward.kernel_used
+        return self.ahead.kernel_used
 
     def compute_output_shape(self, input_shape: tuple) -> Any:
-        forward = self.forward.compute_output_shape(input_shape)
-        backward = self.backward.compute_output_shape(input_shape)
+        forward = self.ahead.compute_output_shape(input_shape)
+        backward = self.behind.compute_output_shape(input_shape)
         states: tuple = ()
         if self.template.return_state:
             (forward, *ahead), (_, *back) = forward, backward
@@ -388,8 +388,8 @@ class _Bidirectional(_Stacked):
         return (*merged, *states) if self.template.merge_mode is None else (merged, *states)
 
     def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
-        forward = self.forward(inputs, mask=mask, training=training)
-        backward = self.backward(inputs, mask=mask, training=training)
+        forward = self.ahead(inputs, mask=mask, training=training)
+        backward = self.behind(inputs, mask=mask, training=training)
         states: tuple = ()
         if self.template.return_state:
             (forward, *ahead), (backward, *back) = forward, backward
@@ -411,7 +411,7 @@ def split_members(model: keras.Model) -> list[keras.Model]:
     """Take a model of S members apart into S ordinary Keras models.
 
     Args:
-        model: a functional model whose layers are ``Ensemble`` layers, as ``build_model(..., members=S)`` returns it.
+        model: a chain of ``Ensemble`` layers, as ``build_model(..., members=S)`` returns it.
 
     Returns:
         list[keras.Model]: one model a member, of stock Keras layers: each can be saved, and loaded without kseq.
@@ -428,18 +428,13 @@ def split_members(model: keras.Model) -> list[keras.Model]:
     shape = model.inputs[0].shape[2:]
     singles = []
     for number in range(ensembles[0].members):
-
-        def member(layer: keras.Layer, number: int = number) -> keras.Layer:
-            if isinstance(layer, Ensemble):
-                return layers.stock(layer.member_layer(number))
-            return type(layer).from_config(layer.get_config())
-
-        single = keras.models.clone_model(
-            model, input_tensors=keras.Input(shape, name=model.inputs[0].name), clone_function=member
-        )
-        for ensemble, layer in zip(
-            ensembles, [x for x in single.layers if not isinstance(x, keras.layers.InputLayer)], strict=True
-        ):
-            layer.set_weights(ensemble.member_weights(number))
-        singles.append(single)
+        inputs = keras.Input(shape, name="window")
+        x, states = inputs, []
+        for layer in model.layers[1:]:
+            single = layers.stock(layer.member_layer(number)) if isinstance(layer, Ensemble) else layers.stock(layer)
+            x = single(x)
+            if isinstance(x, list | tuple):
+                x, *states = x
+            single.set_weights(layer.member_weights(number) if isinstance(layer, Ensemble) else layer.get_weights())
+        singles.append(keras.Model(inputs, [x, *states] if states else x, name=model.name))
     return singles

@@ -115,7 +115,7 @@ def build_model(
             x, *states = x
         if dropout and not last:
             x = wrap(keras.layers.Dropout(dropout, seed=layer_seeds[0], name=f"dropout_{number}"), layer_seeds)(x)
-    forecast = wrap(keras.layers.Dense(horizon * targets, name="forecast"), [seed])(x)
+    forecast = wrap(keras.layers.Dense(horizon * targets, name="forecast"), seeds or [seed])(x)
     model = keras.Model(inputs, [forecast, *states] if return_states else forecast, name=cell)
     _draw_weights(model, seeds if seeds is not None else [seed], stacked=seeds is not None, options=layer_options)
     return model

@@ -1,0 +1,355 @@
+"""The comparison: baselines and cells on the same windows, and the object that holds what came out.
+
+:func:`compare` runs everything; :class:`Comparison` is the one result that table, plot and files are written from. A
+script may fill a comparison row by row with the callback :class:`kseq.Evaluation`.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kseq import backends, baselines, metrics
+from kseq._version import __version__
+from kseq.errors import ConfigError
+from kseq.results import ModelResult
+from kseq.series import Series
+from kseq.windows import WindowedSeries, make_windows
+
+#: Cells in the order of the table.
+CELL_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a comparison's numbers, besides the series, the backend and the versions.
+
+    Args:
+        cells: which to train, of ``rnn``, ``lstm``, ``gru``.
+        baselines: which to set beside them.
+        seeds: one training a seed.
+        lookback: rows that a model reads.
+        horizon: rows that a model forecasts.
+        units: of each recurrent layer.
+        num_layers: recurrent layers.
+        dropout: between layers.
+        bidirectional: read windows in both directions.
+        scaler: see :func:`kseq.make_windows`.
+        past_target: whether models read the target's past.
+        test: share of rows.
+        validation: share of the training rows.
+        season: steps in a season; 0 to find it from the index.
+        members: seeds trained at once; 0 to choose.
+        training: the budget, as a mapping of :class:`kseq.training.Training`'s arguments.
+    """
+
+    cells: tuple[str, ...] = ("rnn", "lstm", "gru")
+    baselines: tuple[str, ...] = ("persistence", "seasonal-naive")
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    lookback: int = 12
+    horizon: int = 1
+    units: int | tuple[int, ...] = 32
+    num_layers: int | None = None
+    dropout: float = 0.0
+    bidirectional: bool = False
+    scaler: str = "standard"
+    past_target: bool = True
+    test: float = 0.2
+    validation: float = 0.15
+    season: int = 0
+    members: int = 0
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for cell in self.cells:
+            if cell not in CELL_NAMES:
+                raise ConfigError(f"received cell {cell!r}, expected one of {', '.join(CELL_NAMES)}.")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ConfigError(f"received seeds {self.seeds!r}, expected at least one, each once.")
+
+
+class Comparison:
+    """All rows of one comparison, on one set of windows; table, picture and files are made from it.
+
+    Args:
+        data: the windowed series that every row forecasts.
+        settings: what decided the numbers, for the record; None where a script fills the rows.
+
+    Example:
+        >>> comparison = Comparison(make_windows(load_series("nino12")))  # doctest: +SKIP
+        >>> comparison.add_baselines()  # doctest: +SKIP
+        >>> model.fit(batches, callbacks=[Evaluation(comparison, "LSTM")])  # doctest: +SKIP
+        >>> comparison.write("runs/first")  # doctest: +SKIP
+    """
+
+    def __init__(self, data: WindowedSeries, settings: Settings | None = None):
+        self.data = data
+        self.settings = settings
+        self.rows: list[ModelResult] = []
+        self.seconds = float("nan")
+
+    def add(self, result: ModelResult) -> None:
+        """Add a row; one of the same name takes its place.
+
+        Raises:
+            ConfigError: its forecasts are not for these windows.
+        """
+        expected = self.data.test_y.shape
+        if result.predictions.shape[1:] != expected:
+            raise ConfigError(
+                f"received forecasts of shape {result.predictions.shape} for {result.name!r}, expected "
+                f"(members, {', '.join(map(str, expected))}): a row for each window of the test part."
+            )
+        self.rows = [row for row in self.rows if row.name != result.name] + [result]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a model: errors as mean and standard deviation over seeds, size and time, in plain numbers.
+
+        ``mae`` and ``rmse`` are in the target's unit, ``mape`` in percent, taken over all windows, steps and targets.
+        ``seconds_per_epoch_and_seed`` leaves out the first epoch and, where seeds are trained at once, shares the
+        time among them.
+        """
+        lines = []
+        for row in self.rows:
+            line: dict[str, Any] = {
+                "model": row.name,
+                "kind": row.kind,
+                "seeds": len(row.seeds),
+                "parameters": row.parameters,
+            }
+            for name in ("mae", "rmse", "mape"):
+                scores = self.scores(row, name)
+                line[name] = float(scores.mean())
+                line[f"{name}_std"] = float(scores.std(ddof=1)) if len(scores) > 1 else float("nan")
+            line["epochs"] = float(np.mean(row.epochs)) if row.epochs else float("nan")
+            line["seconds_per_epoch_and_seed"] = row.seconds_per_epoch / row.members_at_once
+            line["first_epoch_seconds"] = row.first_epoch_seconds
+            line["kernel"] = row.kernel
+            lines.append(line)
+        return pd.DataFrame(lines)
+
+    def scores(self, row: ModelResult, metric: str) -> np.ndarray:
+        """Return a metric's value for each member of a row, ``(member,)``."""
+        function = metrics.METRICS[metric].function
+        return np.array([function(self.data.test_y, member) for member in row.predictions])
+
+    @property
+    def best(self) -> ModelResult:
+        """The row with the smallest mean absolute error."""
+        return min(self.rows, key=lambda row: self.scores(row, "mae").mean())
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """Every forecast in long form: ``unique_id, ds, cutoff, y``, then one column a model.
+
+        A model that was trained with several seeds has one column a seed, ``LSTM (seed 0)``. ``cutoff`` is the date
+        of the last value known to the forecast. ``utilsforecast.evaluation.evaluate`` reads this frame.
+        """
+        data = self.data
+        horizon = data.horizon
+        frames = []
+        for target, column in enumerate(data.series.targets):
+            frame = pd.DataFrame({
+                "unique_id": data.series.name if data.targets == 1 else f"{data.series.name}/{column}",
+                "ds": data.test_dates,
+                "cutoff": data.test_cutoffs.repeat(horizon),
+                "y": data.test_y[..., target].ravel(),
+            })  # fmt: skip
+            for row in self.rows:
+                for number, member in enumerate(row.predictions):
+                    name = row.name if len(row.predictions) == 1 else f"{row.name} (seed {row.seeds[number]})"
+                    frame[name] = member[..., target].ravel()
+            frames.append(frame)
+        return pd.concat(frames, ignore_index=True)
+
+    def add_baselines(self, names: Sequence[str] | None = None, season: int = 0) -> None:
+        """Add a row for each baseline.
+
+        Args:
+            names: which, of ``kseq.baselines.BASELINES``; those of the settings by default.
+            season: steps in a season; 0 to find it from the dates.
+        """
+        data, wanted = self.data, names if names is not None else (self.settings or Settings()).baselines
+        for name, forecast, validation in baselines.forecasts(data, wanted, season):
+            self.add(ModelResult(name, forecast[None], kind="baseline", validation=validation))
+
+    def plot(self, path: str | Path | None = None) -> Any:
+        """Draw all models over the test part; write the picture to ``path`` where one is given.
+
+        Returns:
+            matplotlib.figure.Figure: the picture.
+        """
+        from kseq.report.plot import plot_predictions
+
+        figure = plot_predictions(self)
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
+
+    def write(self, path: str | Path) -> list[Path]:
+        """Write table, forecasts, picture and record into a folder, made where it is missing; return the files."""
+        from kseq import runs
+
+        with runs.folder(Path(path)) as folder:
+            return runs.write(self, folder)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Everything needed to judge and repeat the comparison, as ``run.json`` holds it."""
+        series, backend = self.data.series, backends.running()
+        return {
+            "kseq": __version__,
+            "backend": backend,
+            "device": backends.device_in_use(backend) if backend else "",
+            "versions": backends.versions(),
+            "settings": asdict(self.settings) if self.settings else {},
+            "series": {
+                "name": series.name,
+                "targets": series.targets,
+                "features": series.features,
+                "inputs": self.data.input_columns,
+                "rows": len(series),
+                "first": str(series.index[0]),
+                "last": str(series.index[-1]),
+                "step": series.step,
+                "source": series.source,
+                "sha256": series.fingerprint,
+            },
+            "split": asdict(self.data.split),
+            "seconds": self.seconds,
+            "models": [
+                {
+                    "name": row.name,
+                    "kind": row.kind,
+                    "seeds": row.seeds,
+                    "parameters": row.parameters,
+                    "epochs": row.epochs,
+                    "diverged": row.diverged,
+                    "kernel": row.kernel,
+                    "first_epoch_seconds": row.first_epoch_seconds,
+                    "seconds_per_epoch": row.seconds_per_epoch,
+                    "members_at_once": row.members_at_once,
+                    "mae": self.scores(row, "mae"),
+                    "rmse": self.scores(row, "rmse"),
+                    "mape": self.scores(row, "mape"),
+                }
+                for row in self.rows
+            ],
+        }
+
+
+def compare(
+    series: Series,
+    settings: Settings | None = None,
+    *,
+    progress: Callable[[str, int, int], None] | None = None,
+    **options: Any,
+) -> Comparison:
+    """Train the cells on a series and set them beside baselines.
+
+    Args:
+        series: see :func:`kseq.load_series`, :func:`kseq.read_csv`, :func:`kseq.from_frame`.
+        settings: all settings; the defaults where None.
+        progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+        **options: single settings by name, instead of ``settings``.
+
+    Returns:
+        Comparison: with ``.table``, ``.predictions``, ``.best``, ``.plot()`` and ``.write(folder)``.
+
+    Example:
+        >>> result = compare(load_series("nino12"), cells=("gru",), seeds=(0, 1, 2))  # doctest: +SKIP
+        >>> print(result.table)  # doctest: +SKIP
+    """
+    if settings is not None and options:
+        raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
+    settings = settings or Settings(**options)
+    data = make_windows(
+        series,
+        settings.lookback,
+        settings.horizon,
+        scaler=settings.scaler,
+        past_target=settings.past_target,
+        test=settings.test,
+        validation=settings.validation,
+    )
+    comparison = Comparison(data, settings)
+    started = time.perf_counter()
+    comparison.add_baselines(settings.baselines, settings.season)
+    for cell in settings.cells:
+        comparison.add(_train_cell(cell, comparison, progress))
+    comparison.seconds = time.perf_counter() - started
+    return comparison
+
+
+def _train_cell(cell: str, comparison: Comparison, progress: Callable[[str, int, int], None] | None) -> ModelResult:
+    """Train all seeds of a cell, a block of members at a time, and join their rows."""
+    # Keras and its backend are loaded here and no earlier: a wrong setting is told at once.
+    from kseq.evaluation import Evaluation, Progress
+    from kseq.models import build_model
+    from kseq.training import Training, fit
+
+    settings, data = comparison.settings, comparison.data
+    training = Training(**settings.training)
+    size = settings.members or len(settings.seeds)
+    blocks = [settings.seeds[first : first + size] for first in range(0, len(settings.seeds), size)]
+    results = []
+    for seeds in blocks:
+        model = build_model(
+            cell,
+            lookback=settings.lookback,
+            features=data.features,
+            horizon=settings.horizon,
+            targets=data.targets,
+            units=settings.units,
+            num_layers=settings.num_layers,
+            dropout=settings.dropout,
+            bidirectional=settings.bidirectional,
+            seed=seeds[0],
+            members=seeds if len(seeds) > 1 else None,
+        )
+        block = Comparison(data)
+        evaluation = Evaluation(block, CELL_NAMES[cell], seeds)
+        told = [evaluation]
+        if progress is not None:
+            span = f"{seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
+            told.insert(0, Progress(progress, f"{CELL_NAMES[cell]}, seed {span}", training.epochs))
+        fitted = fit(model, data, training, seeds, told)
+        results.append(
+            replace(
+                evaluation.result,
+                epochs=fitted.epochs,
+                epoch_limit=training.epochs,
+                history=fitted.history,
+                diverged=tuple(seed for seed, lost in zip(seeds, fitted.diverged, strict=True) if lost),
+            )
+        )
+    return _join(results)
+
+
+def _join(results: Sequence[ModelResult]) -> ModelResult:
+    """Make one row of the blocks of a cell's seeds."""
+    if len(results) == 1:
+        return results[0]
+    longest = max(curve.shape[1] for result in results for curve in result.history.values())
+
+    def padded(curve: np.ndarray) -> np.ndarray:
+        return np.pad(curve, ((0, 0), (0, longest - curve.shape[1])), constant_values=np.nan)
+
+    first = results[0]
+    return replace(
+        first,
+        predictions=np.concatenate([result.predictions for result in results]),
+        validation=None if first.validation is None else np.concatenate([result.validation for result in results]),
+        seeds=sum((result.seeds for result in results), ()),
+        epochs=sum((result.epochs for result in results), ()),
+        diverged=sum((result.diverged for result in results), ()),
+        seconds_per_epoch=float(np.median([result.seconds_per_epoch for result in results])),
+        history={
+            name: np.concatenate([padded(result.history[name]) for result in results]) for name in first.history
+        },
+    )

@@ -1,0 +1,153 @@
+"""From a trained model to forecasts in the series' own unit, scored.
+
+:class:`Evaluation` is a Keras callback that any script can pass to ``model.fit``; ``kseq compare`` uses the same one.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from kseq.batches import Batches
+from kseq.results import ModelResult
+from kseq.windows import WindowedSeries, Windows
+
+
+class _Comparison(Protocol):
+    """What the callback needs of a comparison: the windows, and a place to add a row."""
+
+    data: WindowedSeries
+
+    def add(self, result: ModelResult) -> None:
+        """Take one row."""
+
+
+def predict(model: keras.Model, data: WindowedSeries, windows: Windows, batch_size: int = 1024) -> np.ndarray:
+    """Forecast every window of a part, in the targets' unit.
+
+    Args:
+        model: takes ``(batch, lookback, features)``, or ``(batch, S, lookback, features)`` if it has members.
+        data: the windowed series, for the way back to its unit.
+        windows: the part, such as ``data.test``.
+        batch_size: windows at once.
+
+    Returns:
+        ``(member, window, step, target)``, one member for an ordinary model.
+    """
+    members = members_of(model)
+    seedless = Batches(windows, batch_size, members=members)
+    parts = [np.asarray(_forecast_batch(model, x)) for x, _ in seedless]
+    scaled = np.concatenate(parts)
+    scaled = scaled[None] if members is None else np.moveaxis(scaled, 1, 0)
+    return data.to_units(scaled)
+
+
+def _forecast_batch(model: keras.Model, x: np.ndarray) -> Any:
+    output = model.predict_on_batch(x)
+    # Models built with return_states give the forecast first.
+    return output[0] if isinstance(output, list | tuple) else output
+
+
+def members_of(model: keras.Model) -> int | None:
+    """How many members a model trains at once; None for an ordinary model."""
+    return int(model.inputs[0].shape[1]) if len(model.inputs[0].shape) == 4 else None
+
+
+def kernel_of(model: keras.Model) -> str:
+    """Name the kernels that ran in a model's recurrent layers, each once."""
+    used: list[str] = []
+    for layer in model.layers:
+        for part in (layer, getattr(layer, "forward_layer", None)):
+            name = getattr(part, "kernel_used", None)
+            if name and name not in used:
+                used.append(name)
+    return ", ".join(used) or "keras"
+
+
+class EpochTimer(keras.callbacks.Callback):
+    """Times each epoch, validation included; ``seconds`` is a list, the first epoch first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+        self._start = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Start the clock."""
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Stop the clock."""
+        self.seconds.append(time.perf_counter() - self._start)
+
+    @property
+    def steady(self) -> float:
+        """Median seconds an epoch without the first; NaN after fewer than two epochs."""
+        return float(np.median(self.seconds[1:])) if len(self.seconds) > 1 else float("nan")
+
+
+class Progress(keras.callbacks.Callback):
+    """Tells a function after each epoch what is trained and how far it is.
+
+    Args:
+        tell: called with ``what``, the number of epochs done, and ``epochs``.
+        what: such as ``"LSTM, seed 0-4"``.
+        epochs: the most that there will be.
+    """
+
+    def __init__(self, tell: Callable[[str, int, int], None], what: str, epochs: int):
+        super().__init__()
+        self.tell, self.what, self.epochs = tell, what, epochs
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Tell."""
+        self.tell(self.what, epoch + 1, self.epochs)
+
+
+class Evaluation(EpochTimer):
+    """Adds the trained model to a comparison when ``fit`` ends.
+
+    It forecasts the test windows, brings them to the series' unit, and adds a row with MAE, RMSE and MAPE to the
+    comparison, which writes table and plot. Put it last among the callbacks: one that restores the best weights must
+    have done so before.
+
+    Args:
+        comparison: where the row goes, a :class:`kseq.Comparison`.
+        name: of the row; by default the model's name.
+        seeds: of the model's members, one a member; ``(0,)`` by default for an ordinary model.
+
+    Example:
+        >>> comparison = Comparison(data)  # doctest: +SKIP
+        >>> model.fit(Batches(data.train, 32, seed=0), callbacks=[Evaluation(comparison, "LSTM")])  # doctest: +SKIP
+        >>> comparison.table  # doctest: +SKIP
+    """
+
+    def __init__(self, comparison: _Comparison, name: str | None = None, seeds: tuple[int, ...] | None = None):
+        super().__init__()
+        self.comparison = comparison
+        self.name = name
+        self.seeds = seeds
+        self.result: ModelResult | None = None
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Forecast, score, add the row."""
+        model, data = self.model, self.comparison.data
+        members = members_of(model) or 1
+        weights = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+        epochs = (len(self.seconds),) * members
+        self.result = ModelResult(
+            name=self.name or model.name,
+            predictions=predict(model, data, data.test),
+            seeds=tuple(self.seeds) if self.seeds is not None else tuple(range(members)),
+            parameters=weights // members,
+            epochs=epochs,
+            epoch_limit=int(self.params.get("epochs", 0)),
+            seconds_per_epoch=self.steady,
+            first_epoch_seconds=self.seconds[0] if self.seconds else float("nan"),
+            members_at_once=members,
+            kernel=kernel_of(model),
+            validation=predict(model, data, data.validation) if len(data.validation) else None,
+        )
+        self.comparison.add(self.result)

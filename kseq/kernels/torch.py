@@ -1,0 +1,287 @@
+"""Kernels for PyTorch; the contract stands in :mod:`kseq.kernels`.
+
+==========================  ============================  ==============================================================
+where                       kernel                        what runs
+==========================  ============================  ==============================================================
+CPU, float32 and float64    ``torch-cpu``                 the compiled loop of :mod:`kseq.kernels.cpu`, members included
+CPU without Numba           ``torch-native``              ``torch.nn``'s own loop, one layer
+CUDA                        ``torch-cudnn``               ``torch.nn``'s own loop through cuDNN, one layer
+CUDA, CPU without Numba     ``torch-members``             members: a loop over time of batched products
+==========================  ============================  ==============================================================
+"""
+
+import functools
+from types import ModuleType
+
+import torch
+from torch.autograd.function import once_differentiable
+
+from kseq.errors import Unsupported
+from kseq.kernels import Output, Spec
+
+Tensor = torch.Tensor
+
+# A subclass of Tensor (a traced, sharded or quantized one) has no memory of its own that a kernel could read.
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
+def simple_rnn(
+    sequences: Tensor,
+    initial_state: list[Tensor],
+    mask: Tensor | None,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None,
+    spec: Spec,
+) -> Output:
+    """``h' = activation(W x + b + U h)``; see :mod:`kseq.kernels` for the arguments."""
+    _require(spec.activation in ("tanh", "relu"), f"activation {spec.activation}")
+    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
+
+
+def lstm(
+    sequences: Tensor,
+    initial_state: list[Tensor],
+    mask: Tensor | None,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None,
+    spec: Spec,
+) -> Output:
+    """LSTM with gates i, f, c, o; see :mod:`kseq.kernels` for the arguments."""
+    _require_standard_gates(spec)
+    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
+
+
+def gru(
+    sequences: Tensor,
+    initial_state: list[Tensor],
+    mask: Tensor | None,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None,
+    spec: Spec,
+) -> Output:
+    """GRU with gates z, r, h; see :mod:`kseq.kernels` for the arguments."""
+    _require_standard_gates(spec)
+    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
+
+
+def _require(condition: bool, reason: str) -> None:
+    if not condition:
+        raise Unsupported(reason)
+
+
+def _require_standard_gates(spec: Spec) -> None:
+    _require(spec.activation == "tanh", f"activation {spec.activation}")
+    _require(spec.recurrent_activation == "sigmoid", f"recurrent_activation {spec.recurrent_activation}")
+
+
+def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):  # noqa: ANN001, ANN202
+    """Choose by device and number type."""
+    _require(mask is None, "mask")
+    _require(not torch.compiler.is_compiling() and not torch.jit.is_tracing(), "compiling or tracing")
+    _require(type(sequences) in _PLAIN and type(kernel) in _PLAIN, f"a {type(sequences).__name__} input")
+    _require(sequences.dtype == kernel.dtype, f"{_name(sequences.dtype)} input to {_name(kernel.dtype)} weights")
+    members = kernel.dim() == 3
+    device = sequences.device.type
+    if device == "meta":
+        return _shapes(sequences, states, spec)
+    _require(device in ("cpu", "cuda"), f"device {device}")
+    if device == "cpu":
+        _require(sequences.dtype in (torch.float32, torch.float64), f"{_name(sequences.dtype)} on the CPU")
+        if _compiled() is not None:
+            return _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec)
+    if members:
+        return _run_members(sequences, states, kernel, recurrent_kernel, bias, spec)
+    return _run_native(sequences, states, kernel, recurrent_kernel, bias, spec)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _shapes(sequences: Tensor, states: list[Tensor], spec: Spec) -> Output:
+    """Empty results: on the "meta" device Keras asks for shapes alone."""
+    last = torch.empty_like(states[0])
+    time = sequences.shape[-2] if spec.return_sequences else 1
+    outputs = last.unsqueeze(-2).expand(*last.shape[:-1], time, last.shape[-1])
+    return Output(last, outputs, [torch.empty_like(state) for state in states], "torch-meta")
+
+
+# --- The compiled loop -----------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _compiled() -> ModuleType | None:
+    """The compiled kernel, None where Numba is missing."""
+    try:
+        import numba  # noqa: F401
+    except ImportError:
+        return None
+    from kseq.kernels import cpu
+
+    return cpu
+
+
+def _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec):  # noqa: ANN001, ANN202
+    outputs, *states = _CompiledLoop.apply(spec, sequences, kernel, recurrent_kernel, bias, *states)
+    if outputs is None:
+        outputs = states[0].unsqueeze(-2)
+    return Output(states[0], outputs, states, "torch-cpu")
+
+
+def _array(tensor: Tensor | None):  # noqa: ANN202
+    """NumPy's view of a tensor's memory."""
+    return None if tensor is None else tensor.detach().contiguous().numpy()
+
+
+def _tensor(array) -> Tensor | None:  # noqa: ANN001
+    return None if array is None else torch.from_numpy(array)
+
+
+class _CompiledLoop(torch.autograd.Function):
+    """The compiled loop as one node of PyTorch's graph; NumPy arrays and tensors share their memory."""
+
+    @staticmethod
+    def forward(ctx, spec, sequences, kernel, recurrent_kernel, bias, *states):  # noqa: ANN001, ANN205
+        keep = any(ctx.needs_input_grad)
+        _, outputs, new_states, saved = _compiled().forward(
+            spec,
+            _array(sequences),
+            _array(kernel),
+            _array(recurrent_kernel),
+            _array(bias),
+            [_array(state) for state in states],
+            keep=keep,
+        )
+        results = (_tensor(outputs), *map(torch.from_numpy, new_states))
+        if keep:
+            ctx.set_materialize_grads(False)
+            ctx.saved = saved
+            # Not read in backward: PyTorch then reports what was written over in the meantime.
+            ctx.save_for_backward(sequences, kernel, recurrent_kernel, *states, *results)
+        return results
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_outputs, *d_states):  # noqa: ANN001, ANN205
+        ctx.saved_tensors  # noqa: B018 (raises if an input or output was written over)
+        dx, d_initial, d_kernel, d_recurrent_kernel, d_bias = _compiled().backward(
+            ctx.saved, None, _array(d_outputs), [_array(d) for d in d_states], ctx.needs_input_grad[1]
+        )
+        return (
+            None,
+            _tensor(dx),
+            torch.from_numpy(d_kernel),
+            torch.from_numpy(d_recurrent_kernel),
+            _tensor(d_bias),
+            *map(torch.from_numpy, d_initial),
+        )
+
+
+# --- PyTorch's own loops ---------------------------------------------------------------------------------------------
+
+
+def _gates_for_torch(weights: Tensor) -> Tensor:
+    """Reorder a GRU's gates from Keras's z, r, h to PyTorch's r, z, h."""
+    z, r, h = weights.chunk(3, dim=-1)
+    return torch.cat([r, z, h], dim=-1)
+
+
+def _run_native(sequences, states, kernel, recurrent_kernel, bias, spec):  # noqa: ANN001, ANN202
+    """The loops behind ``torch.nn.RNN``, ``LSTM`` and ``GRU``: cuDNN on CUDA, oneDNN or ATen on the CPU."""
+    _require(spec.cell != "gru" or spec.reset_after, "reset_after=False")
+    reorder = _gates_for_torch if spec.cell == "gru" else (lambda weights: weights)
+    weights = [reorder(kernel).T, reorder(recurrent_kernel).T]
+    if bias is not None:
+        # PyTorch wants a bias on either side; a GRU in Keras has both already.
+        weights += list(reorder(bias)) if bias.dim() == 2 else [bias, torch.zeros_like(bias)]
+    # cuDNN reads all weights from one block of memory; from separate ones it would first copy them, with a warning.
+    block = torch.cat([w.reshape(-1) for w in weights]).split([w.numel() for w in weights])
+    weights = [part.view(w.shape) for part, w in zip(block, weights, strict=True)]
+    if spec.go_backwards:
+        sequences = sequences.flip(1)
+    first = [state.unsqueeze(0) for state in states]
+    loop = {"lstm": torch.lstm, "gru": torch.gru}.get(spec.cell) or getattr(torch, f"rnn_{spec.activation}")
+    outputs, *states = loop(
+        sequences,
+        first if spec.cell == "lstm" else first[0],
+        weights,
+        bias is not None,
+        1,  # layers
+        0.0,  # dropout
+        torch.is_grad_enabled(),  # cuDNN keeps what a backward pass needs in training mode alone
+        False,  # bidirectional
+        True,  # batch first
+    )
+    states = [state.squeeze(0) for state in states]
+    if not spec.return_sequences:
+        outputs = states[0].unsqueeze(1)
+    name = "torch-native"
+    if sequences.device.type == "cuda":
+        name = "torch-cudnn" if torch.backends.cudnn.is_acceptable(sequences) else "torch-cuda"
+    return Output(states[0], outputs, states, name)
+
+
+# --- Members in batched products -------------------------------------------------------------------------------------
+
+
+def _run_members(sequences, states, kernel, recurrent_kernel, bias, spec):  # noqa: ANN001, ANN202
+    """Loop over time for all members at once: the input product before it, one batched product a step."""
+    x = sequences if sequences.dim() == 4 else sequences.unsqueeze(1)
+    if spec.go_backwards:
+        x = x.flip(2)
+    batch, _, time, features = x.shape
+    input_bias, recurrent_bias = bias, None
+    if bias is not None and bias.dim() == 3:
+        input_bias, recurrent_bias = bias[:, 0], bias[:, 1].unsqueeze(1)
+    rows = x.permute(1, 2, 0, 3).reshape(-1, time * batch, features)
+    projected = torch.matmul(rows, kernel)
+    if input_bias is not None:
+        projected = projected + input_bias.unsqueeze(1)
+    steps = projected.view(kernel.shape[0], time, batch, -1).unbind(1)
+
+    step = {"simple_rnn": _step_simple_rnn, "lstm": _step_lstm, "gru": _step_gru}[spec.cell]
+    carry = [state.transpose(0, 1) for state in states]
+    outputs = []
+    for now in steps:
+        carry = step(now, carry, recurrent_kernel, recurrent_bias, spec)
+        outputs.append(carry[0])
+    states = [state.transpose(0, 1) for state in carry]
+    if spec.return_sequences:
+        stacked = torch.stack(outputs, dim=2).transpose(0, 1)
+    else:
+        stacked = states[0].unsqueeze(2)
+    return Output(states[0], stacked, states, "torch-members")
+
+
+def _step_simple_rnn(x, carry, recurrent_kernel, recurrent_bias, spec):  # noqa: ANN001, ANN202
+    """One step; ``x`` holds the input product and bias, all tensors are ``(S, batch, ...)``."""
+    h = torch.baddbmm(x, carry[0], recurrent_kernel)
+    return [torch.tanh(h) if spec.activation == "tanh" else torch.relu(h)]
+
+
+def _step_lstm(x, carry, recurrent_kernel, recurrent_bias, spec):  # noqa: ANN001, ANN202
+    h, c = carry
+    i, f, g, o = torch.baddbmm(x, h, recurrent_kernel).chunk(4, dim=-1)
+    c = torch.addcmul(torch.sigmoid(f) * c, torch.sigmoid(i), torch.tanh(g))
+    return [torch.sigmoid(o) * torch.tanh(c), c]
+
+
+def _step_gru(x, carry, recurrent_kernel, recurrent_bias, spec):  # noqa: ANN001, ANN202
+    (h,) = carry
+    units = h.shape[-1]
+    xg, xh = x.split([2 * units, units], dim=-1)
+    if spec.reset_after:
+        inner = torch.bmm(h, recurrent_kernel)
+        if recurrent_bias is not None:
+            inner = inner + recurrent_bias
+        ug, uh = inner.split([2 * units, units], dim=-1)
+        z, r = torch.sigmoid(xg + ug).chunk(2, dim=-1)
+        candidate = torch.tanh(torch.addcmul(xh, r, uh))
+    else:
+        ug, uh = recurrent_kernel.split([2 * units, units], dim=-1)
+        z, r = torch.sigmoid(torch.baddbmm(xg, h, ug)).chunk(2, dim=-1)
+        candidate = torch.tanh(torch.baddbmm(xh, r * h, uh))
+    return [torch.lerp(candidate, h, z)]

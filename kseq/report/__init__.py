@@ -1,0 +1,1 @@
+"""What a reader sees: tables and pictures, made from a :class:`kseq.Comparison` and from nothing else."""

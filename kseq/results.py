@@ -1,0 +1,42 @@
+"""What one model leaves behind: the record that comparison, table and picture share. No framework is needed to read it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class ModelResult:
+    """What one row of the comparison knows: forecasts of the test part, and what they cost.
+
+    Args:
+        name: of the row ("LSTM").
+        predictions: in the targets' unit, ``(member, window, step, target)``; one member for a baseline.
+        kind: ``"cell"``, ``"baseline"`` or ``"ensemble"`` (the mean of a cell's members).
+        seeds: one a member; empty for a baseline.
+        parameters: trainable weights of one member; 0 for a baseline.
+        epochs: that each member trained.
+        epoch_limit: the most that it might have trained; 0 where unknown.
+        seconds_per_epoch: median over epochs without the first, of all members trained together.
+        first_epoch_seconds: the first epoch, with what is built and compiled in it.
+        members_at_once: how many members that time is for.
+        kernel: the kernel that ran.
+        diverged: seeds whose loss was not a number.
+        history: learning curves, ``{"loss": (member, epoch), ...}``, NaN after a member has stopped.
+        validation: forecasts of the validation part, as ``predictions``; None where there is none.
+    """
+
+    name: str
+    predictions: np.ndarray
+    kind: str = "cell"
+    seeds: tuple[int, ...] = ()
+    parameters: int = 0
+    epochs: tuple[int, ...] = ()
+    epoch_limit: int = 0
+    seconds_per_epoch: float = float("nan")
+    first_epoch_seconds: float = float("nan")
+    members_at_once: int = 1
+    kernel: str = ""
+    diverged: tuple[int, ...] = ()
+    history: dict[str, np.ndarray] = field(default_factory=dict)
+    validation: np.ndarray | None = None
