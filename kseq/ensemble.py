@@ -16,6 +16,7 @@ Dropout                ``(batch, S, ...)``                    the same, a mask o
 =====================  =====================================  ====================================================
 """
 
+import json
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -59,7 +60,8 @@ class Ensemble(keras.layers.Layer):
             raise ConfigError(f"received {len(seeds)} seeds for {members} members, expected one seed a member.")
         self.members = int(members)
         self.seeds = [int(s) for s in seeds] if seeds is not None else random.sample(range(2**31), members)
-        self._config_of_layer = keras.saving.serialize_keras_object(layer)
+        # As text: Keras tracks dictionaries that are set on a layer, and cannot copy them afterwards.
+        self._config_of_layer = json.dumps(keras.saving.serialize_keras_object(layer))
         self.stacked = _stack(layer, self.members, self.seeds)
         self.supports_masking = True
 
@@ -92,7 +94,7 @@ class Ensemble(keras.layers.Layer):
 
     def member_layer(self, number: int) -> keras.Layer:
         """Return member ``number`` as an ordinary Keras layer, not built: same settings, its own seed."""
-        template = keras.saving.deserialize_keras_object(self._config_of_layer)
+        template = keras.saving.deserialize_keras_object(json.loads(self._config_of_layer))
         return _reseed(template, self.seeds[number])
 
     def member_weights(self, number: int) -> list[np.ndarray]:
@@ -101,7 +103,7 @@ class Ensemble(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Settings, for saving."""
-        return {**super().get_config(), "layer": self._config_of_layer, "members": self.members, "seeds": self.seeds}
+        return {**super().get_config(), "layer": json.loads(self._config_of_layer), "members": self.members, "seeds": self.seeds}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Ensemble":
