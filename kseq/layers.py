@@ -134,11 +134,11 @@ def run_kernel(
         return "policy off"
     if recurrent_dropout:
         return _decline("recurrent_dropout > 0")
-    backend = _kernels()
-    if backend is None:
-        return _decline(f"no kernels for the {keras.config.backend()} backend")
+    run = getattr(_kernels(), spec.cell, None)
+    if run is None:
+        return _decline(f"no {spec.cell} kernel for the {keras.config.backend()} backend")
     try:
-        return getattr(backend, spec.cell)(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
+        return run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
     except Unsupported as refusal:
         return _decline(refusal.reason)
 

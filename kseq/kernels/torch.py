@@ -1,20 +1,15 @@
 """Kernels for PyTorch; the contract stands in :mod:`kseq.kernels`.
 
-==========================  ============================  ==============================================================
-where                       kernel                        what runs
-==========================  ============================  ==============================================================
-CPU, float32 and float64    ``torch-cpu``                 the compiled loop of :mod:`kseq.kernels.cpu`, members included
-CPU without Numba           ``torch-native``              ``torch.nn``'s own loop, one layer
-CUDA                        ``torch-cudnn``               ``torch.nn``'s own loop through cuDNN, one layer
-CUDA, CPU without Numba     ``torch-members``             members: a loop over time of batched products
-==========================  ============================  ==============================================================
+==================  ==================  ==================================================
+where               kernel              what runs
+==================  ==================  ==================================================
+CPU, float32/64     ``torch-native``    ``torch.nn``'s own loop, one layer
+CUDA                ``torch-cudnn``     ``torch.nn``'s own loop through cuDNN, one layer
+CPU and CUDA        ``torch-members``   members: a loop over time of batched products
+==================  ==================  ==================================================
 """
 
-import functools
-from types import ModuleType
-
 import torch
-from torch.autograd.function import once_differentiable
 
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
@@ -23,6 +18,11 @@ Tensor = torch.Tensor
 
 # A subclass of Tensor (a traced, sharded or quantized one) has no memory of its own that a kernel could read.
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
+def devices() -> list[str]:
+    """Devices that PyTorch sees: the CPU and each GPU by name."""
+    return ["cpu", *(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))]
 
 
 def simple_rnn(
@@ -90,8 +90,6 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):  # noqa
     _require(device in ("cpu", "cuda"), f"device {device}")
     if device == "cpu":
         _require(sequences.dtype in (torch.float32, torch.float64), f"{_name(sequences.dtype)} on the CPU")
-        if _compiled() is not None:
-            return _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec)
     if members:
         return _run_members(sequences, states, kernel, recurrent_kernel, bias, spec)
     return _run_native(sequences, states, kernel, recurrent_kernel, bias, spec)
@@ -107,77 +105,6 @@ def _shapes(sequences: Tensor, states: list[Tensor], spec: Spec) -> Output:
     time = sequences.shape[-2] if spec.return_sequences else 1
     outputs = last.unsqueeze(-2).expand(*last.shape[:-1], time, last.shape[-1])
     return Output(last, outputs, [torch.empty_like(state) for state in states], "torch-meta")
-
-
-# --- The compiled loop -----------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def _compiled() -> ModuleType | None:
-    """The compiled kernel, None where Numba is missing."""
-    try:
-        import numba  # noqa: F401
-    except ImportError:
-        return None
-    from kseq.kernels import cpu
-
-    return cpu
-
-
-def _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec):  # noqa: ANN001, ANN202
-    outputs, *states = _CompiledLoop.apply(spec, sequences, kernel, recurrent_kernel, bias, *states)
-    if outputs is None:
-        outputs = states[0].unsqueeze(-2)
-    return Output(states[0], outputs, states, "torch-cpu")
-
-
-def _array(tensor: Tensor | None):  # noqa: ANN202
-    """NumPy's view of a tensor's memory."""
-    return None if tensor is None else tensor.detach().contiguous().numpy()
-
-
-def _tensor(array) -> Tensor | None:  # noqa: ANN001
-    return None if array is None else torch.from_numpy(array)
-
-
-class _CompiledLoop(torch.autograd.Function):
-    """The compiled loop as one node of PyTorch's graph; NumPy arrays and tensors share their memory."""
-
-    @staticmethod
-    def forward(ctx, spec, sequences, kernel, recurrent_kernel, bias, *states):  # noqa: ANN001, ANN205
-        keep = any(ctx.needs_input_grad)
-        _, outputs, new_states, saved = _compiled().forward(
-            spec,
-            _array(sequences),
-            _array(kernel),
-            _array(recurrent_kernel),
-            _array(bias),
-            [_array(state) for state in states],
-            keep=keep,
-        )
-        results = (_tensor(outputs), *map(torch.from_numpy, new_states))
-        if keep:
-            ctx.set_materialize_grads(False)
-            ctx.saved = saved
-            # Not read in backward: PyTorch then reports what was written over in the meantime.
-            ctx.save_for_backward(sequences, kernel, recurrent_kernel, *states, *results)
-        return results
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, d_outputs, *d_states):  # noqa: ANN001, ANN205
-        ctx.saved_tensors  # noqa: B018 (raises if an input or output was written over)
-        dx, d_initial, d_kernel, d_recurrent_kernel, d_bias = _compiled().backward(
-            ctx.saved, None, _array(d_outputs), [_array(d) for d in d_states], ctx.needs_input_grad[1]
-        )
-        return (
-            None,
-            _tensor(dx),
-            torch.from_numpy(d_kernel),
-            torch.from_numpy(d_recurrent_kernel),
-            _tensor(d_bias),
-            *map(torch.from_numpy, d_initial),
-        )
 
 
 # --- PyTorch's own loops ---------------------------------------------------------------------------------------------
