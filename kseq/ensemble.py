@@ -317,9 +317,10 @@ class _Recurrent(_Stacked):
             new = advance(layer, now[0], h, carry, product, recurrent, recurrent_bias)
             if mask is not None:
                 new = [ops.where(now[1], after, before) for after, before in zip(new, carry, strict=True)]
-            return new, new[0]
+            # TensorFlow's scan wants as many outputs as states, of the same shapes.
+            return new, new
 
-        states, outputs = ops.scan(step, list(states), steps, reverse=layer.go_backwards)
+        states, (outputs, *_) = ops.scan(step, list(states), steps, reverse=layer.go_backwards)
         outputs = ops.transpose(outputs, (1, 2, 0, 3))
         if layer.go_backwards:
             outputs = ops.flip(outputs, axis=2)

@@ -49,6 +49,7 @@ def plot_predictions(comparison: "Comparison") -> Figure:
             )  # fmt: skip
         axes.set_ylabel(_label(comparison))
         axes.margins(x=0.01)
+        axes.set_axisbelow(True)
         axes.grid(color="#dddddd", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
     step = "one step ahead" if data.horizon == 1 else f"first of {data.horizon} steps ahead"
