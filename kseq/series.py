@@ -6,6 +6,7 @@ a target that varies.
 """
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,8 +103,12 @@ class Series:
 
 def describe_step(index: pd.DatetimeIndex) -> str:
     """Say in a few words how far apart dates are, and whether evenly."""
-    frequency = pd.infer_freq(index) if len(index) > 2 else None
-    if frequency is not None:
+    with warnings.catch_warnings():
+        # pandas 3 warns that pandas 4 returns an offset here; both are read below.
+        warnings.simplefilter("ignore")
+        offset = pd.infer_freq(index) if len(index) > 2 else None
+    if offset is not None:
+        frequency = getattr(offset, "freqstr", offset)
         words = {"M": "monthly", "Q": "quarterly", "Y": "yearly", "A": "yearly", "W": "weekly", "D": "daily",
                  "B": "business days", "h": "hourly", "H": "hourly", "min": "minutely"}  # fmt: skip
         base = frequency.split("-")[0]

@@ -1,0 +1,116 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from kseq import DataError, from_frame, load_series, read_csv
+from kseq.series import BUILT_INS
+
+
+def write(tmp_path, text, name="file.csv"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+GOOD = "date,sst,wind\n" + "".join(f"2001-01-{day:02},{day % 7}.5,{day}\n" for day in range(1, 29))
+
+
+def test_built_ins_have_their_known_lengths():
+    assert {name: len(load_series(name)) for name in BUILT_INS} == {"nino12": 732, "co2": 526, "sunspots": 309}
+
+
+def test_nino12_reads_row_by_row():
+    series = load_series("nino12")
+    assert series.y[:3, 0].tolist() == [23.11, 24.20, 25.37]
+    assert str(series.index[12]) == "1951-01-01 00:00:00"
+    assert series.step == "monthly"
+
+
+def test_fingerprint_changes_with_a_value_and_only_then():
+    series = load_series("nino12")
+    frame = series.frame.copy()
+    again = from_frame(frame, target="sst", name="other")
+    frame.iloc[100, 0] += 1e-9
+    assert again.fingerprint == series.fingerprint
+    assert from_frame(frame, target="sst").fingerprint != series.fingerprint
+
+
+def test_time_column_is_found_and_the_only_number_is_the_target(tmp_path):
+    series = read_csv(write(tmp_path, GOOD), target="sst", features=["wind"])
+    assert series.has_dates
+    assert series.step == "daily"
+    assert series.targets == ("sst",)
+    assert series.features == ("wind",)
+
+
+def test_date_of_several_columns(tmp_path):
+    text = "one\ntwo\nyear,month,day,temp deg C\n" + "".join(f"2001,{m},3,{m}\n" for m in range(1, 13))
+    series = read_csv(write(tmp_path, text), time=["year", "month", "day"], target="temp deg C", features=["year"],
+                      header=2)  # fmt: skip
+    assert str(series.index[1].date()) == "2001-02-03"
+    assert series.unit == "°C"
+
+
+def test_rows_without_dates_are_numbered(tmp_path):
+    series = read_csv(write(tmp_path, "y\n1\n2\n4\n"))
+    assert series.index.tolist() == [0, 1, 2]
+    assert series.step == "rows"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("", {}, "is empty"),
+        ("a,b\n", {"target": "a"}, "no rows"),
+        ("1,2\n3,4\n", {}, "numbers where its column names"),
+        (GOOD, {"target": "salt"}, "'salt', expected one of: date, sst, wind"),
+        (GOOD, {"target": "sst", "time": "day"}, "received column 'day'"),
+        (GOOD, {}, "2 numeric columns"),
+        (GOOD.replace("3.5,3", "warm,3"), {"target": "sst"}, "text ('warm' in row 2"),
+        (GOOD.replace("3.5,3", "inf,3"), {"target": "sst"}, "infinite"),
+        (GOOD.replace("3.5,3", ",3"), {"target": "sst"}, "1 missing value in column 'sst' (at 2001-01-03)"),
+        (GOOD.replace("2001-01-05", "2001-01-04"), {"target": "sst"}, "stand twice"),
+        (GOOD.replace("2001-01-05", "2000-01-05"), {"target": "sst"}, "not in order (row 4"),
+        (GOOD.replace("2001-01-05", "soon"), {"target": "sst"}, "does not read as dates"),
+        (GOOD, {"target": "sst", "header": 99}, "no table under line 99"),
+        (GOOD, {"target": "sst", "fill": "mean"}, "received fill 'mean'"),
+        ("y\n1\n1\n1\n", {}, "constant"),
+    ],
+)
+def test_bad_files_are_told_apart(tmp_path, text, options, expected):
+    with pytest.raises(DataError) as error:
+        read_csv(write(tmp_path, text), **options)
+    assert expected in str(error.value)
+
+
+def test_missing_folder_and_binary_files(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        read_csv(tmp_path / "none.csv")
+    with pytest.raises(DataError, match="is a folder"):
+        read_csv(tmp_path)
+    path = tmp_path / "binary.csv"
+    path.write_bytes(b"\x00\x01\x02")
+    with pytest.raises(DataError, match="binary"):
+        read_csv(path)
+    path.write_bytes("a,b\n1,é\n".encode("latin-1"))
+    with pytest.raises(DataError, match="UTF-8"):
+        read_csv(path)
+
+
+def test_fill_linear_and_ffill(tmp_path):
+    path = write(tmp_path, "y,z\n1,0\n,0\n3,0\n,0\n")
+    assert read_csv(path, target="y", fill="linear").y[:, 0].tolist() == [1, 2, 3, 3]
+    assert read_csv(path, target="y", fill="ffill").y[:, 0].tolist() == [1, 1, 3, 3]
+    with pytest.raises(DataError, match="starts with missing"):
+        read_csv(write(tmp_path, "y,z\n,0\n2,0\n3,0\n"), target="y", fill="ffill")
+
+
+def test_unknown_built_in():
+    with pytest.raises(DataError, match="received series 'nino', expected one of nino12"):
+        load_series("nino")
+
+
+def test_frame_with_date_index_needs_no_time():
+    index = pd.date_range("2001-01-01", periods=5, freq="h")
+    series = from_frame(pd.DataFrame({"y": np.arange(5.0)}, index=index))
+    assert series.step == "hourly"
