@@ -213,11 +213,12 @@ def data(style: str) -> None:
 
     from kseq.series import BUILT_INS, load_series
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, built_in in BUILT_INS.items():
         series = load_series(name)
         rows.append({
-            "name": name, "title": built_in.title, "from": f"{series.index[0]:%Y-%m}", "to": f"{series.index[-1]:%Y-%m}",
+            "name": name, "title": built_in.title, "from": f"{series.index[0]:%Y-%m}",
+            "to": f"{series.index[-1]:%Y-%m}",
             "step": series.step, "n": len(series), "unit": built_in.unit, "licence": built_in.licence,
             "source": built_in.source,
         })  # fmt: skip

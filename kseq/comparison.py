@@ -293,7 +293,7 @@ def _train_cell(cell: str, comparison: Comparison, progress: Callable[[str, int,
     from kseq.models import build_model
     from kseq.training import Training, fit
 
-    settings, data = comparison.settings, comparison.data
+    settings, data = comparison.settings or Settings(), comparison.data
     training = Training(**settings.training)
     size = settings.members or len(settings.seeds)
     blocks = [settings.seeds[first : first + size] for first in range(0, len(settings.seeds), size)]
@@ -321,7 +321,7 @@ def _train_cell(cell: str, comparison: Comparison, progress: Callable[[str, int,
         fitted = fit(model, data, training, seeds, told)
         results.append(
             replace(
-                evaluation.result,
+                block.rows[0],
                 epochs=fitted.epochs,
                 epoch_limit=training.epochs,
                 history=fitted.history,
@@ -349,7 +349,5 @@ def _join(results: Sequence[ModelResult]) -> ModelResult:
         epochs=sum((result.epochs for result in results), ()),
         diverged=sum((result.diverged for result in results), ()),
         seconds_per_epoch=float(np.median([result.seconds_per_epoch for result in results])),
-        history={
-            name: np.concatenate([padded(result.history[name]) for result in results]) for name in first.history
-        },
+        history={name: np.concatenate([padded(result.history[name]) for result in results]) for name in first.history},
     )

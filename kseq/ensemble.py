@@ -103,7 +103,12 @@ class Ensemble(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Settings, for saving."""
-        return {**super().get_config(), "layer": json.loads(self._config_of_layer), "members": self.members, "seeds": self.seeds}
+        return {
+            **super().get_config(),
+            "layer": json.loads(self._config_of_layer),
+            "members": self.members,
+            "seeds": self.seeds,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Ensemble":
@@ -327,12 +332,12 @@ class _Recurrent(_Stacked):
         return kernels.Output(states[0], outputs, list(states), "members loop")
 
 
-def _step_simple_rnn(layer, x, h, carry, product, recurrent, bias):  # noqa: ANN001
+def _step_simple_rnn(layer, x, h, carry, product, recurrent, bias):
     """``h' = tanh(W x + b + U h)``; ``x`` holds the input product already."""
     return [layer.activation(x + product(h, recurrent))]
 
 
-def _step_lstm(layer, x, h, carry, product, recurrent, bias):  # noqa: ANN001
+def _step_lstm(layer, x, h, carry, product, recurrent, bias):
     """Gates i, f, o and candidate g; ``c' = f c + i g``, ``h' = o tanh(c')``."""
     i, f, g, o = ops.split(x + product(h, recurrent), 4, axis=-1)
     gate, activation = layer.recurrent_activation, layer.activation
@@ -340,7 +345,7 @@ def _step_lstm(layer, x, h, carry, product, recurrent, bias):  # noqa: ANN001
     return [gate(o) * activation(c), c]
 
 
-def _step_gru(layer, x, h, carry, product, recurrent, bias):  # noqa: ANN001
+def _step_gru(layer, x, h, carry, product, recurrent, bias):
     """Update gate z, reset gate r and candidate; ``h' = z h + (1 - z) candidate``."""
     gate, activation = layer.recurrent_activation, layer.activation
     xz, xr, xh = ops.split(x, 3, axis=-1)

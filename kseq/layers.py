@@ -33,7 +33,7 @@ def _check_policy(policy: str, where: str) -> str:
 _policy = _check_policy(os.environ.get("KSEQ_KERNELS", "auto"), "KSEQ_KERNELS")
 
 
-class kernel_policy:  # noqa: N801 (a setter that is also a context manager, named as a function)
+class kernel_policy:
     """Set what happens where a kernel declines a layer; in a ``with`` statement, for its block alone.
 
     Args:
@@ -62,7 +62,9 @@ class kernel_policy:  # noqa: N801 (a setter that is also a context manager, nam
 
 
 # Names of Keras's activations, by identity: a callable that a user brings need not be hashable.
-_ACTIVATIONS = {id(function): name for name, function in vars(keras.activations).items() if inspect.isfunction(function)}
+_ACTIVATIONS = {
+    id(function): name for name, function in vars(keras.activations).items() if inspect.isfunction(function)
+}
 _CELLS = {keras.layers.SimpleRNN: "simple_rnn", keras.layers.LSTM: "lstm", keras.layers.GRU: "gru"}
 
 
@@ -304,7 +306,9 @@ def stock(layer: keras.Layer) -> keras.Layer:
 
 
 def _clone(model: keras.Model, convert: Callable[[keras.Layer], keras.Layer]) -> keras.Model:
-    if not isinstance(model, keras.Sequential) and not getattr(model, "_is_graph_network", hasattr(model, "operations")):
+    if not isinstance(model, keras.Sequential) and not getattr(
+        model, "_is_graph_network", hasattr(model, "operations")
+    ):
         raise ConfigError(
             f"received a {type(model).__name__}, whose layers only its own code can replace; expected a Sequential or "
             "functional model."

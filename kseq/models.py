@@ -100,7 +100,7 @@ def build_model(
     for number, width in enumerate(widths):
         last = number == len(widths) - 1
         layer_seeds = [_layer_seed(s, number) for s in (seeds or [seed])]
-        layer = _LAYERS[cell](
+        layer: keras.Layer = _LAYERS[cell](
             width,
             return_sequences=not last,
             return_state=last and return_states,

@@ -1,4 +1,7 @@
-"""What one model leaves behind: the record that comparison, table and picture share. No framework is needed to read it."""
+"""What one model leaves behind: the record that comparison, table and picture share.
+
+No framework is needed to read it.
+"""
 
 from dataclasses import dataclass, field
 

@@ -1,6 +1,6 @@
 """A series: its values, its dates and what is known of them.
 
-``load_series`` brings one of the built-in series, ``read_csv`` a user's file, ``from_frame`` a DataFrame. All three end in
+``load_series`` brings a built-in series, ``read_csv`` a user's file, ``from_frame`` a DataFrame. All three end in
 :class:`Series`, which checks what it is given, so that everything after it can rely on sorted dates, finite numbers and
 a target that varies.
 """

@@ -84,7 +84,9 @@ def compile_model(model: keras.Model, training: Training) -> None:
     optimizer = kind(**options)
     if training.clip_norm:
         optimizer.clip_norm = training.clip_norm
-    model.compile(optimizer=optimizer, loss=sum_over_members, metrics=[MemberLoss(members_of(model), name="member")])
+    model.compile(
+        optimizer=optimizer, loss=sum_over_members, metrics=[MemberLoss(members_of(model) or 1, name="member")]
+    )
 
 
 def fit(

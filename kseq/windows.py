@@ -296,6 +296,6 @@ def _require_length(n: int, lookback: int, horizon: int, test: float, validation
         while not enough(minimum):
             minimum += 1
         raise DataError(
-            f"received a series of {n} rows, expected at least {minimum} for lookback {lookback}, horizon {horizon} and "
-            f"its training, validation and test parts; shorten --lookback or --horizon, or bring more rows."
+            f"received a series of {n} rows, expected at least {minimum} for lookback {lookback}, horizon {horizon} "
+            f"and its training, validation and test parts; shorten --lookback or --horizon, or bring more rows."
         )

@@ -10,11 +10,10 @@ CPU and CUDA        ``torch-members``   members: a loop over time of batched pro
 """
 
 import torch
+from torch import Tensor
 
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
-
-Tensor = torch.Tensor
 
 # A subclass of Tensor (a traced, sharded or quantized one) has no memory of its own that a kernel could read.
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
@@ -77,7 +76,7 @@ def _require_standard_gates(spec: Spec) -> None:
     _require(spec.recurrent_activation == "sigmoid", f"recurrent_activation {spec.recurrent_activation}")
 
 
-def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):  # noqa: ANN001, ANN202
+def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
     """Choose by device and number type."""
     _require(mask is None, "mask")
     _require(not torch.compiler.is_compiling() and not torch.jit.is_tracing(), "compiling or tracing")
@@ -116,7 +115,7 @@ def _gates_for_torch(weights: Tensor) -> Tensor:
     return torch.cat([r, z, h], dim=-1)
 
 
-def _run_native(sequences, states, kernel, recurrent_kernel, bias, spec):  # noqa: ANN001, ANN202
+def _run_native(sequences, states, kernel, recurrent_kernel, bias, spec):
     """The loops behind ``torch.nn.RNN``, ``LSTM`` and ``GRU``: cuDNN on CUDA, oneDNN or ATen on the CPU."""
     _require(spec.cell != "gru" or spec.reset_after, "reset_after=False")
     reorder = _gates_for_torch if spec.cell == "gru" else (lambda weights: weights)
@@ -154,7 +153,7 @@ def _run_native(sequences, states, kernel, recurrent_kernel, bias, spec):  # noq
 # --- Members in batched products -------------------------------------------------------------------------------------
 
 
-def _run_members(sequences, states, kernel, recurrent_kernel, bias, spec):  # noqa: ANN001, ANN202
+def _run_members(sequences, states, kernel, recurrent_kernel, bias, spec):
     """Loop over time for all members at once: the input product before it, one batched product a step."""
     x = sequences if sequences.dim() == 4 else sequences.unsqueeze(1)
     if spec.go_backwards:
@@ -176,27 +175,24 @@ def _run_members(sequences, states, kernel, recurrent_kernel, bias, spec):  # no
         carry = step(now, carry, recurrent_kernel, recurrent_bias, spec)
         outputs.append(carry[0])
     states = [state.transpose(0, 1) for state in carry]
-    if spec.return_sequences:
-        stacked = torch.stack(outputs, dim=2).transpose(0, 1)
-    else:
-        stacked = states[0].unsqueeze(2)
+    stacked = torch.stack(outputs, dim=2).transpose(0, 1) if spec.return_sequences else states[0].unsqueeze(2)
     return Output(states[0], stacked, states, "torch-members")
 
 
-def _step_simple_rnn(x, carry, recurrent_kernel, recurrent_bias, spec):  # noqa: ANN001, ANN202
+def _step_simple_rnn(x, carry, recurrent_kernel, recurrent_bias, spec):
     """One step; ``x`` holds the input product and bias, all tensors are ``(S, batch, ...)``."""
     h = torch.baddbmm(x, carry[0], recurrent_kernel)
     return [torch.tanh(h) if spec.activation == "tanh" else torch.relu(h)]
 
 
-def _step_lstm(x, carry, recurrent_kernel, recurrent_bias, spec):  # noqa: ANN001, ANN202
+def _step_lstm(x, carry, recurrent_kernel, recurrent_bias, spec):
     h, c = carry
     i, f, g, o = torch.baddbmm(x, h, recurrent_kernel).chunk(4, dim=-1)
     c = torch.addcmul(torch.sigmoid(f) * c, torch.sigmoid(i), torch.tanh(g))
     return [torch.sigmoid(o) * torch.tanh(c), c]
 
 
-def _step_gru(x, carry, recurrent_kernel, recurrent_bias, spec):  # noqa: ANN001, ANN202
+def _step_gru(x, carry, recurrent_kernel, recurrent_bias, spec):
     (h,) = carry
     units = h.shape[-1]
     xg, xh = x.split([2 * units, units], dim=-1)

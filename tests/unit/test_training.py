@@ -27,7 +27,9 @@ def test_members_train_as_if_alone(data, cell, options):
         np.testing.assert_allclose(fitted.history["val_loss"][number], alone_fitted.history["val_loss"][0], rtol=1e-4)
 
 
-@pytest.mark.parametrize("extra", [{"clip_norm": 0.05}, {"weight_decay": 0.1}, {"clip_norm": 0.05, "weight_decay": 0.1}])
+@pytest.mark.parametrize(
+    "extra", [{"clip_norm": 0.05}, {"weight_decay": 0.1}, {"clip_norm": 0.05, "weight_decay": 0.1}]
+)
 def test_clipping_and_decay_act_on_each_member(data, extra):
     training = Training(epochs=2, patience=0, **extra)
     model, _ = train(data, "gru", training, [2, 7])
