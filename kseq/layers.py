@@ -9,11 +9,9 @@ Saved models name Keras's classes, so that any Keras loads them, without kseq; w
 load as the classes here. :func:`accelerate` and :func:`to_stock` turn a model of one kind into the other.
 """
 
-import functools
 import inspect
 import os
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import keras
@@ -91,10 +89,8 @@ def spec_of(layer: keras.Layer, training: bool = False) -> kernels.Spec:
     )
 
 
-@functools.cache
-def _kernels() -> ModuleType | None:
-    backend = keras.config.backend()
-    return kernels.load(backend) if backend in kernels.BACKENDS else None
+# Keras keeps one backend for the life of a process.
+_KERNELS = kernels.load(keras.config.backend()) if keras.config.backend() in kernels.BACKENDS else None
 
 
 def _decline(reason: str) -> str:
@@ -136,11 +132,14 @@ def run_kernel(
         return "policy off"
     if recurrent_dropout:
         return _decline("recurrent_dropout > 0")
-    run = getattr(_kernels(), spec.cell, None)
-    if run is None:
-        return _decline(f"no {spec.cell} kernel for the {keras.config.backend()} backend")
+    if _KERNELS is None:
+        return _decline(f"no kernels for the {keras.config.backend()} backend")
+    recorder = _KERNELS.recording()
+    if recorder:
+        # Asked here, for a compiler cannot follow an exception of ours.
+        return _decline(recorder)
     try:
-        return run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
+        return getattr(_KERNELS, spec.cell)(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
     except Unsupported as refusal:
         return _decline(refusal.reason)
 
@@ -153,8 +152,7 @@ class _FastLoop:
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        backend = _kernels()
-        if backend is not None and _policy != "off" and not getattr(backend, "SUPPORTS_JIT", True):
+        if _policy != "off" and _KERNELS is not None and not _KERNELS.supports_jit():
             # Read by Keras when it chooses whether to compile a model with XLA.
             self.supports_jit = False
 
@@ -306,9 +304,8 @@ def stock(layer: keras.Layer) -> keras.Layer:
 
 
 def _clone(model: keras.Model, convert: Callable[[keras.Layer], keras.Layer]) -> keras.Model:
-    if not isinstance(model, keras.Sequential) and not getattr(
-        model, "_is_graph_network", hasattr(model, "operations")
-    ):
+    # A functional model knows its operations; a subclass with code of its own does not.
+    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
         raise ConfigError(
             f"received a {type(model).__name__}, whose layers only its own code can replace; expected a Sequential or "
             "functional model."

@@ -1,7 +1,15 @@
-"""How far forecasts are from what happened. NumPy only; every function takes ``(y, y_hat)`` of equal shape.
+"""How far forecasts are from what happened. NumPy only.
 
-Errors are taken over everything that the arrays hold: a root mean square over windows *and* steps, never a sum over
-steps.
+Every metric is called in the same way::
+
+    rmse(y, y_hat, insample=train_y, season=12, axis=None)
+
+``y`` and ``y_hat`` broadcast against each other: one set of true values ``(windows, horizon, targets)`` serves the
+forecasts of all members, ``(members, windows, horizon, targets)``. Of arrays with more than one axis the last one holds
+the targets. ``axis`` names the axes that are averaged: None for all of them (a plain float comes back), ``(-3, -1)``
+for one value a member and horizon step. ``insample`` and ``season`` are read by MASE and RMSSE alone.
+
+A root is taken once, over everything that is averaged: the RMSE of a forecast of six steps is not the sum of six RMSEs.
 """
 
 from collections.abc import Callable
@@ -9,31 +17,57 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: A target this near to zero, as a share of the mean absolute target, makes percentage errors meaningless.
-NEAR_ZERO = 1e-3
+from kseq.errors import ConfigError
+
+#: A target nearer to zero than this share of the mean absolute target makes percentage errors meaningless.
+NEAR_ZERO = 0.01
+
+#: Axes to average over: None for all.
+Axis = int | tuple[int, ...] | None
+
+#: What a metric returns: a float, or an array where some axes are kept.
+Score = float | np.ndarray
 
 
-def mae(y: np.ndarray, y_hat: np.ndarray) -> float:
+def mae(
+    y: np.ndarray, y_hat: np.ndarray, *, insample: np.ndarray | None = None, season: int = 1, axis: Axis = None
+) -> Score:
     """Mean absolute error, in the target's unit.
 
     Example:
         >>> mae(np.array([1.0, 2.0]), np.array([2.0, 2.0]))
         0.5
     """
-    return float(np.mean(np.abs(y - y_hat)))
+    return _score(np.mean(np.abs(_errors(y, y_hat)), axis=axis))
 
 
-def rmse(y: np.ndarray, y_hat: np.ndarray) -> float:
+def rmse(
+    y: np.ndarray, y_hat: np.ndarray, *, insample: np.ndarray | None = None, season: int = 1, axis: Axis = None
+) -> Score:
     """Root of the mean squared error, in the target's unit.
 
     Example:
         >>> rmse(np.array([0.0, 0.0]), np.array([3.0, 3.0]))
         3.0
     """
-    return float(np.sqrt(np.mean(np.square(y - y_hat))))
+    return _score(np.sqrt(np.mean(np.square(_errors(y, y_hat)), axis=axis)))
 
 
-def mape(y: np.ndarray, y_hat: np.ndarray) -> float:
+def bias(
+    y: np.ndarray, y_hat: np.ndarray, *, insample: np.ndarray | None = None, season: int = 1, axis: Axis = None
+) -> Score:
+    """Mean error, forecast minus truth, in the target's unit: positive where forecasts are too high.
+
+    Example:
+        >>> bias(np.array([1.0, 2.0]), np.array([2.0, 2.0]))
+        0.5
+    """
+    return _score(np.mean(_errors(y, y_hat), axis=axis))
+
+
+def mape(
+    y: np.ndarray, y_hat: np.ndarray, *, insample: np.ndarray | None = None, season: int = 1, axis: Axis = None
+) -> Score:
     """Mean absolute percentage error, percent; NaN where :func:`mape_reason` gives a reason.
 
     It depends on where the unit has its zero: the same errors give another value in kelvin than in °C.
@@ -42,27 +76,190 @@ def mape(y: np.ndarray, y_hat: np.ndarray) -> float:
         >>> mape(np.array([10.0, 20.0]), np.array([11.0, 18.0]))
         10.0
     """
+    errors = np.abs(_errors(y, y_hat))
     if mape_reason(y) is not None:
-        return float("nan")
-    return float(100 * np.mean(np.abs((y - y_hat) / y)))
+        return _score(np.full_like(np.mean(errors, axis=axis), np.nan))
+    return _score(100 * np.mean(errors / np.abs(y), axis=axis))
 
 
 def mape_reason(y: np.ndarray) -> str | None:
-    """Say why percentage errors mean nothing for these targets; None where they do.
+    """Say why percentage errors mean nothing for these targets; None where they do mean something.
 
-    A target counts as near zero below 0.1 % of the mean absolute target.
+    They mean nothing where a target takes both signs (zero then lies inside its range, an accident of its unit) and
+    where a value is zero or nearer to it than 1 % of that target's mean absolute value (a few points then decide the
+    mean).
+
+    Example:
+        >>> mape_reason(np.array([-1.0, 2.0]))
+        'targets take both signs'
+        >>> mape_reason(np.array([0.0, 2.0, 3.0]))
+        '1 of 3 targets is at or near zero'
     """
-    small = np.abs(y) <= NEAR_ZERO * np.mean(np.abs(y))
-    return f"{int(small.sum())} of {y.size} targets are at or near zero" if small.any() else None
+    y = np.asarray(y, dtype="float64")
+    # One column a target; an array of one axis is a single target.
+    columns = y.reshape(-1, y.shape[-1]) if y.ndim > 1 else y[:, None]
+    if ((columns.min(axis=0) < 0) & (columns.max(axis=0) > 0)).any():
+        return "targets take both signs"
+    size = np.abs(columns)
+    near = int((size <= NEAR_ZERO * size.mean(axis=0)).sum())
+    if near:
+        return f"{near} of {y.size} targets {'is' if near == 1 else 'are'} at or near zero"
+    return None
+
+
+def smape(
+    y: np.ndarray, y_hat: np.ndarray, *, insample: np.ndarray | None = None, season: int = 1, axis: Axis = None
+) -> Score:
+    """Symmetric mean absolute percentage error, 0 to 200 percent: the error over the mean size of truth and forecast.
+
+    A forecast of zero for a truth of zero counts as no error.
+
+    Example:
+        >>> smape(np.array([1.0, 0.0]), np.array([3.0, 0.0]))
+        50.0
+    """
+    errors = np.abs(_errors(y, y_hat))
+    size = (np.abs(y) + np.abs(y_hat)) / 2
+    return _score(100 * np.mean(np.divide(errors, size, out=np.zeros_like(errors), where=size > 0), axis=axis))
+
+
+def mase(
+    y: np.ndarray, y_hat: np.ndarray, *, insample: np.ndarray | None = None, season: int = 1, axis: Axis = None
+) -> Score:
+    """Mean absolute scaled error: in units of what repeating the last season misses on the training part.
+
+    Args:
+        y: true values.
+        y_hat: forecasts.
+        insample: the training part, ``(time,)`` or ``(time, targets)``.
+        season: steps in a season; 1 scales by the last value.
+        axis: what to average over.
+
+    Returns:
+        Below 1 where the forecast misses less; NaN where the training part repeats itself exactly.
+
+    Example:
+        >>> mase(np.array([4.0]), np.array([5.0]), insample=np.array([1.0, 3.0, 5.0]))
+        0.5
+    """
+    steps = np.abs(_seasonal_steps(insample, season))
+    return _score(np.mean(np.abs(_errors(y, y_hat)) / _positive(steps.mean(axis=0)), axis=axis))
+
+
+def rmsse(
+    y: np.ndarray, y_hat: np.ndarray, *, insample: np.ndarray | None = None, season: int = 1, axis: Axis = None
+) -> Score:
+    """Root mean squared scaled error: as :func:`mase`, with squares.
+
+    Example:
+        >>> rmsse(np.array([4.0]), np.array([5.0]), insample=np.array([1.0, 3.0, 5.0]))
+        0.5
+    """
+    steps = np.square(_seasonal_steps(insample, season))
+    return _score(np.sqrt(np.mean(np.square(_errors(y, y_hat)) / _positive(steps.mean(axis=0)), axis=axis)))
+
+
+def r2(
+    y: np.ndarray, y_hat: np.ndarray, *, insample: np.ndarray | None = None, season: int = 1, axis: Axis = None
+) -> Score:
+    """Coefficient of determination: 1 is perfect, 0 is no better than the mean of ``y``, below 0 is worse.
+
+    Each target is set against its own mean; where the targets' axis is averaged, all targets weigh the same. NaN where
+    ``y`` does not vary.
+
+    Example:
+        >>> r2(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 4.0]))
+        0.5
+    """
+    errors = _errors(y, y_hat)
+    y = np.broadcast_to(y, errors.shape)
+    last = errors.ndim - 1
+    axes = tuple(range(errors.ndim)) if axis is None else tuple(np.arange(errors.ndim)[np.atleast_1d(axis)])
+    over_targets = last > 0 and last in axes
+    inner = tuple(number for number in axes if number != last) if over_targets else axes
+    residual = np.square(errors).sum(axis=inner, keepdims=True)
+    total = np.square(y - y.mean(axis=inner, keepdims=True)).sum(axis=inner, keepdims=True)
+    explained = 1 - residual / _positive(total)
+    return _score(explained.mean(axis=axes))
+
+
+def skill(error: Score, baseline_error: Score) -> Score:
+    """How much smaller an error is than a baseline's, as a share: 0.1 is a tenth less, 0 no better, below 0 worse.
+
+    Args:
+        error: of the forecast, by a metric of which less is better.
+        baseline_error: of the baseline, by the same metric.
+
+    Returns:
+        1 where the forecast makes no error; NaN where the baseline makes none.
+
+    Example:
+        >>> skill(0.75, 1.0)
+        0.25
+    """
+    return _score(1 - np.asarray(error) / _positive(np.asarray(baseline_error, dtype="float64")))
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric and how a table heads it."""
+    """A metric and how a table heads it.
 
-    function: Callable[[np.ndarray, np.ndarray], float]
+    Args:
+        function: see the top of this module.
+        label: as in a table's head.
+        unit: ``"target"`` for the target's unit, ``"%"``, or empty for a plain number.
+        better: ``"lower"``, ``"higher"``, or ``"zero"`` for a number that may miss on both sides.
+    """
+
+    function: Callable[..., Score]
     label: str
-    percent: bool = False
+    unit: str = "target"
+    better: str = "lower"
+
+    @property
+    def percent(self) -> bool:
+        """Whether values are percentages."""
+        return self.unit == "%"
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether the smaller of two values is the better one."""
+        return self.better == "lower"
 
 
-METRICS = {"mae": Metric(mae, "MAE"), "rmse": Metric(rmse, "RMSE"), "mape": Metric(mape, "MAPE", percent=True)}
+METRICS = {
+    "mae": Metric(mae, "MAE"),
+    "rmse": Metric(rmse, "RMSE"),
+    "mape": Metric(mape, "MAPE", unit="%"),
+    "smape": Metric(smape, "sMAPE", unit="%"),
+    "mase": Metric(mase, "MASE", unit=""),
+    "rmsse": Metric(rmsse, "RMSSE", unit=""),
+    "r2": Metric(r2, "R2", unit="", better="higher"),
+    "bias": Metric(bias, "Bias", better="zero"),
+}
+
+
+def _errors(y: np.ndarray, y_hat: np.ndarray) -> np.ndarray:
+    """Forecast minus truth, float64."""
+    return np.subtract(y_hat, y, dtype="float64")
+
+
+def _score(value: np.ndarray) -> Score:
+    return float(value) if np.ndim(value) == 0 else value
+
+
+def _positive(scale: np.ndarray) -> np.ndarray:
+    """A divisor with NaN in place of zero: nothing can be measured against it, and nothing warns."""
+    return np.where(scale > 0, scale, np.nan)
+
+
+def _seasonal_steps(insample: np.ndarray | None, season: int) -> np.ndarray:
+    """Training values minus those one season before."""
+    if insample is None:
+        raise ConfigError("received no insample=, expected the training part's targets: MASE and RMSSE scale by them.")
+    insample = np.asarray(insample, dtype="float64")
+    if not 1 <= season < len(insample):
+        raise ConfigError(
+            f"received season {season} for a training part of {len(insample)} rows, expected 1 to {len(insample) - 1}."
+        )
+    return insample[season:] - insample[:-season]

@@ -1,6 +1,24 @@
-"""TensorFlow: which devices it sees. It has no kernels of its own yet, so that layers run Keras's loop."""
+"""Kernels for TensorFlow; the contract stands in :mod:`kseq.kernels`.
 
+One kernel, ``tensorflow-cpu``: the compiled loop of :mod:`kseq.kernels.cpu`, members too, float32 and float64. In a
+graph it is a call back into Python, which neither XLA nor an exported model can hold: it goes only into the graphs of
+Keras's own ``fit``, ``evaluate`` and ``predict``, and runs in eager mode. On a GPU, in any other graph and without
+Numba the kernels decline and Keras's layers run, on a GPU with cuDNN.
+"""
+
+import functools
+import itertools
+import sys
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
 import tensorflow as tf
+from tensorflow import Tensor
+
+from kseq.errors import Unsupported
+from kseq.kernels import Output, Spec
 
 
 def devices() -> list[str]:
@@ -8,3 +26,176 @@ def devices() -> list[str]:
     gpus = tf.config.list_physical_devices("GPU")
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
     return ["cpu", *names]
+
+
+def supports_jit() -> bool:
+    """Whether Keras may compile a model with these kernels in it: XLA knows no calls back into Python."""
+    return _on_gpu() or _compiled() is None
+
+
+def recording() -> str | None:
+    """What records a layer's operations such that only TensorFlow's own may be among them; None if nothing does."""
+    if tf.executing_eagerly():
+        return None
+    if tf.distribute.has_strategy():
+        return "distributed training"
+    if tf.compat.v1.get_default_graph().name.startswith("scratch_graph"):
+        # Keras asks for shapes alone.
+        return None
+    # Graphs of Keras's trainer stay in this process; any other one may be exported, or compiled by XLA.
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name in ("train_step", "test_step", "predict_step"):
+            model = frame.f_locals.get("self")
+            if isinstance(model, keras.Model):
+                return "jit_compile=True" if model.jit_compile else None
+        frame = frame.f_back
+    return "a graph outside fit, evaluate and predict"
+
+
+def simple_rnn(
+    sequences: Tensor,
+    initial_state: list[Tensor],
+    mask: Tensor | None,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None,
+    spec: Spec,
+) -> Output:
+    """``h' = activation(W x + b + U h)``; see :mod:`kseq.kernels` for the arguments."""
+    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
+
+
+def lstm(
+    sequences: Tensor,
+    initial_state: list[Tensor],
+    mask: Tensor | None,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None,
+    spec: Spec,
+) -> Output:
+    """LSTM with gates i, f, c, o; see :mod:`kseq.kernels` for the arguments."""
+    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
+
+
+def gru(
+    sequences: Tensor,
+    initial_state: list[Tensor],
+    mask: Tensor | None,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None,
+    spec: Spec,
+) -> Output:
+    """GRU with gates z, r, h; see :mod:`kseq.kernels` for the arguments."""
+    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
+
+
+@functools.cache
+def _on_gpu() -> bool:
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+@functools.cache
+def _compiled() -> ModuleType | None:
+    """The compiled kernel, None where Numba is missing."""
+    try:
+        from kseq.kernels import cpu
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("numba", "llvmlite"):
+            raise
+        return None
+    return cpu
+
+
+def _require(condition: bool, reason: str) -> None:
+    if not condition:
+        raise Unsupported(reason)
+
+
+def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
+    _require(mask is None, "mask")
+    _require(not _on_gpu(), "a GPU")
+    _require(_compiled() is not None, "Numba is not installed")
+    number = kernel.dtype
+    _require(number in (tf.float32, tf.float64), f"{number.name} on the CPU")
+    _require(sequences.dtype == number, f"{sequences.dtype.name} input to {number.name} weights")
+    known = ("tanh", "relu", "linear") if spec.cell == "simple_rnn" else ("tanh",)
+    _require(spec.activation in known, f"activation {spec.activation}")
+    _require(spec.recurrent_activation in (None, "sigmoid"), f"recurrent_activation {spec.recurrent_activation}")
+
+    # Variables are read here, so that their gradients are those of what was read.
+    weights = [tf.convert_to_tensor(w) for w in (kernel, recurrent_kernel, bias) if w is not None]
+    *outputs, states = _run_compiled(sequences, weights, states, spec)
+    every = outputs[0] if outputs else tf.expand_dims(states[0], -2)
+    return Output(states[0], every, states, "tensorflow-cpu")
+
+
+def _run_compiled(sequences, weights, states, spec):
+    """Call the compiled loop from a graph, or in eager mode; return ``[outputs,] states``."""
+    arguments = [sequences, *weights, *states]
+    has_outputs = int(spec.return_sequences)
+    time, units = sequences.shape[-2], weights[1].shape[-2]
+    state_shape = (sequences.shape[0], *weights[1].shape[:-2], units)
+    shapes = [(*state_shape[:-1], time, units)] * has_outputs + [state_shape] * len(states)
+
+    def take_apart(arrays):
+        of_weights, of_states = arrays[1 : 1 + len(weights)], arrays[1 + len(weights) :]
+        return arrays[0], *([*of_weights, None][:3]), of_states
+
+    def ahead(*arrays):
+        result = _compiled().forward(spec, *take_apart(arrays), keep=spec.training)
+        every = [result.outputs] if has_outputs else []
+        return [*every, *result.states, _keep(result.saved)]
+
+    def back(token, *arrays):
+        d_results, arrays = arrays[: len(shapes)], arrays[len(shapes) :]
+        saved = _kept.pop(int(token), None)
+        if saved is None:
+            # Nobody said that it trains, or so many runs ago that it was let go: run it again.
+            saved = _compiled().forward(spec, *take_apart(arrays), keep=True).saved
+        d_outputs, d_states = d_results[0] if has_outputs else None, d_results[has_outputs:]
+        d_x, d_first, *d_weights = _compiled().backward(saved, None, d_outputs, d_states)
+        return [d_x, *d_weights[: len(weights)], *d_first]
+
+    @tf.custom_gradient
+    def loop(*arguments):
+        number = sequences.dtype
+        *results, token = tf.numpy_function(ahead, arguments, [number] * len(shapes) + [tf.int64])
+        for result, shape in zip(results, shapes, strict=True):
+            result.set_shape(shape)
+
+        def gradient(*d_results):
+            return way_back(token, *d_results, *arguments)
+
+        return results, gradient
+
+    @tf.custom_gradient
+    def way_back(*given):
+        gradients = tf.numpy_function(back, given, [sequences.dtype] * len(arguments))
+        for gradient, argument in zip(gradients, arguments, strict=True):
+            gradient.set_shape(argument.shape)
+
+        def second(*d_gradients):
+            raise Unsupported("second derivatives; compute them under kernel_policy('off')")
+
+        return gradients, second
+
+    results = loop(*arguments)
+    return [*results[:has_outputs], list(results[has_outputs:])]
+
+
+# What runs kept for their way back, by the number of the run. A graph can pass a number on, and nothing else.
+_kept: dict[int, Any] = {}
+_numbers = itertools.count()
+_MOST_KEPT = 64
+
+
+def _keep(saved: Any) -> np.int64:
+    """Keep what a run saved, for as long as not too many others are kept; return the number of the run."""
+    number = next(_numbers)
+    if saved is not None:
+        _kept[number] = saved
+        _kept.pop(number - _MOST_KEPT, None)
+    return np.int64(number)

@@ -1,13 +1,17 @@
 """Kernels for PyTorch; the contract stands in :mod:`kseq.kernels`.
 
-==================  ==================  ==================================================
-where               kernel              what runs
-==================  ==================  ==================================================
-CPU, float32/64     ``torch-native``    ``torch.nn``'s own loop, one layer
-CUDA                ``torch-cudnn``     ``torch.nn``'s own loop through cuDNN, one layer
-CPU and CUDA        ``torch-members``   members: a loop over time of batched products
-==================  ==================  ==================================================
+===========================  ==================  ========================================================
+where                        kernel              what runs
+===========================  ==================  ========================================================
+CPU, float32 and float64     ``torch-cpu``       the compiled loop of :mod:`kseq.kernels.cpu`, members too
+CPU without Numba            ``torch-native``    ``torch.nn``'s own loop, one layer
+CUDA                         ``torch-cudnn``     ``torch.nn``'s own loop through cuDNN, one layer
+CUDA, CPU without Numba      ``torch-members``   members: a loop over time of batched products
+===========================  ==================  ========================================================
 """
+
+import functools
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -24,6 +28,16 @@ def devices() -> list[str]:
     return ["cpu", *(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))]
 
 
+def supports_jit() -> bool:
+    """Whether Keras may compile a model with these kernels in it: they decline while it does."""
+    return True
+
+
+def recording() -> str | None:
+    """What records a layer's operations such that only PyTorch's own may be among them; None if nothing does."""
+    return "compiling or tracing" if torch.compiler.is_compiling() or torch.jit.is_tracing() else None
+
+
 def simple_rnn(
     sequences: Tensor,
     initial_state: list[Tensor],
@@ -34,7 +48,6 @@ def simple_rnn(
     spec: Spec,
 ) -> Output:
     """``h' = activation(W x + b + U h)``; see :mod:`kseq.kernels` for the arguments."""
-    _require(spec.activation in ("tanh", "relu"), f"activation {spec.activation}")
     return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
 
 
@@ -48,7 +61,6 @@ def lstm(
     spec: Spec,
 ) -> Output:
     """LSTM with gates i, f, c, o; see :mod:`kseq.kernels` for the arguments."""
-    _require_standard_gates(spec)
     return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
 
 
@@ -62,7 +74,6 @@ def gru(
     spec: Spec,
 ) -> Output:
     """GRU with gates z, r, h; see :mod:`kseq.kernels` for the arguments."""
-    _require_standard_gates(spec)
     return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
 
 
@@ -71,15 +82,15 @@ def _require(condition: bool, reason: str) -> None:
         raise Unsupported(reason)
 
 
-def _require_standard_gates(spec: Spec) -> None:
-    _require(spec.activation == "tanh", f"activation {spec.activation}")
-    _require(spec.recurrent_activation == "sigmoid", f"recurrent_activation {spec.recurrent_activation}")
+def _require_standard_activations(spec: Spec) -> None:
+    known = ("tanh", "relu") if spec.cell == "simple_rnn" else ("tanh",)
+    _require(spec.activation in known, f"activation {spec.activation}")
+    _require(spec.recurrent_activation in (None, "sigmoid"), f"recurrent_activation {spec.recurrent_activation}")
 
 
 def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
     """Choose by device and number type."""
     _require(mask is None, "mask")
-    _require(not torch.compiler.is_compiling() and not torch.jit.is_tracing(), "compiling or tracing")
     _require(type(sequences) in _PLAIN and type(kernel) in _PLAIN, f"a {type(sequences).__name__} input")
     _require(sequences.dtype == kernel.dtype, f"{_name(sequences.dtype)} input to {_name(kernel.dtype)} weights")
     members = kernel.dim() == 3
@@ -89,6 +100,9 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
     _require(device in ("cpu", "cuda"), f"device {device}")
     if device == "cpu":
         _require(sequences.dtype in (torch.float32, torch.float64), f"{_name(sequences.dtype)} on the CPU")
+        if _compiled() is not None:
+            return _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec)
+    _require_standard_activations(spec)
     if members:
         return _run_members(sequences, states, kernel, recurrent_kernel, bias, spec)
     return _run_native(sequences, states, kernel, recurrent_kernel, bias, spec)
@@ -104,6 +118,73 @@ def _shapes(sequences: Tensor, states: list[Tensor], spec: Spec) -> Output:
     time = sequences.shape[-2] if spec.return_sequences else 1
     outputs = last.unsqueeze(-2).expand(*last.shape[:-1], time, last.shape[-1])
     return Output(last, outputs, [torch.empty_like(state) for state in states], "torch-meta")
+
+
+# --- The compiled loop -----------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _compiled() -> ModuleType | None:
+    """The compiled kernel, None where Numba is missing."""
+    try:
+        from kseq.kernels import cpu
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("numba", "llvmlite"):
+            raise
+        return None
+    return cpu
+
+
+def _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec):
+    outputs, *states = _CompiledLoop.apply(spec, sequences, kernel, recurrent_kernel, bias, *states)
+    if outputs is None:
+        outputs = states[0].unsqueeze(-2)
+    return Output(states[0], outputs, states, "torch-cpu")
+
+
+def _array(tensor: Tensor | None):
+    """NumPy's view of a tensor's memory."""
+    return None if tensor is None else tensor.detach().contiguous().numpy()
+
+
+def _tensor(array) -> Tensor | None:
+    return None if array is None else torch.from_numpy(array)
+
+
+class _CompiledLoop(torch.autograd.Function):
+    """The compiled loop as one node of PyTorch's graph; NumPy arrays and tensors share their memory."""
+
+    @staticmethod
+    def forward(ctx, spec, sequences, kernel, recurrent_kernel, bias, *states):
+        keep = any(ctx.needs_input_grad)
+        _, outputs, new_states, saved = _compiled().forward(
+            spec,
+            _array(sequences),
+            _array(kernel),
+            _array(recurrent_kernel),
+            _array(bias),
+            [_array(state) for state in states],
+            keep=keep,
+        )
+        results = (_tensor(outputs), *map(torch.from_numpy, new_states))
+        if keep:
+            ctx.set_materialize_grads(False)
+            ctx.saved = saved
+            # The way back reads what lies in ``saved``; these are kept for PyTorch to notice if they are written over.
+            ctx.save_for_backward(sequences, kernel, recurrent_kernel, *results)
+        return results
+
+    @staticmethod
+    def backward(ctx, d_outputs, *d_states):
+        # Gradients are recorded here only under create_graph=True.
+        if torch.is_grad_enabled():
+            raise Unsupported("second derivatives; compute them under kernel_policy('off')")
+        ctx.saved_tensors  # noqa: B018 (raises if one was written over)
+        dx, d_initial, d_kernel, d_recurrent_kernel, d_bias = _compiled().backward(
+            ctx.saved, None, _array(d_outputs), [_array(d) for d in d_states], ctx.needs_input_grad[1]
+        )
+        d_weights = (d_kernel, d_recurrent_kernel, d_bias)
+        return (None, _tensor(dx), *map(_tensor, d_weights), *map(torch.from_numpy, d_initial))
 
 
 # --- PyTorch's own loops ---------------------------------------------------------------------------------------------

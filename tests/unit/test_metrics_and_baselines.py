@@ -18,7 +18,7 @@ def test_metrics_equal_scikit_learn():
 def test_mape_gives_no_number_near_zero():
     y = np.array([0.0, 1.0, 2.0])
     assert np.isnan(metrics.mape(y, y))
-    assert metrics.mape_reason(y) == "1 of 3 targets are at or near zero"
+    assert metrics.mape_reason(y) == "1 of 3 targets is at or near zero"
     assert metrics.mape_reason(y + 1) is None
 
 
@@ -51,7 +51,7 @@ def test_unknown_baseline_and_season_out_of_range():
     data = make_windows(load_series("sunspots"))
     with pytest.raises(ConfigError, match="received baseline 'prophet'"):
         list(forecasts(data, ["prophet"]))
-    with pytest.raises(ConfigError, match="received season 500"):
+    with pytest.raises(ConfigError, match="received season 500, expected at most 105"):
         list(forecasts(data, ["seasonal-naive"], season=500))
     assert [label for label, *_ in forecasts(data, ["persistence", "seasonal-naive"])] == ["Persistence"]
     assert [label for label, *_ in forecasts(data, ["seasonal-naive"], season=11)] == ["Seasonal naive (11)"]

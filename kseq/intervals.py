@@ -1,0 +1,131 @@
+"""Prediction intervals by split-conformal calibration: forecasts plus and minus what was missed on the validation part.
+
+The half-width at a horizon step is the smallest one that would have covered enough of the validation errors at that
+step: the ``ceil((n + 1) * level / 100)``-th smallest of ``n`` absolute errors. With exchangeable errors that covers a
+new value with at least the probability asked for, whatever the model (Vovk et al. 2005, Lei et al. 2018). Errors of a
+series are not quite exchangeable, so the coverage of the test part is reported beside the level.
+
+Where ``n`` is too small for a level, no finite half-width keeps the promise: it is infinite, and :func:`too_few` says
+why.
+
+Arrays end in ``(windows, horizon, targets)``; axes before these, such as members, are kept apart.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kseq.errors import ConfigError
+
+#: Percent of future values to cover.
+LEVELS = (80, 95)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Lower and upper bounds around forecasts.
+
+    Args:
+        level: percent of values that they are to cover.
+        lo: lower bounds, of the forecasts' shape.
+        hi: upper bounds.
+        reason: why bounds are infinite; None where they are finite.
+    """
+
+    level: float
+    lo: np.ndarray
+    hi: np.ndarray
+    reason: str | None = None
+
+    def coverage(self, y: np.ndarray) -> float:
+        """Percent of true values that lie within the bounds; ``y`` broadcasts against them.
+
+        Example:
+            >>> Interval(80, np.zeros(4), np.ones(4)).coverage(np.array([0.5, 1.0, 2.0, 0.1]))
+            75.0
+        """
+        return float(100 * np.mean((self.lo <= y) & (y <= self.hi)))
+
+    @property
+    def width(self) -> float:
+        """Mean width, in the target's unit; infinite where bounds are."""
+        # Infinity minus infinity has no value, and infinite bounds come in pairs.
+        return float(np.mean(self.hi - self.lo)) if self.reason is None else math.inf
+
+
+def intervals(forecasts: np.ndarray, residuals: np.ndarray, levels: Iterable[float] = LEVELS) -> dict[float, Interval]:
+    """Put bounds around forecasts.
+
+    Args:
+        forecasts: ``(..., windows, horizon, targets)``.
+        residuals: errors of the same model on the validation part, ``(..., windows, horizon, targets)``: another number
+            of windows, otherwise the same shape.
+        levels: percents to cover.
+
+    Returns:
+        An :class:`Interval` by level.
+
+    Raises:
+        ConfigError: a level is not between 0 and 100, or the shapes do not belong together.
+
+    Example:
+        >>> missed = np.arange(1.0, 10.0).reshape(9, 1, 1)
+        >>> band = intervals(np.zeros((1, 1, 1)), missed, [80])[80]
+        >>> band.lo.item(), band.hi.item()
+        (-8.0, 8.0)
+    """
+    forecasts, residuals = np.asarray(forecasts, dtype="float64"), np.asarray(residuals, dtype="float64")
+    ends = [shape[:-3] + shape[-2:] for shape in (forecasts.shape, residuals.shape)]
+    if min(forecasts.ndim, residuals.ndim) < 3 or ends[0] != ends[1]:
+        raise ConfigError(
+            f"received forecasts of shape {forecasts.shape} and residuals of shape {residuals.shape}, expected both as "
+            "(..., windows, horizon, targets), alike in all but the windows."
+        )
+    bands = {}
+    for level in levels:
+        half = half_width(residuals, level)[..., None, :, :]
+        bands[level] = Interval(level, forecasts - half, forecasts + half, too_few(residuals.shape[-3], level))
+    return bands
+
+
+def half_width(residuals: np.ndarray, level: float) -> np.ndarray:
+    """Half-width for each horizon step and target.
+
+    Args:
+        residuals: ``(..., windows, horizon, targets)``.
+        level: percent to cover.
+
+    Returns:
+        ``(..., horizon, targets)``, infinite where there are too few windows.
+    """
+    rank = _rank(residuals.shape[-3], level)
+    if rank > residuals.shape[-3]:
+        return np.full(residuals.shape[:-3] + residuals.shape[-2:], math.inf)
+    return np.partition(np.abs(residuals), rank - 1, axis=-3)[..., rank - 1, :, :]
+
+
+def too_few(n: int, level: float) -> str | None:
+    """Say why ``n`` validation errors cannot give a finite interval; None where they can.
+
+    Example:
+        >>> too_few(10, 95)
+        '10 validation errors bound at most 90.9 %: 95 % takes 19'
+        >>> too_few(19, 95) is None
+        True
+    """
+    if _rank(n, level) <= n:
+        return None
+    needed = n
+    while _rank(needed, level) > needed:
+        needed += 1
+    return f"{n} validation errors bound at most {100 * n / (n + 1):.1f} %: {level:g} % takes {needed}"
+
+
+def _rank(n: int, level: float) -> int:
+    """Which of ``n`` sorted errors bounds the level, counted from 1; beyond ``n`` where none does."""
+    if not 0 < level < 100:
+        raise ConfigError(f"received level {level:g}, expected a percentage between 0 and 100.")
+    # Rounded, lest 20 * 0.95 come out a hair above 19.
+    return math.ceil(round((n + 1) * level / 100, 9))

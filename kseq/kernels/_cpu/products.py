@@ -1,0 +1,149 @@
+"""Matrix products on flat arrays, built from register tiles, and what the three cells share of their loops.
+
+How the cells lay out their data. The batch is cut into *blocks* of rows, each of which goes through the whole sequence
+on its own, so that it stays in the cache. For every step a row of ``a`` holds all that is multiplied by weights::
+
+    [ nothing (lead) | x (features) | 1 | h_prev (units) | nothing ]
+
+so one product with ``weights``, whose rows are the kernel, the bias and the recurrent kernel, gives a step's gates
+(``depth = features + 1 + units`` terms), and one product of ``a`` transposed with the gates' gradients gives the
+gradients of all weights. ``lead`` puts ``h`` where vectors begin. The columns of ``weights`` are gates of ``padded``
+units, ``units`` rounded up to whole vectors; the padding's weights are zero and its results are never read.
+"""
+
+import numba
+from numba.extending import register_jitable
+
+from kseq.kernels._cpu.simd import lanes, load, store, tile
+
+#: For the loops: the lock of the interpreter is not held and the machine code is kept on disk.
+compiled = numba.njit(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True)
+#: For what they call. Unlike ``njit``, it compiles one version for ``f(0)`` and ``f(n)``.
+part = register_jitable(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
+
+
+@part
+def round_up(number, step):
+    """The least multiple of ``step`` that is not below ``number``."""
+    return (number + step - 1) // step * step
+
+
+@part
+def panel_width(vectors):
+    """How many of the ``vectors`` columns left go into the next panel."""
+    if vectors >= 4:
+        return 4
+    return 2 if vectors >= 2 else 1
+
+
+@part
+def pack(panels, j, weights, p, p_row, depth, vectors):
+    """Copy ``depth`` rows of ``vectors`` columns into panels, in which a tile finds its factors side by side."""
+    size = lanes(panels)
+    v = 0
+    while v < vectors:
+        width = panel_width(vectors - v)
+        for k in range(depth):
+            for c in range(width):
+                store(panels, j, load(weights, p + k * p_row + (v + c) * size))
+                j += size
+        v += width
+
+
+@part
+def pack_transposed(panels, j, weights, p, p_row, rows, depth):
+    """Copy ``rows`` rows of ``depth`` numbers into panels whose columns are those rows."""
+    size = lanes(panels)
+    vectors = round_up(rows, size) // size
+    v = 0
+    while v < vectors:
+        width = panel_width(vectors - v)
+        for c in range(width * size):
+            row = v * size + c
+            for k in range(depth):
+                panels[j + k * width * size + c] = weights[p + row * p_row + k] if row < rows else 0
+        j += depth * width * size
+        v += width
+
+
+@part
+def product(add, out, o, o_row, a, i, a_row, rows, panels, j, depth, first, last, vectors):
+    """``out (+)= a @ panels``, over the terms ``first`` to ``last`` of ``depth``, for ``rows`` rows."""
+    size = lanes(out)
+    v = 0
+    while v < vectors:
+        width = panel_width(vectors - v)
+        w = j + (depth * v + first * width) * size
+        r = 0
+        while r < rows:
+            to, of = o + r * o_row + v * size, i + r * a_row + first
+            if rows - r >= 4:
+                if width == 4:
+                    tile(4, 4, add, out, to, o_row, a, of, a_row, 1, panels, w, 4 * size, last - first)
+                elif width == 2:
+                    tile(4, 2, add, out, to, o_row, a, of, a_row, 1, panels, w, 2 * size, last - first)
+                else:
+                    tile(4, 1, add, out, to, o_row, a, of, a_row, 1, panels, w, size, last - first)
+                r += 4
+            else:
+                if width == 4:
+                    tile(1, 4, add, out, to, o_row, a, of, a_row, 1, panels, w, 4 * size, last - first)
+                elif width == 2:
+                    tile(1, 2, add, out, to, o_row, a, of, a_row, 1, panels, w, 2 * size, last - first)
+                else:
+                    tile(1, 1, add, out, to, o_row, a, of, a_row, 1, panels, w, size, last - first)
+                r += 1
+        v += width
+
+
+@part
+def add_transposed_product(out, o, o_row, a, i, a_row, columns, w, j, w_row, vectors, rows):
+    """``out += a.T @ w``, for ``columns`` columns of ``a`` and ``vectors`` vectors of ``w`` with ``rows`` rows each."""
+    size = lanes(out)
+    v = 0
+    while v < vectors:
+        width = panel_width(vectors - v)
+        k = 0
+        while k < columns:
+            to, by = o + k * o_row + v * size, j + v * size
+            if columns - k >= 4:
+                if width == 4:
+                    tile(4, 4, True, out, to, o_row, a, i + k, 1, a_row, w, by, w_row, rows)
+                elif width == 2:
+                    tile(4, 2, True, out, to, o_row, a, i + k, 1, a_row, w, by, w_row, rows)
+                else:
+                    tile(4, 1, True, out, to, o_row, a, i + k, 1, a_row, w, by, w_row, rows)
+                k += 4
+            else:
+                if width == 4:
+                    tile(1, 4, True, out, to, o_row, a, i + k, 1, a_row, w, by, w_row, rows)
+                elif width == 2:
+                    tile(1, 2, True, out, to, o_row, a, i + k, 1, a_row, w, by, w_row, rows)
+                else:
+                    tile(1, 1, True, out, to, o_row, a, i + k, 1, a_row, w, by, w_row, rows)
+                k += 1
+        v += width
+
+
+@part
+def copy_rows(out, o, o_row, a, i, a_row, rows, columns):
+    """``out = a`` for ``rows`` rows of ``columns`` numbers."""
+    for r in range(rows):
+        for k in range(columns):
+            out[o + r * o_row + k] = a[i + r * a_row + k]
+
+
+@part
+def add_rows(out, o, o_row, a, i, a_row, rows, columns):
+    """``out += a`` for ``rows`` rows of ``columns`` numbers."""
+    for r in range(rows):
+        for k in range(columns):
+            out[o + r * o_row + k] += a[i + r * a_row + k]
+
+
+@part
+def fill_rows(out, o, o_row, rows, first, last, value):
+    """``out[:, first:last] = value`` for ``rows`` rows."""
+    for r in range(rows):
+        for k in range(first, last):
+            out[o + r * o_row + k] = value
