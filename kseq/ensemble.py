@@ -283,7 +283,7 @@ class _Recurrent(_Stacked):
 
         zeros = ops.zeros((batch, self.members, layer.units), dtype=self.compute_dtype)
         states = [zeros] * len(layer.state_size)
-        weights = [None if w is None else ops.convert_to_tensor(w) for w in self._weights()]
+        weights = [None if w is None else w.value for w in (self.kernel, self.recurrent_kernel, self.bias)]
         spec = layers.spec_of(layer, training)
         result = layers.run_kernel(spec, inputs, states, mask, *weights, recurrent_mask is not None)
         if isinstance(result, kernels.Output):
@@ -293,9 +293,6 @@ class _Recurrent(_Stacked):
             result = self._loop(inputs, states, mask, *weights, recurrent_mask)
         output = result.outputs if layer.return_sequences else result.last_output
         return (output, *result.states) if layer.return_state else output
-
-    def _weights(self) -> tuple[Any, Any, Any]:
-        return self.kernel, self.recurrent_kernel, self.bias
 
     def _loop(
         self, inputs: Any, states: list, mask: Any, kernel: Any, recurrent: Any, bias: Any, recurrent_mask: Any
@@ -413,6 +410,38 @@ class _Bidirectional(_Stacked):
             merged = ({"sum": ops.add, "mul": ops.multiply, "ave": ops.add}[mode](forward, backward),)
             merged = (merged[0] / 2,) if mode == "ave" else merged
         return (*merged, *states) if len(merged) + len(states) > 1 else merged[0]
+
+
+def sum_over_members(y_true: Any, y_pred: Any) -> Any:
+    """Mean squared error of each member, summed over members: each one's gradient is that of a single model.
+
+    Args:
+        y_true: ``(batch, S, outputs)``.
+        y_pred: the same shape.
+
+    Returns:
+        ``(batch,)``, which Keras averages.
+    """
+    return ops.sum(ops.mean(ops.square(y_pred - y_true), axis=-1), axis=-1)
+
+
+class MemberLoss(keras.metrics.Metric):
+    """Mean squared error of each member by itself; its result is a vector ``(S,)``."""
+
+    def __init__(self, members: int, name: str = "member"):
+        super().__init__(name=name)
+        self.total = self.add_weight(shape=(members,), initializer="zeros", name="total")
+        self.count = self.add_weight(shape=(), initializer="zeros", name="count")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add a batch."""
+        errors = ops.mean(ops.square(y_pred - ops.cast(y_true, y_pred.dtype)), axis=-1)
+        self.total.assign_add(ops.cast(ops.sum(errors, axis=0), self.total.dtype))
+        self.count.assign_add(ops.cast(ops.shape(errors)[0], self.count.dtype))
+
+    def result(self) -> Any:
+        """Mean over all batches since the last reset, ``(S,)``."""
+        return self.total / self.count
 
 
 def split_members(model: keras.Model) -> list[keras.Model]:

@@ -3,7 +3,8 @@
 The half-width at a horizon step is the smallest one that would have covered enough of the validation errors at that
 step: the ``ceil((n + 1) * level / 100)``-th smallest of ``n`` absolute errors. With exchangeable errors that covers a
 new value with at least the probability asked for, whatever the model (Vovk et al. 2005, Lei et al. 2018). Errors of a
-series are not quite exchangeable, so the coverage of the test part is reported beside the level.
+series are not quite exchangeable, and a training that stops at its best validation error makes those of the validation
+part a little small, so the coverage of the test part is reported beside the level.
 
 Where ``n`` is too small for a level, no finite half-width keeps the promise: it is infinite, and :func:`too_few` says
 why.
@@ -14,6 +15,7 @@ Arrays end in ``(windows, horizon, targets)``; axes before these, such as member
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -51,8 +53,7 @@ class Interval:
     @property
     def width(self) -> float:
         """Mean width, in the target's unit; infinite where bounds are."""
-        # Infinity minus infinity has no value, and infinite bounds come in pairs.
-        return float(np.mean(self.hi - self.lo)) if self.reason is None else math.inf
+        return float(np.mean(self.hi - self.lo))
 
 
 def intervals(forecasts: np.ndarray, residuals: np.ndarray, levels: Iterable[float] = LEVELS) -> dict[float, Interval]:
@@ -117,15 +118,18 @@ def too_few(n: int, level: float) -> str | None:
     """
     if _rank(n, level) <= n:
         return None
-    needed = n
-    while _rank(needed, level) > needed:
-        needed += 1
+    share = _share(level)
+    needed = math.ceil(share / (1 - share))
     return f"{n} validation errors bound at most {100 * n / (n + 1):.1f} %: {level:g} % takes {needed}"
 
 
 def _rank(n: int, level: float) -> int:
     """Which of ``n`` sorted errors bounds the level, counted from 1; beyond ``n`` where none does."""
+    return math.ceil((n + 1) * _share(level))
+
+
+def _share(level: float) -> Fraction:
+    """The level as an exact share: in floats, (99 + 1) * 0.07 is a hair above 7 and the rank would be 8."""
     if not 0 < level < 100:
         raise ConfigError(f"received level {level:g}, expected a percentage between 0 and 100.")
-    # Rounded, lest 20 * 0.95 come out a hair above 19.
-    return math.ceil(round((n + 1) * level / 100, 9))
+    return Fraction(str(level)) / 100

@@ -59,6 +59,11 @@ class kernel_policy:
         _policy = self._before
 
 
+def policy() -> str:
+    """The kernel policy in force; see :class:`kernel_policy`."""
+    return _policy
+
+
 # Names of Keras's activations, by identity: a callable that a user brings need not be hashable.
 _ACTIVATIONS = {
     id(function): name for name, function in vars(keras.activations).items() if inspect.isfunction(function)
@@ -164,6 +169,19 @@ class _FastLoop:
             return result.last_output, result.outputs, result.states
         self._record(f"keras ({result})")
         return super().inner_loop(sequences, initial_state, mask, training=training)
+
+    def run_from_zero(self, sequences: Any) -> Any:
+        """Run in training mode from zero states, without the checks of a layer call (see :mod:`kseq.lean`).
+
+        Args:
+            sequences: ``(batch, time, features)``, of the layer's own number type.
+
+        Returns:
+            The layer's output; for a layer without dropout and kept state the same as of a call.
+        """
+        states = self.get_initial_state(sequences.shape[0])
+        last_output, outputs, _ = self.inner_loop(sequences, states, None, training=True)
+        return outputs if self.return_sequences else last_output
 
     def _record(self, kernel: str) -> None:
         # Keras inspects every attribute that is set, which costs more than a comparison.

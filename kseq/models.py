@@ -24,7 +24,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq import layers
+from kseq import layers, lean
 from kseq.ensemble import Ensemble
 from kseq.errors import ConfigError
 
@@ -118,7 +118,7 @@ def build_model(
     forecast = wrap(keras.layers.Dense(horizon * targets, name="forecast"), seeds or [seed])(x)
     model = keras.Model(inputs, [forecast, *states] if return_states else forecast, name=cell)
     _draw_weights(model, seeds if seeds is not None else [seed], stacked=seeds is not None, options=layer_options)
-    return model
+    return lean.attach(model)
 
 
 def build_simple_rnn(**options: Any) -> keras.Model:

@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from kseq.batches import Batches
+from kseq.ensemble import MemberLoss, sum_over_members
 from kseq.errors import ConfigError
 from kseq.evaluation import members_of
 from kseq.windows import WindowedSeries
@@ -145,38 +146,6 @@ def fit(
         if name in record.history
     }
     return Fitted((len(record.epoch),), (not np.isfinite(curves["loss"]).all(),), curves)
-
-
-def sum_over_members(y_true: Any, y_pred: Any) -> Any:
-    """Mean squared error of each member, summed over members: each one's gradient is that of a single model.
-
-    Args:
-        y_true: ``(batch, S, outputs)``.
-        y_pred: the same shape.
-
-    Returns:
-        ``(batch,)``, which Keras averages.
-    """
-    return ops.sum(ops.mean(ops.square(y_pred - y_true), axis=-1), axis=-1)
-
-
-class MemberLoss(keras.metrics.Metric):
-    """Mean squared error of each member by itself; its result is a vector ``(S,)``."""
-
-    def __init__(self, members: int, name: str = "member"):
-        super().__init__(name=name)
-        self.total = self.add_weight(shape=(members,), initializer="zeros", name="total")
-        self.count = self.add_weight(shape=(), initializer="zeros", name="count")
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Add a batch."""
-        errors = ops.mean(ops.square(y_pred - ops.cast(y_true, y_pred.dtype)), axis=-1)
-        self.total.assign_add(ops.cast(ops.sum(errors, axis=0), self.total.dtype))
-        self.count.assign_add(ops.cast(ops.shape(errors)[0], self.count.dtype))
-
-    def result(self) -> Any:
-        """Mean over all batches since the last reset, ``(S,)``."""
-        return self.total / self.count
 
 
 class MemberStopping(keras.callbacks.Callback):

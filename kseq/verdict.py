@@ -5,6 +5,8 @@ Each sentence is a function of the :class:`Evidence` that returns its text, or N
 but the numbers decides.
 """
 
+import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,10 +21,13 @@ from kseq.statistics import LEVEL, LEVEL_TRAINED, Difference, Row, best_baseline
 FEW_SEEDS = 5
 
 #: Units whose zero is a convention, in small letters.
-ARBITRARY_ZERO = ("°c", "°f", "deg c", "deg f", "degc", "degf", "celsius", "fahrenheit")
+ARBITRARY_ZERO = (
+    "°c", "°f", "deg c", "deg f", "degc", "degf", "celsius", "fahrenheit", "degrees c", "degrees f", "degrees celsius",
+    "degrees fahrenheit", "degree_celsius", "degree_fahrenheit", "degrees_celsius", "degrees_fahrenheit",
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """Everything that a verdict is drawn from.
 
@@ -35,6 +40,7 @@ class Evidence:
         lookback: rows that the networks read; 0 where unknown.
         unit: of the targets ("°C").
         index: dates of the series.
+        step_size: rows between the origins of neighbouring windows.
     """
 
     rows: Sequence[Row]
@@ -45,6 +51,7 @@ class Evidence:
     lookback: int = 0
     unit: str = ""
     index: pd.Index | None = None
+    step_size: int = 1
 
     @cached_property
     def cells(self) -> list[Row]:
@@ -64,7 +71,8 @@ class Evidence:
     @cached_property
     def pairs(self) -> dict[frozenset[str], Difference]:
         """Differences by the names of the pair."""
-        horizon = self.y.shape[1]
+        # Windows share test points, and so errors, as far as their horizons overlap.
+        horizon = math.ceil(self.y.shape[1] / self.step_size)
         return {frozenset((pair.better, pair.worse)): pair for pair in differences(self.rows, horizon=horizon)}
 
     def pair(self, a: Row, b: Row) -> Difference:
@@ -92,15 +100,17 @@ class Evidence:
 
     @cached_property
     def worth_training(self) -> list[Row]:
-        """Leading cells that beat the best baseline or, where there is none, ensembles that do."""
+        """Leading cells that beat the best baseline; where there is none, other cells that do; else ensembles."""
         if self.baseline is None:
             return []
-        good = [cell for cell in self.leaders if self.beats(cell, self.baseline)]
-        return good or [row for row in self.trained if row.kind == "ensemble" and self.beats(row, self.baseline)]
+        cells = self.against(self.baseline)["beat"]
+        leading = [cell for cell in cells if cell in self.leaders]
+        ensembles = [row for row in self.trained if row.kind == "ensemble" and self.beats(row, self.baseline)]
+        return leading or cells or ensembles
 
     def amount(self, value: float) -> str:
         """A number of three digits with the target's unit."""
-        digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}"
+        digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
         return f"{digits} {self.unit}".rstrip()
 
 
@@ -150,7 +160,7 @@ def tie(evidence: Evidence) -> str | None:
     p = min(pair.p_adjusted for pair in pairs)
     shown = f"{_p(p)} or more" if len(pairs) > 1 else _p(p)
     # A reader knows 0.05 as the level.
-    strict = f"; between cells a difference counts from {LEVEL_TRAINED:g}" if p <= LEVEL else ""
+    strict = f"; between cells a difference takes p <= {LEVEL_TRAINED:g}" if p <= LEVEL else ""
     return f"{_names(leaders)} tie ({shown}{strict}): {errors}."
 
 
@@ -165,10 +175,13 @@ def behind(evidence: Evidence) -> str | None:
 
 
 def seed_noise(evidence: Evidence) -> str | None:
-    """The two best cells tie, and one of them varies more from seed to seed than the two differ."""
+    """The two best cells tie, seeds do not tell them apart, and one alone varies more than the two differ."""
     if len(evidence.leaders) < 2 or min(len(cell.scores) for cell in evidence.leaders[:2]) < 2:
         return None
     best, second = evidence.leaders[:2]
+    pair = evidence.pair(best, second)
+    if pair.p_seeds <= pair.level:
+        return None
     gap, noise = second.score - best.score, max(spread(cell.scores).std for cell in (best, second))
     if gap >= noise:
         return None
@@ -187,8 +200,8 @@ def time_noise(evidence: Evidence) -> str | None:
     if np.isnan(pair.p_seeds) or pair.p_seeds > pair.level or pair.p_time <= pair.level:
         return None
     return (
-        f"{best.name} is ahead of {second.name} with most seeds ({_p(pair.p_seeds)}), but the {len(evidence.y)} test "
-        f"windows are too few to say that it would be elsewhere ({_p(pair.p_time)})."
+        f"{best.name} is ahead of {second.name} in the mean of its seeds ({_p(pair.p_seeds)}), but the "
+        f"{len(evidence.y)} test windows are too few to say that it would be elsewhere ({_p(pair.p_time)})."
     )
 
 
@@ -230,32 +243,37 @@ def beaten_baseline(evidence: Evidence) -> str | None:
 
 
 def cost(evidence: Evidence) -> str | None:
-    """Two cells or more, of which one has fewer parameters or is trained faster than the others."""
+    """What a lone cell costs; of several, which has fewest parameters and which is trained fastest, if they differ."""
     cells = evidence.cells
-    if len(cells) < 2:
-        return None
     parts = []
     smallest, largest = (choose(cells, key=lambda cell: cell.parameters) for choose in (min, max))
-    if 0 < smallest.parameters < largest.parameters:
+    if len(cells) == 1 and smallest.parameters:
+        parts.append(f"{smallest.name} has {smallest.parameters:,} parameters")
+    elif 0 < smallest.parameters < largest.parameters:
         parts.append(f"{smallest.name} has {smallest.parameters:,} parameters, {largest.name} {largest.parameters:,}")
     timed = [cell for cell in cells if np.isfinite(cell.seconds)]
-    if len(timed) > 1:
+    if timed:
         fastest, slowest = (choose(timed, key=lambda cell: cell.seconds) for choose in (min, max))
+        if len(cells) == 1:
+            parts.append(f"{fastest.name} trains in {_seconds(fastest.seconds)} a seed")
         # Less than a tenth is the machine's own noise.
-        if fastest.seconds < 0.9 * slowest.seconds:
+        elif fastest.seconds < 0.9 * slowest.seconds:
             parts.append(
-                f"{fastest.name} trains in {fastest.seconds:.2g} s a seed, {slowest.name} in {slowest.seconds:.2g} s"
+                f"{fastest.name} trains in {_seconds(fastest.seconds)} a seed, "
+                f"{slowest.name} in {_seconds(slowest.seconds)}"
             )
     return f"{'; '.join(parts)}." if parts else None
 
 
 def use_a_network(evidence: Evidence) -> str | None:
-    """A leading cell, or an ensemble, beats the best baseline: the smallest such cell."""
+    """Something trained beats the best baseline: the smallest of the cells worth training, or an ensemble."""
     good = evidence.worth_training
     if evidence.baseline is None or not good:
         return None
+    # Of equal size, the first: rows come with the best first.
     choice = min(good, key=lambda row: row.parameters)
-    reason = " the smallest of those that tie," if len(good) > 1 and choice.kind == "cell" else ""
+    smaller = choice.parameters < max(row.parameters for row in good)
+    reason = " the smallest of those that tie," if smaller and choice.kind == "cell" else ""
     return f"Use {choice.name}:{reason} {1 - choice.score / evidence.baseline.score:.1%} below the best baseline."
 
 
@@ -343,10 +361,11 @@ def few_seeds(evidence: Evidence) -> str | None:
     few = [cell for cell in evidence.cells if len(cell.scores) < FEW_SEEDS]
     if not few:
         return None
-    fewest = min(len(cell.scores) for cell in few)
-    if fewest == 1:
+    fewest, most = (choose(len(cell.scores) for cell in few) for choose in (min, max))
+    if most == 1:
         return f"{_names(few)}: one seed says nothing of the noise between trainings; use --seeds {FEW_SEEDS}."
-    return f"{_names(few)}: {fewest} seeds say little of the noise between trainings; use --seeds {FEW_SEEDS}."
+    shown = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    return f"{_names(few)}: {shown} seeds say little of the noise between trainings; use --seeds {FEW_SEEDS}."
 
 
 def diverged(evidence: Evidence) -> str | None:
@@ -358,7 +377,7 @@ def diverged(evidence: Evidence) -> str | None:
 def irregular_steps(evidence: Evidence) -> str | None:
     """Dates that are not evenly spaced: networks and lags count rows, not days."""
     index = evidence.index
-    if not isinstance(index, pd.DatetimeIndex) or len(index) < 4 or pd.infer_freq(index) is not None:
+    if not isinstance(index, pd.DatetimeIndex) or len(index) < 3 or _is_even(index):
         return None
     days = np.diff(index.to_numpy()) / np.timedelta64(1, "D")
     return (
@@ -402,7 +421,24 @@ def _verb(rows: Sequence[Row], one: str, many: str) -> str:
 
 
 def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.01 else f"p = {p:.2f}"
+    # Two digits below 0.1: 0.052 must not look like 0.05.
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
+
+
+def _is_even(index: pd.DatetimeIndex) -> bool:
+    """Whether dates follow a calendar: every so many days or hours, working days, or once in so many months."""
+    months = np.diff(12 * index.year + index.month)
+    # Middles and ends of months move by as much as the lengths of months.
+    if months[0] > 0 and np.ptp(months) == 0 and np.ptp(index.day) <= 3:
+        return True
+    with warnings.catch_warnings():
+        # pandas 3 warns that pandas 4 returns another type; only None is asked for.
+        warnings.simplefilter("ignore")
+        return pd.infer_freq(index) is not None
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -18,7 +18,7 @@ where they are not C-contiguous. :mod:`kseq.kernels.reference` is what is comput
   in ``__pycache__`` beside the loops, or in the user's cache folder where that cannot be written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from types import ModuleType
 from typing import NamedTuple
@@ -92,7 +92,8 @@ class Saved:
         self.spec, self.shape, self.weights, self.layout, self.threads = spec, shape, weights, layout, threads
         self.memory = memory
 
-    def __del__(self) -> None:
+    def __del__(self, give: Callable[[Array], None] = give) -> None:
+        # As a default argument ``give`` outlives this module's names, which are gone when the interpreter ends.
         give(self.memory)
 
 

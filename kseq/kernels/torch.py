@@ -10,6 +10,7 @@ CUDA, CPU without Numba      ``torch-members``   members: a loop over time of ba
 ===========================  ==================  ========================================================
 """
 
+import contextlib
 import functools
 from types import ModuleType
 
@@ -289,3 +290,78 @@ def _step_gru(x, carry, recurrent_kernel, recurrent_bias, spec):
         z, r = torch.sigmoid(torch.baddbmm(xg, h, ug)).chunk(2, dim=-1)
         candidate = torch.tanh(torch.baddbmm(xh, r * h, uh))
     return [torch.lerp(candidate, h, z)]
+
+
+# --- The lean step (kseq.lean) ---------------------------------------------------------------------------------------
+
+
+class AdamState:
+    """What one fused Adam call needs, gathered once: lists of weights, of both moments, and a step counter."""
+
+    def __init__(self, values: list[Tensor], momenta: list[Tensor], velocities: list[Tensor], decoupled: bool):
+        self.values, self.momenta, self.velocities = values, momenta, velocities
+        self.steps = [torch.zeros((), dtype=torch.float32, device=value.device) for value in values]
+        self.update = torch._fused_adamw_ if decoupled else torch._fused_adam_
+
+
+@torch.no_grad()
+def fused_adam(state: AdamState, gradients: tuple[Tensor, ...], optimizer) -> None:
+    """One step of Keras's Adam or AdamW on all weights in one call.
+
+    Keras adds epsilon to the root of the raw second moment (the paper's epsilon hat), PyTorch to that of the corrected
+    one: divided by the correction it is the same number.
+    """
+    step = int(optimizer.iterations.value) + 1
+    for counter in state.steps:
+        counter.fill_(step)
+    state.update(
+        state.values,
+        list(gradients),
+        state.momenta,
+        state.velocities,
+        [],
+        state.steps,
+        lr=float(optimizer.learning_rate),
+        beta1=optimizer.beta_1,
+        beta2=optimizer.beta_2,
+        weight_decay=optimizer.weight_decay or 0.0,
+        eps=optimizer.epsilon / (1 - optimizer.beta_2**step) ** 0.5,
+        amsgrad=False,
+        maximize=False,
+    )
+    optimizer.iterations.value.add_(1)
+
+
+def gradients(loss: Tensor, values: list[Tensor]) -> tuple[Tensor, ...]:
+    """Gradients of a loss with respect to weights."""
+    return torch.autograd.grad(loss, values)
+
+
+def squared_errors(forecast: Tensor, y: Tensor, *, summed: bool) -> tuple[Tensor, Tensor]:
+    """Squared errors, ``(batch, ...)``, and the loss: their mean, or the sum over members of their means."""
+    errors = (forecast - y.to(forecast.device)).square().mean(-1)
+    loss = errors.mean(0).sum() if summed else errors.mean()
+    return errors.detach(), loss
+
+
+@torch.no_grad()
+def add_to(variable: Tensor, value) -> None:
+    """Add to a metric's variable in place."""
+    variable.add_(value.detach() if isinstance(value, Tensor) else value)
+
+
+@contextlib.contextmanager
+def calm(tensor: Tensor):
+    """On a CPU, keep PyTorch's own threads out of a step of small operations.
+
+    They wait for one another by spinning, on processors that the compiled loop's threads need.
+    """
+    threads = torch.get_num_threads()
+    if tensor.device.type != "cpu" or threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

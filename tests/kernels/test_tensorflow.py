@@ -232,8 +232,8 @@ def test_exported_model_runs_without_this_process(tmp_path):
     np.save(tmp_path / "x.npy", X)
     code = (
         "import numpy, sys, tensorflow; folder = sys.argv[1];"
-        "served = tensorflow.saved_model.load(folder + '/exported').serve(numpy.load(folder + '/x.npy'));"
-        "numpy.save(folder + '/y.npy', served)"
+        "loaded = tensorflow.saved_model.load(folder + '/exported');"
+        "numpy.save(folder + '/y.npy', loaded.serve(numpy.load(folder + '/x.npy')))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

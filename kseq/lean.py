@@ -1,0 +1,133 @@
+"""A training step with little Python around it: what ``model.fit`` runs for the builders' models on PyTorch.
+
+Keras's own step costs milliseconds of Python a batch, whatever the model: every layer call checks shapes and scopes,
+every metric is a layer, the optimizer is a dozen calls. Small recurrent networks compute for less time than that. The
+step here calls the layers' own computation, takes the gradients, and updates all weights in one fused call, by the same
+formulas: the loss curve is the same but for rounding. ``compile``, ``fit``, callbacks and history stay Keras's.
+
+It takes a chain of layers trained for mean squared error with Adam or AdamW. For anything else the model's own step
+runs, as it does under ``kernel_policy("off")``.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import keras
+
+from kseq import kernels, layers
+from kseq.ensemble import Ensemble, MemberLoss, sum_over_members
+
+_MEAN_SQUARED = ("mse", "MSE", "mean_squared_error")
+
+
+def attach(model: keras.Model) -> keras.Model:
+    """Give a model the lean step where its backend has one; return the model.
+
+    Args:
+        model: a functional model that is a chain of layers, compiled or not.
+    """
+    backend = kernels.load(keras.config.backend())
+    if not hasattr(backend, "fused_adam"):
+        return model
+    stock, lean = model.train_step, _LeanStep(model, backend)
+
+    def train_step(data: Any) -> dict[str, Any]:
+        return lean(data) if lean.takes(data) else stock(data)
+
+    model.train_step = train_step
+    return model
+
+
+class _LeanStep:
+    """The step of one model; what depends on how the model was compiled is looked up once a compilation."""
+
+    def __init__(self, model: keras.Model, backend: ModuleType):
+        self.model = model
+        self.backend = backend
+        self.optimizer: Any = None
+        self.loss: Any = None
+        self.ready = False
+
+    def takes(self, data: Any) -> bool:
+        """Whether this step does what the compiled model asks for."""
+        model = self.model
+        if model.optimizer is not self.optimizer or model.loss is not self.loss or not self.ready:
+            self.optimizer, self.loss = model.optimizer, model.loss
+            self.ready = self._plan()
+        if not self.ready or layers.policy() == "off" or not isinstance(data, tuple) or len(data) != 2:
+            return False
+        return all(getattr(part, "dtype", None) == self.values[0].dtype for part in data)
+
+    def _plan(self) -> bool:
+        model, optimizer = self.model, self.optimizer
+        decays = type(optimizer).__name__ == "AdamW"
+        known = type(optimizer).__name__ in ("Adam", "AdamW") and not (
+            optimizer.amsgrad
+            or optimizer.use_ema
+            or optimizer.clipnorm
+            or optimizer.clipvalue
+            or optimizer.global_clipnorm
+            or optimizer.gradient_accumulation_steps
+            or optimizer.loss_scale_factor
+            or (optimizer.weight_decay and not decays)
+        )
+        plain = all(
+            layer.dtype_policy.compute_dtype == layer.dtype_policy.variable_dtype in ("float32", "float64")
+            and getattr(layer, "activity_regularizer", None) is None
+            for layer in model.layers
+        )
+        plain = plain and all(v.regularizer is None and v.constraint is None for v in model.trainable_variables)
+        chain = all(len(layer._inbound_nodes) == 1 for layer in model.layers) and len(model.outputs) == 1
+        loss = self.loss is sum_over_members or self.loss in _MEAN_SQUARED
+        metrics = [metric for metric in model.metrics if metric.name != "loss"]
+        metrics = [m for m in metrics if m.name != "compile_metrics" or m.metrics]
+        flat = [part for m in metrics for part in (m.metrics if m.name == "compile_metrics" else [m])]
+        told = all(isinstance(metric, MemberLoss) for metric in flat)
+        if not (known and plain and chain and loss and told and not model.losses):
+            return False
+        if not optimizer.built:
+            optimizer.build(model.trainable_variables)
+        # A frozen weight has state in the optimizer all the same: only a model that trains all of them is a plain list.
+        momenta = [v.value for v in optimizer.variables if v.name.endswith("momentum")]
+        velocities = [v.value for v in optimizer.variables if v.name.endswith("velocity")]
+        self.values = [v.value for v in model.trainable_variables]
+        if not len(momenta) == len(velocities) == len(self.values):
+            return False
+        self.state = self.backend.AdamState(self.values, momenta, velocities, decays)
+        self.members = flat[0] if flat else None
+        self.tracker = next(metric for metric in model.metrics if metric.name == "loss")
+        self.calls = [_call_of(layer) for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+        return True
+
+    def __call__(self, data: tuple) -> dict[str, Any]:
+        x, y = data
+        backend, optimizer = self.backend, self.optimizer
+        with backend.calm(x):
+            for call in self.calls:
+                x = call(x)
+            errors, loss = backend.squared_errors(x, y, summed=self.loss is sum_over_members)
+            backend.fused_adam(self.state, backend.gradients(loss, self.values), optimizer)
+        rows = y.shape[0]
+        backend.add_to(self.tracker.total.value, loss * rows)
+        backend.add_to(self.tracker.count.value, rows)
+        logs = {"loss": self.tracker.total.value / self.tracker.count.value}
+        if self.members is not None:
+            backend.add_to(self.members.total.value, errors.sum(0))
+            backend.add_to(self.members.count.value, rows)
+            logs["member"] = self.members.result()
+        return logs
+
+
+def _call_of(layer: keras.Layer) -> Callable[[Any], Any]:
+    """The layer's computation in training mode, without the checks around it where it has an entry of its own."""
+    if isinstance(layer, Ensemble):
+        stacked = layer.stacked
+        return lambda x: stacked.call(x, training=True)
+    if isinstance(layer, keras.layers.Dense):
+        return layer.call
+    if isinstance(layer, layers.SimpleRNN | layers.LSTM | layers.GRU):
+        plain = not (layer.dropout or layer.recurrent_dropout or layer.stateful or layer.return_state)
+        if plain:
+            return layer.run_from_zero
+    return lambda x: layer(x, training=True)
