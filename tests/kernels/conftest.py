@@ -90,12 +90,13 @@ def check_parity(
 
     expected = _by_reference(layer, x, states, factors)
     assert_close(found, expected, 1e-10 if dtype == "float64" else 1e-5)
-    if stock:
+    # On JAX, Keras's own loops compute parts of float64 in float32 and then refuse their result.
+    if stock and not (dtype == "float64" and keras.config.backend() == "jax"):
         plain = getattr(keras.layers, cell)(units, **options)
         plain.build(shape)
         plain.set_weights(layer.get_weights())
         outputs, gradients = run(plain, x, states, factors)
-        # Off TensorFlow, Keras's own loops compute parts of float64 in float32.
+        # On PyTorch they compute parts of float64 in float32.
         exact = dtype == "float64" and keras.config.backend() == "tensorflow"
         assert_close(found, [*outputs, *gradients], 1e-10 if exact else 1e-5)
     return layer

@@ -121,7 +121,10 @@ def test_gap_within_the_noise_of_seeds():
         "(standard deviation)."
     )
     # Larger than the noise of one cell.
-    assert said.seed_noise(evidence(cell("LSTM", 1.0), cell("GRU", 0.8, SHUFFLED))) is None
+    gaps = np.array([0.01, 0.02, 0.02, 0.02, 0.06])
+    far = evidence(row("GRU", np.outer(np.ones(5), MISSED)), row("LSTM", np.outer(1 + gaps, MISSED)))
+    assert said.tie(far) is not None
+    assert said.seed_noise(far) is None
     # One seed has no noise to show.
     assert said.seed_noise(evidence(row("LSTM", MISSED), row("GRU", 0.995 * MISSED))) is None
     # Seeds vary alike in both cells, and the gap is the same with each: it is no noise of seeds.
@@ -148,6 +151,12 @@ def test_test_part_too_short_for_what_seeds_say():
         [cell("LSTM", 1.0)],
     ):
         assert said.time_noise(evidence(*rows)) is None
+    # Seeds and time each tell two of three cells apart, though not so clearly that it stands among three pairs.
+    gaps = np.array([[0.0] * 5, [0.02, 0.02, 0.02, 0.02, 0.05], [0.04, -0.05, 0.05, -0.05, 0.16]])
+    three = evidence(*(row(f"cell {number}", np.outer(1 + gap, MISSED)) for number, gap in enumerate(gaps)))
+    pair = three.pair(*three.leaders[:2])
+    assert max(pair.p_seeds, pair.p_time) <= pair.level < pair.p_adjusted
+    assert said.time_noise(three) is None
 
 
 def test_against_the_best_baseline():
@@ -162,6 +171,16 @@ def test_against_the_best_baseline():
     assert both == "LSTM and SimpleRNN both lose to AR(2), the best baseline (0.500; p < 0.001)."
     every = appears(said.against_best_baseline, evidence(lstm, rnn, gru, baseline("naive", 5.0)))
     assert every == "GRU, LSTM and SimpleRNN all beat naive, the best baseline (5.00; p < 0.001)."
+    two_of_three = appears(said.against_best_baseline, evidence(lstm, rnn, gru, baseline("AR(2)", 0.9)))
+    assert two_of_three == (
+        "GRU beats AR(2), the best baseline (0.900; p < 0.001); LSTM and SimpleRNN lose to it (p < 0.001)."
+    )
+    # Of several p-values the least convincing.
+    barely = cell("GRU", 0.98, SHUFFLED)
+    unlike = evidence(cell("LSTM", 0.5), barely, baseline("AR(2)", 1.0))
+    largest = unlike.pair(barely, unlike.baseline).p_adjusted
+    assert 0.01 < largest < 0.05
+    assert said.against_best_baseline(unlike).endswith(f"both beat AR(2), the best baseline (1.00; p = {largest:.2g}).")
     par = appears(said.against_best_baseline, evidence(lstm, cell("GRU", 1.002, turns=-1.0), rest[0]))
     assert par.startswith("LSTM and GRU both are on a par with climatology, the best baseline (1.00; p = ")
     assert par.endswith(" or more).")
@@ -223,11 +242,12 @@ def test_an_ensemble_is_used_where_no_cell_beats_the_baseline():
 
 
 def test_a_cell_behind_is_used_where_the_leader_beats_no_baseline():
-    # The best cell in the mean, of which one seed is bad, does not surely beat the baseline; a steadier one does.
-    unsteady = np.array([0.7, 0.7, 0.7, 0.7, 1.1])
-    given = evidence(cell("GRU", 1.0, unsteady), cell("LSTM", 0.9, SHUFFLED), baseline("naive", 1.0))
-    assert [one.name for one in given.against(given.baseline)["beat"]] == ["LSTM"]
-    assert said.use_a_network(given) == "Use LSTM: 10.0% below the best baseline."
+    # Two seeds of the best cell are too few to say that it beats the baseline; five of the one behind it are enough.
+    gru, lstm = cell("GRU", 0.9, np.array([0.9, 1.1])), cell("LSTM", 1.52, 1 + 11 * (SEEDS - 1))
+    given = evidence(gru, lstm, baseline("naive", 2.0), ensemble("mean", 1.0))
+    assert given.leaders == [gru]
+    assert given.against(given.baseline)["beat"] == [lstm]
+    assert said.use_a_network(given) == "Use LSTM: 24.0% below the best baseline."
     assert said.use_the_baseline(given) is None
 
 
@@ -248,6 +268,8 @@ def test_use_no_network():
     assert said.use_no_network(evidence(*worse, naive)).endswith("do not use a recurrent net for this series.")
     for rows in ([cell("RNN", 1.0, SHUFFLED, 1.0), *worse, naive], [cell("RNN", 0.8), *worse, naive], worse):
         assert said.use_no_network(evidence(*rows)) is None
+    # The mean of its seeds may do what no cell does.
+    assert said.use_no_network(evidence(*worse, naive, ensemble("mean", 0.8))) is None
 
 
 @pytest.mark.parametrize(
@@ -346,6 +368,11 @@ def test_forecasts_that_copy_the_last_value():
     assert f"Forecasts that follow the last value: GRU (1.000 with y(t-1), {correlation:.3f} with y(t))." in text
     assert "LSTM" not in text
     assert said.copies_last_value(evidence(cell("LSTM", 0.1), y=y, last=last)) is None
+    # A good forecast of a series that moves slowly is also near its last value, but nearer to the truth.
+    slow = 20 + np.cumsum(rng.uniform(-1, 1, WINDOWS + 1))
+    good = evidence(row("GRU", 0.1 * TURNS), y=slow[1:, None, None], last=slow[:-1, None])
+    assert np.corrcoef(slow[1:], slow[:-1])[0, 1] > 0.9
+    assert said.copies_last_value(good) is None
     # A baseline may repeat the last value: that is what it is for.
     naive = row("persistence", copies[0], "baseline")
     assert said.copies_last_value(evidence(cell("LSTM", 0.1), naive, y=y, last=last)) is None
@@ -421,6 +448,8 @@ def test_irregular_time_steps():
         "Time steps are irregular, 1 to 3 days (median 1): models count rows, not days."
     )
     assert said.irregular_steps(evidence(index=MONTHS.delete(20))) is not None
+    hours = pd.DatetimeIndex(["2000-01-01 00:00", "2000-01-01 01:00", "2000-01-01 02:00", "2000-01-03 00:00"])
+    assert said.irregular_steps(evidence(index=hours)) is not None
     # Once a month, but anywhere in it.
     wandering = MONTHS + pd.to_timedelta(np.tile([0, 20], 30), unit="D")
     assert said.irregular_steps(evidence(index=wandering)) is not None
