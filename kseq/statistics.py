@@ -3,14 +3,16 @@
 A network's error varies for two reasons, and a claim must stand against both:
 
 * **seeds**: the same network trained again gives another error. A paired t-test over seeds asks whether a difference
-  is larger than that. Not Wilcoxon's test: with five seeds its smallest two-sided p-value is 0.0625, so that it could
-  never find anything.
+  is larger than that. Pairs are made by seed, of the seeds that diverged in neither row; rows that share fewer than
+  two get Welch's test. Not Wilcoxon's: with five seeds its smallest two-sided p-value is 0.0625, so that it could never
+  find anything.
 * **time**: another test period would give other errors. The Diebold-Mariano test, on the loss of each test window
-  averaged over seeds, asks whether a difference is larger than that.
+  averaged over the same seeds, asks whether a difference is larger than that.
 
 The p-value of a pair is the larger of the two. A baseline has no seeds: between baselines, time alone decides. A row
 trained with one seed tells nothing of its own noise: nothing is claimed between it and another trained row, and against
-a baseline time alone decides.
+a baseline time alone decides. Rows are ranked by the mean over all their seeds, as a table shows it; where the seeds
+that two rows share say the opposite, nothing is claimed.
 
 Holm's adjustment is made among the pairs that answer one question: which of the cells differ from one another; for each
 baseline, which of the cells differ from it; which baselines differ from one another.
@@ -49,6 +51,7 @@ class Row:
         errors: forecast minus truth in the target's unit, ``(members, windows, horizon, targets)``; the windows in the
             order of time, the members in the order of their seeds. One member for a baseline or an ensemble.
         kind: ``"cell"``, ``"baseline"`` or ``"ensemble"`` (the mean of a cell's members).
+        seeds: one a member, each once; counted from 0 where none are given.
         parameters: trainable weights of one member.
         seconds: that training one member takes; NaN where unknown.
         epochs: that each member trained.
@@ -59,6 +62,7 @@ class Row:
     name: str
     errors: np.ndarray
     kind: str = "cell"
+    seeds: tuple[int, ...] = ()
     parameters: int = 0
     seconds: float = float("nan")
     epochs: tuple[int, ...] = ()
@@ -71,11 +75,32 @@ class Row:
                 f"received errors of shape {self.errors.shape} for {self.name!r}, expected (members, windows, horizon, "
                 "targets)."
             )
+        if not self.seeds:
+            object.__setattr__(self, "seeds", tuple(range(len(self.errors))))
+        if len(set(self.seeds)) != len(self.errors):
+            raise ConfigError(
+                f"received seeds {self.seeds} for {len(self.errors)} members of {self.name!r}, expected one a member, "
+                "each once."
+            )
+
+    @cached_property
+    def _sound(self) -> np.ndarray:
+        """Whether each member did not diverge."""
+        return np.isfinite(self.errors).all(axis=(1, 2, 3))
 
     @cached_property
     def finite(self) -> np.ndarray:
         """Errors of the members that did not diverge."""
-        return self.errors[np.isfinite(self.errors).all(axis=(1, 2, 3))]
+        return self.errors[self._sound]
+
+    @property
+    def finite_seeds(self) -> tuple[int, ...]:
+        """Seeds of the members that did not diverge."""
+        return tuple(seed for seed, sound in zip(self.seeds, self._sound, strict=True) if sound)
+
+    def of_seeds(self, seeds: Sequence[int]) -> np.ndarray:
+        """Errors of the members with these seeds, in this order."""
+        return self.errors[[self.seeds.index(seed) for seed in seeds]]
 
     @property
     def diverged(self) -> int:
@@ -85,7 +110,7 @@ class Row:
     @cached_property
     def scores(self) -> np.ndarray:
         """Mean absolute error of each member that did not diverge."""
-        return np.abs(self.finite).mean(axis=(1, 2, 3))
+        return _scores(self.finite)
 
     @property
     def score(self) -> float:
@@ -192,15 +217,15 @@ def _variance_of_mean(centred: np.ndarray, horizon: int) -> float:
     return variance / n
 
 
-def seed_test(scores_a: np.ndarray, scores_b: np.ndarray) -> float:
+def seed_test(scores_a: np.ndarray, scores_b: np.ndarray, *, paired: bool = True) -> float:
     """Two-sided p-value of a difference in mean score, given the noise of seeds.
 
-    Paired by seed where both have as many; Welch's test where they do not; against a single score, such as a
-    baseline's, whether the mean differs from it.
+    A paired t-test, or Welch's; against a single score, such as a baseline's, whether the mean differs from it.
 
     Args:
-        scores_a: one a seed, in the order of seeds.
-        scores_b: the same for the other row.
+        scores_a: one a seed.
+        scores_b: the same for the other row; for the same seeds in the same order where they are paired.
+        paired: whether both rows were trained with the same seeds.
 
     Returns:
         The p-value; NaN for a single score against another.
@@ -212,15 +237,16 @@ def seed_test(scores_a: np.ndarray, scores_b: np.ndarray) -> float:
     a, b = (scores_a, scores_b) if len(scores_a) >= len(scores_b) else (scores_b, scores_a)
     if len(a) == 1:
         return float("nan")
-    if len(b) not in (1, len(a)):
-        if all(_is_constant(scores, np.abs(scores).max()) for scores in (a, b)):
-            return float(abs(a[0] - b[0]) <= _tiny(abs(a[0])))
-        return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
-    difference = a - b
-    scale = max(np.abs(a).max(), np.abs(b).max())
-    if _is_constant(difference, scale):
-        return float(abs(difference[0]) <= _tiny(scale))
-    return float(stats.ttest_1samp(difference, 0.0).pvalue)
+    if len(b) == 1 or paired:
+        if len(b) not in (1, len(a)):
+            raise ConfigError(f"received {len(scores_a)} and {len(scores_b)} scores to pair, expected as many of each.")
+        difference, scale = a - b, max(np.abs(a).max(), np.abs(b).max())
+        if _is_constant(difference, scale):
+            return float(abs(difference[0]) <= _tiny(scale))
+        return float(stats.ttest_1samp(difference, 0.0).pvalue)
+    if all(_is_constant(scores, np.abs(scores).max()) for scores in (a, b)):
+        return float(abs(a[0] - b[0]) <= _tiny(abs(a[0])))
+    return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
 
 
 def _tiny(scale: float) -> float:
@@ -237,7 +263,7 @@ class Difference:
     """A pair of rows and whether they differ.
 
     Args:
-        better: name of the row with the smaller mean absolute error.
+        better: name of the row with the smaller mean absolute error over all its seeds that did not diverge.
         worse: name of the other.
         gap: how much smaller, in the target's unit.
         p_seeds: of the test over seeds; NaN where it says nothing.
@@ -277,30 +303,56 @@ def differences(rows: Sequence[Row], *, horizon: int = 1) -> list[Difference]:
     Returns:
         A :class:`Difference` a pair.
     """
-    # Statsmodels takes half a second to load.
-    from statsmodels.stats.multitest import multipletests
-
     questions: dict[tuple[str, ...], list[Difference]] = {}
     for better, worse in itertools.combinations(ranked(rows), 2):
-        p_time = diebold_mariano(better.finite, worse.finite, horizon=horizon).p
-        p_seeds, p = _with_seeds(better, worse, p_time)
+        p_seeds, p_time, p = _p_values(better, worse, horizon)
         level = LEVEL if "baseline" in (better.kind, worse.kind) else LEVEL_TRAINED
         pair = Difference(better.name, worse.name, worse.score - better.score, p_seeds, p_time, p, p, level)
         questions.setdefault(_question(better, worse), []).append(pair)
     return [
         replace(pair, p_adjusted=float(adjusted))
         for pairs in questions.values()
-        for pair, adjusted in zip(pairs, multipletests([pair.p for pair in pairs], method="holm")[1], strict=True)
+        for pair, adjusted in zip(pairs, holm([pair.p for pair in pairs]), strict=True)
     ]
 
 
-def _with_seeds(a: Row, b: Row, p_time: float) -> tuple[float, float]:
-    """The p-value over seeds, and that of the pair."""
-    trained = [row for row in (a, b) if row.kind != "baseline"]
-    if trained and min(len(row.scores) for row in trained) > 1:
-        p_seeds = seed_test(a.scores, b.scores)
-        return p_seeds, max(p_seeds, p_time)
-    return float("nan"), 1.0 if len(trained) == 2 else p_time
+def _p_values(better: Row, worse: Row, horizon: int) -> tuple[float, float, float]:
+    """The p-value over seeds, NaN where it says nothing; that over time; and that of the pair."""
+    trained = [row for row in (better, worse) if row.kind != "baseline"]
+    several = bool(trained) and min(len(row.scores) for row in trained) > 1
+    shared = [seed for seed in better.finite_seeds if seed in worse.finite_seeds]
+    paired = several and len(trained) == 2 and len(shared) > 1
+    a, b = (row.of_seeds(shared) if paired else row.finite for row in (better, worse))
+    p_time = diebold_mariano(a, b, horizon=horizon).p
+    if not several:
+        return float("nan"), p_time, 1.0 if len(trained) == 2 else p_time
+    a, b = _scores(a), _scores(b)
+    p_seeds = seed_test(a, b, paired=paired)
+    contradicted = a.mean() > b.mean()
+    return p_seeds, p_time, 1.0 if contradicted else max(p_seeds, p_time)
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """Adjust p-values by Holm's method (1979).
+
+    The numbers of statsmodels' ``multipletests``, which collects garbage with every call: a quarter of a second with a
+    framework loaded.
+
+    Example:
+        >>> holm([0.01, 0.5, 0.04]).tolist()
+        [0.03, 0.5, 0.08]
+    """
+    values = np.asarray(p)
+    order = np.argsort(values)
+    stepwise = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(stepwise)
+    adjusted[order] = np.minimum(stepwise, 1.0)
+    return adjusted
+
+
+def _scores(errors: np.ndarray) -> np.ndarray:
+    """Mean absolute error of each member."""
+    return np.abs(errors).mean(axis=(1, 2, 3))
 
 
 def _question(a: Row, b: Row) -> tuple[str, ...]:

@@ -1,4 +1,3 @@
-import gc
 import itertools
 
 import numpy as np
@@ -10,15 +9,18 @@ from statsmodels.stats.multitest import multipletests
 
 from kseq import statistics
 from kseq.errors import ConfigError
-from kseq.statistics import Row, diebold_mariano, differences, grouping, letters, ranked, seed_test, skills, spread
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_garbage_collection():
-    """Statsmodels collects garbage with every adjustment; what is loaded by now need not be looked at each time."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
+from kseq.statistics import (
+    Row,
+    diebold_mariano,
+    differences,
+    grouping,
+    holm,
+    letters,
+    ranked,
+    seed_test,
+    skills,
+    spread,
+)
 
 
 def r_normal(seed, count):
@@ -40,10 +42,10 @@ def errors_made_in_r():
     return walk - 0.5 * noise, walk - 1.5 * more_noise
 
 
-def row(name, errors, kind="cell"):
+def row(name, errors, kind="cell", seeds=()):
     """A row of ``(members, windows)`` errors."""
     errors = np.atleast_2d(errors)
-    return Row(name, errors[:, :, None, None], kind)
+    return Row(name, errors[:, :, None, None], kind, seeds)
 
 
 def test_r_numbers_are_those_of_r():
@@ -137,17 +139,21 @@ def test_seed_test_equals_scipy():
     rng = np.random.default_rng(9)
     a, b, c = rng.normal(0.36, 0.01, 5), rng.normal(0.38, 0.01, 5), rng.normal(0.37, 0.01, 8)
     assert seed_test(a, b) == pytest.approx(stats.ttest_rel(a, b).pvalue)
-    assert seed_test(a, c) == pytest.approx(stats.ttest_ind(a, c, equal_var=False).pvalue)
+    assert seed_test(a, b, paired=False) == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
+    assert seed_test(a, c, paired=False) == pytest.approx(stats.ttest_ind(a, c, equal_var=False).pvalue)
     assert seed_test(a, np.array([0.35])) == pytest.approx(stats.ttest_1samp(a, 0.35).pvalue)
     assert seed_test(np.array([0.35]), a) == seed_test(a, np.array([0.35]))
+    assert seed_test(a, np.array([0.35]), paired=False) == seed_test(a, np.array([0.35]))
+    with pytest.raises(ConfigError, match="received 5 and 8 scores to pair, expected as many of each"):
+        seed_test(a, c)
 
 
 def test_seed_test_without_noise_and_without_seeds():
     same = np.full(5, 0.4)
     assert seed_test(same, same) == 1.0
     assert seed_test(same, same + 0.01) == 0.0
-    assert seed_test(same, np.full(3, 0.4)) == 1.0
-    assert seed_test(same, np.full(3, 0.5)) == 0.0
+    assert seed_test(same, np.full(3, 0.4), paired=False) == 1.0
+    assert seed_test(same, np.full(3, 0.5), paired=False) == 0.0
     assert np.isnan(seed_test(same[:1], same[:1]))
 
 
@@ -266,6 +272,78 @@ def test_diverged_members_are_left_out():
     pairs = differences(rows)
     assert len(pairs) == 1
     assert grouping(rows, pairs)["wholly"] == ""
+
+
+def seeds_that_shift_alike(rng, seeds=6, windows=80):
+    """Errors of a cell that misses much more with some seeds than with others, and how much each seed adds."""
+    of_a_seed = np.linspace(0.5, 2, seeds)[rng.permutation(seeds)]
+    return of_a_seed[:, None] * (1 + 0.1 * rng.random((seeds, windows)))
+
+
+def test_seeds_are_paired_by_number_where_members_diverged():
+    rng = np.random.default_rng(9)
+    a = seeds_that_shift_alike(rng)
+    # Every seed misses a little more in b; one member of each row diverged, but not of the same seed.
+    b = a + 0.05 * (1 + 0.2 * rng.random((6, 1)))
+    a[1, 3], b[4, 9] = np.nan, np.inf
+    left = [0, 2, 3, 5]
+    (pair,) = differences([row("a", a), row("b", b)])
+    score_a, score_b = (np.abs(errors[left]).mean(axis=1) for errors in (a, b))
+    assert pair.p_seeds == pytest.approx(stats.ttest_rel(score_a, score_b).pvalue)
+    assert pair.p_time == diebold_mariano(a[left], b[left]).p
+    # Paired by place among those left, as if seeds 2, 3 and 4 of one were 1, 2 and 3 of the other, nothing is found.
+    assert pair.p_seeds < 0.001
+    by_place = np.abs(a[[0, 2, 3, 4, 5]]).mean(axis=1), np.abs(b[[0, 1, 2, 3, 5]]).mean(axis=1)
+    assert seed_test(*by_place) > 0.1
+
+
+def test_order_and_number_of_seeds_do_not_matter_to_pairs():
+    rng = np.random.default_rng(10)
+    a = seeds_that_shift_alike(rng)
+    b = a + 0.05 * (1 + 0.2 * rng.random((6, 1)))
+    (usual,) = differences([row("a", a), row("b", b)])
+    turned = row("b", b[::-1], seeds=(5, 4, 3, 2, 1, 0))
+    (pair,) = differences([row("a", a), turned])
+    assert pair.p == pytest.approx(usual.p)
+    # A seed that one row alone has cannot be paired.
+    (fewer,) = differences([row("a", a[:4]), row("b", b)])
+    assert fewer.p_seeds == pytest.approx(stats.ttest_rel(np.abs(a[:4]).mean(1), np.abs(b[:4]).mean(1)).pvalue)
+
+
+def test_rows_without_common_seeds_are_not_paired():
+    rng = np.random.default_rng(11)
+    a = seeds_that_shift_alike(rng)
+    b = a + 0.05 * (1 + 0.2 * rng.random((6, 1)))
+    (pair,) = differences([row("a", a), row("b", b, seeds=(5, 16, 17, 18, 19, 20))])
+    assert pair.p_seeds == pytest.approx(stats.ttest_ind(np.abs(a).mean(1), np.abs(b).mean(1), equal_var=False).pvalue)
+    assert pair.p_time == diebold_mariano(a, b).p
+
+
+def test_nothing_is_claimed_where_common_seeds_contradict_the_ranking():
+    rng = np.random.default_rng(12)
+    a = 1 + 0.1 * rng.random((5, 80))
+    b = a + 0.2 + 0.02 * rng.random((5, 1))
+    (pair,) = differences([row("a", a), row("b", b)])
+    assert pair.significant
+    # One seed of a goes badly, and b has no such seed: a is better with each that both have, and worse in its mean.
+    unlucky = np.concatenate([a, np.full((1, 80), 9.0) + a[:1]])
+    (pair,) = differences([row("a", unlucky), row("b", b)])
+    assert (pair.better, pair.worse) == ("b", "a")
+    assert pair.gap == pytest.approx(unlucky.mean() - b.mean())
+    assert max(pair.p_seeds, pair.p_time) < 0.001
+    assert pair.p == pair.p_adjusted == 1.0
+    assert not pair.significant
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_equals_statsmodels(p):
+    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
+
+
+@pytest.mark.parametrize("seeds", [(1, 2), (1, 1, 2)])
+def test_rows_refuse_seeds_that_do_not_fit(seeds):
+    with pytest.raises(ConfigError, match="for 3 members of 'GRU', expected one a member, each once"):
+        row("GRU", np.zeros((3, 10)), seeds=seeds)
 
 
 def test_rows_refuse_other_shapes():

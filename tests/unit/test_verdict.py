@@ -243,7 +243,9 @@ def test_an_ensemble_is_used_where_no_cell_beats_the_baseline():
 
 def test_a_cell_behind_is_used_where_the_leader_beats_no_baseline():
     # Two seeds of the best cell are too few to say that it beats the baseline; five of the one behind it are enough.
-    gru, lstm = cell("GRU", 0.9, np.array([0.9, 1.1])), cell("LSTM", 1.52, 1 + 11 * (SEEDS - 1))
+    # They have no seed in common, so that they are not paired.
+    gru = row("GRU", 0.9 * np.outer([0.9, 1.1], MISSED), seeds=(8, 9))
+    lstm = cell("LSTM", 1.52, 1 + 11 * (SEEDS - 1))
     given = evidence(gru, lstm, baseline("naive", 2.0), ensemble("mean", 1.0))
     assert given.leaders == [gru]
     assert given.against(given.baseline)["beat"] == [lstm]
