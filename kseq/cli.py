@@ -117,7 +117,8 @@ def cli(debug: bool) -> None:
 def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:
     """Train the cells on a series and compare them with baselines.
 
-    Prints the table; writes table, predictions, picture and record into the run's folder.
+    Prints the table with a verdict; writes table, predictions, picture and record into the run's folder. With --format
+    csv or json the table alone goes to standard output, and the verdict to standard error.
     """
     from kseq import runs
 
@@ -129,9 +130,11 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
 
         comparison = run(series, settings, progress=progress)
         runs.write(comparison, folder)
-    from kseq.report.table import render
+    from kseq.report.table import render, words
 
     click.echo(render(comparison, style))
+    if style in ("csv", "json"):
+        click.echo(words(comparison), err=True)
     click.echo(f"\n{folder}: {', '.join(runs.FILES)}", err=style != "table")
     click.echo(f"{chosen} {backends.installed()[chosen]} on {comparison.record['device']}", err=style != "table")
 

@@ -6,18 +6,19 @@ script may fill a comparison row by row with the callback :class:`kseq.Evaluatio
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kseq import backends, baselines, metrics
-from kseq._version import __version__
+from kseq import baselines, frames, metrics, statistics
 from kseq.errors import ConfigError
+from kseq.evidence import evidence_of
 from kseq.results import ModelResult
 from kseq.series import Series
+from kseq.verdict import Evidence, traps, verdict
 from kseq.windows import WindowedSeries, make_windows
 
 #: Cells in the order of the table.
@@ -89,11 +90,18 @@ class Comparison:
     def __init__(self, data: WindowedSeries, settings: Settings | None = None):
         self.data = data
         self.settings = settings
-        self.rows: list[ModelResult] = []
         self.seconds = float("nan")
+        self._rows: tuple[ModelResult, ...] = ()
+        self._evidence: Evidence | None = None
+        self._season = settings.season if settings else 0
+
+    @property
+    def rows(self) -> tuple[ModelResult, ...]:
+        """The rows in the order of the table; :meth:`add` takes further ones."""
+        return self._rows
 
     def add(self, result: ModelResult) -> None:
-        """Add a row; one of the same name takes its place.
+        """Add a row; one of the same name gives way to it.
 
         Raises:
             ConfigError: its forecasts are not for these windows.
@@ -104,79 +112,108 @@ class Comparison:
                 f"received forecasts of shape {result.predictions.shape} for {result.name!r}, expected "
                 f"(members, {', '.join(map(str, expected))}): a row for each window of the test part."
             )
-        self.rows = [row for row in self.rows if row.name != result.name] + [result]
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """One row a model: errors as mean and standard deviation over seeds, size and time, in plain numbers.
-
-        ``mae`` and ``rmse`` are in the target's unit, ``mape`` in percent, taken over all windows, steps and targets.
-        ``seconds_per_epoch_and_seed`` leaves out the first epoch and, where seeds are trained at once, shares the
-        time among them.
-        """
-        lines = []
-        for row in self.rows:
-            line: dict[str, Any] = {
-                "model": row.name,
-                "kind": row.kind,
-                "seeds": len(row.seeds),
-                "parameters": row.parameters,
-            }
-            for name in ("mae", "rmse", "mape"):
-                scores = self.scores(row, name)
-                line[name] = float(scores.mean())
-                line[f"{name}_std"] = float(scores.std(ddof=1)) if len(scores) > 1 else float("nan")
-            line["epochs"] = float(np.mean(row.epochs)) if row.epochs else float("nan")
-            line["seconds_per_epoch_and_seed"] = row.seconds_per_epoch / row.members_at_once
-            line["first_epoch_seconds"] = row.first_epoch_seconds
-            line["kernel"] = row.kernel
-            lines.append(line)
-        return pd.DataFrame(lines)
-
-    def scores(self, row: ModelResult, metric: str) -> np.ndarray:
-        """Return a metric's value for each member of a row, ``(member,)``."""
-        function = metrics.METRICS[metric].function
-        return np.array([function(self.data.test_y, member) for member in row.predictions])
-
-    @property
-    def best(self) -> ModelResult:
-        """The row with the smallest mean absolute error."""
-        return min(self.rows, key=lambda row: self.scores(row, "mae").mean())
-
-    @property
-    def predictions(self) -> pd.DataFrame:
-        """Every forecast in long form: ``unique_id, ds, cutoff, y``, then one column a model.
-
-        A model that was trained with several seeds has one column a seed, ``LSTM (seed 0)``. ``cutoff`` is the date
-        of the last value known to the forecast. ``utilsforecast.evaluation.evaluate`` reads this frame.
-        """
-        data = self.data
-        horizon = data.horizon
-        frames = []
-        for target, column in enumerate(data.series.targets):
-            frame = pd.DataFrame({
-                "unique_id": data.series.name if data.targets == 1 else f"{data.series.name}/{column}",
-                "ds": data.test_dates,
-                "cutoff": data.test_cutoffs.repeat(horizon),
-                "y": data.test_y[..., target].ravel(),
-            })  # fmt: skip
-            for row in self.rows:
-                for number, member in enumerate(row.predictions):
-                    name = row.name if len(row.predictions) == 1 else f"{row.name} (seed {row.seeds[number]})"
-                    frame[name] = member[..., target].ravel()
-            frames.append(frame)
-        return pd.concat(frames, ignore_index=True)
+        self._rows = (*(row for row in self._rows if row.name != result.name), result)
+        self._evidence = None
 
     def add_baselines(self, names: Sequence[str] | None = None, season: int = 0) -> None:
         """Add a row for each baseline.
 
         Args:
             names: which, of ``kseq.baselines.BASELINES``; those of the settings by default.
-            season: steps in a season; 0 to find it from the dates.
+            season: steps in a season; 0 for that of the settings, or to find it from the dates.
         """
+        self._season = season or self._season
         data, wanted = self.data, names if names is not None else (self.settings or Settings()).baselines
-        for name, forecast, validation in baselines.forecasts(data, wanted, season):
+        for name, forecast, validation in baselines.forecasts(data, wanted, self._season):
             self.add(ModelResult(name, forecast[None], kind="baseline", validation=validation))
+
+    @property
+    def season(self) -> int:
+        """Steps in a season, by which MASE and RMSSE scale; 1 for none.
+
+        It is the one that was asked for, or what the dates say.
+        """
+        known = self.data.split.validation
+        if not self._season:
+            self._season = baselines.season_of(self.data.series.index[:known], self.data.series.y[:known])
+        return self._season if 2 * self._season <= known else 1
+
+    @property
+    def evidence(self) -> Evidence:
+        """What tests and verdict read: errors of each row by seed."""
+        if self._evidence is None:
+            self._evidence = evidence_of(self.data, self.rows)
+        return self._evidence
+
+    @property
+    def verdict(self) -> list[str]:
+        """Sentences on who wins, against what, at which cost, and what to use; from the numbers alone."""
+        return verdict(self.evidence)
+
+    @property
+    def traps(self) -> list[str]:
+        """Sentences on what must not be read into the numbers."""
+        return traps(self.evidence)
+
+    def scores(self, row: ModelResult, metric: str, *, by_step: bool = False) -> np.ndarray:
+        """Score each member of a row that did not diverge.
+
+        Args:
+            row: of this comparison.
+            metric: a name of ``kseq.metrics.METRICS``.
+            by_step: whether to keep the steps of the horizon apart.
+
+        Returns:
+            ``(member,)``, or ``(member, step)``.
+        """
+        return np.asarray(
+            metrics.METRICS[metric].function(
+                self.data.test_y,
+                row.predictions[row.sound],
+                insample=self.data.series.y[: self.data.split.test],
+                season=self.season,
+                axis=(-3, -1) if by_step else (-3, -2, -1),
+            )
+        )
+
+    @property
+    def best(self) -> ModelResult:
+        """The row with the smallest mean absolute error."""
+        name = statistics.ranked(self.evidence.rows)[0].name
+        return next(row for row in self.rows if row.name == name)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a model: errors as mean and standard deviation over seeds, size and time, in plain numbers.
+
+        Errors are taken over all windows, steps and targets: ``mae``, ``rmse`` and ``bias`` in the target's unit,
+        ``mape`` and ``smape`` in percent, ``mase``, ``rmsse`` and ``r2`` as plain numbers. ``skill`` is the share by
+        which the mean absolute error is below that of the best baseline. Rows that share a letter of ``group`` do not
+        differ beyond the noise of seeds and of the test period. Members that diverged are counted in ``diverged`` and
+        left out of everything else. ``seconds_per_epoch_and_seed`` leaves out the first epoch and, where seeds are
+        trained at once, shares the time among them.
+        """
+        return frames.table(self)
+
+    @property
+    def by_step(self) -> pd.DataFrame:
+        """One row a model and step of the horizon: errors as in :attr:`table`, over windows and targets alone."""
+        return frames.by_step(self)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """Every forecast in long form: ``unique_id, ds, cutoff, y``, then one column a model.
+
+        A model that was trained with several seeds has one column a seed, ``LSTM (seed 0)``; a seed that diverged has
+        none. ``cutoff`` is the date of the last value known to the forecast. ``utilsforecast.evaluation.evaluate``
+        reads this frame.
+        """
+        return frames.predictions(self)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Everything needed to judge and repeat the comparison, as ``run.json`` holds it."""
+        return frames.record(self)
 
     def plot(self, path: str | Path | None = None) -> Any:
         """Draw all models over the test part; write the picture to ``path`` where one is given.
@@ -197,50 +234,6 @@ class Comparison:
 
         with runs.folder(Path(path)) as folder:
             return runs.write(self, folder)
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """Everything needed to judge and repeat the comparison, as ``run.json`` holds it."""
-        series, backend = self.data.series, backends.running()
-        return {
-            "kseq": __version__,
-            "backend": backend,
-            "device": backends.device_in_use(backend) if backend else "",
-            "versions": backends.versions(),
-            "settings": asdict(self.settings) if self.settings else {},
-            "series": {
-                "name": series.name,
-                "targets": series.targets,
-                "features": series.features,
-                "inputs": self.data.input_columns,
-                "rows": len(series),
-                "first": str(series.index[0]),
-                "last": str(series.index[-1]),
-                "step": series.step,
-                "source": series.source,
-                "sha256": series.fingerprint,
-            },
-            "split": asdict(self.data.split),
-            "seconds": self.seconds,
-            "models": [
-                {
-                    "name": row.name,
-                    "kind": row.kind,
-                    "seeds": row.seeds,
-                    "parameters": row.parameters,
-                    "epochs": row.epochs,
-                    "diverged": row.diverged,
-                    "kernel": row.kernel,
-                    "first_epoch_seconds": row.first_epoch_seconds,
-                    "seconds_per_epoch": row.seconds_per_epoch,
-                    "members_at_once": row.members_at_once,
-                    "mae": self.scores(row, "mae"),
-                    "rmse": self.scores(row, "rmse"),
-                    "mape": self.scores(row, "mape"),
-                }
-                for row in self.rows
-            ],
-        }
 
 
 def compare(
@@ -279,7 +272,7 @@ def compare(
     )
     comparison = Comparison(data, settings)
     started = time.perf_counter()
-    comparison.add_baselines(settings.baselines, settings.season)
+    comparison.add_baselines()
     for cell in settings.cells:
         comparison.add(_train_cell(cell, comparison, progress))
     comparison.seconds = time.perf_counter() - started
@@ -349,5 +342,6 @@ def _join(results: Sequence[ModelResult]) -> ModelResult:
         epochs=sum((result.epochs for result in results), ()),
         diverged=sum((result.diverged for result in results), ()),
         seconds_per_epoch=float(np.median([result.seconds_per_epoch for result in results])),
+        seconds=sum(result.seconds for result in results),
         history={name: np.concatenate([padded(result.history[name]) for result in results]) for name in first.history},
     )

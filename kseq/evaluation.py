@@ -147,6 +147,7 @@ class Evaluation(EpochTimer):
             seconds_per_epoch=self.steady,
             first_epoch_seconds=self.seconds[0] if self.seconds else float("nan"),
             members_at_once=members,
+            seconds=float(sum(self.seconds)) if self.seconds else float("nan"),
             kernel=kernel_of(model),
             validation=predict(model, data, data.validation) if len(data.validation) else None,
         )

@@ -16,13 +16,14 @@ class ModelResult:
         name: of the row ("LSTM").
         predictions: in the targets' unit, ``(member, window, step, target)``; one member for a baseline.
         kind: ``"cell"``, ``"baseline"`` or ``"ensemble"`` (the mean of a cell's members).
-        seeds: one a member; empty for a baseline.
-        parameters: trainable weights of one member; 0 for a baseline.
+        seeds: one a member; of an ensemble, of the members that it averages; empty for a baseline.
+        parameters: trainable weights of one member, of an ensemble those of all that it averages; 0 for a baseline.
         epochs: that each member trained.
         epoch_limit: the most that it might have trained; 0 where unknown.
         seconds_per_epoch: median over epochs without the first, of all members trained together.
         first_epoch_seconds: the first epoch, with what is built and compiled in it.
         members_at_once: how many members that time is for.
+        seconds: that training all members took.
         kernel: the kernel that ran.
         diverged: seeds whose loss was not a number.
         history: learning curves, ``{"loss": (member, epoch), ...}``, NaN after a member has stopped.
@@ -39,7 +40,39 @@ class ModelResult:
     seconds_per_epoch: float = float("nan")
     first_epoch_seconds: float = float("nan")
     members_at_once: int = 1
+    seconds: float = float("nan")
     kernel: str = ""
     diverged: tuple[int, ...] = ()
     history: dict[str, np.ndarray] = field(default_factory=dict)
     validation: np.ndarray | None = None
+
+    @property
+    def sound(self) -> np.ndarray:
+        """Whether each member did not diverge, ``(member,)``; those that did are left out of every figure."""
+        finite = np.isfinite(self.predictions).all(axis=(1, 2, 3))
+        return finite & ~np.isin(self.seeds, self.diverged) if self.kind == "cell" else finite
+
+    def mean_of_members(self) -> "ModelResult | None":
+        """Average the forecasts of the members that did not diverge; None of fewer than two.
+
+        Returns:
+            ModelResult: of kind ``"ensemble"``, named ``"LSTM x10 mean"``.
+        """
+        sound = self.sound
+        seeds = tuple(np.array(self.seeds)[sound].tolist())
+        if len(seeds) < 2:
+            return None
+
+        def mean(forecasts: np.ndarray) -> np.ndarray:
+            return forecasts[sound].mean(axis=0, keepdims=True)
+
+        return ModelResult(
+            name=f"{self.name} x{len(seeds)} mean",
+            predictions=mean(self.predictions),
+            kind="ensemble",
+            seeds=seeds,
+            parameters=len(seeds) * self.parameters,
+            seconds=self.seconds,
+            kernel=self.kernel,
+            validation=None if self.validation is None else mean(self.validation),
+        )

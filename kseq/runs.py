@@ -2,12 +2,15 @@
 
 import contextlib
 import json
+import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kseq.errors import ConfigError
 from kseq.report.plot import plot_predictions
@@ -87,7 +90,7 @@ def write(comparison: "Comparison", path: Path) -> list[Path]:
         "table.csv": lambda: render(comparison, "csv") + "\n",
         "table.md": lambda: render(comparison, "markdown") + "\n",
         "predictions.csv": lambda: comparison.predictions.to_csv(index=False, lineterminator="\n"),
-        "run.json": lambda: json.dumps(comparison.record, indent=2, default=_plain) + "\n",
+        "run.json": lambda: json.dumps(_plain(comparison.record), indent=2, allow_nan=False) + "\n",
     }
     written = []
     for name in FILES:
@@ -101,7 +104,11 @@ def write(comparison: "Comparison", path: Path) -> list[Path]:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy numbers and arrays, tuples and paths as JSON has them."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return str(value)
+    """Make a value what JSON can hold: NumPy's numbers and arrays, tuples, and null for a number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,14 +1,22 @@
-"""The comparison as text: aligned for a terminal, Markdown, CSV or JSON."""
+"""The comparison as text: aligned for a terminal, Markdown, CSV or JSON. Under a table to be read stands the verdict."""
 
 import json
+import textwrap
 from typing import TYPE_CHECKING
 
 import pandas as pd
+
+from kseq.statistics import best_baseline
 
 if TYPE_CHECKING:
     from kseq.comparison import Comparison
 
 FORMATS = ("table", "markdown", "csv", "json")
+
+#: Columns of a terminal that sentences take.
+WIDTH = 100
+
+DASH = "–"
 
 
 def render(comparison: "Comparison", style: str = "table") -> str:
@@ -16,7 +24,8 @@ def render(comparison: "Comparison", style: str = "table") -> str:
 
     Args:
         comparison: the result.
-        style: ``"table"`` (aligned, for a terminal), ``"markdown"``, ``"csv"`` or ``"json"`` (numbers in full).
+        style: ``"table"`` (aligned, for a terminal) or ``"markdown"``, both with the verdict under the table;
+            ``"csv"`` or ``"json"``: all columns, numbers in full, and nothing else.
 
     Returns:
         str: without a newline at the end.
@@ -26,7 +35,45 @@ def render(comparison: "Comparison", style: str = "table") -> str:
     if style == "json":
         return json.dumps(json.loads(comparison.table.to_json(orient="records", double_precision=15)), indent=2)
     shown = shown_table(comparison)
-    return _markdown(shown) if style == "markdown" else _aligned(shown)
+    table = _markdown(shown) if style == "markdown" else _aligned(shown)
+    return f"{table}\n\n{words(comparison, style)}"
+
+
+def words(comparison: "Comparison", style: str = "table") -> str:
+    """The verdict, what to beware of, and how to read the table.
+
+    Args:
+        comparison: the result.
+        style: ``"markdown"``, or anything else for a terminal.
+
+    Returns:
+        str: without a newline at the end.
+    """
+    parts = {"Verdict": comparison.verdict, "Beware": comparison.traps, "Reading the table": _legend(comparison)}
+    if style == "markdown":
+        blocks = [[f"**{head}**", "", *(f"- {text}" for text in texts)] for head, texts in parts.items() if texts]
+    else:
+        blocks = [[head, *map(_filled, texts)] for head, texts in parts.items() if texts]
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _legend(comparison: "Comparison") -> list[str]:
+    """What head and ± stand for, as far as this table has them."""
+    data, seeds = comparison.data, comparison.table["seeds"][comparison.table["kind"] == "cell"]
+    texts = [f"Errors are over {len(data.test_y)} test windows" + (f" of {data.horizon} steps" * (data.horizon > 1))]
+    if (seeds > 1).any():
+        span = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
+        texts[0] += f", mean ± standard deviation over {span} seeds"
+    texts[0] += "."
+    baseline = best_baseline(comparison.evidence.rows)
+    if baseline is not None:
+        texts.append(f"skill: by how much the mean absolute error is below that of {baseline.name}, as a share.")
+    texts.append("group: rows that share a letter do not differ beyond the noise of seeds and of the test period.")
+    return texts
 
 
 def shown_table(comparison: "Comparison") -> pd.DataFrame:
@@ -35,23 +82,25 @@ def shown_table(comparison: "Comparison") -> pd.DataFrame:
     unit = f", {comparison.data.series.unit}" if comparison.data.series.unit else ""
     heads = {"mae": f"MAE{unit}", "rmse": f"RMSE{unit}", "mape": "MAPE, %"}
     shown = pd.DataFrame({"model": table["model"]})
-    shown["parameters"] = [f"{p:,}" if p else "–" for p in table["parameters"]]
+    shown["parameters"] = [f"{p:,}" if p else DASH for p in table["parameters"]]
     for metric, head in heads.items():
         decimals = 2 if metric == "mape" else 3
         shown[head] = [
-            _mean_and_spread(mean, spread, seeds, decimals)
-            for mean, spread, seeds in zip(table[metric], table[f"{metric}_std"], table["seeds"], strict=True)
+            _mean_and_spread(mean, spread, decimals)
+            for mean, spread in zip(table[metric], table[f"{metric}_std"], strict=True)
         ]
-    shown["epochs"] = [f"{e:.0f}" if e == e else "–" for e in table["epochs"]]
-    shown["ms/epoch/seed"] = [f"{1000 * s:.1f}" if s == s else "–" for s in table["seconds_per_epoch_and_seed"]]
+    shown["skill"] = [f"{skill:+.3f}" if skill == skill else DASH for skill in table["skill"]]
+    shown["group"] = [group or DASH for group in table["group"]]
+    shown["epochs"] = [f"{e:.0f}" if e == e else DASH for e in table["epochs"]]
+    shown["ms/epoch/seed"] = [f"{1000 * s:.1f}" if s == s else DASH for s in table["seconds_per_epoch_and_seed"]]
     return shown
 
 
-def _mean_and_spread(mean: float, spread: float, seeds: int, decimals: int) -> str:
+def _mean_and_spread(mean: float, spread: float, decimals: int) -> str:
     if mean != mean:
         return "n/a"
     text = f"{mean:.{decimals}f}"
-    return f"{text} ± {spread:.{decimals}f}" if seeds > 1 else text
+    return f"{text} ± {spread:.{decimals}f}" if spread == spread else text
 
 
 def _markdown(shown: pd.DataFrame) -> str:

@@ -48,6 +48,14 @@ def test_compare_writes_what_it_says(here, capsys):
     assert record["device"] == "cpu" or record["device"]
     assert record["series"]["sha256"] == load_series("nino12").fingerprint
     assert record["settings"]["seeds"] == [0, 1]
+    # What is said under the table stands in the files as well.
+    text = " ".join(printed.split())
+    written = (here / "run/table.md").read_text()
+    assert record["verdict"]
+    assert any("2 seeds say little" in trap for trap in record["traps"])
+    for sentence in (*record["verdict"], *record["traps"]):
+        assert sentence in text
+        assert f"\n- {sentence}\n" in written
 
 
 def test_same_seed_same_table(here):
@@ -132,14 +140,23 @@ def test_data_and_info(capsys):
     assert f"{BACKEND} " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("style", ["markdown", "csv", "json"])
-def test_formats_print_the_table_alone(here, capsys, style):
+@pytest.mark.parametrize("style", ["csv", "json"])
+def test_formats_for_programs_print_the_table_alone(here, capsys, style):
     assert main([*QUICK, "--cells", "rnn", "--format", style, "--out", "run"]) == 0
-    printed = capsys.readouterr().out
+    captured = capsys.readouterr()
     if style == "json":
-        assert json.loads(printed)[0]["model"] == "Persistence"
+        assert json.loads(captured.out)[0]["model"] == "Persistence"
     else:
-        assert printed.rstrip().splitlines()[-1].lstrip("| ").startswith("SimpleRNN")
+        assert captured.out == (here / "run/table.csv").read_text()
+    assert "Verdict\n  - " in captured.err
+
+
+def test_markdown_is_what_the_file_holds(here, capsys):
+    assert main([*QUICK, "--cells", "rnn", "--format", "markdown", "--out", "run"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == (here / "run/table.md").read_text()
+    assert "**Verdict**" in captured.out
+    assert "Verdict" not in captured.err
 
 
 def test_importing_kseq_loads_no_framework():

@@ -1,0 +1,138 @@
+"""A comparison as data frames and as a record: every number that a table, a file or a picture shows comes from here.
+
+Members that diverged are left out of all of them.
+"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kseq import backends, metrics, statistics
+from kseq._version import __version__
+from kseq.results import ModelResult
+
+if TYPE_CHECKING:
+    from kseq.comparison import Comparison
+
+
+def table(comparison: "Comparison") -> pd.DataFrame:
+    """One row a model, see :attr:`kseq.Comparison.table`."""
+    evidence = comparison.evidence
+    groups = statistics.grouping(evidence.rows, evidence.pairs.values())
+    skills = statistics.skills(evidence.rows)
+    lines = []
+    for row in comparison.rows:
+        sound = int(row.sound.sum())
+        line: dict[str, Any] = {
+            "model": row.name,
+            "kind": row.kind,
+            "seeds": sound if row.kind == "cell" else len(row.seeds),
+            "diverged": len(row.predictions) - sound,
+            "parameters": row.parameters,
+        }
+        for name in metrics.METRICS:
+            line[name], line[f"{name}_std"] = statistics.spread(comparison.scores(row, name))
+        line["skill"] = skills.get(row.name, float("nan"))
+        line["group"] = groups[row.name]
+        line["epochs"] = float(np.mean(row.epochs)) if row.epochs else float("nan")
+        line["seconds_per_epoch_and_seed"] = row.seconds_per_epoch / row.members_at_once
+        line["first_epoch_seconds"] = row.first_epoch_seconds
+        line["kernel"] = row.kernel
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def predictions(comparison: "Comparison") -> pd.DataFrame:
+    """Every forecast in long form, see :attr:`kseq.Comparison.predictions`."""
+    data = comparison.data
+    frames = []
+    for target, column in enumerate(data.series.targets):
+        columns: dict[str, Any] = {
+            "unique_id": data.series.name if data.targets == 1 else f"{data.series.name}/{column}",
+            "ds": data.test_dates,
+            "cutoff": data.test_cutoffs.repeat(data.horizon),
+            "y": data.test_y[..., target].ravel(),
+        }
+        for row in comparison.rows:
+            for number in np.flatnonzero(row.sound):
+                name = row.name if len(row.predictions) == 1 else f"{row.name} (seed {row.seeds[number]})"
+                columns[name] = row.predictions[number, ..., target].ravel()
+        frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True)
+
+
+def by_step(comparison: "Comparison") -> pd.DataFrame:
+    """One row a model and horizon step, see :attr:`kseq.Comparison.by_step`."""
+    reference = statistics.best_baseline(comparison.evidence.rows)
+    scores = {
+        row.name: {name: comparison.scores(row, name, by_step=True) for name in metrics.METRICS}
+        for row in comparison.rows
+    }
+    lines = []
+    for row in comparison.rows:
+        for step in range(comparison.data.horizon):
+            line: dict[str, Any] = {"model": row.name, "kind": row.kind, "step": step + 1}
+            for name, values in scores[row.name].items():
+                line[name], line[f"{name}_std"] = statistics.spread(values[:, step])
+            line["skill"] = float("nan")
+            if reference is not None:
+                line["skill"] = metrics.skill(line["mae"], scores[reference.name]["mae"][0, step])
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def record(comparison: "Comparison") -> dict[str, Any]:
+    """Everything needed to judge and repeat the comparison, see :attr:`kseq.Comparison.record`."""
+    data, backend = comparison.data, backends.running()
+    series, settings = data.series, comparison.settings
+    shown = table(comparison).set_index("model")
+    return {
+        "kseq": __version__,
+        "backend": backend,
+        "device": backends.device_in_use(backend) if backend else "",
+        "versions": backends.versions(),
+        "settings": asdict(settings) if settings else {},
+        "series": {
+            "name": series.name,
+            "targets": series.targets,
+            "features": series.features,
+            "inputs": data.input_columns,
+            "rows": len(series),
+            "first": str(series.index[0]),
+            "last": str(series.index[-1]),
+            "step": series.step,
+            "season": comparison.season,
+            "source": series.source,
+            "sha256": series.fingerprint,
+        },
+        "split": asdict(data.split),
+        "seconds": comparison.seconds,
+        "verdict": comparison.verdict,
+        "traps": comparison.traps,
+        "models": [_model(comparison, row, shown.loc[row.name]) for row in comparison.rows],
+        "differences": [
+            asdict(pair) | {"significant": pair.significant} for pair in comparison.evidence.pairs.values()
+        ],
+    }
+
+
+def _model(comparison: "Comparison", row: ModelResult, line: pd.Series) -> dict[str, Any]:
+    """One row's part of the record; metrics have a value for each member that did not diverge."""
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "seeds": row.seeds,
+        "parameters": row.parameters,
+        "epochs": row.epochs,
+        "diverged": row.diverged,
+        "kernel": row.kernel,
+        "seconds": row.seconds,
+        "first_epoch_seconds": row.first_epoch_seconds,
+        "seconds_per_epoch": row.seconds_per_epoch,
+        "members_at_once": row.members_at_once,
+        **{name: comparison.scores(row, name) for name in metrics.METRICS},
+        "skill": line["skill"],
+        "group": line["group"],
+    }

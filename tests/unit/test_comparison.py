@@ -1,0 +1,144 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kseq import Comparison, ConfigError, Settings, from_frame, load_series, make_windows, statistics
+from kseq.results import ModelResult
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_windows(load_series("nino12"), lookback=6)
+
+
+@pytest.fixture(scope="module")
+def long_data():
+    """Three steps ahead, of two targets."""
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        20 + generator.normal(size=(200, 2)).cumsum(axis=0) / 10,
+        pd.date_range("2000-01-01", periods=200, freq="D"),
+        ["a", "b"],
+    )
+    return make_windows(from_frame(frame, target=["a", "b"], name="pair"), lookback=5, horizon=3)
+
+
+def trained(data, name, sizes=(0.5, 0.6, 0.7), seed=0, **known):
+    """A cell whose members miss by so much, with forecasts of the validation part."""
+    generator = np.random.default_rng(seed)
+
+    def forecasts(y):
+        return np.stack([y + size * generator.normal(size=y.shape) for size in sizes])
+
+    return ModelResult(
+        name,
+        forecasts(data.test_y),
+        seeds=tuple(range(len(sizes))),
+        validation=forecasts(data.series.y[data.validation.target_rows]),
+        **known,
+    )
+
+
+@pytest.fixture
+def comparison(data):
+    made = Comparison(data)
+    made.add_baselines(["persistence", "climatology"])
+    made.add(trained(data, "LSTM", parameters=100, seconds=6.0, epochs=(5, 6, 7), epoch_limit=7))
+    made.add(trained(data, "GRU", (0.1, 0.12, 0.11), parameters=50, seconds=9.0, epochs=(5, 6, 6), epoch_limit=7))
+    return made
+
+
+def test_evidence_is_what_the_windows_and_rows_say(comparison, data):
+    evidence = comparison.evidence
+    assert [row.name for row in evidence.rows] == ["Persistence", "Climatology + last anomaly", "LSTM", "GRU"]
+    lstm = evidence.rows[2]
+    np.testing.assert_array_equal(lstm.errors, comparison.rows[2].predictions - data.test_y)
+    assert (lstm.kind, lstm.seeds, lstm.parameters, lstm.seconds) == ("cell", (0, 1, 2), 100, 2.0)
+    assert (lstm.epochs, lstm.epoch_limit) == ((5, 6, 7), 7)
+    # The first test window is the month 585: what it knows last is the month before; networks saw the first 497.
+    values = data.series.y[:, 0]
+    assert evidence.last[0, 0] == values[584]
+    assert (evidence.low.item(), evidence.high.item()) == (values[:497].min(), values[:497].max())
+    assert (evidence.lookback, evidence.unit) == (6, "°C")
+
+
+def test_verdict_and_traps_follow_the_rows(comparison, data):
+    assert comparison.verdict[0].startswith("GRU wins among the cells")
+    assert comparison.verdict[-1].startswith("Use GRU: ")
+    assert any(text.startswith("Stopped by the limit of epochs") for text in comparison.traps)
+    comparison.add(trained(data, "GRU", (3.0, 3.2, 3.1)))
+    assert comparison.verdict[0].startswith("LSTM wins among the cells")
+    # Persistence is left out of the best baseline, by which skill is counted.
+    assert comparison.best.name == "Climatology + last anomaly"
+
+
+def test_a_row_of_the_same_name_gives_way(comparison, data):
+    comparison.add(trained(data, "LSTM", (0.2, 0.2)))
+    assert [row.name for row in comparison.rows][-2:] == ["GRU", "LSTM"]
+    assert len(comparison.rows) == 4
+    assert comparison.table["seeds"].tolist() == [0, 0, 3, 2]
+
+
+def test_groups_are_those_of_the_tests(comparison):
+    table = comparison.table.set_index("model")
+    rows = comparison.evidence.rows
+    assert table["group"].to_dict() == statistics.grouping(rows, statistics.differences(rows))
+    assert table.loc["GRU", "group"] == "a"
+    assert table.loc["Persistence", "group"] not in table.loc["GRU", "group"]
+
+
+def test_members_that_diverged_are_left_out_of_every_figure(data):
+    # One member forecasts no number; another's loss was none, though the weights kept for it forecast well.
+    lstm = trained(data, "LSTM", (0.5, 0.6, 0.7, 0.8))
+    lstm.predictions[1, 5] = np.nan
+    lstm.diverged = (3,)
+    comparison = Comparison(data)
+    comparison.add(lstm)
+    (line,) = comparison.table.to_dict("records")
+    kept = [np.abs(lstm.predictions[number] - data.test_y).mean() for number in (0, 2)]
+    assert line["mae"] == pytest.approx(np.mean(kept))
+    assert (line["seeds"], line["diverged"]) == (2, 2)
+    assert list(comparison.predictions)[4:] == ["LSTM (seed 0)", "LSTM (seed 2)"]
+    assert comparison.evidence.rows[0].finite_seeds == (0, 2)
+    assert "Diverged, and left out of tests and verdict: LSTM with 2 of 4 seeds." in comparison.traps
+
+
+def test_a_row_of_which_every_member_diverged(data, tmp_path):
+    comparison = Comparison(data)
+    comparison.add_baselines(["persistence"])
+    lost = trained(data, "LSTM", (0.5, 0.6))
+    lost.diverged = (0, 1)
+    comparison.add(lost)
+    line = comparison.table.iloc[1]
+    assert np.isnan(line["mae"])
+    assert line["group"] == ""
+    assert comparison.best.name == "Persistence"
+    comparison.write(tmp_path)
+    assert "n/a" in (tmp_path / "table.md").read_text()
+
+
+def test_record_is_strict_json(comparison, tmp_path):
+    comparison.write(tmp_path)
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    record = json.loads((tmp_path / "run.json").read_text(), parse_constant=refuse)
+    assert record["seconds"] is None
+    assert record["verdict"] == comparison.verdict
+    assert record["traps"] == comparison.traps
+    model = record["models"][2]
+    assert model["mae"] == pytest.approx(comparison.scores(comparison.rows[2], "mae").tolist())
+    assert model["group"] == comparison.table.loc[2, "group"]
+    pairs = {(pair["better"], pair["worse"]): pair for pair in record["differences"]}
+    assert len(pairs) == 6
+    assert pairs["GRU", "LSTM"]["significant"] is True
+
+
+def test_settings_refuse():
+    with pytest.raises(ConfigError, match="received cell 'elman'"):
+        Settings(cells=("elman",))
+    with pytest.raises(ConfigError, match=r"received seeds \(1, 1\)"):
+        Settings(seeds=(1, 1))
