@@ -129,13 +129,13 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
         from kseq.comparison import compare as run
 
         comparison = run(series, settings, progress=progress)
-        runs.write(comparison, folder)
+        written = runs.write(comparison, folder)
     from kseq.report.table import render, words
 
     click.echo(render(comparison, style))
     if style in ("csv", "json"):
         click.echo(words(comparison), err=True)
-    click.echo(f"\n{folder}: {', '.join(runs.FILES)}", err=style != "table")
+    click.echo(f"\n{folder}: {', '.join(file.name for file in written)}", err=style != "table")
     click.echo(f"{chosen} {backends.installed()[chosen]} on {comparison.record['device']}", err=style != "table")
 
 

@@ -1,6 +1,7 @@
 """A run's folder: what is in it, and how it gets there without ever being half-written."""
 
 import contextlib
+import io
 import json
 import math
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
 from kseq.errors import ConfigError
 from kseq.report.plot import plot_predictions
@@ -19,8 +22,8 @@ from kseq.report.table import render
 if TYPE_CHECKING:
     from kseq.comparison import Comparison
 
-#: Files that a run leaves, in the order in which they are written.
-FILES = ("table.csv", "table.md", "predictions.csv", "comparison.png", "run.json")
+#: Files that a run may leave, in the order in which they are named to the user.
+FILES = ("table.csv", "table.md", "horizon.csv", "predictions.csv", "comparison.png", "run.json")
 
 
 def default_folder(series: str, backend: str, now: datetime | None = None) -> Path:
@@ -81,26 +84,57 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write(comparison: "Comparison", path: Path) -> list[Path]:
-    """Write a comparison's table, forecasts, picture and record into a folder that exists.
+    """Write all that a comparison has to say into a folder that exists.
+
+    Everything is made before the first file is touched. What an earlier run left in the folder is replaced, or removed
+    where this run has nothing of the kind.
 
     Returns:
         list[Path]: the files written.
+
+    Raises:
+        ConfigError: a file cannot be written.
     """
+    contents = _contents(comparison)
+    try:
+        with contextlib.ExitStack() as stack:
+            for name, content in contents.items():
+                stack.enter_context(replacing(path / name)).write_bytes(content)
+        for name in FILES:
+            if name not in contents:
+                (path / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"received --out {path}, where files cannot be written ({error.strerror}); expected a folder of your own "
+            "on a disk with room."
+        ) from error
+    return [path / name for name in FILES if name in contents]
+
+
+def _contents(comparison: "Comparison") -> dict[str, bytes]:
+    """What each file is to hold."""
     texts = {
-        "table.csv": lambda: render(comparison, "csv") + "\n",
-        "table.md": lambda: render(comparison, "markdown") + "\n",
-        "predictions.csv": lambda: comparison.predictions.to_csv(index=False, lineterminator="\n"),
-        "run.json": lambda: json.dumps(_plain(comparison.record), indent=2, allow_nan=False) + "\n",
+        "table.csv": render(comparison, "csv") + "\n",
+        "table.md": render(comparison, "markdown") + "\n",
+        "predictions.csv": _csv(comparison.predictions),
+        "run.json": json.dumps(_plain(comparison.record), indent=2, allow_nan=False) + "\n",
     }
-    written = []
-    for name in FILES:
-        with replacing(path / name) as temporary:
-            if name == "comparison.png":
-                plot_predictions(comparison).savefig(temporary, dpi=150)
-            else:
-                temporary.write_text(texts[name](), encoding="utf-8")
-        written.append(path / name)
-    return written
+    if comparison.data.horizon > 1:
+        texts["horizon.csv"] = _csv(comparison.by_step)
+    pictures = {"comparison.png": plot_predictions(comparison)}
+    return {name: text.encode() for name, text in texts.items()} | {
+        name: _png(figure) for name, figure in pictures.items()
+    }
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, dpi=150)
+    return file.getvalue()
 
 
 def _plain(value: Any) -> Any:

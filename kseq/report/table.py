@@ -1,4 +1,4 @@
-"""The comparison as text: aligned for a terminal, Markdown, CSV or JSON. Under a table to be read stands the verdict."""
+"""The comparison as text: aligned for a terminal, Markdown, CSV or JSON; a verdict stands under the first two."""
 
 import json
 import textwrap

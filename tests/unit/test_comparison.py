@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import Comparison, ConfigError, Settings, from_frame, load_series, make_windows, statistics
+from kseq import Comparison, ConfigError, Settings, from_frame, load_series, make_windows, metrics, statistics
 from kseq.results import ModelResult
 
 
@@ -142,3 +142,96 @@ def test_settings_refuse():
         Settings(cells=("elman",))
     with pytest.raises(ConfigError, match=r"received seeds \(1, 1\)"):
         Settings(seeds=(1, 1))
+
+
+@pytest.mark.parametrize("name", list(metrics.METRICS))
+def test_metrics_are_means_over_seeds(comparison, data, name):
+    row, line = comparison.rows[2], comparison.table.iloc[2]
+    # Months before the test part scale MASE and RMSSE, by their season.
+    known = {"insample": data.series.y[:585], "season": 12}
+    each = [metrics.METRICS[name].function(data.test_y, member, **known) for member in row.predictions]
+    assert line[name] == pytest.approx(np.mean(each))
+    assert line[f"{name}_std"] == pytest.approx(np.std(each, ddof=1))
+    assert np.isnan(comparison.table.iloc[0][f"{name}_std"])
+
+
+def test_skill_is_against_the_best_baseline(comparison):
+    table = comparison.table.set_index("model")
+    assert table.loc["Climatology + last anomaly", "skill"] == 0
+    assert table.loc["GRU", "skill"] == pytest.approx(
+        1 - table.loc["GRU", "mae"] / table.loc["Climatology + last anomaly", "mae"]
+    )
+    assert table.loc["Persistence", "skill"] < 0
+
+
+def test_without_a_baseline_there_is_no_skill(data):
+    comparison = Comparison(data)
+    comparison.add(trained(data, "GRU"))
+    assert np.isnan(comparison.table.loc[0, "skill"])
+    assert np.isnan(comparison.by_step.loc[0, "skill"])
+    assert "No baseline stands beside the cells: nothing says whether training was worth it." in comparison.traps
+
+
+def test_season_scales_only_where_it_is_known(data):
+    assert Comparison(data).season == 12
+    assert Comparison(data, Settings(season=6)).season == 6
+    asked = Comparison(data)
+    asked.add_baselines(["seasonal-naive"], season=24)
+    assert asked.season == 24
+    # Two years and some months do not hold two seasons before the validation part.
+    short = from_frame(pd.DataFrame({"y": np.arange(30.0) % 7}, pd.date_range("2000-01-01", periods=30, freq="MS")))
+    assert Comparison(make_windows(short, lookback=3)).season == 1
+
+
+def test_steps_of_the_horizon_apart(long_data):
+    comparison = Comparison(long_data)
+    comparison.add_baselines(["persistence"])
+    comparison.add(trained(long_data, "GRU", (0.1, 0.2)))
+    steps = comparison.by_step
+    assert steps["model"].tolist() == ["Persistence"] * 3 + ["GRU"] * 3
+    assert steps["step"].tolist() == [1, 2, 3, 1, 2, 3]
+    second = steps.iloc[4]
+    errors = comparison.rows[1].predictions[:, :, 1] - long_data.test_y[:, 1]
+    each = np.sqrt(np.square(errors).mean(axis=(1, 2)))
+    assert (second["rmse"], second["rmse_std"]) == (pytest.approx(each.mean()), pytest.approx(each.std(ddof=1)))
+    assert second["skill"] == pytest.approx(1 - second["mae"] / steps.iloc[1]["mae"])
+    # All steps have as many windows, so that the mean over steps is the mean over all.
+    assert steps["mae"][3:].mean() == pytest.approx(comparison.table.loc[1, "mae"])
+    # Errors of a forecast that stays where it is grow with every step.
+    assert steps["mae"][:3].is_monotonic_increasing
+
+
+def test_files_of_a_run(comparison, long_data, tmp_path):
+    of_one_step = ["table.csv", "table.md", "predictions.csv", "comparison.png", "run.json"]
+    several = Comparison(long_data)
+    several.add_baselines(["persistence"])
+    assert [path.name for path in several.write(tmp_path)] == [*of_one_step[:2], "horizon.csv", *of_one_step[2:]]
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "horizon.csv"), several.by_step)
+    # A later run in the same folder leaves nothing of the earlier one that is not its own.
+    (tmp_path / "notes.txt").write_text("mine")
+    assert [path.name for path in comparison.write(tmp_path)] == of_one_step
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*of_one_step, "notes.txt"])
+
+
+def test_a_failure_while_writing_leaves_what_was_there(comparison, tmp_path, monkeypatch):
+    comparison.write(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    comparison.seconds = 1.0
+
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        comparison.write(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_full_disk_is_told_in_one_line(comparison, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(ConfigError, match="files cannot be written"):
+        comparison.write(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,107 @@
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kseq import Comparison, from_frame, load_series, make_windows
+from kseq.report.table import render, shown_table, words
+from kseq.results import ModelResult
+
+
+def compared(data, sizes=(0.3, 0.4, 0.5), **known):
+    """Persistence and a cell whose members miss by so much."""
+    comparison = Comparison(data)
+    comparison.add_baselines(["persistence"])
+    noise = np.random.default_rng(0).normal(size=data.test_y.shape)
+    members = np.stack([data.test_y + size * noise for size in sizes])
+    comparison.add(ModelResult("GRU", members, seeds=tuple(range(len(sizes))), parameters=3393, **known))
+    return comparison
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_windows(load_series("nino12"))
+
+
+@pytest.fixture(scope="module")
+def around_zero():
+    """A series that takes both signs."""
+    frame = pd.DataFrame({"y": np.sin(np.arange(120.0))}, pd.date_range("2000-01-01", periods=120, freq="MS"))
+    return make_windows(from_frame(frame))
+
+
+def test_shown_table_is_rounded_and_says_the_unit(data):
+    comparison = compared(data, epochs=(10, 11, 12), seconds_per_epoch=0.03, members_at_once=3)
+    shown = shown_table(comparison)
+    assert list(shown) == [
+        "model", "parameters", "MAE, °C", "RMSE, °C", "MAPE, %", "skill", "group", "epochs", "ms/epoch/seed",
+    ]  # fmt: skip
+    assert shown.iloc[0].tolist() == ["Persistence", "–", "0.984", "1.164", "4.22", "+0.000", "b", "–", "–"]
+    line = comparison.table.iloc[1]
+    assert shown.iloc[1].tolist() == [
+        "GRU", "3,393", f"{line['mae']:.3f} ± {line['mae_std']:.3f}", f"{line['rmse']:.3f} ± {line['rmse_std']:.3f}",
+        f"{line['mape']:.2f} ± {line['mape_std']:.2f}", f"{line['skill']:+.3f}", "a", "11", "10.0",
+    ]  # fmt: skip
+
+
+def test_one_seed_has_no_spread(data):
+    assert "±" not in shown_table(compared(data, (0.3,))).to_string()
+    assert "standard deviation" not in words(compared(data, (0.3,)))
+
+
+def test_mape_is_left_out_with_its_reason(around_zero, data):
+    table = render(compared(around_zero))
+    assert shown_table(compared(around_zero))["MAPE, %"].tolist() == ["n/a", "n/a"]
+    assert "MAPE is n/a: targets take both signs." in table
+    assert "n/a" not in render(compared(data))
+
+
+def test_words_stand_under_the_table_in_order(data):
+    comparison = compared(data)
+    lines = render(comparison).splitlines()
+    heads = [lines.index(head) for head in ("Verdict", "Beware", "Reading the table")]
+    assert heads == sorted(heads)
+    assert lines[heads[0] - 1] == ""
+    assert all(len(line) <= 100 for line in lines[heads[0] :])
+    text = " ".join(" ".join(lines).split())
+    assert all(f"- {sentence}" in text for sentence in (*comparison.verdict, *comparison.traps))
+
+
+def test_a_head_without_sentences_is_left_out(data):
+    comparison = Comparison(data)
+    comparison.add_baselines(["persistence"])
+    assert comparison.verdict == []
+    assert "Verdict" not in render(comparison)
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_words_say_what_was_measured(horizon):
+    comparison = compared(make_windows(load_series("nino12"), horizon=horizon))
+    assert ("windows of 3 steps" in words(comparison)) == (horizon == 3)
+    assert "mean ± standard deviation over 3 seeds" in words(comparison)
+    uneven = compared(make_windows(load_series("nino12"), horizon=horizon))
+    fewer = compared(make_windows(load_series("nino12"), horizon=horizon), (0.3, 0.4)).rows[1]
+    fewer.name = "LSTM"
+    uneven.add(fewer)
+    assert "over 2 to 3 seeds" in words(uneven)
+
+
+def test_skill_is_explained_where_there_is_some(data):
+    assert "below that of Persistence" in words(compared(data))
+    comparison = Comparison(data)
+    comparison.add(compared(data).rows[1])
+    assert "skill:" not in words(comparison)
+    assert shown_table(comparison)["skill"].tolist() == ["–"]
+
+
+def test_numbers_in_full(data):
+    comparison = compared(data)
+    table = comparison.table
+    read = pd.read_csv(io.StringIO(render(comparison, "csv")), keep_default_na=True)
+    pd.testing.assert_frame_equal(read[["mae", "rmse", "r2"]], table[["mae", "rmse", "r2"]])
+    assert list(read) == list(table)
+    rows = json.loads(render(comparison, "json"))
+    assert rows[1]["mae"] == pytest.approx(table.loc[1, "mae"], rel=1e-14)
+    assert rows[0]["mae_std"] is None
