@@ -127,6 +127,13 @@ class Comparison:
         for name, forecast, validation in baselines.forecasts(data, wanted, self._season):
             self.add(ModelResult(name, forecast[None], kind="baseline", validation=validation))
 
+    def add_means(self) -> None:
+        """Add the mean forecast of each cell's members as a row of its own, where at least two did not diverge."""
+        for row in [row for row in self.rows if row.kind == "cell"]:
+            mean = row.mean_of_members()
+            if mean is not None:
+                self.add(mean)
+
     @property
     def season(self) -> int:
         """Steps in a season, by which MASE and RMSSE scale; 1 for none.
@@ -275,6 +282,7 @@ def compare(
     comparison.add_baselines()
     for cell in settings.cells:
         comparison.add(_train_cell(cell, comparison, progress))
+    comparison.add_means()
     comparison.seconds = time.perf_counter() - started
     return comparison
 

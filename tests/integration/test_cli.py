@@ -30,12 +30,15 @@ def test_compare_writes_what_it_says(here, capsys):
         "comparison.png", "predictions.csv", "run.json", "table.csv", "table.md",
     ]  # fmt: skip
     table = pd.read_csv(here / "run/table.csv").set_index("model")
-    assert list(table.index) == ["Persistence", "Seasonal naive (12)", "SimpleRNN", "LSTM", "GRU"]
+    cells = ["SimpleRNN", "LSTM", "GRU"]
+    assert list(table.index) == [
+        "Persistence", "Seasonal naive (12)", *cells, *(f"{cell} x2 mean" for cell in cells),
+    ]  # fmt: skip
     forecasts = pd.read_csv(here / "run/predictions.csv")
     assert len(forecasts) == 147
     for model, line in table.iterrows():
         columns = [column for column in forecasts if column == model or column.startswith(f"{model} (seed")]
-        assert len(columns) == max(1, line["seeds"])
+        assert len(columns) == (2 if line["kind"] == "cell" else 1)
         for name, score, factor in (
             ("mae", mean_absolute_error, 1),
             ("rmse", root_mean_squared_error, 1),
@@ -70,7 +73,7 @@ def test_options_reach_the_model(here):
                  "--horizon", "3", "--lookback", "8", "--out", "run", "--data", "co2"]  # fmt: skip
     assert main(arguments) == 0
     record = json.loads((here / "run/run.json").read_text())
-    gru = record["models"][-1]
+    gru = next(model for model in record["models"] if model["name"] == "GRU")
     first = 2 * 3 * (1 * 6 + 6 * 6 + 2 * 6)
     second = 2 * 3 * (12 * 3 + 3 * 3 + 2 * 3)
     assert gru["parameters"] == first + second + 6 * 3 + 3

@@ -235,3 +235,36 @@ def test_a_full_disk_is_told_in_one_line(comparison, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="files cannot be written"):
         comparison.write(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_mean_of_members_is_a_row_of_its_own(data):
+    comparison = Comparison(data)
+    comparison.add_baselines(["persistence"])
+    lstm = trained(data, "LSTM", (0.5, 0.6, 0.7), parameters=100, seconds=6.0, epochs=(5, 6, 7))
+    lstm.diverged = (1,)
+    comparison.add(lstm)
+    comparison.add(trained(data, "GRU", (0.5,)))
+    comparison.add_means()
+    # One member has no mean.
+    assert [row.name for row in comparison.rows] == ["Persistence", "LSTM", "GRU", "LSTM x2 mean"]
+    mean = comparison.rows[-1]
+    np.testing.assert_allclose(mean.predictions[0], lstm.predictions[[0, 2]].mean(axis=0))
+    np.testing.assert_allclose(mean.validation[0], lstm.validation[[0, 2]].mean(axis=0))
+    line = comparison.table.iloc[-1]
+    assert (line["kind"], line["seeds"], line["diverged"], line["parameters"]) == ("ensemble", 2, 0, 200)
+    assert line["mae"] == pytest.approx(np.abs(mean.predictions - data.test_y).mean())
+    # Independent errors cancel.
+    assert line["mae"] < comparison.table.loc[1, "mae"]
+    assert np.isnan(line["mae_std"])
+    assert list(comparison.predictions)[-1] == "LSTM x2 mean"
+
+
+def test_a_mean_with_a_diverged_member_is_of_numbers_alone(data):
+    lstm = trained(data, "LSTM", (0.5, 0.6, 0.7))
+    lstm.predictions[2] = np.nan
+    lstm.validation[2] = np.nan
+    mean = lstm.mean_of_members()
+    assert mean.name == "LSTM x2 mean"
+    assert mean.seeds == (0, 1)
+    assert np.isfinite(mean.predictions).all()
+    assert np.isfinite(mean.validation).all()
