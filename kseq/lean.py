@@ -55,7 +55,7 @@ class _LeanStep:
         if model.optimizer is not self.optimizer or model.loss is not self.loss or not self.ready:
             self.optimizer, self.loss = model.optimizer, model.loss
             self.ready = self._plan()
-        if not self.ready or layers.policy() == "off" or not isinstance(data, tuple) or len(data) != 2:
+        if not self.ready or layers.policy() == "off" or not isinstance(data, tuple | list) or len(data) != 2:
             return False
         return all(getattr(part, "dtype", None) == self.values[0].dtype for part in data)
 
@@ -100,7 +100,7 @@ class _LeanStep:
         self.calls = [_call_of(layer) for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
         return True
 
-    def __call__(self, data: tuple) -> dict[str, Any]:
+    def __call__(self, data: tuple | list) -> dict[str, Any]:
         x, y = data
         backend, optimizer = self.backend, self.optimizer
         with backend.calm(x):

@@ -18,6 +18,7 @@ where they are not C-contiguous. :mod:`kseq.kernels.reference` is what is comput
   in ``__pycache__`` beside the loops, or in the user's cache folder where that cannot be written.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from types import ModuleType
@@ -92,9 +93,10 @@ class Saved:
         self.spec, self.shape, self.weights, self.layout, self.threads = spec, shape, weights, layout, threads
         self.memory = memory
 
-    def __del__(self, give: Callable[[Array], None] = give) -> None:
-        # As a default argument ``give`` outlives this module's names, which are gone when the interpreter ends.
-        give(self.memory)
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        # When the interpreter ends, the names of modules may be gone; memory then needs no second use.
+        if not ending():
+            give(self.memory)
 
 
 class _Layout(NamedTuple):

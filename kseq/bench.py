@@ -1,0 +1,372 @@
+"""``kseq bench``: how fast training is here, against stock Keras and a hand-written loop, measured in one run.
+
+Machines drift, so that only ratios inside one run count: contenders train in turn, round after round, and medians are
+compared. Before anything is timed, the contenders must compute the same: where they do not, no speed-up is shown.
+
+Workloads are those of the kernels' measurements: ``short``, ``daily`` and ``long``, and a stacked and a bidirectional
+one. An epoch is a whole epoch of ``fit``, data and callbacks included; the first one, in which graphs and kernels are
+made, is told apart.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from kseq import backends, interop, layers
+from kseq.batches import Batches
+from kseq.errors import ConfigError
+from kseq.evaluation import EpochTimer, kernel_of
+from kseq.models import CELLS, build_model
+from kseq.training import Training, compile_model, fit
+from kseq.windows import WindowedSeries, make_windows
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A training job: sizes alone, the data are random.
+
+    Args:
+        windows: in the training part.
+        time: steps in a window.
+        features: columns.
+        units: of each layer.
+        batch: windows in a batch.
+        num_layers: recurrent layers.
+        bidirectional: in both directions.
+    """
+
+    windows: int
+    time: int
+    features: int
+    units: int
+    batch: int
+    num_layers: int = 1
+    bidirectional: bool = False
+
+    def operations(self, cell: str) -> float:
+        """Floating-point operations of an epoch: products alone, forward and twice that backward."""
+        gates, directions = {"rnn": 1, "lstm": 4, "gru": 3}[cell], 1 + self.bidirectional
+        total, width = 0.0, self.features
+        for _ in range(self.num_layers):
+            total += directions * 2 * gates * self.units * (width + self.units)
+            width = self.units * directions
+        return 3 * total * self.windows * self.time
+
+
+WORKLOADS = {
+    "short": Workload(512, 24, 1, 32, 32),
+    "daily": Workload(4096, 60, 1, 32, 64),
+    "long": Workload(1024, 336, 4, 64, 64),
+    "stacked": Workload(1024, 60, 1, 32, 64, num_layers=2),
+    "bidirectional": Workload(1024, 60, 1, 32, 64, bidirectional=True),
+}
+
+#: A speed-up is shown only where forecasts agree to this, relative to the largest one.
+TOLERANCE = 1e-4
+
+
+@dataclass
+class Measurement:
+    """Seconds an epoch and seed of one contender on one job.
+
+    Args:
+        workload: its name.
+        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        contender: ``"kseq"``, ``"stock Keras"``, ``"native loop"``...
+        members: seeds trained at once.
+        first: seconds of the first epoch.
+        seconds: of each later epoch, per seed.
+        kernel: that ran.
+        difference: of its forecasts from stock Keras's with the same weights, relative; NaN where it is the yardstick.
+    """
+
+    workload: str
+    cell: str
+    contender: str
+    members: int = 1
+    first: float = float("nan")
+    seconds: list[float] = field(default_factory=list)
+    kernel: str = ""
+    difference: float = float("nan")
+
+
+@dataclass
+class Bench:
+    """What a run measured.
+
+    Args:
+        measurements: one a workload, cell and contender.
+        peak: floating-point operations a second of a large float32 matrix product here.
+        machine: hardware, versions, threads.
+    """
+
+    measurements: list[Measurement]
+    peak: float
+    machine: dict[str, Any]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One line a workload, cell, number of members and contender.
+
+        ``ratio`` is the contender's median time over kseq's: above 1 kseq is faster. It is NaN while parity fails.
+        ``share_of_peak`` counts matrix products alone against the measured peak.
+        """
+        ours = {(m.workload, m.cell, m.members): m for m in self.measurements if m.contender == "kseq"}
+        lines = []
+        for m in self.measurements:
+            median = float(np.median(m.seconds))
+            own = ours.get((m.workload, m.cell, m.members))
+            fair = own is not None and not (own.difference > TOLERANCE or m.difference > TOLERANCE)
+            lines.append(
+                {
+                    "workload": m.workload,
+                    "cell": CELLS[m.cell],
+                    "members": m.members,
+                    "contender": m.contender,
+                    "ms": 1e3 * median,
+                    "ms_low": 1e3 * min(m.seconds),
+                    "ms_high": 1e3 * max(m.seconds),
+                    "first_s": m.first,
+                    "ratio": median / float(np.median(own.seconds)) if fair and own is not None else float("nan"),
+                    "share_of_peak": WORKLOADS[m.workload].operations(m.cell) / median / self.peak,
+                    "difference": m.difference,
+                    "kernel": m.kernel,
+                }
+            )
+        return pd.DataFrame(lines)
+
+    def to_json(self) -> str:
+        """Everything measured, as JSON."""
+        record = {
+            "machine": self.machine,
+            "peak_flops": self.peak,
+            "measurements": [asdict(m) for m in self.measurements],
+        }
+        return json.dumps(record, indent=2) + "\n"
+
+
+def machine() -> dict[str, Any]:
+    """Hardware, versions and threads of this process."""
+    backend = keras.config.backend()
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "device": backends.device_in_use(backend),
+        "system": f"{platform.system()} {platform.machine()}",
+        "backend": backend,
+        "versions": backends.versions(),
+        "threads": {name: os.environ[name] for name in ("OMP_NUM_THREADS", "KSEQ_NUM_THREADS") if name in os.environ},
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def peak_flops(size: int = 2048, repeats: int = 5) -> float:
+    """Operations a second of NumPy's float32 matrix product, the best of several."""
+    a = np.random.default_rng(0).random((size, size), "float32")
+    best = float("inf")
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best
+
+
+def make_data(workload: Workload, seed: int = 0) -> WindowedSeries:
+    """Random columns whose training part holds the workload's windows."""
+    from kseq.series import Series
+
+    rows = workload.windows + workload.time
+    values = np.random.default_rng(seed).normal(size=(rows + 2, workload.features))
+    frame = pd.DataFrame(values, columns=[f"x{number}" for number in range(workload.features)])
+    from kseq.windows import Split
+
+    series = Series("bench", frame, ("x0",), tuple(frame.columns[1:]))
+    return make_windows(series, workload.time, split=Split(rows, rows, rows + 2))
+
+
+def run(
+    cells: Sequence[str] = ("rnn", "lstm", "gru"),
+    workloads: Sequence[str] = tuple(WORKLOADS),
+    rounds: int = 5,
+    members: Sequence[int] = (1,),
+    tell: Callable[[str], None] = lambda text: None,
+) -> Bench:
+    """Measure.
+
+    Args:
+        cells: which.
+        workloads: which of :data:`WORKLOADS`.
+        rounds: epochs of each contender that count, all in turn.
+        members: numbers of seeds trained at once by kseq; the others train one seed after the other.
+        tell: called with a line on what is measured next.
+
+    Returns:
+        Bench: the measurements.
+
+    Raises:
+        ConfigError: an unknown cell or workload, or a number below 1.
+    """
+    for name, known, given in (("cell", CELLS, cells), ("workload", WORKLOADS, workloads)):
+        for one in given:
+            if one not in known:
+                raise ConfigError(f"received {name} {one!r}, expected one of {', '.join(known)}.")
+    if rounds < 1 or min(members) < 1:
+        raise ConfigError(f"received {rounds} rounds and members {tuple(members)}, expected numbers from 1.")
+    peak = peak_flops()
+    measurements: list[Measurement] = []
+    for workload in workloads:
+        for cell in cells:
+            tell(f"{workload}, {CELLS[cell]}")
+            measurements += _measure(workload, cell, rounds, members)
+    return Bench(measurements, peak, machine())
+
+
+def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[Measurement]:
+    """All contenders on one job, epoch by epoch in turn."""
+    workload = WORKLOADS[name]
+    data = make_data(workload)
+    x, y = data.train.gather(np.arange(len(data.train)))
+    y = y.reshape(len(y), 1)
+    model = _model(cell, workload)
+    stock = layers.to_stock(model)
+    expected = stock.predict_on_batch(x[: workload.batch])
+
+    def differs(forecast: np.ndarray) -> float:
+        return float(np.abs(forecast - expected).max() / np.abs(expected).max())
+
+    entries: list[tuple[Measurement, Callable[[], tuple[float, list[float]]]]] = []
+    plain = Measurement(name, cell, "stock Keras", kernel="keras")
+    entries.append((plain, _keras_epochs(stock, data, workload)))
+    native = _native(cell, workload, model, x, y)
+    if native is not None:
+        entry = Measurement(name, cell, "native loop", difference=differs(native.predict(x[: workload.batch])))
+        entries.append((entry, lambda: (native.epoch(), [native.epoch()])))
+    for count in members:
+        own = Measurement(name, cell, "kseq", count)
+        if count == 1:
+            own.difference = differs(model.predict_on_batch(x[: workload.batch]))
+            entries.append((own, _keras_epochs(model, data, workload)))
+        else:
+            many = _model(cell, workload, count)
+            repeated = np.repeat(x[: workload.batch, None], count, axis=1)
+            own.difference = differs(many.predict_on_batch(repeated)[:, 0])
+            entries.append((own, _member_epochs(many, data, workload, count)))
+    for number in range(rounds + 1):
+        for entry, epochs in entries:
+            first, later = epochs()
+            if number == 0:
+                entry.first = first
+            else:
+                entry.seconds += [seconds / entry.members for seconds in later]
+    for entry, _ in entries:
+        if entry.contender == "kseq":
+            entry.kernel = kernel_of(model if entry.members == 1 else many)
+    # A contender that trains one seed at a time costs the same a seed, however many there are.
+    found = [entry for entry, _ in entries]
+    yardsticks = [entry for entry in found if entry.contender != "kseq"]
+    counts = [count for count in members if count > 1]
+    for count in counts:
+        found += [_at(entry, count) for entry in yardsticks]
+    if counts:
+        pair = _two_processes(name, cell)
+        found += [_at(pair, count) for count in counts]
+    return found
+
+
+def _at(entry: Measurement, members: int) -> Measurement:
+    return Measurement(
+        entry.workload, entry.cell, entry.contender, members, entry.first, entry.seconds, entry.kernel, entry.difference
+    )
+
+
+def _model(cell: str, workload: Workload, members: int | None = None) -> keras.Model:
+    return build_model(
+        cell,
+        lookback=workload.time,
+        features=workload.features,
+        units=workload.units,
+        num_layers=workload.num_layers,
+        bidirectional=workload.bidirectional,
+        members=members,
+    )
+
+
+def _keras_epochs(
+    model: keras.Model, data: WindowedSeries, workload: Workload
+) -> Callable[[], tuple[float, list[float]]]:
+    compile_model(model, Training())
+    batches = Batches(data.train, workload.batch, seed=0)
+
+    def epochs() -> tuple[float, list[float]]:
+        timer = EpochTimer()
+        model.fit(batches, epochs=2, verbose=0, shuffle=False, callbacks=[timer])
+        return timer.seconds[0], timer.seconds[1:]
+
+    return epochs
+
+
+def _member_epochs(
+    model: keras.Model, data: WindowedSeries, workload: Workload, count: int
+) -> Callable[[], tuple[float, list[float]]]:
+    def epochs() -> tuple[float, list[float]]:
+        timer = EpochTimer()
+        fit(model, data, Training(epochs=2, batch_size=workload.batch, patience=0), list(range(count)), [timer])
+        return timer.seconds[0], timer.seconds[1:]
+
+    return epochs
+
+
+def _native(cell: str, workload: Workload, model: keras.Model, x: np.ndarray, y: np.ndarray) -> Any:
+    """The hand-written loop with the model's weights, where the backend has one."""
+    if keras.config.backend() != "torch":
+        return None
+    from kseq.kernels.torch_native import NativeLoop
+
+    loop = NativeLoop(cell, x, y, workload.batch, workload.units, workload.num_layers, workload.bidirectional)
+    loop.load(interop.to_torch(model, recurrent="recurrent", linear="fc"))
+    return loop
+
+
+def _two_processes(name: str, cell: str) -> Measurement:
+    """Stock Keras in two processes at once, each with a seed of its own: what a user does without members."""
+    code = f"from kseq import bench; bench.child({name!r}, {cell!r})"
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ)
+        for _ in range(2)
+    ]
+    seconds: list[float] = []
+    for process in started:
+        output, _ = process.communicate()
+        seconds += [second / 2 for second in json.loads(output.splitlines()[-1])]
+    return Measurement(name, cell, "two processes", seconds=seconds, kernel="keras")
+
+
+def child(name: str, cell: str, epochs: int = 4) -> None:
+    """Train stock Keras on a job and print the seconds of each epoch without the first, as JSON."""
+    workload = WORKLOADS[name]
+    stock = layers.to_stock(_model(cell, workload))
+    compile_model(stock, Training())
+    timer = EpochTimer()
+    batches = Batches(make_data(workload).train, workload.batch, seed=0)
+    stock.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[timer])
+    print(json.dumps(timer.seconds[1:]))
+
+
+__all__ = ["WORKLOADS", "Bench", "Measurement", "Workload", "child", "make_data", "peak_flops", "run"]
