@@ -90,7 +90,9 @@ def cli(debug: bool) -> None:
 @backend_options
 @series_options
 @click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, help="Cells to train.")
-@click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]", help="Baselines beside them.")
+@click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]",
+              help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
+                   "[default: all that the series allows]")  # fmt: skip
 @click.option("--season", type=click.IntRange(min=0), default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--lookback", type=POSITIVE, default=12, show_default=True, help="Time steps that a model reads.")
 @click.option("--horizon", type=POSITIVE, default=1, show_default=True, help="Time steps to forecast.")

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from kseq import baselines, frames, metrics, statistics
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, DataError
 from kseq.evidence import evidence_of
 from kseq.results import ModelResult
 from kseq.series import Series
@@ -31,7 +31,8 @@ class Settings:
 
     Args:
         cells: which to train, of ``rnn``, ``lstm``, ``gru``.
-        baselines: which to set beside them.
+        baselines: which to set beside them, of ``kseq.baselines.BASELINES``; one that the series does not allow is
+            left out, with a remark.
         seeds: one training a seed.
         lookback: rows that a model reads.
         horizon: rows that a model forecasts.
@@ -49,7 +50,7 @@ class Settings:
     """
 
     cells: tuple[str, ...] = ("rnn", "lstm", "gru")
-    baselines: tuple[str, ...] = ("persistence", "seasonal-naive")
+    baselines: tuple[str, ...] = tuple(baselines.BASELINES)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     lookback: int = 12
     horizon: int = 1
@@ -69,6 +70,12 @@ class Settings:
         for cell in self.cells:
             if cell not in CELL_NAMES:
                 raise ConfigError(f"received cell {cell!r}, expected one of {', '.join(CELL_NAMES)}.")
+        for name in self.baselines:
+            if name not in baselines.BASELINES:
+                raise ConfigError(f"received baseline {name!r}, expected one of {', '.join(baselines.BASELINES)}.")
+        for what, names in (("cells", self.cells), ("baselines", self.baselines)):
+            if len(set(names)) != len(names):
+                raise ConfigError(f"received {what} {', '.join(names)}, expected each once.")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ConfigError(f"received seeds {self.seeds!r}, expected at least one, each once.")
 
@@ -93,6 +100,7 @@ class Comparison:
         self.seconds = float("nan")
         self._rows: tuple[ModelResult, ...] = ()
         self._evidence: Evidence | None = None
+        self._left_out: dict[str, list[str]] = {}
         self._season = settings.season if settings else 0
 
     @property
@@ -123,9 +131,23 @@ class Comparison:
             season: steps in a season; 0 for that of the settings, or to find it from the dates.
         """
         self._season = season or self._season
-        data, wanted = self.data, names if names is not None else (self.settings or Settings()).baselines
-        for name, forecast, validation in baselines.forecasts(data, wanted, self._season):
-            self.add(ModelResult(name, forecast[None], kind="baseline", validation=validation))
+        wanted = names if names is not None else (self.settings or Settings()).baselines
+        for name in wanted:
+            try:
+                made = list(baselines.forecasts(self.data, [name], self._season))
+                reason = None if made else self._reason_against(name)
+            except DataError as error:
+                made, reason = [], str(error).partition("; ")[0]
+            for label, forecast, validation in made:
+                self.add(ModelResult(label, forecast[None], kind="baseline", validation=validation))
+            if reason:
+                self._left_out.setdefault(reason, []).append(name)
+
+    def _reason_against(self, name: str) -> str | None:
+        """Say why the rows before the validation part do not allow a baseline."""
+        data, known = self.data, self.data.split.validation
+        cycle = baselines.cycle_of(data.series.index, self.season)
+        return baselines.available([name], baselines.TrainingPart(data.series.y[:known], cycle, data.lookback))[name]
 
     def add_means(self) -> None:
         """Add the mean forecast of each cell's members as a row of its own, where at least two did not diverge."""
@@ -159,8 +181,10 @@ class Comparison:
 
     @property
     def traps(self) -> list[str]:
-        """Sentences on what must not be read into the numbers."""
-        return traps(self.evidence)
+        """Sentences on what must not be read into the numbers, and on baselines that the series does not allow."""
+        return traps(self.evidence) + [
+            f"Left out of the baselines: {', '.join(names)} ({reason})." for reason, names in self._left_out.items()
+        ]
 
     def scores(self, row: ModelResult, metric: str, *, by_step: bool = False) -> np.ndarray:
         """Score each member of a row that did not diverge.

@@ -1,65 +1,114 @@
 """The comparison as a picture: every model over the test part, the actual series under them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from kseq.results import ModelResult
+from kseq.statistics import best_baseline
 
 if TYPE_CHECKING:
     from kseq.comparison import Comparison
 
+#: A colour and a line style.
+Style = tuple[str, Any]
+
 # Okabe and Ito's palette: told apart by colour-blind eyes. Line styles tell the same again in black-and-white print.
-STYLES = {
+CELL_STYLES: dict[str, Style] = {
     "SimpleRNN": ("#D55E00", "-"),
     "LSTM": ("#0072B2", "--"),
     "GRU": ("#009E73", "-."),
 }
-OTHER_STYLES = [("#CC79A7", ":"), ("#E69F00", (0, (1, 1))), ("#56B4E9", (0, (5, 1))), ("#999999", (0, (3, 1, 1, 1)))]
+OTHER_STYLES: list[Style] = [
+    ("#CC79A7", (0, (1, 1))),
+    ("#E69F00", (0, (7, 2))),
+    ("#56B4E9", (0, (5, 1, 1, 1, 1, 1))),
+    ("#888888", "-"),
+    ("#8C510A", (0, (1, 2))),
+    ("#332288", (0, (3, 1, 1, 1))),
+]
 ACTUAL = "#000000"
 
 #: Test steps beyond which single steps cannot be told apart, and a second panel shows the last of them.
 READABLE = 200
 
 
+@dataclass(frozen=True)
+class _Panel:
+    """One set of axes: which test points it shows, of which rows, under which title."""
+
+    part: slice
+    rows: Sequence[ModelResult]
+    title: str
+
+
 def plot_predictions(comparison: "Comparison") -> Figure:
     """Draw all models over the test part in one picture.
 
-    A cell's line is the mean over its seeds. Forecasts of several steps are drawn at their first step. A long test part
-    gets a second panel with its last steps, where single steps can be read.
+    Cells stand together with the best baseline, the other baselines on axes of their own. A cell's line is the mean
+    over its seeds, so that ensembles are not drawn again. Forecasts of several steps are drawn at their first step. Of
+    a long test part the whole is shown once, and its last steps, where single steps can be read.
 
     Returns:
         Figure: not attached to any screen; ``figure.savefig(path)`` writes it.
     """
     data = comparison.data
-    actual = data.test_y[:, 0, 0]
     dates = data.series.index[data.test.target_rows[:, 0]]
-    panels = [slice(None)] if len(actual) <= READABLE else [slice(None), slice(-READABLE // 2, None)]
-    figure = Figure(figsize=(11, 4.2 + 3.2 * (len(panels) - 1)), layout="constrained")
+    panels = _panels(comparison)
+    styles = _styles(comparison.rows)
+    figure = Figure(figsize=(12, 0.6 + 3.3 * len(panels)), layout="constrained")
     all_axes = np.atleast_1d(figure.subplots(len(panels), 1))
-    for axes, part in zip(all_axes, panels, strict=True):
-        axes.plot(dates[part], actual[part], color=ACTUAL, linewidth=2.6, alpha=0.85, label="actual", zorder=1)
-        others = iter(OTHER_STYLES * len(comparison.rows))
-        for row in comparison.rows:
-            color, style = STYLES.get(row.name) or next(others)
-            line = row.predictions.mean(axis=0)[:, 0, 0]
-            width = 1.0 if row.kind == "baseline" else 1.4
-            axes.plot(
-                dates[part], line[part], color=color, linestyle=style, linewidth=width, label=row.name,
-                zorder=2 if row.kind == "baseline" else 3,
-            )  # fmt: skip
-        axes.set_ylabel(_label(comparison))
-        axes.margins(x=0.01)
-        axes.set_axisbelow(True)
-        axes.grid(color="#dddddd", linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-    step = "one step ahead" if data.horizon == 1 else f"first of {data.horizon} steps ahead"
-    all_axes[0].set_title(f"{data.series.name}: {len(actual)} test points, {step}", loc="left", fontsize=11)
-    if len(panels) > 1:
-        all_axes[1].set_title(f"the last {READABLE // 2} of them", loc="left", fontsize=11)
+    for axes, panel in zip(all_axes, panels, strict=True):
+        actual = data.test_y[:, 0, 0]
+        axes.plot(dates[panel.part], actual[panel.part], color=ACTUAL, linewidth=2.8, alpha=0.8, label="actual")
+        for row in panel.rows:
+            color, style = styles[row.name]
+            line = row.predictions[row.sound].mean(axis=0)[:, 0, 0]
+            axes.plot(dates[panel.part], line[panel.part], color=color, linestyle=style, linewidth=1.3, label=row.name)
+        _dress(axes, panel.title, _label(comparison))
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
     all_axes[-1].set_xlabel("date" if data.series.has_dates else "row")
-    handles, labels = all_axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6), frameon=False)
     return figure
+
+
+def _panels(comparison: "Comparison") -> list[_Panel]:
+    """What is drawn where."""
+    drawn = [row for row in comparison.rows if row.sound.any()]
+    baselines = [row for row in drawn if row.kind == "baseline"]
+    cells = [row for row in drawn if row.kind == "cell"] or [row for row in drawn if row.kind == "ensemble"]
+    best = best_baseline(comparison.evidence.rows)
+    if cells and best is not None:
+        cells += [row for row in baselines if row.name == best.name]
+    data = comparison.data
+    points = len(data.test_y)
+    step = "one step ahead" if data.horizon == 1 else f"first of {data.horizon} steps ahead"
+    whole = f"{data.series.name}: {points} test points, {step}"
+    # One baseline is already drawn among the cells.
+    groups = [cells, baselines] if cells and len(baselines) > 1 else [cells or baselines]
+    if points <= READABLE:
+        return [_Panel(slice(None), rows, title) for rows, title in zip(groups, (whole, "baselines"), strict=False)]
+    last, shown = slice(-READABLE // 2, None), f"the last {READABLE // 2} points"
+    close = [_Panel(last, rows, title) for rows, title in zip(groups, (shown, f"{shown}, baselines"), strict=False)]
+    return [_Panel(slice(None), groups[0], whole), *close]
+
+
+def _styles(rows: Sequence[ModelResult]) -> dict[str, Style]:
+    """A style of its own for each row; cells have theirs in every picture."""
+    others = [row.name for row in rows if row.name not in CELL_STYLES]
+    return CELL_STYLES | {name: OTHER_STYLES[number % len(OTHER_STYLES)] for number, name in enumerate(others)}
+
+
+def _dress(axes: Axes, title: str, label: str) -> None:
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_ylabel(label)
+    axes.margins(x=0.01)
+    axes.set_axisbelow(True)
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _label(comparison: "Comparison") -> str:

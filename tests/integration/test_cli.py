@@ -9,10 +9,11 @@ import pytest
 from sklearn.metrics import mean_absolute_error, mean_absolute_percentage_error, root_mean_squared_error
 
 from kseq import load_series
+from kseq.baselines import BASELINES
 from kseq.cli import main
 
 BACKEND = os.environ["KERAS_BACKEND"]
-QUICK = ["compare", "--epochs", "2", "--seeds", "2", "--units", "4"]
+QUICK = ["compare", "--epochs", "2", "--seeds", "2", "--units", "4", "--baselines", "persistence,seasonal-naive"]
 
 
 @pytest.fixture
@@ -81,6 +82,23 @@ def test_options_reach_the_model(here):
     assert len(pd.read_csv(here / "run/predictions.csv")) == (106 - 2) * 3
 
 
+def test_baselines_by_default_and_those_that_a_series_does_not_allow(here, capsys):
+    arguments = ["compare", "--epochs", "2", "--seeds", "2", "--cells", "rnn", "--data", "sunspots", "--out", "run"]
+    assert main(arguments) == 0
+    text = "Left out of the baselines: seasonal-naive, climatology, climatology-ar (its dates show no season)."
+    assert text in " ".join(capsys.readouterr().out.split())
+    table = pd.read_csv(here / "run/table.csv")
+    assert table["model"][table["kind"] == "baseline"].tolist() == ["Persistence", "AR(12)", "ETS(A,N,N)"]
+    record = json.loads((here / "run/run.json").read_text())
+    assert record["settings"]["baselines"] == list(BASELINES)
+
+
+def test_help_names_every_baseline(capsys):
+    assert main(["compare", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"of {', '.join(BASELINES)}" in text
+
+
 def test_a_file_of_the_users_with_dates_in_columns(here):
     rows = "".join(f"{2000 + i // 12},{i % 12 + 1},{np.sin(i):.4f},{i % 5}\n" for i in range(120))
     (here / "mine.csv").write_text("a comment\nyear,month,temp deg C,other\n" + rows)
@@ -106,6 +124,8 @@ def test_a_file_of_the_users_with_dates_in_columns(here):
         (["--lookback", "900"], "expected at least"),
         (["--learning-rate", "-1"], "received learning rate"),
         (["--baselines", "magic"], "received baseline 'magic'"),
+        (["--baselines", "ar,ar"], "received baselines ar, ar, expected each once"),
+        (["--cells", "gru,gru"], "received cells gru, gru, expected each once"),
         (["--scaler", "robust"], "received scaler 'robust'"),
         (["--cells", "rnn,,gru"], "with commas between them"),
     ],

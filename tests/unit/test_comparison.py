@@ -4,7 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import Comparison, ConfigError, Settings, from_frame, load_series, make_windows, metrics, statistics
+from kseq import (
+    Comparison,
+    ConfigError,
+    DataError,
+    Settings,
+    baselines,
+    from_frame,
+    load_series,
+    make_windows,
+    metrics,
+    statistics,
+)
 from kseq.results import ModelResult
 
 
@@ -142,6 +153,10 @@ def test_settings_refuse():
         Settings(cells=("elman",))
     with pytest.raises(ConfigError, match=r"received seeds \(1, 1\)"):
         Settings(seeds=(1, 1))
+    with pytest.raises(ConfigError, match="received baseline 'magic', expected one of persistence, "):
+        Settings(baselines=("magic",))
+    with pytest.raises(ConfigError, match="received cells gru, gru, expected each once"):
+        Settings(cells=("gru", "gru"))
 
 
 @pytest.mark.parametrize("name", list(metrics.METRICS))
@@ -268,3 +283,27 @@ def test_a_mean_with_a_diverged_member_is_of_numbers_alone(data):
     assert mean.seeds == (0, 1)
     assert np.isfinite(mean.predictions).all()
     assert np.isfinite(mean.validation).all()
+
+
+def test_baselines_that_a_series_does_not_allow_are_named(data):
+    yearly = Comparison(make_windows(load_series("sunspots")))
+    yearly.add_baselines()
+    assert [row.name for row in yearly.rows] == ["Persistence", "AR(12)", "ETS(A,N,N)"]
+    assert (
+        "Left out of the baselines: seasonal-naive, climatology, climatology-ar (its dates show no season)."
+        in yearly.traps
+    )
+    all_there = Comparison(data)
+    all_there.add_baselines(["persistence", "climatology-ar"])
+    assert not any("Left out" in text for text in all_there.traps)
+
+
+def test_a_baseline_that_cannot_be_fitted_does_not_stop_the_others(data, monkeypatch):
+    def refuse(self, training):
+        raise DataError("received 9 rows, expected more; leave ets out of --baselines.")
+
+    monkeypatch.setattr(baselines.ETS, "fit", refuse)
+    comparison = Comparison(data)
+    comparison.add_baselines(["ets", "persistence"])
+    assert [row.name for row in comparison.rows] == ["Persistence"]
+    assert "Left out of the baselines: ets (received 9 rows, expected more)." in comparison.traps
