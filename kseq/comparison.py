@@ -242,6 +242,15 @@ class Comparison:
         return frames.predictions(self)
 
     @property
+    def history(self) -> pd.DataFrame:
+        """Learning curves: ``model, seed, epoch, loss, val_loss``, members that diverged included.
+
+        Losses are mean squared errors of scaled targets; ``val_loss`` is NaN where there is no validation part. Empty
+        for rows that came by a callback: their curves are what ``fit`` returns.
+        """
+        return frames.history(self)
+
+    @property
     def record(self) -> dict[str, Any]:
         """Everything needed to judge and repeat the comparison, as ``run.json`` holds it."""
         return frames.record(self)

@@ -1,6 +1,6 @@
 """A comparison as data frames and as a record: every number that a table, a file or a picture shows comes from here.
 
-Members that diverged are left out of all of them.
+Members that diverged are left out of all but the learning curves.
 """
 
 from dataclasses import asdict
@@ -81,6 +81,24 @@ def by_step(comparison: "Comparison") -> pd.DataFrame:
                 line["skill"] = metrics.skill(line["mae"], scores[reference.name]["mae"][0, step])
             lines.append(line)
     return pd.DataFrame(lines)
+
+
+def history(comparison: "Comparison") -> pd.DataFrame:
+    """Learning curves of every member, see :attr:`kseq.Comparison.history`."""
+    lines = [
+        {
+            "model": row.name,
+            "seed": seed,
+            "epoch": epoch + 1,
+            "loss": row.history["loss"][member, epoch],
+            "val_loss": row.history["val_loss"][member, epoch] if "val_loss" in row.history else float("nan"),
+        }
+        for row in comparison.rows
+        if row.history
+        for member, seed in enumerate(row.seeds)
+        for epoch in range(row.epochs[member])
+    ]
+    return pd.DataFrame(lines, columns=["model", "seed", "epoch", "loss", "val_loss"])
 
 
 def record(comparison: "Comparison") -> dict[str, Any]:

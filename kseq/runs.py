@@ -16,14 +16,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kseq.errors import ConfigError
-from kseq.report.plot import plot_predictions
+from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 
 if TYPE_CHECKING:
     from kseq.comparison import Comparison
 
 #: Files that a run may leave, in the order in which they are named to the user.
-FILES = ("table.csv", "table.md", "horizon.csv", "predictions.csv", "comparison.png", "run.json")
+FILES = (
+    "table.csv", "table.md", "horizon.csv", "predictions.csv", "comparison.png",
+    "history.csv", "history.png", "run.json",
+)  # fmt: skip
 
 
 def default_folder(series: str, backend: str, now: datetime | None = None) -> Path:
@@ -122,6 +125,9 @@ def _contents(comparison: "Comparison") -> dict[str, bytes]:
     if comparison.data.horizon > 1:
         texts["horizon.csv"] = _csv(comparison.by_step)
     pictures = {"comparison.png": plot_predictions(comparison)}
+    if len(comparison.history):
+        texts["history.csv"] = _csv(comparison.history)
+        pictures["history.png"] = plot_history(comparison)
     return {name: text.encode() for name, text in texts.items()} | {
         name: _png(figure) for name, figure in pictures.items()
     }

@@ -1,4 +1,4 @@
-"""The comparison as a picture: every model over the test part, the actual series under them."""
+"""The comparison in pictures: every model over the test part, and the learning curves of the cells."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,11 +27,16 @@ OTHER_STYLES: list[Style] = [
     ("#CC79A7", (0, (1, 1))),
     ("#E69F00", (0, (7, 2))),
     ("#56B4E9", (0, (5, 1, 1, 1, 1, 1))),
-    ("#888888", "-"),
+    ("#000000", "-"),
     ("#8C510A", (0, (1, 2))),
     ("#332288", (0, (3, 1, 1, 1))),
 ]
-ACTUAL = "#000000"
+#: Wide and light, so that lines upon it stay visible.
+ACTUAL = "#b8b8b8"
+
+#: Curves of a training, as they are called in a record and in a legend.
+CURVES = {"loss": "training", "val_loss": "validation"}
+CURVE_STYLES: list[Style] = [("#0072B2", "--"), ("#D55E00", "-")]
 
 #: Test steps beyond which single steps cannot be told apart, and a second panel shows the last of them.
 READABLE = 200
@@ -64,7 +69,7 @@ def plot_predictions(comparison: "Comparison") -> Figure:
     all_axes = np.atleast_1d(figure.subplots(len(panels), 1))
     for axes, panel in zip(all_axes, panels, strict=True):
         actual = data.test_y[:, 0, 0]
-        axes.plot(dates[panel.part], actual[panel.part], color=ACTUAL, linewidth=2.8, alpha=0.8, label="actual")
+        axes.plot(dates[panel.part], actual[panel.part], color=ACTUAL, linewidth=4.5, label="actual")
         for row in panel.rows:
             color, style = styles[row.name]
             line = row.predictions[row.sound].mean(axis=0)[:, 0, 0]
@@ -114,3 +119,42 @@ def _dress(axes: Axes, title: str, label: str) -> None:
 def _label(comparison: "Comparison") -> str:
     series = comparison.data.series
     return f"{series.targets[0]}, {series.unit}" if series.unit else series.targets[0]
+
+
+def plot_history(comparison: "Comparison") -> Figure:
+    """Draw the learning curves of each cell: a faint line a seed, their mean and the band from smallest to largest.
+
+    Mean and band end where fewer than half of the seeds are still training.
+
+    Returns:
+        Figure: not attached to any screen.
+    """
+    rows = [row for row in comparison.rows if row.history]
+    figure = Figure(figsize=(1 + 3.8 * len(rows), 4), layout="constrained")
+    all_axes = np.atleast_1d(figure.subplots(1, len(rows), sharey=True))
+    for axes, row in zip(all_axes, rows, strict=True):
+        for (curve, label), (color, style) in zip(CURVES.items(), CURVE_STYLES, strict=True):
+            if curve in row.history:
+                _draw_curves(axes, row.history[curve], color, style, label)
+        _dress(axes, f"{row.name}, {len(row.seeds)} seed{'s' * (len(row.seeds) > 1)}", "")
+        axes.set_xlabel("epoch")
+    # Matplotlib refuses a logarithmic axis on which nothing can be drawn.
+    if any((np.isfinite(curve) & (curve > 0)).any() for row in rows for curve in row.history.values()):
+        all_axes[0].set_yscale("log")
+    all_axes[0].set_ylabel("mean squared error, scaled")
+    several = max(len(row.seeds) for row in rows) > 1
+    all_axes[0].legend(title="mean and range of seeds" if several else None, frameon=False, fontsize=9)
+    return figure
+
+
+def _draw_curves(axes: Axes, curves: np.ndarray, color: str, style: Any, label: str) -> None:
+    """Draw ``(member, epoch)`` losses, NaN where a member no longer trains."""
+    epochs = np.arange(1, curves.shape[1] + 1)
+    axes.plot(epochs, curves.T, color=color, linewidth=0.5, alpha=0.35)
+    training = np.isfinite(curves).sum(axis=0)
+    shared = training >= max(1, len(curves) / 2)
+    kept = np.where(np.isfinite(curves), curves, np.nan)[:, shared]
+    axes.plot(epochs[shared], np.nanmean(kept, axis=0), color=color, linestyle=style, linewidth=1.8, label=label)
+    axes.fill_between(
+        epochs[shared], np.nanmin(kept, axis=0), np.nanmax(kept, axis=0), color=color, alpha=0.15, linewidth=0
+    )

@@ -28,7 +28,7 @@ def test_compare_writes_what_it_says(here, capsys):
     assert f"{BACKEND} " in printed.splitlines()[-1]
     assert "0.984" in printed
     assert sorted(path.name for path in (here / "run").iterdir()) == [
-        "comparison.png", "predictions.csv", "run.json", "table.csv", "table.md",
+        "comparison.png", "history.csv", "history.png", "predictions.csv", "run.json", "table.csv", "table.md",
     ]  # fmt: skip
     table = pd.read_csv(here / "run/table.csv").set_index("model")
     cells = ["SimpleRNN", "LSTM", "GRU"]
@@ -47,6 +47,11 @@ def test_compare_writes_what_it_says(here, capsys):
         ):
             scores = [factor * score(forecasts["y"], forecasts[column]) for column in columns]
             assert np.mean(scores) == pytest.approx(line[name], rel=1e-9)
+    history = pd.read_csv(here / "run/history.csv")
+    assert history.groupby(["model", "seed"], sort=False)["epoch"].max().to_dict() == {
+        (cell, seed): 2 for cell in cells for seed in (0, 1)
+    }
+    assert np.isfinite(history[["loss", "val_loss"]]).all(axis=None)
     record = json.loads((here / "run/run.json").read_text())
     assert record["backend"] == BACKEND
     assert record["device"] == "cpu" or record["device"]

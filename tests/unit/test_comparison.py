@@ -307,3 +307,23 @@ def test_a_baseline_that_cannot_be_fitted_does_not_stop_the_others(data, monkeyp
     comparison.add_baselines(["ets", "persistence"])
     assert [row.name for row in comparison.rows] == ["Persistence"]
     assert "Left out of the baselines: ets (received 9 rows, expected more)." in comparison.traps
+
+
+def test_learning_curves_of_every_member(data, tmp_path):
+    loss = np.array([[3.0, 2.0, 1.0], [4.0, np.nan, np.nan], [5.0, np.nan, np.nan]])
+    lstm = trained(data, "LSTM", epochs=(3, 1, 2), diverged=(2,), history={"loss": loss, "val_loss": loss + 1})
+    unwatched = trained(data, "GRU", epochs=(1, 1, 1), history={"loss": loss[:, :1]})
+    comparison = Comparison(data)
+    comparison.add(lstm)
+    comparison.add(unwatched)
+    comparison.add_means()
+    history = comparison.history
+    assert list(history) == ["model", "seed", "epoch", "loss", "val_loss"]
+    of_lstm = history[history["model"] == "LSTM"]
+    # The last member's second epoch gave no number: that is where it diverged.
+    assert of_lstm[["seed", "epoch"]].to_numpy().tolist() == [[0, 1], [0, 2], [0, 3], [1, 1], [2, 1], [2, 2]]
+    np.testing.assert_array_equal(of_lstm["loss"], [3, 2, 1, 4, 5, np.nan])
+    np.testing.assert_array_equal(of_lstm["val_loss"], [4, 3, 2, 5, 6, np.nan])
+    assert history["val_loss"][history["model"] == "GRU"].isna().all()
+    assert [path.name for path in comparison.write(tmp_path)][-3:] == ["history.csv", "history.png", "run.json"]
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "history.csv"), history, check_dtype=False)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from kseq import Comparison, from_frame, load_series, make_windows
+from kseq.report.plot import plot_history
 from kseq.report.table import render, shown_table, words
 from kseq.results import ModelResult
 
@@ -105,3 +106,77 @@ def test_numbers_in_full(data):
     rows = json.loads(render(comparison, "json"))
     assert rows[1]["mae"] == pytest.approx(table.loc[1, "mae"], rel=1e-14)
     assert rows[0]["mae_std"] is None
+
+
+def lines_of(axes):
+    """Lines by the name that the legend gives them."""
+    return {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
+
+
+def test_picture_shows_cells_beside_the_best_baseline_and_baselines_apart(data):
+    comparison = compared(data)
+    comparison.add_baselines(["climatology"])
+    comparison.add_means()
+    above, below = comparison.plot().axes
+    assert list(lines_of(above)) == ["actual", "GRU", "Climatology + last anomaly"]
+    assert list(lines_of(below)) == ["actual", "Persistence", "Climatology + last anomaly"]
+    np.testing.assert_array_equal(lines_of(above)["actual"].get_ydata(), data.test_y[:, 0, 0])
+    mean = comparison.rows[1].predictions.mean(axis=0)[:, 0, 0]
+    np.testing.assert_array_equal(lines_of(above)["GRU"].get_ydata(), mean)
+    assert above.get_ylabel() == "sst, °C"
+    assert above.get_title("left") == "nino12: 147 test points, one step ahead"
+    drawn = [(line.get_color(), line.get_linestyle()) for line in lines_of(below).values()]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_one_baseline_needs_no_axes_of_its_own(data):
+    (axes,) = compared(data).plot().axes
+    assert list(lines_of(axes)) == ["actual", "GRU", "Persistence"]
+    alone = Comparison(data)
+    alone.add_baselines(["persistence", "climatology"])
+    (axes,) = alone.plot().axes
+    assert list(lines_of(axes)) == ["actual", "Persistence", "Climatology + last anomaly"]
+
+
+def test_members_that_diverged_are_not_drawn(data):
+    comparison = compared(data)
+    comparison.rows[1].predictions[0] = np.nan
+    comparison.add(comparison.rows[1])
+    (axes,) = comparison.plot().axes
+    assert np.isfinite(lines_of(axes)["GRU"].get_ydata()).all()
+    comparison.rows[1].predictions[:] = np.nan
+    comparison.add(comparison.rows[1])
+    (axes,) = comparison.plot().axes
+    assert list(lines_of(axes)) == ["actual", "Persistence"]
+
+
+def test_a_long_test_part_is_shown_whole_and_close():
+    y = 20 + np.sin(np.arange(1200) / 9)
+    long = compared(make_windows(from_frame(pd.DataFrame({"y": y})), horizon=2))
+    whole, close = long.plot().axes
+    assert whole.get_title("left") == "series: 239 test points, first of 2 steps ahead"
+    assert close.get_title("left") == "the last 100 points"
+    assert close.get_xlabel() == "row"
+    assert [len(line.get_ydata()) for line in lines_of(close).values()] == [100] * 3
+    np.testing.assert_array_equal(lines_of(close)["actual"].get_xdata(), np.arange(1200)[-101:-1])
+
+
+def test_learning_curves_end_where_half_of_the_seeds_do(data):
+    loss = np.array([[4.0, 3.0, 2.0], [5.0, 4.0, np.nan], [6.0, np.nan, np.nan]])
+    comparison = compared(data, epochs=(3, 2, 1), history={"loss": loss, "val_loss": 2 * loss})
+    (axes,) = plot_history(comparison).axes
+    curves = lines_of(axes)
+    assert list(curves) == ["training", "validation"]
+    assert curves["training"].get_ydata().tolist() == [5.0, 3.5]
+    assert curves["validation"].get_ydata().tolist() == [10.0, 7.0]
+    assert axes.get_title("left") == "GRU, 3 seeds"
+    assert axes.get_legend().get_title().get_text() == "mean and range of seeds"
+
+
+@pytest.mark.parametrize("loss", [np.nan, np.inf])
+def test_learning_curves_without_a_number_or_a_validation_part(data, loss):
+    comparison = compared(data, (0.3,), epochs=(1,), history={"loss": np.array([[loss]])})
+    figure = plot_history(comparison)
+    figure.savefig(io.BytesIO())
+    assert figure.axes[0].get_title("left") == "GRU, 1 seed"
+    assert list(lines_of(figure.axes[0])) == ["training"]
