@@ -1,5 +1,6 @@
 """The command line: parse, call, print, exit. Keras and the frameworks are imported only once a command needs them."""
 
+import contextlib
 import os
 import sys
 import traceback
@@ -19,7 +20,7 @@ class CommaList(click.ParamType):
 
     name = "list"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Split at commas; blanks around a value are left out."""
         if isinstance(value, tuple):
             return value
@@ -47,6 +48,24 @@ class Units(CommaList):
             if numbers[-1] < 1:
                 self.fail(f"received {part}, expected a whole number from 1.", param, ctx)
         return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
+class Levels(CommaList):
+    """Percentages: ``80,95``, or ``none``."""
+
+    name = "levels"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return floats; nothing for ``none``."""
+        if value == "none" or isinstance(value, tuple):
+            return () if value == "none" else value
+        levels = []
+        for part in super().convert(value, param, ctx):
+            try:
+                levels.append(float(part))
+            except ValueError:
+                self.fail(f"received {part!r}, expected percentages between 0 and 100, or none.", param, ctx)
+        return tuple(levels)
 
 
 def _options(*options: Callable) -> Callable:
@@ -113,6 +132,8 @@ def cli(debug: bool) -> None:
 @click.option("--seeds", type=POSITIVE, default=5, show_default=True, help="Trainings of each cell.")
 @click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seeds count from here.")
 @click.option("--members", type=click.IntRange(min=0), default=0, help="Seeds trained at once.  [default: chosen]")
+@click.option("--level", type=Levels(), default="80,95", show_default=True, metavar="PERCENT[,...]",
+              help="Percents of future values that intervals are to cover, or none.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run's files.")
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
               show_default=True, help="Of the printed table.")  # fmt: skip
@@ -178,6 +199,7 @@ def _settings(options: dict[str, Any]) -> Any:
         validation=options["validation_share"],
         season=options["season"],
         members=options["members"],
+        levels=options["level"],
         training={name: options[name] for name in ("epochs", "batch_size", "learning_rate", "patience")},
     )
 
@@ -255,6 +277,43 @@ def info() -> None:
             click.echo(f"{backend:<11} not installed: pip install 'kseq[{backend}]'")
             continue
         click.echo(f"{backend:<11} {have[backend]:<12} sees {', '.join(backends.devices_elsewhere(backend))}")
+
+
+@cli.command()
+@backend_options
+@click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, help="Cells to time.")
+@click.option("--workloads", type=CommaList(), default="short,daily,long,stacked,bidirectional", show_default=True,
+              help="Jobs of fixed sizes.")  # fmt: skip
+@click.option("--rounds", type=POSITIVE, default=5, show_default=True, help="Epochs that count, all in turn.")
+@click.option("--members", default="1", show_default=True, metavar="N[,...]", help="Seeds that kseq trains at once.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for table, JSON and picture.")
+def bench(
+    backend: str | None,
+    device: str | None,
+    cells: tuple[str, ...],
+    workloads: tuple[str, ...],
+    rounds: int,
+    members: str,
+    out: Path | None,
+) -> None:
+    """Time training against stock Keras and a hand-written loop, in one run.
+
+    All contenders must forecast the same before any is timed. Close other programs: only ratios inside one run count.
+    """
+    try:
+        counts = tuple(int(part) for part in members.split(","))
+    except ValueError as error:
+        raise ConfigError(f"received --members {members}, expected whole numbers with commas between them.") from error
+    backends.choose(backend, device)
+    from kseq import bench as benchmark
+    from kseq import runs
+    from kseq.report.bench import bench_table
+
+    with runs.folder(out) if out else contextlib.nullcontext() as folder:
+        result = benchmark.run(cells, workloads, rounds, counts, lambda text: click.echo(text, err=True))
+        if folder is not None:
+            runs.write_bench(result, folder)
+    click.echo(bench_table(result))
 
 
 def main(arguments: list[str] | None = None) -> int:

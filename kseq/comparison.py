@@ -16,6 +16,7 @@ import pandas as pd
 from kseq import baselines, frames, metrics, statistics
 from kseq.errors import ConfigError, DataError
 from kseq.evidence import evidence_of
+from kseq.intervals import LEVELS, Interval, intervals, too_few
 from kseq.results import ModelResult
 from kseq.series import Series
 from kseq.verdict import Evidence, traps, verdict
@@ -46,6 +47,7 @@ class Settings:
         validation: share of the training rows.
         season: steps in a season; 0 to find it from the index.
         members: seeds trained at once; 0 to choose.
+        levels: percents of future values that intervals are to cover; empty for no intervals.
         training: the budget, as a mapping of :class:`kseq.training.Training`'s arguments.
     """
 
@@ -64,6 +66,7 @@ class Settings:
     validation: float = 0.15
     season: int = 0
     members: int = 0
+    levels: tuple[float, ...] = LEVELS
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,6 +79,8 @@ class Settings:
         for what, names in (("cells", self.cells), ("baselines", self.baselines)):
             if len(set(names)) != len(names):
                 raise ConfigError(f"received {what} {', '.join(names)}, expected each once.")
+        if len(set(self.levels)) != len(self.levels) or not all(0 < level < 100 for level in self.levels):
+            raise ConfigError(f"received levels {self.levels!r}, expected percentages between 0 and 100, each once.")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ConfigError(f"received seeds {self.seeds!r}, expected at least one, each once.")
 
@@ -114,12 +119,14 @@ class Comparison:
         Raises:
             ConfigError: its forecasts are not for these windows.
         """
-        expected = self.data.test_y.shape
-        if result.predictions.shape[1:] != expected:
-            raise ConfigError(
-                f"received forecasts of shape {result.predictions.shape} for {result.name!r}, expected "
-                f"(members, {', '.join(map(str, expected))}): a row for each window of the test part."
-            )
+        for part, given in (("test", result.predictions), ("validation", result.validation)):
+            windows = self.data.test if part == "test" else self.data.validation
+            expected = (len(result.predictions), len(windows), self.data.horizon, self.data.targets)
+            if given is not None and given.shape != expected:
+                raise ConfigError(
+                    f"received forecasts of shape {given.shape} for {result.name!r}, expected {expected}: members, "
+                    f"windows of the {part} part, steps and targets."
+                )
         self._rows = (*(row for row in self._rows if row.name != result.name), result)
         self._evidence = None
 
@@ -139,7 +146,8 @@ class Comparison:
             except DataError as error:
                 made, reason = [], str(error).partition("; ")[0]
             for label, forecast, validation in made:
-                self.add(ModelResult(label, forecast[None], kind="baseline", validation=validation))
+                seen = None if validation is None else validation[None]
+                self.add(ModelResult(label, forecast[None], kind="baseline", validation=seen))
             if reason:
                 self._left_out.setdefault(reason, []).append(name)
 
@@ -181,10 +189,20 @@ class Comparison:
 
     @property
     def traps(self) -> list[str]:
-        """Sentences on what must not be read into the numbers, and on baselines that the series does not allow."""
-        return traps(self.evidence) + [
-            f"Left out of the baselines: {', '.join(names)} ({reason})." for reason, names in self._left_out.items()
+        """Sentences on what must not be read into the numbers, and on what is missing from them and why."""
+        return [
+            *traps(self.evidence),
+            *(f"Left out of the baselines: {', '.join(names)} ({reason})." for reason, names in self._left_out.items()),
+            *self._missing_intervals(),
         ]
+
+    def _missing_intervals(self) -> list[str]:
+        """Say which intervals cannot be given, and why."""
+        windows = len(self.data.validation)
+        if not windows:
+            return ["No intervals: there is no validation part whose errors would bound them."] * bool(self.levels)
+        reasons = {level: too_few(windows, level) for level in self.levels}
+        return [f"No {level:g} % intervals: {reason}." for level, reason in reasons.items() if reason]
 
     def scores(self, row: ModelResult, metric: str, *, by_step: bool = False) -> np.ndarray:
         """Score each member of a row that did not diverge.
@@ -208,6 +226,27 @@ class Comparison:
         )
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        """Percents that intervals are to cover."""
+        return (self.settings or Settings()).levels
+
+    def intervals(self, row: ModelResult) -> dict[float, Interval]:
+        """Put prediction intervals around the forecasts of a row's members that did not diverge.
+
+        Their half-width is what the same member missed on the validation part, see :mod:`kseq.intervals`.
+
+        Returns:
+            An interval by level, bounds ``(member, window, step, target)``; none where the row has no forecasts of the
+            validation part, or where that part is too short for a level.
+        """
+        sound = row.sound
+        if row.validation is None or not sound.any():
+            return {}
+        missed = row.validation[sound] - self.data.series.y[self.data.validation.target_rows]
+        bands = intervals(row.predictions[sound], missed, self.levels)
+        return {level: band for level, band in bands.items() if band.reason is None}
+
+    @property
     def best(self) -> ModelResult:
         """The row with the smallest mean absolute error."""
         name = statistics.ranked(self.evidence.rows)[0].name
@@ -220,15 +259,16 @@ class Comparison:
         Errors are taken over all windows, steps and targets: ``mae``, ``rmse`` and ``bias`` in the target's unit,
         ``mape`` and ``smape`` in percent, ``mase``, ``rmsse`` and ``r2`` as plain numbers. ``skill`` is the share by
         which the mean absolute error is below that of the best baseline. Rows that share a letter of ``group`` do not
-        differ beyond the noise of seeds and of the test period. Members that diverged are counted in ``diverged`` and
-        left out of everything else. ``seconds_per_epoch_and_seed`` leaves out the first epoch and, where seeds are
-        trained at once, shares the time among them.
+        differ beyond the noise of seeds and of the test period. ``coverage_95`` is the percentage of true values that
+        lie within the intervals that are to cover 95, ``width_95`` their mean width. Members that diverged are counted
+        in ``diverged`` and left out of everything else. ``seconds_per_epoch_and_seed`` leaves out the first epoch and,
+        where seeds are trained at once, shares the time among them.
         """
         return frames.table(self)
 
     @property
     def by_step(self) -> pd.DataFrame:
-        """One row a model and step of the horizon: errors as in :attr:`table`, over windows and targets alone."""
+        """One row a model and step of the horizon: errors and coverage as in :attr:`table`, of that step alone."""
         return frames.by_step(self)
 
     @property
@@ -236,8 +276,9 @@ class Comparison:
         """Every forecast in long form: ``unique_id, ds, cutoff, y``, then one column a model.
 
         A model that was trained with several seeds has one column a seed, ``LSTM (seed 0)``; a seed that diverged has
-        none. ``cutoff`` is the date of the last value known to the forecast. ``utilsforecast.evaluation.evaluate``
-        reads this frame.
+        none. A column that is its model's only one is followed by the bounds of its intervals, ``GRU-lo-95`` and
+        ``GRU-hi-95``; those of a cell with several seeds stand beside their mean, ``GRU x10 mean-lo-95``. ``cutoff`` is
+        the date of the last value known to the forecast. ``utilsforecast.evaluation.evaluate`` reads this frame.
         """
         return frames.predictions(self)
 

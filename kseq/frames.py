@@ -11,6 +11,7 @@ import pandas as pd
 
 from kseq import backends, metrics, statistics
 from kseq._version import __version__
+from kseq.intervals import Interval
 from kseq.results import ModelResult
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def table(comparison: "Comparison") -> pd.DataFrame:
             line[name], line[f"{name}_std"] = statistics.spread(comparison.scores(row, name))
         line["skill"] = skills.get(row.name, float("nan"))
         line["group"] = groups[row.name]
+        line |= _coverage(comparison, row)
         line["epochs"] = float(np.mean(row.epochs)) if row.epochs else float("nan")
         line["seconds_per_epoch_and_seed"] = row.seconds_per_epoch / row.members_at_once
         line["first_epoch_seconds"] = row.first_epoch_seconds
@@ -59,6 +61,8 @@ def predictions(comparison: "Comparison") -> pd.DataFrame:
             for number in np.flatnonzero(row.sound):
                 name = row.name if len(row.predictions) == 1 else f"{row.name} (seed {row.seeds[number]})"
                 columns[name] = row.predictions[number, ..., target].ravel()
+            if len(row.predictions) == 1:
+                columns |= _bounds(comparison, row, target)
         frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
 
@@ -79,8 +83,32 @@ def by_step(comparison: "Comparison") -> pd.DataFrame:
             line["skill"] = float("nan")
             if reference is not None:
                 line["skill"] = metrics.skill(line["mae"], scores[reference.name]["mae"][0, step])
+            line |= _coverage(comparison, row, slice(step, step + 1))
             lines.append(line)
     return pd.DataFrame(lines)
+
+
+def _coverage(comparison: "Comparison", row: ModelResult, steps: slice = slice(None)) -> dict[str, float]:
+    """Coverage in percent and mean width of a row's intervals over some steps, NaN where there are none."""
+    bands = comparison.intervals(row)
+    columns: dict[str, float] = {}
+    for level in comparison.levels:
+        coverage = width = float("nan")
+        if level in bands:
+            lo, hi = (bound[:, :, steps] for bound in (bands[level].lo, bands[level].hi))
+            band = Interval(level, lo, hi)
+            coverage, width = band.coverage(comparison.data.test_y[:, steps]), band.width
+        columns |= {f"coverage_{level:g}": coverage, f"width_{level:g}": width}
+    return columns
+
+
+def _bounds(comparison: "Comparison", row: ModelResult, target: int) -> dict[str, np.ndarray]:
+    """Bounds of a row of one forecast, by the names that packages of forecasting give them."""
+    return {
+        f"{row.name}-{side}-{level:g}": bound[0, ..., target].ravel()
+        for level, band in comparison.intervals(row).items()
+        for side, bound in (("lo", band.lo), ("hi", band.hi))
+    }
 
 
 def history(comparison: "Comparison") -> pd.DataFrame:
@@ -153,4 +181,8 @@ def _model(comparison: "Comparison", row: ModelResult, line: pd.Series) -> dict[
         **{name: comparison.scores(row, name) for name in metrics.METRICS},
         "skill": line["skill"],
         "group": line["group"],
+        "intervals": {
+            f"{level:g}": {name: line[f"{name}_{level:g}"] for name in ("coverage", "width")}
+            for level in comparison.levels
+        },
     }

@@ -20,6 +20,7 @@ from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 
 if TYPE_CHECKING:
+    from kseq.bench import Bench
     from kseq.comparison import Comparison
 
 #: Files that a run may leave, in the order in which they are named to the user.
@@ -141,6 +142,22 @@ def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, dpi=150)
     return file.getvalue()
+
+
+def write_bench(bench: "Bench", path: Path) -> list[Path]:
+    """Write a bench's table, measurements and picture into a folder that exists; return the files."""
+    from kseq.report.bench import plot_bench
+
+    written = []
+    for name in ("bench.csv", "bench.json", "bench.png"):
+        with replacing(path / name) as temporary:
+            if name == "bench.png":
+                plot_bench(bench).savefig(temporary, dpi=150)
+            else:
+                text = bench.to_json() if name == "bench.json" else bench.table.to_csv(index=False)
+                temporary.write_text(text, encoding="utf-8")
+        written.append(path / name)
+    return written
 
 
 def _plain(value: Any) -> Any:

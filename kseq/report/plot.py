@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kseq.intervals import Interval
 from kseq.results import ModelResult
 from kseq.statistics import best_baseline
 
@@ -56,7 +58,8 @@ def plot_predictions(comparison: "Comparison") -> Figure:
 
     Cells stand together with the best baseline, the other baselines on axes of their own. A cell's line is the mean
     over its seeds, so that ensembles are not drawn again. Forecasts of several steps are drawn at their first step. Of
-    a long test part the whole is shown once, and its last steps, where single steps can be read.
+    a long test part the whole is shown once, and its last steps, where single steps can be read. The best cell has a
+    band around its line for each level of its intervals.
 
     Returns:
         Figure: not attached to any screen; ``figure.savefig(path)`` writes it.
@@ -65,6 +68,7 @@ def plot_predictions(comparison: "Comparison") -> Figure:
     dates = data.series.index[data.test.target_rows[:, 0]]
     panels = _panels(comparison)
     styles = _styles(comparison.rows)
+    bands = _bands(comparison)
     figure = Figure(figsize=(12, 0.6 + 3.3 * len(panels)), layout="constrained")
     all_axes = np.atleast_1d(figure.subplots(len(panels), 1))
     for axes, panel in zip(all_axes, panels, strict=True):
@@ -74,6 +78,8 @@ def plot_predictions(comparison: "Comparison") -> Figure:
             color, style = styles[row.name]
             line = row.predictions[row.sound].mean(axis=0)[:, 0, 0]
             axes.plot(dates[panel.part], line[panel.part], color=color, linestyle=style, linewidth=1.3, label=row.name)
+            if row.name in bands:
+                _draw_bands(axes, dates[panel.part], bands[row.name], panel.part, color, row.name)
         _dress(axes, panel.title, _label(comparison))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
     all_axes[-1].set_xlabel("date" if data.series.has_dates else "row")
@@ -99,6 +105,27 @@ def _panels(comparison: "Comparison") -> list[_Panel]:
     last, shown = slice(-READABLE // 2, None), f"the last {READABLE // 2} points"
     close = [_Panel(last, rows, title) for rows, title in zip(groups, (shown, f"{shown}, baselines"), strict=False)]
     return [_Panel(slice(None), groups[0], whole), *close]
+
+
+def _bands(comparison: "Comparison") -> dict[str, dict[float, Interval]]:
+    """Intervals of the best cell's mean forecast, by the cell's name."""
+    cells = comparison.evidence.cells
+    if not cells:
+        return {}
+    row = next(row for row in comparison.rows if row.name == cells[0].name)
+    # Of one member that did not diverge there is no mean: its own intervals are the cell's.
+    return {row.name: comparison.intervals(row.mean_of_members() or row)}
+
+
+def _draw_bands(axes: Axes, dates: pd.Index, bands: dict[float, Interval], part: slice, color: str, name: str) -> None:
+    """Draw one band upon the other, the widest first, named together."""
+    levels = sorted(bands, reverse=True)
+    label = f"{' and '.join(f'{level:g}' for level in reversed(levels))} % of {name}"
+    for level in levels:
+        lo, hi = (bound[0, part, 0, 0] for bound in (bands[level].lo, bands[level].hi))
+        axes.fill_between(
+            dates, lo, hi, color=color, alpha=0.15, linewidth=0, zorder=0.5, label=label if level == levels[0] else None
+        )
 
 
 def _styles(rows: Sequence[ModelResult]) -> dict[str, Style]:

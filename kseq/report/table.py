@@ -35,7 +35,7 @@ def render(comparison: "Comparison", style: str = "table") -> str:
     if style == "json":
         return json.dumps(json.loads(comparison.table.to_json(orient="records", double_precision=15)), indent=2)
     shown = shown_table(comparison)
-    table = _markdown(shown) if style == "markdown" else _aligned(shown)
+    table = _markdown(shown) if style == "markdown" else aligned(shown)
     return f"{table}\n\n{words(comparison, style)}"
 
 
@@ -108,7 +108,8 @@ def _markdown(shown: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def _aligned(shown: pd.DataFrame) -> str:
+def aligned(shown: pd.DataFrame) -> str:
+    """Text cells in columns for a terminal, the first to the left, the others to the right."""
     rows = [list(shown.columns), *shown.to_numpy().tolist()]
     widths = [max(len(row[column]) for row in rows) for column in range(shown.shape[1])]
 

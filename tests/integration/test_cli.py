@@ -98,6 +98,16 @@ def test_baselines_by_default_and_those_that_a_series_does_not_allow(here, capsy
     assert record["settings"]["baselines"] == list(BASELINES)
 
 
+@pytest.mark.parametrize(("level", "bounds"), [("none", 0), ("90", 2), ("50,80,99", 4)])
+def test_levels_of_intervals(here, level, bounds):
+    # 88 validation months bound 80 %, and no 99 %.
+    assert main([*QUICK, "--cells", "rnn", "--level", level, "--out", "run"]) == 0
+    columns = pd.read_csv(here / "run/predictions.csv").columns
+    assert sum(column.startswith("Persistence-") for column in columns) == bounds
+    intervals = json.loads((here / "run/run.json").read_text())["models"][0]["intervals"]
+    assert list(intervals) == [part for part in level.split(",") if part != "none"]
+
+
 def test_help_names_every_baseline(capsys):
     assert main(["compare", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
@@ -132,6 +142,8 @@ def test_a_file_of_the_users_with_dates_in_columns(here):
         (["--baselines", "ar,ar"], "received baselines ar, ar, expected each once"),
         (["--cells", "gru,gru"], "received cells gru, gru, expected each once"),
         (["--scaler", "robust"], "received scaler 'robust'"),
+        (["--level", "80,high"], "received 'high', expected percentages between 0 and 100"),
+        (["--level", "80,100"], "expected percentages between 0 and 100"),
         (["--cells", "rnn,,gru"], "with commas between them"),
     ],
 )

@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import utilsforecast.evaluation
+import utilsforecast.losses
 
 from kseq import (
     Comparison,
@@ -108,6 +110,7 @@ def test_members_that_diverged_are_left_out_of_every_figure(data):
     comparison = Comparison(data)
     comparison.add(lstm)
     (line,) = comparison.table.to_dict("records")
+    assert comparison.intervals(comparison.rows[0])[80].lo.shape == (2, *data.test_y.shape)
     kept = [np.abs(lstm.predictions[number] - data.test_y).mean() for number in (0, 2)]
     assert line["mae"] == pytest.approx(np.mean(kept))
     assert (line["seeds"], line["diverged"]) == (2, 2)
@@ -157,6 +160,9 @@ def test_settings_refuse():
         Settings(baselines=("magic",))
     with pytest.raises(ConfigError, match="received cells gru, gru, expected each once"):
         Settings(cells=("gru", "gru"))
+    for levels in ((0,), (100,), (-5,), (float("nan"),), (80, 80)):
+        with pytest.raises(ConfigError, match="expected percentages between 0 and 100, each once"):
+            Settings(levels=levels)
 
 
 @pytest.mark.parametrize("name", list(metrics.METRICS))
@@ -271,7 +277,7 @@ def test_mean_of_members_is_a_row_of_its_own(data):
     # Independent errors cancel.
     assert line["mae"] < comparison.table.loc[1, "mae"]
     assert np.isnan(line["mae_std"])
-    assert list(comparison.predictions)[-1] == "LSTM x2 mean"
+    assert "LSTM x2 mean" in comparison.predictions
 
 
 def test_a_mean_with_a_diverged_member_is_of_numbers_alone(data):
@@ -327,3 +333,88 @@ def test_learning_curves_of_every_member(data, tmp_path):
     assert history["val_loss"][history["model"] == "GRU"].isna().all()
     assert [path.name for path in comparison.write(tmp_path)][-3:] == ["history.csv", "history.png", "run.json"]
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "history.csv"), history, check_dtype=False)
+
+
+def test_intervals_are_of_what_each_member_missed_on_the_validation_part(long_data):
+    comparison = Comparison(long_data, Settings(levels=(50, 80)))
+    comparison.add(trained(long_data, "GRU", (0.1, 0.2)))
+    row, y = comparison.rows[0], long_data.series.y
+    missed = np.abs(row.validation - y[long_data.validation.target_rows])
+    windows = missed.shape[1]
+    rank = int(np.ceil((windows + 1) * 0.8)) - 1
+    half = np.sort(missed, axis=1)[:, rank]
+    band = comparison.intervals(row)[80]
+    np.testing.assert_allclose(band.hi, row.predictions + half[:, None])
+    np.testing.assert_allclose(band.lo, row.predictions - half[:, None])
+    line = comparison.table.iloc[0]
+    inside = np.abs(row.predictions - long_data.test_y) <= half[:, None]
+    assert line["coverage_80"] == pytest.approx(100 * inside.mean())
+    assert line["width_80"] == pytest.approx(2 * half.mean())
+    assert line["width_50"] < line["width_80"]
+    assert comparison.by_step.loc[2, "coverage_80"] == pytest.approx(100 * inside[:, :, 2].mean())
+    assert comparison.by_step.loc[1, "width_80"] == pytest.approx(2 * half[:, 1].mean())
+    # Twice the error gives twice the width, whichever the seed: the second member misses twice as much.
+    assert half[1].mean() / half[0].mean() == pytest.approx(2, rel=0.3)
+
+
+def test_bounds_stand_beside_the_only_column_of_a_model(data):
+    comparison = Comparison(data)
+    comparison.add_baselines(["climatology"])
+    comparison.add(trained(data, "LSTM", (0.5, 0.6)))
+    comparison.add(trained(data, "GRU", (0.3,)))
+    comparison.add_means()
+
+    def with_bounds(name):
+        return [name, *(f"{name}-{side}-{level}" for level in (80, 95) for side in ("lo", "hi"))]
+
+    frame = comparison.predictions
+    assert list(frame)[4:] == [
+        *with_bounds("Climatology + last anomaly"), "LSTM (seed 0)", "LSTM (seed 1)", *with_bounds("GRU"),
+        *with_bounds("LSTM x2 mean"),
+    ]  # fmt: skip
+    band = comparison.intervals(comparison.rows[-1])[95]
+    np.testing.assert_array_equal(frame["LSTM x2 mean-hi-95"], band.hi.ravel())
+    covered = frame["y"].between(frame["GRU-lo-80"], frame["GRU-hi-80"]).mean()
+    assert comparison.table.loc[2, "coverage_80"] == pytest.approx(100 * covered)
+
+
+def test_packages_read_the_forecasts_and_their_bounds(comparison):
+    comparison.add_means()
+    frame = comparison.predictions
+    scores = utilsforecast.evaluation.evaluate(
+        frame, [utilsforecast.losses.mae, utilsforecast.losses.coverage], level=[80], models=["GRU x3 mean"]
+    )
+    own = comparison.table.set_index("model").loc["GRU x3 mean"]
+    means = scores.groupby("metric")["GRU x3 mean"].mean()
+    assert means["mae"] == pytest.approx(own["mae"])
+    assert 100 * means["coverage_level80"] == pytest.approx(own["coverage_80"])
+    # Bounds are not taken for models.
+    every = utilsforecast.evaluation.evaluate(frame, [utilsforecast.losses.mae])
+    assert not [column for column in every if "-lo-" in column or "-hi-" in column]
+    assert len(every.columns) == 3 + 2 + 6 + 2
+
+
+def test_no_intervals_without_a_validation_part_or_with_a_short_one(data):
+    without = Comparison(make_windows(load_series("nino12"), validation=0))
+    without.add_baselines(["persistence"])
+    assert without.intervals(without.rows[0]) == {}
+    assert np.isnan(without.table.loc[0, "coverage_95"])
+    assert "No intervals: there is no validation part whose errors would bound them." in without.traps
+    # Twelve validation windows are enough for 80 %, not for 95 %.
+    short = Comparison(make_windows(load_series("nino12"), validation=0.02))
+    short.add_baselines(["persistence"])
+    assert list(short.intervals(short.rows[0])) == [80]
+    assert "Persistence-hi-80" in short.predictions
+    assert "Persistence-hi-95" not in short.predictions
+    assert any(text.startswith("No 95 % intervals: 12 validation errors bound at most") for text in short.traps)
+    none = Comparison(data, Settings(levels=()))
+    none.add_baselines(["persistence"])
+    assert list(none.predictions)[4:] == ["Persistence"]
+    assert not any("intervals" in text for text in (*none.traps, *without.table, *none.table))
+
+
+def test_forecasts_of_another_validation_part_are_refused(data):
+    result = trained(data, "GRU")
+    result.validation = result.validation[:, :-1]
+    with pytest.raises(ConfigError, match=r"received forecasts of shape \(3, 87, 1, 1\) for 'GRU', expected \(3, 88, "):
+        Comparison(data).add(result)

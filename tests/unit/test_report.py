@@ -180,3 +180,36 @@ def test_learning_curves_without_a_number_or_a_validation_part(data, loss):
     figure.savefig(io.BytesIO())
     assert figure.axes[0].get_title("left") == "GRU, 1 seed"
     assert list(lines_of(figure.axes[0])) == ["training"]
+
+
+def with_validation(comparison, sizes):
+    """Give the last row forecasts of the validation part that miss by so much."""
+    data, row = comparison.data, comparison.rows[-1]
+    y = data.series.y[data.validation.target_rows]
+    row.validation = np.stack([y + size * np.random.default_rng(1).normal(size=y.shape) for size in sizes])
+    comparison.add(row)
+    return comparison
+
+
+def test_the_best_cell_alone_has_bands(data):
+    comparison = with_validation(compared(data), (0.3, 0.4, 0.5))
+    worse = compared(data, (3.0, 4.0)).rows[1]
+    worse.name = "LSTM"
+    comparison.add(worse)
+    with_validation(comparison, (3.0, 4.0))
+    (axes,) = comparison.plot().axes
+    wide, narrow = axes.collections
+    assert wide.get_label() == "80 and 95 % of GRU"
+    assert narrow.get_label().startswith("_")
+    # The band is that of the mean forecast, which the line shows.
+    mean = comparison.rows[1].mean_of_members()
+    band = comparison.intervals(mean)[95]
+    heights = wide.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (pytest.approx(band.lo.min()), pytest.approx(band.hi.max()))
+
+
+def test_no_band_without_intervals(data):
+    (axes,) = compared(data).plot().axes
+    assert not axes.collections
+    (axes,) = with_validation(compared(data, (0.3,)), (0.3,)).plot().axes
+    assert len(axes.collections) == 2
