@@ -11,6 +11,7 @@ context, so that every row of the test part is predicted.
     windows     [lookback -> horizon]      targets stay inside one part
 """
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -292,9 +293,10 @@ def _require_length(n: int, lookback: int, horizon: int, test: float, validation
         return min(parts) >= horizon
 
     if not enough(n):
-        minimum = n + 1
-        while not enough(minimum):
-            minimum += 1
+        above = 2 * n + 2
+        while not enough(above):
+            above *= 2
+        minimum = n + 1 + bisect.bisect_left(range(n + 1, above), True, key=enough)
         raise DataError(
             f"received a series of {n} rows, expected at least {minimum} for lookback {lookback}, horizon {horizon} "
             f"and its training, validation and test parts; shorten --lookback or --horizon, or bring more rows."
