@@ -15,15 +15,41 @@ from kseq._version import __version__
 from kseq.errors import ConfigError, KseqError
 
 
+class Whole(click.ParamType):
+    """A whole number from ``least``."""
+
+    name = "number"
+
+    def __init__(self, least: int):
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return an int."""
+        try:
+            number = int(value)
+        except ValueError:
+            number = self.least - 1
+        if number < self.least:
+            self.fail(f"received {value}, expected a whole number from {self.least}.", param, ctx)
+        return number
+
+
 class CommaList(click.ParamType):
-    """Comma-separated values: ``rnn,lstm``."""
+    """Comma-separated values, each once: ``rnn,lstm``."""
 
     name = "list"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Split at commas; blanks around a value are left out."""
+        """Return a tuple of strings."""
         if isinstance(value, tuple):
             return value
+        parts = self.split(value, param, ctx)
+        if len(set(parts)) != len(parts):
+            self.fail(f"received {value}, expected each once.", param, ctx)
+        return parts
+
+    def split(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Split at commas; blanks around a value are left out."""
         parts = tuple(part.strip() for part in value.split(","))
         if not all(parts):
             self.fail(f"received {value!r}, expected values with commas between them.", param, ctx)
@@ -37,17 +63,10 @@ class Units(CommaList):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return an int, or a tuple of them."""
-        if isinstance(value, int):
+        if not isinstance(value, str):
             return value
-        numbers = []
-        for part in super().convert(value, param, ctx):
-            try:
-                numbers.append(int(part))
-            except ValueError:
-                self.fail(f"received {part!r}, expected a whole number from 1.", param, ctx)
-            if numbers[-1] < 1:
-                self.fail(f"received {part}, expected a whole number from 1.", param, ctx)
-        return numbers[0] if len(numbers) == 1 else tuple(numbers)
+        numbers = tuple(Whole(1).convert(part, param, ctx) for part in self.split(value, param, ctx))
+        return numbers[0] if len(numbers) == 1 else numbers
 
 
 class Levels(CommaList):
@@ -56,16 +75,15 @@ class Levels(CommaList):
     name = "levels"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return floats; nothing for ``none``."""
-        if value == "none" or isinstance(value, tuple):
-            return () if value == "none" else value
-        levels = []
-        for part in super().convert(value, param, ctx):
-            try:
-                levels.append(float(part))
-            except ValueError:
-                self.fail(f"received {part!r}, expected percentages between 0 and 100, or none.", param, ctx)
-        return tuple(levels)
+        """Return a tuple of floats; of nothing for ``none``."""
+        if not isinstance(value, str):
+            return value
+        if value == "none":
+            return ()
+        try:
+            return tuple(float(part) for part in self.split(value, param, ctx))
+        except ValueError:
+            self.fail(f"received {value!r}, expected percentages between 0 and 100, or none.", param, ctx)
 
 
 def _options(*options: Callable) -> Callable:
@@ -79,7 +97,7 @@ def _options(*options: Callable) -> Callable:
     return decorate
 
 
-POSITIVE = click.IntRange(min=1)
+POSITIVE, FROM_ZERO = Whole(1), Whole(0)
 
 series_options = _options(
     click.option("--data", metavar="NAME", help="Built-in series (see `kseq data`).  [default: nino12]"),
@@ -87,7 +105,7 @@ series_options = _options(
     click.option("--time", type=CommaList(), metavar="COLUMN[,...]", help="Its dates: a column, or parts of a date."),
     click.option("--target", type=CommaList(), metavar="COLUMN[,...]", help="The column(s) to forecast."),
     click.option("--features", type=CommaList(), metavar="COLUMN[,...]", help="Further columns for the models."),
-    click.option("--header", type=click.IntRange(min=0), default=0, show_default=True, help="Line of column names."),
+    click.option("--header", type=FROM_ZERO, default=0, show_default=True, help="Line of column names."),
     click.option("--fill", type=click.Choice(["linear", "ffill"]), help="How to fill missing values."),
     click.option("--unit", metavar="TEXT", default="", help="Unit of the target, for tables and axes."),
 )
@@ -112,7 +130,7 @@ def cli(debug: bool) -> None:
 @click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]",
               help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
                    "[default: all that the series allows]")  # fmt: skip
-@click.option("--season", type=click.IntRange(min=0), default=0, help="Steps in a season.  [default: from the dates]")
+@click.option("--season", type=FROM_ZERO, default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--lookback", type=POSITIVE, default=12, show_default=True, help="Time steps that a model reads.")
 @click.option("--horizon", type=POSITIVE, default=1, show_default=True, help="Time steps to forecast.")
 @click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
@@ -125,13 +143,13 @@ def cli(debug: bool) -> None:
               help="Dropped between layers.")  # fmt: skip
 @click.option("--bidirectional", is_flag=True, help="Read windows in both directions.")
 @click.option("--epochs", type=POSITIVE, default=200, show_default=True, help="The most epochs of a training.")
-@click.option("--batch-size", type=click.IntRange(min=0), default=32, show_default=True, help="0 for all at once.")
+@click.option("--batch-size", type=FROM_ZERO, default=32, show_default=True, help="0 for all at once.")
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of Adam.")
-@click.option("--patience", type=click.IntRange(min=0), default=25, show_default=True,
+@click.option("--patience", type=FROM_ZERO, default=25, show_default=True,
               help="Epochs without a better validation loss; 0 to train them all.")  # fmt: skip
-@click.option("--seeds", type=POSITIVE, default=5, show_default=True, help="Trainings of each cell.")
-@click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seeds count from here.")
-@click.option("--members", type=click.IntRange(min=0), default=0, help="Seeds trained at once.  [default: chosen]")
+@click.option("--seeds", type=POSITIVE, default=10, show_default=True, help="Trainings of each cell.")
+@click.option("--first-seed", type=FROM_ZERO, default=0, show_default=True, help="Seeds count from here.")
+@click.option("--members", type=FROM_ZERO, default=0, help="Seeds trained at once.  [default: chosen]")
 @click.option("--level", type=Levels(), default="80,95", show_default=True, metavar="PERCENT[,...]",
               help="Percents of future values that intervals are to cover, or none.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run's files.")

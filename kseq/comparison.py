@@ -53,7 +53,7 @@ class Settings:
 
     cells: tuple[str, ...] = ("rnn", "lstm", "gru")
     baselines: tuple[str, ...] = tuple(baselines.BASELINES)
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    seeds: tuple[int, ...] = tuple(range(10))
     lookback: int = 12
     horizon: int = 1
     units: int | tuple[int, ...] = 32
@@ -341,6 +341,7 @@ def compare(
     """
     if settings is not None and options:
         raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
+    started = time.perf_counter()
     settings = settings or Settings(**options)
     data = make_windows(
         series,
@@ -352,7 +353,11 @@ def compare(
         validation=settings.validation,
     )
     comparison = Comparison(data, settings)
-    started = time.perf_counter()
+    if settings.cells:
+        # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
+        from kseq.training import Training
+
+        Training(**settings.training)
     comparison.add_baselines()
     for cell in settings.cells:
         comparison.add(_train_cell(cell, comparison, progress))
@@ -363,7 +368,6 @@ def compare(
 
 def _train_cell(cell: str, comparison: Comparison, progress: Callable[[str, int, int], None] | None) -> ModelResult:
     """Train all seeds of a cell, a block of members at a time, and join their rows."""
-    # Keras and its backend are loaded here and no earlier: a wrong setting is told at once.
     from kseq.evaluation import Evaluation, Progress
     from kseq.models import build_model
     from kseq.training import Training, fit
@@ -391,8 +395,8 @@ def _train_cell(cell: str, comparison: Comparison, progress: Callable[[str, int,
         evaluation = Evaluation(block, CELL_NAMES[cell], seeds)
         told = [evaluation]
         if progress is not None:
-            span = f"{seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}"
-            told.insert(0, Progress(progress, f"{CELL_NAMES[cell]}, seed {span}", training.epochs))
+            which = f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+            told.insert(0, Progress(progress, f"{CELL_NAMES[cell]}, {which}", training.epochs))
         fitted = fit(model, data, training, seeds, told)
         results.append(
             replace(

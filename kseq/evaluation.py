@@ -93,7 +93,7 @@ class Progress(keras.callbacks.Callback):
 
     Args:
         tell: called with ``what``, the number of epochs done, and ``epochs``.
-        what: such as ``"LSTM, seed 0-4"``.
+        what: such as ``"LSTM, seeds 0-9"``.
         epochs: the most that there will be.
     """
 

@@ -17,7 +17,7 @@ COLORS = {"kseq": "#0072B2", "native loop": "#E69F00", "stock Keras": "#999999",
 def bench_table(bench: "Bench") -> str:
     """Milliseconds an epoch and seed (median, lowest to highest), how many times kseq is faster, share of the peak."""
     table = bench.table
-    several = table["members"].max() > 1
+    several = bool(table["members"].max() > 1)
     rows = []
     for line in table.itertuples():
         ratio = "" if line.contender == "kseq" else f"{line.ratio:.2f}x" if line.ratio == line.ratio else "not equal"
@@ -51,7 +51,7 @@ def plot_bench(bench: "Bench") -> Figure:
         at = np.arange(len(groups)) + (number - (len(contenders) - 1) / 2) * width
         bars = axes.bar(at, heights, width, color=COLORS[contender], label=contender)
         axes.bar_label(bars, [f"{h:.1f}" if h == h and contender != "kseq" else "" for h in heights], fontsize=7)
-    several = table["members"].max() > 1
+    several = bool(table["members"].max() > 1)
     names = [f"{cell}\n{workload}" + (f"\n{members} seeds" if several else "") for workload, cell, members in groups]
     axes.set_xticks(np.arange(len(groups)), names, fontsize=8)
     axes.set_yscale("log")

@@ -126,25 +126,43 @@ def test_a_file_of_the_users_with_dates_in_columns(here):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--backend", "theano"], "received backend 'theano'"),
-        (["--device", "tpu"], "received device 'tpu'"),
-        (["--cells", "rnn,elman"], "received cell 'elman'"),
-        (["--data", "enso"], "received series 'enso'"),
-        (["--csv", "none.csv"], "does not exist"),
+        (["--backend", "theano"], "received backend 'theano', expected one of torch, tensorflow, jax"),
+        (["--device", "tpu"], "received device 'tpu', expected cpu or gpu"),
+        (["--cells", "rnn,elman"], "received cell 'elman', expected one of rnn, lstm, gru"),
+        (["--cells", "rnn,,gru"], "with commas between them"),
+        (["--cells", "gru,gru"], "received gru,gru, expected each once"),
+        (["--data", "enso"], "received series 'enso', expected one of nino12, co2, sunspots"),
+        (["--csv", "none.csv"], "none.csv, which does not exist; expected a CSV file"),
+        (["--csv", "."], "received --csv ., which is a folder; expected a CSV file"),
         (["--data", "co2", "--csv", "none.csv"], "both --data and --csv"),
         (["--target", "sst"], "--target without --csv"),
-        (["--units", "0"], "expected a whole number from 1"),
-        (["--units", "2.5"], "expected a whole number from 1"),
-        (["--seeds", "0"], "--seeds"),
-        (["--lookback", "900"], "expected at least"),
-        (["--learning-rate", "-1"], "received learning rate"),
+        (["--fill", "linear"], "--fill without --csv"),
+        (["--units", "64,0"], "received 0, expected a whole number from 1"),
+        (["--units", "64,32", "--layers", "3"], "received units (64, 32) for 3 layers, expected one number a layer"),
+        (["--lookback", "900"], "received a series of 732 rows, expected at least 1325"),
+        (["--horizon", "100"], "received a series of 732 rows, expected at least 830"),
+        (["--test-share", "1"], "received a test share of 1, expected a number between 0 and 1"),
+        (["--test-share", "nan"], "received a test share of nan"),
+        (["--validation-share", "-1"], "received a validation share of -1, expected a number from 0 to below 1"),
+        (["--dropout", "1"], "1.0 is not in the range 0<=x<1"),
+        (["--learning-rate", "-1"], "received learning rate -1.0, expected a number above 0"),
+        (["--learning-rate", "nan"], "received learning rate nan"),
+        (["--season", "400"], "received season 400, expected at most 248"),
         (["--baselines", "magic"], "received baseline 'magic'"),
-        (["--baselines", "ar,ar"], "received baselines ar, ar, expected each once"),
-        (["--cells", "gru,gru"], "received cells gru, gru, expected each once"),
+        (["--baselines", "ar,ar"], "received ar,ar, expected each once"),
         (["--scaler", "robust"], "received scaler 'robust'"),
-        (["--level", "80,high"], "received 'high', expected percentages between 0 and 100"),
+        (["--level", "80,high"], "received '80,high', expected percentages between 0 and 100"),
         (["--level", "80,100"], "expected percentages between 0 and 100"),
-        (["--cells", "rnn,,gru"], "with commas between them"),
+        (["--no-past-target"], "received past_target=False and no features"),
+        *(
+            ([f"--{name}", value], f"'--{name}': received {value}, expected a whole number from {least}.")
+            for least, names in (
+                (1, ("lookback", "horizon", "units", "layers", "epochs", "seeds")),
+                (0, ("batch-size", "patience", "first-seed", "members", "season", "header")),
+            )
+            for name in names
+            for value in (str(least - 1), "2.5", "many")
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(here, capsys, arguments, expected):
@@ -154,6 +172,100 @@ def test_bad_input_is_one_line_and_leaves_nothing(here, capsys, arguments, expec
     assert captured.err.count("\n") == 1
     assert expected in captured.err
     assert list(here.iterdir()) == []
+
+
+def test_a_backend_that_is_not_installed(here, capsys, monkeypatch):
+    missing = next(name for name in ("torch", "jax") if name != BACKEND)
+    monkeypatch.setattr("kseq.backends.installed", lambda: {BACKEND: "1.0"})
+    assert main(["compare", "--backend", missing]) == 2
+    message = capsys.readouterr().err
+    assert message == (
+        f"kseq: backend '{missing}' is not installed (installed: {BACKEND}); pip install 'kseq[{missing}]'.\n"
+    )
+    assert list(here.iterdir()) == []
+
+
+def test_a_gpu_that_is_not_there(here, capsys, monkeypatch):
+    monkeypatch.setattr("kseq.backends.devices", lambda backend: ["cpu"])
+    assert main(["compare", "--device", "gpu"]) == 2
+    assert f"{BACKEND} sees no GPU here; use --device cpu" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+HEAD = "date,sst,wind"
+MONTHS = [f"{1990 + i // 12}-{i % 12 + 1:02}-01,{20 + np.sin(i):.3f},{i % 7}" for i in range(120)]
+
+
+def lines(row=None, text="", *, head=HEAD):
+    """A file of ten years, with another text in one of its rows."""
+    rows = MONTHS if row is None else [*MONTHS[:row], text, *MONTHS[row + 1 :]]
+    return "\n".join([head, *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "expected"),
+    [
+        ("", [], "mine.csv is empty; expected a header line and one row a time step"),
+        (" \n\n", [], "mine.csv is empty"),
+        (b"\x89PNG\r\n\0\0", [], "mine.csv is a binary file; expected text"),
+        ("caf\u00e9,sst\n1,2\n".encode("latin-1"), [], "mine.csv is not UTF-8 text"),
+        (HEAD + "\n", [], "mine.csv has a header and no rows"),
+        ("1,2,3\n4,5,6\n", [], "mine.csv has numbers where its column names should be"),
+        (lines(), ["--header", "900"], "mine.csv has no table under line 900"),
+        (lines(), ["--header", "1"], "received column 'sst', expected one of: 1990-01-01"),
+        (lines(), ["--target", "depth"], "received column 'depth', expected one of: date, sst, wind"),
+        (lines(), ["--features", "depth"], "received column 'depth', expected one of: date, sst, wind"),
+        (lines(), ["--time", "depth"], "received column 'depth', expected one of: date, sst, wind"),
+        (lines(50, "1994-03-01,warm,1"), [], "column 'sst' holds text ('warm' in row 50, 1 in all); expected numbers"),
+        (lines(50, "1994-03-01,inf,1"), [], "1 infinite values (first in column 'sst' at 1994-03-01 00:00:00)"),
+        (lines(50, "1994-03-01,,1"), [], "1 missing value in column 'sst' (at 1994-03-01), expected none; give --fill"),
+        (lines(0, "1990-01-01,,1"), ["--fill", "linear"], "starts with missing values, which --fill linear"),
+        (lines(50, "1994-03-01,,1"), ["--fill", "zero"], "'zero' is not one of 'linear', 'ffill'"),
+        (lines(50, "1989-01-01,20,1"), [], "dates are not in order (row 50, 1989-01-01"),
+        (lines(50, MONTHS[49]), [], "1 dates stand twice (first 1994-02-01"),
+        (lines(50, "soon,20,1"), [], "column date does not read as dates"),
+        (lines(50, ",20,1"), [], "no date in row 50 of column date"),
+        ("\n".join([HEAD, *MONTHS[:12]]), [], "received a series of 12 rows, expected at least 19 for lookback 12"),
+        ("\n".join([HEAD, *(f"{m[:10]},20,1" for m in MONTHS)]), [], "target 'sst' is constant (20 in all 120 rows)"),
+    ],
+)
+def test_a_bad_file_is_one_line_and_leaves_nothing(here, capsys, content, arguments, expected):
+    (here / "mine.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    target = [] if "--target" in arguments else ["--target", "sst"]
+    assert main(["compare", "--csv", "mine.csv", *target, *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert expected in captured.err
+    assert [path.name for path in here.iterdir()] == ["mine.csv"]
+
+
+@pytest.mark.parametrize(("fill", "expected"), [("linear", 5.0), ("ffill", 4.0)])
+def test_missing_values_are_filled_as_asked(here, fill, expected):
+    rows = [f"{m[:10]},{i % 9 + 1},1" for i, m in enumerate(MONTHS)]
+    # In the test part: a value between 4 and 6 is missing.
+    rows[112] = "1999-05-01,,1"
+    (here / "mine.csv").write_text("\n".join([HEAD, *rows]))
+    arguments = ["--csv", "mine.csv", "--target", "sst", "--fill", fill, "--cells", "rnn", "--out", "run"]
+    assert main([*QUICK, *arguments]) == 0
+    forecasts = pd.read_csv(here / "run/predictions.csv").set_index("ds")
+    assert forecasts["y"]["1999-05-01"] == expected
+
+
+def test_progress_says_cell_seeds_and_epoch(here, capsys, monkeypatch):
+    monkeypatch.setattr("rich.console.Console.is_terminal", property(lambda console: True))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main([*QUICK, "--cells", "rnn", "--out", "run"]) == 0
+    shown = capsys.readouterr().err
+    assert "SimpleRNN, seeds 0-1" in shown
+    assert "epoch 2/2" in shown
+
+
+def test_ten_seeds_by_default(here):
+    arguments = ["compare", "--cells", "rnn", "--epochs", "1", "--units", "1", "--baselines", "persistence"]
+    assert main([*arguments, "--out", "run"]) == 0
+    assert json.loads((here / "run/run.json").read_text())["models"][1]["seeds"] == list(range(10))
 
 
 def test_a_folder_that_cannot_be_written(here, capsys):

@@ -12,6 +12,7 @@ from kseq import (
     DataError,
     Settings,
     baselines,
+    compare,
     from_frame,
     load_series,
     make_windows,
@@ -154,6 +155,7 @@ def test_record_is_strict_json(comparison, tmp_path):
 def test_settings_refuse():
     with pytest.raises(ConfigError, match="received cell 'elman'"):
         Settings(cells=("elman",))
+    assert Settings().seeds == tuple(range(10))
     with pytest.raises(ConfigError, match=r"received seeds \(1, 1\)"):
         Settings(seeds=(1, 1))
     with pytest.raises(ConfigError, match="received baseline 'magic', expected one of persistence, "):
@@ -418,3 +420,20 @@ def test_forecasts_of_another_validation_part_are_refused(data):
     result.validation = result.validation[:, :-1]
     with pytest.raises(ConfigError, match=r"received forecasts of shape \(3, 87, 1, 1\) for 'GRU', expected \(3, 88, "):
         Comparison(data).add(result)
+
+
+def test_a_wrong_budget_is_told_before_any_work():
+    with pytest.raises(ConfigError, match="received epochs 0, expected a whole number from 1"):
+        compare(load_series("nino12"), training={"epochs": 0}, progress=lambda *told: pytest.fail("trained"))
+
+
+def test_baselines_alone_need_no_network(tmp_path):
+    comparison = compare(load_series("nino12"), cells=(), baselines=("persistence", "climatology"))
+    assert [row.kind for row in comparison.rows] == ["baseline"] * 2
+    assert comparison.verdict == []
+    assert "Verdict" not in comparison.write(tmp_path)[1].read_text()
+
+
+def test_settings_come_whole_or_one_by_one():
+    with pytest.raises(ConfigError, match="received settings and also lookback, expected one or the other"):
+        compare(load_series("nino12"), Settings(), lookback=6)
