@@ -177,14 +177,21 @@ def _processor() -> str:
         return platform.processor()
 
 
-def peak_flops(size: int = 2048, repeats: int = 5) -> float:
-    """Operations a second of NumPy's float32 matrix product, the best of several."""
+def peak_flops(size: int = 2048, seconds: float = 2.0) -> float:
+    """Operations a second of a large float32 matrix product, the best of NumPy's and the backend's within a time."""
     a = np.random.default_rng(0).random((size, size), "float32")
+    b = keras.ops.convert_to_tensor(a)
     best = float("inf")
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        a @ a
-        best = min(best, time.perf_counter() - started)
+    products: list[Callable[[], Any]] = [
+        lambda: a @ a,
+        lambda: keras.ops.convert_to_numpy(keras.ops.matmul(b, b)),
+    ]
+    for product in products:
+        product()
+        until = time.perf_counter() + seconds / 2
+        while (started := time.perf_counter()) < until:
+            product()
+            best = min(best, time.perf_counter() - started)
     return 2 * size**3 / best
 
 
@@ -345,10 +352,15 @@ def _native(cell: str, workload: Workload, model: keras.Model, x: np.ndarray, y:
 
 
 def _two_processes(name: str, cell: str) -> Measurement:
-    """Stock Keras in two processes at once, each with a seed of its own: what a user does without members."""
+    """Stock Keras in two processes at once, each with a seed of its own: what a user does without members.
+
+    Each has one thread: with more, the processes' threads wait for one another's processors, and both crawl.
+    """
     code = f"from kseq import bench; bench.child({name!r}, {cell!r})"
     started = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ)
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
         for _ in range(2)
     ]
     seconds: list[float] = []

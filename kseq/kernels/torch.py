@@ -299,6 +299,9 @@ class AdamState:
     """What one fused Adam call needs, gathered once: lists of weights, of both moments, and a step counter."""
 
     def __init__(self, values: list[Tensor], momenta: list[Tensor], velocities: list[Tensor], decoupled: bool):
+        # The fused update reads memory in order, whatever the strides are; Keras starts square weights transposed.
+        for tensor in (*values, *momenta, *velocities):
+            tensor.data = tensor.data.contiguous()
         self.values, self.momenta, self.velocities = values, momenta, velocities
         self.steps = [torch.zeros((), dtype=torch.float32, device=value.device) for value in values]
         self.update = torch._fused_adamw_ if decoupled else torch._fused_adam_
@@ -316,7 +319,7 @@ def fused_adam(state: AdamState, gradients: tuple[Tensor, ...], optimizer) -> No
         counter.fill_(step)
     state.update(
         state.values,
-        list(gradients),
+        [gradient.contiguous() for gradient in gradients],
         state.momenta,
         state.velocities,
         [],

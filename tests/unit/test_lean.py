@@ -1,0 +1,108 @@
+"""The lean step gives the loss curve and the weights of Keras's own step."""
+
+import os
+
+import keras
+import numpy as np
+import pytest
+
+from kseq import Batches, build_model, layers, load_series, make_windows
+from kseq.training import Training, fit
+
+pytestmark = pytest.mark.skipif(os.environ["KERAS_BACKEND"] != "torch", reason="the lean step is for PyTorch")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_windows(load_series("nino12"))
+
+
+def lean_of(model):
+    return model.train_step.__closure__[0].cell_contents
+
+
+def both_ways(data, seeds, training, **options):
+    """Train with the lean step and with Keras's, both with the same kernels."""
+    results = []
+    for lean in (True, False):
+        model = build_model(seed=seeds[0], members=seeds if len(seeds) > 1 else None, **options)
+        if lean:
+            step = lean_of(model)
+        else:
+            del model.train_step
+        fitted = fit(model, data, training, seeds)
+        results.append((fitted.history["loss"], model.get_weights(), model.optimizer.variables))
+    assert step.ready
+    return results
+
+
+@pytest.mark.parametrize("seeds", [[3], [3, 5]], ids=["single", "members"])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cell": "rnn", "units": 32},
+        {"cell": "rnn", "units": 7, "activation": "relu"},
+        {"cell": "lstm", "units": 32, "num_layers": 2, "dropout": 0.2},
+        {"cell": "gru", "units": 9, "bidirectional": True},
+        {"cell": "gru", "units": 8, "recurrent_dropout": 0.1},
+    ],
+    ids=str,
+)
+def test_same_curve_weights_and_optimizer(data, seeds, weight_decay, options):
+    training = Training(epochs=2, patience=0, weight_decay=weight_decay)
+    (loss, weights, state), (stock_loss, stock_weights, stock_state) = both_ways(data, seeds, training, **options)
+    np.testing.assert_allclose(loss, stock_loss, rtol=2e-5)
+    for one, other in zip(weights, stock_weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+    for one, other in zip(state, stock_state, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    "compile_options",
+    [
+        {"optimizer": "sgd", "loss": "mse"},
+        {"optimizer": "adam", "loss": "mae"},
+        {"optimizer": "adam", "loss": "mse", "metrics": ["mae"]},
+        {"optimizer": keras.optimizers.Adam(clipnorm=1.0), "loss": "mse"},
+        {"optimizer": keras.optimizers.Adam(amsgrad=True), "loss": "mse"},
+    ],
+    ids=["sgd", "mae", "metrics", "clipnorm", "amsgrad"],
+)
+def test_anything_else_runs_keras_own_step(data, compile_options):
+    model = build_model("gru", units=4)
+    model.compile(**compile_options)
+    history = model.fit(Batches(data.train, 64, seed=0), epochs=2, verbose=0, shuffle=False).history
+    assert not lean_of(model).ready
+    assert history["loss"][1] < history["loss"][0]
+
+
+def test_policy_off_and_sample_weights_run_keras_own_step(data):
+    model = build_model("gru", units=4)
+    model.compile("adam", "mse")
+    x, y = data.train.gather(np.arange(8))
+    step = lean_of(model)
+    with layers.kernel_policy("off"):
+        model.fit(x, y[:, 0], epochs=1, verbose=0)
+        assert not step.takes((x, y))
+    model.fit(x, y[:, 0], sample_weight=np.zeros(8), epochs=1, verbose=0)
+    assert model.history.history["loss"] == [0.0]
+
+
+def test_a_new_compilation_is_noticed(data):
+    model = build_model("gru", units=4)
+    for rate in (1e-3, 1e-12):
+        model.compile(keras.optimizers.Adam(rate), "mse")
+        before = model.get_weights()
+        model.fit(Batches(data.train, 64, seed=0), epochs=1, verbose=0, shuffle=False)
+        moved = max(np.abs(a - b).max() for a, b in zip(before, model.get_weights(), strict=True))
+        assert (moved > 1e-4) == (rate == 1e-3)
+
+
+def test_learning_rate_may_change_between_steps(data):
+    model = build_model("gru", units=4)
+    model.compile("adam", "mse")
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3 if epoch == 0 else 0.0)
+    losses = model.fit(Batches(data.train, 64), epochs=3, verbose=0, shuffle=False, callbacks=[schedule]).history["loss"]
+    assert losses[1] == pytest.approx(losses[2], rel=1e-6)
