@@ -120,7 +120,7 @@ def _bands(comparison: "Comparison") -> dict[str, dict[float, Interval]]:
 def _draw_bands(axes: Axes, dates: pd.Index, bands: dict[float, Interval], part: slice, color: str, name: str) -> None:
     """Draw one band upon the other, the widest first, named together."""
     levels = sorted(bands, reverse=True)
-    label = f"{' and '.join(f'{level:g}' for level in reversed(levels))} % of {name}"
+    label = f"{' and '.join(f'{level:g}' for level in reversed(levels))} % intervals, {name}"
     for level in levels:
         lo, hi = (bound[0, part, 0, 0] for bound in (bands[level].lo, bands[level].hi))
         axes.fill_between(

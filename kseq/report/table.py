@@ -63,12 +63,19 @@ def _filled(text: str) -> str:
 
 def _legend(comparison: "Comparison") -> list[str]:
     """What head and ± stand for, as far as this table has them."""
-    data, seeds = comparison.data, comparison.table["seeds"][comparison.table["kind"] == "cell"]
+    data, table = comparison.data, comparison.table
+    seeds = table["seeds"][table["kind"] == "cell"]
     texts = [f"Errors are over {len(data.test_y)} test windows" + (f" of {data.horizon} steps" * (data.horizon > 1))]
     if (seeds > 1).any():
         span = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
         texts[0] += f", mean ± standard deviation over {span} seeds"
     texts[0] += "."
+    means = table["seeds"][table["kind"] == "ensemble"]
+    if len(means):
+        texts.append(
+            f"x{means.max()} mean: the mean forecast of {means.max()} seeds, an ensemble that takes all their "
+            "trainings and weights."
+        )
     baseline = best_baseline(comparison.evidence.rows)
     if baseline is not None:
         texts.append(f"skill: by how much the mean absolute error is below that of {baseline.name}, as a share.")
@@ -89,7 +96,7 @@ def shown_table(comparison: "Comparison") -> pd.DataFrame:
             _mean_and_spread(mean, spread, decimals)
             for mean, spread in zip(table[metric], table[f"{metric}_std"], strict=True)
         ]
-    shown["skill"] = [f"{skill:+.3f}" if skill == skill else DASH for skill in table["skill"]]
+    shown["skill"] = [f"{round(skill, 3) + 0.0:+.3f}" if skill == skill else DASH for skill in table["skill"]]
     shown["group"] = [group or DASH for group in table["group"]]
     shown["epochs"] = [f"{e:.0f}" if e == e else DASH for e in table["epochs"]]
     shown["ms/epoch/seed"] = [f"{1000 * s:.1f}" if s == s else DASH for s in table["seconds_per_epoch_and_seed"]]

@@ -89,6 +89,13 @@ def test_words_say_what_was_measured(horizon):
     assert "over 2 to 3 seeds" in words(uneven)
 
 
+def test_means_of_members_are_explained_where_there_are_some(data):
+    comparison = compared(data)
+    assert "an ensemble" not in words(comparison)
+    comparison.add_means()
+    assert "x3 mean: the mean forecast of 3 seeds, an ensemble that takes all their trainings" in words(comparison)
+
+
 def test_skill_is_explained_where_there_is_some(data):
     assert "below that of Persistence" in words(compared(data))
     comparison = Comparison(data)
@@ -199,7 +206,7 @@ def test_the_best_cell_alone_has_bands(data):
     with_validation(comparison, (3.0, 4.0))
     (axes,) = comparison.plot().axes
     wide, narrow = axes.collections
-    assert wide.get_label() == "80 and 95 % of GRU"
+    assert wide.get_label() == "80 and 95 % intervals, GRU"
     assert narrow.get_label().startswith("_")
     # The band is that of the mean forecast, which the line shows.
     mean = comparison.rows[1].mean_of_members()
