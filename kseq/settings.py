@@ -1,0 +1,71 @@
+"""What a comparison is asked for: everything that decides its numbers, besides the series, backend and versions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kseq import baselines
+from kseq.errors import ConfigError
+from kseq.intervals import LEVELS
+
+#: Cells in the order of the table.
+CELL_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a comparison's numbers, besides the series, the backend and the versions.
+
+    Args:
+        cells: which to train, of ``rnn``, ``lstm``, ``gru``.
+        baselines: which to set beside them, of ``kseq.baselines.BASELINES``; one that the series does not allow is
+            left out, with a remark.
+        seeds: one training a seed.
+        lookback: rows that a model reads.
+        horizon: rows that a model forecasts.
+        units: of each recurrent layer.
+        num_layers: recurrent layers.
+        dropout: between layers.
+        bidirectional: read windows in both directions.
+        scaler: see :func:`kseq.make_windows`.
+        past_target: whether models read the target's past.
+        test: share of rows.
+        validation: share of the training rows.
+        season: steps in a season; 0 to find it from the index.
+        members: seeds trained at once; 0 to choose.
+        levels: percents of future values that intervals are to cover; empty for no intervals.
+        training: the budget, as a mapping of :class:`kseq.training.Training`'s arguments.
+    """
+
+    cells: tuple[str, ...] = ("rnn", "lstm", "gru")
+    baselines: tuple[str, ...] = tuple(baselines.BASELINES)
+    seeds: tuple[int, ...] = tuple(range(10))
+    lookback: int = 12
+    horizon: int = 1
+    units: int | tuple[int, ...] = 32
+    num_layers: int | None = None
+    dropout: float = 0.0
+    bidirectional: bool = False
+    scaler: str = "standard"
+    past_target: bool = True
+    test: float = 0.2
+    validation: float = 0.15
+    season: int = 0
+    members: int = 0
+    levels: tuple[float, ...] = LEVELS
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for cell in self.cells:
+            if cell not in CELL_NAMES:
+                raise ConfigError(f"received cell {cell!r}, expected one of {', '.join(CELL_NAMES)}.")
+        for name in self.baselines:
+            if name not in baselines.BASELINES:
+                raise ConfigError(f"received baseline {name!r}, expected one of {', '.join(baselines.BASELINES)}.")
+        for what, names in (("cells", self.cells), ("baselines", self.baselines)):
+            if len(set(names)) != len(names):
+                raise ConfigError(f"received {what} {', '.join(names)}, expected each once.")
+        if len(set(self.levels)) != len(self.levels) or not all(0 < level < 100 for level in self.levels):
+            raise ConfigError(f"received levels {self.levels!r}, expected percentages between 0 and 100, each once.")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ConfigError(f"received seeds {self.seeds!r}, expected at least one, each once.")
