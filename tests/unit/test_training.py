@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from kseq import Batches, Comparison, ConfigError, Evaluation, build_model, load_series, make_windows, predict
+from kseq import (
+    Batches,
+    Comparison,
+    ConfigError,
+    Evaluation,
+    build_model,
+    from_frame,
+    load_series,
+    make_windows,
+    predict,
+)
 from kseq.training import MemberStopping, Training, fit
 
 
@@ -122,3 +132,18 @@ def test_bad_budget(options):
 def test_seeds_must_fit_the_members(data):
     with pytest.raises(ConfigError, match="3 seeds for 2 members"):
         fit(build_model("gru", lookback=6, members=2), data, Training(), [1, 2, 3])
+
+
+def test_nothing_after_a_cutoff_moves_a_weight():
+    """Other values after the training part, other weights never: what early stopping sees ends with validation."""
+    series = load_series("sunspots")
+    frame = series.frame.copy()
+    split = make_windows(series, lookback=6).split
+    frame.iloc[split.test :] = 1000 + 7 * frame.iloc[split.test :]
+    weights = []
+    for source in (series, from_frame(frame, target="sunspots")):
+        cut = make_windows(source, lookback=6)
+        model = build_model("gru", lookback=6, units=4, members=[1, 2])
+        fit(model, cut, Training(epochs=3, patience=2), [1, 2])
+        weights.append(model.get_weights())
+    assert all((one == other).all() for one, other in zip(*weights, strict=True))
