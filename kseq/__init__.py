@@ -22,7 +22,7 @@ _PUBLIC = {
     "build_simple_rnn": "models",
     "build_lstm": "models",
     "build_gru": "models",
-    "split_members": "ensemble",
+    "split_members": "layers",
     "Evaluation": "evaluation",
     "predict": "evaluation",
     "Comparison": "comparison",

@@ -6,7 +6,6 @@ script may fill a comparison row by row with the callback :class:`kseq.Evaluatio
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from kseq.evidence import evidence_of
 from kseq.intervals import Interval, intervals, too_few
 from kseq.results import ModelResult
 from kseq.series import Series
-from kseq.settings import CELL_NAMES, Settings
+from kseq.settings import Settings
 from kseq.verdict import Evidence, traps, verdict
 from kseq.windows import WindowedSeries, make_windows
 
@@ -294,79 +293,13 @@ def compare(
     comparison = Comparison(data, settings)
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
+        from kseq.jobs import train_cell
         from kseq.training import Training
 
         Training(**settings.training)
     comparison.add_baselines()
     for cell in settings.cells:
-        comparison.add(_train_cell(cell, comparison, progress))
+        comparison.add(train_cell(cell, data, settings, progress))
     comparison.add_means()
     comparison.seconds = time.perf_counter() - started
     return comparison
-
-
-def _train_cell(cell: str, comparison: Comparison, progress: Callable[[str, int, int], None] | None) -> ModelResult:
-    """Train all seeds of a cell, a block of members at a time, and join their rows."""
-    from kseq.evaluation import Evaluation, Progress
-    from kseq.models import build_model
-    from kseq.training import Training, fit
-
-    settings, data = comparison.settings or Settings(), comparison.data
-    training = Training(**settings.training)
-    size = settings.members or len(settings.seeds)
-    blocks = [settings.seeds[first : first + size] for first in range(0, len(settings.seeds), size)]
-    results = []
-    for seeds in blocks:
-        model = build_model(
-            cell,
-            lookback=settings.lookback,
-            features=data.features,
-            horizon=settings.horizon,
-            targets=data.targets,
-            units=settings.units,
-            num_layers=settings.num_layers,
-            dropout=settings.dropout,
-            bidirectional=settings.bidirectional,
-            seed=seeds[0],
-            members=seeds if len(seeds) > 1 else None,
-        )
-        block = Comparison(data)
-        evaluation = Evaluation(block, CELL_NAMES[cell], seeds)
-        told = [evaluation]
-        if progress is not None:
-            which = f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
-            told.insert(0, Progress(progress, f"{CELL_NAMES[cell]}, {which}", training.epochs))
-        fitted = fit(model, data, training, seeds, told)
-        results.append(
-            replace(
-                block.rows[0],
-                epochs=fitted.epochs,
-                epoch_limit=training.epochs,
-                history=fitted.history,
-                diverged=tuple(seed for seed, lost in zip(seeds, fitted.diverged, strict=True) if lost),
-            )
-        )
-    return _join(results)
-
-
-def _join(results: Sequence[ModelResult]) -> ModelResult:
-    """Make one row of the blocks of a cell's seeds."""
-    if len(results) == 1:
-        return results[0]
-    longest = max(curve.shape[1] for result in results for curve in result.history.values())
-
-    def padded(curve: np.ndarray) -> np.ndarray:
-        return np.pad(curve, ((0, 0), (0, longest - curve.shape[1])), constant_values=np.nan)
-
-    first = results[0]
-    return replace(
-        first,
-        predictions=np.concatenate([result.predictions for result in results]),
-        validation=None if first.validation is None else np.concatenate([result.validation for result in results]),
-        seeds=sum((result.seeds for result in results), ()),
-        epochs=sum((result.epochs for result in results), ()),
-        diverged=sum((result.diverged for result in results), ()),
-        seconds_per_epoch=float(np.median([result.seconds_per_epoch for result in results])),
-        seconds=sum(result.seconds for result in results),
-        history={name: np.concatenate([padded(result.history[name]) for result in results]) for name in first.history},
-    )

@@ -32,8 +32,8 @@ import keras
 import numpy as np
 
 from kseq import layers
-from kseq.ensemble import Ensemble
 from kseq.errors import ConfigError
+from kseq.layers import Ensemble
 from kseq.models import build_model
 
 Array = np.ndarray

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 
 from kseq import kernels, layers
-from kseq.ensemble import Ensemble, MemberLoss, sum_over_members
+from kseq.layers import Ensemble, MemberLoss, sum_over_members
 
 _MEAN_SQUARED = ("mse", "MSE", "mean_squared_error")
 

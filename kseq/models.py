@@ -25,8 +25,8 @@ import keras
 import numpy as np
 
 from kseq import layers, lean
-from kseq.ensemble import Ensemble
 from kseq.errors import ConfigError
+from kseq.layers import Ensemble
 
 #: Cells by the name that a user gives, and the name that a table shows.
 CELLS = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}

@@ -15,9 +15,9 @@ import numpy as np
 from keras import ops
 
 from kseq.batches import Batches
-from kseq.ensemble import MemberLoss, sum_over_members
 from kseq.errors import ConfigError
 from kseq.evaluation import members_of
+from kseq.layers import MemberLoss, sum_over_members
 from kseq.windows import WindowedSeries
 
 

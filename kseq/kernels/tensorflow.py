@@ -197,5 +197,6 @@ def _keep(saved: Any) -> np.int64:
     number = next(_numbers)
     if saved is not None:
         _kept[number] = saved
-        _kept.pop(number - _MOST_KEPT, None)
+        while len(_kept) > _MOST_KEPT:
+            _kept.pop(next(iter(_kept)), None)
     return np.int64(number)

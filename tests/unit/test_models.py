@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kseq import ConfigError, build_gru, build_lstm, build_model, build_simple_rnn, split_members
-from kseq.ensemble import Ensemble
+from kseq.layers import Ensemble
 from kseq.models import CELLS
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}

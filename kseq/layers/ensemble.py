@@ -25,8 +25,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from kseq import kernels, layers
+from kseq import kernels
 from kseq.errors import ConfigError
+from kseq.layers.cells import run_kernel, spec_of, stock
 
 
 @keras.saving.register_keras_serializable(package="kseq")
@@ -284,8 +285,8 @@ class _Recurrent(_Stacked):
         zeros = ops.zeros((batch, self.members, layer.units), dtype=self.compute_dtype)
         states = [zeros] * len(layer.state_size)
         weights = [None if w is None else w.value for w in (self.kernel, self.recurrent_kernel, self.bias)]
-        spec = layers.spec_of(layer, training)
-        result = layers.run_kernel(spec, inputs, states, mask, *weights, recurrent_mask is not None)
+        spec = spec_of(layer, training)
+        result = run_kernel(spec, inputs, states, mask, *weights, recurrent_mask is not None)
         if isinstance(result, kernels.Output):
             self.kernel_used = result.kernel
         else:
@@ -309,7 +310,7 @@ class _Recurrent(_Stacked):
         steps = (projected,)
         if mask is not None:
             steps = (projected, ops.expand_dims(ops.expand_dims(ops.transpose(ops.cast(mask, "bool")), -1), -1))
-        advance = {"simple_rnn": _step_simple_rnn, "lstm": _step_lstm, "gru": _step_gru}[layers.spec_of(layer).cell]
+        advance = {"simple_rnn": _step_simple_rnn, "lstm": _step_lstm, "gru": _step_gru}[spec_of(layer).cell]
 
         def product(state: Any, weights: Any) -> Any:
             return ops.einsum("bsh,shg->bsg", state, weights)
@@ -468,7 +469,7 @@ def split_members(model: keras.Model) -> list[keras.Model]:
         inputs = keras.Input(shape, name="window")
         x, states = inputs, []
         for layer in model.layers[1:]:
-            single = layers.stock(layer.member_layer(number)) if isinstance(layer, Ensemble) else layers.stock(layer)
+            single = stock(layer.member_layer(number)) if isinstance(layer, Ensemble) else stock(layer)
             x = single(x)
             if isinstance(x, list | tuple):
                 x, *states = x

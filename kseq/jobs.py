@@ -1,0 +1,105 @@
+"""The jobs of a comparison: build a cell's model, train it with all its seeds, and hand over its row.
+
+Every job starts from fresh weights, a fresh optimizer and fresh callbacks.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from kseq.evaluation import Evaluation, Progress
+from kseq.models import build_model
+from kseq.results import ModelResult
+from kseq.settings import CELL_NAMES, Settings
+from kseq.training import Training, fit
+from kseq.windows import WindowedSeries
+
+
+class _Block:
+    """Takes the one row that :class:`kseq.Evaluation` makes of a block of seeds."""
+
+    row: ModelResult
+
+    def __init__(self, data: WindowedSeries):
+        self.data = data
+
+    def add(self, result: ModelResult) -> None:
+        self.row = result
+
+
+def train_cell(
+    cell: str,
+    data: WindowedSeries,
+    settings: Settings,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> ModelResult:
+    """Train all seeds of a cell, a block of members at a time, and join their rows.
+
+    Args:
+        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        data: the windowed series.
+        settings: of the comparison.
+        progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+
+    Returns:
+        ModelResult: the row of the cell, named as tables show it.
+    """
+    training = Training(**settings.training)
+    size = settings.members or len(settings.seeds)
+    blocks = [settings.seeds[first : first + size] for first in range(0, len(settings.seeds), size)]
+    results = []
+    for seeds in blocks:
+        model = build_model(
+            cell,
+            lookback=settings.lookback,
+            features=data.features,
+            horizon=settings.horizon,
+            targets=data.targets,
+            units=settings.units,
+            num_layers=settings.num_layers,
+            dropout=settings.dropout,
+            bidirectional=settings.bidirectional,
+            seed=seeds[0],
+            members=seeds if len(seeds) > 1 else None,
+        )
+        block = _Block(data)
+        evaluation = Evaluation(block, CELL_NAMES[cell], seeds)
+        told = [evaluation]
+        if progress is not None:
+            which = f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+            told.insert(0, Progress(progress, f"{CELL_NAMES[cell]}, {which}", training.epochs))
+        fitted = fit(model, data, training, seeds, told)
+        results.append(
+            replace(
+                block.row,
+                epochs=fitted.epochs,
+                epoch_limit=training.epochs,
+                history=fitted.history,
+                diverged=tuple(seed for seed, lost in zip(seeds, fitted.diverged, strict=True) if lost),
+            )
+        )
+    return _join(results)
+
+
+def _join(results: Sequence[ModelResult]) -> ModelResult:
+    """Make one row of the blocks of a cell's seeds."""
+    if len(results) == 1:
+        return results[0]
+    longest = max(curve.shape[1] for result in results for curve in result.history.values())
+
+    def padded(curve: np.ndarray) -> np.ndarray:
+        return np.pad(curve, ((0, 0), (0, longest - curve.shape[1])), constant_values=np.nan)
+
+    first = results[0]
+    return replace(
+        first,
+        predictions=np.concatenate([result.predictions for result in results]),
+        validation=None if first.validation is None else np.concatenate([result.validation for result in results]),
+        seeds=sum((result.seeds for result in results), ()),
+        epochs=sum((result.epochs for result in results), ()),
+        diverged=sum((result.diverged for result in results), ()),
+        seconds_per_epoch=float(np.median([result.seconds_per_epoch for result in results])),
+        seconds=sum(result.seconds for result in results),
+        history={name: np.concatenate([padded(result.history[name]) for result in results]) for name in first.history},
+    )

@@ -1,0 +1,34 @@
+"""Recurrent layers: drop-in SimpleRNN, LSTM and GRU with fast loops, and ``Ensemble`` around them."""
+
+from kseq.layers.cells import (
+    GRU,
+    LSTM,
+    SimpleRNN,
+    accelerate,
+    fast,
+    kernel_policy,
+    policy,
+    run_kernel,
+    spec_of,
+    stock,
+    to_stock,
+)
+from kseq.layers.ensemble import Ensemble, MemberLoss, split_members, sum_over_members
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Ensemble",
+    "MemberLoss",
+    "SimpleRNN",
+    "accelerate",
+    "fast",
+    "kernel_policy",
+    "policy",
+    "run_kernel",
+    "spec_of",
+    "split_members",
+    "stock",
+    "sum_over_members",
+    "to_stock",
+]
