@@ -1,0 +1,63 @@
+"""The command line: parse, call, print, exit. Keras and the frameworks are imported only once a command needs them.
+
+A file a command; :func:`main` turns errors into one line and a status.
+"""
+
+import os
+import sys
+import traceback
+
+import click
+
+from kseq._version import __version__
+from kseq.cli.about import data, info
+from kseq.cli.bench import bench
+from kseq.cli.compare import compare
+from kseq.errors import KseqError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="kseq")
+@click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
+def cli(debug: bool) -> None:
+    """Which recurrent cell, SimpleRNN, LSTM or GRU, serves this series, and is it better than a baseline?"""
+
+
+for command in (compare, data, info, bench):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: in place of ``sys.argv[1:]``.
+
+    Returns:
+        int: 0; 2 where the user can mend something, 1 where kseq is at fault, 130 after Ctrl-C.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    try:
+        cli.main(arguments, prog_name="kseq", standalone_mode=False)
+    except (KseqError, click.ClickException) as error:
+        if debug:
+            traceback.print_exc()
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        return _fail(message, 2)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("stopped by the user; nothing was left half-written.", 130)
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has gone: nobody to tell, and Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _fail(f"{type(error).__name__}: {error} (a fault of kseq; --debug shows where).", 1)
+    return 0
+
+
+def _fail(message: str, status: int) -> int:
+    click.echo(f"kseq: {' '.join(message.split())}", err=True)
+    return status

@@ -1,0 +1,56 @@
+"""``kseq data`` and ``kseq info``: what there is to work with."""
+
+import os
+from typing import Any
+
+import click
+
+from kseq import backends
+from kseq._version import __version__
+
+
+@click.command()
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def data(style: str) -> None:
+    """List the built-in series."""
+    import json
+
+    from kseq.series import BUILT_INS, load_series
+
+    rows: list[dict[str, Any]] = []
+    for name, built_in in BUILT_INS.items():
+        series = load_series(name)
+        rows.append({
+            "name": name, "title": built_in.title, "from": f"{series.index[0]:%Y-%m}",
+            "to": f"{series.index[-1]:%Y-%m}",
+            "step": series.step, "n": len(series), "unit": built_in.unit, "licence": built_in.licence,
+            "source": built_in.source,
+        })  # fmt: skip
+    if style == "json":
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        click.echo(
+            f"{row['name']:<10} {row['title']}{', ' + row['unit'] if row['unit'] else ''}\n"
+            f"{'':<10} {row['from']} to {row['to']}, {row['step']}, n = {row['n']}, {row['licence']}\n"
+            f"{'':<10} {row['source']}"
+        )
+
+
+@click.command()
+def info() -> None:
+    """Show versions, the backends installed, and the devices that each sees."""
+    import platform
+    from importlib import metadata
+
+    from kseq.kernels import BACKENDS
+
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("keras", "numpy", "pandas", "numba"))
+    click.echo(f"kseq {__version__}, Python {platform.python_version()}, {versions}")
+    click.echo(f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores")
+    have = backends.installed()
+    for backend in BACKENDS:
+        if backend not in have:
+            click.echo(f"{backend:<11} not installed: pip install 'kseq[{backend}]'")
+            continue
+        click.echo(f"{backend:<11} {have[backend]:<12} sees {', '.join(backends.devices_elsewhere(backend))}")

@@ -1,0 +1,93 @@
+"""``kseq compare``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kseq import backends
+from kseq.cli.options import Progress, backend_options, series_options, take_series
+from kseq.cli.types import FROM_ZERO, POSITIVE, CommaList, Levels, Units
+
+
+@click.command()
+@backend_options
+@series_options
+@click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, help="Cells to train.")
+@click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]",
+              help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
+                   "[default: all that the series allows]")  # fmt: skip
+@click.option("--season", type=FROM_ZERO, default=0, help="Steps in a season.  [default: from the dates]")
+@click.option("--lookback", type=POSITIVE, default=12, show_default=True, help="Time steps that a model reads.")
+@click.option("--horizon", type=POSITIVE, default=1, show_default=True, help="Time steps to forecast.")
+@click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
+@click.option("--scaler", default="standard", show_default=True, help="standard, minmax or minmax-leaks-test.")
+@click.option("--test-share", default=0.2, show_default=True, help="Share of all rows, the last ones.")
+@click.option("--validation-share", default=0.15, show_default=True, help="Share of the training rows; 0 for none.")
+@click.option("--units", type=Units(), default="32", show_default=True, help="Units of a layer, or 64,32: one a layer.")
+@click.option("--layers", type=POSITIVE, default=None, help="Recurrent layers.  [default: 1, or as --units says]")
+@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True,
+              help="Dropped between layers.")  # fmt: skip
+@click.option("--bidirectional", is_flag=True, help="Read windows in both directions.")
+@click.option("--epochs", type=POSITIVE, default=200, show_default=True, help="The most epochs of a training.")
+@click.option("--batch-size", type=FROM_ZERO, default=32, show_default=True, help="0 for all at once.")
+@click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of Adam.")
+@click.option("--patience", type=FROM_ZERO, default=25, show_default=True,
+              help="Epochs without a better validation loss; 0 to train them all.")  # fmt: skip
+@click.option("--seeds", type=POSITIVE, default=10, show_default=True, help="Trainings of each cell.")
+@click.option("--first-seed", type=FROM_ZERO, default=0, show_default=True, help="Seeds count from here.")
+@click.option("--members", type=FROM_ZERO, default=0, help="Seeds trained at once.  [default: chosen]")
+@click.option("--level", type=Levels(), default="80,95", show_default=True, metavar="PERCENT[,...]",
+              help="Percents of future values that intervals are to cover, or none.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run's files.")
+@click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
+              show_default=True, help="Of the printed table.")  # fmt: skip
+def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:
+    """Train the cells on a series and compare them with baselines.
+
+    Prints the table with a verdict; writes table, predictions, picture and record into the run's folder. With --format
+    csv or json the table alone goes to standard output, and the verdict to standard error.
+    """
+    from kseq import runs
+
+    series = take_series(options)
+    settings = _settings(options)
+    chosen = backends.choose(backend, device)
+    with runs.folder(out or runs.default_folder(series.name, chosen)) as folder, Progress() as progress:
+        from kseq.comparison import compare as run
+
+        comparison = run(series, settings, progress=progress)
+        written = runs.write(comparison, folder)
+    from kseq.report.table import render, words
+
+    click.echo(render(comparison, style))
+    if style in ("csv", "json"):
+        click.echo(words(comparison), err=True)
+    click.echo(f"\n{folder}: {', '.join(file.name for file in written)}", err=style != "table")
+    click.echo(f"{chosen} {backends.installed()[chosen]} on {comparison.record['device']}", err=style != "table")
+
+
+def _settings(options: dict[str, Any]) -> Any:
+    from kseq.comparison import Settings
+
+    first, count = options["first_seed"], options["seeds"]
+    chosen = {} if options["baselines"] is None else {"baselines": options["baselines"]}
+    return Settings(
+        cells=options["cells"],
+        **chosen,
+        seeds=tuple(range(first, first + count)),
+        lookback=options["lookback"],
+        horizon=options["horizon"],
+        units=options["units"],
+        num_layers=options["layers"],
+        dropout=options["dropout"],
+        bidirectional=options["bidirectional"],
+        scaler=options["scaler"],
+        past_target=not options["no_past_target"],
+        test=options["test_share"],
+        validation=options["validation_share"],
+        season=options["season"],
+        members=options["members"],
+        levels=options["level"],
+        training={name: options[name] for name in ("epochs", "batch_size", "learning_rate", "patience")},
+    )

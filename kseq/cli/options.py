@@ -1,0 +1,83 @@
+"""Options that several commands share, and what is made of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kseq.cli.types import FROM_ZERO, CommaList
+from kseq.errors import ConfigError
+
+
+def options(*decorators: Callable) -> Callable:
+    """Several click options as one decorator, in the order of ``--help``."""
+
+    def decorate(command: Callable) -> Callable:
+        for option in reversed(decorators):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+series_options = options(
+    click.option("--data", metavar="NAME", help="Built-in series (see `kseq data`).  [default: nino12]"),
+    click.option("--csv", type=click.Path(path_type=Path), metavar="FILE", help="A CSV file instead of a built-in."),
+    click.option("--time", type=CommaList(), metavar="COLUMN[,...]", help="Its dates: a column, or parts of a date."),
+    click.option("--target", type=CommaList(), metavar="COLUMN[,...]", help="The column(s) to forecast."),
+    click.option("--features", type=CommaList(), metavar="COLUMN[,...]", help="Further columns for the models."),
+    click.option("--header", type=FROM_ZERO, default=0, show_default=True, help="Line of column names."),
+    click.option("--fill", type=click.Choice(["linear", "ffill"]), help="How to fill missing values."),
+    click.option("--unit", metavar="TEXT", default="", help="Unit of the target, for tables and axes."),
+)
+
+backend_options = options(
+    click.option("--backend", metavar="NAME", help="torch, tensorflow or jax.  [default: the first installed]"),
+    click.option("--device", metavar="cpu|gpu", help="Keep off the GPU, or insist on it.  [default: a GPU if any]"),
+)
+
+
+def take_series(given: dict[str, Any]) -> Any:
+    """Take the series' options out of ``given`` and load the series."""
+    from kseq import series
+
+    data, csv = given.pop("data"), given.pop("csv")
+    columns = {name: given.pop(name) for name in ("time", "target", "features", "header", "fill", "unit")}
+    if csv is None:
+        named = [f"--{name}" for name, value in columns.items() if value]
+        if named:
+            raise ConfigError(f"received {', '.join(named)} without --csv, expected them with a file of your own.")
+        return series.load_series(data or "nino12")
+    if data is not None:
+        raise ConfigError("received both --data and --csv, expected one of them.")
+    return series.read_csv(csv, **{**columns, "features": columns["features"] or ()})
+
+
+class Progress:
+    """A bar on the terminal's error stream that says which cell, seeds and epoch; silent where nobody watches."""
+
+    def __init__(self) -> None:
+        from rich import progress
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        self.bar = progress.Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+            TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self.task: Any = None
+
+    def __enter__(self) -> "Progress":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, what: str, epoch: int, epochs: int) -> None:
+        """Show that ``what`` ("LSTM, seeds 0-4") has trained ``epoch`` of ``epochs``."""
+        if self.task is None:
+            self.task = self.bar.add_task(what, total=epochs)
+        self.bar.update(self.task, description=what, completed=epoch, total=epochs)
