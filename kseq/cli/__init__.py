@@ -13,6 +13,7 @@ from kseq._version import __version__
 from kseq.cli.about import data, info
 from kseq.cli.bench import bench
 from kseq.cli.compare import compare
+from kseq.cli.config import configurable
 from kseq.errors import KseqError
 
 
@@ -24,7 +25,7 @@ def cli(debug: bool) -> None:
 
 
 for command in (compare, data, info, bench):
-    cli.add_command(command)
+    cli.add_command(configurable(command))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from kseq.cli import completion
 from kseq.cli.types import FROM_ZERO, CommaList
 from kseq.errors import ConfigError
 
@@ -22,7 +23,12 @@ def options(*decorators: Callable) -> Callable:
 
 
 series_options = options(
-    click.option("--data", metavar="NAME", help="Built-in series (see `kseq data`).  [default: nino12]"),
+    click.option(
+        "--data",
+        metavar="NAME",
+        shell_complete=completion.built_ins,
+        help="Built-in series (see `kseq data`).  [default: nino12]",
+    ),
     click.option("--csv", type=click.Path(path_type=Path), metavar="FILE", help="A CSV file instead of a built-in."),
     click.option("--time", type=CommaList(), metavar="COLUMN[,...]", help="Its dates: a column, or parts of a date."),
     click.option("--target", type=CommaList(), metavar="COLUMN[,...]", help="The column(s) to forecast."),
@@ -33,8 +39,18 @@ series_options = options(
 )
 
 backend_options = options(
-    click.option("--backend", metavar="NAME", help="torch, tensorflow or jax.  [default: the first installed]"),
-    click.option("--device", metavar="cpu|gpu", help="Keep off the GPU, or insist on it.  [default: a GPU if any]"),
+    click.option(
+        "--backend",
+        metavar="NAME",
+        shell_complete=completion.backends,
+        help="torch, tensorflow or jax.  [default: the first installed]",
+    ),
+    click.option(
+        "--device",
+        metavar="cpu|gpu",
+        shell_complete=completion.devices,
+        help="Keep off the GPU, or insist on it.  [default: a GPU if any]",
+    ),
 )
 
 
