@@ -90,41 +90,102 @@ class Scaler:
         return values * self.scale + self.center
 
 
-@dataclass(frozen=True)
-class Windows:
-    """The windows of one part, cut out of shared arrays when they are asked for.
-
-    A window is ``lookback`` rows of ``inputs`` and the ``horizon`` rows of ``targets`` that follow. Nothing is copied
-    before :meth:`gather`: memory grows with the series, not with series x lookback.
+def window_starts(start: int, stop: int, lookback: int, horizon: int, *, step: int = 1, border: int = 0) -> range:
+    """Say where windows can stand: the rows of their first targets.
 
     Args:
-        inputs: ``(time, features)``, scaled.
-        targets: ``(time, targets)``, scaled.
         start: first row that may be a target row.
         stop: one after the last row that may be a target row.
         lookback: rows that a model reads.
         horizon: rows that a model forecasts.
+        step: rows from one window to the next.
+        border: first row that may be read: what stands before it belongs to another series or lies behind a gap.
+
+    Returns:
+        range: at least ``lookback`` rows lie between the border and each, and ``horizon`` rows fit before ``stop``.
+
+    Example:
+        >>> list(window_starts(0, 10, lookback=3, horizon=2, step=2))
+        [3, 5, 7]
+    """
+    return range(max(start, border + lookback), stop - horizon + 1, step)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one part, cut out of shared arrays when they are asked for.
+
+    A window is ``lookback`` rows of ``inputs`` and the ``horizon`` rows of ``targets`` that follow. Where windows stand
+    is given in segments: runs of windows that are evenly spaced. A part of one series is one segment; gaps, or the
+    borders of several series in the same arrays, part it into more. Nothing is copied before :meth:`gather`: memory
+    grows with the series and the number of segments, not with the number of windows or with series x lookback.
+
+    Args:
+        inputs: ``(time, features)``, scaled.
+        targets: ``(time, targets)``, scaled.
+        segments: rows of the windows' first targets, a range a segment, see :func:`window_starts`. Windows are numbered
+            from 0 in this order.
+        lookback: rows that a model reads.
+        horizon: rows that a model forecasts.
+
+    Raises:
+        ConfigError: a window does not lie within the arrays, or a segment runs backwards.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
-    start: int
-    stop: int
+    segments: tuple[range, ...]
     lookback: int
     horizon: int
 
-    @property
-    def first_target(self) -> int:
-        """Row of the first window's first target: at least ``lookback`` rows stand before it."""
-        return max(self.start, self.lookback)
+    def __post_init__(self) -> None:
+        segments = tuple(segment for segment in self.segments if len(segment))
+        object.__setattr__(self, "segments", segments)
+        rows = len(self.targets)
+        for segment in segments:
+            # A negative row would count from the end of the arrays: a window of the future.
+            if segment.step < 1 or segment[0] < self.lookback or segment[-1] + self.horizon > rows:
+                raise ConfigError(
+                    f"received windows at {segment}, expected first target rows in order of time, from {self.lookback} "
+                    f"to {rows - self.horizon}: lookback {self.lookback} and horizon {self.horizon} within {rows} rows."
+                )
 
     def __len__(self) -> int:
-        return max(0, self.stop - self.horizon + 1 - self.first_target)
+        return sum(map(len, self.segments))
+
+    @cached_property
+    def _stops(self) -> np.ndarray:
+        """One after the number of each segment's last window."""
+        return np.cumsum([len(segment) for segment in self.segments], dtype=int)
+
+    @cached_property
+    def _lines(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each segment the step, and the row at which window 0 would start if the segment reached back to it."""
+        lines = [(segment.start, segment.step, len(segment)) for segment in self.segments]
+        starts, steps, lengths = np.array(lines, dtype=int).reshape(-1, 3).T
+        return steps, starts - steps * (self._stops - lengths)
+
+    def starts(self, which: np.ndarray) -> np.ndarray:
+        """Row of the first target of the windows numbered ``which``, of its shape.
+
+        Example:
+            >>> values = np.zeros((20, 1))
+            >>> windows = Windows(values, values, (range(2, 5), range(10, 20, 5)), lookback=2, horizon=1)
+            >>> windows.starts(np.arange(len(windows))).tolist()
+            [2, 3, 4, 10, 15]
+        """
+        if len(self.segments) == 1:
+            # Every batch of a training comes by here: no search, and no multiplication where there is nothing to skip.
+            only = self.segments[0]
+            return which + only.start if only.step == 1 else which * only.step + only.start
+        steps, origins = self._lines
+        segment = np.searchsorted(self._stops, which, side="right")
+        return steps[segment] * which + origins[segment]
 
     @cached_property
     def target_rows(self) -> np.ndarray:
         """Row numbers of every window's targets, ``(windows, horizon)``."""
-        return self.first_target + np.arange(len(self))[:, None] + np.arange(self.horizon)
+        return self.starts(np.arange(len(self)))[:, None] + np.arange(self.horizon)
 
     def gather(self, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Copy out the windows numbered ``which``.
@@ -138,11 +199,11 @@ class Windows:
 
         Example:
             >>> values = np.arange(6.0)[:, None]
-            >>> x, y = Windows(values, values, 0, 6, lookback=2, horizon=1).gather(np.array([0, 3]))
+            >>> x, y = Windows(values, values, (range(2, 6),), lookback=2, horizon=1).gather(np.array([0, 3]))
             >>> x[..., 0].tolist(), y[..., 0].tolist()
             ([[0.0, 1.0], [3.0, 4.0]], [[2.0], [5.0]])
         """
-        first = (which + self.first_target)[..., None]
+        first = self.starts(which)[..., None]
         x = self.inputs.take(first + np.arange(-self.lookback, 0), axis=0)
         y = self.targets.take(first + np.arange(self.horizon), axis=0)
         return x, y
@@ -274,7 +335,7 @@ def make_windows(
     x = input_scaler.transform(inputs).astype(dtype)
     y = target_scaler.transform(series.y).astype(dtype)
     train, valid, held_out = (
-        Windows(x, y, start, stop, lookback, horizon)
+        Windows(x, y, (window_starts(start, stop, lookback, horizon),), lookback, horizon)
         for start, stop in ((0, split.validation), (split.validation, split.test), (split.test, split.n))
     )
     return WindowedSeries(

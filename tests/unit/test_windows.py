@@ -1,9 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kseq import Batches, ConfigError, DataError, from_frame, load_series, make_windows
-from kseq.windows import Split
+from kseq.windows import Split, Windows, window_starts
 
 
 def series_of(values):
@@ -26,6 +28,82 @@ def test_windows_equal_a_plain_loop(lookback, horizon):
         assert len(part) == len(expected)
         np.testing.assert_allclose(x, np.stack([e[0] for e in expected]), rtol=1e-12)
         np.testing.assert_allclose(y, np.stack([e[1] for e in expected]), rtol=1e-12)
+
+
+@st.composite
+def parts(draw):
+    """Rows of one array that several series share, one after the other, and where windows of each may stand."""
+    lookback, horizon = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    lengths = draw(st.lists(st.integers(0, 12), max_size=6))
+    steps = [draw(st.integers(1, 4)) for _ in lengths]
+    return lookback, horizon, lengths, steps
+
+
+def by_plain_loop(values, lookback, horizon, lengths, steps):
+    """The windows of every series, cut by hand so that none crosses a border."""
+    found, border = [], 0
+    for length, step in zip(lengths, steps, strict=True):
+        own = values[border : border + length]
+        row = lookback
+        while row + horizon <= length:
+            found.append((own[row - lookback : row], own[row : row + horizon], border + row))
+            row += step
+        border += length
+    return found
+
+
+@given(parts(), st.randoms(use_true_random=False))
+def test_windows_of_several_segments_equal_a_plain_loop(part, random):
+    lookback, horizon, lengths, steps = part
+    values = np.arange(2.0 * sum(lengths)).reshape(-1, 2)
+    borders = np.cumsum([0, *lengths])
+    segments = tuple(
+        window_starts(start, stop, lookback, horizon, step=step, border=start)
+        for start, stop, step in zip(borders[:-1].tolist(), borders[1:].tolist(), steps, strict=True)
+    )
+    windows = Windows(values, values[:, 1:], segments, lookback, horizon)
+    expected = by_plain_loop(values, lookback, horizon, lengths, steps)
+    assert len(windows) == len(expected)
+    which = list(range(len(expected)))
+    random.shuffle(which)
+    x, y = windows.gather(np.array(which, dtype=int))
+    assert x.shape == (len(which), lookback, 2)
+    assert y.shape == (len(which), horizon, 1)
+    for place, number in enumerate(which):
+        assert (x[place] == expected[number][0]).all()
+        assert (y[place] == expected[number][1][:, 1:]).all()
+    assert windows.target_rows.shape == (len(which), horizon)
+    assert windows.target_rows[:, 0].tolist() == [first for _, _, first in expected]
+    # Members of an ensemble ask for windows of their own.
+    if which:
+        pairs = np.stack([which, which[::-1]], axis=1)
+        assert (windows.gather(pairs)[0][:, 1] == x[::-1]).all()
+
+
+def test_one_segment_counts_as_many_do():
+    values = np.arange(60.0)[:, None]
+    one = Windows(values, values, (range(5, 58, 3),), lookback=5, horizon=2)
+    halves = Windows(values, values, (range(5, 29, 3), range(29, 58, 3)), lookback=5, horizon=2)
+    which = np.arange(len(one))[::-1]
+    for a, b in zip(one.gather(which), halves.gather(which), strict=True):
+        assert (a == b).all()
+
+
+def test_a_million_windows_of_many_segments_are_numbers_not_copies():
+    values = np.zeros((1_000_000, 1), "float32")
+    windows = Windows(values, values, tuple(range(s + 10, s + 1000) for s in range(0, 1_000_000, 1000)), 10, 1)
+    assert len(windows) == 990_000
+    windows.gather(np.array([0, 989_999]))
+    held = (windows._stops, *windows._lines)
+    assert sum(array.nbytes for array in held) == 3 * 1000 * 8
+    assert set(vars(windows)) == {"inputs", "targets", "segments", "lookback", "horizon", "_stops", "_lines"}
+
+
+@pytest.mark.parametrize("segment", [range(1, 5), range(2, 10), range(8, 2, -1)])
+def test_windows_outside_the_rows_are_refused(segment):
+    values = np.zeros((10, 1))
+    with pytest.raises(ConfigError, match="expected first target rows in order of time, from 2 to 8"):
+        Windows(values, values, (segment,), lookback=2, horizon=2)
 
 
 def test_every_test_point_is_predicted():
