@@ -12,7 +12,9 @@ import pandas as pd
 from kseq import backends, metrics, statistics
 from kseq._version import __version__
 from kseq.intervals import Interval
+from kseq.matching import layer_widths, units_of
 from kseq.results import ModelResult
+from kseq.settings import CELL_NAMES
 
 if TYPE_CHECKING:
     from kseq.comparison import Comparison
@@ -32,6 +34,7 @@ def table(comparison: "Comparison") -> pd.DataFrame:
             "seeds": sound if row.kind == "cell" else len(row.seeds),
             "diverged": len(row.predictions) - sound,
             "parameters": row.parameters,
+            "units": ",".join(map(str, _units(comparison, row))),
         }
         for name in metrics.METRICS:
             line[name], line[f"{name}_std"] = statistics.spread(comparison.scores(row, name))
@@ -44,6 +47,15 @@ def table(comparison: "Comparison") -> pd.DataFrame:
         line["kernel"] = row.kernel
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def _units(comparison: "Comparison", row: ModelResult) -> list[int]:
+    """Units of each recurrent layer of a cell that the settings tell of; none of other rows."""
+    settings, data = comparison.settings, comparison.data
+    cell = next((cell for cell, name in CELL_NAMES.items() if name == row.name), "")
+    if settings is None or cell not in settings.cells:
+        return []
+    return layer_widths(units_of(cell, settings, features=data.features, targets=data.targets), settings.num_layers)
 
 
 def predictions(comparison: "Comparison") -> pd.DataFrame:
@@ -171,6 +183,7 @@ def _model(comparison: "Comparison", row: ModelResult, line: pd.Series) -> dict[
         "kind": row.kind,
         "seeds": row.seeds,
         "parameters": row.parameters,
+        "units": _units(comparison, row),
         "epochs": row.epochs,
         "diverged": row.diverged,
         "kernel": row.kernel,

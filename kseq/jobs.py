@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from kseq.evaluation import Evaluation, Progress
+from kseq.matching import units_of
 from kseq.models import build_model
 from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES, Settings
@@ -56,7 +57,7 @@ def train_cell(
             features=data.features,
             horizon=settings.horizon,
             targets=data.targets,
-            units=settings.units,
+            units=units_of(cell, settings, features=data.features, targets=data.targets),
             num_layers=settings.num_layers,
             dropout=settings.dropout,
             bidirectional=settings.bidirectional,

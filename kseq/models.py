@@ -27,6 +27,7 @@ import numpy as np
 from kseq import layers, lean
 from kseq.errors import ConfigError
 from kseq.layers import Ensemble
+from kseq.matching import layer_widths, require_size
 
 #: Cells by the name that a user gives, and the name that a table shows.
 CELLS = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
@@ -81,11 +82,11 @@ def build_model(
     """
     if cell not in CELLS:
         raise ConfigError(f"received cell {cell!r}, expected one of {', '.join(CELLS)}.")
-    widths = _widths(units, num_layers)
+    widths = layer_widths(units, num_layers)
     for name, value in (("features", features), ("horizon", horizon), ("targets", targets)):
-        _require_size(name, value)
+        require_size(name, value)
     if lookback is not None:
-        _require_size("lookback", lookback)
+        require_size("lookback", lookback)
     if not 0 <= dropout < 1:
         raise ConfigError(f"received dropout {dropout!r}, expected a number from 0 to below 1.")
     seeds = _member_seeds(members, seed)
@@ -151,28 +152,11 @@ def build_gru(**options: Any) -> keras.Model:
     return build_model("gru", **options)
 
 
-def _require_size(name: str, value: Any) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")
-
-
-def _widths(units: int | Sequence[int], num_layers: int | None) -> list[int]:
-    """One number of units a layer."""
-    if num_layers is not None:
-        _require_size("num_layers", num_layers)
-    widths = list(units) if isinstance(units, Sequence) else [units] * (num_layers or 1)
-    if not widths or (num_layers is not None and len(widths) != num_layers):
-        raise ConfigError(f"received units {units!r} for {num_layers or 'no'} layers, expected one number a layer.")
-    for width in widths:
-        _require_size("units", width)
-    return widths
-
-
 def _member_seeds(members: Sequence[int] | int | None, seed: int) -> list[int] | None:
     if members is None:
         return None
     if isinstance(members, int | np.integer):
-        _require_size("members", members)
+        require_size("members", members)
         return [seed + number for number in range(members)]
     if not members:
         raise ConfigError("received no member seeds, expected at least one.")

@@ -7,6 +7,7 @@ from typing import Any
 from kseq import baselines
 from kseq.errors import ConfigError
 from kseq.intervals import LEVELS
+from kseq.matching import MATCHES
 
 #: Cells in the order of the table.
 CELL_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
@@ -24,6 +25,8 @@ class Settings:
         lookback: rows that a model reads.
         horizon: rows that a model forecasts.
         units: of each recurrent layer.
+        match: what is equal among the cells: ``"units"``, or ``"params"`` for their numbers of weights, which are then,
+            as nearly as can be, that of the largest cell at ``units``; see :mod:`kseq.matching`.
         num_layers: recurrent layers.
         dropout: between layers.
         bidirectional: read windows in both directions.
@@ -43,6 +46,7 @@ class Settings:
     lookback: int = 12
     horizon: int = 1
     units: int | tuple[int, ...] = 32
+    match: str = "units"
     num_layers: int | None = None
     dropout: float = 0.0
     bidirectional: bool = False
@@ -65,6 +69,8 @@ class Settings:
         for what, names in (("cells", self.cells), ("baselines", self.baselines)):
             if len(set(names)) != len(names):
                 raise ConfigError(f"received {what} {', '.join(names)}, expected each once.")
+        if self.match not in MATCHES:
+            raise ConfigError(f"received match {self.match!r}, expected {' or '.join(MATCHES)}.")
         if len(set(self.levels)) != len(self.levels) or not all(0 < level < 100 for level in self.levels):
             raise ConfigError(f"received levels {self.levels!r}, expected percentages between 0 and 100, each once.")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):

@@ -6,15 +6,17 @@ from typing import Any
 import click
 
 from kseq import backends
+from kseq.cli import completion
 from kseq.cli.options import Progress, backend_options, series_options, take_series
-from kseq.cli.types import FROM_ZERO, POSITIVE, CommaList, Levels, Units
+from kseq.cli.types import FROM_ZERO, POSITIVE, CommaList, Folder, Levels, Units
 
 
 @click.command()
 @backend_options
 @series_options
-@click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, help="Cells to train.")
-@click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]",
+@click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, shell_complete=completion.cells,
+              help="Cells to train.")  # fmt: skip
+@click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]", shell_complete=completion.baselines,
               help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
                    "[default: all that the series allows]")  # fmt: skip
 @click.option("--season", type=FROM_ZERO, default=0, help="Steps in a season.  [default: from the dates]")
@@ -25,6 +27,8 @@ from kseq.cli.types import FROM_ZERO, POSITIVE, CommaList, Levels, Units
 @click.option("--test-share", default=0.2, show_default=True, help="Share of all rows, the last ones.")
 @click.option("--validation-share", default=0.15, show_default=True, help="Share of the training rows; 0 for none.")
 @click.option("--units", type=Units(), default="32", show_default=True, help="Units of a layer, or 64,32: one a layer.")
+@click.option("--match", type=click.Choice(["units", "params"]), default="units", show_default=True,
+              help="Equal among cells: units, or parameters: those of the largest cell at --units.")  # fmt: skip
 @click.option("--layers", type=POSITIVE, default=None, help="Recurrent layers.  [default: 1, or as --units says]")
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True,
               help="Dropped between layers.")  # fmt: skip
@@ -39,7 +43,7 @@ from kseq.cli.types import FROM_ZERO, POSITIVE, CommaList, Levels, Units
 @click.option("--members", type=FROM_ZERO, default=0, help="Seeds trained at once.  [default: chosen]")
 @click.option("--level", type=Levels(), default="80,95", show_default=True, metavar="PERCENT[,...]",
               help="Percents of future values that intervals are to cover, or none.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run's files.")
+@click.option("--out", type=Folder(), metavar="DIR", help="Folder of the run's files.")
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
               show_default=True, help="Of the printed table.")  # fmt: skip
 def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:
@@ -79,6 +83,7 @@ def _settings(options: dict[str, Any]) -> Any:
         lookback=options["lookback"],
         horizon=options["horizon"],
         units=options["units"],
+        match=options["match"],
         num_layers=options["layers"],
         dropout=options["dropout"],
         bidirectional=options["bidirectional"],

@@ -90,6 +90,8 @@ def shown_table(comparison: "Comparison") -> pd.DataFrame:
     heads = {"mae": f"MAE{unit}", "rmse": f"RMSE{unit}", "mape": "MAPE, %"}
     shown = pd.DataFrame({"model": table["model"]})
     shown["parameters"] = [f"{p:,}" if p else DASH for p in table["parameters"]]
+    if len(set(table["units"][table["kind"] == "cell"])) > 1:
+        shown["units"] = [units or DASH for units in table["units"]]
     for metric, head in heads.items():
         decimals = 2 if metric == "mape" else 3
         shown[head] = [
