@@ -10,12 +10,11 @@ made, is told apart.
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import keras
@@ -24,8 +23,9 @@ import pandas as pd
 
 from kseq import backends, interop, layers
 from kseq.batches import Batches
-from kseq.errors import ConfigError
+from kseq.errors import BackendError, ConfigError
 from kseq.evaluation import EpochTimer, kernel_of
+from kseq.machine import machine
 from kseq.models import CELLS, build_model
 from kseq.training import Training, compile_model, fit
 from kseq.windows import WindowedSeries, make_windows
@@ -87,7 +87,7 @@ class Measurement:
         first: seconds of the first epoch.
         seconds: of each later epoch, per seed.
         kernel: that ran.
-        difference: of its forecasts from stock Keras's with the same weights, relative; NaN where it is the yardstick.
+        difference: of its forecasts from those of stock Keras, the yardstick, with the same weights; relative.
     """
 
     workload: str
@@ -97,7 +97,7 @@ class Measurement:
     first: float = float("nan")
     seconds: list[float] = field(default_factory=list)
     kernel: str = ""
-    difference: float = float("nan")
+    difference: float = 0.0
 
 
 @dataclass
@@ -126,7 +126,8 @@ class Bench:
         for m in self.measurements:
             median = float(np.median(m.seconds))
             own = ours.get((m.workload, m.cell, m.members))
-            fair = own is not None and not (own.difference > TOLERANCE or m.difference > TOLERANCE)
+            # A forecast that is not a number differs by NaN, which is within no tolerance.
+            fair = own is not None and own.difference <= TOLERANCE and m.difference <= TOLERANCE
             lines.append(
                 {
                     "workload": m.workload,
@@ -145,36 +146,25 @@ class Bench:
             )
         return pd.DataFrame(lines)
 
-    def to_json(self) -> str:
-        """Everything measured, as JSON."""
-        record = {
+    @property
+    def record(self) -> dict[str, Any]:
+        """Everything measured, as ``bench.json`` holds it."""
+        return {
             "machine": self.machine,
             "peak_flops": self.peak,
             "measurements": [asdict(m) for m in self.measurements],
         }
-        return json.dumps(record, indent=2) + "\n"
 
 
-def machine() -> dict[str, Any]:
+def this_machine() -> dict[str, Any]:
     """Hardware, versions and threads of this process."""
     backend = keras.config.backend()
     return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
+        **machine(),
         "device": backends.device_in_use(backend),
-        "system": f"{platform.system()} {platform.machine()}",
         "backend": backend,
         "versions": backends.versions(),
-        "threads": {name: os.environ[name] for name in ("OMP_NUM_THREADS", "KSEQ_NUM_THREADS") if name in os.environ},
     }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
 
 
 def peak_flops(size: int = 2048, seconds: float = 2.0) -> float:
@@ -242,7 +232,7 @@ def run(
         for cell in cells:
             tell(f"{workload}, {CELLS[cell]}")
             measurements += _measure(workload, cell, rounds, members)
-    return Bench(measurements, peak, machine())
+    return Bench(measurements, peak, this_machine())
 
 
 def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[Measurement]:
@@ -265,16 +255,16 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[
     if native is not None:
         entry = Measurement(name, cell, "native loop", difference=differs(native.predict(x[: workload.batch])))
         entries.append((entry, lambda: (native.epoch(), [native.epoch()])))
-    for count in members:
+    ours = {count: model if count == 1 else _model(cell, workload, count) for count in members}
+    for count, trained in ours.items():
         own = Measurement(name, cell, "kseq", count)
         if count == 1:
-            own.difference = differs(model.predict_on_batch(x[: workload.batch]))
-            entries.append((own, _keras_epochs(model, data, workload)))
+            own.difference = differs(trained.predict_on_batch(x[: workload.batch]))
+            entries.append((own, _keras_epochs(trained, data, workload)))
         else:
-            many = _model(cell, workload, count)
             repeated = np.repeat(x[: workload.batch, None], count, axis=1)
-            own.difference = differs(many.predict_on_batch(repeated)[:, 0])
-            entries.append((own, _member_epochs(many, data, workload, count)))
+            own.difference = differs(trained.predict_on_batch(repeated)[:, 0])
+            entries.append((own, _member_epochs(trained, data, workload, count)))
     for number in range(rounds + 1):
         for entry, epochs in entries:
             first, later = epochs()
@@ -282,25 +272,19 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[
                 entry.first = first
             else:
                 entry.seconds += [seconds / entry.members for seconds in later]
-    for entry, _ in entries:
-        if entry.contender == "kseq":
-            entry.kernel = kernel_of(model if entry.members == 1 else many)
-    # A contender that trains one seed at a time costs the same a seed, however many there are.
-    found = [entry for entry, _ in entries]
-    yardsticks = [entry for entry in found if entry.contender != "kseq"]
-    counts = [count for count in members if count > 1]
-    for count in counts:
-        found += [_at(entry, count) for entry in yardsticks]
-    if counts:
-        pair = _two_processes(name, cell)
-        found += [_at(pair, count) for count in counts]
+    own_entries = [entry for entry, _ in entries if entry.contender == "kseq"]
+    yardsticks = [entry for entry, _ in entries if entry.contender != "kseq"]
+    for entry in own_entries:
+        entry.kernel = kernel_of(ours[entry.members])
+    if any(count > 1 for count in members):
+        yardsticks.append(_two_processes(name, cell))
+    found: list[Measurement] = []
+    for entry in own_entries:
+        # A contender that trains one seed at a time costs the same a seed, however many there are.
+        found += [replace(yardstick, members=entry.members) for yardstick in yardsticks
+                  if entry.members > 1 or yardstick.contender != "two processes"]  # fmt: skip
+        found.append(entry)
     return found
-
-
-def _at(entry: Measurement, members: int) -> Measurement:
-    return Measurement(
-        entry.workload, entry.cell, entry.contender, members, entry.first, entry.seconds, entry.kernel, entry.difference
-    )
 
 
 def _model(cell: str, workload: Workload, members: int | None = None) -> keras.Model:
@@ -356,23 +340,23 @@ def _two_processes(name: str, cell: str) -> Measurement:
 
     Each has one thread: with more, the processes' threads wait for one another's processors, and both crawl.
     """
-    code = f"from kseq import bench; bench.child({name!r}, {cell!r})"
+    code = f"from kseq.bench import Workload, child; child({WORKLOADS[name]!r}, {cell!r})"
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
         )
         for _ in range(2)
     ]
-    seconds: list[float] = []
-    for process in started:
-        output, _ = process.communicate()
-        seconds += [second / 2 for second in json.loads(output.splitlines()[-1])]
+    outputs = [process.communicate()[0] for process in started]
+    failed = [process.returncode for process in started if process.returncode]
+    if failed:
+        raise BackendError(f"a process that trains stock Keras failed (status {failed[0]}); its message stands above.")
+    seconds = [second / 2 for output in outputs for second in json.loads(output.splitlines()[-1])]
     return Measurement(name, cell, "two processes", seconds=seconds, kernel="keras")
 
 
-def child(name: str, cell: str, epochs: int = 4) -> None:
+def child(workload: Workload, cell: str, epochs: int = 4) -> None:
     """Train stock Keras on a job and print the seconds of each epoch without the first, as JSON."""
-    workload = WORKLOADS[name]
     stock = layers.to_stock(_model(cell, workload))
     compile_model(stock, Training())
     timer = EpochTimer()

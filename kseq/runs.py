@@ -6,7 +6,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kseq.errors import ConfigError
+from kseq.report.bench import plot_bench
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 
@@ -99,12 +100,34 @@ def write(comparison: "Comparison", path: Path) -> list[Path]:
     Raises:
         ConfigError: a file cannot be written.
     """
-    contents = _contents(comparison)
+    return _write_all(_contents(comparison), path, FILES)
+
+
+def write_bench(bench: "Bench", path: Path) -> list[Path]:
+    """Write a bench's table, measurements and picture into a folder that exists, all or none; return the files.
+
+    Raises:
+        ConfigError: a file cannot be written.
+    """
+    contents = {
+        "bench.csv": _csv(bench.table).encode(),
+        "bench.json": _json(bench.record).encode(),
+        "bench.png": _png(plot_bench(bench)),
+    }
+    return _write_all(contents, path, tuple(contents))
+
+
+def _write_all(contents: Mapping[str, bytes], path: Path, names: Sequence[str]) -> list[Path]:
+    """Write files into a folder, none in its place before all are written; remove those that are named and not given.
+
+    Returns:
+        list[Path]: the files written, in the order of ``names``.
+    """
     try:
         with contextlib.ExitStack() as stack:
             for name, content in contents.items():
                 stack.enter_context(replacing(path / name)).write_bytes(content)
-        for name in FILES:
+        for name in names:
             if name not in contents:
                 (path / name).unlink(missing_ok=True)
     except OSError as error:
@@ -112,7 +135,7 @@ def write(comparison: "Comparison", path: Path) -> list[Path]:
             f"received --out {path}, where files cannot be written ({error.strerror}); expected a folder of your own "
             "on a disk with room."
         ) from error
-    return [path / name for name in FILES if name in contents]
+    return [path / name for name in names if name in contents]
 
 
 def _contents(comparison: "Comparison") -> dict[str, bytes]:
@@ -121,7 +144,7 @@ def _contents(comparison: "Comparison") -> dict[str, bytes]:
         "table.csv": render(comparison, "csv") + "\n",
         "table.md": render(comparison, "markdown") + "\n",
         "predictions.csv": _csv(comparison.predictions),
-        "run.json": json.dumps(_plain(comparison.record), indent=2, allow_nan=False) + "\n",
+        "run.json": _json(comparison.record),
     }
     if comparison.data.horizon > 1:
         texts["horizon.csv"] = _csv(comparison.by_step)
@@ -138,26 +161,14 @@ def _csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, lineterminator="\n")
 
 
+def _json(record: Mapping[str, Any]) -> str:
+    return json.dumps(_plain(record), indent=2, allow_nan=False) + "\n"
+
+
 def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, dpi=150)
     return file.getvalue()
-
-
-def write_bench(bench: "Bench", path: Path) -> list[Path]:
-    """Write a bench's table, measurements and picture into a folder that exists; return the files."""
-    from kseq.report.bench import plot_bench
-
-    written = []
-    for name in ("bench.csv", "bench.json", "bench.png"):
-        with replacing(path / name) as temporary:
-            if name == "bench.png":
-                plot_bench(bench).savefig(temporary, dpi=150)
-            else:
-                text = bench.to_json() if name == "bench.json" else bench.table.to_csv(index=False)
-                temporary.write_text(text, encoding="utf-8")
-        written.append(path / name)
-    return written
 
 
 def _plain(value: Any) -> Any:

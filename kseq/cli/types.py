@@ -1,5 +1,6 @@
 """What an option may hold: the kinds of values that click does not know."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -24,6 +25,19 @@ class Whole(click.ParamType):
         return number
 
 
+class Folder(click.Path):
+    """A folder to write into; it need not be there."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a path; an empty name, which a shell makes of an unset variable, would be the current folder."""
+        if not str(value).strip():
+            self.fail(f"received {value!r}, expected the name of a folder; . is the current one.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class CommaList(click.ParamType):
     """Comma-separated values, each once: ``rnn,lstm``."""
 
@@ -46,17 +60,27 @@ class CommaList(click.ParamType):
         return parts
 
 
-class Units(CommaList):
+class Wholes(CommaList):
+    """Whole numbers from 1: ``1,5,10``."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a tuple of ints."""
+        if not isinstance(value, str):
+            return value
+        return tuple(Whole(1).convert(part, param, ctx) for part in self.split(value, param, ctx))
+
+
+class Units(Wholes):
     """One whole number, or one a layer: ``32`` or ``64,32``."""
 
     name = "units"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return an int, or a tuple of them."""
-        if not isinstance(value, str):
-            return value
-        numbers = tuple(Whole(1).convert(part, param, ctx) for part in self.split(value, param, ctx))
-        return numbers[0] if len(numbers) == 1 else numbers
+        numbers = super().convert(value, param, ctx)
+        return numbers[0] if isinstance(numbers, tuple) and len(numbers) == 1 else numbers
 
 
 class Levels(CommaList):
