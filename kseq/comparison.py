@@ -6,6 +6,7 @@ script may fill a comparison row by row with the callback :class:`kseq.Evaluatio
 
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ import numpy as np
 import pandas as pd
 
 from kseq import baselines, frames, metrics, statistics
+from kseq.backtest import Backtest, baseline_row, cut_windows, join_folds, joint_intervals, make_backtest
 from kseq.errors import ConfigError, DataError
 from kseq.evidence import evidence_of
-from kseq.intervals import Interval, intervals, too_few
+from kseq.intervals import Interval, too_few
 from kseq.results import ModelResult
 from kseq.series import Series
 from kseq.settings import Settings
 from kseq.verdict import Evidence, traps, verdict
-from kseq.windows import WindowedSeries, make_windows
+from kseq.windows import WindowedSeries
 
 
 class Comparison:
@@ -29,6 +31,12 @@ class Comparison:
     Args:
         data: the windowed series that every row forecasts.
         settings: what decided the numbers, for the record; None where a script fills the rows.
+        backtest: where the windows are the folds of one: what each training sees, see :mod:`kseq.backtest`.
+
+    Attributes:
+        folds: of the backtest; empty where the windows are all those of one test part.
+        trainings: the windowed series that models are trained on, in the order of time: ``data`` itself without a
+            backtest. Joined rows hold forecasts of the validation parts of all of them.
 
     Example:
         >>> comparison = Comparison(make_windows(load_series("nino12")))  # doctest: +SKIP
@@ -37,8 +45,10 @@ class Comparison:
         >>> comparison.write("runs/first")  # doctest: +SKIP
     """
 
-    def __init__(self, data: WindowedSeries, settings: Settings | None = None):
+    def __init__(self, data: WindowedSeries, settings: Settings | None = None, backtest: Backtest | None = None):
         self.data = data
+        self.folds = backtest.folds if backtest else ()
+        self.trainings = backtest.trainings if backtest else (data,)
         self.settings = settings
         self.seconds = float("nan")
         self._rows: tuple[ModelResult, ...] = ()
@@ -57,9 +67,12 @@ class Comparison:
         Raises:
             ConfigError: its forecasts are not for these windows.
         """
-        for part, given in (("test", result.predictions), ("validation", result.validation)):
-            windows = self.data.test if part == "test" else self.data.validation
-            expected = (len(result.predictions), len(windows), self.data.horizon, self.data.targets)
+        seen = sum(len(data.validation) for data in self.trainings)
+        for part, given, windows in (
+            ("test", result.predictions, len(self.data.test)),
+            ("validation", result.validation, seen),
+        ):
+            expected = (len(result.predictions), windows, self.data.horizon, self.data.targets)
             if given is not None and given.shape != expected:
                 raise ConfigError(
                     f"received forecasts of shape {given.shape} for {result.name!r}, expected {expected}: members, "
@@ -77,23 +90,13 @@ class Comparison:
         """
         self._season = season or self._season
         wanted = names if names is not None else (self.settings or Settings()).baselines
+        # One season for all trainings; where the first is too short for it, each says so itself.
+        shared = self._season or (self.season if self.season > 1 else 0)
         for name in wanted:
             try:
-                made = list(baselines.forecasts(self.data, [name], self._season))
-                reason = None if made else self._reason_against(name)
+                self.add(baseline_row(name, self.trainings, shared))
             except DataError as error:
-                made, reason = [], str(error).partition("; ")[0]
-            for label, forecast, validation in made:
-                seen = None if validation is None else validation[None]
-                self.add(ModelResult(label, forecast[None], kind="baseline", validation=seen))
-            if reason:
-                self._left_out.setdefault(reason, []).append(name)
-
-    def _reason_against(self, name: str) -> str | None:
-        """Say why the rows before the validation part do not allow a baseline."""
-        data, known = self.data, self.data.split.validation
-        cycle = baselines.cycle_of(data.series.index, self.season)
-        return baselines.available([name], baselines.TrainingPart(data.series.y[:known], cycle, data.lookback))[name]
+                self._left_out.setdefault(str(error).partition("; ")[0], []).append(name)
 
     def add_means(self) -> None:
         """Add the mean forecast of each cell's members as a row of its own, where at least two did not diverge."""
@@ -108,16 +111,20 @@ class Comparison:
 
         It is the one that was asked for, or what the dates say.
         """
-        known = self.data.split.validation
-        if not self._season:
-            self._season = baselines.season_of(self.data.series.index[:known], self.data.series.y[:known])
-        return self._season if 2 * self._season <= known else 1
+        season = self._season or self._season_of_dates
+        return season if 2 * season <= self.trainings[0].split.validation else 1
+
+    @cached_property
+    def _season_of_dates(self) -> int:
+        first = self.trainings[0]
+        known = slice(first.split.validation)
+        return baselines.season_of(first.series.index[known], first.series.y[known])
 
     @property
     def evidence(self) -> Evidence:
         """What tests and verdict read: errors of each row by seed."""
         if self._evidence is None:
-            self._evidence = evidence_of(self.data, self.rows)
+            self._evidence = evidence_of(self.data, self.trainings, self.rows)
         return self._evidence
 
     @property
@@ -136,30 +143,34 @@ class Comparison:
 
     def _missing_intervals(self) -> list[str]:
         """Say which intervals cannot be given, and why."""
-        windows = len(self.data.validation)
+        windows = min(len(data.validation) for data in self.trainings)
         if not windows:
             return ["No intervals: there is no validation part whose errors would bound them."] * bool(self.levels)
         reasons = {level: too_few(windows, level) for level in self.levels}
         return [f"No {level:g} % intervals: {reason}." for level, reason in reasons.items() if reason]
 
-    def scores(self, row: ModelResult, metric: str, *, by_step: bool = False) -> np.ndarray:
+    def scores(self, row: ModelResult, metric: str, *, by: str | None = None) -> np.ndarray:
         """Score each member of a row that did not diverge.
+
+        MASE and RMSSE scale by the rows before the test part, in a backtest by those that the first fold knows: one
+        scale for all folds.
 
         Args:
             row: of this comparison.
             metric: a name of ``kseq.metrics.METRICS``.
-            by_step: whether to keep the steps of the horizon apart.
+            by: what to keep apart: ``"step"`` of the horizon, ``"window"``, or None for one score.
 
         Returns:
-            ``(member,)``, or ``(member, step)``.
+            ``(member,)``, ``(member, step)`` or ``(member, window)``.
         """
+        first = self.trainings[0]
         return np.asarray(
             metrics.METRICS[metric].function(
                 self.data.test_y,
                 row.predictions[row.sound],
-                insample=self.data.series.y[: self.data.split.test],
+                insample=first.series.y[: first.split.test],
                 season=self.season,
-                axis=(-3, -1) if by_step else (-3, -2, -1),
+                axis={"step": (-3, -1), "window": (-2, -1), None: (-3, -2, -1)}[by],
             )
         )
 
@@ -171,18 +182,14 @@ class Comparison:
     def intervals(self, row: ModelResult) -> dict[float, Interval]:
         """Put prediction intervals around the forecasts of a row's members that did not diverge.
 
-        Their half-width is what the same member missed on the validation part, see :mod:`kseq.intervals`.
+        Their half-width is what the same member missed on the validation part, see :mod:`kseq.intervals`; a training
+        of its own for each fold has a width of its own.
 
         Returns:
             An interval by level, bounds ``(member, window, step, target)``; none where the row has no forecasts of the
             validation part, or where that part is too short for a level.
         """
-        sound = row.sound
-        if row.validation is None or not sound.any():
-            return {}
-        missed = row.validation[sound] - self.data.series.y[self.data.validation.target_rows]
-        bands = intervals(row.predictions[sound], missed, self.levels)
-        return {level: band for level, band in bands.items() if band.reason is None}
+        return joint_intervals(row, self.trainings, self.levels)
 
     @property
     def best(self) -> ModelResult:
@@ -210,6 +217,14 @@ class Comparison:
         return frames.by_step(self)
 
     @property
+    def by_fold(self) -> pd.DataFrame:
+        """One row a model and fold of a backtest: errors as in :attr:`table`, of that window alone.
+
+        ``cutoff`` is the date of the last value known to the forecast. Empty without a backtest.
+        """
+        return frames.by_fold(self)
+
+    @property
     def predictions(self) -> pd.DataFrame:
         """Every forecast in long form: ``unique_id, ds, cutoff, y``, then one column a model.
 
@@ -224,8 +239,9 @@ class Comparison:
     def history(self) -> pd.DataFrame:
         """Learning curves: ``model, seed, epoch, loss, val_loss``, members that diverged included.
 
-        Losses are mean squared errors of scaled targets; ``val_loss`` is NaN where there is no validation part. Empty
-        for rows that came by a callback: their curves are what ``fit`` returns.
+        Losses are mean squared errors of scaled targets; ``val_loss`` is NaN where there is no validation part. Models
+        that are trained anew in each fold have a column ``fold`` after ``model``. Empty for rows that came by a
+        callback: their curves are what ``fit`` returns.
         """
         return frames.history(self)
 
@@ -281,16 +297,8 @@ def compare(
         raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
     started = time.perf_counter()
     settings = settings or Settings(**options)
-    data = make_windows(
-        series,
-        settings.lookback,
-        settings.horizon,
-        scaler=settings.scaler,
-        past_target=settings.past_target,
-        test=settings.test,
-        validation=settings.validation,
-    )
-    comparison = Comparison(data, settings)
+    backtest = make_backtest(series, settings) if settings.n_windows else None
+    comparison = Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
         from kseq.jobs import train_cell
@@ -299,7 +307,20 @@ def compare(
         Training(**settings.training)
     comparison.add_baselines()
     for cell in settings.cells:
-        comparison.add(train_cell(cell, data, settings, progress))
+        trained = [
+            train_cell(cell, data, settings, _told(progress, number, len(comparison.trainings)))
+            for number, data in enumerate(comparison.trainings)
+        ]
+        comparison.add(join_folds(trained))
     comparison.add_means()
     comparison.seconds = time.perf_counter() - started
     return comparison
+
+
+def _told(
+    progress: Callable[[str, int, int], None] | None, number: int, trainings: int
+) -> Callable[[str, int, int], None] | None:
+    """Let whoever watches know which of several trainings runs."""
+    if progress is None or trainings == 1:
+        return progress
+    return lambda what, epoch, epochs: progress(f"{what}, fold {number + 1} of {trainings}", epoch, epochs)

@@ -1,6 +1,6 @@
 """From a comparison's rows to what tests and verdict read: errors by seed, beside the windows that they belong to."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -10,27 +10,36 @@ from kseq.verdict import Evidence
 from kseq.windows import WindowedSeries
 
 
-def evidence_of(data: WindowedSeries, results: Iterable[ModelResult]) -> Evidence:
+def evidence_of(data: WindowedSeries, trainings: Sequence[WindowedSeries], results: Iterable[ModelResult]) -> Evidence:
     """Gather what a verdict is drawn from.
 
     Args:
         data: the windowed series that every row forecasts.
+        trainings: what the networks were trained on, in the order of their test windows.
         results: the rows.
 
     Returns:
         Evidence: a member that diverged has errors that are not numbers, so that nothing is read into it.
     """
-    known, y = data.split.validation, data.series.y
     return Evidence(
         rows=[_row(result, data.test_y) for result in results],
         y=data.test_y,
-        last=y[data.test.target_rows[:, 0] - 1],
-        low=y[:known].min(axis=0),
-        high=y[:known].max(axis=0),
+        last=data.series.y[data.test.target_rows[:, 0] - 1],
+        low=_extreme(np.min, trainings),
+        high=_extreme(np.max, trainings),
         lookback=data.lookback,
         unit=data.series.unit,
         index=data.series.index,
+        step_size=min((segment.step for segment in data.test.segments), default=1),
     )
+
+
+def _extreme(choose: Callable[..., np.ndarray], trainings: Sequence[WindowedSeries]) -> np.ndarray:
+    """Smallest or largest value of each target in the training part; of several trainings, of each window's own."""
+    found = [choose(training.series.y[: training.split.validation], axis=0) for training in trainings]
+    if len(found) == 1:
+        return found[0]
+    return np.repeat(found, [len(training.test) for training in trainings], axis=0)[:, None]
 
 
 def _row(result: ModelResult, y: np.ndarray) -> Row:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from kseq import backends, metrics, statistics
 from kseq._version import __version__
+from kseq.backtest import Fold
 from kseq.intervals import Interval
 from kseq.matching import layer_widths, units_of
 from kseq.results import ModelResult
@@ -83,8 +84,7 @@ def by_step(comparison: "Comparison") -> pd.DataFrame:
     """One row a model and horizon step, see :attr:`kseq.Comparison.by_step`."""
     reference = statistics.best_baseline(comparison.evidence.rows)
     scores = {
-        row.name: {name: comparison.scores(row, name, by_step=True) for name in metrics.METRICS}
-        for row in comparison.rows
+        row.name: {name: comparison.scores(row, name, by="step") for name in metrics.METRICS} for row in comparison.rows
     }
     lines = []
     for row in comparison.rows:
@@ -96,6 +96,20 @@ def by_step(comparison: "Comparison") -> pd.DataFrame:
             if reference is not None:
                 line["skill"] = metrics.skill(line["mae"], scores[reference.name]["mae"][0, step])
             line |= _coverage(comparison, row, slice(step, step + 1))
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def by_fold(comparison: "Comparison") -> pd.DataFrame:
+    """One row a model and fold, see :attr:`kseq.Comparison.by_fold`."""
+    cutoffs = comparison.data.test_cutoffs
+    lines = []
+    for row in comparison.rows:
+        scores = {name: comparison.scores(row, name, by="window") for name in metrics.METRICS}
+        for fold in range(len(comparison.folds)):
+            line: dict[str, Any] = {"model": row.name, "kind": row.kind, "fold": fold + 1, "cutoff": cutoffs[fold]}
+            for name, values in scores.items():
+                line[name], line[f"{name}_std"] = statistics.spread(values[:, fold])
             lines.append(line)
     return pd.DataFrame(lines)
 
@@ -128,17 +142,19 @@ def history(comparison: "Comparison") -> pd.DataFrame:
     lines = [
         {
             "model": row.name,
-            "seed": seed,
+            "fold": training // len(row.seeds) + 1,
+            "seed": row.seeds[training % len(row.seeds)],
             "epoch": epoch + 1,
-            "loss": row.history["loss"][member, epoch],
-            "val_loss": row.history["val_loss"][member, epoch] if "val_loss" in row.history else float("nan"),
+            "loss": row.history["loss"][training, epoch],
+            "val_loss": row.history["val_loss"][training, epoch] if "val_loss" in row.history else float("nan"),
         }
         for row in comparison.rows
         if row.history
-        for member, seed in enumerate(row.seeds)
-        for epoch in range(row.epochs[member])
+        for training in range(len(row.epochs))
+        for epoch in range(row.epochs[training])
     ]
-    return pd.DataFrame(lines, columns=["model", "seed", "epoch", "loss", "val_loss"])
+    frame = pd.DataFrame(lines, columns=["model", "fold", "seed", "epoch", "loss", "val_loss"])
+    return frame if len(comparison.trainings) > 1 else frame.drop(columns="fold")
 
 
 def record(comparison: "Comparison") -> dict[str, Any]:
@@ -165,7 +181,8 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             "source": series.source,
             "sha256": series.fingerprint,
         },
-        "split": asdict(data.split),
+        "split": None if comparison.folds else asdict(data.split),
+        "folds": [_fold(series.index, fold) for fold in comparison.folds],
         "seconds": comparison.seconds,
         "verdict": comparison.verdict,
         "traps": comparison.traps,
@@ -173,6 +190,20 @@ def record(comparison: "Comparison") -> dict[str, Any]:
         "differences": [
             asdict(pair) | {"significant": pair.significant} for pair in comparison.evidence.pairs.values()
         ],
+    }
+
+
+def _fold(index: pd.Index, fold: Fold) -> dict[str, Any]:
+    """One fold's part of the record: the rows of its parts, numbered from 0, and their first and last dates."""
+    parts = {
+        "training": (fold.start, fold.validation),
+        "validation": (fold.validation, fold.stop),
+        "targets": (fold.first, fold.end),
+    }
+    return {"cutoff": str(index[fold.first - 1])} | {
+        name: {"start": start, "stop": stop, "first": str(index[start]), "last": str(index[stop - 1])}
+        for name, (start, stop) in parts.items()
+        if start < stop
     }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from kseq.evaluation import Evaluation, Progress
 from kseq.matching import units_of
 from kseq.models import build_model
-from kseq.results import ModelResult
+from kseq.results import ModelResult, stack_curves
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training, fit
 from kseq.windows import WindowedSeries
@@ -87,11 +87,6 @@ def _join(results: Sequence[ModelResult]) -> ModelResult:
     """Make one row of the blocks of a cell's seeds."""
     if len(results) == 1:
         return results[0]
-    longest = max(curve.shape[1] for result in results for curve in result.history.values())
-
-    def padded(curve: np.ndarray) -> np.ndarray:
-        return np.pad(curve, ((0, 0), (0, longest - curve.shape[1])), constant_values=np.nan)
-
     first = results[0]
     return replace(
         first,
@@ -102,5 +97,5 @@ def _join(results: Sequence[ModelResult]) -> ModelResult:
         diverged=sum((result.diverged for result in results), ()),
         seconds_per_epoch=float(np.median([result.seconds_per_epoch for result in results])),
         seconds=sum(result.seconds for result in results),
-        history={name: np.concatenate([padded(result.history[name]) for result in results]) for name in first.history},
+        history=stack_curves([result.history for result in results]),
     )

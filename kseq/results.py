@@ -3,6 +3,7 @@
 No framework is needed to read it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +19,7 @@ class ModelResult:
         kind: ``"cell"``, ``"baseline"`` or ``"ensemble"`` (the mean of a cell's members).
         seeds: one a member; of an ensemble, of the members that it averages; empty for a baseline.
         parameters: trainable weights of one member, of an ensemble those of all that it averages; 0 for a baseline.
-        epochs: that each member trained.
+        epochs: that each member trained; of a model that was trained anew in each fold of a backtest, fold after fold.
         epoch_limit: the most that it might have trained; 0 where unknown.
         seconds_per_epoch: median over epochs without the first, of all members trained together.
         first_epoch_seconds: the first epoch, with what is built and compiled in it.
@@ -26,8 +27,10 @@ class ModelResult:
         seconds: that training all members took.
         kernel: the kernel that ran.
         diverged: seeds whose loss was not a number.
-        history: learning curves, ``{"loss": (member, epoch), ...}``, NaN after a member has stopped.
-        validation: forecasts of the validation part, as ``predictions``; None where there is none.
+        history: learning curves, ``{"loss": (member, epoch), ...}``, NaN after a member has stopped; fold after fold as
+            ``epochs``.
+        validation: forecasts of the validation part, as ``predictions``; None where there is none. Windows of the
+            validation parts of several folds stand one fold after the other.
     """
 
     name: str
@@ -76,3 +79,19 @@ class ModelResult:
             kernel=self.kernel,
             validation=None if self.validation is None else mean(self.validation),
         )
+
+
+def stack_curves(histories: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Put learning curves ``{"loss": (member, epoch), ...}`` below one another, the shorter ones ended by NaN.
+
+    Example:
+        >>> stack_curves([{"loss": np.array([[3.0, 2.0]])}, {"loss": np.array([[5.0]])}])["loss"]
+        array([[ 3.,  2.],
+               [ 5., nan]])
+    """
+    longest = max((curve.shape[1] for history in histories for curve in history.values()), default=0)
+
+    def padded(curve: np.ndarray) -> np.ndarray:
+        return np.pad(curve, ((0, 0), (0, longest - curve.shape[1])), constant_values=np.nan)
+
+    return {name: np.concatenate([padded(history[name]) for history in histories]) for name in histories[0]}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
-    "table.csv", "table.md", "horizon.csv", "predictions.csv", "comparison.png",
+    "table.csv", "table.md", "horizon.csv", "folds.csv", "predictions.csv", "comparison.png",
     "history.csv", "history.png", "run.json",
 )  # fmt: skip
 
@@ -148,6 +148,8 @@ def _contents(comparison: "Comparison") -> dict[str, bytes]:
     }
     if comparison.data.horizon > 1:
         texts["horizon.csv"] = _csv(comparison.by_step)
+    if len(comparison.folds) > 1:
+        texts["folds.csv"] = _csv(comparison.by_fold)
     pictures = {"comparison.png": plot_predictions(comparison)}
     if len(comparison.history):
         texts["history.csv"] = _csv(comparison.history)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 from kseq import baselines
@@ -34,6 +35,12 @@ class Settings:
         past_target: whether models read the target's past.
         test: share of rows.
         validation: share of the training rows.
+        n_windows: forecast so many origins, the last ones of the series, as the folds of a backtest, see
+            :mod:`kseq.backtest`; 0 for all windows of one test part.
+        step_size: rows from one fold to the next; the horizon by default.
+        refit: train everything anew in each fold, instead of once before the first.
+        gap: rows before a fold's first target from which nothing is learnt.
+        train_size: rows that a fold learns from, validation part included; by default all before it.
         season: steps in a season; 0 to find it from the index.
         members: seeds trained at once; 0 to choose.
         levels: percents of future values that intervals are to cover; empty for no intervals.
@@ -54,6 +61,11 @@ class Settings:
     past_target: bool = True
     test: float = 0.2
     validation: float = 0.15
+    n_windows: int = 0
+    step_size: int | None = None
+    refit: bool = False
+    gap: int = 0
+    train_size: int | None = None
     season: int = 0
     members: int = 0
     levels: tuple[float, ...] = LEVELS
@@ -75,3 +87,23 @@ class Settings:
             raise ConfigError(f"received levels {self.levels!r}, expected percentages between 0 and 100, each once.")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ConfigError(f"received seeds {self.seeds!r}, expected at least one, each once.")
+        self._require_backtest()
+
+    def _require_backtest(self) -> None:
+        """Refuse numbers of a backtest that mean nothing, and such without a backtest."""
+        numbers = {"n_windows": 0, "step_size": 1, "gap": 0, "train_size": 1}
+        for name, least in numbers.items():
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < least):
+                shown = name.replace("_", " ")
+                raise ConfigError(f"received {shown} {value!r}, expected a whole number from {least}.")
+        given = [name for name in ("step_size", "refit", "gap", "train_size") if getattr(self, name)]
+        if given and not self.n_windows:
+            raise ConfigError(
+                f"received {', '.join(given)} without n_windows, expected them with a backtest; give --n-windows."
+            )
+        if self.n_windows and self.test != type(self).test:
+            raise ConfigError(
+                f"received a test share of {self.test:g} and n_windows {self.n_windows}, expected one of them: the "
+                "windows of a backtest are its test part."
+            )

@@ -35,7 +35,8 @@ class Evidence:
         rows: of the comparison.
         y: true values of the test windows, ``(windows, horizon, targets)``.
         last: the last value that each window knows, ``(windows, targets)``.
-        low: smallest value of each target in the part that the networks are trained on.
+        low: smallest value of each target in the part that the networks are trained on, ``(targets,)``; where they are
+            trained anew in each fold, of each window's own training, ``(windows, 1, targets)``.
         high: the largest.
         lookback: rows that the networks read; 0 where unknown.
         unit: of the targets ("°C").
@@ -335,7 +336,9 @@ def at_epoch_limit(evidence: Evidence) -> str | None:
     for row in evidence.cells:
         reached = sum(epochs >= row.epoch_limit for epochs in row.epochs)
         if row.epoch_limit and reached:
-            found.append(f"{row.name} with {reached} of {len(row.epochs)} seeds (limit {row.epoch_limit})")
+            # A seed that is trained anew in each fold counts once a fold.
+            what = "seeds" if len(row.epochs) == len(row.errors) else "trainings"
+            found.append(f"{row.name} with {reached} of {len(row.epochs)} {what} (limit {row.epoch_limit})")
     if not found:
         return None
     return f"Stopped by the limit of epochs, not by the validation error: {', '.join(found)}; raise --epochs."
@@ -346,6 +349,11 @@ def outside_training_range(evidence: Evidence) -> str | None:
     outside = int(((evidence.y < evidence.low) | (evidence.y > evidence.high)).any(axis=(1, 2)).sum())
     if not outside:
         return None
+    if evidence.low.ndim > 1:
+        return (
+            f"{outside} of {len(evidence.y)} test windows hold values outside the training range of their fold: "
+            "networks extrapolate badly."
+        )
     ranges = ", ".join(
         f"{evidence.amount(low)} to {evidence.amount(high)}"
         for low, high in zip(evidence.low, evidence.high, strict=True)

@@ -12,7 +12,7 @@ context, so that every row of the test part is predicted.
 """
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,7 +28,10 @@ SCALERS = ("standard", "minmax", "minmax-leaks-test")
 
 @dataclass(frozen=True)
 class Split:
-    """Chronological parts of ``n`` rows: training ``[0, validation)``, validation ``[validation, test)``, test to n."""
+    """Chronological parts of ``n`` rows: training ``[0, validation)``, validation ``[validation, test)``, test to n.
+
+    Nothing is learnt from a row of the test part, whether or not it is one to forecast.
+    """
 
     validation: int
     test: int
@@ -52,10 +55,14 @@ class Split:
         """
         if not 0 < test < 1:
             raise ConfigError(f"received a test share of {test:g}, expected a number between 0 and 1.")
+        return cls.at(int(n * (1 - test)), n, validation)
+
+    @classmethod
+    def at(cls, test: int, n: int, validation: float) -> "Split":
+        """Split ``n`` rows at the first row of the test part; ``validation`` is the share as in :meth:`by_fraction`."""
         if not 0 <= validation < 1:
             raise ConfigError(f"received a validation share of {validation:g}, expected a number from 0 to below 1.")
-        first_test = int(n * (1 - test))
-        return cls(first_test - round(first_test * validation), first_test, n)
+        return cls(test - round(test * validation), test, n)
 
 
 @dataclass(frozen=True)
@@ -287,6 +294,7 @@ def make_windows(
     test: float = 0.2,
     validation: float = 0.15,
     split: Split | None = None,
+    test_starts: range | None = None,
     dtype: str = "float32",
 ) -> WindowedSeries:
     """Cut a series into scaled windows of three chronological parts.
@@ -302,6 +310,7 @@ def make_windows(
         test: share of all rows, cut from the end.
         validation: share of the rows before the test part, cut from their end; 0 for none.
         split: the parts themselves, instead of ``test`` and ``validation``.
+        test_starts: first target rows of the test windows; by default all rows of the test part at which one fits.
         dtype: of inputs and targets.
 
     Returns:
@@ -335,8 +344,12 @@ def make_windows(
     x = input_scaler.transform(inputs).astype(dtype)
     y = target_scaler.transform(series.y).astype(dtype)
     train, valid, held_out = (
-        Windows(x, y, (window_starts(start, stop, lookback, horizon),), lookback, horizon)
-        for start, stop in ((0, split.validation), (split.validation, split.test), (split.test, split.n))
+        Windows(x, y, (starts,), lookback, horizon)
+        for starts in (
+            window_starts(0, split.validation, lookback, horizon),
+            window_starts(split.validation, split.test, lookback, horizon),
+            window_starts(split.test, split.n, lookback, horizon) if test_starts is None else test_starts,
+        )
     )
     return WindowedSeries(
         series, split, lookback, horizon, tuple(columns), input_scaler, target_scaler, train, valid, held_out
@@ -354,11 +367,21 @@ def _require_length(n: int, lookback: int, horizon: int, test: float, validation
         return min(parts) >= horizon
 
     if not enough(n):
-        above = 2 * n + 2
-        while not enough(above):
-            above *= 2
-        minimum = n + 1 + bisect.bisect_left(range(n + 1, above), True, key=enough)
+        minimum = fewest_rows(enough, n + 1)
         raise DataError(
             f"received a series of {n} rows, expected at least {minimum} for lookback {lookback}, horizon {horizon} "
             f"and its training, validation and test parts; shorten --lookback or --horizon, or bring more rows."
         )
+
+
+def fewest_rows(enough: Callable[[int], bool], start: int) -> int:
+    """Find the smallest number of rows from ``start`` on that is enough, where every larger one is enough too.
+
+    Example:
+        >>> fewest_rows(lambda rows: rows >= 100, start=3)
+        100
+    """
+    above = 2 * start
+    while not enough(above):
+        above *= 2
+    return start + bisect.bisect_left(range(start, above), True, key=enough)

@@ -9,6 +9,7 @@ from kseq import backends
 from kseq.cli import completion
 from kseq.cli.options import Progress, backend_options, series_options, take_series
 from kseq.cli.types import FROM_ZERO, POSITIVE, CommaList, Folder, Levels, Units
+from kseq.errors import ConfigError
 
 
 @click.command()
@@ -24,8 +25,17 @@ from kseq.cli.types import FROM_ZERO, POSITIVE, CommaList, Folder, Levels, Units
 @click.option("--horizon", type=POSITIVE, default=1, show_default=True, help="Time steps to forecast.")
 @click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
 @click.option("--scaler", default="standard", show_default=True, help="standard, minmax or minmax-leaks-test.")
-@click.option("--test-share", default=0.2, show_default=True, help="Share of all rows, the last ones.")
+@click.option("--test-share", type=float, default=None, help="Share of all rows, the last ones.  [default: 0.2]")
 @click.option("--validation-share", default=0.15, show_default=True, help="Share of the training rows; 0 for none.")
+@click.option("--n-windows", type=FROM_ZERO, default=0, metavar="N",
+              help="Backtest on the last N origins instead of a test share.")  # fmt: skip
+@click.option("--step-size", type=POSITIVE, default=None, metavar="ROWS",
+              help="From one of them to the next.  [default: the horizon]")  # fmt: skip
+@click.option("--refit", is_flag=True, help="Train everything anew before each of them, not once before the first.")
+@click.option("--gap", type=FROM_ZERO, default=0, metavar="ROWS",
+              help="Rows before its targets that nothing is learnt from.")  # fmt: skip
+@click.option("--train-size", type=POSITIVE, default=None, metavar="ROWS",
+              help="Learn from so many rows before it, validation included.  [default: all]")  # fmt: skip
 @click.option("--units", type=Units(), default="32", show_default=True, help="Units of a layer, or 64,32: one a layer.")
 @click.option("--match", type=click.Choice(["units", "params"]), default="units", show_default=True,
               help="Equal among cells: units, or parameters: those of the largest cell at --units.")  # fmt: skip
@@ -75,7 +85,10 @@ def _settings(options: dict[str, Any]) -> Any:
     from kseq.comparison import Settings
 
     first, count = options["first_seed"], options["seeds"]
-    chosen = {} if options["baselines"] is None else {"baselines": options["baselines"]}
+    given = {"baselines": options["baselines"], "test": options["test_share"]}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if options["n_windows"] and options["test_share"] is not None:
+        raise ConfigError("received --n-windows and --test-share, expected one of them: the windows are the test part.")
     return Settings(
         cells=options["cells"],
         **chosen,
@@ -89,8 +102,12 @@ def _settings(options: dict[str, Any]) -> Any:
         bidirectional=options["bidirectional"],
         scaler=options["scaler"],
         past_target=not options["no_past_target"],
-        test=options["test_share"],
         validation=options["validation_share"],
+        n_windows=options["n_windows"],
+        step_size=options["step_size"],
+        refit=options["refit"],
+        gap=options["gap"],
+        train_size=options["train_size"],
         season=options["season"],
         members=options["members"],
         levels=options["level"],

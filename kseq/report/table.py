@@ -70,6 +70,9 @@ def _legend(comparison: "Comparison") -> list[str]:
         span = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
         texts[0] += f", mean ± standard deviation over {span} seeds"
     texts[0] += "."
+    if comparison.folds:
+        trained = "once, before the first of them" if len(comparison.trainings) == 1 else "anew before each of them"
+        texts.append(f"The windows are the folds of a backtest; everything was trained {trained}.")
     means = table["seeds"][table["kind"] == "ensemble"]
     if len(means):
         texts.append(
