@@ -53,6 +53,32 @@ def recording() -> str | None:
     return "a graph outside fit, evaluate and predict"
 
 
+#: Batches that Keras hands over to TensorFlow at a time. Between batches it costs about as much Python as a small
+#: network computes; more than this gains no more.
+STEPS_AT_ONCE = 32
+
+
+def dataset(batches: Any) -> tf.data.Dataset:
+    """The batches of a ``keras.utils.PyDataset`` as TensorFlow reads them with least overhead, one after the other.
+
+    Keras itself wraps a ``PyDataset`` in a queue, a generator and ``tf.data``, each of which costs its time a batch.
+    Whoever trains on this calls ``batches.on_epoch_end()`` after each epoch: here nothing is counted.
+
+    Args:
+        batches: yields ``(x, y)``; all have the shape of the first, but for the number of windows.
+    """
+    like = batches[0]
+
+    def load(number: Tensor) -> tuple[Tensor, ...]:
+        parts = tf.numpy_function(lambda number: batches[int(number)], [number], [part.dtype for part in like])
+        for part, first in zip(parts, like, strict=True):
+            part.set_shape((None, *first.shape[1:]))
+        return tuple(parts)
+
+    # Two batches in advance, so that the next one is gathered while one is trained on.
+    return tf.data.Dataset.range(len(batches)).map(load).prefetch(2)
+
+
 def simple_rnn(
     sequences: Tensor,
     initial_state: list[Tensor],
