@@ -27,7 +27,7 @@ from kseq.errors import BackendError, ConfigError
 from kseq.evaluation import EpochTimer, kernel_of
 from kseq.machine import machine
 from kseq.models import CELLS, build_model
-from kseq.training import Training, compile_model, fit
+from kseq.training import MemberStopping, Training, compile_model, fed
 from kseq.windows import WindowedSeries, make_windows
 
 
@@ -250,7 +250,7 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[
 
     entries: list[tuple[Measurement, Callable[[], tuple[float, list[float]]]]] = []
     plain = Measurement(name, cell, "stock Keras", kernel="keras")
-    entries.append((plain, _keras_epochs(stock, data, workload)))
+    entries.append((plain, _stock_epochs(stock, data, workload)))
     native = _native(cell, workload, model, x, y)
     if native is not None:
         entry = Measurement(name, cell, "native loop", difference=differs(native.predict(x[: workload.batch])))
@@ -258,13 +258,12 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[
     ours = {count: model if count == 1 else _model(cell, workload, count) for count in members}
     for count, trained in ours.items():
         own = Measurement(name, cell, "kseq", count)
+        windows = x[: workload.batch]
         if count == 1:
-            own.difference = differs(trained.predict_on_batch(x[: workload.batch]))
-            entries.append((own, _keras_epochs(trained, data, workload)))
+            own.difference = differs(trained.predict_on_batch(windows))
         else:
-            repeated = np.repeat(x[: workload.batch, None], count, axis=1)
-            own.difference = differs(trained.predict_on_batch(repeated)[:, 0])
-            entries.append((own, _member_epochs(trained, data, workload, count)))
+            own.difference = differs(trained.predict_on_batch(np.repeat(windows[:, None], count, axis=1))[:, 0])
+        entries.append((own, _own_epochs(trained, data, workload, count)))
     for number in range(rounds + 1):
         for entry, epochs in entries:
             first, later = epochs()
@@ -299,26 +298,32 @@ def _model(cell: str, workload: Workload, members: int | None = None) -> keras.M
     )
 
 
-def _keras_epochs(
+def _stock_epochs(
     model: keras.Model, data: WindowedSeries, workload: Workload
 ) -> Callable[[], tuple[float, list[float]]]:
-    compile_model(model, Training())
+    """Keras as its user calls it; its own way with arrays is no faster than its way with these batches."""
+    model.compile(keras.optimizers.Adam(Training().learning_rate), "mse")
     batches = Batches(data.train, workload.batch, seed=0)
-
-    def epochs() -> tuple[float, list[float]]:
-        timer = EpochTimer()
-        model.fit(batches, epochs=2, verbose=0, shuffle=False, callbacks=[timer])
-        return timer.seconds[0], timer.seconds[1:]
-
-    return epochs
+    return _timed(lambda timer: model.fit(batches, epochs=2, verbose=0, shuffle=False, callbacks=[timer]))
 
 
-def _member_epochs(
+def _own_epochs(
     model: keras.Model, data: WindowedSeries, workload: Workload, count: int
 ) -> Callable[[], tuple[float, list[float]]]:
+    """What :func:`kseq.training.fit` runs, compiled once; with members, their watch over stopping and weights too."""
+    compile_model(model, Training())
+    order = {"seed": 0} if count == 1 else {"seeds": range(count)}
+    source, also = fed(Batches(data.train, workload.batch, **order))
+    watch = [] if count == 1 else [MemberStopping(count, patience=0)]
+    return _timed(lambda timer: model.fit(source, epochs=2, verbose=0, shuffle=False, callbacks=[*also, *watch, timer]))
+
+
+def _timed(train: Callable[[EpochTimer], Any]) -> Callable[[], tuple[float, list[float]]]:
+    """Make of a training of two epochs what returns the seconds of the first, and of the others."""
+
     def epochs() -> tuple[float, list[float]]:
         timer = EpochTimer()
-        fit(model, data, Training(epochs=2, batch_size=workload.batch, patience=0), list(range(count)), [timer])
+        train(timer)
         return timer.seconds[0], timer.seconds[1:]
 
     return epochs
@@ -358,11 +363,9 @@ def _two_processes(name: str, cell: str) -> Measurement:
 def child(workload: Workload, cell: str, epochs: int = 4) -> None:
     """Train stock Keras on a job and print the seconds of each epoch without the first, as JSON."""
     stock = layers.to_stock(_model(cell, workload))
-    compile_model(stock, Training())
-    timer = EpochTimer()
-    batches = Batches(make_data(workload).train, workload.batch, seed=0)
-    stock.fit(batches, epochs=epochs, verbose=0, shuffle=False, callbacks=[timer])
-    print(json.dumps(timer.seconds[1:]))
+    epoch = _stock_epochs(stock, make_data(workload), workload)
+    epoch()
+    print(json.dumps([seconds for _ in range(epochs - 1) for seconds in epoch()[1]]))
 
 
 __all__ = ["WORKLOADS", "Bench", "Measurement", "Workload", "child", "make_data", "peak_flops", "run"]
