@@ -13,9 +13,13 @@ from kseq.errors import BackendError, ConfigError, DataError, KseqError
 #: Public names and the modules that hold them.
 _PUBLIC = {
     "Series": "series",
+    "Panel": "series",
     "load_series": "series",
     "read_csv": "series",
+    "read_parquet": "series",
+    "read_panel": "series",
     "from_frame": "series",
+    "panel_from_frame": "series",
     "make_windows": "windows",
     "Batches": "batches",
     "build_model": "models",

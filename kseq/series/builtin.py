@@ -1,0 +1,91 @@
+"""Built-in series: out of statsmodels, which is installed with kseq, so that no network is needed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from kseq.errors import DataError
+from kseq.series.core import Series
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A series that needs no file: how to load it and what ``kseq data`` says of it."""
+
+    load: Callable[[], pd.DataFrame]
+    title: str
+    target: str
+    unit: str
+    licence: str
+    source: str
+
+
+def _nino12() -> pd.DataFrame:
+    from statsmodels.datasets import elnino
+
+    wide = elnino.load_pandas().data.set_index("YEAR")
+    dates = pd.date_range(f"{int(wide.index[0])}-01-01", periods=wide.size, freq="MS")
+    return pd.DataFrame({"sst": wide.to_numpy().ravel()}, index=dates)
+
+
+def _co2() -> pd.DataFrame:
+    from statsmodels.datasets import co2
+
+    # Weekly flasks with 59 weeks missing. Monthly means leave 5 empty months, which take the month before: a value of
+    # the past, so that nothing after a cutoff can reach back over it.
+    weekly = co2.load_pandas().data["co2"]
+    return weekly.resample("MS").mean().ffill().to_frame("co2")
+
+
+def _sunspots() -> pd.DataFrame:
+    from statsmodels.datasets import sunspots
+
+    data = sunspots.load_pandas().data
+    dates = pd.to_datetime({"year": data["YEAR"].astype(int), "month": 1, "day": 1})
+    return pd.DataFrame({"sunspots": data["SUNACTIVITY"].to_numpy()}, index=pd.DatetimeIndex(dates))
+
+
+BUILT_INS: dict[str, BuiltIn] = {
+    "nino12": BuiltIn(
+        _nino12, "Sea-surface temperature, Niño 1+2 region, monthly", "sst", "°C", "public domain",
+        "NOAA National Weather Service, ERSST.V3B, through statsmodels.datasets.elnino",
+    ),
+    "co2": BuiltIn(
+        _co2, "Atmospheric CO2 at Mauna Loa, monthly means", "co2", "ppm", "public domain",
+        "Keeling and Whorf 2004, Scripps (CDIAC), through statsmodels.datasets.co2",
+    ),
+    "sunspots": BuiltIn(
+        _sunspots, "Sunspot number, yearly means", "sunspots", "", "public domain",
+        "NOAA National Geophysical Data Center, through statsmodels.datasets.sunspots",
+    ),
+}  # fmt: skip
+
+
+def load_series(name: str = "nino12") -> Series:
+    """Load a built-in series by name, without network.
+
+    Args:
+        name: ``"nino12"`` (monthly sea-surface temperature 1950-2010, °C), ``"co2"`` (monthly, 1958-2001, ppm) or
+            ``"sunspots"`` (yearly, 1700-2008).
+
+    Returns:
+        Series: one target, no further features.
+
+    Raises:
+        DataError: no built-in series has that name.
+
+    Example:
+        >>> series = load_series("nino12")
+        >>> len(series), series.step, series.unit
+        (732, 'monthly', '°C')
+    """
+    if name not in BUILT_INS:
+        raise DataError(
+            f"received series {name!r}, expected one of {', '.join(BUILT_INS)}; `kseq data` describes them, "
+            "and a file of your own goes in with --csv."
+        )
+    built_in = BUILT_INS[name]
+    return Series(
+        name, built_in.load(), (built_in.target,), unit=built_in.unit, source=f"{built_in.source} ({built_in.licence})"
+    )

@@ -1,0 +1,203 @@
+"""A series: its values, its dates and what is known of them."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from kseq.errors import DataError
+from kseq.series import calendars
+from kseq.series.calendars import Calendar
+from kseq.series.dates import require_order
+from kseq.series.roles import require_columns
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series, checked.
+
+    Args:
+        name: how the series is called in tables and files (the ``unique_id``).
+        frame: numbers only, one row a time step, indexed by a ``DatetimeIndex`` or, where no dates are known, by the
+            row's number.
+        targets: the columns to forecast.
+        features: further columns that a model may read up to the origin of a forecast: past covariates.
+        unit: of the targets, as shown on axes ("°C"); empty where unknown.
+        source: where the values come from, and under which licence.
+        future: columns that are known ahead, for the steps to forecast too: future covariates.
+        static: what does not change with time, one row; text as a category.
+        ahead: rows after the last one of ``frame`` for which the ``future`` columns are known, indexed as ``frame`` is.
+        fill: how missing values were filled, one of :data:`kseq.series.FILLS`; ``"mask"`` leaves them as NaN.
+        filled: which values were filled, ``(time, columns)`` as ``frame`` has them; None for none.
+        freq: the frequency that its user named, as pandas calls it; None to find it from the dates.
+        notes: sentences on what was found or done while reading: gaps, values filled.
+
+    Raises:
+        DataError: a column is missing, a value is not finite, dates are unsorted or repeated, a target is constant.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    targets: tuple[str, ...]
+    features: tuple[str, ...] = ()
+    unit: str = ""
+    source: str = ""
+    future: tuple[str, ...] = ()
+    static: pd.DataFrame = field(default_factory=pd.DataFrame)
+    ahead: pd.DataFrame = field(default_factory=pd.DataFrame)
+    fill: str | None = None
+    filled: np.ndarray | None = None
+    freq: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        columns = list(dict.fromkeys([*self.targets, *self.features, *self.future]))
+        require_columns(self.frame, columns, self.name)
+        if not self.targets:
+            raise DataError(f"{self.name}: received no target column, expected at least one; name it with target=.")
+        if not len(self.frame):
+            raise DataError(f"{self.name}: received no rows, expected one a time step.")
+        object.__setattr__(self, "frame", self.frame[columns].astype("float64"))
+        require_order(self.frame.index, self.name)
+        _require_finite(self.frame, self.name, missing_allowed=self.fill == "mask")
+        for column in self.targets:
+            if self.frame[column].nunique() < 2:
+                raise DataError(
+                    f"{self.name}: target {column!r} is constant ({self.frame[column].iloc[0]:g} in all "
+                    f"{len(self.frame)} rows), expected values that vary; choose another column."
+                )
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def index(self) -> pd.Index:
+        """The dates, or row numbers where there are none."""
+        return self.frame.index
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether the index holds dates."""
+        return isinstance(self.index, pd.DatetimeIndex)
+
+    @property
+    def ids(self) -> pd.Index:
+        """The one name, as a panel has many."""
+        return pd.Index([self.name])
+
+    @property
+    def borders(self) -> np.ndarray:
+        """First and last border of its rows, as a panel has one more than series."""
+        return np.array([0, len(self)])
+
+    @cached_property
+    def y(self) -> np.ndarray:
+        """Target values in their own unit, ``(time, targets)``, float64."""
+        return self.values_of(self.targets)
+
+    def values_of(self, columns: tuple[str, ...]) -> np.ndarray:
+        """Values of columns in their own unit, ``(time, columns)``, float64."""
+        return self.frame[list(columns)].to_numpy()
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """Frequency and gaps of its dates."""
+        return calendars.read(self.index, freq=self.freq)
+
+    @property
+    def step(self) -> str:
+        """The time step in words: ``"monthly"``, ``"5 days (4 to 6)"``, ``"rows"`` without dates."""
+        return self.calendar.words
+
+    @property
+    def gaps(self) -> np.ndarray:
+        """Numbers of the rows before which dates are missing."""
+        return self.calendar.gaps
+
+    @cached_property
+    def missing(self) -> np.ndarray:
+        """Numbers of the rows with a missing value; empty unless ``fill`` is ``"mask"``."""
+        return np.flatnonzero(self.frame.isna().any(axis=1))
+
+    @cached_property
+    def stretches(self) -> np.ndarray:
+        """Runs of rows without gap or missing value, ``(stretches, 2)``: first row, and one after the last.
+
+        A window that lies in one stretch reads values that follow one another.
+        """
+        return calendars.stretches(self.borders, self.borders[1:], self.gaps, self.missing)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over dates, column names and values: equal for equal data, on every machine."""
+        digest = hashlib.sha256()
+        roles = (self.targets, self.features) + ((self.future,) if self.future else ())
+        digest.update(repr(roles).encode())
+        # Dates as text: pandas keeps them in units that differ between its versions.
+        digest.update("\n".join(map(str, self.index)).encode())
+        digest.update(np.ascontiguousarray(self.frame.to_numpy(), dtype="<f8").tobytes())
+        if len(self.static.columns):
+            digest.update(self.static.to_csv().encode())
+        if len(self.ahead):
+            digest.update(self.ahead.to_csv().encode())
+        return digest.hexdigest()
+
+    def causal(self, known: int) -> "Series":
+        """Give the series as it may be read when the rows from ``known`` on are still to come.
+
+        Of the fills, ``"linear"`` alone looks ahead: a value inside a run of missing ones knows the value after the
+        run. That is kept where the value after the run is a row before ``known``. All later runs repeat the value
+        before them, as ``"ffill"`` does.
+
+        Args:
+            known: number of rows that may know one another, such as ``split.validation``.
+
+        Returns:
+            Series: this one where nothing changes.
+
+        Example:
+            >>> frame = pd.DataFrame({"y": [1, None, 3, 4, None, 6]})
+            >>> from_frame(frame, fill="linear").causal(4).y[:, 0].tolist()  # doctest: +SKIP
+            [1.0, 2.0, 3.0, 4.0, 4.0, 6.0]
+        """
+        if self.fill != "linear" or self.filled is None or not self.filled.any():
+            return self
+        holes = self.frame.mask(self.filled)
+        inside = holes.iloc[:known].interpolate("linear", limit_area="inside")
+        frame = pd.concat([inside, holes.iloc[known:]]).ffill()
+        if frame.equals(self.frame):
+            return self
+        note = "Where the next value is no training value, missing values were filled with the last one before them."
+        return replace(self, frame=frame, notes=(*self.notes, note))
+
+    def known_ahead(self, horizon: int) -> np.ndarray:
+        """Future covariates of the steps after the last row.
+
+        Args:
+            horizon: how many steps.
+
+        Returns:
+            ``(horizon, future)``, float64.
+
+        Raises:
+            DataError: they are known for fewer steps.
+        """
+        if len(self.ahead) < horizon and self.future:
+            raise DataError(
+                f"{self.name}: received {len(self.ahead)} rows of {', '.join(self.future)} after the last target, "
+                f"expected {horizon}, one for each step to forecast; bring more rows or shorten the horizon."
+            )
+        return self.ahead.reindex(columns=list(self.future)).to_numpy(dtype="float64")[:horizon]
+
+
+def _require_finite(frame: pd.DataFrame, name: str, missing_allowed: bool) -> None:
+    values = frame.to_numpy()
+    for kind, bad in (("missing", np.isnan(values)), ("infinite", np.isinf(values))):
+        if bad.any() and not (kind == "missing" and missing_allowed):
+            row, column = (int(i) for i in np.argwhere(bad)[0])
+            raise DataError(
+                f"{name}: {int(bad.sum())} {kind} values (first in column {frame.columns[column]!r} at "
+                f"{frame.index[row]}), expected finite numbers; mend the file or its reading."
+            )

@@ -1,0 +1,185 @@
+"""Files, as frames or in batches, and what makes one unreadable: CSV text and Parquet."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kseq.errors import DataError
+from kseq.series.roles import ID_NAME, TIME_NAMES, Names
+
+#: Rows of a Parquet file that are in memory at once.
+BATCH = 2**18
+
+#: First bytes of a Parquet file.
+_PARQUET = b"PAR1"
+
+
+def read_text(path: Path, header: int) -> pd.DataFrame:
+    """Read a CSV file as a frame, or say why it is none."""
+    head = _head(path, "csv", "CSV")
+    if not head.strip():
+        raise DataError(f"{path} is empty; expected a header line and one row a time step.")
+    if head.startswith(_PARQUET):
+        raise DataError(f"{path} is a Parquet file; give it with --parquet.")
+    if b"\0" in head:
+        raise DataError(f"{path} is a binary file; expected text: a CSV file with a header line.")
+    try:
+        frame = pd.read_csv(path, header=header, skip_blank_lines=False, skipinitialspace=True)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8.") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, IndexError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise DataError(
+            f"{path} has no table under line {header} ({reason}); expected the column names there: "
+            "give the header's line number, from 0, with --header."
+        ) from error
+    frame.columns = [str(column).strip() for column in frame.columns]
+    if all(_is_number(column) for column in frame.columns):
+        raise DataError(
+            f"{path} has numbers where its column names should be (line {header}: "
+            f"{', '.join(frame.columns[:4])}); expected a header line: add one, or say where it is with --header."
+        )
+    if frame.empty:
+        raise DataError(f"{path} has a header and no rows; expected one row a time step.")
+    return frame
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is Parquet by its name or its first bytes."""
+    return path.suffix in (".parquet", ".pq") or (path.is_file() and _head(path, "csv", "CSV").startswith(_PARQUET))
+
+
+class ParquetTable:
+    """A Parquet file that is read in batches; needs pyarrow.
+
+    Args:
+        path: the file.
+
+    Raises:
+        DataError: pyarrow is not installed, or the file is missing, empty, damaged or of another kind.
+    """
+
+    def __init__(self, path: Path):
+        head = _head(path, "parquet", "Parquet")
+        if not head:
+            raise DataError(f"{path} is empty; expected a Parquet file.")
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError as error:
+            raise DataError(f"{path} needs pyarrow to be read: pip install 'kseq[parquet]'.") from error
+        if not head.startswith(_PARQUET):
+            raise DataError(f"{path} is not a Parquet file (it does not begin with PAR1); give a CSV file with --csv.")
+        self.path = path
+        self._pa = pa
+        try:
+            # Checksums, where the file has them, tell a damaged page from a good one.
+            self._file = pq.ParquetFile(path, buffer_size=2**20, page_checksum_verification=True)
+            self._schema = self._file.schema_arrow
+            self.columns: pd.DataFrame = self._schema.empty_table().to_pandas(ignore_metadata=True)
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(error) from error
+        if not len(self):
+            raise DataError(f"{path} has no rows; expected one row a time step.")
+
+    def __len__(self) -> int:
+        return self._file.metadata.num_rows
+
+    def time(self, time: Names) -> Names:
+        """Name the column of dates where the user names none: the index of the DataFrame that was written."""
+        if time is not None or any(str(column).lower() in TIME_NAMES for column in self.columns):
+            return time
+        index = (self._schema.pandas_metadata or {}).get("index_columns", [])
+        dates = [
+            column for column in index
+            if column in self.columns and pd.api.types.is_datetime64_any_dtype(self.columns[column])
+        ]  # fmt: skip
+        return dates or None
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """Read the file's rows, some hundred thousand at a time.
+
+        Args:
+            columns: what to read of them.
+
+        Yields:
+            Frames with these columns, numbered by the rows of the file.
+
+        Raises:
+            DataError: a column is nested, or the file is damaged.
+        """
+        for column in columns:
+            kind = self._schema.field(column).type
+            if self._pa.types.is_nested(kind):
+                raise DataError(
+                    f"{self.path}: column {column!r} is nested ({kind}), expected one value a row; flatten it, or "
+                    "choose another column."
+                )
+        first = 0
+        try:
+            for batch in self._file.iter_batches(BATCH, columns=list(columns)):
+                frame = batch.to_pandas(ignore_metadata=True, date_as_object=False)
+                frame.index = pd.RangeIndex(first, first + len(frame))
+                first += len(frame)
+                yield frame
+        except (self._pa.ArrowException, OSError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> DataError:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        return DataError(
+            f"{self.path} cannot be read as Parquet ({reason}); it is cut off or damaged: write or copy it again."
+        )
+
+
+def with_plain_index(frame: pd.DataFrame, id: str | None = None) -> pd.DataFrame:
+    """Give a frame whose index holds dates or nothing: ids become a column, periods the dates at which they begin."""
+    names = frame.index.names
+    if len(names) > 1 or names[0] in (id or ID_NAME, ID_NAME):
+        return frame.reset_index()
+    if isinstance(frame.index, pd.PeriodIndex):
+        return frame.set_axis(frame.index.to_timestamp())
+    return frame
+
+
+def numbers(column: pd.Series, name: str, first_row: int = 0) -> np.ndarray:
+    """Return a column's values as floats; blanks become NaN, text is refused.
+
+    Args:
+        column: the values.
+        name: of the data, for messages.
+        first_row: number of the column's first row in its file, for messages.
+    """
+    values = pd.to_numeric(column, errors="coerce")
+    text = values.isna() & column.notna()
+    if text.any():
+        row = int(np.flatnonzero(text)[0])
+        raise DataError(
+            f"{name}: column {column.name!r} holds text ({str(column.iloc[row])!r} in row {first_row + row}, "
+            f"{int(text.sum())} in all); expected numbers: mend the file or choose another column."
+        )
+    return values.to_numpy(dtype="float64", na_value=np.nan)
+
+
+def _head(path: Path, option: str, kind: str) -> bytes:
+    """First bytes of a file that can be read."""
+    if not path.exists():
+        raise DataError(f"received --{option} {path}, which does not exist; expected a {kind} file.")
+    if path.is_dir():
+        raise DataError(f"received --{option} {path}, which is a folder; expected a {kind} file.")
+    try:
+        with path.open("rb") as file:
+            return file.read(8192)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); expected a readable {kind} file.") from error
+
+
+def _is_number(text: Any) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,144 @@
+"""Missing values: refused, filled from what came before, or marked.
+
+No fill of a panel looks ahead: ``"ffill"`` repeats the last value, ``"seasonal"`` takes the value one season earlier.
+Of a single series ``"linear"`` is offered too: it draws a line to the next value, which :meth:`kseq.Series.causal`
+takes back where a forecast could profit. ``"mask"`` changes nothing and marks the rows.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from kseq.errors import DataError
+from kseq.series.calendars import Calendar
+
+#: Ways to deal with missing values.
+FILLS = ("linear", "ffill", "seasonal", "mask")
+
+#: What is said of the values that each of them filled.
+_HOW = {
+    "linear": "on the line between their neighbours, which looks ahead to the next value",
+    "ffill": "with the last value before them",
+    "seasonal": "with the value one season ({season} steps) earlier, or the last one where that is missing too",
+}
+
+
+def require_fill(fill: str | None, allowed: Sequence[str] = FILLS) -> None:
+    """Refuse a fill of another name."""
+    if fill is not None and fill not in allowed:
+        raise DataError(f"received fill {fill!r}, expected {', '.join(allowed[:-1])} or {allowed[-1]}.")
+
+
+def fill_values(
+    values: np.ndarray,
+    missing: np.ndarray,
+    fill: str,
+    columns: Sequence[str],
+    borders: np.ndarray,
+    calendar: Calendar,
+    name: str,
+    place: Callable[[int], str],
+    season: int | None = None,
+) -> str:
+    """Fill missing values in place.
+
+    Args:
+        values: ``(rows, columns)``.
+        missing: which of them to fill, ``(rows, columns)``.
+        fill: of :data:`FILLS`, ``"mask"`` apart.
+        columns: names of the columns, for messages.
+        borders: rows at which a series begins, and the number of rows.
+        calendar: of the dates: says where one season earlier is.
+        name: of the data, for messages.
+        place: names a row, for messages.
+        season: steps in a season; None for the calendar's.
+
+    Returns:
+        A sentence that says how many were filled.
+
+    Raises:
+        DataError: a series starts with missing values, which have nothing before them; or ``"seasonal"`` without a
+            season.
+    """
+    season = season or calendar.season
+    if fill == "seasonal" and season < 2:
+        raise DataError(
+            f"{name}: --fill seasonal needs a season, and {calendar.words} dates have none of the calendar; "
+            "give its steps with --season, or take another fill."
+        )
+    positions = calendar.positions(len(values)) if fill == "seasonal" else None
+    for at, column in enumerate(columns):
+        rows = np.flatnonzero(missing[:, at])
+        if not len(rows):
+            continue
+        starting = rows[np.isin(rows, borders)]
+        if len(starting):
+            raise DataError(
+                f"{name}: column {column!r} starts with missing values, which --fill {fill} cannot fill (first at "
+                f"{place(int(starting[0]))}); remove the first rows."
+            )
+        if positions is not None:
+            _fill_by_season(values[:, at], rows, borders, positions, season)
+        else:
+            if fill == "linear":
+                values[:, at] = pd.Series(values[:, at]).interpolate("linear", limit_area="inside")
+                rows = rows[np.isnan(values[rows, at])]
+            _fill_forward(values[:, at], rows)
+    parts = [f"{column!r} {count}" for column, count in zip(columns, missing.sum(axis=0), strict=True) if count]
+    total = int(missing.sum())
+    were = "1 missing value was" if total == 1 else f"{total} missing values were"
+    return f"{were} filled {_HOW[fill].format(season=season)} (column {', '.join(parts)})."
+
+
+def mask_note(rows: np.ndarray, place: Callable[[int], str]) -> str | None:
+    """Say how many rows are marked as missing; None for none."""
+    if not len(rows):
+        return None
+    are = "1 row with missing values is" if len(rows) == 1 else f"{len(rows)} rows with missing values are"
+    return f"{are} marked as such (first: {place(int(rows[0]))})."
+
+
+def require_none_missing(
+    missing: np.ndarray, columns: Sequence[str], name: str, place: Callable[[int], str], fills: str
+) -> None:
+    """Refuse missing values, with the first places and what to do.
+
+    Args:
+        missing: which values are, ``(rows, columns)``.
+        columns: names of the columns.
+        name: of the data.
+        place: names a row.
+        fills: that may be asked for: "linear or --fill ffill".
+    """
+    if not missing.any():
+        return
+    at = int(missing.any(axis=0).argmax())
+    rows = np.flatnonzero(missing[:, at])
+    where = ", ".join(place(int(row)) for row in rows[:3])
+    raise DataError(
+        f"{name}: {len(rows)} missing value{'s' * (len(rows) > 1)} in column {columns[at]!r} (at {where}"
+        f"{', ...' * (len(rows) > 3)}), expected none; give --fill {fills}, or mend the file."
+    )
+
+
+def _fill_forward(column: np.ndarray, rows: np.ndarray) -> None:
+    """Give each of these rows the last value before them; none of them starts a series."""
+    firsts = np.flatnonzero(np.diff(rows, prepend=-2) > 1)
+    lengths = np.diff(firsts, append=len(rows))
+    column[rows] = np.repeat(column[rows[firsts] - 1], lengths)
+
+
+def _fill_by_season(
+    column: np.ndarray, rows: np.ndarray, borders: np.ndarray, positions: np.ndarray, season: int
+) -> None:
+    """Give each of these rows the value one season earlier, or the last value where no row stands there.
+
+    Earlier rows are filled first, so that the value one season earlier may itself be a filled one.
+    """
+    wanted = positions[rows] - season
+    sources = np.searchsorted(positions, wanted)
+    starts = borders[np.searchsorted(borders, rows, side="right") - 1]
+    there = (sources >= starts) & (positions[sources] == wanted)
+    for row, source in zip(rows, np.where(there, sources, rows - 1), strict=True):
+        column[row] = column[source]

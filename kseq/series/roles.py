@@ -1,0 +1,140 @@
+"""Which column is what: dates, series, targets, and covariates of the past, of the future and of no time at all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from kseq.errors import DataError
+
+#: Names under which a file's time column is found when the user names none.
+TIME_NAMES = ("ds", "date", "time", "datetime", "timestamp")
+
+#: Name under which the column that tells series apart is found when the user names none.
+ID_NAME = "unique_id"
+
+#: How columns may be named: one by its name, or several.
+Names = str | Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Columns of a frame by what they are; :attr:`time` is empty where rows are only numbered."""
+
+    time: tuple[str, ...]
+    id: str | None
+    targets: tuple[str, ...]
+    features: tuple[str, ...]
+    future: tuple[str, ...]
+    static: tuple[str, ...]
+
+    @classmethod
+    def find(
+        cls,
+        frame: pd.DataFrame,
+        name: str,
+        *,
+        time: Names = None,
+        id: str | None = None,
+        target: Names = None,
+        features: Sequence[str] = (),
+        future: Sequence[str] = (),
+        static: Sequence[str] = (),
+        every_number: bool = False,
+    ) -> "Roles":
+        """Find the columns that are named, and those that need no naming.
+
+        Args:
+            frame: what holds the columns; its rows are not looked at.
+            name: of the data, for messages.
+            time: columns of dates; None for one of :data:`TIME_NAMES`, if there is one.
+            id: column that tells series apart; None for ``unique_id``, if there is one.
+            target: columns to forecast; None for ``y``, or the only column of numbers.
+            features: past covariates.
+            future: future covariates.
+            static: static covariates.
+            every_number: whether, where no target is named, all columns of numbers are targets.
+
+        Returns:
+            Roles: all of them columns of the frame.
+
+        Raises:
+            DataError: a column is not there, has two roles that exclude each other, or no target can be found.
+        """
+        repeated = frame.columns[frame.columns.duplicated()]
+        if len(repeated):
+            raise DataError(f"{name}: received several columns {repeated[0]!r}, expected names that differ.")
+        times = _listed(time)
+        if time is None:
+            times = [column for column in frame.columns if str(column).lower() in TIME_NAMES][:1]
+        require_columns(frame, times, name)
+        if id is None and ID_NAME in frame.columns:
+            id = ID_NAME
+        elif id is not None:
+            require_columns(frame, [id], name)
+        taken = [*times, *([id] if id is not None else []), *features, *future, *static]
+        targets = _targets(frame, target, taken, every_number, name)
+        require_columns(frame, [*targets, *features, *future, *static], name)
+        roles = cls(tuple(times), id, tuple(targets), tuple(features), tuple(future), tuple(static))
+        roles._require_apart(name)
+        return roles
+
+    @property
+    def numbers(self) -> list[str]:
+        """Columns that change with time: targets, features and future covariates, each once."""
+        return list(dict.fromkeys([*self.targets, *self.features, *self.future]))
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns, each once."""
+        parts = [*self.time, *([] if self.id is None else [self.id]), *self.numbers, *self.static]
+        return list(dict.fromkeys(parts))
+
+    def _require_apart(self, name: str) -> None:
+        """Refuse a column of two roles: what is forecast is not known ahead, and what is static does not change."""
+        exclusive = (
+            ("target", self.targets, "future covariate", self.future),
+            ("past covariate", self.features, "future covariate", self.future),
+            ("static covariate", self.static, "column that changes with time", self.numbers),
+        )
+        for one, columns, other, others in exclusive:
+            both = [column for column in columns if column in others]
+            if both:
+                raise DataError(f"{name}: received {both[0]!r} as {one} and as {other}, expected one of the two.")
+
+
+def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
+    """Refuse a column that the frame does not have."""
+    for column in columns:
+        if column not in frame.columns:
+            have = ", ".join(map(str, frame.columns))
+            raise DataError(f"{name}: received column {column!r}, expected one of: {have}.")
+
+
+def unit_of(column: str) -> str:
+    """Read the unit off a column's name where it ends in one."""
+    for ending, unit in (("deg C", "°C"), ("degC", "°C"), ("°C", "°C"), ("celsius", "°C"), ("kelvin", "K")):
+        if column.lower().endswith(ending.lower()):
+            return unit
+    return ""
+
+
+def _listed(names: Names) -> list[str]:
+    if names is None:
+        return []
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _targets(frame: pd.DataFrame, target: Names, taken: Sequence[str], every_number: bool, name: str) -> list[str]:
+    if target is not None:
+        return _listed(target)
+    rest = [column for column in frame.columns if column not in taken]
+    if "y" in rest and not every_number:
+        return ["y"]
+    numeric = [column for column in rest if pd.api.types.is_numeric_dtype(frame[column])]
+    if len(numeric) == 1 or (every_number and numeric):
+        return numeric
+    raise DataError(
+        f"{name}: no target named and {len(numeric)} numeric columns to choose from; "
+        f"name one with --target: {', '.join(map(str, numeric or rest)) or 'none found'}."
+    )

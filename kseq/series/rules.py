@@ -1,0 +1,162 @@
+"""Rules that dates may follow: fixed steps, months, working days.
+
+A :class:`Rule` counts the steps between neighbouring dates: 1 from one date to the next, 2 where one is missing, 0
+where the dates do not fit. :func:`parse` makes one of the frequency that a user names.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from kseq.errors import ConfigError
+
+DAY = np.timedelta64(1, "D")
+
+#: Steps of fixed length: pandas' name, name of one, of several, and length.
+_FIXED = (
+    ("W", "weekly", "weeks", np.timedelta64(7, "D")),
+    ("D", "daily", "days", DAY),
+    ("h", "hourly", "hours", np.timedelta64(1, "h")),
+    ("min", "minutely", "minutes", np.timedelta64(1, "m")),
+    ("s", "every second", "seconds", np.timedelta64(1, "s")),
+    ("ms", "every millisecond", "milliseconds", np.timedelta64(1, "ms")),
+)
+
+#: Steps of months: pandas' letter, and in words.
+_MONTHS = {1: ("M", "monthly"), 3: ("Q", "quarterly"), 12: ("Y", "yearly")}
+
+#: What a user may write instead of pandas' names, and the day of a month or week left open.
+_NAMES = {
+    "hourly": "h", "daily": "D", "business": "B", "weekly": "W", "monthly": "MS", "quarterly": "QS", "yearly": "YS",
+    "H": "h", "T": "min", "S": "s", "M": "MS", "Q": "QS", "Y": "YS", "A": "YS",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One frequency.
+
+    Args:
+        alias: as pandas calls it.
+        words: for readers.
+        season: steps in a season of the calendar; 1 for none.
+        local: whether steps are counted in local time.
+        count: steps between neighbouring dates, ``(dates - 1,)``; 0 where they do not fit.
+    """
+
+    alias: str
+    words: str
+    season: int
+    local: bool
+    count: Callable[[np.ndarray], np.ndarray]
+
+
+def parse(freq: str) -> tuple[Rule, pd.DateOffset | None]:
+    """Read a frequency that a user names.
+
+    Args:
+        freq: as pandas calls it, or a word such as "monthly".
+
+    Returns:
+        The rule; and the offset on which the first date must lie, None where its day of the month or week is open.
+
+    Raises:
+        ConfigError: it is none that is known.
+    """
+    text = freq.strip()
+    unit, _, anchor = text.lstrip("0123456789 ").partition("-")
+    if not anchor and unit in _NAMES:
+        text = text.removesuffix(unit) + _NAMES[unit]
+    try:
+        offset = pd.tseries.frequencies.to_offset(text)
+    except ValueError as error:
+        raise _unknown(freq) from error
+    return _rule_of(offset, freq), offset if anchor or unit in ("MS", "ME") else None
+
+
+def _rule_of(offset: pd.DateOffset, freq: str) -> Rule:
+    offsets = pd.offsets
+    n = offset.n
+    if n < 1:
+        raise _unknown(freq)
+    if type(offset) is offsets.BusinessDay and n == 1:
+        return business()
+    if isinstance(offset, offsets.Week | offsets.Day):
+        return fixed(n * (7 if isinstance(offset, offsets.Week) else 1) * DAY, freq)
+    for kinds, months in (
+        (offsets.MonthBegin | offsets.MonthEnd, 1),
+        (offsets.QuarterBegin | offsets.QuarterEnd, 3),
+        (offsets.YearBegin | offsets.YearEnd, 12),
+    ):
+        if isinstance(offset, kinds):
+            return monthly(n * months, freq)
+    if isinstance(offset, offsets.Tick):
+        return fixed(pd.Timedelta(offset).to_timedelta64(), freq)
+    raise _unknown(freq)
+
+
+def _unknown(freq: str) -> ConfigError:
+    return ConfigError(
+        f"received --freq {freq}, expected a frequency as pandas calls it: h, 15min, D, B, W, 5D, MS, QS or YS."
+    )
+
+
+def fixed(step: np.timedelta64, alias: str = "") -> Rule:
+    """Steps of one length: so many days, hours, minutes."""
+
+    def count(dates: np.ndarray) -> np.ndarray:
+        steps = np.diff(dates)
+        whole = steps // step
+        whole[steps != whole * step] = 0
+        return whole
+
+    words = str(pd.Timedelta(step))
+    for unit, one, several, length in _FIXED:
+        if step % length == np.timedelta64(0):
+            n = int(step / length)
+            alias, words = alias or f"{n if n > 1 else ''}{unit}", one if n == 1 else f"{n} {several}"
+            break
+    days = step / DAY
+    season = {1.0: 7, 7.0: 52}.get(days, round(1 / days) if days < 1 else round(365.25 / days))
+    return Rule(alias or str(step), words, max(season, 1), bool(days >= 1), count)
+
+
+def monthly(months: int, alias: str = "", first: np.datetime64 | None = None) -> Rule:
+    """Steps of so many months, at about the same day: middles and ends of months move with their lengths.
+
+    Args:
+        months: in a step.
+        alias: as the user calls it.
+        first: a date that tells starts of months from ends.
+    """
+
+    def count(dates: np.ndarray) -> np.ndarray:
+        month = dates.astype("datetime64[M]")
+        day = (dates - month) / DAY
+        far = np.abs(day - np.median(day)) > 3
+        steps = np.diff(month).astype("int64")
+        whole = steps // months
+        whole[(steps % months != 0) | far[1:] | far[:-1]] = 0
+        return whole
+
+    letter, words = _MONTHS.get(months, (f"{months}M", f"{months} months"))
+    place = ""
+    if first is not None:
+        date = pd.Timestamp(first)
+        place = "S" if date.is_month_start else "E" * date.is_month_end
+    return Rule(alias or letter + place, words, 12 // months if 12 % months == 0 else 1, True, count)
+
+
+def business() -> Rule:
+    """Steps from working day to working day; holidays are gaps."""
+
+    def count(dates: np.ndarray) -> np.ndarray:
+        days = dates.astype("datetime64[D]")
+        steps = np.busday_count(days[:-1], days[1:])
+        working, hour = np.is_busday(days), dates - days
+        steps[~working[1:] | ~working[:-1] | (hour[1:] != hour[:-1])] = 0
+        return steps
+
+    return Rule("B", "business days", 5, True, count)
