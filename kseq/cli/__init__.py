@@ -35,12 +35,14 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: in place of ``sys.argv[1:]``.
 
     Returns:
-        int: 0; 2 where the user can mend something, 1 where kseq is at fault, 130 after Ctrl-C.
+        int: 0; 1 where a check that was asked for finds something, or where kseq is at fault; 2 where the user can
+        mend something; 130 after Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
-        cli.main(arguments, prog_name="kseq", standalone_mode=False)
+        # What a command returns is nothing, or the status that it exits with.
+        return cli.main(arguments, prog_name="kseq", standalone_mode=False) or 0
     except (KseqError, click.ClickException) as error:
         if debug:
             traceback.print_exc()
@@ -56,7 +58,6 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         return _fail(f"{type(error).__name__}: {error} (a fault of kseq; --debug shows where).", 1)
-    return 0
 
 
 def _fail(message: str, status: int) -> int:
