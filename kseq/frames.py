@@ -13,6 +13,7 @@ from kseq import backends, metrics, statistics
 from kseq._version import __version__
 from kseq.backtest import Fold
 from kseq.intervals import Interval
+from kseq.machine import machine
 from kseq.matching import layer_widths, units_of
 from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES
@@ -167,6 +168,7 @@ def record(comparison: "Comparison") -> dict[str, Any]:
         "backend": backend,
         "device": backends.device_in_use(backend) if backend else "",
         "versions": backends.versions(),
+        "machine": machine(),
         "settings": asdict(settings) if settings else {},
         "series": {
             "name": series.name,
@@ -180,6 +182,7 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             "season": comparison.season,
             "source": series.source,
             "sha256": series.fingerprint,
+            "origin": asdict(series.origin) if series.origin else None,
         },
         "split": None if comparison.folds else asdict(data.split),
         "folds": [_fold(series.index, fold) for fold in comparison.folds],

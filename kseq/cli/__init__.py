@@ -3,6 +3,7 @@
 A file a command; :func:`main` turns errors into one line and a status.
 """
 
+import errno
 import os
 import sys
 import traceback
@@ -57,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return _fail("no space is left on the disk that is written to; make room and run it again.", 2)
         return _fail(f"{type(error).__name__}: {error} (a fault of kseq; --debug shows where).", 1)
 
 

@@ -13,6 +13,7 @@ so that everything after it can rely on sorted dates and finite numbers. A file 
 - ``dates``: dates out of columns
 - ``rules``, ``calendars``, ``mixtures``: how dates follow one another, gaps, and mixed frequencies
 - ``filling``: missing values
+- ``origin``: how a series was read, so that it can be read again
 """
 
 from kseq.series.builtin import BUILT_INS, BuiltIn, load_series

@@ -7,6 +7,7 @@ import pandas as pd
 
 from kseq.errors import DataError
 from kseq.series.core import Series
+from kseq.series.origin import remembered
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ BUILT_INS: dict[str, BuiltIn] = {
 }  # fmt: skip
 
 
+@remembered
 def load_series(name: str = "nino12") -> Series:
     """Load a built-in series by name, without network.
 

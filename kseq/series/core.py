@@ -11,6 +11,7 @@ from kseq.errors import DataError
 from kseq.series import calendars
 from kseq.series.calendars import Calendar
 from kseq.series.dates import require_order
+from kseq.series.origin import Origin
 from kseq.series.roles import require_columns
 
 
@@ -33,6 +34,7 @@ class Series:
         filled: which values were filled, ``(time, columns)`` as ``frame`` has them; None for none.
         freq: the frequency that its user named, as pandas calls it; None to find it from the dates.
         notes: sentences on what was found or done while reading: gaps, values filled.
+        origin: the call that read it; None where a script made it.
 
     Raises:
         DataError: a column is missing, a value is not finite, dates are unsorted or repeated, a target is constant.
@@ -51,6 +53,7 @@ class Series:
     filled: np.ndarray | None = None
     freq: str | None = None
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         columns = list(dict.fromkeys([*self.targets, *self.features, *self.future]))

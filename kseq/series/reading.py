@@ -13,9 +13,11 @@ from kseq.series import calendars, files, mixtures
 from kseq.series.core import Series
 from kseq.series.dates import placing, read_dates, require_order
 from kseq.series.filling import fill_values, mask_note, require_fill, require_none_missing
+from kseq.series.origin import remembered
 from kseq.series.roles import Names, Roles, unit_of
 
 
+@remembered
 def read_csv(
     path: str | Path,
     time: Names = None,
@@ -61,6 +63,7 @@ def read_csv(
     return from_frame(frame, time, target, features, fill, name, unit, path.name, series=series, **options)
 
 
+@remembered
 def read_parquet(
     path: str | Path,
     time: Names = None,

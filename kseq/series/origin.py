@@ -1,0 +1,60 @@
+"""Where a series came from, so that a run can be repeated: which function read it, with which arguments."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from kseq.series.core import Series
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A call that brings a series.
+
+    Args:
+        reader: function of :mod:`kseq.series`.
+        arguments: of the call, by name; a path as text, as it was given.
+        sha256: fingerprint of the series as it was read.
+    """
+
+    reader: str
+    arguments: dict[str, Any]
+    sha256: str
+
+
+def remembered(reader: Callable[P, "Series"]) -> Callable[P, "Series"]:
+    """Let a function that reads a series leave its name and arguments in :attr:`Series.origin`."""
+    signature = inspect.signature(reader)
+    further = [p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD]
+
+    @functools.wraps(reader)
+    def read(*arguments: P.args, **options: P.kwargs) -> "Series":
+        series = reader(*arguments, **options)
+        bound = signature.bind(*arguments, **options)
+        # Defaults too: they may be others in the next version.
+        bound.apply_defaults()
+        given = bound.arguments
+        for name in further:
+            given |= given.pop(name)
+        plain = {name: _plain(value) for name, value in given.items()}
+        # The series is new, and nobody else has seen it yet: to copy it would check it twice.
+        object.__setattr__(series, "origin", Origin(reader.__name__, plain, series.fingerprint))
+        return series
+
+    return read
+
+
+def _plain(value: Any) -> Any:
+    """Make an argument what JSON can hold: names and lists of names, numbers, and anything else by its text."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return [_plain(part) for part in value] if isinstance(value, Iterable) else str(value)
