@@ -75,12 +75,14 @@ class ParquetTable:
             raise DataError(f"{path} is not a Parquet file (it does not begin with PAR1); give a CSV file with --csv.")
         self.path = path
         self._pa = pa
+        # Damage shows in many ways: ValueErrors are of names that are no text, or of metadata that are no JSON.
         try:
             # Checksums, where the file has them, tell a damaged page from a good one.
             self._file = pq.ParquetFile(path, buffer_size=2**20, page_checksum_verification=True)
             self._schema = self._file.schema_arrow
             self.columns: pd.DataFrame = self._schema.empty_table().to_pandas(ignore_metadata=True)
-        except (pa.ArrowException, OSError) as error:
+            self._index = (self._schema.pandas_metadata or {}).get("index_columns", [])
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from error
         if not len(self):
             raise DataError(f"{path} has no rows; expected one row a time step.")
@@ -92,12 +94,9 @@ class ParquetTable:
         """Name the column of dates where the user names none: the index of the DataFrame that was written."""
         if time is not None or any(str(column).lower() in TIME_NAMES for column in self.columns):
             return time
-        index = (self._schema.pandas_metadata or {}).get("index_columns", [])
-        dates = [
-            column for column in index
-            if column in self.columns and pd.api.types.is_datetime64_any_dtype(self.columns[column])
-        ]  # fmt: skip
-        return dates or None
+        # An index of row numbers is not stored as a column, but as a dictionary.
+        index = [column for column in self._index if isinstance(column, str)]
+        return [column for column in index if pd.api.types.is_datetime64_any_dtype(self.columns[column])] or None
 
     def batches(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         """Read the file's rows, some hundred thousand at a time.
@@ -121,11 +120,12 @@ class ParquetTable:
         first = 0
         try:
             for batch in self._file.iter_batches(BATCH, columns=list(columns)):
+                batch.validate(full=True)
                 frame = batch.to_pandas(ignore_metadata=True, date_as_object=False)
                 frame.index = pd.RangeIndex(first, first + len(frame))
                 first += len(frame)
                 yield frame
-        except (self._pa.ArrowException, OSError) as error:
+        except (self._pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> DataError:
