@@ -30,11 +30,23 @@ series_options = options(
         help="Built-in series (see `kseq data`).  [default: nino12]",
     ),
     click.option("--csv", type=click.Path(path_type=Path), metavar="FILE", help="A CSV file instead of a built-in."),
+    click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="A Parquet file instead."),
     click.option("--time", type=CommaList(), metavar="COLUMN[,...]", help="Its dates: a column, or parts of a date."),
     click.option("--target", type=CommaList(), metavar="COLUMN[,...]", help="The column(s) to forecast."),
     click.option("--features", type=CommaList(), metavar="COLUMN[,...]", help="Further columns for the models."),
     click.option("--header", type=FROM_ZERO, default=0, show_default=True, help="Line of column names."),
-    click.option("--fill", type=click.Choice(["linear", "ffill"]), help="How to fill missing values."),
+    click.option(
+        "--id", metavar="COLUMN", help="Column that tells series apart.  [default: unique_id, if there is one]"
+    ),
+    click.option("--series", metavar="ID", help="Of a file of many series, the one to take."),
+    click.option(
+        "--freq", metavar="FREQ", help="Time step that its dates must have: h, D, B, W, MS, ...  [default: found]"
+    ),
+    click.option(
+        "--fill",
+        type=click.Choice(["linear", "ffill", "seasonal"]),
+        help="Missing values: on a line to the next value (it looks ahead), the last value, or one season earlier.",
+    ),
     click.option("--unit", metavar="TEXT", default="", help="Unit of the target, for tables and axes."),
 )
 
@@ -58,16 +70,27 @@ def take_series(given: dict[str, Any]) -> Any:
     """Take the series' options out of ``given`` and load the series."""
     from kseq import series
 
-    data, csv = given.pop("data"), given.pop("csv")
-    columns = {name: given.pop(name) for name in ("time", "target", "features", "header", "fill", "unit")}
-    if csv is None:
-        named = [f"--{name}" for name, value in columns.items() if value]
-        if named:
-            raise ConfigError(f"received {', '.join(named)} without --csv, expected them with a file of your own.")
-        return series.load_series(data or "nino12")
-    if data is not None:
-        raise ConfigError("received both --data and --csv, expected one of them.")
-    return series.read_csv(csv, **{**columns, "features": columns["features"] or ()})
+    named = {name: given.pop(name) for name in ("data", "csv", "parquet")}
+    sources = [f"--{name}" for name, value in named.items() if value is not None]
+    if len(sources) > 1:
+        raise ConfigError(f"received both {' and '.join(sources)}, expected one of them.")
+    reading = {
+        name: given.pop(name)
+        for name in ("time", "target", "features", "header", "id", "series", "freq", "fill", "unit")
+    }  # fmt: skip
+    if named["csv"] is None and named["parquet"] is None:
+        alone = [f"--{name}" for name, value in reading.items() if value]
+        if alone:
+            raise ConfigError(
+                f"received {', '.join(alone)} without --csv or --parquet, expected them with a file of your own."
+            )
+        return series.load_series(named["data"] or "nino12")
+    reading |= {"features": reading["features"] or (), "season": given.get("season") or None}
+    if named["csv"] is not None:
+        return series.read_csv(named["csv"], **reading)
+    if reading.pop("header"):
+        raise ConfigError("received --header with --parquet, which has no lines; expected it with --csv.")
+    return series.read_parquet(named["parquet"], **reading)
 
 
 class Progress:

@@ -8,7 +8,7 @@ time, in which a day begins at midnight.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -96,7 +96,8 @@ def read(index: pd.Index, borders: np.ndarray | None = None, freq: str | None = 
     if len(index) - len(outside) < 2:
         return Calendar("one date")
     if rule is not None:
-        steps = _count(rule, local, utc, outside)
+        counted = [_count(variant, local, utc, outside) for variant in _variants(rule, local, utc)]
+        steps = next((steps for steps in counted if steps.all()), counted[0])
         off = np.flatnonzero(steps == 0) + 1
         if not len(off) and np.bincount(np.minimum(steps, 1000)).argmax() != 1:
             # A frequency that is finer than the dates: each step would be a gap.
@@ -160,7 +161,12 @@ def _candidates(local: np.ndarray, utc: np.ndarray, outside: np.ndarray) -> list
         # Without a weekend between two dates, nothing tells working days from days.
         if (working < all_days).any():
             rules.insert(0, business())
-    return rules
+    return [variant for rule in rules for variant in _variants(rule, local, utc)]
+
+
+def _variants(rule: Rule, local: np.ndarray, utc: np.ndarray) -> list[Rule]:
+    """The rule; and, for days that begin at midnight in UTC but are given in local time, the rule in UTC."""
+    return [rule, replace(rule, local=False)] if rule.local and local is not utc else [rule]
 
 
 # --------------------------------------------------------------------------------------------------------------------

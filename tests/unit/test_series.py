@@ -71,7 +71,26 @@ def test_rows_without_dates_are_numbered(tmp_path):
         (GOOD.replace("3.5,3", ",3"), {"target": "sst"}, "1 missing value in column 'sst' (at 2001-01-03)"),
         (GOOD.replace("2001-01-05", "2001-01-04"), {"target": "sst"}, "stand twice"),
         (GOOD.replace("2001-01-05", "2000-01-05"), {"target": "sst"}, "not in order (row 4"),
-        (GOOD.replace("2001-01-05", "soon"), {"target": "sst"}, "does not read as dates"),
+        (GOOD.replace("2001-01-05", "soon"), {"target": "sst"}, "does not read as dates ('soon' in row 4, 1 in all;"),
+        (GOOD.replace("2001-01-01", "soon"), {"target": "sst"}, "does not read as dates ('soon' in row 0, 1 in all);"),
+        (
+            GOOD.replace("2001-01-05", "5/1/2001"),
+            {"target": "sst"},
+            "'5/1/2001' in row 4, 1 in all; the first row holds",
+        ),
+        (GOOD.replace("2001-01-05,", ","), {"target": "sst"}, "no date in row 4 of column date"),
+        (GOOD, {"target": "sst", "time": "wind"}, "does not read as dates ('wind' holds numbers such as 1)"),
+        (
+            GOOD,
+            {"target": "sst", "features": ["sst", "wind"], "static": ["wind"]},
+            "received 'wind' as static covariate",
+        ),
+        ("month,day,y\n1,2,3\n", {"time": ["month", "day"], "target": "y"}, "no year among the columns"),
+        (
+            "year,month,y\n2001,1,3\n2001,13,4\n",
+            {"time": ["year", "month"], "target": "y"},
+            "('2001 13' in row 1, 1 in all",
+        ),
         (GOOD, {"target": "sst", "header": 99}, "no table under line 99"),
         (GOOD, {"target": "sst", "fill": "mean"}, "received fill 'mean'"),
         ("y\n1\n1\n1\n", {}, "constant"),
@@ -103,6 +122,85 @@ def test_fill_linear_and_ffill(tmp_path):
     assert read_csv(path, target="y", fill="ffill").y[:, 0].tolist() == [1, 1, 3, 3]
     with pytest.raises(DataError, match="starts with missing"):
         read_csv(write(tmp_path, "y,z\n,0\n2,0\n3,0\n"), target="y", fill="ffill")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("2001-01-01T00:00+01:00", "2001-01-02T00:00+02:00", "(+01:00 at first, +02:00 in row 1)"),
+        ("2001-01-01T00:00+01:00", "2001-01-02T00:00", "(+01:00 at first, no zone in row 1)"),
+        ("2001-01-01T00:00:00.5Z", "2001-01-02T00:00:00.5-0330", "(Z at first, -0330 in row 1)"),
+        (pd.Timestamp("2001-01-01", tz="UTC"), pd.Timestamp("2001-01-02", tz="Asia/Tokyo"), "(+00:00 at first, +09:00"),
+        (
+            pd.Timestamp("2001-01-01"),
+            pd.Timestamp("2001-01-02", tz="Asia/Tokyo"),
+            "(no zone at first, +09:00 in row 1)",
+        ),
+    ],
+)
+def test_dates_of_several_time_zones(first, second, expected):
+    with pytest.raises(DataError, match="holds dates of several time zones") as error:
+        from_frame(pd.DataFrame({"date": [first, second], "y": [1.0, 2.0]}))
+    assert expected in str(error.value)
+    assert "write all of them in UTC" in str(error.value)
+
+
+def test_a_value_that_is_no_date_among_dates_with_a_zone():
+    with pytest.raises(DataError, match="'soon' in row 1"):
+        from_frame(pd.DataFrame({"date": ["2001-01-01T00:00Z", "soon"], "y": [1.0, 2.0]}))
+
+
+def test_dates_and_times_in_columns_of_their_own():
+    frame = pd.DataFrame({"day": ["2001-01-02"] * 3, "clock": ["01:00", "02:00", "03:00"], "y": [1.0, 2.0, 4.0]})
+    assert from_frame(frame, time=["day", "clock"], target="y").step == "hourly"
+
+
+def test_periods_begin_at_their_dates():
+    frame = pd.DataFrame({"y": [1.0, 2.0, 4.0]}, index=pd.period_range("2001-01", periods=3, freq="M"))
+    assert str(from_frame(frame).index[1].date()) == "2001-02-01"
+
+
+def test_a_frame_whose_index_lacks_a_date():
+    frame = pd.DataFrame({"y": [1.0, 2.0]}, index=pd.DatetimeIndex(["2001-01-01", None]))
+    with pytest.raises(DataError, match="no date in row 1 of the index"):
+        from_frame(frame)
+
+
+def test_no_rows():
+    with pytest.raises(DataError, match="received no rows"):
+        from_frame(pd.DataFrame({"y": np.empty(0)}))
+
+
+def test_covariates_by_their_roles():
+    frame = pd.DataFrame({"y": [1.0, 2.0, 4.0], "past": 1.0, "price": [5, 6, 7], "size": 3, "kind": "big"})
+    series = from_frame(frame, target="y", features=["past"], future=["price"], static=["size", "kind"])
+    assert (series.targets, series.features, series.future) == (("y",), ("past",), ("price",))
+    assert list(series.frame) == ["y", "past", "price"]
+    assert series.values_of(("price",))[:, 0].tolist() == [5, 6, 7]
+    assert series.static.to_dict("list") == {"size": [3.0], "kind": ["big"]}
+    assert series.static["kind"].dtype == "category"
+    with pytest.raises(
+        DataError, match=r"static covariate 'price' holds 3 values \(5, 6, 7\), expected the same in all"
+    ):
+        from_frame(frame, target="y", static=["price"])
+    other = from_frame(frame.assign(size=4), target="y", features=["past"], future=["price"], static=["size", "kind"])
+    assert other.fingerprint != series.fingerprint
+    # Covariates that are named need not be told from the target.
+    numbers = frame.drop(columns="kind").rename(columns={"y": "sales"})
+    assert from_frame(numbers, features=["past"], future=["price"], static=["size"]).targets == ("sales",)
+
+
+def test_one_series_has_the_borders_of_a_panel():
+    series = load_series("sunspots")
+    assert series.ids.tolist() == ["sunspots"]
+    assert series.borders.tolist() == [0, 309]
+    assert series.stretches.tolist() == [[0, 309]]
+    assert not len(series.missing)
+
+
+def test_a_parquet_file_is_told_from_text(tmp_path):
+    with pytest.raises(DataError, match="is a Parquet file; give it with --parquet"):
+        read_csv(write(tmp_path, "PAR1"))
 
 
 def test_unknown_built_in():
