@@ -6,6 +6,7 @@ Every job starts from fresh weights, a fresh optimizer and fresh callbacks.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import keras
 import numpy as np
 
 from kseq.evaluation import Evaluation, Progress
@@ -34,6 +35,7 @@ def train_cell(
     data: WindowedSeries,
     settings: Settings,
     progress: Callable[[str, int, int], None] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> ModelResult:
     """Train all seeds of a cell, a block of members at a time, and join their rows.
 
@@ -42,6 +44,7 @@ def train_cell(
         data: the windowed series.
         settings: of the comparison.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+        callbacks: of Keras, told of every block; when a training ends, each member has its best weights.
 
     Returns:
         ModelResult: the row of the cell, named as tables show it.
@@ -70,7 +73,7 @@ def train_cell(
         if progress is not None:
             which = f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
             told.insert(0, Progress(progress, f"{CELL_NAMES[cell]}, {which}", training.epochs))
-        fitted = fit(model, data, training, seeds, told)
+        fitted = fit(model, data, training, seeds, [*told, *callbacks])
         results.append(
             replace(
                 block.row,

@@ -65,7 +65,7 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
     from kseq import runs
 
     series = take_series(options)
-    settings = _settings(options)
+    settings = settings_of(options)
     chosen = backends.choose(backend, device)
     with runs.folder(out or runs.default_folder(series.name, chosen)) as folder, Progress() as progress:
         from kseq.comparison import compare as run
@@ -81,7 +81,8 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
     click.echo(f"{chosen} {backends.installed()[chosen]} on {comparison.record['device']}", err=style != "table")
 
 
-def _settings(options: dict[str, Any]) -> Any:
+def settings_of(options: dict[str, Any]) -> Any:
+    """Make a comparison's settings of what was typed, as far as it is no matter of the series, the backend or files."""
     from kseq.comparison import Settings
 
     first, count = options["first_seed"], options["seeds"]

@@ -1,0 +1,327 @@
+"""Does anything learnt, or any forecast, depend on values that come after it? Change them all, and see.
+
+Everything from a cutoff on is replaced by other values, and the comparison's parts are made anew: windows, scaler,
+baselines, networks. What belongs to the time before the cutoff must come out the same, bit for bit. A leak is then
+not a matter of opinion: a value before the cutoff moved when one after it was changed.
+
+============================  =======================================================================================
+values changed from           what must stay as it is
+============================  =======================================================================================
+the validation part on        scaler, training windows, season
+the test part on              validation windows; each cell's weights, learning curves and stopping epochs
+the first target of a window  what is read for this window and for those before it, and the baselines' forecasts of
+                              them; the first validation window, and the first, middle and last test window
+============================  =======================================================================================
+
+What may be chosen by errors on the validation part, a cell's stopping epoch or a baseline's order, is not held to be
+the same when that part is changed. Dates and columns that are known ahead (``Series.future``) keep their values; values
+that ``fill="linear"`` has put into a series are filled anew. With ``refit`` every fold is looked at.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kseq import backends
+from kseq.backtest import cut_windows, make_backtest
+from kseq.comparison import Comparison
+from kseq.errors import BackendError
+from kseq.results import ModelResult
+from kseq.series import Series
+from kseq.settings import CELL_NAMES, Settings
+from kseq.windows import WindowedSeries, Windows
+
+#: Baselines whose order is chosen by errors on the validation part.
+CHOSEN_BY_VALIDATION = ("climatology-ar",)
+
+#: Called with what is trained, the epoch and the epoch limit.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was made twice, before and after all values beyond a cutoff were changed.
+
+    Args:
+        name: of the thing: ``"scaler"``, ``"LSTM: weights"``.
+        cutoff: date of the last row that was left as it is, or its number where there are no dates.
+        rows: how many rows after it were changed.
+        values: how many numbers were compared.
+        differing: how many of them are not the same, bit for bit.
+        largest: the largest difference; infinite where a number stands on one side alone.
+        fold: number of the fold, from 1; None where everything is trained once.
+    """
+
+    name: str
+    cutoff: str
+    rows: int
+    values: int
+    differing: int
+    largest: float
+    fold: int | None = None
+
+    @property
+    def identical(self) -> bool:
+        """Whether nothing differs."""
+        return self.differing == 0
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What came of all checks.
+
+    Args:
+        series: name of the series.
+        checks: in the order of time.
+    """
+
+    series: str
+    checks: tuple[Check, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether no check found a difference."""
+        return not self.leaks
+
+    @property
+    def leaks(self) -> tuple[str, ...]:
+        """Names of what depends on values after its cutoff, each once."""
+        return tuple(dict.fromkeys(check.name for check in self.checks if not check.identical))
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a check, with the fields of :class:`Check` and ``identical``."""
+        return pd.DataFrame([vars(check) | {"identical": check.identical} for check in self.checks])
+
+    @property
+    def verdict(self) -> str:
+        """What it comes to, in a sentence."""
+        values = sum(check.values for check in self.checks)
+        if self.clean:
+            return (
+                f"Clean: {len(self.checks)} checks of {values:,} values; none depends on anything after its cutoff, "
+                "bit for bit."
+            )
+        return f"Leak: values after the cutoff move {', '.join(self.leaks)}."
+
+
+def audit(series: Series, settings: Settings | None = None, *, progress: Progress | None = None) -> Audit:
+    """Look for leaks: change everything after each cutoff, and compare what must not have changed.
+
+    Args:
+        series: the series.
+        settings: of the comparison to audit; a few epochs and seeds are enough, for a leak shows in the first. By
+            default two seeds and five epochs of the default settings.
+        progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+
+    Returns:
+        Audit: ``.clean``, ``.leaks``, ``.table``, and every :class:`Check` as ``.checks``.
+
+    Raises:
+        BackendError: the same training on the same values gives other weights each time, as some kernels of GPUs do:
+            nothing can be said bit for bit.
+
+    Example:
+        >>> audit(load_series("nino12"), Settings(cells=())).verdict  # doctest: +SKIP
+        'Clean: 31 checks of 26,212 values; none depends on anything after its cutoff, bit for bit.'
+    """
+    settings = settings or Settings(seeds=(0, 1), training={"epochs": 5})
+    comparison = _laid_out(series, settings)
+    if settings.cells:
+        # A wrong budget is told before anything is made.
+        from kseq.training import Training
+
+        Training(**settings.training)
+    checks = [
+        check
+        for number in range(len(comparison.trainings))
+        for check in _checks(series, _Run(comparison, number, settings), progress)
+    ]
+    return Audit(series.name, tuple(checks))
+
+
+def perturbed(series: Series, first: int) -> Series:
+    """Change every value of a series from a row on, as far as it is not known ahead.
+
+    Each grows by two to three times the largest value of its column, by an amount of its own: the changed values lie
+    outside the range of the others, finite, and positive where those are. No chance is in it.
+
+    Args:
+        series: the series.
+        first: the first row to change.
+
+    Returns:
+        Series: another one. Values that were filled on a line to the next one are filled anew.
+
+    Example:
+        >>> frame = pd.DataFrame({"y": [1.0, 2.0, 3.0, 4.0]})
+        >>> perturbed(from_frame(frame), 2).y[:, 0].round(1).tolist()  # doctest: +SKIP
+        [1.0, 2.0, 11.9, 15.4]
+    """
+    columns = [column for column in series.frame.columns if column not in series.future]
+    frame = series.frame.copy()
+    values = frame[columns].to_numpy()
+    # A missing value, in a series whose windows leave it out, stays one.
+    peak = np.fmax.reduce(np.abs(values), axis=0, initial=0.0)
+    peak[peak == 0] = 1.0
+    # Shares from 0 to 1 that no season has: multiples of the golden ratio without their whole part.
+    numbers = np.arange(first, len(values))[:, None] + len(values) * np.arange(len(columns))
+    shares = numbers * (np.sqrt(5) - 1) / 2 % 1
+    frame.loc[frame.index[first:], columns] = values[first:] + peak * (2 + shares)
+    if series.fill == "linear" and series.filled is not None:
+        # As reading did: what lies before the cutoff on a line to a value after it moves with that value.
+        frame = frame.mask(series.filled).interpolate("linear", limit_area="inside").ffill()
+    return replace(series, frame=frame)
+
+
+def _laid_out(series: Series, settings: Settings) -> Comparison:
+    """The comparison that :func:`kseq.compare` would fill, still without rows."""
+    backtest = make_backtest(series, settings) if settings.n_windows else None
+    return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
+
+
+class _Run:
+    """One training of a comparison, and what it makes of its series."""
+
+    def __init__(self, comparison: Comparison, number: int, settings: Settings):
+        self.comparison, self.number, self.settings = comparison, number, settings
+        self.data: WindowedSeries = comparison.trainings[number]
+
+    @property
+    def start(self) -> int:
+        """Row of the whole series with which the training's own rows begin."""
+        return self.comparison.folds[self.number].start if self.comparison.folds else 0
+
+    @property
+    def cutoffs(self) -> list[int]:
+        """Rows of the training's own series from which all values are changed, in turn."""
+        split, firsts = self.data.split, self.data.test.target_rows[:, 0]
+        middle = firsts[len(firsts) // 2]
+        return sorted({split.validation, split.test, *map(int, (firsts[0], middle, firsts[-1]))})
+
+    def learnt(self, cutoff: int) -> dict[str, list[np.ndarray]]:
+        """What is fitted or cut for training, where it must not know the rows from a cutoff on."""
+        data, facts = self.data, {}
+        if cutoff == data.split.validation:
+            scalers = (data.input_scaler, data.target_scaler)
+            facts["scaler"] = [part for scaler in scalers for part in (scaler.center, scaler.scale)]
+            facts["training windows"] = list(data.train.gather(np.arange(len(data.train))))
+            if self.number == 0:
+                facts["season"] = [np.array([self.comparison.season])]
+        if cutoff == data.split.test and len(data.validation):
+            facts["validation windows"] = list(data.validation.gather(np.arange(len(data.validation))))
+        return facts
+
+    def read(self, cutoff: int) -> list[np.ndarray]:
+        """What models read for the windows that do not know the rows from a cutoff on."""
+        parts = (self.data.validation, self.data.test)
+        return [part.gather(np.flatnonzero(_before(part, cutoff)))[0] for part in parts]
+
+    @cached_property
+    def baselines(self) -> dict[str, ModelResult]:
+        """A row by the name with which a baseline is asked for; none of one that the series does not allow."""
+        season = self.comparison.season
+        rows: dict[str, ModelResult] = {}
+        for name in self.settings.baselines:
+            own = Comparison(self.data, self.settings)
+            own.add_baselines([name], season if season > 1 else 0)
+            if own.rows:
+                rows[name] = own.rows[0]
+        return rows
+
+    def forecasts(self, row: ModelResult, cutoff: int) -> list[np.ndarray]:
+        """A row's forecasts for the windows that do not know the rows from a cutoff on."""
+        seen = [] if row.validation is None else [row.validation[:, _before(self.data.validation, cutoff)]]
+        return [*seen, row.predictions[:, _before(self.data.test, cutoff)]]
+
+    def trained(self, cell: str, progress: Progress | None) -> dict[str, list[np.ndarray]]:
+        """Train a cell; give its weights, what its stopping went by, and its forecasts before the test part."""
+        import keras
+
+        from kseq.jobs import train_cell
+
+        weights: list[np.ndarray] = []
+        keeper: Any = keras.callbacks.LambdaCallback(
+            on_train_end=lambda logs: weights.extend(keeper.model.get_weights())
+        )
+        row = train_cell(cell, self.data, self.settings, progress, callbacks=[keeper])
+        return {
+            "weights": weights,
+            "early stopping": [np.array(row.epochs), *row.history.values()],
+            "forecasts": self.forecasts(row, self.data.split.test),
+        }
+
+
+def _before(windows: Windows, cutoff: int) -> np.ndarray:
+    """Whether each window's targets begin at a row, or before it."""
+    return windows.target_rows[:, 0] <= cutoff
+
+
+def _checks(series: Series, run: _Run, progress: Progress | None) -> Iterator[Check]:
+    """All checks of one training, in the order of time."""
+    many = len(run.comparison.trainings) > 1
+    fold = run.number + 1 if many else None
+    for cutoff in run.cutoffs:
+        first = run.start + cutoff
+        changed = _Run(_laid_out(perturbed(series, first), run.settings), run.number, run.settings)
+        for name, before, after in _pairs(run, changed, cutoff, progress):
+            values, differing, largest = _difference(before, after)
+            if values:
+                known = str(series.index[first - 1]).removesuffix(" 00:00:00")
+                yield Check(name, known, len(series) - first, values, differing, largest, fold)
+
+
+def _pairs(run: _Run, changed: _Run, cutoff: int, progress: Progress | None) -> Iterator[tuple[str, list, list]]:
+    """What was made from the series as it is, and from that with other values from a cutoff on, by name."""
+    after = changed.learnt(cutoff)
+    for name, before in run.learnt(cutoff).items():
+        yield name, before, after[name]
+    yield "inputs of forecasts", run.read(cutoff), changed.read(cutoff)
+    for name, row in run.baselines.items():
+        if name in CHOSEN_BY_VALIDATION and cutoff < run.data.split.test:
+            continue
+        other = changed.baselines.get(name)
+        yield f"{row.name}: forecasts", run.forecasts(row, cutoff), changed.forecasts(other, cutoff) if other else []
+    if cutoff != run.data.split.test:
+        return
+    for cell in run.settings.cells:
+        ours, theirs = run.trained(cell, progress), changed.trained(cell, progress)
+        if any(_difference(ours[name], theirs[name])[1] for name in ours):
+            _require_repeatable(CELL_NAMES[cell], ours["weights"], run.trained(cell, progress)["weights"])
+        for name in ours:
+            yield f"{CELL_NAMES[cell]}: {name}", ours[name], theirs[name]
+
+
+def _require_repeatable(name: str, once: list[np.ndarray], again: list[np.ndarray]) -> None:
+    """Refuse to judge weights that come out otherwise from the very same values."""
+    _, differing, largest = _difference(once, again)
+    if differing:
+        import keras
+
+        backend = keras.config.backend()
+        raise BackendError(
+            f"received {name} trainings on {backend} ({backends.device_in_use(backend)}) that differ by up to "
+            f"{largest:.1e} on the very same values, expected a device that repeats itself; use --device cpu."
+        )
+
+
+def _difference(before: list[np.ndarray], after: list[np.ndarray]) -> tuple[int, int, float]:
+    """Compare two lists of arrays bit for bit.
+
+    Returns:
+        How many numbers there are, how many are not the same, and the largest difference: infinite where arrays have
+        other shapes or one side is not a finite number.
+    """
+    shapes = [[array.shape for array in arrays] for arrays in (before, after)]
+    one, other = (np.concatenate([np.zeros(0), *(array.ravel() for array in arrays)]) for arrays in (before, after))
+    if shapes[0] != shapes[1]:
+        count = max(len(one), len(other))
+        return count, count, float("inf")
+    differs = one.view(np.int64) != other.view(np.int64)
+    sizes = np.abs(one[differs] - other[differs])
+    largest = sizes.max(initial=0.0)
+    return len(one), int(differs.sum()), float(largest) if np.isfinite(largest) else float("inf")

@@ -1,0 +1,71 @@
+"""``kseq audit``."""
+
+import json
+from typing import Any
+
+import click
+
+from kseq import backends
+from kseq.cli.compare import compare, settings_of
+from kseq.cli.options import Progress, take_series
+from kseq.cli.types import FROM_ZERO, POSITIVE
+
+
+@click.command()
+@click.option("--epochs", type=POSITIVE, default=5, show_default=True, help="The most epochs of a training.")
+@click.option("--patience", type=FROM_ZERO, default=2, show_default=True,
+              help="Epochs without a better validation loss; 0 to train them all.")  # fmt: skip
+@click.option("--seeds", type=POSITIVE, default=2, show_default=True, help="Trainings of each cell.")
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def audit(backend: str | None, device: str | None, style: str, **options: Any) -> int:
+    """Look for leaks: change everything after each cutoff, and see what moves before it.
+
+    Takes the series and settings of `kseq compare`, whose windows, scaler, baselines and networks are made twice: of
+    the series, and of one with other values after the cutoff. They must be the same bit for bit. The status is 0 where
+    they are, and 1 where one is not.
+    """
+    series = take_series(options)
+    settings = settings_of(options | {"level": ()})
+    backends.choose(backend, device)
+    from kseq import audit as auditing
+
+    with Progress() as progress:
+        result = auditing.audit(series, settings, progress=progress)
+    click.echo(_as_json(result) if style == "json" else _as_text(result))
+    return 0 if result.clean else 1
+
+
+# Whatever decides a comparison's numbers can be audited: its options, those that come later too. A short budget shows
+# a leak as well as a long one; intervals and files are none of an audit's.
+_own = {option.name for option in audit.params} | {"level", "out"}
+audit.params = [*(option for option in compare.params if option.name not in _own), *audit.params]
+
+
+def _as_text(result: Any) -> str:
+    """A line a check, and what they come to."""
+    import pandas as pd
+
+    from kseq.report.table import DASH, aligned
+
+    table = result.table
+    shown = pd.DataFrame({
+        "check": table["name"],
+        "fold": table["fold"].map(str),
+        "cutoff": table["cutoff"],
+        "rows changed": table["rows"].map("{:,}".format),
+        "values": table["values"].map("{:,}".format),
+        "differ": table["differing"].map("{:,}".format),
+        "by at most": [f"{size:.1e}" if size else DASH for size in table["largest"]],
+        "identical": table["identical"].map({True: "yes", False: "NO"}),
+    })  # fmt: skip
+    if table["fold"].isna().all():
+        shown = shown.drop(columns="fold")
+    return f"{aligned(shown)}\n\n{result.verdict}"
+
+
+def _as_json(result: Any) -> str:
+    from kseq.runs import plain
+
+    checks = [vars(check) | {"identical": check.identical} for check in result.checks]
+    record = {"series": result.series, "clean": result.clean, "leaks": result.leaks, "checks": checks}
+    return json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False)
