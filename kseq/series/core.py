@@ -142,7 +142,7 @@ class Series:
         digest.update("\n".join(map(str, self.index)).encode())
         digest.update(np.ascontiguousarray(self.frame.to_numpy(), dtype="<f8").tobytes())
         if len(self.static.columns):
-            digest.update(self.static.to_csv().encode())
+            digest.update(self.static.to_csv(index=False).encode())
         if len(self.ahead):
             digest.update(self.ahead.to_csv().encode())
         return digest.hexdigest()

@@ -9,6 +9,7 @@ import pandas as pd
 
 from kseq.errors import DataError
 from kseq.series import files
+from kseq.series.dates import read_dates
 from kseq.series.filling import require_fill
 from kseq.series.panel import Panel
 from kseq.series.roles import ID_NAME, Names, Roles
@@ -142,7 +143,9 @@ def _roles(frame: pd.DataFrame, name: str, time: Names, target: Names, features:
 
 def _long(frame: pd.DataFrame, roles: Roles, name: str) -> tuple[pd.DataFrame, Roles]:
     """Put the series of a wide frame below one another, from their first value to their last."""
-    shared = list(dict.fromkeys([*roles.time, *roles.features, *roles.future]))
+    if roles.time:
+        frame = frame.set_axis(read_dates(frame, roles.time, name))
+    shared = list(dict.fromkeys([*roles.features, *roles.future]))
     if roles.static or "y" in shared:
         reason = "static covariates" if roles.static else "a covariate of the name y"
         raise DataError(f"{name}: received a wide frame with {reason}, expected a long one, or another name.")
@@ -157,5 +160,4 @@ def _long(frame: pd.DataFrame, roles: Roles, name: str) -> tuple[pd.DataFrame, R
         # What is known ahead stands below the last target.
         rows = slice(known[0], len(frame) if roles.future else known[-1] + 1)
         parts.append(frame[shared].iloc[rows].assign(**{ID_NAME: column, "y": y[rows]}))
-    long = pd.concat(parts)
-    return long, Roles(roles.time, ID_NAME, ("y",), roles.features, roles.future, ())
+    return pd.concat(parts), Roles((), ID_NAME, ("y",), roles.features, roles.future, ())

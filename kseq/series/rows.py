@@ -75,6 +75,8 @@ class Rows:
 
     def _add_static(self, frame: pd.DataFrame, codes: np.ndarray, before: int) -> None:
         """Keep the first value of each new series, and refuse another one later on."""
+        if not self.static:
+            return
         firsts = np.unique(codes, return_index=True)[1]
         new = firsts[codes[firsts] >= before]
         for column, kept in self.static.items():
@@ -85,7 +87,7 @@ class Rows:
             if len(other):
                 id = list(self.known)[codes[other[0]]]
                 raise DataError(
-                    f"{self.name}: static covariate {column!r} is not the same in all rows of series {id!r} "
+                    f"{self.name}: static covariate {column!r} is not the same in all rows of series '{id}' "
                     f"({expected[other[0]]}, then {values.iloc[other[0]]}), expected one value a series."
                 )
 
@@ -93,7 +95,9 @@ class Rows:
         self, fill: str | None, unit: str, source: str, freq: str | None = None, season: int | None = None
     ) -> Panel:
         """Sort the rows by series, check them and fill what is missing."""
-        roles, name, values = self.roles, self.name, self.values
+        roles, name = self.roles, self.name
+        if not len(self.values):
+            raise DataError(f"{name}: received no rows, expected one a time step.")
         ids, borders = self._sort()
         values, index = self.values, self._index(borders)
         place = _placing(ids, borders, index)

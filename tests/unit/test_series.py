@@ -150,6 +150,15 @@ def test_a_value_that_is_no_date_among_dates_with_a_zone():
         from_frame(pd.DataFrame({"date": ["2001-01-01T00:00Z", "soon"], "y": [1.0, 2.0]}))
 
 
+def test_things_that_are_no_dates():
+    with pytest.raises(DataError, match="column date does not read as dates"):
+        from_frame(pd.DataFrame({"date": [[2001], [2002]], "y": [1.0, 2.0]}))
+    # Of zones that show the same time in winter, nothing but the types differ.
+    winter = [pd.Timestamp("2001-01-01", tz=zone) for zone in ("UTC", "Europe/London")]
+    with pytest.raises(DataError, match="column date does not read as dates"):
+        from_frame(pd.DataFrame({"date": winter, "y": [1.0, 2.0]}))
+
+
 def test_dates_and_times_in_columns_of_their_own():
     frame = pd.DataFrame({"day": ["2001-01-02"] * 3, "clock": ["01:00", "02:00", "03:00"], "y": [1.0, 2.0, 4.0]})
     assert from_frame(frame, time=["day", "clock"], target="y").step == "hourly"

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kseq import ConfigError, DataError, from_frame
@@ -179,9 +179,19 @@ def test_the_usual_step_of_many_dates_is_that_of_samples(monkeypatch):
     assert series(index).gaps.tolist() == [1700]
 
 
+def test_samples_that_hold_no_step_within_a_series():
+    # Among 60,000 series of one day, one of three days, between two samples of the steps.
+    index = dates("D", 1).repeat(10_500).append(dates("D", 3)).append(dates("D", 1).repeat(49_500))
+    borders = np.concatenate([np.arange(10_501), np.arange(10_503, 60_004)])
+    assert calendars.read(index, borders).words == "daily"
+    # Nothing can be said of single dates.
+    assert calendars.read(index[:2000], np.arange(2001)).words == "one date"
+
+
 rows = st.lists(st.integers(0, 39), unique=True, max_size=12).map(lambda rows: np.array(sorted(rows), dtype=int))
 
 
+@settings(deadline=None)
 @given(gaps=rows, missing=rows, cuts=rows, ahead=st.integers(0, 3))
 def test_stretches_are_all_rows_that_follow_one_another(gaps, missing, cuts, ahead):
     borders = np.unique([0, *cuts, 40])

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kseq import DataError, from_frame, panel_from_frame, read_csv
@@ -85,6 +85,7 @@ def test_rows_without_dates_have_the_season_that_is_given():
 numbers = st.lists(st.one_of(st.none(), st.integers(1, 9)), min_size=8, max_size=30)
 
 
+@settings(deadline=None)
 @given(y=numbers, cut=st.integers(3, 7), fill=st.sampled_from(["ffill", "seasonal"]))
 def test_no_fill_looks_ahead(y, cut, fill):
     y = [1.0, 2.0, *(NAN if value is None else value for value in y)]
@@ -93,6 +94,7 @@ def test_no_fill_looks_ahead(y, cut, fill):
     np.testing.assert_array_equal(filled, again)
 
 
+@settings(deadline=None)
 @given(y=numbers, known=st.integers(2, 8), cut=st.integers(2, 10))
 def test_a_causal_series_does_not_look_ahead_after_its_known_rows(y, known, cut):
     y = [1.0, 2.0, *(NAN if value is None else value for value in y)]

@@ -206,6 +206,17 @@ def test_several_targets():
     assert panel.y[21].tolist() == [101, 2]
 
 
+def test_no_rows():
+    with pytest.raises(DataError, match="received no rows"):
+        panel_from_frame(long()[:0], target="y")
+
+
+def test_a_bad_date_of_a_wide_frame_is_told_once():
+    wide = WIDE.reset_index(drop=True).assign(ds=["soon" if row == 5 else f"2001-01-{row + 1:02}" for row in range(20)])
+    with pytest.raises(DataError, match=r"column ds does not read as dates \('soon' in row 5, 1 in all"):
+        panel_from_frame(wide)
+
+
 def test_a_wide_frame_has_a_column_a_series():
     wide = WIDE.assign(rain=1.0)
     # c begins late and ends early.
