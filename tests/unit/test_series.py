@@ -145,6 +145,11 @@ def test_dates_of_several_time_zones(first, second, expected):
     assert "write all of them in UTC" in str(error.value)
 
 
+def test_time_zones_by_name():
+    with pytest.raises(DataError, match=r"does not read as dates \(Mixed timezones detected\)"):
+        from_frame(pd.DataFrame({"date": ["2001-01-01 00:00 UTC", "2001-01-02 00:00 EST"], "y": [1.0, 2.0]}))
+
+
 def test_a_value_that_is_no_date_among_dates_with_a_zone():
     with pytest.raises(DataError, match="'soon' in row 1"):
         from_frame(pd.DataFrame({"date": ["2001-01-01T00:00Z", "soon"], "y": [1.0, 2.0]}))
