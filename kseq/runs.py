@@ -164,7 +164,7 @@ def _csv(frame: pd.DataFrame) -> str:
 
 
 def _json(record: Mapping[str, Any]) -> str:
-    return json.dumps(_plain(record), indent=2, allow_nan=False) + "\n"
+    return json.dumps(plain(record), indent=2, allow_nan=False) + "\n"
 
 
 def _png(figure: Figure) -> bytes:
@@ -173,12 +173,12 @@ def _png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Make a value what JSON can hold: NumPy's numbers and arrays, tuples, and null for a number that is not finite."""
     if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,9 +12,11 @@ import click
 
 from kseq._version import __version__
 from kseq.cli.about import data, info
+from kseq.cli.audit import audit
 from kseq.cli.bench import bench
 from kseq.cli.compare import compare
 from kseq.cli.config import configurable
+from kseq.cli.reproduce import reproduce
 from kseq.errors import KseqError
 
 
@@ -25,7 +27,7 @@ def cli(debug: bool) -> None:
     """Which recurrent cell, SimpleRNN, LSTM or GRU, serves this series, and is it better than a baseline?"""
 
 
-for command in (compare, data, info, bench):
+for command in (compare, audit, reproduce, data, info, bench):
     cli.add_command(configurable(command))
 
 

@@ -1,0 +1,289 @@
+"""A run made once more from its ``run.json``, and compared with it figure by figure.
+
+The record holds how the series was read, the settings, the backend and the device. On the same backend, versions and
+machine every figure comes out the same, bit for bit; elsewhere it is said what differs, and by how much.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kseq import series as readers
+from kseq._version import __version__
+from kseq.comparison import Comparison, compare
+from kseq.errors import ConfigError, DataError
+from kseq.runs import plain
+from kseq.series import Series
+from kseq.settings import Settings
+
+#: Functions of :mod:`kseq.series` that a record may name.
+READERS = ("load_series", "read_csv", "read_parquet")
+
+#: What a record says of the place where the run was made.
+PLACE = ("kseq", "backend", "device", "versions", "machine")
+
+#: What it says of how a row was computed: beside timings, all that may differ while the figures are the same.
+MEANS = ("kernel", "members_at_once")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run as its record tells it.
+
+    Args:
+        path: the record, ``run.json``.
+        record: what it holds, see :attr:`kseq.Comparison.record`.
+    """
+
+    path: Path
+    record: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Recorded":
+        """Read the record of a run.
+
+        Args:
+            path: the run's folder, or its ``run.json``.
+
+        Raises:
+            ConfigError: there is no record, or it is none of kseq's.
+        """
+        path = Path(path)
+        file = path / "run.json" if path.is_dir() else path
+        expected = "expected the folder of a run, or its run.json"
+        try:
+            record = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ConfigError(f"received {path}, where there is no {file.name}; {expected}.") from error
+        except OSError as error:
+            raise ConfigError(f"received {file}, which cannot be read ({error.strerror}); {expected}.") from error
+        except ValueError as error:
+            raise ConfigError(f"received {file}, which is not JSON ({error}); {expected}.") from error
+        needed = {"kseq", "settings", "series", "models"}
+        if not isinstance(record, dict) or not needed <= record.keys():
+            raise ConfigError(f"received {file}, which is no record of a run; {expected}.")
+        return cls(file, record)
+
+    @property
+    def backend(self) -> str | None:
+        """The backend of the run."""
+        return self.record["backend"]
+
+    @property
+    def device(self) -> str:
+        """``"cpu"``, or ``"gpu"`` where the run was made on one."""
+        return "cpu" if self.record["device"] == "cpu" else "gpu"
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the run.
+
+        Raises:
+            ConfigError: the run had none, or such as this version does not know.
+        """
+        given = self.record["settings"]
+        if not given:
+            raise ConfigError(
+                f"{self.path} is the record of rows that a script added one by one; run that script again."
+            )
+        self._require_known("settings", given, [field.name for field in fields(Settings)])
+        settings = Settings(**{name: _tuples(value) for name, value in given.items()})
+        blocks = {model.get("members_at_once") for model in self.record["models"] if model["kind"] == "cell"}
+        if settings.members == 0 and len(blocks) == 1:
+            # How many seeds train at once was chosen by the run's machine, and moves the last bits.
+            settings = replace(settings, members=blocks.pop() or 0)
+        return settings
+
+    def series(self, file: Path | None = None) -> Series:
+        """Read the series of the run again.
+
+        Args:
+            file: where the run's file is now; by default where it was.
+
+        Raises:
+            DataError: the data are not there, or are others.
+            ConfigError: a file is named for a run that had none.
+        """
+        data = self.record["series"]
+        origin = data.get("origin")
+        if origin is None:
+            raise DataError(
+                f"{self.path}: the series {data['name']!r} ({data['rows']} rows) was made by a script, and its data "
+                "are not in the record; run that script again."
+            )
+        reader, arguments = origin["reader"], dict(origin["arguments"])
+        self._require_known("reader", [reader], READERS)
+        # A reader hands over to from_frame what it does not know itself.
+        known = {*signature(getattr(readers, reader)).parameters, *signature(readers.from_frame).parameters}
+        self._require_known("reading options", arguments, known)
+        if file is not None:
+            if "path" not in arguments:
+                raise ConfigError(
+                    f"received --file {file} for a run on {data['name']!r}, a built-in series; leave it out."
+                )
+            arguments["path"] = str(file)
+        if "path" in arguments and not Path(arguments["path"]).exists():
+            raise DataError(
+                f"{self.path} was made from {arguments['path']}, which does not exist here; bring it, or say where it "
+                "is with --file."
+            )
+        series = getattr(readers, reader)(**arguments)
+        if series.fingerprint != origin["sha256"]:
+            here = _extent(len(series), series.index[0], series.index[-1], series.fingerprint)
+            there = _extent(data["rows"], data["first"], data["last"], origin["sha256"])
+            raise DataError(
+                f"the data have changed since {self.path} was made: received {here}, expected {there}; bring them as "
+                "they were."
+            )
+        return series
+
+    def repeat(self, series: Series, progress: Callable[[str, int, int], None] | None = None) -> Comparison:
+        """Make the comparison again, on the backend that has been chosen.
+
+        Args:
+            series: what :meth:`series` gives.
+            progress: as in :func:`kseq.compare`.
+
+        Raises:
+            ConfigError: as in :attr:`settings`.
+        """
+        settings = self.settings
+        # Keras is loaded here and no earlier: the backend is chosen by now.
+        from kseq.training import Training
+
+        self._require_known("settings of the training", settings.training, [field.name for field in fields(Training)])
+        return compare(series, settings, progress=progress)
+
+    def _require_known(self, what: str, names: Any, known: Any) -> None:
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ConfigError(
+                f"{self.path} was made by another version, kseq {self.record['kseq']} ({what} {', '.join(unknown)}, "
+                f"unknown to kseq {__version__}); install that version to repeat it."
+            )
+
+
+def _tuples(value: Any) -> Any:
+    """Tuples for JSON's lists, as settings hold them."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
+
+
+def _extent(rows: int, first: Any, last: Any, sha256: str) -> str:
+    """Say which data these are, in a few words."""
+    return f"{rows} rows from {first} to {last} (fingerprint {sha256[:12]})".replace(" 00:00:00", "")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure that did not come out the same.
+
+    Args:
+        row: of the table.
+        figure: its name in the record: ``mae[3]`` is that of the fourth seed that did not diverge.
+        recorded: its value in the record.
+        repeated: its value now; None where there is none.
+    """
+
+    row: str
+    figure: str
+    recorded: Any
+    repeated: Any
+
+    @property
+    def size(self) -> float:
+        """The difference as a share of the larger value; infinite where one of them is no number."""
+        values = (self.recorded, self.repeated)
+        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+            return math.inf
+        return abs(self.recorded - self.repeated) / max(map(abs, values))
+
+
+class Agreement:
+    """How far a run that was made again agrees with its record.
+
+    Every figure of every row of the record is compared exactly: all metrics of all seeds, epochs, weights, skill,
+    groups and intervals. Timings are not.
+
+    Args:
+        run: the record.
+        comparison: the run made again.
+    """
+
+    def __init__(self, run: Recorded, comparison: Comparison):
+        before, now = run.record, plain(comparison.record)
+        rows_now = {model["name"]: model for model in now["models"]}
+        rows_before = {model["name"]: model for model in before["models"]}
+        self.changes = list(_changes(before, now, PLACE))
+        self.unmatched = sorted(rows_before.keys() ^ rows_now.keys())
+        self.differences: list[Difference] = []
+        self._figures: dict[str, int] = {}
+        means: dict[str, list[str]] = {}
+        for name in [name for name in rows_before if name in rows_now]:
+            figures, again = _figures(rows_before[name]), _figures(rows_now[name])
+            self._figures[name] = len(figures)
+            self.differences += [
+                Difference(name, figure, value, again.get(figure))
+                for figure, value in figures.items()
+                if figure not in again or again[figure] != value
+            ]
+            for change in _changes(rows_before[name], rows_now[name], MEANS):
+                means.setdefault(change, []).append(name)
+        self.changes += [f"{change} ({', '.join(names)})" for change, names in means.items()]
+
+    @property
+    def identical(self) -> bool:
+        """Whether every figure of every row came out the same, bit for bit."""
+        return not self.differences and not self.unmatched
+
+    @property
+    def largest(self) -> Difference | None:
+        """The difference that is the largest share of its figure; of numbers, where some are numbers."""
+        numbers = [difference for difference in self.differences if math.isfinite(difference.size)]
+        return max(numbers or self.differences, key=lambda difference: difference.size, default=None)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One line a row of the table: ``model``, ``figures``, ``identical`` (how many), ``largest`` (difference)."""
+        lines = []
+        for name, count in self._figures.items():
+            sizes = [difference.size for difference in self.differences if difference.row == name]
+            lines.append({"model": name, "figures": count, "identical": count - len(sizes),
+                          "largest": max(sizes, default=0.0)})  # fmt: skip
+        return pd.DataFrame(lines, columns=["model", "figures", "identical", "largest"])
+
+
+def _changes(before: Mapping, now: Mapping, parts: Sequence[str]) -> Iterator[str]:
+    """Say what is another: ``"numpy 2.3.1 there, 2.4.0 here"``; what the record does not tell is left out."""
+    for part in parts:
+        if part not in before:
+            continue
+        there, here = dict(_leaves(before[part], part)), dict(_leaves(now[part], part))
+        for key in dict.fromkeys([*there, *here]):
+            if there.get(key) != here.get(key):
+                name = key.rpartition(".")[2]
+                yield f"{name} {there.get(key, 'none')} there, {here.get(key, 'none')} here"
+
+
+def _figures(model: Mapping[str, Any]) -> dict[str, Any]:
+    """What is compared of a row, by names such as ``mae[0]`` and ``intervals.95.coverage``."""
+    kept = {key: value for key, value in model.items() if key not in ("name", *MEANS) and "seconds" not in key}
+    return dict(_leaves(kept, ""))
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{name}.{key}" if name else key)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _leaves(inner, f"{name}[{number}]")
+    else:
+        yield name, value
