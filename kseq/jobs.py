@@ -54,19 +54,7 @@ def train_cell(
     blocks = [settings.seeds[first : first + size] for first in range(0, len(settings.seeds), size)]
     results = []
     for seeds in blocks:
-        model = build_model(
-            cell,
-            lookback=settings.lookback,
-            features=data.features,
-            horizon=settings.horizon,
-            targets=data.targets,
-            units=units_of(cell, settings, features=data.features, targets=data.targets),
-            num_layers=settings.num_layers,
-            dropout=settings.dropout,
-            bidirectional=settings.bidirectional,
-            seed=seeds[0],
-            members=seeds if len(seeds) > 1 else None,
-        )
+        model = build_cell(cell, data, settings, seeds)
         block = _Block(data)
         evaluation = Evaluation(block, CELL_NAMES[cell], seeds)
         told = [evaluation]
@@ -84,6 +72,23 @@ def train_cell(
             )
         )
     return _join(results)
+
+
+def build_cell(cell: str, data: WindowedSeries, settings: Settings, seeds: Sequence[int]) -> keras.Model:
+    """Build a cell's model as the settings say, with a member for each seed; of one seed an ordinary model."""
+    return build_model(
+        cell,
+        lookback=settings.lookback,
+        features=data.features,
+        horizon=settings.horizon,
+        targets=data.targets,
+        units=units_of(cell, settings, features=data.features, targets=data.targets),
+        num_layers=settings.num_layers,
+        dropout=settings.dropout,
+        bidirectional=settings.bidirectional,
+        seed=seeds[0],
+        members=seeds if len(seeds) > 1 else None,
+    )
 
 
 def _join(results: Sequence[ModelResult]) -> ModelResult:
