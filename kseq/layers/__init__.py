@@ -13,7 +13,7 @@ from kseq.layers.cells import (
     stock,
     to_stock,
 )
-from kseq.layers.ensemble import Ensemble, MemberLoss, split_members, sum_over_members
+from kseq.layers.ensemble import Ensemble, MemberLoss, split_members, sum_over_members, take_members
 
 __all__ = [
     "GRU",
@@ -30,5 +30,6 @@ __all__ = [
     "split_members",
     "stock",
     "sum_over_members",
+    "take_members",
     "to_stock",
 ]

@@ -18,16 +18,16 @@ Dropout                ``(batch, S, ...)``                    the same, a mask o
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from kseq import kernels
 from kseq.errors import ConfigError
-from kseq.layers.cells import run_kernel, spec_of, stock
+from kseq.layers.cells import stock
+from kseq.layers.stacked import reseed, stack
 
 
 @keras.saving.register_keras_serializable(package="kseq")
@@ -39,7 +39,7 @@ class Ensemble(keras.layers.Layer):
         members: how many copies, S.
         seeds: one seed a member: copy ``s`` starts with the weights and draws the dropout masks of ``layer`` made
             with ``seed=seeds[s]``. Drawn at random by default.
-        **kwargs: of every Keras layer (``name``, ``dtype``...).
+        **kwargs: of every Keras layer (``name``...); ``dtype`` is the layer's own by default.
 
     Input shape:
         ``(batch, S, time, features)``, or ``(batch, time, features)`` read by all members; see the module's table.
@@ -54,7 +54,7 @@ class Ensemble(keras.layers.Layer):
     """
 
     def __init__(self, layer: keras.Layer, members: int, seeds: Sequence[int] | None = None, **kwargs: Any):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": layer.dtype_policy, **kwargs})
         if isinstance(members, bool) or not isinstance(members, int | np.integer) or members < 1:
             raise ConfigError(f"received members {members!r}, expected a whole number from 1.")
         if seeds is not None and len(seeds) != members:
@@ -63,7 +63,7 @@ class Ensemble(keras.layers.Layer):
         self.seeds = [int(s) for s in seeds] if seeds is not None else random.sample(range(2**31), members)
         # As text: Keras tracks dictionaries that are set on a layer, and cannot copy them afterwards.
         self._config_of_layer = json.dumps(keras.saving.serialize_keras_object(layer))
-        self.stacked = _stack(layer, self.members, self.seeds)
+        self.stacked = stack(layer, self.members, self.seeds)
         self.supports_masking = True
 
     def build(self, input_shape: tuple) -> None:
@@ -96,11 +96,22 @@ class Ensemble(keras.layers.Layer):
     def member_layer(self, number: int) -> keras.Layer:
         """Return member ``number`` as an ordinary Keras layer, not built: same settings, its own seed."""
         template = keras.saving.deserialize_keras_object(json.loads(self._config_of_layer))
-        return _reseed(template, self.seeds[number])
+        return reseed(template, self.seeds[number])
 
     def member_weights(self, number: int) -> list[np.ndarray]:
         """Weights of member ``number`` in the order of :meth:`member_layer`'s ``set_weights``."""
         return [np.asarray(ops.convert_to_numpy(weight))[number] for weight in self.weights]
+
+    def take(self, which: Sequence[int]) -> "Ensemble":
+        """Make an ensemble of some of the members, which goes on where they are: same weights, state of dropout copied.
+
+        Args:
+            which: numbers of members, in the order that they are to have.
+        """
+        settings = {"members": len(which), "seeds": [self.seeds[number] for number in which]}
+        taken = type(self).from_config({**self.get_config(), **settings})
+        taken.stacked.start_as(self.stacked, which)
+        return taken
 
     def get_config(self) -> dict[str, Any]:
         """Settings, for saving."""
@@ -116,301 +127,6 @@ class Ensemble(keras.layers.Layer):
         """Make a layer of saved settings."""
         config = dict(config)
         return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
-
-
-def _stack(layer: keras.Layer, members: int, seeds: list[int]) -> keras.Layer:
-    """Return the private layer that runs ``members`` copies of ``layer``."""
-    kinds: list[tuple[type | tuple[type, ...], type]] = [
-        (keras.layers.Bidirectional, _Bidirectional),
-        ((keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU), _Recurrent),
-        (keras.layers.Dense, _Dense),
-        (keras.layers.Dropout, _Dropout),
-    ]
-    for kind, stacked in kinds:
-        if isinstance(layer, kind):
-            if layer.built and layer.weights:
-                raise ConfigError(f"received {layer.name!r} with weights already made, expected a layer not built yet.")
-            return stacked(layer, members, seeds, dtype=layer.dtype_policy, name=f"stacked_{layer.name}")
-    raise ConfigError(
-        f"received a {type(layer).__name__} to run in members, expected SimpleRNN, LSTM, GRU, Bidirectional, Dense or "
-        "Dropout."
-    )
-
-
-def _reseed(layer: keras.Layer, seed: int) -> keras.Layer:
-    """Make the layer anew, not built, with ``seed`` for its dropout and its initializers."""
-
-    def visit(config: Any) -> Any:
-        if isinstance(config, dict):
-            return {key: seed if key == "seed" else visit(value) for key, value in config.items()}
-        return [visit(value) for value in config] if isinstance(config, list) else config
-
-    return type(layer).from_config(visit(layer.get_config()))
-
-
-class _Stacked(keras.layers.Layer):
-    """What all stacked layers share: S sets of weights, started as S single layers would be.
-
-    The wrapped layer is kept out of Keras's tracking (in a closure): it has no weights, only settings.
-    """
-
-    def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
-        super().__init__(**kwargs)
-        self._template = lambda: layer
-        self.members = members
-        self.seeds = seeds
-        self.supports_masking = True
-        settings = layer.get_config()
-        for option in ("activity_regularizer", "kernel_constraint", "recurrent_constraint", "bias_constraint"):
-            if settings.get(option) is not None:
-                raise ConfigError(f"received {option} on {layer.name!r}, which would mix members; expected none.")
-
-    @property
-    def template(self) -> keras.Layer:
-        """The wrapped layer: settings without weights."""
-        return self._template()
-
-    def _add_member_weights(self, single_input_shape: tuple) -> None:
-        """Build each member alone, once, and stack what it starts with."""
-        singles = []
-        for seed in self.seeds:
-            single = _reseed(self.template, seed)
-            single.build(single_input_shape)
-            singles.append(single)
-        regularizers = {
-            name: getattr(self.template, f"{name.replace('recurrent_kernel', 'recurrent')}_regularizer", None)
-            for name in ("kernel", "recurrent_kernel", "bias")
-        }
-        for number, weight in enumerate(singles[0].trainable_weights):
-            start = np.stack([ops.convert_to_numpy(single.trainable_weights[number]) for single in singles])
-            stacked = self.add_weight(
-                shape=start.shape,
-                initializer=lambda shape, dtype, start=start: ops.convert_to_tensor(start, dtype=dtype),
-                regularizer=regularizers[weight.name],
-                name=weight.name,
-            )
-            setattr(self, weight.name, stacked)
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        return None
-
-
-class _Dense(_Stacked):
-    def build(self, input_shape: tuple) -> None:
-        self.bias = None
-        self._add_member_weights((None, input_shape[-1]))
-        self.built = True
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        return (*input_shape[:-1], self.template.units)
-
-    def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
-        x = ops.einsum("bs...f,sfu->bs...u", inputs, self.kernel)
-        if self.bias is not None:
-            middle = (1,) * (len(x.shape) - 3)
-            x = x + ops.reshape(self.bias, (self.members, *middle, self.template.units))
-        return self.template.activation(x)
-
-
-class _Masks:
-    """Dropout masks, one generator a member, so that each draws what a single layer with its seed draws."""
-
-    def __init__(self, seeds: list[int]):
-        self.generators = [keras.random.SeedGenerator(seed) for seed in seeds]
-
-    def draw(self, ones: Any, rate: float) -> Any:
-        """Masks for all members, ``(batch, S, ...)`` from ones of one member's shape ``(batch, ...)``."""
-        return ops.stack([keras.random.dropout(ones, rate, seed=generator) for generator in self.generators], axis=1)
-
-
-class _Dropout(_Stacked):
-    def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
-        super().__init__(layer, members, seeds, **kwargs)
-        if layer.noise_shape is not None:
-            raise ConfigError("received Dropout with noise_shape, expected none: members draw whole masks.")
-        self._masks = _Masks(seeds)
-        self.generators = self._masks.generators
-
-    def build(self, input_shape: tuple) -> None:
-        self.built = True
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        return input_shape
-
-    def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
-        if not training or not self.template.rate:
-            return inputs
-        return inputs * self._masks.draw(ops.ones_like(inputs[:, 0]), self.template.rate)
-
-
-class _Recurrent(_Stacked):
-    """SimpleRNN, LSTM or GRU of S members: a kernel where one takes it, a loop of batched products otherwise."""
-
-    def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
-        super().__init__(layer, members, seeds, **kwargs)
-        if layer.stateful:
-            raise ConfigError("received a stateful layer, expected one that starts each batch anew.")
-        self.kernel_used: str | None = None
-        self._masks = _Masks(seeds) if layer.dropout or layer.recurrent_dropout else None
-        self.generators = self._masks.generators if self._masks else []
-
-    def build(self, input_shape: tuple) -> None:
-        self.bias = None
-        self._add_member_weights((None, input_shape[-2], input_shape[-1]))
-        self.built = True
-
-    def compute_output_shape(self, input_shape: tuple) -> Any:
-        layer = self.template
-        state = (input_shape[0], self.members, layer.units)
-        time = (input_shape[-2],) if layer.return_sequences else ()
-        output = (*state[:2], *time, layer.units)
-        return (output, *[state] * len(layer.state_size)) if layer.return_state else output
-
-    def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
-        layer = self.template
-        one_member = inputs[:, 0] if len(inputs.shape) == 4 else inputs
-        batch = ops.shape(inputs)[0]
-        recurrent_mask = None
-        # A single Keras layer draws its masks in every call, training or not: so that seeds stay in step, so do we.
-        if layer.dropout:
-            drawn = self._masks.draw(ops.ones_like(one_member[:, 0]), layer.dropout)
-            if training:
-                wide = inputs if len(inputs.shape) == 4 else ops.expand_dims(inputs, 1)
-                inputs = wide * ops.expand_dims(drawn, 2)
-        if layer.recurrent_dropout:
-            ones = ops.ones((batch, layer.units), dtype=self.compute_dtype)
-            drawn = self._masks.draw(ones, layer.recurrent_dropout)
-            recurrent_mask = drawn if training else None
-
-        zeros = ops.zeros((batch, self.members, layer.units), dtype=self.compute_dtype)
-        states = [zeros] * len(layer.state_size)
-        weights = [None if w is None else w.value for w in (self.kernel, self.recurrent_kernel, self.bias)]
-        spec = spec_of(layer, training)
-        result = run_kernel(spec, inputs, states, mask, *weights, recurrent_mask is not None)
-        if isinstance(result, kernels.Output):
-            self.kernel_used = result.kernel
-        else:
-            self.kernel_used = f"members loop ({result})"
-            result = self._loop(inputs, states, mask, *weights, recurrent_mask)
-        output = result.outputs if layer.return_sequences else result.last_output
-        return (output, *result.states) if layer.return_state else output
-
-    def _loop(
-        self, inputs: Any, states: list, mask: Any, kernel: Any, recurrent: Any, bias: Any, recurrent_mask: Any
-    ) -> kernels.Output:
-        """Scan over time with batched products, in Keras operations: every option, on every backend."""
-        layer = self.template
-        shared = len(inputs.shape) == 3
-        projected = ops.einsum("btf,sfg->tbsg" if shared else "bstf,sfg->tbsg", inputs, kernel)
-        input_bias, recurrent_bias = bias, None
-        if bias is not None and len(bias.shape) == 3:
-            input_bias, recurrent_bias = bias[:, 0], bias[:, 1]
-        if input_bias is not None:
-            projected = projected + input_bias
-        steps = (projected,)
-        if mask is not None:
-            steps = (projected, ops.expand_dims(ops.expand_dims(ops.transpose(ops.cast(mask, "bool")), -1), -1))
-        advance = {"simple_rnn": _step_simple_rnn, "lstm": _step_lstm, "gru": _step_gru}[spec_of(layer).cell]
-
-        def product(state: Any, weights: Any) -> Any:
-            return ops.einsum("bsh,shg->bsg", state, weights)
-
-        def step(carry: list, now: tuple) -> tuple[list, Any]:
-            h = carry[0] if recurrent_mask is None else carry[0] * recurrent_mask
-            new = advance(layer, now[0], h, carry, product, recurrent, recurrent_bias)
-            if mask is not None:
-                new = [ops.where(now[1], after, before) for after, before in zip(new, carry, strict=True)]
-            # TensorFlow's scan wants as many outputs as states, of the same shapes.
-            return new, new
-
-        states, (outputs, *_) = ops.scan(step, list(states), steps, reverse=layer.go_backwards)
-        outputs = ops.transpose(outputs, (1, 2, 0, 3))
-        if layer.go_backwards:
-            outputs = ops.flip(outputs, axis=2)
-        return kernels.Output(states[0], outputs, list(states), "members loop")
-
-
-def _step_simple_rnn(layer, x, h, carry, product, recurrent, bias):
-    """``h' = tanh(W x + b + U h)``; ``x`` holds the input product already."""
-    return [layer.activation(x + product(h, recurrent))]
-
-
-def _step_lstm(layer, x, h, carry, product, recurrent, bias):
-    """Gates i, f, o and candidate g; ``c' = f c + i g``, ``h' = o tanh(c')``."""
-    i, f, g, o = ops.split(x + product(h, recurrent), 4, axis=-1)
-    gate, activation = layer.recurrent_activation, layer.activation
-    c = gate(f) * carry[1] + gate(i) * activation(g)
-    return [gate(o) * activation(c), c]
-
-
-def _step_gru(layer, x, h, carry, product, recurrent, bias):
-    """Update gate z, reset gate r and candidate; ``h' = z h + (1 - z) candidate``."""
-    gate, activation = layer.recurrent_activation, layer.activation
-    xz, xr, xh = ops.split(x, 3, axis=-1)
-    if layer.reset_after:
-        inner = product(h, recurrent)
-        hz, hr, hh = ops.split(inner if bias is None else inner + bias, 3, axis=-1)
-        z, r = gate(xz + hz), gate(xr + hr)
-        candidate = activation(xh + r * hh)
-    else:
-        uz, ur, uh = ops.split(recurrent, 3, axis=-1)
-        z, r = gate(xz + product(h, uz)), gate(xr + product(h, ur))
-        candidate = activation(xh + product(r * h, uh))
-    return [z * h + (1 - z) * candidate]
-
-
-class _Bidirectional(_Stacked):
-    """Two stacked layers, one from each end, merged as Keras's Bidirectional merges."""
-
-    def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
-        super().__init__(layer, members, seeds, **kwargs)
-        self.ahead = _stack(layer.forward_layer, members, seeds)
-        self.behind = _stack(layer.backward_layer, members, seeds)
-
-    def build(self, input_shape: tuple) -> None:
-        self.ahead.build(input_shape)
-        self.behind.build(input_shape)
-        self.built = True
-
-    @property
-    def kernel_used(self) -> str | None:
-        return self.ahead.kernel_used
-
-    def compute_output_shape(self, input_shape: tuple) -> Any:
-        forward = self.ahead.compute_output_shape(input_shape)
-        backward = self.behind.compute_output_shape(input_shape)
-        states: tuple = ()
-        if self.template.return_state:
-            (forward, *ahead), (_, *back) = forward, backward
-            states = (*ahead, *back)
-        if self.template.merge_mode == "concat":
-            merged: Any = (*forward[:-1], 2 * forward[-1])
-        elif self.template.merge_mode is None:
-            merged = (forward, forward)
-        else:
-            merged = forward
-        if not states:
-            return merged
-        return (*merged, *states) if self.template.merge_mode is None else (merged, *states)
-
-    def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
-        forward = self.ahead(inputs, mask=mask, training=training)
-        backward = self.behind(inputs, mask=mask, training=training)
-        states: tuple = ()
-        if self.template.return_state:
-            (forward, *ahead), (backward, *back) = forward, backward
-            states = (*ahead, *back)
-        if self.template.return_sequences:
-            backward = ops.flip(backward, axis=2)
-        mode = self.template.merge_mode
-        if mode == "concat":
-            merged: tuple = (ops.concatenate([forward, backward], axis=-1),)
-        elif mode is None:
-            merged = (forward, backward)
-        else:
-            merged = ({"sum": ops.add, "mul": ops.multiply, "ave": ops.add}[mode](forward, backward),)
-            merged = (merged[0] / 2,) if mode == "ave" else merged
-        return (*merged, *states) if len(merged) + len(states) > 1 else merged[0]
 
 
 def sum_over_members(y_true: Any, y_pred: Any) -> Any:
@@ -460,19 +176,52 @@ def split_members(model: keras.Model) -> list[keras.Model]:
     Example:
         >>> first, *others = split_members(build_lstm(members=3))  # doctest: +SKIP
     """
+    singles = []
+    for number in range(_members(model)):
+
+        def single(layer: keras.Layer, number: int = number) -> keras.Layer:
+            return stock(layer.member_layer(number) if isinstance(layer, Ensemble) else layer)
+
+        made = _remade(model, model.inputs[0].shape[2:], single)
+        for layer, source in zip(made.layers[1:], model.layers[1:], strict=True):
+            layer.set_weights(source.member_weights(number) if isinstance(source, Ensemble) else source.get_weights())
+        singles.append(made)
+    return singles
+
+
+def take_members(model: keras.Model, which: Sequence[int]) -> keras.Model:
+    """Make a model of some members of another, which computes what they compute and goes on training as they would.
+
+    Args:
+        model: a chain of ``Ensemble`` layers, as ``build_model(..., members=S)`` returns it.
+        which: numbers of members, in the order that they are to have.
+
+    Returns:
+        keras.Model: of ``len(which)`` members, not compiled; weights and the state of dropout are copies.
+
+    Raises:
+        ConfigError: the model has no members.
+
+    Example:
+        >>> best_two = take_members(build_lstm(members=10), [3, 7])  # doctest: +SKIP
+    """
+    _members(model)
+    return _remade(model, (len(which), *model.inputs[0].shape[2:]), lambda layer: layer.take(which))
+
+
+def _members(model: keras.Model) -> int:
     ensembles = [layer for layer in model.layers if isinstance(layer, Ensemble)]
     if not ensembles:
         raise ConfigError(f"received model {model.name!r} without members, expected one built with members=S.")
-    shape = model.inputs[0].shape[2:]
-    singles = []
-    for number in range(ensembles[0].members):
-        inputs = keras.Input(shape, name="window")
-        x, states = inputs, []
-        for layer in model.layers[1:]:
-            single = stock(layer.member_layer(number)) if isinstance(layer, Ensemble) else stock(layer)
-            x = single(x)
-            if isinstance(x, list | tuple):
-                x, *states = x
-            single.set_weights(layer.member_weights(number) if isinstance(layer, Ensemble) else layer.get_weights())
-        singles.append(keras.Model(inputs, [x, *states] if states else x, name=model.name))
-    return singles
+    return ensembles[0].members
+
+
+def _remade(model: keras.Model, shape: tuple, change: Callable[[keras.Layer], keras.Layer]) -> keras.Model:
+    """Make a chain of layers anew, for windows of another shape, each layer by ``change``."""
+    inputs = keras.Input(shape, name=model.inputs[0].name, dtype=model.inputs[0].dtype)
+    x, states = inputs, []
+    for layer in model.layers[1:]:
+        x = change(layer)(x)
+        if isinstance(x, list | tuple):
+            x, *states = x
+    return keras.Model(inputs, [x, *states] if states else x, name=model.name)

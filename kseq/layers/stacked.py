@@ -1,0 +1,343 @@
+"""The layers inside an ``Ensemble``: a wrapped layer's computation on stacked weights, S of each.
+
+What a member computes is what the wrapped layer made with its seed computes: the same start, the same dropout masks,
+the same operations on its slice of every array.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kseq import kernels
+from kseq.errors import ConfigError
+from kseq.layers.cells import run_kernel, spec_of
+
+
+def stack(layer: keras.Layer, members: int, seeds: list[int]) -> keras.Layer:
+    """Return the private layer that runs ``members`` copies of ``layer``."""
+    kinds: list[tuple[type | tuple[type, ...], type]] = [
+        (keras.layers.Bidirectional, _Bidirectional),
+        ((keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU), _Recurrent),
+        (keras.layers.Dense, _Dense),
+        (keras.layers.Dropout, _Dropout),
+    ]
+    for kind, stacked in kinds:
+        if isinstance(layer, kind):
+            if layer.built and layer.weights:
+                raise ConfigError(f"received {layer.name!r} with weights already made, expected a layer not built yet.")
+            return stacked(layer, members, seeds, dtype=layer.dtype_policy, name=f"stacked_{layer.name}")
+    raise ConfigError(
+        f"received a {type(layer).__name__} to run in members, expected SimpleRNN, LSTM, GRU, Bidirectional, Dense or "
+        "Dropout."
+    )
+
+
+def reseed(layer: keras.Layer, seed: int) -> keras.Layer:
+    """Make the layer anew, not built, with ``seed`` for its dropout and its initializers."""
+
+    def visit(config: Any) -> Any:
+        if isinstance(config, dict):
+            return {key: seed if key == "seed" else visit(value) for key, value in config.items()}
+        return [visit(value) for value in config] if isinstance(config, list) else config
+
+    return type(layer).from_config(visit(layer.get_config()))
+
+
+class _Stacked(keras.layers.Layer):
+    """What all stacked layers share: S sets of weights, started as S single layers would be.
+
+    The wrapped layer is kept out of Keras's tracking (in a closure): it has no weights, only settings.
+    """
+
+    #: Of dropout, one a member.
+    generators: Sequence[keras.random.SeedGenerator] = ()
+
+    def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
+        super().__init__(**kwargs)
+        self._template = lambda: layer
+        self._start: Callable[[], dict[str, np.ndarray]] | None = None
+        self.members = members
+        self.seeds = seeds
+        self.supports_masking = True
+        settings = layer.get_config()
+        for option in ("activity_regularizer", "kernel_constraint", "recurrent_constraint", "bias_constraint"):
+            if settings.get(option) is not None:
+                raise ConfigError(f"received {option} on {layer.name!r}, which would mix members; expected none.")
+
+    @property
+    def template(self) -> keras.Layer:
+        """The wrapped layer: settings without weights."""
+        return self._template()
+
+    @property
+    def parts(self) -> tuple["_Stacked", ...]:
+        """The layers that have weights and dropout: itself, or those inside."""
+        return (self,)
+
+    def start_as(self, other: "_Stacked", which: Sequence[int]) -> None:
+        """Before it is built: start with the weights and the state of dropout that members of another layer have now.
+
+        Args:
+            other: wraps a layer of the same settings.
+            which: its members that this one's are, in order.
+        """
+        for mine, theirs in zip(self.parts, other.parts, strict=True):
+            mine._start = lambda theirs=theirs: {
+                weight.name: np.asarray(ops.convert_to_numpy(weight))[list(which)] for weight in theirs.weights
+            }
+            if theirs.generators:
+                for generator, number in zip(mine.generators, which, strict=True):
+                    generator.state.assign(theirs.generators[number].state)
+
+    def _draw_start(self, single_input_shape: tuple) -> dict[str, np.ndarray]:
+        """Build each member alone, once, and stack what it starts with, by the names of weights."""
+        singles = []
+        for seed in self.seeds:
+            single = reseed(self.template, seed)
+            single.build(single_input_shape)
+            singles.append(single)
+        return {
+            weight.name: np.stack([ops.convert_to_numpy(single.trainable_weights[number]) for single in singles])
+            for number, weight in enumerate(singles[0].trainable_weights)
+        }
+
+    def _add_member_weights(self, single_input_shape: tuple) -> None:
+        start = self._start() if self._start is not None else self._draw_start(single_input_shape)
+        self._start = None
+        for name, values in start.items():
+            regularizer = f"{name.replace('recurrent_kernel', 'recurrent')}_regularizer"
+            stacked = self.add_weight(
+                shape=values.shape,
+                initializer=lambda shape, dtype, values=values: ops.convert_to_tensor(values, dtype=dtype),
+                regularizer=getattr(self.template, regularizer, None),
+                name=name,
+            )
+            setattr(self, name, stacked)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        return None
+
+
+class _Dense(_Stacked):
+    def build(self, input_shape: tuple) -> None:
+        self.bias = None
+        self._add_member_weights((None, input_shape[-1]))
+        self.built = True
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (*input_shape[:-1], self.template.units)
+
+    def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
+        x = ops.einsum("bs...f,sfu->bs...u", inputs, self.kernel)
+        if self.bias is not None:
+            middle = (1,) * (len(x.shape) - 3)
+            x = x + ops.reshape(self.bias, (self.members, *middle, self.template.units))
+        return self.template.activation(x)
+
+
+class _Masks:
+    """Dropout masks, one generator a member, so that each draws what a single layer with its seed draws."""
+
+    def __init__(self, seeds: list[int]):
+        self.generators = [keras.random.SeedGenerator(seed) for seed in seeds]
+
+    def draw(self, ones: Any, rate: float) -> Any:
+        """Masks for all members, ``(batch, S, ...)`` from ones of one member's shape ``(batch, ...)``."""
+        return ops.stack([keras.random.dropout(ones, rate, seed=generator) for generator in self.generators], axis=1)
+
+
+class _Dropout(_Stacked):
+    def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
+        super().__init__(layer, members, seeds, **kwargs)
+        if layer.noise_shape is not None:
+            raise ConfigError("received Dropout with noise_shape, expected none: members draw whole masks.")
+        self._masks = _Masks(seeds)
+        self.generators = self._masks.generators
+
+    def build(self, input_shape: tuple) -> None:
+        self.built = True
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return input_shape
+
+    def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
+        if not training or not self.template.rate:
+            return inputs
+        return inputs * self._masks.draw(ops.ones_like(inputs[:, 0]), self.template.rate)
+
+
+class _Recurrent(_Stacked):
+    """SimpleRNN, LSTM or GRU of S members: a kernel where one takes it, a loop of batched products otherwise."""
+
+    def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
+        super().__init__(layer, members, seeds, **kwargs)
+        if layer.stateful:
+            raise ConfigError("received a stateful layer, expected one that starts each batch anew.")
+        self.kernel_used: str | None = None
+        self._masks = _Masks(seeds) if layer.dropout or layer.recurrent_dropout else None
+        self.generators = self._masks.generators if self._masks else []
+
+    def build(self, input_shape: tuple) -> None:
+        self.bias = None
+        self._add_member_weights((None, input_shape[-2], input_shape[-1]))
+        self.built = True
+
+    def compute_output_shape(self, input_shape: tuple) -> Any:
+        layer = self.template
+        state = (input_shape[0], self.members, layer.units)
+        time = (input_shape[-2],) if layer.return_sequences else ()
+        output = (*state[:2], *time, layer.units)
+        return (output, *[state] * len(layer.state_size)) if layer.return_state else output
+
+    def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
+        layer = self.template
+        one_member = inputs[:, 0] if len(inputs.shape) == 4 else inputs
+        batch = ops.shape(inputs)[0]
+        recurrent_mask = None
+        # A single Keras layer draws its masks in every call, training or not: so that seeds stay in step, so do we.
+        if layer.dropout:
+            drawn = self._masks.draw(ops.ones_like(one_member[:, 0]), layer.dropout)
+            if training:
+                wide = inputs if len(inputs.shape) == 4 else ops.expand_dims(inputs, 1)
+                inputs = wide * ops.expand_dims(drawn, 2)
+        if layer.recurrent_dropout:
+            ones = ops.ones((batch, layer.units), dtype=self.compute_dtype)
+            drawn = self._masks.draw(ones, layer.recurrent_dropout)
+            recurrent_mask = drawn if training else None
+
+        zeros = ops.zeros((batch, self.members, layer.units), dtype=self.compute_dtype)
+        states = [zeros] * len(layer.state_size)
+        weights = [None if w is None else w.value for w in (self.kernel, self.recurrent_kernel, self.bias)]
+        spec = spec_of(layer, training)
+        result = run_kernel(spec, inputs, states, mask, *weights, recurrent_mask is not None)
+        if isinstance(result, kernels.Output):
+            self.kernel_used = result.kernel
+        else:
+            self.kernel_used = f"members loop ({result})"
+            result = self._loop(inputs, states, mask, *weights, recurrent_mask)
+        output = result.outputs if layer.return_sequences else result.last_output
+        return (output, *result.states) if layer.return_state else output
+
+    def _loop(
+        self, inputs: Any, states: list, mask: Any, kernel: Any, recurrent: Any, bias: Any, recurrent_mask: Any
+    ) -> kernels.Output:
+        """Scan over time with batched products, in Keras operations: every option, on every backend."""
+        layer = self.template
+        shared = len(inputs.shape) == 3
+        projected = ops.einsum("btf,sfg->tbsg" if shared else "bstf,sfg->tbsg", inputs, kernel)
+        input_bias, recurrent_bias = bias, None
+        if bias is not None and len(bias.shape) == 3:
+            input_bias, recurrent_bias = bias[:, 0], bias[:, 1]
+        if input_bias is not None:
+            projected = projected + input_bias
+        steps = (projected,)
+        if mask is not None:
+            steps = (projected, ops.expand_dims(ops.expand_dims(ops.transpose(ops.cast(mask, "bool")), -1), -1))
+        advance = {"simple_rnn": _step_simple_rnn, "lstm": _step_lstm, "gru": _step_gru}[spec_of(layer).cell]
+
+        def product(state: Any, weights: Any) -> Any:
+            return ops.einsum("bsh,shg->bsg", state, weights)
+
+        def step(carry: list, now: tuple) -> tuple[list, Any]:
+            h = carry[0] if recurrent_mask is None else carry[0] * recurrent_mask
+            new = advance(layer, now[0], h, carry, product, recurrent, recurrent_bias)
+            if mask is not None:
+                new = [ops.where(now[1], after, before) for after, before in zip(new, carry, strict=True)]
+            # TensorFlow's scan wants as many outputs as states, of the same shapes.
+            return new, new
+
+        states, (outputs, *_) = ops.scan(step, list(states), steps, reverse=layer.go_backwards)
+        outputs = ops.transpose(outputs, (1, 2, 0, 3))
+        if layer.go_backwards:
+            outputs = ops.flip(outputs, axis=2)
+        return kernels.Output(states[0], outputs, list(states), "members loop")
+
+
+def _step_simple_rnn(layer, x, h, carry, product, recurrent, bias):
+    """``h' = tanh(W x + b + U h)``; ``x`` holds the input product already."""
+    return [layer.activation(x + product(h, recurrent))]
+
+
+def _step_lstm(layer, x, h, carry, product, recurrent, bias):
+    """Gates i, f, o and candidate g; ``c' = f c + i g``, ``h' = o tanh(c')``."""
+    i, f, g, o = ops.split(x + product(h, recurrent), 4, axis=-1)
+    gate, activation = layer.recurrent_activation, layer.activation
+    c = gate(f) * carry[1] + gate(i) * activation(g)
+    return [gate(o) * activation(c), c]
+
+
+def _step_gru(layer, x, h, carry, product, recurrent, bias):
+    """Update gate z, reset gate r and candidate; ``h' = z h + (1 - z) candidate``."""
+    gate, activation = layer.recurrent_activation, layer.activation
+    xz, xr, xh = ops.split(x, 3, axis=-1)
+    if layer.reset_after:
+        inner = product(h, recurrent)
+        hz, hr, hh = ops.split(inner if bias is None else inner + bias, 3, axis=-1)
+        z, r = gate(xz + hz), gate(xr + hr)
+        candidate = activation(xh + r * hh)
+    else:
+        uz, ur, uh = ops.split(recurrent, 3, axis=-1)
+        z, r = gate(xz + product(h, uz)), gate(xr + product(h, ur))
+        candidate = activation(xh + product(r * h, uh))
+    return [z * h + (1 - z) * candidate]
+
+
+class _Bidirectional(_Stacked):
+    """Two stacked layers, one from each end, merged as Keras's Bidirectional merges."""
+
+    def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
+        super().__init__(layer, members, seeds, **kwargs)
+        self.ahead = stack(layer.forward_layer, members, seeds)
+        self.behind = stack(layer.backward_layer, members, seeds)
+
+    @property
+    def parts(self) -> tuple[_Stacked, ...]:
+        return (self.ahead, self.behind)
+
+    def build(self, input_shape: tuple) -> None:
+        self.ahead.build(input_shape)
+        self.behind.build(input_shape)
+        self.built = True
+
+    @property
+    def kernel_used(self) -> str | None:
+        return self.ahead.kernel_used
+
+    def compute_output_shape(self, input_shape: tuple) -> Any:
+        forward = self.ahead.compute_output_shape(input_shape)
+        backward = self.behind.compute_output_shape(input_shape)
+        states: tuple = ()
+        if self.template.return_state:
+            (forward, *ahead), (_, *back) = forward, backward
+            states = (*ahead, *back)
+        if self.template.merge_mode == "concat":
+            merged: Any = (*forward[:-1], 2 * forward[-1])
+        elif self.template.merge_mode is None:
+            merged = (forward, forward)
+        else:
+            merged = forward
+        if not states:
+            return merged
+        return (*merged, *states) if self.template.merge_mode is None else (merged, *states)
+
+    def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
+        forward = self.ahead(inputs, mask=mask, training=training)
+        backward = self.behind(inputs, mask=mask, training=training)
+        states: tuple = ()
+        if self.template.return_state:
+            (forward, *ahead), (backward, *back) = forward, backward
+            states = (*ahead, *back)
+        if self.template.return_sequences:
+            backward = ops.flip(backward, axis=2)
+        mode = self.template.merge_mode
+        if mode == "concat":
+            merged: tuple = (ops.concatenate([forward, backward], axis=-1),)
+        elif mode is None:
+            merged = (forward, backward)
+        else:
+            merged = ({"sum": ops.add, "mul": ops.multiply, "ave": ops.add}[mode](forward, backward),)
+            merged = (merged[0] / 2,) if mode == "ave" else merged
+        return (*merged, *states) if len(merged) + len(states) > 1 else merged[0]
