@@ -72,7 +72,6 @@ class _Stacked(keras.layers.Layer):
         """The wrapped layer: settings without weights."""
         return self._template()
 
-    @property
     def parts(self) -> tuple["_Stacked", ...]:
         """The layers that have weights and dropout: itself, or those inside."""
         return (self,)
@@ -84,7 +83,7 @@ class _Stacked(keras.layers.Layer):
             other: wraps a layer of the same settings.
             which: its members that this one's are, in order.
         """
-        for mine, theirs in zip(self.parts, other.parts, strict=True):
+        for mine, theirs in zip(self.parts(), other.parts(), strict=True):
             mine._start = lambda theirs=theirs: {
                 weight.name: np.asarray(ops.convert_to_numpy(weight))[list(which)] for weight in theirs.weights
             }
@@ -293,7 +292,6 @@ class _Bidirectional(_Stacked):
         self.ahead = stack(layer.forward_layer, members, seeds)
         self.behind = stack(layer.backward_layer, members, seeds)
 
-    @property
     def parts(self) -> tuple[_Stacked, ...]:
         return (self.ahead, self.behind)
 
