@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from kseq import baselines
 from kseq.errors import DataError
@@ -172,9 +173,20 @@ def _require_rows(n: int, settings: Settings, step: int) -> None:
 def _training(series: Series, settings: Settings, fold: Fold, firsts: range) -> WindowedSeries:
     """The rows of one training, from the fold's first to the last target, with the windows that it forecasts."""
     start, end = fold.start, firsts[-1] + settings.horizon
-    own = series if (start, end) == (0, len(series)) else replace(series, frame=series.frame.iloc[start:end])
+    own = series if (start, end) == (0, len(series)) else _rows(series, start, end)
     split = Split(fold.validation - start, fold.stop - start, end - start)
     return cut_windows(own, settings, split, range(firsts.start - start, firsts.stop - start, firsts.step))
+
+
+def _rows(series: Series, start: int, stop: int) -> Series:
+    """The series as it was known at one of its rows: from ``start`` to before ``stop``."""
+    return replace(
+        series,
+        frame=series.frame.iloc[start:stop],
+        filled=None if series.filled is None else series.filled[start:stop],
+        # What was known ahead of it are the rows that followed.
+        ahead=pd.concat([series.frame.iloc[stop:], series.ahead])[list(series.future)],
+    )
 
 
 def baseline_row(name: str, trainings: Sequence[WindowedSeries], season: int = 0) -> ModelResult:

@@ -57,36 +57,76 @@ def plot_predictions(comparison: "Comparison") -> Figure:
     """Draw all models over the test part in one picture.
 
     Cells stand together with the best baseline, the other baselines on axes of their own. A cell's line is the mean
-    over its seeds, so that ensembles are not drawn again. Forecasts of several steps are drawn at their first step. Of
-    a long test part the whole is shown once, and its last steps, where single steps can be read. The best cell has a
-    band around its line for each level of its intervals.
+    over its seeds, so that ensembles are not drawn again. Forecasts of several steps are drawn at their first step; in
+    a backtest whose folds do not overlap, at all steps, each fold a line of its own. Of a long test part the whole is
+    shown once, and its last steps, where single steps can be read. The best cell has a band around its line for each
+    level of its intervals.
 
     Returns:
         Figure: not attached to any screen; ``figure.savefig(path)`` writes it.
     """
-    data = comparison.data
-    dates = data.series.index[data.test.target_rows[:, 0]]
-    panels = _panels(comparison)
+    series, track = comparison.data.series, _Track.of(comparison)
+    panels = _panels(comparison, track)
     styles = _styles(comparison.rows)
     bands = _bands(comparison)
     figure = Figure(figsize=(12, 0.6 + 3.3 * len(panels)), layout="constrained")
     all_axes = np.atleast_1d(figure.subplots(len(panels), 1))
     for axes, panel in zip(all_axes, panels, strict=True):
-        actual = data.test_y[:, 0, 0]
-        axes.plot(dates[panel.part], actual[panel.part], color=ACTUAL, linewidth=4.5, label="actual")
+        dates, past = series.index[track.rows[panel.part]], track.past(panel.part)
+        axes.plot(series.index[past], series.y[past, 0], color=ACTUAL, linewidth=4.5, label="actual")
         for row in panel.rows:
             color, style = styles[row.name]
-            line = row.predictions[row.sound].mean(axis=0)[:, 0, 0]
-            axes.plot(dates[panel.part], line[panel.part], color=color, linestyle=style, linewidth=1.3, label=row.name)
+            line = track.along(row.predictions[row.sound].mean(axis=0)[..., 0])[panel.part]
+            axes.plot(dates, line, color=color, linestyle=style, linewidth=1.3, marker=track.marker, label=row.name)
             if row.name in bands:
-                _draw_bands(axes, dates[panel.part], bands[row.name], panel.part, color, row.name)
+                bounds = {
+                    level: [track.along(bound[0, ..., 0])[panel.part] for bound in (band.lo, band.hi)]
+                    for level, band in bands[row.name].items()
+                }
+                _draw_bands(axes, dates, bounds, color, row.name)
         _dress(axes, panel.title, _label(comparison))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
-    all_axes[-1].set_xlabel("date" if data.series.has_dates else "row")
+    all_axes[-1].set_xlabel("date" if series.has_dates else "row")
     return figure
 
 
-def _panels(comparison: "Comparison") -> list[_Panel]:
+@dataclass(frozen=True)
+class _Track:
+    """Which of all forecasts are drawn, and where.
+
+    Args:
+        rows: of the points in the order of time. Where each window is a line of its own, its last row stands twice: at
+            the second the line is broken.
+        broken: whether each window is a line of its own, with all its steps; otherwise its first step is a point.
+        marker: of single points, which a line of few would hide; empty for none.
+        before: rows of the past that are drawn before the first point.
+    """
+
+    rows: np.ndarray
+    broken: bool
+    marker: str
+    before: int
+
+    @classmethod
+    def of(cls, comparison: "Comparison") -> "_Track":
+        rows, horizon = comparison.data.test.target_rows, comparison.data.horizon
+        step = comparison.evidence.step_size
+        before = horizon if comparison.folds else 0
+        if comparison.folds and 1 < horizon <= step:
+            return cls(np.pad(rows, ((0, 0), (0, 1)), mode="edge").ravel(), True, "", before)
+        return cls(rows[:, 0], False, "." if comparison.folds and (step > 1 or len(rows) == 1) else "", before)
+
+    def along(self, values: np.ndarray) -> np.ndarray:
+        """Values of all points, of ``(windows, horizon)``; NaN where the line is broken."""
+        return np.pad(values, ((0, 0), (0, 1)), constant_values=np.nan).ravel() if self.broken else values[:, 0]
+
+    def past(self, part: slice) -> np.ndarray:
+        """All rows from the first of some points to the last, and those before."""
+        rows = self.rows[part]
+        return np.arange(max(0, rows[0] - self.before), rows[-1] + 1)
+
+
+def _panels(comparison: "Comparison", track: _Track) -> list[_Panel]:
     """What is drawn where."""
     drawn = [row for row in comparison.rows if row.sound.any()]
     baselines = [row for row in drawn if row.kind == "baseline"]
@@ -95,9 +135,11 @@ def _panels(comparison: "Comparison") -> list[_Panel]:
     if cells and best is not None:
         cells += [row for row in baselines if row.name == best.name]
     data = comparison.data
-    points = len(data.test_y)
+    points = len(track.rows)
     step = "one step ahead" if data.horizon == 1 else f"first of {data.horizon} steps ahead"
-    whole = f"{data.series.name}: {points} test points, {step}"
+    whole = f"{data.series.name}: {points} test point{'s' * (points > 1)}, {step}"
+    if track.broken:
+        whole = f"{data.series.name}: {len(data.test)} fold{'s' * (len(data.test) > 1)} of {data.horizon} steps"
     # One baseline is already drawn among the cells.
     groups = [cells, baselines] if cells and len(baselines) > 1 else [cells or baselines]
     if points <= READABLE:
@@ -117,15 +159,16 @@ def _bands(comparison: "Comparison") -> dict[str, dict[float, Interval]]:
     return {row.name: comparison.intervals(row.mean_of_members() or row)}
 
 
-def _draw_bands(axes: Axes, dates: pd.Index, bands: dict[float, Interval], part: slice, color: str, name: str) -> None:
+def _draw_bands(axes: Axes, dates: pd.Index, bounds: dict[float, list[np.ndarray]], color: str, name: str) -> None:
     """Draw one band upon the other, the widest first, named together."""
-    levels = sorted(bands, reverse=True)
+    levels = sorted(bounds, reverse=True)
     label = f"{' and '.join(f'{level:g}' for level in reversed(levels))} % intervals, {name}"
     for level in levels:
-        lo, hi = (bound[0, part, 0, 0] for bound in (bands[level].lo, bands[level].hi))
+        lo, hi = bounds[level]
         axes.fill_between(
-            dates, lo, hi, color=color, alpha=0.15, linewidth=0, zorder=0.5, label=label if level == levels[0] else None
-        )
+            dates, lo, hi, color=color, alpha=0.15, linewidth=0, zorder=0.5,
+            label=label if level == levels[0] else None,
+        )  # fmt: skip
 
 
 def _styles(rows: Sequence[ModelResult]) -> dict[str, Style]:
@@ -149,9 +192,9 @@ def _label(comparison: "Comparison") -> str:
 
 
 def plot_history(comparison: "Comparison") -> Figure:
-    """Draw the learning curves of each cell: a faint line a seed, their mean and the band from smallest to largest.
+    """Draw the learning curves of each cell: a faint line a training, their mean and the band from smallest to largest.
 
-    Mean and band end where fewer than half of the seeds are still training.
+    Mean and band end where fewer than half of them are still training.
 
     Returns:
         Figure: not attached to any screen.
@@ -163,14 +206,16 @@ def plot_history(comparison: "Comparison") -> Figure:
         for (curve, label), (color, style) in zip(CURVES.items(), CURVE_STYLES, strict=True):
             if curve in row.history:
                 _draw_curves(axes, row.history[curve], color, style, label)
-        _dress(axes, f"{row.name}, {len(row.seeds)} seed{'s' * (len(row.seeds) > 1)}", "")
+        folds = f", {len(comparison.trainings)} folds" if len(comparison.trainings) > 1 else ""
+        _dress(axes, f"{row.name}, {len(row.seeds)} seed{'s' * (len(row.seeds) > 1)}{folds}", "")
         axes.set_xlabel("epoch")
     # Matplotlib refuses a logarithmic axis on which nothing can be drawn.
     if any((np.isfinite(curve) & (curve > 0)).any() for row in rows for curve in row.history.values()):
         all_axes[0].set_yscale("log")
     all_axes[0].set_ylabel("mean squared error, scaled")
-    several = max(len(row.seeds) for row in rows) > 1
-    all_axes[0].legend(title="mean and range of seeds" if several else None, frameon=False, fontsize=9)
+    several = max(len(row.epochs) for row in rows) > 1
+    over = "trainings" if len(comparison.trainings) > 1 else "seeds"
+    all_axes[0].legend(title=f"mean and range of {over}" if several else None, frameon=False, fontsize=9)
     return figure
 
 

@@ -65,14 +65,16 @@ def _legend(comparison: "Comparison") -> list[str]:
     """What head and ± stand for, as far as this table has them."""
     data, table = comparison.data, comparison.table
     seeds = table["seeds"][table["kind"] == "cell"]
-    texts = [f"Errors are over {len(data.test_y)} test windows" + (f" of {data.horizon} steps" * (data.horizon > 1))]
+    windows = f"{len(data.test_y)} test window{'s' * (len(data.test_y) > 1)}"
+    texts = [f"Errors are over {windows}" + (f" of {data.horizon} steps" * (data.horizon > 1))]
     if (seeds > 1).any():
         span = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
         texts[0] += f", mean ± standard deviation over {span} seeds"
     texts[0] += "."
     if comparison.folds:
-        trained = "once, before the first of them" if len(comparison.trainings) == 1 else "anew before each of them"
-        texts.append(f"The windows are the folds of a backtest; everything was trained {trained}.")
+        refitted = len(comparison.trainings) > 1
+        trained = "anew for each" if refitted else "once, on what comes before the first"
+        texts.append(f"Test windows are the folds of a backtest; all models were trained {trained}.")
     means = table["seeds"][table["kind"] == "ensemble"]
     if len(means):
         texts.append(
