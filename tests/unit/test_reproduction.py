@@ -220,10 +220,10 @@ def test_members_that_are_missing_differ(comparison):
 def test_what_is_another_is_told(run, comparison):
     versions = {**run.record["versions"], "numpy": "1.0"}
     threads = {"OMP_NUM_THREADS": "64"}
-    before = changed(run, backend="jax", versions=versions, machine={**run.record["machine"], "threads": threads})
+    before = changed(run, backend="theano", versions=versions, machine={**run.record["machine"], "threads": threads})
     before.record["models"][1]["kernel"] = before.record["models"][0]["kernel"] = "by hand"
     changes = Agreement(before, comparison).changes
-    assert any(text.startswith("backend jax there, ") for text in changes)
+    assert any(text.startswith("backend theano there, ") for text in changes)
     assert f"numpy 1.0 there, {run.record['versions']['numpy']} here" in changes
     assert any(text.startswith("OMP_NUM_THREADS 64 there, ") for text in changes)
     assert "kernel by hand there,  here (Persistence, Climatology + last anomaly)" in changes
