@@ -205,19 +205,11 @@ def baseline_row(name: str, trainings: Sequence[WindowedSeries], season: int = 0
     for data in trainings:
         made = list(baselines.forecasts(data, [name], season))
         if not made:
-            raise DataError(f"{_reason_against(name, data, season)}; leave {name} out of --baselines.")
+            raise DataError(f"{baselines.reason_against(name, data, season)}; leave {name} out of --baselines.")
         for label, forecast, validation in made:
             seen = None if validation is None else validation[None]
             rows.append(ModelResult(label, forecast[None], kind="baseline", validation=seen))
     return join_folds(rows)
-
-
-def _reason_against(name: str, data: WindowedSeries, season: int) -> str | None:
-    """Say why the rows before the validation part do not allow a baseline."""
-    known, index = data.split.validation, data.series.index
-    y = data.series.y[:known]
-    cycle = baselines.cycle_of(index, season or baselines.season_of(index[:known], y))
-    return baselines.available([name], baselines.TrainingPart(y, cycle, data.lookback))[name]
 
 
 def join_folds(rows: Sequence[ModelResult]) -> ModelResult:

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import ConfigError, DataError
+from kseq.evenly import Evenly, lay_evenly, places_of
 from kseq.metrics import mae
 from kseq.windows import WindowedSeries
 
@@ -406,8 +407,9 @@ def forecasts(
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     """Forecast the test and validation windows of a series with each baseline.
 
-    Test forecasts come from a fit on all rows before the test part. Validation forecasts come from a fit on the rows
-    before the validation part, so that their errors are those of rows not seen.
+    Missing dates and values are read as :mod:`kseq.evenly` fills them; the windows are those of the networks. Test
+    forecasts come from a fit on all rows before the test part. Validation forecasts come from a fit on the rows before
+    the validation part, so that their errors are those of rows not seen.
 
     Args:
         data: the windowed series.
@@ -421,24 +423,47 @@ def forecasts(
     Raises:
         ConfigError: an unknown name, or a season of which the training part holds fewer than two.
     """
-    split, index, y = data.split, data.series.index, data.series.y
+    split = data.split
     if season and 2 * season > split.validation:
         raise ConfigError(
             f"received season {season}, expected at most {split.validation // 2}: half of the {split.validation} rows "
             "before the validation part."
         )
-    cycle = cycle_of(index, season or season_of(index[: split.validation], y[: split.validation]))
-    before = TrainingPart(y[: split.validation], cycle, data.lookback)
-    whole = TrainingPart(y[: split.test], cycle, data.lookback, split.test - split.validation)
+    even, before = _laid_out(data, season)
+    known = even.places[split.test]
+    whole = TrainingPart(even.y[:known], before.cycle, data.lookback, known - len(before))
+    test_origins, seen_origins = (even.places[part.target_rows[:, 0] - 1] for part in (data.test, data.validation))
     for name, reason in available(names, before).items():
         if reason is not None:
             continue
         fitted = BASELINES[name]().fit(whole)
-        test = fitted.predict(y, data.test.target_rows[:, 0] - 1, data.horizon)
+        test = fitted.predict(even.y, test_origins, data.horizon)
         validation = None
         if len(data.validation):
-            validation = fitted.refit(before).predict(y, data.validation.target_rows[:, 0] - 1, data.horizon)
+            validation = fitted.refit(before).predict(even.y, seen_origins, data.horizon)
         yield fitted.label, test, validation
+
+
+def reason_against(name: str, data: WindowedSeries, season: int = 0) -> str | None:
+    """Say why the rows before the validation part do not allow a baseline; None where they do."""
+    return available([name], _laid_out(data, season)[1])[name]
+
+
+def _laid_out(data: WindowedSeries, season: int) -> tuple[Evenly, TrainingPart]:
+    """The series on its grid, and the part of it before the validation part."""
+    series = data.series
+    season = season or season_known(data)
+    cycle = cycle_of(series.index, season, places_of(series))
+    even = lay_evenly(series, season, cycle.phase)
+    cycle = Cycle(season, even.phase)
+    return even, TrainingPart(even.y[: even.places[data.split.validation]], cycle, data.lookback)
+
+
+def season_known(data: WindowedSeries) -> int:
+    """Find the season as the rows before the validation part show it, see :func:`season_of`."""
+    series, known = data.series, np.arange(data.split.validation)
+    known = known[~np.isnan(series.y[known]).any(axis=1)]
+    return season_of(series.index[known], series.y[known])
 
 
 def season_of(index: pd.Index, y: np.ndarray | None = None) -> int:
@@ -469,18 +494,22 @@ def season_of(index: pd.Index, y: np.ndarray | None = None) -> int:
     return max(long_enough, key=lambda season: _explained(y, cycle_of(index[: len(y)], season)), default=candidates[0])
 
 
-def cycle_of(index: pd.Index, season: int) -> Cycle:
+def cycle_of(index: pd.Index, season: int, places: np.ndarray | None = None) -> Cycle:
     """Find where in the season each row stands.
 
     A season of the calendar is read from the dates, so that dates which are not quite evenly spaced, such as six a
     month, stay in phase: the month, the place within the month, the day of the year (29 February counts as the 28th),
-    the day of the week or the time of day. Any other season is counted in rows.
+    the day of the week or the time of day. Any other season is counted in rows, or in ``places``, where each row stands
+    when missing dates are counted.
 
     Example:
         >>> cycle_of(pd.date_range("2000-11-01", periods=3, freq="MS"), 12).phase
         array([10, 11,  0])
     """
-    by_row = np.arange(len(index)) % season
+    by_row = (np.arange(len(index)) if places is None else places) % season
+    if getattr(index, "tz", None):
+        # A day on which clocks change keeps 24 phases: its times are those of the wall.
+        index = index.tz_localize(None)
     if season < 2 or season not in _calendar_seasons(index):
         return Cycle(season, by_row)
     hours = _step_hours(index)

@@ -16,6 +16,7 @@ import pandas as pd
 from kseq import baselines, frames, metrics, statistics
 from kseq.backtest import Backtest, baseline_row, cut_windows, join_folds, joint_intervals, make_backtest
 from kseq.errors import ConfigError, DataError
+from kseq.evenly import on_grid, places_of
 from kseq.evidence import evidence_of
 from kseq.intervals import Interval, too_few
 from kseq.results import ModelResult
@@ -116,9 +117,7 @@ class Comparison:
 
     @cached_property
     def _season_of_dates(self) -> int:
-        first = self.trainings[0]
-        known = slice(first.split.validation)
-        return baselines.season_of(first.series.index[known], first.series.y[known])
+        return baselines.season_known(self.trainings[0])
 
     @property
     def evidence(self) -> Evidence:
@@ -139,6 +138,7 @@ class Comparison:
             *traps(self.evidence),
             *(f"Left out of the baselines: {', '.join(names)} ({reason})." for reason, names in self._left_out.items()),
             *self._missing_intervals(),
+            *self.data.notes,
         ]
 
     def _missing_intervals(self) -> list[str]:
@@ -168,7 +168,7 @@ class Comparison:
             metrics.METRICS[metric].function(
                 self.data.test_y,
                 row.predictions[row.sound],
-                insample=first.series.y[: first.split.test],
+                insample=on_grid(first.series)[: places_of(first.series)[first.split.test - 1] + 1],
                 season=self.season,
                 axis={"step": (-3, -1), "window": (-2, -1), None: (-3, -2, -1)}[by],
             )

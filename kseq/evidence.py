@@ -25,11 +25,12 @@ def evidence_of(data: WindowedSeries, trainings: Sequence[WindowedSeries], resul
         rows=[_row(result, data.test_y) for result in results],
         y=data.test_y,
         last=data.series.y[data.test.target_rows[:, 0] - 1],
-        low=_extreme(np.min, trainings),
-        high=_extreme(np.max, trainings),
+        low=_extreme(np.nanmin, trainings),
+        high=_extreme(np.nanmax, trainings),
         lookback=data.lookback,
         unit=data.series.unit,
-        index=data.series.index,
+        # Where the dates follow a frequency, a longer step is a gap, which notes and windows speak of.
+        index=None if data.series.calendar.alias else data.series.index,
         step_size=min((segment.step for segment in data.test.segments), default=1),
     )
 

@@ -254,7 +254,7 @@ def _positive(scale: np.ndarray) -> np.ndarray:
 
 
 def _seasonal_steps(insample: np.ndarray | None, season: int) -> np.ndarray:
-    """Training values minus those one season before."""
+    """Training values minus those one season before; pairs of which one is missing are left out."""
     if insample is None:
         raise ConfigError("received no insample=, expected the training part's targets: MASE and RMSSE scale by them.")
     insample = np.asarray(insample, dtype="float64")
@@ -262,4 +262,6 @@ def _seasonal_steps(insample: np.ndarray | None, season: int) -> np.ndarray:
         raise ConfigError(
             f"received season {season} for a training part of {len(insample)} rows, expected 1 to {len(insample) - 1}."
         )
-    return insample[season:] - insample[:-season]
+    steps = insample[season:] - insample[:-season]
+    missing = np.isnan(steps).reshape(len(steps), -1).any(axis=1)
+    return steps if missing.all() else steps[~missing]

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -32,9 +33,13 @@ FILES = (
 
 
 def default_folder(series: str, backend: str, now: datetime | None = None) -> Path:
-    """Name a folder for a run that its user gave none: ``kseq-runs/20260131-093000-nino12-torch``."""
+    """Name a folder for a run that its user gave none: ``kseq-runs/20260131-093000-nino12-torch``.
+
+    Of a series' name, which may be any text, letters, digits and ``.``, ``_``, ``-`` stay, 60 at most.
+    """
     stamp = (now or datetime.now()).strftime("%Y%m%d-%H%M%S")
-    return Path("kseq-runs") / f"{stamp}-{series}-{backend}"
+    plain = re.sub(r"[^\w.-]+", "-", series).strip("-.")[:60]
+    return Path("kseq-runs") / f"{stamp}-{plain or 'series'}-{backend}"
 
 
 @contextlib.contextmanager

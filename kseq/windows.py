@@ -231,6 +231,7 @@ class WindowedSeries:
         train: windows whose targets lie in the training part.
         validation: the same for the validation part; of length 0 where there is none.
         test: the same for the test part.
+        notes: sentences on what was found or done on the way: gaps, values filled, windows left out.
     """
 
     series: Series
@@ -243,6 +244,7 @@ class WindowedSeries:
     train: Windows
     validation: Windows
     test: Windows
+    notes: tuple[str, ...] = ()
 
     @property
     def features(self) -> int:
@@ -299,6 +301,8 @@ def make_windows(
 ) -> WindowedSeries:
     """Cut a series into scaled windows of three chronological parts.
 
+    A window that would lie across missing dates, or hold a missing value, is left out; ``.notes`` say how many are.
+
     Args:
         series: the series.
         lookback: rows that a model reads before each forecast (PyTorch users: the sequence length).
@@ -318,7 +322,8 @@ def make_windows(
 
     Raises:
         ConfigError: a size is not a positive whole number, or nothing is left for the models to read.
-        DataError: the series is too short; the message says how many rows are needed.
+        DataError: the series is too short, the message says how many rows are needed; or no window of a part, or one of
+            ``test_starts``, is free of missing dates and values.
 
     Example:
         >>> from kseq import load_series
@@ -336,24 +341,59 @@ def make_windows(
         _require_length(len(series), lookback, horizon, test, validation)
         split = Split.by_fraction(len(series), test, validation)
 
-    fitted_on = slice(None) if scaler == "minmax-leaks-test" else slice(0, split.validation)
+    leaks = scaler == "minmax-leaks-test"
+    if not leaks:
+        series = series.causal(split.validation)
+    fitted_on: slice | np.ndarray = slice(None) if leaks else slice(0, split.validation)
+    if len(series.missing):
+        fitted_on = np.setdiff1d(np.arange(len(series))[fitted_on], series.missing)
     kind = "minmax" if scaler == "minmax-leaks-test" else scaler
     inputs = series.frame[columns].to_numpy()
     input_scaler = Scaler.fit(kind, inputs[fitted_on])
     target_scaler = Scaler.fit(kind, series.y[fitted_on])
     x = input_scaler.transform(inputs).astype(dtype)
     y = target_scaler.transform(series.y).astype(dtype)
-    train, valid, held_out = (
-        Windows(x, y, (starts,), lookback, horizon)
-        for starts in (
-            window_starts(0, split.validation, lookback, horizon),
-            window_starts(split.validation, split.test, lookback, horizon),
-            window_starts(split.test, split.n, lookback, horizon) if test_starts is None else test_starts,
-        )
-    )
+    parts = {
+        "training": window_starts(0, split.validation, lookback, horizon),
+        "validation": window_starts(split.validation, split.test, lookback, horizon),
+        "test": window_starts(split.test, split.n, lookback, horizon) if test_starts is None else test_starts,
+    }
+    segments = {part: _unbroken(series, starts, lookback, horizon) for part, starts in parts.items()}
+    note = _left_out(series, parts, segments, chosen=test_starts is not None)
+    train, valid, held_out = (Windows(x, y, starts, lookback, horizon) for starts in segments.values())
     return WindowedSeries(
-        series, split, lookback, horizon, tuple(columns), input_scaler, target_scaler, train, valid, held_out
-    )
+        series, split, lookback, horizon, tuple(columns), input_scaler, target_scaler, train, valid, held_out,
+        (*series.notes, *note),
+    )  # fmt: skip
+
+
+def _unbroken(series: Series, starts: range, lookback: int, horizon: int) -> tuple[range, ...]:
+    """Of evenly spaced windows those that lie in one stretch of the series, without missing dates and values."""
+    segments = []
+    for first, stop in series.stretches.tolist():
+        # Numbers of the windows that stand in this stretch.
+        low = max(0, -((starts.start - first - lookback) // starts.step))
+        high = max(low, (stop - horizon - starts.start) // starts.step + 1)
+        segments.append(starts[low:high])
+    return tuple(segment for segment in segments if len(segment))
+
+
+def _left_out(
+    series: Series, parts: dict[str, range], segments: dict[str, tuple[range, ...]], chosen: bool
+) -> list[str]:
+    """Say how many windows are left out; refuse a part of which none is left, or a test window that was asked for."""
+    counts = {part: len(starts) - sum(map(len, segments[part])) for part, starts in parts.items()}
+    if not any(counts.values()):
+        return []
+    for part, starts in parts.items():
+        if counts[part] == len(starts) > 0 or (part == "test" and chosen and counts[part]):
+            raise DataError(
+                f"{series.name}: {counts[part]} of {len(starts)} {part} windows lie across missing dates or values, "
+                f"expected {'none' if part == 'test' and chosen else 'some that do not'}; fill missing values with "
+                "--fill ffill or --fill seasonal, shorten --lookback, or bring the missing dates."
+            )
+    shown = ", ".join(f"{count} of {len(parts[part])} {part}" for part, count in counts.items() if count)
+    return [f"Windows across missing dates or values are left out: {shown} windows."]
 
 
 def _require_length(n: int, lookback: int, horizon: int, test: float, validation: float) -> None:

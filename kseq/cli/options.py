@@ -44,8 +44,9 @@ series_options = options(
     ),
     click.option(
         "--fill",
-        type=click.Choice(["linear", "ffill", "seasonal"]),
-        help="Missing values: on a line to the next value (it looks ahead), the last value, or one season earlier.",
+        type=click.Choice(["linear", "ffill", "seasonal", "mask"]),
+        help="Missing values: on a line to the next (training rows alone), the last value, that of one season earlier, "
+        "or mask: windows leave them out.",
     ),
     click.option("--unit", metavar="TEXT", default="", help="Unit of the target, for tables and axes."),
 )

