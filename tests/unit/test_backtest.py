@@ -1,4 +1,5 @@
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,8 +58,9 @@ class Fit:
     after: list
 
 
-def compared(series, **plan):
-    """A comparison, and the trainings in it."""
+@contextmanager
+def watching():
+    """The trainings that take place, in their order."""
     fits, fit = [], jobs.fit
 
     def watched(model, data, training, seeds, callbacks=()):
@@ -70,6 +72,12 @@ def compared(series, **plan):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jobs, "fit", watched)
+        yield fits
+
+
+def compared(series, **plan):
+    """A comparison, and the trainings in it."""
+    with watching() as fits:
         return compare(series, **{**SMALL, **plan}), fits
 
 
@@ -295,7 +303,10 @@ def test_no_value_after_what_a_fold_knows_moves_what_it_learns(series, refitted_
     comparison, fits = refitted_run
     # The last training row is changed too where weights are expected to move.
     row = getattr(comparison.folds[0], part) - (not same)
-    _, (changed, *_) = compared(changed_from(series, row), **REFITTED, baselines=())
+    settings = Settings(**SMALL, **REFITTED)
+    with watching() as trained:
+        jobs.train_cell("gru", make_backtest(changed_from(series, row), settings).trainings[0], settings)
+    (changed,) = trained
     assert alike(fits[0].after, changed.after) == same
     assert (fits[0].data.target_scaler.center == changed.data.target_scaler.center).all() == same
     which = np.arange(len(changed.data.train))
