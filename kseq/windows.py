@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import ConfigError, DataError
+from kseq.inputs import encoded, from_ahead, require_inputs
 from kseq.series import Series
 
 #: Scalers by name. The last one looks at the whole series, test part included: for replays of published experiments.
@@ -303,6 +304,12 @@ def make_windows(
 
     A window that would lie across missing dates, or hold a missing value, is left out; ``.notes`` say how many are.
 
+    Models read, in this order, the targets' past, past covariates, future covariates and static ones. What is known
+    ahead is given for the rows to forecast: of a future covariate, the input row ``t`` holds the value of row ``t +
+    horizon``, so that the last input row holds that of the last step and the row before it that of the step before.
+    Static covariates are constant inputs, of text one column of zeros and ones a category; in a single series they say
+    nothing, and stand at zero once scaled.
+
     Args:
         series: the series.
         lookback: rows that a model reads before each forecast (PyTorch users: the sequence length).
@@ -321,7 +328,8 @@ def make_windows(
         WindowedSeries: ``.train``, ``.validation`` and ``.test`` windows and the scales.
 
     Raises:
-        ConfigError: a size is not a positive whole number, or nothing is left for the models to read.
+        ConfigError: a size is not a positive whole number, nothing is left for the models to read, or there are future
+            covariates and the horizon is longer than the lookback.
         DataError: the series is too short, the message says how many rows are needed; or no window of a part, or one of
             ``test_starts``, is free of missing dates and values.
 
@@ -334,9 +342,9 @@ def make_windows(
     for name, value in (("lookback", lookback), ("horizon", horizon)):
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
             raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")
-    columns = list(dict.fromkeys([*(series.targets if past_target else ()), *series.features]))
-    if not columns:
-        raise ConfigError("received past_target=False and no features, expected something for the models to read.")
+    past = list(dict.fromkeys([*(series.targets if past_target else ()), *series.features]))
+    columns = [*past, *(f"{column}[t+{horizon}]" for column in series.future), *encoded(series.static)]
+    require_inputs(columns, series.future, lookback, horizon)
     if split is None:
         _require_length(len(series), lookback, horizon, test, validation)
         split = Split.by_fraction(len(series), test, validation)
@@ -348,8 +356,11 @@ def make_windows(
     if len(series.missing):
         fitted_on = np.setdiff1d(np.arange(len(series))[fitted_on], series.missing)
     kind = "minmax" if scaler == "minmax-leaks-test" else scaler
-    inputs = series.frame[columns].to_numpy()
+    constant = np.tile(encoded(series.static).to_numpy().ravel(), (len(series), 1))
+    inputs = np.concatenate([series.frame[[*past, *series.future]].to_numpy(), constant], axis=1)
     input_scaler = Scaler.fit(kind, inputs[fitted_on])
+    known_ahead = slice(len(past), len(past) + len(series.future))
+    inputs[:, known_ahead] = from_ahead(series, horizon)
     target_scaler = Scaler.fit(kind, series.y[fitted_on])
     x = input_scaler.transform(inputs).astype(dtype)
     y = target_scaler.transform(series.y).astype(dtype)
