@@ -165,8 +165,8 @@ def _require_rows(n: int, settings: Settings, step: int) -> None:
     if n < needed:
         raise DataError(
             f"received a series of {n} rows, expected at least {needed} for {settings.n_windows} windows of horizon "
-            f"{horizon}, {step} rows apart, and {known + settings.gap} rows before the first; lower --n-windows or "
-            "--step-size, or bring more rows."
+            f"{horizon}, {step} row{'s' * (step > 1)} apart, and {known + settings.gap} rows before the first; lower "
+            "--n-windows or --step-size, or bring more rows."
         )
 
 

@@ -20,6 +20,9 @@ from kseq.statistics import LEVEL, LEVEL_TRAINED, Difference, Row, best_baseline
 #: Fewer seeds than this say little of the noise between trainings.
 FEW_SEEDS = 5
 
+#: Fewer test windows than this have no correlation worth a word.
+FEW_WINDOWS = 10
+
 #: Units whose zero is a convention, in small letters.
 ARBITRARY_ZERO = (
     "°c", "°f", "deg c", "deg f", "degc", "degf", "celsius", "fahrenheit", "degrees c", "degrees f", "degrees celsius",
@@ -314,7 +317,13 @@ def no_baseline(evidence: Evidence) -> str | None:
 
 
 def copies_last_value(evidence: Evidence) -> str | None:
-    """One step ahead, forecasts correlate better with the last known value than with the value to be forecast."""
+    """One step ahead, forecasts correlate better with the last known value than with the value to be forecast.
+
+    That is asked of windows that follow one another row by row, and are enough for a correlation to mean something:
+    the folds of a backtest may be a season apart, where the last value says as much as the truth.
+    """
+    if evidence.step_size > 1 or len(evidence.y) < FEW_WINDOWS:
+        return None
     found = []
     for row in evidence.trained:
         forecast = evidence.y[:, 0] + row.finite[:, :, 0]
