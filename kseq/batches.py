@@ -79,4 +79,7 @@ class Batches(keras.utils.PyDataset):
 
 def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
     """Return ``0 .. n - 1`` in the order of one epoch of one seed."""
-    return np.random.default_rng([seed, epoch]).permutation(n)
+    # The order is the same in 32 bits as in 64; of millions of windows it takes half the memory and time.
+    order = np.arange(n, dtype="int32" if n < 2**31 else "int64")
+    np.random.default_rng([seed, epoch]).shuffle(order)
+    return order

@@ -96,7 +96,10 @@ def test_a_million_windows_of_many_segments_are_numbers_not_copies():
     windows.gather(np.array([0, 989_999]))
     held = (windows._stops, *windows._lines)
     assert sum(array.nbytes for array in held) == 3 * 1000 * 8
-    assert set(vars(windows)) == {"inputs", "targets", "segments", "lookback", "horizon", "_stops", "_lines"}
+    assert set(vars(windows)) == {
+        "inputs", "targets", "segments", "lookback", "horizon", "_stops", "_lines", "_blocks",
+    }  # fmt: skip
+    assert all(np.shares_memory(blocks, values) for blocks in windows._blocks)
 
 
 @pytest.mark.parametrize("segment", [range(1, 5), range(2, 10), range(8, 2, -1)])
