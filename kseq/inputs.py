@@ -26,6 +26,36 @@ def require_inputs(columns: Sequence[str], future: Sequence[str], lookback: int,
         )
 
 
+def input_columns(series: Series, horizon: int, past_target: bool) -> tuple[str, ...]:
+    """Names of what models read, in order; a future covariate is called by the row that it is of: ``price[t+3]``."""
+    ahead = (f"{column}[t+{horizon}]" for column in series.future)
+    return (*_past(series, past_target), *ahead, *encoded(series.static))
+
+
+def input_rows(series: Series, horizon: int, past_target: bool) -> tuple[np.ndarray, np.ndarray]:
+    """What models read of each row, in the columns' own units.
+
+    Args:
+        series: the series.
+        horizon: rows that a model forecasts.
+        past_target: whether models read the target's own past.
+
+    Returns:
+        ``(time, columns)`` twice: every value in its own row, which is what a scale is fitted on; and as a model reads
+        them, future covariates in the row ``horizon`` steps earlier.
+    """
+    past = _past(series, past_target)
+    constant = np.tile(encoded(series.static).to_numpy().ravel(), (len(series), 1))
+    own = np.concatenate([series.frame[[*past, *series.future]].to_numpy(), constant], axis=1)
+    read = own.copy()
+    read[:, len(past) : len(past) + len(series.future)] = from_ahead(series, horizon)
+    return own, read
+
+
+def _past(series: Series, past_target: bool) -> list[str]:
+    return list(dict.fromkeys([*(series.targets if past_target else ()), *series.features]))
+
+
 def from_ahead(series: Series, horizon: int) -> np.ndarray:
     """Future covariates of the row ``horizon`` steps later, ``(time, future)``; NaN where they are not known."""
     future = list(series.future)
