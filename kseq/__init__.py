@@ -32,6 +32,7 @@ _PUBLIC = {
     "Comparison": "comparison",
     "Settings": "comparison",
     "compare": "comparison",
+    "Forecaster": "forecaster",
 }
 
 __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__", *_PUBLIC]

@@ -18,12 +18,14 @@ from matplotlib.figure import Figure
 
 from kseq.errors import ConfigError
 from kseq.report.bench import plot_bench
+from kseq.report.forecast import plot_forecast
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 
 if TYPE_CHECKING:
     from kseq.bench import Bench
     from kseq.comparison import Comparison
+    from kseq.forecasting import Forecast
 
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
@@ -119,6 +121,16 @@ def write_bench(bench: "Bench", path: Path) -> list[Path]:
         "bench.json": _json(bench.record).encode(),
         "bench.png": _png(plot_bench(bench)),
     }
+    return _write_all(contents, path, tuple(contents))
+
+
+def write_forecast(forecast: "Forecast", path: Path) -> list[Path]:
+    """Write a forecast as CSV and as a picture into a folder that exists, both or none; return the files.
+
+    Raises:
+        ConfigError: a file cannot be written.
+    """
+    contents = {"forecast.csv": _csv(forecast.frame).encode(), "forecast.png": _png(plot_forecast(forecast))}
     return _write_all(contents, path, tuple(contents))
 
 

@@ -16,6 +16,9 @@ from kseq.cli.audit import audit
 from kseq.cli.bench import bench
 from kseq.cli.compare import compare
 from kseq.cli.config import configurable
+from kseq.cli.evaluate import evaluate
+from kseq.cli.fit import fit
+from kseq.cli.forecast import forecast
 from kseq.cli.reproduce import reproduce
 from kseq.errors import KseqError
 
@@ -27,7 +30,7 @@ def cli(debug: bool) -> None:
     """Which recurrent cell, SimpleRNN, LSTM or GRU, serves this series, and is it better than a baseline?"""
 
 
-for command in (compare, audit, reproduce, data, info, bench):
+for command in (compare, fit, forecast, evaluate, audit, reproduce, data, info, bench):
     cli.add_command(configurable(command))
 
 

@@ -35,7 +35,7 @@ def render(comparison: "Comparison", style: str = "table") -> str:
     if style == "json":
         return json.dumps(json.loads(comparison.table.to_json(orient="records", double_precision=15)), indent=2)
     shown = shown_table(comparison)
-    table = _markdown(shown) if style == "markdown" else aligned(shown)
+    table = markdown(shown) if style == "markdown" else aligned(shown)
     return f"{table}\n\n{words(comparison, style)}"
 
 
@@ -117,7 +117,8 @@ def _mean_and_spread(mean: float, spread: float, decimals: int) -> str:
     return f"{text} ± {spread:.{decimals}f}" if spread == spread else text
 
 
-def _markdown(shown: pd.DataFrame) -> str:
+def markdown(shown: pd.DataFrame) -> str:
+    """Text cells as a table in Markdown, the first column to the left, the others to the right."""
     lines = [list(shown.columns), ["---", *["---:"] * (shown.shape[1] - 1)], *shown.to_numpy().tolist()]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 

@@ -1,0 +1,84 @@
+"""``kseq fit``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kseq import backends
+from kseq.cli import completion
+from kseq.cli.compare import compare, settings_of
+from kseq.cli.options import Progress, take_series
+from kseq.cli.types import POSITIVE
+
+if TYPE_CHECKING:
+    from kseq.modelcard import ModelCard
+
+
+@click.command()
+@click.option("--cell", default="gru", show_default=True, shell_complete=completion.cells, help="rnn, lstm or gru.")
+@click.option("--seeds", type=POSITIVE, default=1, show_default=True, help="Networks whose mean forecast is taken.")
+@click.option("--no-refit", is_flag=True, help="Keep the model of all rows but the validation part.")
+@click.option("--out", type=click.Path(path_type=Path), default="model.keras", show_default=True, metavar="FILE",
+              help="File of the model, a name that ends in .keras.")  # fmt: skip
+def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out: Path, **options: Any) -> None:
+    """Train one cell on a whole series, and save it with all that forecasts take.
+
+    The end of the series stops the training and bounds the intervals. The model is then trained again on all rows, for
+    as many epochs as were best. `kseq forecast` forecasts with it, `kseq evaluate` scores it on newer rows, and Keras
+    alone loads it, on any backend.
+    """
+    from kseq import modelfile, runs
+
+    modelfile.require_name(out)
+    series = take_series(options)
+    settings = settings_of(_comparing | options | {"cells": (cell,)})
+    chosen = backends.choose(backend, device)
+    with runs.folder(out.parent), Progress() as progress:
+        from kseq.fitting import fit_model
+
+        model = fit_model(series, settings, refit=not no_refit, progress=progress)
+        modelfile.save(model, out)
+    lost = len(settings.seeds) - len(model.card.seeds)
+    if lost:
+        click.echo(f"{lost} of {len(settings.seeds)} seeds diverged and are left out.", err=True)
+    click.echo(_summary(model.card))
+    click.echo(f"\n{out}; to forecast with it: kseq forecast --model {out} --steps 12")
+    click.echo(f"{chosen} {backends.installed()[chosen]} on {backends.device_in_use(chosen)}")
+
+
+# What decides the numbers of one training decides them here: options of `kseq compare`, those that come later too.
+# These compare: cells with one another, with baselines, or over test windows.
+_comparing = {
+    "cells": (), "baselines": None, "match": "units", "test_share": None, "n_windows": 0, "step_size": None,
+    "refit": False, "gap": 0, "train_size": None,
+}  # fmt: skip
+_own = {option.name for option in fit.params} | set(_comparing) | {"style"}
+fit.params = [*(option for option in compare.params if option.name not in _own), *fit.params]
+
+
+def _summary(card: "ModelCard") -> str:
+    """What was trained, on what, and how good it was on the validation part."""
+    series = card.context
+    unit = f" {series.unit}" * bool(series.unit)
+    several = f", the mean of {len(card.seeds)} networks" * (len(card.seeds) > 1)
+    span = f"{card.first} to {card.last}".replace(" 00:00:00", "")
+    lines = [f"{card.name}{several}, on {series.name}: {card.rows} rows ({card.step}), {span}"]
+    epochs = f"{card.epochs} epoch{'s' * (card.epochs > 1)}"
+    if not card.scores:
+        return "\n".join([*lines, f"Trained {epochs} on all rows; no validation part, so no errors and no intervals."])
+    again = ", then again on all rows" * card.refitted
+    lines.append(f"Trained {epochs}, by the validation part{again}. Mean absolute errors there:")
+    lines.append("  " + ", ".join(f"{name} {score:.4g}{unit}" for name, score in card.scores.items()))
+    rivals = [name for name, score in card.scores.items() if score < card.scores[card.name]]
+    if rivals:
+        lines.append(f"  {' and '.join(rivals)} did better: `kseq compare` says whether a network is worth while here.")
+    first = {
+        level: card.half_widths.at(level, 1)[0]
+        for level in card.settings["levels"]
+        if card.half_widths.reason(level) is None
+    }
+    widths = [f"{level:g} % ± {' and '.join(f'{w:.4g}{unit}' for w in half)}" for level, half in first.items()]
+    if widths:
+        lines.append(f"Intervals, one step ahead: {', '.join(widths)}")
+    return "\n".join(lines)

@@ -1,0 +1,259 @@
+"""One cell trained on a whole series, ready to forecast what comes after it.
+
+The rows at the end of the series are the validation part: they stop the training, and what the model misses on them is
+how wide its intervals are. It is then trained again on all rows, from fresh weights and a scale of all rows, for as
+many epochs as were best the first time.
+
+A model that is asked for more steps than its horizon reads its own forecasts for the later ones. So that these have
+intervals too, it forecasts the validation part in the same way, from every origin on.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from kseq import backends, baselines
+from kseq.backtest import cut_windows
+from kseq.errors import ConfigError, DataError
+from kseq.evaluation import Progress
+from kseq.intervals import half_width
+from kseq.jobs import build_cell
+from kseq.layers import accelerate, split_members, to_stock
+from kseq.metrics import mae
+from kseq.modelcard import HalfWidths, ModelCard
+from kseq.modelfile import TrainedModel
+from kseq.series import Series
+from kseq.settings import CELL_NAMES, Settings
+from kseq.training import Training, fit
+from kseq.windows import Split, WindowedSeries, fewest_rows
+
+#: Steps ahead up to which intervals are calibrated, where the horizon is shorter: two days of hours, four years.
+CALIBRATED = 48
+
+#: Origins in the validation part from which more steps than the horizon are forecast; of more, some are skipped evenly.
+ORIGINS = 500
+
+#: Rows of the series that a model keeps at least: for the picture, and for what a seasonal forecast looks back to.
+KEPT = 100
+
+#: Options of reading that say how a file looks, and so hold for a file with newer rows.
+READING = ("time", "header", "id", "series", "fill", "freq")
+
+Told = Callable[[str, int, int], None]
+
+
+def fit_model(
+    series: Series,
+    settings: Settings | None = None,
+    *,
+    refit: bool = True,
+    progress: Told | None = None,
+    **options: Any,
+) -> TrainedModel:
+    """Train a cell on a series, with intervals, for forecasts of what comes after it.
+
+    Args:
+        series: the series.
+        settings: with one cell; of several seeds the mean of the forecasts is taken. What they say of a test part, of
+            baselines and of a backtest is not read.
+        refit: train again on all rows once the validation part has done its work.
+        progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+        **options: single settings by name, instead of ``settings``.
+
+    Returns:
+        TrainedModel: see :func:`kseq.modelfile.save` and :func:`kseq.forecasting.forecast`.
+
+    Raises:
+        ConfigError: a setting is wrong, or all trainings diverged.
+        DataError: the series is too short.
+
+    Example:
+        >>> model = fit_model(load_series("nino12"), cells=("gru",), seeds=(0,))  # doctest: +SKIP
+    """
+    if settings is not None and options:
+        raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
+    settings = settings or Settings(**{"cells": ("gru",), "seeds": (0,), **options})
+    if len(settings.cells) != 1:
+        raise ConfigError(f"received cells {', '.join(settings.cells)}, expected one.")
+    if settings.scaler == "minmax-leaks-test":
+        raise ConfigError(
+            "received scaler minmax-leaks-test for a model that is to forecast, expected another: it has no test part."
+        )
+    n = len(series)
+    _require_rows(n, settings)
+    training = Training(**settings.training)
+    data = cut_windows(series, settings, Split.at(n, n, settings.validation))
+    network, seeds, epochs = _train(data, settings, training, progress, "")
+    season = _season(data, settings)
+    widths, scores = _calibrate(network, data, settings, season)
+    refit = refit and len(data.validation) > 0
+    if refit:
+        data = cut_windows(series, settings, Split(n, n, n))
+        budget = replace(training, epochs=epochs, patience=0)
+        network, seeds, _ = _train(data, replace(settings, seeds=seeds), budget, progress, " on all rows")
+    card = ModelCard(
+        name=CELL_NAMES[settings.cells[0]],
+        settings=asdict(settings),
+        seeds=seeds,
+        epochs=epochs,
+        refitted=refit,
+        rows=n,
+        first=str(series.index[0]),
+        sha256=series.fingerprint,
+        freq=series.calendar.alias,
+        step=series.step,
+        season=season,
+        reading=_reading(series),
+        input_columns=data.input_columns,
+        input_scaler=data.input_scaler,
+        target_scaler=data.target_scaler,
+        half_widths=widths,
+        scores=scores,
+        backend=keras.config.backend(),
+        versions=backends.versions(),
+        context=_last_rows(data.series, max(settings.lookback, season, KEPT)),
+    )
+    return TrainedModel(network, card)
+
+
+def _require_rows(n: int, settings: Settings) -> None:
+    """Refuse a series that leaves the training or the validation part without a window."""
+    share = settings.validation
+
+    def enough(rows: int) -> bool:
+        training = Split.at(rows, rows, share).validation
+        return training >= settings.lookback + settings.horizon and (rows - training >= settings.horizon or not share)
+
+    if not enough(n):
+        least = fewest_rows(enough, n + 1)
+        raise DataError(
+            f"received a series of {n} rows, expected at least {least} for lookback {settings.lookback}, horizon "
+            f"{settings.horizon} and a validation share of {share:g}; shorten --lookback or --horizon, or bring more "
+            "rows."
+        )
+
+
+def _train(
+    data: WindowedSeries, settings: Settings, training: Training, progress: Told | None, what: str
+) -> tuple[keras.Model, tuple[int, ...], int]:
+    """Train all seeds; give the network that averages those that did not diverge, their seeds, and the best epoch."""
+    cell = settings.cells[0]
+    size = settings.members or len(settings.seeds)
+    networks, kept, epochs = [], [], []
+    for first in range(0, len(settings.seeds), size):
+        seeds = settings.seeds[first : first + size]
+        model = build_cell(cell, data, settings, seeds)
+        shown = f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+        told = [] if progress is None else [Progress(progress, f"{CELL_NAMES[cell]}, {shown}{what}", training.epochs)]
+        fitted = fit(model, data, training, seeds, told)
+        watched = fitted.history.get("val_loss") if training.patience else None
+        for number, single in enumerate(split_members(model) if len(seeds) > 1 else [to_stock(model)]):
+            if not fitted.diverged[number]:
+                networks.append(single)
+                kept.append(seeds[number])
+                best = fitted.epochs[number] if watched is None else int(np.nanargmin(watched[number])) + 1
+                epochs.append(best)
+    if not networks:
+        raise ConfigError(
+            f"the training of {CELL_NAMES[cell]} diverged: its loss ceased to be a number; lower --learning-rate, or "
+            "look for outliers in the series."
+        )
+    # All seeds go on together, so that they share one number of epochs.
+    return _mean_of(networks, CELL_NAMES[cell]), tuple(kept), max(1, round(float(np.median(epochs))))
+
+
+def _mean_of(networks: Sequence[keras.Model], name: str) -> keras.Model:
+    """One model of all: their mean forecast, by layers of Keras's own."""
+    if len(networks) == 1:
+        return accelerate(keras.Model(networks[0].input, networks[0].output, name=name))
+    window = keras.Input(networks[0].input_shape[1:], name="window")
+    parts = [
+        keras.Model(network.input, network.output, name=f"{name}_{number}") for number, network in enumerate(networks)
+    ]
+    mean = keras.layers.Average(name="mean")([part(window) for part in parts])
+    return accelerate(keras.Model(window, mean, name=name))
+
+
+def _season(data: WindowedSeries, settings: Settings) -> int:
+    """Steps in a season; 1 where there is none, or fewer than two before the validation part."""
+    known = slice(data.split.validation)
+    season = settings.season or baselines.season_of(data.series.index[known], data.series.y[known])
+    return season if 2 * season <= data.split.validation else 1
+
+
+def _calibrate(
+    network: keras.Model, data: WindowedSeries, settings: Settings, season: int
+) -> tuple[HalfWidths, dict[str, float]]:
+    """Half-widths of intervals for every whole percent, and scores beside baselines, both on the validation part."""
+    levels = tuple(sorted({*map(float, range(1, 100)), *map(float, settings.levels)}))
+    if not len(data.validation):
+        return HalfWidths(levels, np.empty((len(levels), 0, data.targets)), 0), {}
+    blocks = max(1, min(CALIBRATED, len(data.validation)) // data.horizon)
+    errors = _errors(network, data, blocks)
+    widths = [np.stack([half_width(part, level) for level in levels]) for part in errors]
+    y, origins = data.series.y, data.validation.target_rows[:, 0] - 1
+    rivals: list[baselines.Baseline] = [baselines.Persistence()]
+    part = baselines.TrainingPart(y, baselines.Cycle(season, np.empty(0, int)))
+    if season > 1:
+        rivals.append(baselines.SeasonalNaive().fit(part))
+    truth = y[data.validation.target_rows]
+    scores = {CELL_NAMES[settings.cells[0]]: float(np.mean(np.abs(errors[0])))} | {
+        rival.label: float(mae(truth, rival.predict(y, origins, data.horizon))) for rival in rivals
+    }
+    return HalfWidths(levels, np.concatenate(widths, axis=1), len(errors[0])), scores
+
+
+def _errors(network: keras.Model, data: WindowedSeries, blocks: int) -> list[np.ndarray]:
+    """Errors on the validation part, ``(windows, horizon, targets)`` for each block of steps.
+
+    The first block is forecast from what is known; each further one from the forecasts before it.
+    """
+    horizon, lookback, whole = data.horizon, data.lookback, data.validation
+    # Targets whose past the model reads, and where among its inputs.
+    read = [number for number, target in enumerate(data.series.targets) if target in data.input_columns]
+    places = [data.input_columns.index(data.series.targets[number]) for number in read]
+    center, scale = data.input_scaler.center[places], data.input_scaler.scale[places]
+    starts, stretches = whole.target_rows[:, 0], data.series.stretches
+    # One after the last row that follows each window without a gap.
+    ends = stretches[np.searchsorted(stretches[:, 0], starts, side="right") - 1, 1]
+    errors: list[np.ndarray] = []
+    fed = np.empty((len(starts), 0, data.targets))
+    for block in range(blocks):
+        firsts = starts + block * horizon
+        fits = firsts + horizon <= ends
+        if block == 1:
+            fits[np.arange(len(fits)) % -(-len(fits) // ORIGINS) > 0] = False
+        if not fits.any():
+            break
+        starts, ends, firsts, fed = starts[fits], ends[fits], firsts[fits], fed[fits]
+        x = whole.inputs.take(firsts[:, None] + np.arange(-lookback, 0), axis=0)
+        if places and block:
+            x[:, -min(lookback, fed.shape[1]) :, places] = (fed[:, -lookback:, read] - center) / scale
+        made = [network.predict_on_batch(x[first : first + 1024]) for first in range(0, len(x), 1024)]
+        forecast = data.to_units(np.concatenate(made))
+        errors.append(forecast - data.series.y[firsts[:, None] + np.arange(horizon)])
+        fed = np.concatenate([fed, forecast], axis=1)
+    return errors
+
+
+def _reading(series: Series) -> dict[str, Any]:
+    """How the series' file was read, as far as it holds for a file with newer rows."""
+    given = series.origin.arguments if series.origin else {}
+    return {name: given[name] for name in READING if given.get(name) is not None}
+
+
+def _last_rows(series: Series, least: int) -> Series:
+    """The end of a series: at least so many rows, and more where dates or values ask for them."""
+    index = series.index
+    if series.has_dates and not series.calendar.alias:
+        # Dates without a frequency go on as in the year before.
+        least = max(least, int((index >= index[-1] - np.timedelta64(400, "D")).sum()))
+    frame = series.frame
+    while least < len(series) and (frame[-least:][list(series.targets)].nunique() < 2).any():
+        least *= 2
+    return replace(
+        series, frame=frame[-least:], filled=None, fill="mask" if frame[-least:].isna().any(axis=None) else None
+    )

@@ -1,0 +1,348 @@
+"""A forecaster by scikit-learn's conventions, on data frames as Nixtla's packages use them.
+
+Parameters are set when it is made and nothing else happens there; what is learnt ends in an underscore. scikit-learn's
+``clone`` and ``get_params`` work, and scikit-learn need not be installed.
+"""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+
+from kseq import backends
+from kseq.errors import ConfigError, DataError
+from kseq.forecasting import covariates_ahead, forecast
+from kseq.series import Series, from_frame
+from kseq.series.roles import ID_NAME
+from kseq.settings import Settings
+
+if TYPE_CHECKING:
+    from kseq.modelfile import TrainedModel
+
+#: Parameters that belong to the training's budget.
+_BUDGET = ("epochs", "batch_size", "learning_rate", "patience", "weight_decay", "clip_norm")
+
+#: Parameters that are settings of a comparison too, by the same name.
+_SETTINGS = (
+    "lookback", "horizon", "units", "num_layers", "dropout", "bidirectional", "scaler", "past_target", "validation",
+    "season",
+)  # fmt: skip
+
+
+class Forecaster:
+    """A recurrent network that forecasts one series, with prediction intervals.
+
+    ``fit`` takes a frame ``unique_id, ds, y`` of one series, with further columns for covariates; ``unique_id`` may
+    be left out, and so may ``ds`` where rows are evenly spaced. It also takes a :class:`kseq.Series`.
+
+    Args:
+        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        lookback: rows that the network reads.
+        horizon: rows that it forecasts at once; further steps are forecast from its own forecasts.
+        units: of each recurrent layer; a tuple gives one number a layer.
+        num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
+        dropout: share of outputs dropped between layers.
+        bidirectional: read windows in both directions.
+        scaler: ``"standard"`` or ``"minmax"``, fitted on the rows that are trained on.
+        past_target: read the target's own past.
+        features: past covariates: further columns to read. Steps beyond the horizon need them ahead, as ``X_df``.
+        future: future covariates: columns to read at the steps to forecast, in ``X_df``.
+        validation: share of the rows, at the end, that stop the training and bound the intervals; 0 for none.
+        epochs: the most.
+        batch_size: windows in a batch; 0 for all at once.
+        learning_rate: of Adam.
+        patience: epochs without a better validation loss; 0 to train them all.
+        weight_decay: decoupled, as in AdamW.
+        clip_norm: largest norm of the gradient; 0 for no clipping.
+        season: steps in a season, which a model file keeps for seasonal naive forecasts; 0 to find it.
+        refit: train again on all rows, once the validation part has told for how many epochs.
+        seed: of initial weights, batches and dropout.
+        n_seeds: train so many networks, from ``seed`` on, and take their mean forecast.
+        level: percents that intervals are to cover; ``()`` for none.
+        freq: frequency of the dates; by default it is found.
+
+    Attributes:
+        model_: the trained network and its card, a :class:`kseq.modelfile.TrainedModel`.
+
+    Example:
+        >>> forecaster = Forecaster("gru", lookback=24).fit(df)  # doctest: +SKIP
+        >>> forecaster.predict(12).columns.tolist()  # doctest: +SKIP
+        ['unique_id', 'ds', 'GRU', 'GRU-lo-80', 'GRU-hi-80', 'GRU-lo-95', 'GRU-hi-95']
+    """
+
+    def __init__(
+        self,
+        cell: str = "gru",
+        lookback: int = 12,
+        horizon: int = 1,
+        units: int | tuple[int, ...] = 32,
+        num_layers: int | None = None,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        scaler: str = "standard",
+        past_target: bool = True,
+        features: Sequence[str] = (),
+        future: Sequence[str] = (),
+        validation: float = 0.15,
+        epochs: int = 200,
+        batch_size: int = 32,
+        learning_rate: float = 1e-3,
+        patience: int = 25,
+        weight_decay: float = 0.0,
+        clip_norm: float = 0.0,
+        season: int = 0,
+        refit: bool = True,
+        seed: int = 0,
+        n_seeds: int = 1,
+        level: Sequence[float] = (80, 95),
+        freq: str | None = None,
+    ):
+        self.cell = cell
+        self.lookback = lookback
+        self.horizon = horizon
+        self.units = units
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.bidirectional = bidirectional
+        self.scaler = scaler
+        self.past_target = past_target
+        self.features = features
+        self.future = future
+        self.validation = validation
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.season = season
+        self.refit = refit
+        self.seed = seed
+        self.n_seeds = n_seeds
+        self.level = level
+        self.freq = freq
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        return {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters by name.
+
+        Args:
+            deep: there are no estimators inside, so that it changes nothing.
+        """
+        return {name: getattr(self, name) for name in self._defaults()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name.
+
+        Raises:
+            ConfigError: an unknown name.
+        """
+        known = self._defaults()
+        for name in params:
+            if name not in known:
+                raise ConfigError(f"received parameter {name!r}, expected one of {', '.join(known)}.")
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        """The call that makes it, without defaults."""
+        changed = [f"{name}={getattr(self, name)!r}" for name, default in self._defaults().items()
+                   if repr(getattr(self, name)) != repr(default)]  # fmt: skip
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def fit(self, df: pd.DataFrame | Series) -> Self:
+        """Train on a series.
+
+        Args:
+            df: columns ``unique_id, ds, y`` and covariates; or a series.
+
+        Returns:
+            Itself, with ``model_``.
+
+        Raises:
+            ConfigError: a parameter is wrong.
+            DataError: the frame holds several series, is too short or cannot be used as it is.
+        """
+        self.model_ = self._fit(self._series(df))
+        return self
+
+    def predict(
+        self, h: int | None = None, X_df: pd.DataFrame | None = None, level: Sequence[float] | None = None
+    ) -> pd.DataFrame:
+        """Forecast the steps after the series.
+
+        Args:
+            h: how many; ``horizon`` by default.
+            X_df: ``ds`` and covariates of the steps to come: ``future``, and ``features`` where ``h`` is beyond the
+                horizon.
+            level: percents that intervals are to cover; by default those that it was fitted with.
+
+        Returns:
+            ``unique_id, ds, GRU, GRU-lo-80, GRU-hi-80...``; remarks on them stand in ``.attrs["notes"]``.
+
+        Raises:
+            ConfigError: it is not fitted yet, or there is no interval of a level.
+            DataError: covariates of the steps to come are missing.
+        """
+        model = self._fitted
+        ahead = None if X_df is None else covariates_ahead(model.card, X_df, "X_df")
+        made = forecast(model, h, future=ahead, levels=level)
+        frame = made.frame
+        frame.attrs["notes"] = list(made.notes)
+        return frame
+
+    def cross_validation(
+        self,
+        df: pd.DataFrame | Series,
+        h: int | None = None,
+        n_windows: int = 1,
+        step_size: int | None = None,
+        refit: bool = False,
+        level: Sequence[float] | None = None,
+    ) -> pd.DataFrame:
+        """Forecast the last origins of a series, each from what came before it.
+
+        What has been fitted before is not touched, and each training starts from fresh weights.
+
+        Args:
+            df: as in :meth:`fit`.
+            h: steps to forecast from each origin; ``horizon`` by default.
+            n_windows: origins; the last one's forecasts end with the series.
+            step_size: rows from one origin to the next; ``h`` by default.
+            refit: train anew before each origin, instead of once before the first.
+            level: as in :meth:`predict`.
+
+        Returns:
+            ``unique_id, ds, cutoff, y``, then as of :meth:`predict`: what ``utilsforecast.evaluation.evaluate`` takes.
+
+        Raises:
+            ConfigError: a parameter or a number is wrong.
+            DataError: the series is too short.
+        """
+        series = self._series(df)
+        h = self.horizon if h is None else h
+        step_size = h if step_size is None else step_size
+        for name, value in (("h", h), ("n_windows", n_windows), ("step_size", step_size)):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")
+        n = len(series)
+        origins = range(n - h - (n_windows - 1) * step_size, n - h + 1, step_size)
+        if origins[0] < 1:
+            raise DataError(
+                f"received a series of {n} rows, expected more than {n - origins[0]} for {n_windows} windows of {h} "
+                f"steps, {step_size} rows apart; lower n_windows or step_size."
+            )
+        frames = []
+        model: TrainedModel | None = None
+        for stop in origins:
+            known = _known(series, stop)
+            if model is None or refit:
+                model = self._fit(known)
+            # Past covariates of the steps to come count as known, as they must be known to forecast so many.
+            ahead = series.frame[[*series.features, *series.future]].iloc[stop:] if h > self.horizon else known.ahead
+            made = forecast(model, h, rows=known, future=ahead if len(ahead.columns) else None, levels=level)
+            frame = made.frame
+            frame.insert(2, "cutoff", series.index[stop - 1])
+            frame.insert(3, "y", series.y[stop : stop + h].T.ravel())
+            frames.append(frame)
+        return pd.concat(frames, ignore_index=True)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted model into one ``.keras`` file, as ``kseq fit`` does; return the file.
+
+        Raises:
+            ConfigError: it is not fitted yet, or the file cannot be written.
+        """
+        from kseq import modelfile
+
+        return modelfile.save(self._fitted, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Forecaster":
+        """Make a fitted forecaster of a file that :meth:`save` or ``kseq fit`` has written.
+
+        Raises:
+            DataError: the file is missing, damaged or none of kseq's.
+        """
+        from kseq import modelfile
+
+        card = modelfile.read_card(path)
+        _choose_backend()
+        settings = {name: _tuples(value) for name, value in card.settings.items()}
+        made = cls(
+            cell=settings["cells"][0],
+            **{name: settings[name] for name in _SETTINGS},
+            **{name: settings["training"][name] for name in _BUDGET if name in settings["training"]},
+            features=card.context.features,
+            future=card.context.future,
+            seed=settings["seeds"][0],
+            n_seeds=len(settings["seeds"]),
+            level=settings["levels"],
+            refit=card.refitted,
+            freq=card.context.freq,
+        )
+        made.model_ = modelfile.load(path)
+        return made
+
+    @property
+    def _fitted(self) -> "TrainedModel":
+        model = getattr(self, "model_", None)
+        if model is None:
+            raise ConfigError("this Forecaster is not fitted yet; call fit with a series first.")
+        return model
+
+    def _fit(self, series: Series) -> "TrainedModel":
+        settings = Settings(
+            cells=(self.cell,),
+            seeds=tuple(range(self.seed, self.seed + self.n_seeds)),
+            levels=tuple(self.level),
+            training={name: getattr(self, name) for name in _BUDGET},
+            **{name: getattr(self, name) for name in _SETTINGS},
+        )
+        _choose_backend()
+        # Keras is loaded here and no earlier.
+        from kseq.fitting import fit_model
+
+        return fit_model(series, settings, refit=self.refit)
+
+    def _series(self, df: pd.DataFrame | Series) -> Series:
+        """The one series of a frame."""
+        if isinstance(df, Series):
+            return df
+        if not isinstance(df, pd.DataFrame):
+            raise DataError(f"received a {type(df).__name__}, expected a pandas DataFrame with columns ds and y.")
+        frame = df.reset_index() if df.index.name == ID_NAME else df
+        ids = frame[ID_NAME].unique() if ID_NAME in frame.columns else ["series"]
+        if len(ids) > 1:
+            raise DataError(
+                f"received {len(ids)} series in {ID_NAME} ({', '.join(map(str, ids[:3]))}...), expected one; fit a "
+                "Forecaster for each."
+            )
+        return from_frame(
+            frame, features=tuple(self.features), future=tuple(self.future), name=str(ids[0]), freq=self.freq
+        )
+
+
+def _choose_backend() -> None:
+    if backends.running() is None:
+        backends.choose()
+
+
+def _known(series: Series, stop: int) -> Series:
+    """A series as it was before a row: of values filled on a line to the next one, none knows a later one."""
+    filled = None if series.filled is None else series.filled[:stop]
+    ahead = pd.concat([series.frame.iloc[stop:], series.ahead])[list(series.future)]
+    known = replace(series, frame=series.frame.iloc[:stop], filled=filled, ahead=ahead)
+    return known.causal(stop)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

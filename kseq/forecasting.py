@@ -1,0 +1,311 @@
+"""What a trained model says of the steps after a series."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kseq.dates_ahead import dates_after
+from kseq.errors import ConfigError, DataError
+from kseq.inputs import input_rows
+from kseq.intervals import Interval
+from kseq.modelcard import ModelCard
+from kseq.modelfile import TrainedModel
+from kseq.series import Series, calendars
+from kseq.series.dates import placing, read_dates
+from kseq.series.files import numbers
+from kseq.series.roles import TIME_NAMES, require_columns
+from kseq.windows import Split, WindowedSeries, Windows
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Forecasts of the steps after a series.
+
+    Args:
+        name: of the model: ``"GRU"``.
+        history: the last rows that were known.
+        dates: of the steps; row numbers where there are no dates.
+        values: ``(steps, targets)``, in the targets' unit.
+        intervals: by level, bounds ``(steps, targets)``, NaN where none is known.
+        notes: sentences on how the forecasts were made.
+    """
+
+    name: str
+    history: Series
+    dates: pd.Index
+    values: np.ndarray
+    intervals: dict[float, Interval]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Long form: ``unique_id, ds``, forecasts under the model's name, and bounds as ``GRU-lo-80``, ``GRU-hi-80``.
+
+        Several targets are several series, ``name/target``.
+        """
+        frames = []
+        for number, target in enumerate(self.history.targets):
+            name = self.history.name if len(self.history.targets) == 1 else f"{self.history.name}/{target}"
+            columns: dict[str, Any] = {"unique_id": name, "ds": self.dates, self.name: self.values[:, number]}
+            for level, band in self.intervals.items():
+                columns[f"{self.name}-lo-{level:g}"] = band.lo[:, number]
+                columns[f"{self.name}-hi-{level:g}"] = band.hi[:, number]
+            frames.append(pd.DataFrame(columns))
+        return pd.concat(frames, ignore_index=True)
+
+
+def forecast(
+    model: TrainedModel,
+    steps: int | None = None,
+    *,
+    rows: Series | None = None,
+    future: pd.DataFrame | None = None,
+    levels: Sequence[float] | None = None,
+) -> Forecast:
+    """Forecast the steps after a series.
+
+    Steps beyond the model's horizon are forecast from the forecasts before them.
+
+    Args:
+        model: from :func:`kseq.fitting.fit_model` or :func:`kseq.modelfile.load`.
+        steps: how many; the model's horizon by default.
+        rows: newer rows to forecast from; they may follow those that the model keeps, or overlap with them. By default
+            it forecasts from the last row that it was trained on.
+        future: covariates at the steps to come, one row a step, from :func:`covariates_ahead`: future covariates of
+            all steps, and past ones of those that later blocks of ``horizon`` steps read.
+        levels: percents that intervals are to cover; by default those named when the model was fitted, as far as
+            they are known.
+
+    Returns:
+        Forecast: with ``.frame``.
+
+    Raises:
+        ConfigError: a number of steps below 1, or a level of which nothing is known.
+        DataError: the rows do not fit the model, or features of steps to come are missing.
+
+    Example:
+        >>> forecast(model, 12).frame  # doctest: +SKIP
+    """
+    card = model.card
+    steps = card.horizon if steps is None else steps
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
+        raise ConfigError(f"received steps {steps!r}, expected a whole number from 1.")
+    history, notes = card.context, []
+    if rows is not None:
+        history = known_rows(card, rows)
+        last = placing(history.index)(len(history) - 1)
+        notes.append(f"Forecasts start after {last}, the last of {len(rows)} rows of {rows.source or rows.name}.")
+    _require_stretch(card, history)
+    blocks = -(-steps // card.horizon)
+    dates = dates_after(history.index, blocks * card.horizon, card.freq)
+    known = _covariates(card, history.ahead if future is None else future, blocks, dates, given=future is not None)
+    from kseq.evaluation import predict
+
+    frame = history.frame[-max(card.lookback, 2) :]
+    for block in range(blocks):
+        now = slice(block * card.horizon, (block + 1) * card.horizon)
+        ahead = known.reindex(dates[now]).reindex(columns=frame.columns)
+        series = replace(history, frame=pd.concat([frame, ahead]), ahead=pd.DataFrame(), fill="mask")
+        data = windows_like(card, series, [range(len(frame), len(frame) + 1)])
+        ahead[list(history.targets)] = predict(model.network, data, data.test)[0, 0]
+        frame = pd.concat([frame, ahead])
+    values = frame[list(history.targets)].to_numpy()[-blocks * card.horizon :][:steps]
+    bands, missing = _intervals(card, values, levels)
+    if blocks > 1:
+        what = "1 step" if card.horizon == 1 else f"{card.horizon} steps"
+        notes.append(f"The model forecasts {what} at once: from step {card.horizon + 1} on it reads its own forecasts.")
+    return Forecast(card.name, history, dates[:steps], values, bands, (*notes, *missing))
+
+
+def windows_like(card: ModelCard, series: Series, segments: Sequence[range]) -> WindowedSeries:
+    """Cut a series into windows with the scales of a trained model.
+
+    Args:
+        card: of the model.
+        series: has the columns that the model reads and forecasts.
+        segments: first target rows of the windows, as of :class:`kseq.windows.Windows`; at least one.
+
+    Returns:
+        WindowedSeries: all of its windows are in its test part.
+    """
+    _, inputs = input_rows(series, card.horizon, bool(card.settings["past_target"]))
+    x = card.input_scaler.transform(inputs).astype("float32")
+    y = card.target_scaler.transform(series.y).astype("float32")
+    none = Windows(x, y, (), card.lookback, card.horizon)
+    split = Split(segments[0].start, segments[0].start, len(series))
+    return WindowedSeries(
+        series, split, card.lookback, card.horizon, card.input_columns, card.input_scaler, card.target_scaler,
+        none, none, replace(none, segments=tuple(segments)),
+    )  # fmt: skip
+
+
+def known_rows(card: ModelCard, rows: Series) -> Series:
+    """Put newer rows behind those that a model keeps, where they follow them or overlap with them.
+
+    Args:
+        card: of the model.
+        rows: newer rows, which count where both have one of the same date. Without dates they stand alone.
+
+    Returns:
+        The rows, and before them those of the model that are older.
+
+    Raises:
+        DataError: columns, dates or frequency differ.
+    """
+    _require_alike(card, rows)
+    kept = card.context
+    frame, ahead = (_as_kept(part, kept) for part in (rows.frame[list(kept.frame)], rows.ahead))
+    if isinstance(frame.index, pd.DatetimeIndex):
+        before = kept.frame[kept.index < frame.index[0]]
+        if _follows(card, before.index, frame.index[0]):
+            frame = pd.concat([before, frame])
+    return replace(kept, frame=frame, ahead=ahead, fill="mask" if frame.isna().any(axis=None) else None)
+
+
+def _as_kept(rows: pd.DataFrame, kept: Series) -> pd.DataFrame:
+    """Rows with dates in the time zone and precision of those that a model keeps."""
+    if not isinstance(rows.index, pd.DatetimeIndex):
+        return rows
+    index = rows.index.as_unit(kept.index.unit)
+    return rows.set_axis(index if index.tz is None else index.tz_convert(kept.index.tz))
+
+
+def _follows(card: ModelCard, index: pd.DatetimeIndex, date: pd.Timestamp) -> bool:
+    """Whether a date is the next one after some dates, as nearly as dates without a frequency tell."""
+    if len(index) < 2:
+        return False
+    expected = dates_after(index, 1, card.freq)[0]
+    return date <= expected if card.freq else date - index[-1] < 1.5 * np.median(np.diff(index))
+
+
+def _require_alike(card: ModelCard, rows: Series) -> None:
+    """Refuse rows of another kind than the model was trained on."""
+    kept = card.context
+    require_columns(rows.frame, list(kept.frame), rows.name)
+    if rows.targets != kept.targets:
+        raise DataError(
+            f"{rows.name}: received target {', '.join(rows.targets)}, expected {', '.join(kept.targets)}: what the "
+            "model was trained on."
+        )
+    kinds = ["dates" if series.has_dates else "no dates" for series in (rows, kept)]
+    if kinds[0] != kinds[1]:
+        raise DataError(
+            f"{rows.name}: received rows with {kinds[0]}, expected {kinds[1]}, as those that the model was trained on; "
+            "name the column of dates with --time."
+        )
+    if not rows.has_dates:
+        return
+    zones = [str(series.index.tz) if series.index.tz is not None else "no time zone" for series in (rows, kept)]
+    if "no time zone" in zones and zones[0] != zones[1]:
+        raise DataError(
+            f"{rows.name}: received dates with {zones[0]}, expected {zones[1]}, as those that the model was trained on."
+        )
+    _require_step(card, rows)
+
+
+def _require_step(card: ModelCard, rows: Series) -> None:
+    """Refuse dates of another frequency."""
+    if len(rows) < 2:
+        return
+    if card.freq:
+        other = len(calendars.read(rows.index, freq=card.freq).off) > 0
+    else:
+        steps = [float(np.median(np.diff(index.asi8) / 1e9)) for index in _in_seconds(rows, card.context)]
+        other = not 2 / 3 < steps[0] / steps[1] < 3 / 2
+    if other:
+        raise DataError(
+            f"{rows.name}: received dates that are {rows.step}, expected {card.step}, as those that the model was "
+            "trained on; resample the file, or fit a model on it."
+        )
+
+
+def _in_seconds(*several: Series) -> list[pd.DatetimeIndex]:
+    return [series.index.as_unit("ns") for series in several]
+
+
+def _require_stretch(card: ModelCard, series: Series) -> None:
+    """Refuse rows of which too few at the end follow one another."""
+    first, stop = series.stretches[-1].tolist() if len(series.stretches) else (0, 0)
+    whole = stop - first if stop == len(series) else 0
+    if whole < card.lookback:
+        raise DataError(
+            f"{series.name}: received {whole} rows without missing dates or values before the first step to forecast, "
+            f"expected at least {card.lookback}: as many as the model reads; bring more rows, or fill missing values."
+        )
+
+
+def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Take a model's covariates at the steps to come out of a table.
+
+    Args:
+        card: of the model.
+        frame: one row a step, in order, with dates as in the model's own file, or in a column that is named as such.
+        name: of the table, for messages.
+
+    Returns:
+        The covariates that it holds, indexed by dates, or by row numbers where the model's rows have no dates.
+
+    Raises:
+        DataError: no covariate or no date is among the columns, or one holds no numbers.
+    """
+    kept = card.context
+    columns = [column for column in (*kept.features, *kept.future) if column in frame.columns]
+    if not columns:
+        require_columns(frame, [*kept.future, *kept.features][:1], name)
+    known = pd.DataFrame({column: numbers(frame[column], name) for column in columns}, index=frame.index)
+    if not kept.has_dates or isinstance(frame.index, pd.DatetimeIndex):
+        return _as_kept(known, kept)
+    times = card.reading.get("time") or [column for column in frame.columns if str(column).lower() in TIME_NAMES][:1]
+    times = [times] if isinstance(times, str) else list(times)
+    if not times:
+        raise DataError(f"{name}: found no column of dates, expected one of {', '.join(TIME_NAMES)}; rename it.")
+    require_columns(frame, times, name)
+    return _as_kept(known.set_axis(read_dates(frame, times, name)), kept)
+
+
+def _covariates(card: ModelCard, ahead: pd.DataFrame, blocks: int, dates: pd.Index, given: bool) -> pd.DataFrame:
+    """Covariates at the steps to come, indexed by their dates; refuse what is missing, or given and not needed."""
+    kept, horizon = card.context, card.horizon
+    needed = dict.fromkeys(kept.features, (blocks - 1) * horizon) | dict.fromkeys(kept.future, blocks * horizon)
+    if given and not any(needed.values()):
+        raise ConfigError("received covariates of steps to come, and the model reads none for them; leave them out.")
+    ahead = ahead[: len(dates)]
+    if isinstance(dates, pd.DatetimeIndex) and isinstance(ahead.index, pd.DatetimeIndex):
+        alike = (ahead.index.tz is None) == (dates.tz is None)
+        wrong = np.flatnonzero(ahead.index != dates[: len(ahead)]) if alike else np.arange(1)
+        if len(ahead) and len(wrong):
+            raise DataError(
+                f"received covariates of {ahead.index[wrong[0]]}, expected {dates[wrong[0]]} as step {wrong[0] + 1}; "
+                "bring one row a step to come, in order."
+            )
+    for column, steps in needed.items():
+        have = int(ahead[column][:steps].notna().sum()) if column in ahead.columns else 0
+        if have < steps:
+            raise DataError(
+                f"received {column!r} at {have} steps to come, expected it at the first {steps}: the model reads it to "
+                f"forecast {blocks * horizon}; give it with --future, or forecast fewer --steps."
+            )
+    return ahead.set_axis(dates[: len(ahead)])
+
+
+def _intervals(
+    card: ModelCard, values: np.ndarray, levels: Sequence[float] | None
+) -> tuple[dict[float, Interval], list[str]]:
+    """Bounds around forecasts, and what is missing of them; a level that was asked for must be known."""
+    bands, notes = {}, []
+    for level in card.settings["levels"] if levels is None else levels:
+        reason = card.half_widths.reason(level)
+        if reason is None:
+            half = card.half_widths.at(level, len(values))
+            bands[level] = Interval(level, values - half, values + half)
+        elif levels is None:
+            notes.append(f"No {level:g} % interval: {reason}.")
+        else:
+            raise ConfigError(f"received level {level:g}, and {reason}; give another --level.")
+    known = min((int(np.isfinite(band.lo).all(axis=1).sum()) for band in bands.values()), default=len(values))
+    if known < len(values):
+        notes.append(f"Intervals end at step {known}: too few errors are known of later ones.")
+    return bands, notes

@@ -1,0 +1,264 @@
+"""What a trained model is, besides its weights: scales, columns, dates, half-widths of intervals, its last rows.
+
+A :class:`ModelCard` turns rows of a series into what the network reads, and its outputs into forecasts. It is plain
+data, kept as JSON, in which every number comes back as it was.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kseq._version import __version__
+from kseq.errors import DataError
+from kseq.inputs import input_columns as columns_read
+from kseq.intervals import too_few
+from kseq.runs import plain
+from kseq.series import Series
+from kseq.windows import Scaler
+
+#: Goes up when an older kseq could not read a card.
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class HalfWidths:
+    """Half-widths of prediction intervals, for each level and step ahead.
+
+    Args:
+        levels: percents that they are to cover.
+        values: ``(levels, steps, targets)``, in the targets' unit; infinite where there were too few errors.
+        errors: on how many errors the first step's are based.
+    """
+
+    levels: tuple[float, ...]
+    values: np.ndarray
+    errors: int
+
+    def reason(self, level: float) -> str | None:
+        """Say why there is no interval of a level; None where there is one."""
+        if not self.errors:
+            return "the model was trained without a validation part, whose errors would bound it"
+        if level not in self.levels:
+            return "half-widths are kept of whole percents from 1 to 99, and of levels named when the model was fitted"
+        return too_few(self.errors, level)
+
+    def at(self, level: float, steps: int) -> np.ndarray:
+        """Half-widths of one of the levels.
+
+        Args:
+            level: percent.
+            steps: how many.
+
+        Returns:
+            ``(steps, targets)``, NaN where none is known.
+        """
+        known = self.values[self.levels.index(level), :steps]
+        known = np.where(np.isfinite(known), known, np.nan)
+        return np.pad(known, ((0, steps - len(known)), (0, 0)), constant_values=np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelCard:
+    """What a trained model is, and what turns rows of its series into forecasts, besides its weights.
+
+    Args:
+        name: of the cell, by which its forecasts are called: ``"GRU"``.
+        settings: those of :class:`kseq.Settings`, by name.
+        seeds: of the members that it averages.
+        epochs: that it was trained.
+        refitted: whether it was trained again on all rows, once the validation part had told for how long.
+        rows: of the series that it was trained on.
+        first: date of the first of them, as text.
+        sha256: fingerprint of that series.
+        freq: frequency of its dates as pandas calls it; empty where they have none.
+        step: the same in words.
+        season: steps in a season; 1 for none.
+        reading: options with which its file was read, by name.
+        input_columns: columns that the model reads.
+        input_scaler: their scale.
+        target_scaler: scale of the targets.
+        half_widths: of the intervals.
+        scores: mean absolute error on the validation part, before it was trained again, of the model and of baselines.
+        backend: that trained it.
+        versions: of the packages at that time.
+        context: the last rows of the series: what the first forecast reads, and some more.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    epochs: int
+    refitted: bool
+    rows: int
+    first: str
+    sha256: str
+    freq: str
+    step: str
+    season: int
+    reading: Mapping[str, Any]
+    input_columns: tuple[str, ...]
+    input_scaler: Scaler
+    target_scaler: Scaler
+    half_widths: HalfWidths
+    scores: Mapping[str, float]
+    backend: str
+    versions: Mapping[str, str]
+    context: Series
+
+    @property
+    def lookback(self) -> int:
+        """Rows that the model reads."""
+        return int(self.settings["lookback"])
+
+    @property
+    def horizon(self) -> int:
+        """Rows that it forecasts at once."""
+        return int(self.settings["horizon"])
+
+    @property
+    def last(self) -> Any:
+        """Date of the last row that it was trained on, or its number where there are no dates."""
+        return self.context.index[-1]
+
+    def to_json(self) -> dict[str, Any]:
+        """The card as JSON can hold it."""
+        series, widths = self.context, self.half_widths
+        return plain({
+            "format": FORMAT,
+            "kseq": __version__,
+            **{name: getattr(self, name) for name in _PLAIN},
+            "inputs": _scale(self.input_columns, self.input_scaler),
+            "targets": _scale(series.targets, self.target_scaler),
+            "half_widths": {"levels": widths.levels, "values": widths.values, "errors": widths.errors},
+            "series": {
+                **{name: getattr(series, name) for name in _SERIES},
+                "static": {column: values.iloc[0] for column, values in series.static.items()},
+                "columns": list(series.frame),
+                "ahead": _rows_to_json(series.ahead),
+                **_rows_to_json(series.frame),
+            },
+        })  # fmt: skip
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "ModelCard":
+        """Make a card of JSON.
+
+        Raises:
+            KeyError, TypeError, ValueError, KseqError: the content is no card.
+        """
+        series, widths, columns = content["series"], content["half_widths"], content["series"]["columns"]
+        frame = _rows_from_json(series, _names(columns))
+        static = {
+            column: pd.Series([value], [series["name"]]).astype("category" if isinstance(value, str) else "float64")
+            for column, value in series["static"].items()
+        }
+        context = Series(
+            frame=frame,
+            ahead=_rows_from_json(series["ahead"], _names(series["future"])),
+            static=pd.DataFrame(static, index=[series["name"]]),
+            fill="mask" if frame.isna().any(axis=None) else None,
+            **{name: kind(series[name]) for name, kind in _SERIES.items()},
+        )
+        levels = tuple(_numbers(widths["levels"], (None,)).tolist())
+        # No half-width is infinite in JSON: it is null.
+        known = np.array(widths["values"], dtype="float64").reshape(len(levels), -1, len(context.targets))
+        input_columns = _names(content["inputs"]["columns"])
+        card = cls(
+            **{name: _typed(content[name], kind) for name, kind in _PLAIN.items() if name != "seeds"},
+            seeds=tuple(_typed(seed, int) for seed in content["seeds"]),
+            input_columns=input_columns,
+            input_scaler=_scaler(content["inputs"], len(input_columns)),
+            target_scaler=_scaler(content["targets"], len(context.targets)),
+            half_widths=HalfWidths(
+                levels, np.where(np.isnan(known), np.inf, known), _typed(widths["errors"], int)
+            ),
+            context=context,
+        )  # fmt: skip
+        expected = columns_read(context, card.horizon, bool(card.settings["past_target"]))
+        if input_columns != expected or min(card.lookback, card.horizon, card.season) < 1 or len(context) < 2:
+            raise ValueError("its parts do not belong together")
+        return card
+
+
+#: Fields that are in JSON what they are here.
+_PLAIN: dict[str, type] = {
+    "name": str, "settings": dict, "seeds": list, "epochs": int, "refitted": bool, "rows": int, "first": str,
+    "sha256": str, "freq": str, "step": str, "season": int, "reading": dict, "scores": dict, "backend": str,
+    "versions": dict,
+}  # fmt: skip
+
+
+def _typed(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(f"{value!r} where {kind.__name__} should be")
+    return value
+
+
+def _text(value: Any) -> str:
+    return _typed(value, str)
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _names(values: Any) -> tuple[str, ...]:
+    return tuple(_text(value) for value in _typed(values, list))
+
+
+#: Fields of the context, and what reads them.
+_SERIES: dict[str, Callable[[Any], Any]] = {
+    "name": _text, "targets": _names, "features": _names, "future": _names, "unit": _text, "source": _text,
+    "freq": _text_or_none,
+}  # fmt: skip
+
+
+def _scale(columns: tuple[str, ...], scaler: Scaler) -> dict[str, Any]:
+    return {"columns": columns, "center": scaler.center, "scale": scaler.scale}
+
+
+def _scaler(content: Mapping[str, Any], columns: int) -> Scaler:
+    center, scale = (_numbers(content[name], (columns,)) for name in ("center", "scale"))
+    if not scale.all():
+        raise ValueError("a scale is zero")
+    return Scaler(center, scale)
+
+
+def _rows_to_json(frame: pd.DataFrame) -> dict[str, Any]:
+    """Values of a frame, null where missing, and its index."""
+    values, index = frame.to_numpy(), frame.index
+    if not isinstance(index, pd.DatetimeIndex):
+        return {"values": values, "first_row": int(index[0]) if len(index) else 0}
+    zone = None if index.tz is None else str(index.tz)
+    try:
+        pd.Timestamp(0, tz=zone)
+    except (ValueError, KeyError) as error:
+        raise DataError(
+            f"received dates in the time zone {zone}, which has no name to be kept by; bring them into a named one "
+            "such as Europe/Berlin."
+        ) from error
+    utc = index if zone is None else index.tz_convert("UTC").tz_localize(None)
+    dates = [date.isoformat() for date in utc]
+    return {"values": values, "ds": dates, "time_zone": zone, "precision": index.unit}
+
+
+def _rows_from_json(rows: Mapping[str, Any], columns: tuple[str, ...]) -> pd.DataFrame:
+    values = np.array(_typed(rows["values"], list), dtype="float64").reshape(len(rows["values"]), len(columns))
+    if "first_row" in rows:
+        first = _typed(rows["first_row"], int)
+        return pd.DataFrame(values, pd.RangeIndex(first, first + len(values)), columns)
+    index = pd.DatetimeIndex(_names(rows["ds"]), name="ds").as_unit(rows["precision"])
+    if rows["time_zone"] is not None:
+        index = index.tz_localize("UTC").tz_convert(rows["time_zone"])
+    return pd.DataFrame(values, index, columns)
+
+
+def _numbers(values: Any, shape: tuple[int | None, ...]) -> np.ndarray:
+    array = np.array(_typed(values, list), dtype="float64")
+    fits = array.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))
+    if not fits or not np.isfinite(array).all():
+        raise ValueError(f"numbers of shape {array.shape}, expected {shape}")
+    return array
