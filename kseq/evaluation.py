@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from kseq import memory
 from kseq.batches import Batches
 from kseq.results import ModelResult
 from kseq.windows import WindowedSeries, Windows
@@ -24,24 +25,24 @@ class _Comparison(Protocol):
         """Take one row."""
 
 
-def predict(model: keras.Model, data: WindowedSeries, windows: Windows, batch_size: int = 1024) -> np.ndarray:
+def predict(model: keras.Model, data: WindowedSeries, windows: Windows, batch_size: int | None = None) -> np.ndarray:
     """Forecast every window of a part, in the targets' unit.
 
     Args:
         model: takes ``(batch, lookback, features)``, or ``(batch, S, lookback, features)`` if it has members.
         data: the windowed series, for the way back to its unit.
         windows: the part, such as ``data.test``.
-        batch_size: windows at once.
+        batch_size: windows at once; None for as many as memory allows.
 
     Returns:
         ``(member, window, step, target)``, one member for an ordinary model.
     """
     members = members_of(model)
-    seedless = Batches(windows, batch_size, members=members)
+    seedless = Batches(windows, batch_size or memory.windows_at_once(model, data.lookback), members=members)
     parts = [np.asarray(_forecast_batch(model, x)) for x, _ in seedless]
     scaled = np.concatenate(parts)
     scaled = scaled[None] if members is None else np.moveaxis(scaled, 1, 0)
-    return data.to_units(scaled)
+    return data.to_units(scaled.reshape(*scaled.shape[:2], data.horizon, data.targets), windows)
 
 
 def _forecast_batch(model: keras.Model, x: np.ndarray) -> Any:
@@ -67,11 +68,12 @@ def kernel_of(model: keras.Model) -> str:
 
 
 class EpochTimer(keras.callbacks.Callback):
-    """Times each epoch, validation included; ``seconds`` is a list, the first epoch first."""
+    """Times each epoch, validation included: ``seconds``, and for how many ``members``, the first epoch first."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seconds: list[float] = []
+        self.members: list[int] = []
         self._start = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -81,11 +83,17 @@ class EpochTimer(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Stop the clock."""
         self.seconds.append(time.perf_counter() - self._start)
+        self.members.append(members_of(self.model) or 1)
 
     @property
     def steady(self) -> float:
-        """Median seconds an epoch without the first; NaN after fewer than two epochs."""
-        return float(np.median(self.seconds[1:])) if len(self.seconds) > 1 else float("nan")
+        """Median seconds an epoch without the first, of as many members as at the start; NaN after fewer than two.
+
+        Members that have stopped may have been left out of later epochs: each epoch counts by its time a member.
+        """
+        if len(self.seconds) < 2:
+            return float("nan")
+        return self.members[0] * float(np.median(np.divide(self.seconds, self.members)[1:]))
 
 
 class Progress(keras.callbacks.Callback):

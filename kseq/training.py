@@ -1,9 +1,8 @@
-"""Train one cell with its seeds on windows: one ``fit``, one early stopping and one set of best weights a member.
+"""Train one cell with its seeds on windows: an early stopping and a set of best weights for each member.
 
-With one member a model is an ordinary one and stops by Keras's ``EarlyStopping``. With S members one ``fit`` trains
-them all, and each must give what it would give alone: the loss is summed over members, so that an optimizer that works
-weight by weight moves each as if alone; clipping is done member by member; and each member stops at its own epoch with
-its own best weights.
+An ordinary model is one member. With S members one model trains them all, and each must give what it would give alone:
+the loss is summed over members, so that an optimizer that works weight by weight moves each as if alone; clipping is
+done member by member; and each member stops at its own epoch with its own best weights.
 """
 
 from collections.abc import Sequence
@@ -14,11 +13,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from kseq import kernels
+from kseq import kernels, lean, memory
 from kseq.batches import Batches
 from kseq.errors import ConfigError
 from kseq.evaluation import members_of
-from kseq.layers import MemberLoss, sum_over_members
+from kseq.layers import Ensemble, MemberLoss, sum_over_members, take_members
 from kseq.windows import WindowedSeries
 
 
@@ -125,58 +124,131 @@ def fit(
 ) -> Fitted:
     """Train a model from ``build_model`` on the training windows.
 
+    Members that have stopped are left out as soon as that pays: the others then go on in a smaller model, from the same
+    weights, moments, state of dropout and order of batches.
+
     Args:
         model: ordinary (then ``seeds`` has one), or of S members (then one seed a member).
         data: the windowed series; without validation windows nothing stops early.
         training: the budget.
         seeds: order the batches, one a member.
-        callbacks: run after those that stop members and restore their weights.
+        callbacks: run after those that stop members and restore their weights. Their ``model`` is the one in training,
+            which may have lost members that have stopped; when training ends, it is the whole one.
 
     Returns:
         Fitted: epochs and learning curves of each member. The model holds each member's best weights.
+
+    Raises:
+        ConfigError: there is not one seed a member.
     """
     members = members_of(model)
     if len(seeds) != (members or 1):
         raise ConfigError(f"received {len(seeds)} seeds for {members or 1} members, expected one seed a member.")
     compile_model(model, training)
-    size = training.batch_size or None
-    watched = len(data.validation) > 0
-    stopping: MemberStopping | None = None
-    if members is None:
-        batches = Batches(data.train, size, seed=seeds[0])
-        validation = Batches(data.validation, 1024) if watched else None
-        first: list[keras.callbacks.Callback] = [keras.callbacks.TerminateOnNaN()]
-        if watched and training.patience:
-            first.append(
-                keras.callbacks.EarlyStopping("val_loss", patience=training.patience, restore_best_weights=True)
-            )
-    else:
-        batches = Batches(data.train, size, seeds=seeds)
-        validation = Batches(data.validation, 1024, members=members) if watched else None
-        stopping = MemberStopping(members, training.patience if watched else 0)
-        first = [stopping]
-    source, also = fed(batches)
-    record = model.fit(
-        source,
-        validation_data=None if validation is None else fed(validation)[0],
-        epochs=training.epochs,
-        callbacks=[*also, *first, *callbacks],
-        verbose=0,
-        # The batches are shuffled already, by seed; Keras would shuffle them again, by a state of its own.
-        shuffle=False,
-    )
-    if stopping is not None:
-        return stopping.fitted
-    curves = {
-        name: np.asarray([record.history[name]], dtype="float64")
-        for name in ("loss", "val_loss")
-        if name in record.history
-    }
-    return Fitted((len(record.epoch),), (not np.isfinite(curves["loss"]).all(),), curves)
+    watch = MemberStopping(members or 1, training.patience if len(data.validation) else 0, _worth_leaving(model, data))
+    course = _Course(watch, callbacks, model, training.epochs)
+    course.begin()
+    part = model
+    while True:
+        batches, validation = _batches(data, training, [seeds[number] for number in watch.held], watch.epoch, part)
+        source, course.feeding = fed(batches)
+        part.fit(
+            source,
+            validation_data=None if validation is None else fed(validation)[0],
+            initial_epoch=watch.epoch,
+            epochs=training.epochs,
+            callbacks=course,
+            verbose=0,
+            # The batches are shuffled already, by seed; Keras would shuffle them again, by a state of its own.
+            shuffle=False,
+        )
+        if course.over or not watch.leaves_out:
+            break
+        part = _of_those_that_run(part, watch, training)
+        course.set_model(part)
+    course.set_model(model)
+    course.end()
+    return watch.fitted
+
+
+def _batches(
+    data: WindowedSeries, training: Training, seeds: Sequence[int], epoch: int, model: keras.Model
+) -> tuple[Batches, Batches | None]:
+    """Training batches in the order of an epoch, and those of the validation part, if there is one."""
+    members = members_of(model)
+    order: dict[str, Any] = {"seed": seeds[0]} if members is None else {"seeds": seeds}
+    batches = Batches(data.train, training.batch_size or None, **order)
+    if epoch:
+        batches.epoch = epoch - 1
+        batches.on_epoch_end()
+    if not len(data.validation):
+        return batches, None
+    return batches, Batches(data.validation, memory.windows_at_once(model, data.lookback), members=members)
+
+
+def _worth_leaving(model: keras.Model, data: WindowedSeries) -> float:
+    """How many epochs of stopped members take as long as it takes to go on without them.
+
+    Counted in operations, not in seconds: the same training takes the same course anywhere.
+    """
+    if members_of(model) is None or not all(isinstance(layer, Ensemble) for layer in model.layers[1:]):
+        return np.inf
+    an_epoch = len(data.train) * memory.cost_of(model, data.lookback).products
+    return kernels.load(keras.config.backend()).REBUILD / an_epoch
+
+
+def _of_those_that_run(model: keras.Model, watch: "MemberStopping", training: Training) -> keras.Model:
+    """A model of those members that still run, which trains on as they would have; the watch is told."""
+    places = np.flatnonzero(watch.running[watch.held])
+    smaller = lean.attach(take_members(model, places))
+    compile_model(smaller, training)
+    smaller.optimizer.build(smaller.trainable_variables)
+    for mine, theirs in zip(smaller.optimizer.variables, model.optimizer.variables, strict=True):
+        values = np.array(ops.convert_to_numpy(theirs))
+        # Moments have a members axis; the step's number and the learning rate are one for all.
+        mine.assign(values[places] if values.ndim else values)
+    watch.hold(places)
+    return smaller
+
+
+class _Course(keras.callbacks.CallbackList):
+    """The callbacks of one training, which begins and ends once, though it be several calls of ``fit`` in a row."""
+
+    def __init__(
+        self, watch: "MemberStopping", callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, epochs: int
+    ):
+        super().__init__([watch, *callbacks], add_history=True, model=model, epochs=epochs, verbose=0)
+        self.watch = watch
+        self.over = False
+        #: What else the source of batches wants to be told, see :func:`fed`.
+        self.feeding: list[keras.callbacks.Callback] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Tell all; end this ``fit`` if training is over, or goes on with fewer members."""
+        for callback in self.feeding:
+            callback.on_epoch_end(epoch, logs)
+        super().on_epoch_end(epoch, logs)
+        self.over = self.model.stop_training or epoch + 1 == self.params["epochs"]
+        if self.watch.leaves_out:
+            self.model.stop_training = True
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """A ``fit`` begins, which may not be the first: see :meth:`begin`."""
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """A ``fit`` ends, which may not be the last: see :meth:`end`."""
+
+    def begin(self) -> None:
+        """Training begins."""
+        super().on_train_begin()
+
+    def end(self) -> None:
+        """Training ends."""
+        super().on_train_end()
 
 
 class MemberStopping(keras.callbacks.Callback):
-    """``EarlyStopping(restore_best_weights=True)`` for each member by itself.
+    """``EarlyStopping(restore_best_weights=True)`` for each member by itself, or for an ordinary model.
 
     A member stops when its validation loss has not been better for ``patience`` epochs, or when a loss of its own is
     not a number; ``fit`` ends when all have stopped. At the end each member holds its best weights, or, without
@@ -185,29 +257,40 @@ class MemberStopping(keras.callbacks.Callback):
     Args:
         members: S.
         patience: epochs; 0 for no stopping by validation.
+        worth_leaving: go on without members that have stopped once they have computed for so many epochs in vain,
+            all together. (As who rents skis until the rent reaches their price: at most twice the least cost.)
     """
 
-    def __init__(self, members: int, patience: int):
+    def __init__(self, members: int, patience: int, worth_leaving: float = np.inf):
         super().__init__()
         self.patience = patience
+        self.worth_leaving = worth_leaving
         self.running = np.ones(members, bool)
         self.diverged = np.zeros(members, bool)
         self.epochs = np.zeros(members, int)
         self.best = np.full(members, np.inf)
         self.wait = np.zeros(members, int)
+        self.in_vain = 0
+        #: Numbers of the members in the model in training, in its order.
+        self.held = np.arange(members)
         self._kept: list[np.ndarray] | None = None
         self._curves: dict[str, list[np.ndarray]] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Look at each running member's losses; keep its weights where they are the best."""
         logs = logs or {}
-        loss = {name: np.asarray(ops.convert_to_numpy(logs[key]), "float64")
-                for name, key in (("loss", "member"), ("val_loss", "val_member")) if key in logs}  # fmt: skip
+        loss = {}
+        # An ordinary model has one loss, a model of members has theirs besides.
+        for name, of_members in (("loss", "member"), ("val_loss", "val_member")):
+            found = logs.get(of_members, logs.get(name))
+            if found is not None:
+                loss[name] = self._of_all(ops.convert_to_numpy(found))
         for name, values in loss.items():
-            self._curves.setdefault(name, []).append(np.where(self.running, values, np.nan))
+            self._curves.setdefault(name, []).append(values)
+        self.in_vain += np.count_nonzero(~self.running[self.held])
         self.epochs[self.running] += 1
 
-        lost = self.running & ~np.isfinite(loss["loss"])
+        lost = self.running & ~np.logical_and.reduce([np.isfinite(values) for values in loss.values()])
         self.diverged |= lost
         self.running &= ~lost
         watched = loss.get("val_loss") if self.patience else None
@@ -227,18 +310,43 @@ class MemberStopping(keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None) -> None:
         """Give each member the weights that were kept for it."""
         if self._kept is not None:
-            self.model.set_weights(self._kept)
+            single = members_of(self.model) is None
+            self.model.set_weights([weight[0] if single else weight for weight in self._kept])
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return int(self.epochs.max())
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether to go on without the members that have stopped."""
+        stopped = ~self.running[self.held]
+        return bool(self.running.any() and stopped.any() and self.in_vain >= self.worth_leaving)
+
+    def hold(self, places: np.ndarray) -> None:
+        """Training goes on with a model of those members that had these places in the one before."""
+        self.held = self.held[places]
+        self.in_vain = 0
+
+    def _of_all(self, held: np.ndarray) -> np.ndarray:
+        """A number of each member, NaN for those that have stopped, of one for each that is held."""
+        values = np.full(len(self.running), np.nan)
+        values[self.held] = np.ravel(held)
+        return np.where(self.running, values, np.nan)
 
     def _keep(self, which: np.ndarray) -> None:
         """Remember the present weights of some members."""
+        if self._kept is not None and not which.any():
+            return
         weights = self.model.get_weights()
+        if members_of(self.model) is None:
+            weights = [weight[None] for weight in weights]
         if self._kept is None:
             self._kept = [weight.copy() for weight in weights]
-        elif which.all():
-            self._kept = weights
-        elif which.any():
-            for kept, weight in zip(self._kept, weights, strict=True):
-                kept[which] = weight[which]
+            return
+        for kept, weight in zip(self._kept, weights, strict=True):
+            kept[which] = weight[which[self.held]]
 
     @property
     def fitted(self) -> Fitted:

@@ -26,10 +26,23 @@ from jax.custom_derivatives import SymbolicZero
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
 
+#: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
+#: training (those of the way ahead are counted, and the way back takes its time as well): 3 seconds, taken twice.
+REBUILD = 3e10
+
+#: Members that train at once on a CPU: more leave the cache (:mod:`kseq.memory` has the measurements).
+MEMBERS_AT_ONCE = 10
+
 
 def devices() -> list[str]:
     """Devices that JAX sees: the CPU and each GPU by name."""
     return ["cpu", *(device.device_kind for device in jax.devices() if device.platform != "cpu")]
+
+
+def free_memory() -> int | None:
+    """Bytes free on the device that JAX computes on; None where it does not say, as on a CPU."""
+    memory = jax.devices()[0].memory_stats() or {}
+    return memory["bytes_limit"] - memory["bytes_in_use"] if "bytes_limit" in memory else None
 
 
 def supports_jit() -> bool:

@@ -98,7 +98,7 @@ def spec_of(layer: keras.Layer, training: bool = False) -> kernels.Spec:
 _KERNELS = kernels.load(keras.config.backend()) if keras.config.backend() in kernels.BACKENDS else None
 
 
-def _decline(reason: str) -> str:
+def decline(reason: str) -> str:
     """Return the reason, or raise it under the strict policy."""
     if _policy == "strict":
         raise Unsupported(reason)
@@ -136,17 +136,17 @@ def run_kernel(
     if _policy == "off":
         return "policy off"
     if recurrent_dropout:
-        return _decline("recurrent_dropout > 0")
+        return decline("recurrent_dropout > 0")
     if _KERNELS is None:
-        return _decline(f"no kernels for the {keras.config.backend()} backend")
+        return decline(f"no kernels for the {keras.config.backend()} backend")
     recorder = _KERNELS.recording()
     if recorder:
         # Asked here, for a compiler cannot follow an exception of ours.
-        return _decline(recorder)
+        return decline(recorder)
     try:
         return getattr(_KERNELS, spec.cell)(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
     except Unsupported as refusal:
-        return _decline(refusal.reason)
+        return decline(refusal.reason)
 
 
 class _FastLoop:
@@ -191,7 +191,7 @@ class _FastLoop:
     def _run_kernel(self, sequences: Any, initial_state: Any, mask: Any, training: bool) -> kernels.Output | str:
         cell = self.cell
         if getattr(self, "use_cudnn", "auto") != "auto" and _policy != "off":
-            return _decline(f"use_cudnn={self.use_cudnn}")
+            return decline(f"use_cudnn={self.use_cudnn}")
         states = list(initial_state) if isinstance(initial_state, list | tuple) else [initial_state]
         if isinstance(mask, list | tuple):
             mask = mask[0]
@@ -199,9 +199,9 @@ class _FastLoop:
             # Keras draws the mask before this loop and keeps it in the cell: the same is used at every step.
             dropped = cell.get_dropout_mask(sequences[:, 0, :])
             if isinstance(dropped, list | tuple):
-                return _decline("a dropout mask for each gate (implementation=1)")
+                return decline("a dropout mask for each gate (implementation=1)")
             if cell.dropout == 1:
-                return _decline("dropout = 1")
+                return decline("dropout = 1")
             sequences = sequences * keras.ops.expand_dims(dropped, axis=1)
         if self.stateful:
             # The layer writes its new states over these, which the backward pass still needs.

@@ -13,7 +13,7 @@ from keras import ops
 
 from kseq import kernels
 from kseq.errors import ConfigError
-from kseq.layers.cells import run_kernel, spec_of
+from kseq.layers.cells import decline, run_kernel, spec_of
 
 
 def stack(layer: keras.Layer, members: int, seeds: list[int]) -> keras.Layer:
@@ -85,11 +85,12 @@ class _Stacked(keras.layers.Layer):
         """
         for mine, theirs in zip(self.parts(), other.parts(), strict=True):
             mine._start = lambda theirs=theirs: {
-                weight.name: np.asarray(ops.convert_to_numpy(weight))[list(which)] for weight in theirs.weights
+                weight.name: ops.convert_to_numpy(weight)[list(which)] for weight in theirs.weights
             }
             if theirs.generators:
                 for generator, number in zip(mine.generators, which, strict=True):
-                    generator.state.assign(theirs.generators[number].state)
+                    # A copy: JAX gives the memory of a model in training to its next step.
+                    generator.state.assign(np.array(ops.convert_to_numpy(theirs.generators[number].state)))
 
     def _draw_start(self, single_input_shape: tuple) -> dict[str, np.ndarray]:
         """Build each member alone, once, and stack what it starts with, by the names of weights."""
@@ -143,9 +144,11 @@ class _Masks:
     def __init__(self, seeds: list[int]):
         self.generators = [keras.random.SeedGenerator(seed) for seed in seeds]
 
-    def draw(self, ones: Any, rate: float) -> Any:
-        """Masks for all members, ``(batch, S, ...)`` from ones of one member's shape ``(batch, ...)``."""
-        return ops.stack([keras.random.dropout(ones, rate, seed=generator) for generator in self.generators], axis=1)
+    def draw(self, ones: Any, rate: float, count: int = 1) -> list:
+        """So many masks for all members, ``(batch, S, ...)`` from ones of one member's shape ``(batch, ...)``."""
+        drawn = [[keras.random.dropout(ones, rate, seed=generator) for _ in range(count)]
+                 for generator in self.generators]  # fmt: skip
+        return [ops.stack(masks, axis=1) for masks in zip(*drawn, strict=True)]
 
 
 class _Dropout(_Stacked):
@@ -165,7 +168,8 @@ class _Dropout(_Stacked):
     def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
         if not training or not self.template.rate:
             return inputs
-        return inputs * self._masks.draw(ops.ones_like(inputs[:, 0]), self.template.rate)
+        (mask,) = self._masks.draw(ops.ones_like(inputs[:, 0]), self.template.rate)
+        return inputs * mask
 
 
 class _Recurrent(_Stacked):
@@ -195,38 +199,43 @@ class _Recurrent(_Stacked):
         layer = self.template
         one_member = inputs[:, 0] if len(inputs.shape) == 4 else inputs
         batch = ops.shape(inputs)[0]
-        recurrent_mask = None
+        input_masks, recurrent_masks = [], []
         # A single Keras layer draws its masks in every call, training or not: so that seeds stay in step, so do we.
+        # With implementation=1, which recurrent dropout asks for, it draws one for each gate.
+        count = getattr(layer.cell, "dropout_mask_count", 1)
         if layer.dropout:
-            drawn = self._masks.draw(ops.ones_like(one_member[:, 0]), layer.dropout)
-            if training:
-                wide = inputs if len(inputs.shape) == 4 else ops.expand_dims(inputs, 1)
-                inputs = wide * ops.expand_dims(drawn, 2)
+            input_masks = self._masks.draw(ops.ones_like(one_member[:, 0]), layer.dropout, count)
         if layer.recurrent_dropout:
             ones = ops.ones((batch, layer.units), dtype=self.compute_dtype)
-            drawn = self._masks.draw(ones, layer.recurrent_dropout)
-            recurrent_mask = drawn if training else None
+            recurrent_masks = self._masks.draw(ones, layer.recurrent_dropout, count)
+        if not training:
+            input_masks, recurrent_masks = [], []
 
+        # The inputs of each gate, or of all.
+        wide = inputs if len(inputs.shape) == 4 or not input_masks else ops.expand_dims(inputs, 1)
+        read = [wide * ops.expand_dims(drawn, 2) for drawn in input_masks] or [inputs]
         zeros = ops.zeros((batch, self.members, layer.units), dtype=self.compute_dtype)
         states = [zeros] * len(layer.state_size)
         weights = [None if w is None else w.value for w in (self.kernel, self.recurrent_kernel, self.bias)]
-        spec = spec_of(layer, training)
-        result = run_kernel(spec, inputs, states, mask, *weights, recurrent_mask is not None)
+        if len(read) > 1:
+            result = decline("a dropout mask for each gate (implementation=1)")
+        else:
+            result = run_kernel(spec_of(layer, training), read[0], states, mask, *weights, bool(recurrent_masks))
         if isinstance(result, kernels.Output):
             self.kernel_used = result.kernel
         else:
             self.kernel_used = f"members loop ({result})"
-            result = self._loop(inputs, states, mask, *weights, recurrent_mask)
+            result = self._loop(read, states, mask, *weights, recurrent_masks)
         output = result.outputs if layer.return_sequences else result.last_output
         return (output, *result.states) if layer.return_state else output
 
     def _loop(
-        self, inputs: Any, states: list, mask: Any, kernel: Any, recurrent: Any, bias: Any, recurrent_mask: Any
+        self, read: list, states: list, mask: Any, kernel: Any, recurrent: Any, bias: Any, recurrent_masks: list
     ) -> kernels.Output:
         """Scan over time with batched products, in Keras operations: every option, on every backend."""
         layer = self.template
-        shared = len(inputs.shape) == 3
-        projected = ops.einsum("btf,sfg->tbsg" if shared else "bstf,sfg->tbsg", inputs, kernel)
+        equation = "btf,sfg->tbsg" if len(read[0].shape) == 3 else "bstf,sfg->tbsg"
+        projected = _gate_by_gate(lambda x, w: ops.einsum(equation, x, w), read, kernel)
         input_bias, recurrent_bias = bias, None
         if bias is not None and len(bias.shape) == 3:
             input_bias, recurrent_bias = bias[:, 0], bias[:, 1]
@@ -237,12 +246,9 @@ class _Recurrent(_Stacked):
             steps = (projected, ops.expand_dims(ops.expand_dims(ops.transpose(ops.cast(mask, "bool")), -1), -1))
         advance = {"simple_rnn": _step_simple_rnn, "lstm": _step_lstm, "gru": _step_gru}[spec_of(layer).cell]
 
-        def product(state: Any, weights: Any) -> Any:
-            return ops.einsum("bsh,shg->bsg", state, weights)
-
         def step(carry: list, now: tuple) -> tuple[list, Any]:
-            h = carry[0] if recurrent_mask is None else carry[0] * recurrent_mask
-            new = advance(layer, now[0], h, carry, product, recurrent, recurrent_bias)
+            dropped = [carry[0] * recurrent_mask for recurrent_mask in recurrent_masks] or carry[:1]
+            new = advance(layer, now[0], dropped, carry, recurrent, recurrent_bias)
             if mask is not None:
                 new = [ops.where(now[1], after, before) for after, before in zip(new, carry, strict=True)]
             # TensorFlow's scan wants as many outputs as states, of the same shapes.
@@ -255,33 +261,50 @@ class _Recurrent(_Stacked):
         return kernels.Output(states[0], outputs, list(states), "members loop")
 
 
-def _step_simple_rnn(layer, x, h, carry, product, recurrent, bias):
-    """``h' = tanh(W x + b + U h)``; ``x`` holds the input product already."""
-    return [layer.activation(x + product(h, recurrent))]
+def _gate_by_gate(product: Callable[[Any, Any], Any], read: list, weights: Any) -> Any:
+    """Multiply the weights of all gates with what all read; of each gate with what it reads, where that differs."""
+    if len(read) == 1:
+        return product(read[0], weights)
+    parts = ops.split(weights, len(read), axis=-1)
+    return ops.concatenate([product(x, w) for x, w in zip(read, parts, strict=True)], axis=-1)
 
 
-def _step_lstm(layer, x, h, carry, product, recurrent, bias):
+def _product(h, weights):
+    return ops.einsum("bsh,shg->bsg", h, weights)
+
+
+# One step of each cell: ``x`` holds the input product already, ``dropped`` the state after recurrent dropout, one for
+# all gates or one for each.
+
+
+def _step_simple_rnn(layer, x, dropped, carry, recurrent, bias):
+    """``h' = tanh(W x + b + U h)``."""
+    return [layer.activation(x + _product(dropped[0], recurrent))]
+
+
+def _step_lstm(layer, x, dropped, carry, recurrent, bias):
     """Gates i, f, o and candidate g; ``c' = f c + i g``, ``h' = o tanh(c')``."""
-    i, f, g, o = ops.split(x + product(h, recurrent), 4, axis=-1)
+    i, f, g, o = ops.split(x + _gate_by_gate(_product, dropped, recurrent), 4, axis=-1)
     gate, activation = layer.recurrent_activation, layer.activation
     c = gate(f) * carry[1] + gate(i) * activation(g)
     return [gate(o) * activation(c), c]
 
 
-def _step_gru(layer, x, h, carry, product, recurrent, bias):
+def _step_gru(layer, x, dropped, carry, recurrent, bias):
     """Update gate z, reset gate r and candidate; ``h' = z h + (1 - z) candidate``."""
     gate, activation = layer.recurrent_activation, layer.activation
     xz, xr, xh = ops.split(x, 3, axis=-1)
     if layer.reset_after:
-        inner = product(h, recurrent)
+        inner = _gate_by_gate(_product, dropped, recurrent)
         hz, hr, hh = ops.split(inner if bias is None else inner + bias, 3, axis=-1)
         z, r = gate(xz + hz), gate(xr + hr)
         candidate = activation(xh + r * hh)
     else:
         uz, ur, uh = ops.split(recurrent, 3, axis=-1)
-        z, r = gate(xz + product(h, uz)), gate(xr + product(h, ur))
-        candidate = activation(xh + product(r * h, uh))
-    return [z * h + (1 - z) * candidate]
+        of_z, of_r, of_candidate = dropped if len(dropped) == 3 else 3 * dropped
+        z, r = gate(xz + _product(of_z, uz)), gate(xr + _product(of_r, ur))
+        candidate = activation(xh + _product(r * of_candidate, uh))
+    return [z * carry[0] + (1 - z) * candidate]
 
 
 class _Bidirectional(_Stacked):

@@ -56,6 +56,7 @@ class _Model:
     stop_training = False
 
     def __init__(self):
+        self.inputs = [np.zeros((0, 2, 1, 1))]
         self.weights = [np.zeros((2, 1))]
 
     def get_weights(self):
