@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import ConfigError
-from kseq.series import Series
+from kseq.series import Panel, Series
+
+
+def require_sizes(lookback: int, horizon: int) -> None:
+    """Refuse sizes of a window that are no whole numbers from 1."""
+    for name, value in (("lookback", lookback), ("horizon", horizon)):
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+            raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")
 
 
 def encoded(static: pd.DataFrame) -> pd.DataFrame:
@@ -26,10 +33,10 @@ def require_inputs(columns: Sequence[str], future: Sequence[str], lookback: int,
         )
 
 
-def input_columns(series: Series, horizon: int, past_target: bool) -> tuple[str, ...]:
+def input_columns(series: Series | Panel, horizon: int, past_target: bool) -> tuple[str, ...]:
     """Names of what models read, in order; a future covariate is called by the row that it is of: ``price[t+3]``."""
     ahead = (f"{column}[t+{horizon}]" for column in series.future)
-    return (*_past(series, past_target), *ahead, *encoded(series.static))
+    return (*past_columns(series, past_target), *ahead, *encoded(series.static))
 
 
 def input_rows(series: Series, horizon: int, past_target: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +51,7 @@ def input_rows(series: Series, horizon: int, past_target: bool) -> tuple[np.ndar
         ``(time, columns)`` twice: every value in its own row, which is what a scale is fitted on; and as a model reads
         them, future covariates in the row ``horizon`` steps earlier.
     """
-    past = _past(series, past_target)
+    past = past_columns(series, past_target)
     constant = np.tile(encoded(series.static).to_numpy().ravel(), (len(series), 1))
     own = np.concatenate([series.frame[[*past, *series.future]].to_numpy(), constant], axis=1)
     read = own.copy()
@@ -52,7 +59,8 @@ def input_rows(series: Series, horizon: int, past_target: bool) -> tuple[np.ndar
     return own, read
 
 
-def _past(series: Series, past_target: bool) -> list[str]:
+def past_columns(series: Series | Panel, past_target: bool) -> list[str]:
+    """Columns of which models read the past: targets and past covariates, each once."""
     return list(dict.fromkeys([*(series.targets if past_target else ()), *series.features]))
 
 

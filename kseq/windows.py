@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import ConfigError, DataError
-from kseq.inputs import input_columns, input_rows, require_inputs
+from kseq.inputs import input_columns, input_rows, require_inputs, require_sizes
 from kseq.series import Series
 
 #: Scalers by name. The last one looks at the whole series, test part included: for replays of published experiments.
@@ -291,11 +291,13 @@ class WindowedSeries:
         """Date of the last row that each test window knows, one a window."""
         return self.series.index[self.test.target_rows[:, 0] - 1]
 
-    def to_units(self, scaled: np.ndarray) -> np.ndarray:
+    def to_units(self, scaled: np.ndarray, windows: Windows | None = None) -> np.ndarray:
         """Bring forecasts back to the targets' unit.
 
         Args:
             scaled: ``(..., horizon * targets)`` or ``(..., horizon, targets)``, as a model returns them.
+            windows: what is forecast, all of it in order; all windows of one series have the same scale, so that it is
+                read for those of a panel alone.
 
         Returns:
             float64, ``(..., horizon, targets)``.
@@ -358,13 +360,11 @@ def make_windows(
         >>> len(data.train), len(data.validation), len(data.test)
         (485, 88, 147)
     """
-    for name, value in (("lookback", lookback), ("horizon", horizon)):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")
+    require_sizes(lookback, horizon)
     columns = input_columns(series, horizon, past_target)
     require_inputs(columns, series.future, lookback, horizon)
     if split is None:
-        _require_length(len(series), lookback, horizon, test, validation)
+        require_length(len(series), lookback, horizon, test, validation)
         split = Split.by_fraction(len(series), test, validation)
 
     leaks = scaler == "minmax-leaks-test"
@@ -422,8 +422,8 @@ def _left_out(
     return [f"Windows across missing dates or values are left out: {shown} windows."]
 
 
-def _require_length(n: int, lookback: int, horizon: int, test: float, validation: float) -> None:
-    """Refuse a series that leaves a part without a single window."""
+def require_length(n: int, lookback: int, horizon: int, test: float, validation: float) -> None:
+    """Refuse a series of ``n`` rows that leaves a part without a single window; say how many rows it takes."""
 
     def enough(rows: int) -> bool:
         split = Split.by_fraction(rows, test, validation)
