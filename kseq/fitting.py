@@ -19,6 +19,7 @@ from kseq import backends, baselines
 from kseq.backtest import cut_windows
 from kseq.errors import ConfigError, DataError
 from kseq.evaluation import Progress
+from kseq.forecasting import last_rows
 from kseq.intervals import half_width
 from kseq.jobs import build_cell
 from kseq.layers import accelerate, split_members, to_stock
@@ -80,7 +81,7 @@ def fit_model(
         raise ConfigError(f"received cells {', '.join(settings.cells)}, expected one.")
     if settings.scaler == "minmax-leaks-test":
         raise ConfigError(
-            "received scaler minmax-leaks-test for a model that is to forecast, expected another: it has no test part."
+            "received scaler minmax-leaks-test, expected standard or minmax: what is to be forecast is not known yet."
         )
     n = len(series)
     _require_rows(n, settings)
@@ -114,7 +115,7 @@ def fit_model(
         scores=scores,
         backend=keras.config.backend(),
         versions=backends.versions(),
-        context=_last_rows(data.series, max(settings.lookback, season, KEPT)),
+        context=_context(data.series, max(settings.lookback, season, KEPT)),
     )
     return TrainedModel(network, card)
 
@@ -233,7 +234,7 @@ def _errors(network: keras.Model, data: WindowedSeries, blocks: int) -> list[np.
         if places and block:
             x[:, -min(lookback, fed.shape[1]) :, places] = (fed[:, -lookback:, read] - center) / scale
         made = [network.predict_on_batch(x[first : first + 1024]) for first in range(0, len(x), 1024)]
-        forecast = data.to_units(np.concatenate(made))
+        forecast = data.to_units(np.concatenate(made).reshape(-1, horizon, data.targets))
         errors.append(forecast - data.series.y[firsts[:, None] + np.arange(horizon)])
         fed = np.concatenate([fed, forecast], axis=1)
     return errors
@@ -245,15 +246,9 @@ def _reading(series: Series) -> dict[str, Any]:
     return {name: given[name] for name in READING if given.get(name) is not None}
 
 
-def _last_rows(series: Series, least: int) -> Series:
-    """The end of a series: at least so many rows, and more where dates or values ask for them."""
+def _context(series: Series, least: int) -> Series:
+    """The rows that a model keeps: at least so many, and a year of dates that go on as in the year before."""
     index = series.index
     if series.has_dates and not series.calendar.alias:
-        # Dates without a frequency go on as in the year before.
         least = max(least, int((index >= index[-1] - np.timedelta64(400, "D")).sum()))
-    frame = series.frame
-    while least < len(series) and (frame[-least:][list(series.targets)].nunique() < 2).any():
-        least *= 2
-    return replace(
-        series, frame=frame[-least:], filled=None, fill="mask" if frame[-least:].isna().any(axis=None) else None
-    )
+    return last_rows(series, least)

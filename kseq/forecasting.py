@@ -104,7 +104,7 @@ def forecast(
     known = _covariates(card, history.ahead if future is None else future, blocks, dates, given=future is not None)
     from kseq.evaluation import predict
 
-    frame = history.frame[-max(card.lookback, 2) :]
+    frame = last_rows(history, max(card.lookback, 2)).frame
     for block in range(blocks):
         now = slice(block * card.horizon, (block + 1) * card.horizon)
         ahead = known.reindex(dates[now]).reindex(columns=frame.columns)
@@ -118,6 +118,15 @@ def forecast(
         what = "1 step" if card.horizon == 1 else f"{card.horizon} steps"
         notes.append(f"The model forecasts {what} at once: from step {card.horizon + 1} on it reads its own forecasts.")
     return Forecast(card.name, history, dates[:steps], values, bands, (*notes, *missing))
+
+
+def last_rows(series: Series, least: int) -> Series:
+    """The end of a series: at least so many rows, and as many as it takes for each target to vary."""
+    frame, targets = series.frame, list(series.targets)
+    while least < len(series) and (frame[-least:][targets].nunique() < 2).any():
+        least *= 2
+    missing = frame[-least:].isna().any(axis=None)
+    return replace(series, frame=frame[-least:], filled=None, fill="mask" if missing else None)
 
 
 def windows_like(card: ModelCard, series: Series, segments: Sequence[range]) -> WindowedSeries:
@@ -170,7 +179,7 @@ def _as_kept(rows: pd.DataFrame, kept: Series) -> pd.DataFrame:
     if not isinstance(rows.index, pd.DatetimeIndex):
         return rows
     index = rows.index.as_unit(kept.index.unit)
-    return rows.set_axis(index if index.tz is None else index.tz_convert(kept.index.tz))
+    return rows.set_axis(index if None in (index.tz, kept.index.tz) else index.tz_convert(kept.index.tz))
 
 
 def _follows(card: ModelCard, index: pd.DatetimeIndex, date: pd.Timestamp) -> bool:
