@@ -486,7 +486,7 @@ def season_of(index: pd.Index, y: np.ndarray | None = None) -> int:
         >>> season_of(pd.date_range("2000-01-01", periods=36, freq="MS"))
         12
     """
-    candidates = _calendar_seasons(index)
+    candidates = calendar_seasons(index)
     if y is None or len(candidates) == 1:
         return candidates[0]
     y = _columns(y)
@@ -510,7 +510,7 @@ def cycle_of(index: pd.Index, season: int, places: np.ndarray | None = None) -> 
     if getattr(index, "tz", None):
         # A day on which clocks change keeps 24 phases: its times are those of the wall.
         index = index.tz_localize(None)
-    if season < 2 or season not in _calendar_seasons(index):
+    if season < 2 or season not in calendar_seasons(index):
         return Cycle(season, by_row)
     hours = _step_hours(index)
     month, day = index.month.to_numpy() - 1, index.day_of_year.to_numpy() - 1
@@ -535,7 +535,7 @@ def cycle_of(index: pd.Index, season: int, places: np.ndarray | None = None) -> 
     return Cycle(season, day * season // 366)
 
 
-def _calendar_seasons(index: pd.Index) -> list[int]:
+def calendar_seasons(index: pd.Index) -> list[int]:
     """Seasons that the dates may have, the likeliest first; ``[1]`` for none."""
     if not isinstance(index, pd.DatetimeIndex) or len(index) < 3:
         return [1]

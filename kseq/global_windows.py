@@ -207,6 +207,11 @@ class WindowedPanel(WindowedSeries):
     validation: PanelWindows
     test: PanelWindows
 
+    @cached_property
+    def members(self) -> np.ndarray:
+        """Series that have windows, places in the panel's ``ids``; sorted."""
+        return np.unique(np.concatenate([part.owners for part in (self.train, self.validation, self.test)]))
+
     @property
     def test_ids(self) -> pd.Index:
         """Series of each test window, by its id."""

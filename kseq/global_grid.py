@@ -1,0 +1,159 @@
+"""A panel on an even grid: a place for each date of each series, the missing ones too.
+
+What :mod:`kseq.evenly` is to one series, this is to many: what baselines read, and what MASE and RMSSE scale by. Series
+are laid out a group at a time, so that a long panel is never held twice.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from kseq import baselines
+from kseq.global_windows import PanelWindows, WindowedPanel, groups, reduce_parts
+from kseq.series import Calendar
+from kseq.series.filling import fill_values
+
+#: Of so many series, the longest ones, the commonest season is that of the panel.
+ASKED = 10
+
+
+@dataclass(frozen=True, eq=False)
+class PanelGrid:
+    """A group of neighbouring series, without those that are left out of everything.
+
+    Args:
+        data: the windowed panel.
+        members: the series, places in its ``ids``, ``(series,)``.
+        borders: places at which a series begins, and the number of places, ``(series + 1,)``.
+        rows: rows of the panel, those that a series is learnt from first, ``(rows,)``.
+        places: where each of them stands, ``(rows,)``.
+    """
+
+    data: WindowedPanel
+    members: np.ndarray
+    borders: np.ndarray
+    rows: np.ndarray
+    places: np.ndarray
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Targets, float64, NaN where missing, ``(places, targets)``."""
+        y = np.full((self.borders[-1], self.data.targets), np.nan)
+        y[self.places] = self.data.series.y[self.rows]
+        return y
+
+    @cached_property
+    def owners(self) -> np.ndarray:
+        """Series of each place, counted within the group, ``(places,)``."""
+        return np.repeat(np.arange(len(self.members)), np.diff(self.borders))
+
+    def filled(self, season: int) -> np.ndarray:
+        """Targets in which what is missing is the value a season earlier or the last one, ``(places, targets)``."""
+        y, panel = self.known.copy(), self.data.series
+        missing = np.isnan(y)
+        if not missing.any():
+            return y
+        # Before its first known value a series repeats it.
+        for column in range(y.shape[1]):
+            numbers = np.where(missing[:, column], len(y), np.arange(len(y)))
+            firsts = np.minimum(np.minimum.reduceat(numbers, self.borders[:-1]), self.borders[1:] - 1)
+            early = np.arange(len(y)) < firsts[self.owners]
+            y[early, column] = y[firsts[self.owners[early]], column]
+        fill, names = "seasonal" if season > 1 else "ffill", list(map(str, panel.targets))
+        fill_values(y, np.isnan(y), fill, names, self.borders, Calendar("rows"), panel.name, str, season)
+        return y
+
+    def phase(self, season: int) -> np.ndarray:
+        """Phase of the season of each place, ``(places,)``."""
+        counted = np.arange(self.borders[-1]) - self.borders[self.owners]
+        if not self._of_calendar(season):
+            return counted % season
+        # A phase of the calendar hangs on the date alone, and series share dates.
+        which, dates = pd.factorize(self.data.series.index[self.rows], sort=True)
+        of_rows = baselines.cycle_of(dates, season).phase[which]
+        before = np.searchsorted(self.places, np.arange(self.borders[-1]), side="right") - 1
+        return (of_rows[before] + counted - counted[self.places[before]]) % season
+
+    def _of_calendar(self, season: int) -> bool:
+        panel = self.data.series
+        longest = int(panel.lengths.argmax())
+        index = panel.index[panel.borders[longest] : panel.ends[longest]]
+        return season > 1 and season in baselines.calendar_seasons(index)
+
+    def place_of(self, bounds: np.ndarray) -> np.ndarray:
+        """Place of a row of each series of the panel, such as ``split.test``, for those of the group, ``(series,)``."""
+        at = np.searchsorted(self.rows, bounds[self.members])
+        return np.append(self.places, self.borders[-1])[at]
+
+    def origins(self, part: PanelWindows) -> tuple[slice, np.ndarray]:
+        """Which windows of a part are those of the group, and the places of the last rows that they know."""
+        first, last = np.searchsorted(part.series, [self.members[0], self.members[-1] + 1])
+        return slice(first, last), self.places[np.searchsorted(self.rows, part.starts(np.arange(first, last)) - 1)]
+
+
+def grids(data: WindowedPanel) -> Iterator[PanelGrid]:
+    """Lay out all series that have windows, a group at a time."""
+    panel, split = data.series, data.split
+    members = data.members
+    start, end = split.start[members], split.end[members]
+    for group in groups(end - start):
+        first, last = start[group], end[group]
+        lengths = last - first
+        rows = np.repeat(first - np.append(0, np.cumsum(lengths)[:-1]), lengths) + np.arange(lengths.sum())
+        steps = np.ones(len(rows), dtype="int64")
+        low, high = np.searchsorted(panel.calendar.breaks, [rows[0], rows[-1] + 1])
+        gaps = panel.calendar.breaks[low:high]
+        at = np.searchsorted(rows, gaps)
+        there = rows[np.minimum(at, len(rows) - 1)] == gaps
+        steps[at[there]] += panel.calendar.sizes[low:high][there]
+        # The first row of a series stands right after the last one of the series before, whatever their dates.
+        begins = np.append(0, np.cumsum(lengths)[:-1])
+        steps[begins] = 1
+        places = np.cumsum(steps) - 1
+        yield PanelGrid(data, members[group], np.append(places[begins], places[-1] + 1), rows, places)
+
+
+def season_known(data: WindowedPanel) -> int:
+    """Find the season as the training rows of the longest series show it: the commonest of theirs."""
+    panel, split = data.series, data.split
+    members = data.members
+    lengths = split.validation[members] - split.start[members]
+    found = []
+    for member in members[np.argsort(-lengths, kind="stable")[:ASKED]]:
+        rows = np.arange(split.start[member], split.validation[member])
+        y = panel.y[rows].astype("float64")
+        known = ~np.isnan(y).any(axis=1)
+        if np.ptp(y[known], axis=0).all():
+            found.append(baselines.season_of(panel.index[rows[known]], y[known]))
+    return max(sorted(set(found)), key=found.count, default=1)
+
+
+def seasonal_scales(data: WindowedPanel, season: int) -> tuple[np.ndarray, np.ndarray]:
+    """What repeating the last season misses before the test part of each series, by which MASE and RMSSE scale.
+
+    Args:
+        data: the windowed panel.
+        season: steps in a season.
+
+    Returns:
+        Mean absolute and mean squared difference of values one season apart, ``(series, targets)``; NaN for a series
+        that has no such pair, that repeats itself exactly, or that is left out.
+    """
+    absolute, squared = (np.full((len(data.series.ids), data.targets), np.nan) for _ in range(2))
+    for grid in grids(data):
+        low, high = grid.borders[:-1] + season, grid.place_of(data.split.test)
+        enough = low < high
+        if not enough.any():
+            continue
+        steps = np.full_like(grid.known, np.nan)
+        steps[season:] = grid.known[season:] - grid.known[:-season]
+        there = ~np.isnan(steps).any(axis=1, keepdims=True)
+        bounds, who = (low[enough], high[enough]), grid.members[enough]
+        count = reduce_parts(np.add, there.astype(float), *bounds)
+        for scale, power in ((absolute, 1), (squared, 2)):
+            total = reduce_parts(np.add, np.where(there, np.abs(steps) ** power, 0.0), *bounds)
+            scale[who] = np.where((count > 0) & (total > 0), total / np.maximum(count, 1), np.nan)
+    return absolute, squared
