@@ -237,8 +237,8 @@ class Forecaster:
         origins = range(n - h - (n_windows - 1) * step_size, n - h + 1, step_size)
         if origins[0] < 1:
             raise DataError(
-                f"received a series of {n} rows, expected more than {n - origins[0]} for {n_windows} windows of {h} "
-                f"steps, {step_size} rows apart; lower n_windows or step_size."
+                f"received a series of {n} rows, expected more than {n - origins[0]}, which n_windows {n_windows}, "
+                f"step_size {step_size} and h {h} leave nothing of; lower them, or bring more rows."
             )
         frames = []
         model: TrainedModel | None = None

@@ -12,6 +12,7 @@ whole one.
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +185,7 @@ class _Archive:
             raise self.damaged(f"{name} holds {self.size(name):,} bytes, at most {LARGEST[name]:,} are read")
         try:
             return self.file.read(name)
-        except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
             raise self.damaged(f"{name}: {error}") from error
 
     def json(self, name: str) -> Any:

@@ -1,0 +1,195 @@
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.utils import estimator_checks
+from utilsforecast.evaluation import evaluate
+from utilsforecast.losses import mae, rmse
+
+import kseq
+from kseq import ConfigError, DataError, Forecaster
+
+QUICK = {"units": 3, "lookback": 4, "epochs": 2, "learning_rate": 0.01}
+
+
+def monthly(rows=48, name="plant", **columns):
+    y = 10 + np.random.default_rng(0).normal(size=rows).cumsum()
+    dates = pd.date_range("2000-01-01", periods=rows, freq="MS")
+    return pd.DataFrame({"unique_id": name, "ds": dates, "y": y, **columns})
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return Forecaster(**QUICK, level=(50, 80)).fit(monthly())
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_parameters_default_constructible",
+        "check_no_attributes_set_in_init",
+        "check_get_params_invariance",
+        "check_set_params",
+        "check_do_not_raise_errors_in_init_or_set_params",
+        "check_estimator_cloneable",
+        "check_estimator_repr",
+    ],
+)
+def test_scikit_learns_checks_of_parameters(check):
+    getattr(estimator_checks, check)("Forecaster", Forecaster())
+
+
+def test_clone_and_parameters():
+    forecaster = Forecaster("lstm", units=(4, 2), level=(90,), seed=7)
+    copy = clone(forecaster)
+    assert copy is not forecaster
+    assert copy.get_params() == forecaster.get_params()
+    assert repr(copy) == "Forecaster(cell='lstm', units=(4, 2), seed=7, level=(90,))"
+    assert copy.set_params(cell="rnn", n_seeds=2) is copy
+    assert (copy.cell, copy.n_seeds, copy.units) == ("rnn", 2, (4, 2))
+    with pytest.raises(ConfigError, match="received parameter 'cells', expected one of cell, lookback"):
+        copy.set_params(cells="gru")
+
+
+def test_a_clone_is_not_fitted(fitted):
+    with pytest.raises(ConfigError, match="this Forecaster is not fitted yet; call fit"):
+        clone(fitted).predict()
+    with pytest.raises(ConfigError, match="not fitted yet"):
+        Forecaster().save("model.keras")
+
+
+def test_forecasts_as_nixtlas_packages_give_them(fitted):
+    frame = fitted.predict(3)
+    assert frame.columns.tolist() == ["unique_id", "ds", "GRU", "GRU-lo-50", "GRU-hi-50", "GRU-lo-80", "GRU-hi-80"]
+    assert frame["unique_id"].tolist() == ["plant"] * 3
+    assert frame["ds"].tolist() == pd.date_range("2004-01-01", periods=3, freq="MS").tolist()
+    assert frame.attrs["notes"] == ["The model forecasts 1 step at once: from step 2 on it reads its own forecasts."]
+    assert len(fitted.predict()) == 1
+    assert fitted.predict(2, level=()).columns.tolist() == ["unique_id", "ds", "GRU"]
+
+
+def test_fitting_again_starts_anew():
+    forecaster = Forecaster(**QUICK)
+    first = forecaster.fit(monthly()).predict(3)
+    forecaster.fit(monthly(30))
+    assert forecaster.fit(monthly()).predict(3).equals(first)
+
+
+def test_a_series_and_a_frame_by_id(fitted):
+    by_id = monthly().set_index("unique_id")
+    assert Forecaster(**QUICK, level=(50, 80)).fit(by_id).predict(2).equals(fitted.predict(2))
+    series = kseq.from_frame(monthly(), name="plant")
+    assert Forecaster(**QUICK, level=(50, 80)).fit(series).predict(2).equals(fitted.predict(2))
+    bare = Forecaster(**QUICK).fit(monthly()[["y"]]).predict(2)
+    assert bare["ds"].tolist() == [48, 49]
+    assert bare["unique_id"].tolist() == ["series"] * 2
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (pd.concat([monthly(), monthly(name="other")]), r"received 2 series in unique_id \(plant, other\.\.\.\)"),
+        (monthly().drop(columns="y"), "no target named"),
+        (monthly(6).assign(y=1.0), "constant"),
+        (monthly()["y"], "received a Series, expected a pandas DataFrame"),
+        (monthly(5), "received a series of 5 rows, expected at least 6"),
+    ],
+)
+def test_frames_that_are_refused(frame, message):
+    with pytest.raises(DataError, match=message):
+        Forecaster(**QUICK).fit(frame)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"cell": "transformer"}, "received cell 'transformer', expected one of rnn, lstm, gru"),
+        ({"epochs": 0}, "received epochs 0"),
+        ({"lookback": 0}, "received lookback 0"),
+        ({"n_seeds": 0}, "received seeds"),
+        ({"level": (120,)}, "expected percentages between 0 and 100"),
+    ],
+)
+def test_wrong_parameters_are_told_by_fit(parameters, message):
+    with pytest.raises(ConfigError, match=message):
+        Forecaster(**{**QUICK, **parameters}).fit(monthly())
+
+
+def test_cross_validation_is_what_utilsforecast_evaluates():
+    frame = Forecaster(**QUICK, level=(50,)).cross_validation(monthly(), h=3, n_windows=4, step_size=2)
+    assert frame.columns.tolist() == ["unique_id", "ds", "cutoff", "y", "GRU", "GRU-lo-50", "GRU-hi-50"]
+    cutoffs = pd.to_datetime(["2003-03-01", "2003-05-01", "2003-07-01", "2003-09-01"])
+    assert frame["cutoff"].tolist() == cutoffs.repeat(3).tolist()
+    truth = monthly().set_index("ds")["y"]
+    assert frame["y"].tolist() == truth[frame["ds"]].tolist()
+    assert frame["ds"].iloc[-1] == truth.index[-1]
+    scores = evaluate(frame.drop(columns="cutoff"), [mae, rmse], models=["GRU"])
+    assert scores.set_index("metric")["GRU"]["mae"] == pytest.approx((frame["y"] - frame["GRU"]).abs().mean())
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_folds_are_what_a_forecaster_says_that_knows_no_more(refit):
+    forecaster = Forecaster(**QUICK, horizon=2)
+    frame = forecaster.cross_validation(monthly(), n_windows=3, refit=refit)
+    assert not hasattr(forecaster, "model_")
+    first = clone(forecaster).fit(monthly(42)).predict()
+    last = clone(forecaster).fit(monthly(46)).predict()
+    assert frame["GRU"][:2].tolist() == first["GRU"].tolist()
+    assert (frame["GRU"][4:].tolist() == last["GRU"].tolist()) is refit
+
+
+def test_no_value_after_a_cutoff_moves_its_forecast():
+    frame = monthly()
+    frame.loc[[20, 41], "y"] = np.nan
+    other = frame.copy()
+    other.loc[42:, "y"] = 100.0 + np.arange(6)
+    series = [kseq.from_frame(given, fill="linear") for given in (frame, other)]
+    made = [Forecaster(**QUICK).cross_validation(given, h=2, n_windows=3, refit=True) for given in series]
+    assert made[0]["GRU"][:2].tolist() == made[1]["GRU"][:2].tolist()
+    assert made[0]["GRU"][4:].tolist() != made[1]["GRU"][4:].tolist()
+
+
+def test_covariates():
+    frame = monthly(50, rain=np.random.default_rng(1).normal(size=50), price=np.random.default_rng(2).normal(size=50))
+    forecaster = Forecaster(**QUICK, features=["rain"], future=["price"]).fit(frame[:48])
+    with pytest.raises(DataError, match="received 'price' at 0 steps to come"):
+        forecaster.predict()
+    ahead = frame[48:].drop(columns="y")
+    assert len(forecaster.predict(2, X_df=ahead)) == 2
+    folds = Forecaster(**QUICK, features=["rain"], future=["price"]).cross_validation(frame, h=2)
+    assert folds["GRU"].tolist() == forecaster.predict(2, X_df=ahead)["GRU"].tolist()
+    one = Forecaster(**QUICK, features=["rain"], future=["price"]).cross_validation(frame[:49])
+    assert one["GRU"].tolist() == folds["GRU"][:1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [({"h": 0}, "received h 0"), ({"n_windows": 1.5}, "received n_windows 1.5"), ({"step_size": -1}, "step_size -1")],
+)
+def test_numbers_of_a_cross_validation(numbers, message):
+    with pytest.raises(ConfigError, match=message):
+        Forecaster(**QUICK).cross_validation(monthly(), **numbers)
+
+
+def test_too_many_windows():
+    with pytest.raises(DataError, match="received a series of 48 rows, expected more than 50, which n_windows 50"):
+        Forecaster(**QUICK).cross_validation(monthly(), n_windows=50)
+
+
+def test_saved_and_loaded(fitted, tmp_path):
+    path = fitted.save(tmp_path / "model.keras")
+    again = Forecaster.load(path)
+    assert again.predict(4).equals(fitted.predict(4))
+    assert again.get_params() == fitted.get_params()
+    assert clone(again).fit(monthly()).predict(4).equals(fitted.predict(4))
+
+
+def test_neither_keras_nor_scikit_learn_is_loaded_before_it_is_fitted():
+    code = (
+        "import sys, kseq; kseq.Forecaster(units=8).set_params(cell='lstm'); "
+        "sys.exit(bool({'keras', 'torch', 'tensorflow', 'jax', 'sklearn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,294 @@
+import errno
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from kseq import ConfigError, DataError, from_frame, modelfile
+from kseq.fitting import fit_model
+from kseq.forecasting import forecast
+
+QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2}}
+
+
+def monthly(rows=40, zone=None):
+    y = 10 + np.random.default_rng(0).normal(size=rows).cumsum()
+    return pd.DataFrame({"ds": pd.date_range("2000-01-01", periods=rows, freq="MS", tz=zone), "y": y})
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fit_model(from_frame(monthly(), name="plant", unit="°C"), seeds=(0, 1), **QUICK)
+
+
+@pytest.fixture(scope="module")
+def saved(model, tmp_path_factory):
+    return modelfile.save(model, tmp_path_factory.mktemp("saved") / "model.keras")
+
+
+@pytest.fixture
+def copy(saved, tmp_path):
+    return shutil.copy(saved, tmp_path / "copy.keras")
+
+
+def rewrite(path, member, edit):
+    """Change one member of a file, with a checksum that fits."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    contents[member] = edit(contents[member])
+    if member != modelfile.MEMBER:
+        card = json.loads(contents[modelfile.MEMBER])
+        card["checksums"][member] = modelfile.hashlib.sha256(contents[member]).hexdigest()
+        contents[modelfile.MEMBER] = json.dumps(card).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+
+
+def edited(change):
+    """What a change of the member's JSON makes of it."""
+
+    def edit(content):
+        record = json.loads(content)
+        change(record)
+        return json.dumps(record).encode()
+
+    return edit
+
+
+def test_a_model_comes_back_as_it_was(model, saved):
+    again = modelfile.load(saved)
+    assert again.card.to_json() == model.card.to_json()
+    assert again.card.context.fingerprint == model.card.context.fingerprint
+    assert again.card.last == pd.Timestamp("2003-04-01")
+    assert again.card.sha256 == from_frame(monthly()).fingerprint
+    for one, two in zip(model.network.get_weights(), again.network.get_weights(), strict=True):
+        assert np.array_equal(one, two)
+    assert forecast(again, 5).frame.equals(forecast(model, 5).frame)
+
+
+def test_the_card_says_what_was_trained(model):
+    record = model.card.to_json()
+    assert record["settings"]["lookback"] == 4
+    assert record["seeds"] == [0, 1]
+    assert record["versions"]["keras"] == keras.__version__
+    assert record["backend"] == keras.config.backend()
+    assert (record["rows"], record["first"], record["freq"]) == (40, "2000-01-01 00:00:00", "MS")
+    assert record["inputs"]["columns"] == ["y"]
+    assert record["inputs"]["center"] == [pytest.approx(monthly()["y"].mean())]
+    assert len(record["series"]["values"]) == 40
+    # Of six validation errors 80 % is bounded, and 95 % is not.
+    levels = record["half_widths"]["levels"]
+    assert isinstance(record["half_widths"]["values"][levels.index(80.0)][0][0], float)
+    assert record["half_widths"]["values"][levels.index(95.0)][0][0] is None
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "UTC+02:00"])
+def test_time_zones_and_rows_without_dates(tmp_path, zone):
+    for frame in (monthly(zone=zone), monthly()[["y"]]):
+        model = fit_model(from_frame(frame), **QUICK)
+        again = modelfile.load(modelfile.save(model, tmp_path / "model.keras"))
+        assert again.card.context.index.equals(model.card.context.index)
+        assert forecast(again, 3).frame.equals(forecast(model, 3).frame)
+
+
+def test_covariates_of_every_kind(tmp_path):
+    rows = monthly(43).assign(rain=np.arange(43.0), price=np.arange(43.0)[::-1], place="north", height=3.0)
+    rows.loc[40:, ["y", "rain"]] = np.nan
+    rows.loc[7, "y"] = np.nan
+    series = from_frame(
+        rows, target="y", features=["rain"], future=["price"], static=["place", "height"], fill="mask", freq="MS"
+    )
+    model = fit_model(series, **QUICK)
+    again = modelfile.load(modelfile.save(model, tmp_path / "model.keras"))
+    assert again.card.to_json() == model.card.to_json()
+    assert again.card.context.fingerprint == model.card.context.fingerprint
+    assert again.card.input_columns == ("y", "rain", "price[t+1]", "height", "place=north")
+    assert forecast(again).frame.equals(forecast(model).frame)
+
+
+def test_keras_alone_loads_it(model, saved):
+    window = np.random.default_rng(0).normal(size=(3, 4, 1)).astype("float32")
+    code = (
+        "import sys, json, keras; "
+        f"model = keras.models.load_model({str(saved)!r}); "
+        f"output = model.predict_on_batch(keras.ops.convert_to_tensor({window.tolist()})); "
+        "print(json.dumps([output.tolist(), sorted({type(layer).__module__ for layer in model.layers}), "
+        "'kseq' in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    output, modules, kseq_there = json.loads(done.stdout.splitlines()[-1])
+    assert not kseq_there
+    assert all(module.startswith("keras.src.") for module in modules)
+    assert np.array(output) == pytest.approx(model.network.predict_on_batch(window), rel=1e-5)
+
+
+def test_the_file_holds_no_code(saved):
+    with zipfile.ZipFile(saved) as archive:
+        assert sorted(archive.namelist()) == ["config.json", "kseq.json", "metadata.json", "model.weights.h5"]
+        assert b"lambda" not in archive.read("config.json").lower()
+
+
+def outcome(path):
+    try:
+        return modelfile.load(path).card.name
+    except DataError as error:
+        return str(error)
+
+
+def test_a_damaged_file_is_told(copy):
+    whole = copy.read_bytes()
+    told = []
+    for place in np.random.default_rng(0).integers(0, len(whole), 60):
+        changed = bytearray(whole)
+        changed[place] ^= 0xFF
+        copy.write_bytes(changed)
+        told.append(outcome(copy))
+    # Nothing is read from some bytes: dates in the archive, Keras's metadata.
+    assert told.count("GRU") < 10
+    assert all(text == "GRU" or (str(copy) in text and "\n" not in text) for text in told)
+
+
+def test_a_file_that_is_cut_off_is_told(copy):
+    whole = copy.read_bytes()
+    for size in (0, 1, 10, len(whole) // 2, len(whole) - 1):
+        copy.write_bytes(whole[:size])
+        with pytest.raises(DataError, match="is no model, or is cut off"):
+            modelfile.load(copy)
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(DataError, match=r"which does not exist; expected a \.keras file that `kseq fit` has written"):
+        modelfile.read_card(tmp_path / "none.keras")
+    with pytest.raises(DataError, match="cannot be read"):
+        modelfile.read_card(tmp_path)
+    (tmp_path / "text.keras").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="is no model"):
+        modelfile.read_card(tmp_path / "text.keras")
+    network = keras.Sequential([keras.Input((4, 1)), keras.layers.LSTM(2)])
+    network.save(tmp_path / "other.keras")
+    with pytest.raises(DataError, match=r"was not written by kseq \(it has no kseq.json\)"):
+        modelfile.read_card(tmp_path / "other.keras")
+
+
+def set_in(*path, value):
+    def change(record):
+        for key in path[:-1]:
+            record = record[key]
+        record[path[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.pop("inputs"),
+        set_in("inputs", "scale", value=[0.0]),
+        set_in("inputs", "scale", value=[float("nan")]),
+        set_in("inputs", "center", value=[1.0, 2.0]),
+        set_in("inputs", "columns", value=["x"]),
+        set_in("series", "values", value=[[1.0], [2.0]]),
+        set_in("series", "ds", value=["yesterday"]),
+        set_in("settings", "lookback", value=-1),
+        set_in("settings", "lookback", value="four"),
+        set_in("epochs", value="many"),
+        set_in("seeds", value=[True]),
+        set_in("checksums", value={}),
+        set_in("half_widths", "values", value=[[1.0]]),
+    ],
+)
+def test_a_card_that_does_not_fit_is_told(copy, change):
+    rewrite(copy, modelfile.MEMBER, edited(change))
+    with pytest.raises(DataError, match="is damaged"):
+        modelfile.read_card(copy)
+
+
+def test_a_card_of_another_format_is_told(copy):
+    rewrite(copy, modelfile.MEMBER, edited(set_in("format", value=99)))
+    with pytest.raises(DataError, match="in format 99, expected 1; load it with that version"):
+        modelfile.read_card(copy)
+    for content in (b"[]", b"{", b"\xff"):
+        rewrite(copy, modelfile.MEMBER, lambda _, content=content: content)
+        with pytest.raises(DataError, match="is damaged"):
+            modelfile.read_card(copy)
+
+
+def test_weights_of_another_model_are_told(copy):
+    with zipfile.ZipFile(copy) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    contents["model.weights.h5"] = contents["model.weights.h5"][::-1]
+    with zipfile.ZipFile(copy, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    with pytest.raises(DataError, match=r"model.weights.h5 has been changed"):
+        modelfile.read_card(copy)
+
+
+def layer_of(record):
+    return record["config"]["layers"][1]["config"]["layers"][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda record: layer_of(record).update(class_name="Lambda"), "keras.layers.Lambda is none of the layers"),
+        (lambda record: layer_of(record).update(module="os", class_name="system"), "os.system is none of the layers"),
+        (lambda record: layer_of(record).update(registered_name="my>GRU"), "keras.layers.GRU is none of the layers"),
+        (lambda record: layer_of(record)["config"].update(activation={"class_name": "function", "config": "exec"}),
+         "None.function is none of the layers"),
+        (lambda record: layer_of(record)["config"].update(units=100_000), "100000 units in"),
+        (lambda record: record.update(compile_config={"optimizer": "adam"}), "the model is compiled"),
+    ],
+)  # fmt: skip
+def test_a_config_that_names_anything_else_is_not_loaded(copy, change, reason):
+    rewrite(copy, modelfile.CONFIG, edited(change))
+    with pytest.raises(DataError, match=reason):
+        modelfile.load(copy)
+
+
+def test_a_network_of_other_sizes_is_told(copy):
+    rewrite(copy, modelfile.MEMBER, edited(set_in("settings", "lookback", value=5)))
+    with pytest.raises(DataError, match=r"its network takes and gives .* expected \(\(None, 5, 1\), \(None, 1\)\)"):
+        modelfile.load(copy)
+
+
+def test_a_member_that_is_too_large_is_not_read(copy, monkeypatch):
+    monkeypatch.setitem(modelfile.LARGEST, modelfile.MEMBER, 100)
+    with pytest.raises(DataError, match=r"kseq.json holds .* bytes, at most 100 are read"):
+        modelfile.read_card(copy)
+
+
+def test_a_keras_that_cannot_load_it_is_told(copy):
+    def newer(record):
+        layer_of(record)["config"]["an_option_of_later"] = 1
+
+    rewrite(copy, modelfile.CONFIG, edited(newer))
+    with pytest.raises(DataError, match=rf"was written with Keras {keras.__version__} and does not load with Keras"):
+        modelfile.load(copy)
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(model, copy, monkeypatch):
+    before = copy.read_bytes()
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(ConfigError, match="no file can be written"):
+        modelfile.save(model, copy)
+    assert copy.read_bytes() == before
+    assert [path.name for path in copy.parent.iterdir()] == ["copy.keras"]
+
+
+def test_names_and_folders(model, tmp_path):
+    with pytest.raises(ConfigError, match=r"expected a name that ends in \.keras"):
+        modelfile.save(model, tmp_path / "model.h5")
+    with pytest.raises(ConfigError, match="no file can be written"):
+        modelfile.save(model, tmp_path / "none" / "model.keras")
