@@ -16,7 +16,7 @@ import numpy as np
 
 from kseq.baselines import CHOICE_SHARE, ETS, Cycle, TrainingPart, available
 from kseq.errors import ConfigError, DataError
-from kseq.global_grid import PanelGrid, grids, season_known
+from kseq.global_grid import PanelGrid, grids, season_of_panel
 from kseq.global_windows import WindowedPanel, reduce_parts
 from kseq.results import ModelResult
 
@@ -96,7 +96,7 @@ def baseline_row(name: str, data: WindowedPanel, season: int = 0) -> tuple[Model
             f"received season {season}, expected at most {lengths[:, 0].max() // 2}: half of the rows before the "
             "validation part of the longest series."
         )
-    season = season or season_known(data)
+    season = season or season_of_panel(data)
     reasons = _reasons(name, lengths, season, data.lookback)
     if name == ETS.name and len(members) > MOST_SERIES_ETS:
         raise DataError(

@@ -116,7 +116,7 @@ def grids(data: WindowedPanel) -> Iterator[PanelGrid]:
         yield PanelGrid(data, members[group], np.append(places[begins], places[-1] + 1), rows, places)
 
 
-def season_known(data: WindowedPanel) -> int:
+def season_of_panel(data: WindowedPanel) -> int:
     """Find the season as the training rows of the longest series show it: the commonest of theirs."""
     panel, split = data.series, data.split
     members = data.members

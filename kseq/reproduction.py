@@ -23,7 +23,7 @@ from kseq.series import Series
 from kseq.settings import Settings
 
 #: Functions of :mod:`kseq.series` that a record may name.
-READERS = ("load_series", "read_csv", "read_parquet")
+READERS = ("load_series", "read_csv", "read_parquet", "read_panel")
 
 #: What a record says of the place where the run was made.
 PLACE = ("kseq", "backend", "device", "versions", "machine")

@@ -1,17 +1,19 @@
-"""Where a series came from, so that a run can be repeated: which function read it, with which arguments."""
+"""Where a series or a panel came from, so that a run can be repeated: which function read it, with which arguments."""
 
 import functools
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from kseq.series.core import Series
+    from kseq.series.panel import Panel
 
 P = ParamSpec("P")
+Data = TypeVar("Data", "Series", "Panel")
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,13 @@ class Origin:
     sha256: str
 
 
-def remembered(reader: Callable[P, "Series"]) -> Callable[P, "Series"]:
-    """Let a function that reads a series leave its name and arguments in :attr:`Series.origin`."""
+def remembered(reader: Callable[P, Data]) -> Callable[P, Data]:
+    """Let a function that reads a series or a panel leave its name and arguments in their ``origin``."""
     signature = inspect.signature(reader)
     further = [p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD]
 
     @functools.wraps(reader)
-    def read(*arguments: P.args, **options: P.kwargs) -> "Series":
+    def read(*arguments: P.args, **options: P.kwargs) -> Data:
         series = reader(*arguments, **options)
         bound = signature.bind(*arguments, **options)
         # Defaults too: they may be others in the next version.

@@ -12,6 +12,7 @@ from kseq.errors import DataError
 from kseq.series import calendars
 from kseq.series.calendars import Calendar
 from kseq.series.core import Series
+from kseq.series.origin import Origin
 
 #: Rows that are read at once for the fingerprint.
 _CHUNK = 2**20
@@ -43,6 +44,7 @@ class Panel:
         unit: of the targets.
         source: where the values come from.
         notes: sentences on what was found or done while reading.
+        origin: the call that read it; None where a script made it.
 
     Raises:
         DataError: the parts do not fit one another.
@@ -64,6 +66,7 @@ class Panel:
     unit: str = ""
     source: str = ""
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         rows, series = len(self.values), len(self.ids)

@@ -11,6 +11,7 @@ from kseq.errors import DataError
 from kseq.series import files
 from kseq.series.dates import read_dates
 from kseq.series.filling import require_fill
+from kseq.series.origin import remembered
 from kseq.series.panel import Panel
 from kseq.series.roles import ID_NAME, Names, Roles
 from kseq.series.rows import Rows
@@ -19,6 +20,7 @@ from kseq.series.rows import Rows
 CAUSAL_FILLS = ("ffill", "seasonal", "mask")
 
 
+@remembered
 def read_panel(
     path: str | Path,
     time: Names = None,
