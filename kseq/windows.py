@@ -1,8 +1,8 @@
-"""From a series to windows: split by time, scale by the training part, gather on demand.
+"""From a series to windows: split by time, transform and scale by the training part, gather on demand.
 
-The order of things is what keeps the future out of the past: rows are split first, the scaler sees the training rows
-alone, and a window belongs to the part in which *all* of its target rows lie. The rows just before a part are its
-context, so that every row of the test part is predicted.
+The order of things is what keeps the future out of the past: rows are split first, transform and scaler see the
+training rows alone, and a window belongs to the part in which *all* of its target rows lie. The rows just before a part
+are its context, so that every row of the test part is predicted.
 
 ::
 
@@ -15,10 +15,12 @@ import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from kseq.calendars import calendar_columns
 from kseq.errors import ConfigError, DataError
 from kseq.inputs import input_columns, input_rows, require_inputs, require_sizes
 from kseq.series import Series
@@ -236,6 +238,27 @@ def _overlapping(rows: np.ndarray, length: int) -> np.ndarray:
     return np.ndarray(len(rows) - length + 1, block, rows, strides=(width,))
 
 
+class FittedTransform(Protocol):
+    """What stands between values and what models read and forecast, see :mod:`kseq.transforms`."""
+
+    @property
+    def lost(self) -> int:
+        """Rows at the beginning of each stretch that models cannot read."""
+
+    def apply(self, series: Series) -> tuple[np.ndarray, np.ndarray]:
+        """What models read of the targets, and what they forecast, ``(time, targets)``; NaN where there is no value."""
+
+    def undo(self, forecasts: np.ndarray, series: Series, rows: np.ndarray) -> np.ndarray:
+        """Bring forecasts, ``(..., windows, horizon, targets)``, of ``rows`` back to the targets' unit."""
+
+
+class Transform(Protocol):
+    """What fits one."""
+
+    def fit(self, series: Series, known: int) -> FittedTransform:
+        """Fit on the first ``known`` rows of a series."""
+
+
 @dataclass(frozen=True)
 class WindowedSeries:
     """A series cut into training, validation and test windows, with the way back to its unit.
@@ -252,6 +275,7 @@ class WindowedSeries:
         validation: the same for the validation part; of length 0 where there is none.
         test: the same for the test part.
         notes: sentences on what was found or done on the way: gaps, values filled, windows left out.
+        transform: of the targets, before the scale; None where models read and forecast the values themselves.
     """
 
     series: Series
@@ -265,6 +289,7 @@ class WindowedSeries:
     validation: Windows
     test: Windows
     notes: tuple[str, ...] = ()
+    transform: FittedTransform | None = None
 
     @property
     def features(self) -> int:
@@ -296,16 +321,24 @@ class WindowedSeries:
 
         Args:
             scaled: ``(..., horizon * targets)`` or ``(..., horizon, targets)``, as a model returns them.
-            windows: what is forecast, all of it in order; all windows of one series have the same scale, so that it is
-                read for those of a panel alone.
+            windows: what is forecast, all of it in order. Without a transform all windows of a series have one scale,
+                and they need not be given.
 
         Returns:
             float64, ``(..., horizon, targets)``.
+
+        Raises:
+            ConfigError: a transform has to know the windows.
         """
         wide = np.asarray(scaled, dtype="float64")
         if wide.shape[-2:] != (self.horizon, self.targets):
             wide = wide.reshape(*wide.shape[:-1], self.horizon, self.targets)
-        return self.target_scaler.inverse(wide)
+        wide = self.target_scaler.inverse(wide)
+        if self.transform is None:
+            return wide
+        if windows is None:
+            raise ConfigError("received forecasts of a transform without their windows, expected to_units(y, part).")
+        return self.transform.undo(wide, self.series, windows.target_rows)
 
 
 def make_windows(
@@ -313,6 +346,8 @@ def make_windows(
     lookback: int = 12,
     horizon: int = 1,
     *,
+    transform: Transform | None = None,
+    calendar: bool = False,
     scaler: str = "standard",
     past_target: bool = True,
     test: float = 0.2,
@@ -325,9 +360,10 @@ def make_windows(
 
     A window that would lie across missing dates, or hold a missing value, is left out; ``.notes`` say how many are.
 
-    Models read, in this order, the targets' past, past covariates, future covariates and static ones. What is known
-    ahead is given for the rows to forecast: of a future covariate, the input row ``t`` holds the value of row ``t +
-    horizon``, so that the last input row holds that of the last step and the row before it that of the step before.
+    Models read, in this order, the targets' past, past covariates, future covariates, static ones and the calendar.
+    What is known ahead is given for the rows to forecast: of a future covariate, the input row ``t`` holds the value of
+    row ``t + horizon``, so that the last input row holds that of the last step and the row before it that of the step
+    before.
     Static covariates are constant inputs, of text one column of zeros and ones a category; in a single series they say
     nothing, and stand at zero once scaled.
 
@@ -335,6 +371,10 @@ def make_windows(
         series: the series.
         lookback: rows that a model reads before each forecast (PyTorch users: the sequence length).
         horizon: rows that a model forecasts.
+        transform: what models read and forecast instead of the targets' values, a :class:`kseq.transforms.Transform`;
+            fitted on the training rows alone.
+        calendar: whether models read where in the day, the week or the year each input row stands, see
+            :mod:`kseq.calendars`.
         scaler: ``"standard"`` (mean 0, deviation 1) or ``"minmax"`` (0 to 1), both fitted on the training rows alone,
             validation and test left out; ``"minmax-leaks-test"`` is fitted on the whole series, as published
             experiments do, and makes a score too good.
@@ -362,7 +402,8 @@ def make_windows(
     """
     require_sizes(lookback, horizon)
     columns = input_columns(series, horizon, past_target)
-    require_inputs(columns, series.future, lookback, horizon)
+    dates = calendar_columns(series) if calendar else pd.DataFrame(index=series.index)
+    require_inputs((*columns, *dates), series.future, lookback, horizon)
     if split is None:
         require_length(len(series), lookback, horizon, test, validation)
         split = Split.by_fraction(len(series), test, validation)
@@ -370,27 +411,49 @@ def make_windows(
     leaks = scaler == "minmax-leaks-test"
     if not leaks:
         series = series.causal(split.validation)
-    fitted_on: slice | np.ndarray = slice(None) if leaks else slice(0, split.validation)
-    if len(series.missing):
-        fitted_on = np.setdiff1d(np.arange(len(series))[fitted_on], series.missing)
-    kind = "minmax" if scaler == "minmax-leaks-test" else scaler
-    own, inputs = input_rows(series, horizon, past_target)
-    input_scaler = Scaler.fit(kind, own[fitted_on])
-    target_scaler = Scaler.fit(kind, series.y[fitted_on])
-    x = input_scaler.transform(inputs).astype(dtype)
-    y = target_scaler.transform(series.y).astype(dtype)
+    fitted = None if transform is None else transform.fit(series, split.validation)
+    lost = 0 if fitted is None else fitted.lost
     parts = {
-        "training": window_starts(0, split.validation, lookback, horizon),
+        "training": window_starts(0, split.validation, lookback, horizon, border=lost),
         "validation": window_starts(split.validation, split.test, lookback, horizon),
         "test": window_starts(split.test, split.n, lookback, horizon) if test_starts is None else test_starts,
     }
-    segments = {part: _unbroken(series, starts, lookback, horizon) for part, starts in parts.items()}
+    if lost and not parts["training"]:
+        raise DataError(
+            f"received {split.validation} training rows, expected at least {lost + lookback + horizon} for lookback "
+            f"{lookback}, horizon {horizon} and differences; shorten --lookback, or give --transform none."
+        )
+    segments = {part: _unbroken(series, starts, lost + lookback, horizon) for part, starts in parts.items()}
     note = _left_out(series, parts, segments, chosen=test_starts is not None)
+
+    read, targets = (series.y, series.y) if fitted is None else fitted.apply(series)
+    own, inputs = (
+        _with_targets(np.concatenate([rows, dates.to_numpy()], axis=1), read, columns, series.targets)
+        for rows in input_rows(series, horizon, past_target)
+    )
+    kind = "minmax" if leaks else scaler
+    fitted_on = np.setdiff1d(np.arange(len(series) if leaks else split.validation), series.missing)
+    input_scaler, target_scaler = (_fit_scaler(kind, values[fitted_on]) for values in (own, targets))
+    x = input_scaler.transform(inputs).astype(dtype)
+    y = target_scaler.transform(targets).astype(dtype)
     train, valid, held_out = (Windows(x, y, starts, lookback, horizon) for starts in segments.values())
     return WindowedSeries(
-        series, split, lookback, horizon, columns, input_scaler, target_scaler, train, valid, held_out,
-        (*series.notes, *note),
+        series, split, lookback, horizon, (*columns, *dates), input_scaler, target_scaler, train, valid, held_out,
+        (*series.notes, *note), fitted,
     )  # fmt: skip
+
+
+def _with_targets(rows: np.ndarray, read: np.ndarray, columns: tuple[str, ...], targets: tuple[str, ...]) -> np.ndarray:
+    """Put what models read of the targets into the columns in which they read them."""
+    for number, target in enumerate(targets):
+        if target in columns:
+            rows[:, columns.index(target)] = read[:, number]
+    return rows
+
+
+def _fit_scaler(kind: str, values: np.ndarray) -> Scaler:
+    """Fit on the rows that a transform has left a value."""
+    return Scaler.fit(kind, values[~np.isnan(values).any(axis=1)])
 
 
 def _unbroken(series: Series, starts: range, lookback: int, horizon: int) -> tuple[range, ...]:

@@ -1,0 +1,82 @@
+"""Where in the day, the week and the year each row stands, as columns for models to read.
+
+A cycle is read as the sine and the cosine of its angle, so that its end lies beside its beginning: December beside
+January, Sunday beside Monday. Which cycles there are depends on the time step:
+
+======================  ================================
+time step               cycles
+======================  ================================
+below a day             hour of the day, day of the week
+a day                   day of the week, day of the year
+two days to four weeks  day of the year
+a month to half a year  month of the year
+======================  ================================
+
+A row holds its own place. That of the rows to forecast needs no column of its own: it is as many steps further on as
+they are. So a window reads the same whether or not the dates after the last row are known.
+"""
+
+import numpy as np
+import pandas as pd
+
+from kseq.errors import ConfigError
+from kseq.series import Series
+
+#: Cycles by the longest time step that has them, in days.
+_CYCLES = (
+    (0.8, ("hour of day", "day of week")),
+    (1.5, ("day of week", "day of year")),
+    (28, ("day of year",)),
+    (190, ("month of year",)),
+)
+
+
+def calendar_columns(series: Series) -> pd.DataFrame:
+    """Make columns of a series' dates.
+
+    Args:
+        series: with dates; of those in a time zone the local ones count.
+
+    Returns:
+        Sine and cosine of each cycle, from -1 to 1, indexed as the series is.
+
+    Raises:
+        ConfigError: there are no dates, or steps are so long that no cycle is left.
+
+    Example:
+        >>> from kseq import load_series
+        >>> calendar_columns(load_series("nino12")).round(2).head(3).to_numpy().tolist()
+        [[0.0, 1.0], [0.5, 0.87], [0.87, 0.5]]
+    """
+    index = series.index
+    if not isinstance(index, pd.DatetimeIndex):
+        raise ConfigError(
+            f"received a calendar for {series.name}, whose rows have no dates, expected dates; name their "
+            "column with --time, or leave out --calendar."
+        )
+    days = float(np.median(np.diff(index.to_numpy()) / np.timedelta64(1, "D"))) if len(index) > 1 else np.inf
+    cycles = next((cycles for longest, cycles in _CYCLES if days <= longest), ())
+    if not cycles:
+        raise ConfigError(
+            f"received a calendar for {series.name}, whose step is {series.step}, expected half a year or less: "
+            "longer steps have no cycle for models to read; leave out --calendar."
+        )
+    if index.tz is not None:
+        index = index.tz_localize(None)
+    columns: dict[str, np.ndarray] = {}
+    for cycle in cycles:
+        angle = 2 * np.pi * _share(index, cycle)
+        columns |= {f"{cycle} (sin)": np.sin(angle), f"{cycle} (cos)": np.cos(angle)}
+    return pd.DataFrame(columns, index=series.index)
+
+
+def _share(index: pd.DatetimeIndex, cycle: str) -> np.ndarray:
+    """How much of the cycle each date has behind it, from 0 to below 1."""
+    if cycle == "month of year":
+        return (index.month.to_numpy() - 1) / 12
+    day = ((index - index.normalize()) / pd.Timedelta(days=1)).to_numpy()
+    if cycle == "hour of day":
+        return day
+    if cycle == "day of week":
+        return (index.day_of_week.to_numpy() + day) / 7
+    return (index.day_of_year.to_numpy() - 1 + day) / np.where(index.is_leap_year, 366, 365)

@@ -1,0 +1,356 @@
+"""What models read and forecast instead of a target's values: logarithms, anomalies, differences, changes.
+
+A transform is fitted on the rows before the validation part, comes before the scale, and is undone before anything is
+scored. Its steps are applied in the order in which they are named, ``"difference,anomaly"``:
+
+==============  =====================================  ==============================================================
+step            what models read and forecast          how it is undone
+==============  =====================================  ==============================================================
+``log``         the natural logarithm                  the exponential of it: a median rather than a mean
+``anomaly``     the distance from the training part's  that mean is added for the phase of the forecast row
+                mean of the season's phase
+``difference``  the distance from the row before       forecasts are added up from the last known value on
+``change``      read: the values as they are;          the same
+                forecast: the difference
+==============  =====================================  ==============================================================
+
+With ``change`` models forecast what persistence misses, and read what differences have lost: the level to which values
+come back. Where they come back to none, as in a series with a trend, a level outside the training range means nothing
+to a model, and ``difference`` serves better. ``auto`` decides by that, on the rows before the validation part alone:
+
+- ``anomaly`` where the phases' means lower Akaike's information criterion (Akaike 1974).
+- ``change`` after it where the test of Dickey and Fuller (1979), augmented and at 5 %, says that each target comes back
+  to a level. Where it does not say so, ``difference`` comes first, then ``anomaly`` if the differences have a season.
+
+    >>> series = load_series("co2")
+    >>> Transform("auto").fit(series, 355).label
+    'difference,anomaly (season 12)'
+"""
+
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from kseq.baselines import Climatology, Cycle, TrainingPart, cycle_of, season_of
+from kseq.errors import ConfigError, DataError
+from kseq.evenly import places_of
+from kseq.series import Series
+
+#: Steps by name; ``none`` and ``auto`` stand alone.
+STEPS = ("log", "anomaly", "difference", "change")
+NAMES = ("auto", "none", *STEPS)
+
+#: Fewer rows than this are not tested and count as coming back to a level.
+FEWEST = 20
+
+#: Rows that are tested, the last ones: more say the same and take long.
+LATEST = 1000
+
+
+def steps_of(names: str) -> tuple[str, ...]:
+    """Read the names of a transform's steps, with commas between them.
+
+    Returns:
+        The steps in order; none for ``"none"``, and ``("auto",)`` for ``"auto"``.
+
+    Raises:
+        ConfigError: an unknown name, or an order that makes no sense.
+
+    Example:
+        >>> steps_of("anomaly, change")
+        ('anomaly', 'change')
+    """
+    steps = tuple(name.strip() for name in names.split(","))
+    for step in steps:
+        if step not in NAMES:
+            raise ConfigError(f"received transform {step!r}, expected one of {', '.join(NAMES)}, or several steps.")
+    if len(steps) > 1 and not set(steps) <= set(STEPS):
+        raise ConfigError(f"received transform {names}, expected auto and none each on its own.")
+    if len(set(steps)) != len(steps):
+        raise ConfigError(f"received transform {names}, expected each step once.")
+    if "log" in steps[1:] or "change" in steps[:-1]:
+        raise ConfigError(f"received transform {names}, expected log as the first step and change as the last.")
+    return () if steps == ("none",) else steps
+
+
+class Step(ABC):
+    """One step of a fitted transform."""
+
+    name: ClassVar[str]
+    #: Rows at the beginning of each stretch for which it has no value.
+    lost: ClassVar[int] = 0
+
+    @abstractmethod
+    def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
+        """Change values, ``(time, targets)``; NaN where there is none. ``stretches`` are those of the series."""
+
+    @abstractmethod
+    def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Bring forecasts back to the values that the step was applied to.
+
+        Args:
+            forecasts: ``(..., windows, horizon, targets)``.
+            y: those values, ``(time, targets)``; only rows before a window's first target are read.
+            rows: of the targets, ``(windows, horizon)``; they may lie beyond the last row.
+        """
+
+
+@dataclass(frozen=True)
+class Log(Step):
+    """The natural logarithm."""
+
+    name = "log"
+
+    @classmethod
+    def fit(cls, series: Series) -> "Log":
+        """Refuse values that have no logarithm, wherever in the series they stand."""
+        with np.errstate(invalid="ignore"):
+            wrong = np.flatnonzero((series.y <= 0).any(axis=1))
+        if len(wrong):
+            first = str(series.index[wrong[0]]).removesuffix(" 00:00:00")
+            raise DataError(
+                f"{series.name}: {len(wrong)} rows with a target of zero or below (first at {first}), expected values "
+                "above zero, which alone have a logarithm; leave log out of --transform."
+            )
+        return cls()
+
+    def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
+        """Take the logarithm."""
+        return np.log(y)
+
+    def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Take the exponential; a forecast of a training that went astray may be infinite."""
+        with np.errstate(over="ignore"):
+            return np.exp(forecasts)
+
+
+@dataclass(frozen=True, eq=False)
+class Anomaly(Step):
+    """Distance from the training part's mean of the phase.
+
+    Args:
+        cycle: the season and the phase of each row.
+        means: of each phase, ``(season, targets)``.
+    """
+
+    name = "anomaly"
+    cycle: Cycle
+    means: np.ndarray
+
+    @classmethod
+    def fit(cls, y: np.ndarray, known: int, cycle: Cycle) -> "Anomaly":
+        """Learn the means from the first ``known`` rows, as far as they have values."""
+        part = _part(y[:known], cycle)
+        reason = Climatology().reason(part)
+        if reason is not None:
+            raise ConfigError(
+                f"received transform anomaly for a series that does not allow it ({reason}), expected a season and two "
+                "of it to learn from; name it with --season, or choose another --transform."
+            )
+        return cls(cycle, Climatology().fit(part).means)
+
+    def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
+        """Take the mean off."""
+        return y - self.means[self.cycle.phase]
+
+    def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Add the mean."""
+        return forecasts + self.means[self.cycle.at(rows)]
+
+
+@dataclass(frozen=True)
+class Difference(Step):
+    """Distance from the row before."""
+
+    name = "difference"
+    lost = 1
+
+    def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
+        """Take the row before off; the first row of a stretch has none."""
+        changed = np.diff(y, axis=0, prepend=np.nan)
+        changed[stretches[:, 0]] = np.nan
+        return changed
+
+    def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Add forecasts up, from the last known value on."""
+        return y[rows[:, :1] - 1] + np.cumsum(forecasts, axis=-2)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedTransform:
+    """A transform that knows its numbers.
+
+    Args:
+        steps: in order, without ``change``.
+        changes: whether ``change`` is the last step.
+    """
+
+    steps: tuple[Step, ...]
+    changes: bool
+
+    @property
+    def name(self) -> str:
+        """Its steps, as :func:`steps_of` reads them."""
+        return ",".join([step.name for step in self.steps] + ["change"] * self.changes) or "none"
+
+    @property
+    def label(self) -> str:
+        """Its steps and the season, for people."""
+        seasons = [f" (season {step.cycle.season})" for step in self.steps if isinstance(step, Anomaly)]
+        return self.name + "".join(seasons)
+
+    @property
+    def lost(self) -> int:
+        """Rows at the beginning of each stretch that models cannot read."""
+        return sum(step.lost for step in self.steps)
+
+    def apply(self, series: Series) -> tuple[np.ndarray, np.ndarray]:
+        """Change the targets of a series.
+
+        Returns:
+            What models read of them, and what they forecast, ``(time, targets)`` both, NaN where there is no value.
+        """
+        read = self._levels(series)[-1]
+        return read, Difference().apply(read, series.stretches) if self.changes else read
+
+    def undo(self, forecasts: np.ndarray, series: Series, rows: np.ndarray) -> np.ndarray:
+        """Bring forecasts back to the targets' unit.
+
+        Args:
+            forecasts: of what :meth:`apply` says that models forecast, ``(..., windows, horizon, targets)``.
+            series: that they follow; only rows before a window's first target are read.
+            rows: of the targets, ``(windows, horizon)``.
+        """
+        levels = self._levels(series)
+        if self.changes:
+            forecasts = Difference().undo(forecasts, levels[-1], rows)
+        for step, y in zip(reversed(self.steps), reversed(levels[:-1]), strict=True):
+            forecasts = step.undo(forecasts, y, rows)
+        return forecasts
+
+    def _levels(self, series: Series) -> list[np.ndarray]:
+        """The targets, and what each step makes of them."""
+        levels = [series.y]
+        for step in self.steps:
+            levels.append(step.apply(levels[-1], series.stretches))
+        return levels
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A transform to be fitted, by name.
+
+    Args:
+        names: of its steps with commas between them, of :data:`STEPS`; or ``"auto"``, or ``"none"``.
+        season: steps in a season; 0 to find it from the dates.
+        past_target: whether models read the targets' past. If not, ``auto`` leaves values as they are: a forecast that
+            starts from the last value would bring that past in by another door.
+
+    Raises:
+        ConfigError: see :func:`steps_of`.
+    """
+
+    names: str
+    season: int = 0
+    past_target: bool = True
+
+    def __post_init__(self) -> None:
+        steps_of(self.names)
+
+    def fit(self, series: Series, known: int) -> FittedTransform:
+        """Fit on the first ``known`` rows of a series.
+
+        Raises:
+            ConfigError: ``anomaly`` without a season.
+            DataError: ``log`` of values that are not positive.
+
+        Example:
+            >>> Transform("anomaly").fit(load_series("nino12"), 497).steps[0].means.shape
+            (12, 1)
+        """
+        names = steps_of(self.names)
+        cycle = self._cycle(series, known) if {"auto", "anomaly"} & set(names) else Cycle(1, np.zeros(len(series), int))
+        if names == ("auto",):
+            names = choose(series, known, cycle) if self.past_target else ()
+        steps: list[Step] = []
+        y = series.y
+        for name in names:
+            if name == "log":
+                steps.append(Log.fit(series))
+            elif name == "anomaly":
+                steps.append(Anomaly.fit(y, known, cycle))
+            elif name == "difference":
+                steps.append(Difference())
+            else:
+                return FittedTransform(tuple(steps), changes=True)
+            y = steps[-1].apply(y, series.stretches)
+        return FittedTransform(tuple(steps), changes=False)
+
+    def _cycle(self, series: Series, known: int) -> Cycle:
+        rows = np.flatnonzero(_whole(series.y[:known]))
+        season = self.season or season_of(series.index[rows], series.y[rows])
+        return cycle_of(series.index, season, places_of(series))
+
+
+def choose(series: Series, known: int, cycle: Cycle) -> tuple[str, ...]:
+    """Choose steps for a series by its first ``known`` rows, as the head of this file says.
+
+    Args:
+        series: the series.
+        known: rows that may be looked at.
+        cycle: its season.
+
+    Returns:
+        Names of :data:`STEPS`.
+    """
+    y = series.y[:known]
+    cycle = Cycle(cycle.season, cycle.phase[:known])
+    seasonal = _has_season(y, cycle)
+    level = Anomaly.fit(y, known, cycle).apply(y, series.stretches) if seasonal else y
+    if _comes_back(level):
+        return (*["anomaly"] * seasonal, "change")
+    differences = Difference().apply(series.y, series.stretches)[:known]
+    return ("difference", *["anomaly"] * _has_season(differences, cycle))
+
+
+def _part(y: np.ndarray, cycle: Cycle) -> TrainingPart:
+    """Rows that have values, with their phases."""
+    whole = _whole(y)
+    return TrainingPart(y[whole], Cycle(cycle.season, cycle.phase[: len(y)][whole]))
+
+
+def _whole(y: np.ndarray) -> np.ndarray:
+    return ~np.isnan(y).any(axis=1)
+
+
+def _has_season(y: np.ndarray, cycle: Cycle) -> bool:
+    """Whether the phases' means are worth their number, by Akaike's criterion summed over the targets."""
+    part = _part(y, cycle)
+    spread = part.y.std(axis=0)
+    if Climatology().reason(part) is not None or not spread.all():
+        return False
+    left = Climatology().fit(part).anomalies(part.y).std(axis=0)
+    with np.errstate(divide="ignore"):
+        # A season without any noise explains everything: minus infinity.
+        return bool(np.sum(2 * len(part) * np.log(left / spread) + 2 * (cycle.season - 1)) < 0)
+
+
+def _comes_back(y: np.ndarray) -> bool:
+    """Whether each target comes back to a level, as far as the test tells."""
+    y = y[_whole(y)][-LATEST:]
+    return len(y) < FEWEST or all(_rejects_unit_root(column) for column in y.T if np.ptp(column) > 0)
+
+
+def _rejects_unit_root(y: np.ndarray) -> bool:
+    from statsmodels.tsa.stattools import adfuller
+
+    if np.ptp(np.diff(y)) == 0:
+        # A straight line, of which there is nothing to estimate.
+        return False
+    with warnings.catch_warnings():
+        # What a later version will return, and divisions by the noise of a series without any.
+        warnings.simplefilter("ignore")
+        return bool(adfuller(y, regression="c", autolag="BIC")[1] < 0.05)

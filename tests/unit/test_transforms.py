@@ -1,0 +1,328 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from kseq import ConfigError, DataError, from_frame, load_series, make_windows, metrics
+from kseq.baselines import Climatology, TrainingPart, cycle_of
+from kseq.transforms import Transform, steps_of
+
+CHAINS = [
+    "none", "log", "anomaly", "difference", "change", "log,anomaly", "anomaly,difference", "difference,anomaly",
+    "anomaly,change", "log,difference,anomaly", "log,anomaly,difference,change",
+]  # fmt: skip
+
+
+def monthly(rows=200, targets=2, seed=0):
+    """Positive series with a season and a drift."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(rows)[:, None]
+    season = np.sin(2 * np.pi * (t / 12 + np.arange(targets) / 5))
+    values = 30 + 0.05 * t + 3 * season + np.cumsum(rng.normal(0, 0.3, (rows, targets)), axis=0)
+    frame = pd.DataFrame(values, pd.date_range("1990-03-01", periods=rows, freq="MS"), list("abcd")[:targets])
+    frame["f"] = rng.normal(size=rows)
+    return frame
+
+
+def series_of(frame, **options):
+    return from_frame(frame, target=[c for c in frame if c != "f"], features=["f"], **options)
+
+
+@pytest.mark.parametrize("names", CHAINS)
+@pytest.mark.parametrize(("past_target", "horizon"), [(True, 1), (True, 5), (False, 3)])
+def test_true_values_come_back_from_what_models_forecast(names, past_target, horizon):
+    series = series_of(monthly())
+    data = make_windows(series, 7, horizon, transform=Transform(names), past_target=past_target, dtype="float64")
+    for part in (data.train, data.validation, data.test):
+        x, y = part.gather(np.arange(len(part)))
+        assert np.isfinite(x).all()
+        # Flat, as a model returns them; and a members axis before the windows.
+        forecasts = np.stack([y, y]).reshape(2, len(part), -1)
+        back = data.to_units(forecasts, part)
+        np.testing.assert_allclose(back, np.stack([series.y[part.target_rows]] * 2), rtol=1e-9)
+
+
+@pytest.mark.parametrize("names", CHAINS)
+def test_an_error_of_a_forecast_stays_with_its_window(names):
+    data = make_windows(series_of(monthly()), 7, 2, transform=Transform(names), dtype="float64")
+    _, y = data.test.gather(np.arange(len(data.test)))
+    y[3] += 0.1
+    moved = data.to_units(y, data.test) != data.to_units(
+        y * 0 + data.test.gather(np.arange(len(data.test)))[1], data.test
+    )
+    assert moved[3].all()
+    assert not np.delete(moved, 3, axis=0).any()
+
+
+def test_each_step_is_what_it_says():
+    series = load_series("co2")
+    y, known = series.y, 300
+    phase = series.index.month.to_numpy() - 1
+    means = np.array([y[:known][phase[:known] == month].mean() for month in range(12)])
+    changes = np.diff(y[:, 0], prepend=np.nan)[:, None]
+
+    def applied(names):
+        return Transform(names).fit(series, known).apply(series)
+
+    for names, read, forecast in (
+        ("none", y, y),
+        ("log", np.log(y), np.log(y)),
+        ("difference", changes, changes),
+        ("change", y, changes),
+        ("anomaly", y - means[phase][:, None], y - means[phase][:, None]),
+    ):
+        for one, other in zip(applied(names), (read, forecast), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_anomalies_are_those_of_the_baseline():
+    series = load_series("nino12")
+    baseline = Climatology().fit(TrainingPart(series.y[:497], cycle_of(series.index, 12)))
+    read, _ = Transform("anomaly").fit(series, 497).apply(series)
+    np.testing.assert_array_equal(read, baseline.anomalies(series.y))
+
+
+def test_no_change_of_the_anomaly_is_the_baseline():
+    # A model that forecasts no change at all gives climatology + last anomaly, or persistence, whatever the horizon.
+    series = series_of(monthly(targets=1))
+    for names, baseline in (("anomaly,change", True), ("anomaly,difference", True), ("difference", False)):
+        data = make_windows(series, 7, 4, transform=Transform(names), dtype="float64")
+        nothing = (0 - data.target_scaler.center) / data.target_scaler.scale
+        forecast = data.to_units(np.broadcast_to(nothing, (len(data.test), 4, 1)), data.test)
+        origins = data.test.target_rows[:, 0] - 1
+        known = data.split.validation
+        expected = (
+            Climatology().fit(TrainingPart(series.y[:known], cycle_of(series.index, 12))).predict(series.y, origins, 4)
+            if baseline
+            else np.repeat(series.y[origins][:, None], 4, axis=1)
+        )
+        np.testing.assert_allclose(forecast, expected)
+
+
+@pytest.mark.parametrize("names", ["auto", *CHAINS])
+def test_nothing_after_a_cutoff_moves_what_is_learnt_or_read_before_it(names):
+    frame = monthly()
+    split = make_windows(series_of(frame)).split
+    made = []
+    for cutoff in (split.validation, split.test):
+        changed = frame.copy()
+        changed.iloc[cutoff:] = changed.iloc[cutoff:].to_numpy() * 7 + 100
+        made.append([make_windows(series_of(f), transform=Transform(names), calendar=True) for f in (frame, changed)])
+    (before, after), (known, with_test) = made
+    assert before.transform.label == after.transform.label
+    for scale in ("input_scaler", "target_scaler"):
+        for number in ("center", "scale"):
+            np.testing.assert_array_equal(
+                getattr(getattr(before, scale), number), getattr(getattr(after, scale), number)
+            )
+    for one, other in zip(before.train.gather(np.arange(len(before.train))),
+                          after.train.gather(np.arange(len(after.train))), strict=True):  # fmt: skip
+        np.testing.assert_array_equal(one, other)
+    # The test part moves nothing in the validation part, nor the first test forecast.
+    seen = np.arange(len(known.validation))
+    forecast = np.full((len(known.test), 1, 2), 0.1)
+    for one, other in (
+        (known.validation.gather(seen), with_test.validation.gather(seen)),
+        (known.test.gather(np.array([0]))[:1], with_test.test.gather(np.array([0]))[:1]),
+        ([known.to_units(forecast, known.test)[0]], [with_test.to_units(forecast, with_test.test)[0]]),
+    ):
+        for left, right in zip(one, other, strict=True):
+            np.testing.assert_array_equal(left, right)
+
+
+def test_steps_across_missing_dates_and_values_are_left_out():
+    frame = monthly(rows=240)
+    frame = frame.drop(frame.index[60:63])
+    frame.iloc[100, 0] = np.nan
+    series = series_of(frame, fill="mask", freq="MS")
+    data = make_windows(series, 4, transform=Transform("difference"), dtype="float64")
+    plain = make_windows(series, 4)
+    starts = set(data.train.target_rows[:, 0])
+    # The first row after a gap has no difference: one window less after each, and at the beginning.
+    assert set(plain.train.target_rows[:, 0]) - starts == {4, 64, 105}
+    assert 5 in starts
+    x, y = data.train.gather(np.arange(len(data.train)))
+    assert np.isfinite(x).all()
+    assert np.isfinite(y).all()
+    # The month of a row counts, not its number.
+    anomalies = make_windows(series, 4, transform=Transform("anomaly"), dtype="float64")
+    _, y = anomalies.test.gather(np.arange(len(anomalies.test)))
+    np.testing.assert_allclose(anomalies.to_units(y, anomalies.test), anomalies.test_y)
+    known = frame.iloc[: anomalies.split.validation].dropna()
+    np.testing.assert_allclose(
+        anomalies.transform.steps[0].means, known.groupby(known.index.month)[["a", "b"]].mean().to_numpy()
+    )
+
+
+def test_a_target_that_is_named_as_a_feature_is_read_transformed():
+    frame = monthly(targets=1)
+    series = from_frame(frame, target="a", features=["f", "a"])
+    data = make_windows(series, 3, transform=Transform("difference"), past_target=False, dtype="float64")
+    x, _ = data.test.gather(np.arange(len(data.test)))
+    rows = data.test.target_rows[:, :1] + np.arange(-3, 0)
+    read = data.input_scaler.inverse(x)
+    np.testing.assert_allclose(read[..., data.input_columns.index("a")], np.diff(frame["a"], prepend=0)[rows])
+    np.testing.assert_allclose(read[..., data.input_columns.index("f")], frame["f"].to_numpy()[rows])
+
+
+@pytest.mark.parametrize("step", ["5D-of-month", "h", "rows"])
+def test_unusual_seasons(step):
+    rng = np.random.default_rng(1)
+    if step == "5D-of-month":
+        days = pd.date_range("1990-01-01", "2001-12-31", freq="D")
+        index, season = days[days.day.isin([1, 6, 11, 16, 21, 26])], 0
+        phase, expected = (np.arange(len(index)) % 72), 72
+    elif step == "h":
+        index, season = pd.date_range("2020-01-01", periods=800, freq="h"), 24
+        phase, expected = index.hour.to_numpy(), 24
+    else:
+        index, season = pd.RangeIndex(300), 11
+        phase, expected = np.arange(300) % 11, 11
+    y = 10 + 5 * np.sin(2 * np.pi * phase / expected) + rng.normal(0, 0.1, len(index))
+    series = from_frame(pd.DataFrame({"y": y}, index))
+    fitted = Transform("anomaly", season).fit(series, 2 * len(y) // 3)
+    assert fitted.label == f"anomaly (season {expected})"
+    assert np.abs(fitted.apply(series)[0]).std() < 0.2
+    assert Transform("auto", season).fit(series, 2 * len(y) // 3).label == f"anomaly,change (season {expected})"
+
+
+def ar(rng, rows, coefficient):
+    y = rng.normal(size=rows)
+    for row in range(1, rows):
+        y[row] += coefficient * y[row - 1]
+    return y
+
+
+def test_auto_on_the_built_in_series():
+    for name, expected in (
+        ("nino12", "anomaly,change (season 12)"),
+        ("co2", "difference,anomaly (season 12)"),
+        ("sunspots", "change"),
+    ):
+        series = load_series(name)
+        data = make_windows(series, transform=Transform("auto"))
+        assert data.transform.label == expected
+        # Fewer rows say the same.
+        assert Transform("auto").fit(series, int(0.7 * data.split.validation)).label == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (lambda rng: rng.normal(size=240), "change"),
+        (lambda rng: np.cumsum(rng.normal(size=240)), "difference"),
+        # A level that values come back to slowly, and one that itself moves on.
+        (lambda rng: ar(rng, 240, 0.8), "change"),
+        (lambda rng: 0.1 * np.arange(240.0) + ar(rng, 240, 0.8), "difference"),
+        (lambda rng: np.arange(240.0), "difference"),
+        (lambda rng: np.tile(np.arange(12.0), 20), "anomaly,change"),
+        # One target that wanders decides for all.
+        (lambda rng: np.stack([rng.normal(size=240), np.arange(240.0)], axis=1), "difference"),
+        # A training part without change, and one too short to test.
+        (lambda rng: np.append(np.zeros(230), rng.normal(size=10)), "change"),
+        (lambda rng: np.arange(24.0), "change"),
+    ],
+)
+def test_auto(values, expected):
+    y = values(np.random.default_rng(3))
+    frame = pd.DataFrame(y, pd.date_range("1990-01-01", periods=len(y), freq="MS")).add_prefix("y")
+    fitted = Transform("auto").fit(from_frame(frame, target=list(frame)), int(0.7 * len(y)))
+    assert fitted.name == expected
+
+
+def test_auto_leaves_values_alone_where_their_past_is_not_to_be_read():
+    series = series_of(monthly())
+    assert Transform("auto", past_target=False).fit(series, 150).name == "none"
+    assert Transform("difference", past_target=False).fit(series, 150).name == "difference"
+
+
+def test_a_straight_line_is_forecast_by_its_mean_difference():
+    series = from_frame(pd.DataFrame({"y": np.arange(100.0)}))
+    data = make_windows(series, 5, 3, transform=Transform("difference"))
+    np.testing.assert_allclose(data.to_units(np.zeros((len(data.test), 3)), data.test), data.test_y)
+
+
+def test_skill_of_a_linear_model_rises_with_the_transform():
+    # What a transform is for: least squares on 12 values, as a stand-in for a network.
+    series = load_series("co2")
+    errors = {}
+    for names in ("none", "difference,anomaly"):
+        data = make_windows(series, 12, transform=Transform(names), dtype="float64")
+        x, y = data.train.gather(np.arange(len(data.train)))
+        weights = np.linalg.lstsq(np.c_[x[..., 0], np.ones(len(x))], y[:, 0], rcond=None)[0]
+        x, _ = data.validation.gather(np.arange(len(data.validation)))
+        forecast = data.to_units(np.c_[x[..., 0], np.ones(len(x))] @ weights, data.validation)
+        errors[names] = metrics.mae(series.y[data.validation.target_rows], forecast)
+    assert errors["difference,anomaly"] < 0.8 * errors["none"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("root", "received transform 'root', expected one of auto, none, log, anomaly, difference, change"),
+        ("", "received transform '', expected one of"),
+        ("none,log", "expected auto and none each on its own"),
+        ("auto,log", "expected auto and none each on its own"),
+        ("log,log", "expected each step once"),
+        ("anomaly,log", "expected log as the first step"),
+        ("change,anomaly", "and change as the last"),
+    ],
+)
+def test_wrong_names(names, expected):
+    with pytest.raises(ConfigError, match=expected):
+        Transform(names)
+
+
+def test_names():
+    assert steps_of("none") == ()
+    assert steps_of("log, difference") == ("log", "difference")
+    assert Transform("none").fit(load_series("nino12"), 100).label == "none"
+
+
+def test_logarithms_of_what_has_none():
+    frame = monthly(targets=1)
+    frame.iloc[[20, 190], 0] = 0, -1
+    with pytest.raises(DataError, match=r"2 rows with a target of zero or below \(first at 1991-11-01\)"):
+        make_windows(series_of(frame), transform=Transform("log"))
+    frame.iloc[[20, 190], 0] = np.nan
+    assert make_windows(series_of(frame, fill="mask"), transform=Transform("log")).transform.name == "log"
+
+
+@pytest.mark.parametrize(
+    ("series", "season", "expected"),
+    [
+        ("sunspots", 0, "its dates show no season"),
+        ("nino12", 300, "497 training rows hold fewer than two seasons of 300"),
+    ],
+)
+def test_anomalies_without_a_season(series, season, expected):
+    with pytest.raises(ConfigError, match=expected):
+        make_windows(load_series(series), transform=Transform("anomaly", season))
+
+
+def test_a_season_of_the_users():
+    assert Transform("anomaly", 11).fit(load_series("sunspots"), 200).label == "anomaly (season 11)"
+
+
+def test_too_short_for_differences():
+    series = series_of(monthly(rows=100))
+    assert len(make_windows(series, 66, 2).train) == 1
+    with pytest.raises(DataError, match="received 68 training rows, expected at least 69 for lookback 66"):
+        make_windows(series, 66, 2, transform=Transform("difference"))
+    assert len(make_windows(series, 65, 2, transform=Transform("difference")).train) == 1
+
+
+def test_forecasts_need_their_windows():
+    data = make_windows(load_series("co2"), transform=Transform("difference"))
+    with pytest.raises(ConfigError, match="without their windows"):
+        data.to_units(np.zeros((len(data.test), 1)))
+
+
+def test_forecasts_beyond_the_last_row():
+    series = series_of(monthly(targets=1))
+    whole = Transform("difference,anomaly").fit(series, 150)
+    rows = len(series) + np.arange(3)[None]
+    longer = series_of(pd.concat([series.frame, monthly(rows=210, targets=1).iloc[200:]]))
+    np.testing.assert_allclose(
+        whole.undo(np.ones((1, 3, 1)), series, rows),
+        Transform("difference,anomaly").fit(longer, 150).undo(np.ones((1, 3, 1)), longer, rows),
+    )
