@@ -32,6 +32,8 @@ _PUBLIC = {
     "Comparison": "comparison",
     "Settings": "comparison",
     "compare": "comparison",
+    "tune": "tuning",
+    "Space": "tuning",
     "Forecaster": "forecaster",
 }
 

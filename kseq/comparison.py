@@ -6,9 +6,10 @@ script may fill a comparison row by row with the callback :class:`kseq.Evaluatio
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,9 @@ from kseq.settings import Settings
 from kseq.verdict import Evidence, traps, verdict
 from kseq.windows import WindowedSeries
 
+if TYPE_CHECKING:
+    from kseq.tuning import Search
+
 
 class Comparison:
     """All rows of one comparison, on one set of windows; table, picture and files are made from it.
@@ -38,6 +42,7 @@ class Comparison:
         folds: of the backtest; empty where the windows are all those of one test part.
         trainings: the windowed series that models are trained on, in the order of time: ``data`` itself without a
             backtest. Joined rows hold forecasts of the validation parts of all of them.
+        search: where the cells' settings come from a tuning: its trials, see :mod:`kseq.tuning`.
 
     Example:
         >>> comparison = Comparison(make_windows(load_series("nino12")))  # doctest: +SKIP
@@ -52,6 +57,7 @@ class Comparison:
         self.trainings = backtest.trainings if backtest else (data,)
         self.settings = settings
         self.seconds = float("nan")
+        self.search: Search | None = None
         self._rows: tuple[ModelResult, ...] = ()
         self._evidence: Evidence | None = None
         self._left_out: dict[str, list[str]] = {}
@@ -124,7 +130,10 @@ class Comparison:
         """What tests and verdict read: errors of each row by seed."""
         if self._evidence is None:
             self._evidence = evidence_of(self.data, self.trainings, self.rows)
-        return self._evidence
+            if self.settings is not None and self.settings.by_cell:
+                # There is no lookback that is that of all networks.
+                self._evidence = replace(self._evidence, lookback=0)
+        return replace(self._evidence, trials=self.search.trials) if self.search else self._evidence
 
     @property
     def verdict(self) -> list[str]:
@@ -244,6 +253,11 @@ class Comparison:
         callback: their curves are what ``fit`` returns.
         """
         return frames.history(self)
+
+    @property
+    def tuning(self) -> pd.DataFrame:
+        """Every trial of a tuning, see :attr:`kseq.tuning.Search.frame`; empty where nothing was tuned."""
+        return self.search.frame if self.search else pd.DataFrame()
 
     @property
     def record(self) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def fit_model(
     settings = settings or Settings(**{"cells": ("gru",), "seeds": (0,), **options})
     if len(settings.cells) != 1:
         raise ConfigError(f"received cells {', '.join(settings.cells)}, expected one.")
+    settings = settings.of(settings.cells[0])
     if settings.scaler == "minmax-leaks-test":
         raise ConfigError(
             "received scaler minmax-leaks-test, expected standard or minmax: what is to be forecast is not known yet."

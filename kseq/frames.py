@@ -16,7 +16,7 @@ from kseq.intervals import Interval
 from kseq.machine import machine
 from kseq.matching import layer_widths, units_of
 from kseq.results import ModelResult
-from kseq.settings import CELL_NAMES
+from kseq.settings import CELL_NAMES, OWN_NETWORK, OWN_TRAINING, Settings
 
 if TYPE_CHECKING:
     from kseq.comparison import Comparison
@@ -37,6 +37,7 @@ def table(comparison: "Comparison") -> pd.DataFrame:
             "diverged": len(row.predictions) - sound,
             "parameters": row.parameters,
             "units": ",".join(map(str, _units(comparison, row))),
+            **_own_settings(comparison, row),
         }
         for name in metrics.METRICS:
             line[name], line[f"{name}_std"] = statistics.spread(comparison.scores(row, name))
@@ -53,11 +54,36 @@ def table(comparison: "Comparison") -> pd.DataFrame:
 
 def _units(comparison: "Comparison", row: ModelResult) -> list[int]:
     """Units of each recurrent layer of a cell that the settings tell of; none of other rows."""
-    settings, data = comparison.settings, comparison.data
-    cell = next((cell for cell, name in CELL_NAMES.items() if name == row.name), "")
-    if settings is None or cell not in settings.cells:
+    data, settings = comparison.data, _settings_of(comparison, row)
+    if settings is None:
         return []
+    cell = next(cell for cell, name in CELL_NAMES.items() if name == row.name)
     return layer_widths(units_of(cell, settings, features=data.features, targets=data.targets), settings.num_layers)
+
+
+def _settings_of(comparison: "Comparison", row: ModelResult) -> Settings | None:
+    """Settings of a cell that the comparison's settings tell of; None of other rows."""
+    cell = next((cell for cell, name in CELL_NAMES.items() if name == row.name), "")
+    if comparison.settings is None or cell not in comparison.settings.cells:
+        return None
+    return comparison.settings.of(cell)
+
+
+def _own_settings(comparison: "Comparison", row: ModelResult) -> dict[str, Any]:
+    """What cells have of their own besides their units, and by how many trials it was chosen; where there is any."""
+    shared, columns = comparison.settings, {}
+    named = {name for own in shared.by_cell.values() for name in own} if shared else set()
+    settings = _settings_of(comparison, row)
+    for name in OWN_NETWORK + OWN_TRAINING:
+        if name not in named - {"units"}:
+            continue
+        value = None
+        if settings is not None:
+            value = settings.training.get(name) if name in OWN_TRAINING else getattr(settings, name)
+        columns[name] = float("nan") if value is None else value
+    if comparison.search is not None:
+        columns["trials"] = 0 if settings is None else comparison.search.trials
+    return columns
 
 
 def predictions(comparison: "Comparison") -> pd.DataFrame:
@@ -192,6 +218,7 @@ def record(comparison: "Comparison") -> dict[str, Any]:
         "split": None if comparison.folds else asdict(data.split),
         "folds": [_fold(series.index, fold) for fold in comparison.folds],
         "seconds": comparison.seconds,
+        "tuning": comparison.search.record if comparison.search else None,
         "verdict": comparison.verdict,
         "traps": comparison.traps,
         "models": [_model(comparison, row, shown.loc[row.name]) for row in comparison.rows],

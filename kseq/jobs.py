@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kseq.evaluation import Evaluation, Progress
+from kseq.inputs import require_inputs
 from kseq.matching import units_of
 from kseq.models import build_model
 from kseq.results import ModelResult, stack_curves
@@ -49,6 +50,8 @@ def train_cell(
     Returns:
         ModelResult: the row of the cell, named as tables show it.
     """
+    settings = settings.of(cell)
+    data = with_lookback(data, settings.lookback)
     training = Training(**settings.training)
     size = settings.members or len(settings.seeds)
     blocks = [settings.seeds[first : first + size] for first in range(0, len(settings.seeds), size)]
@@ -72,6 +75,23 @@ def train_cell(
             )
         )
     return _join(results)
+
+
+def with_lookback(data: WindowedSeries, lookback: int) -> WindowedSeries:
+    """The same windows with fewer rows to read before each: every target row stays where it is.
+
+    Args:
+        data: the windowed series.
+        lookback: rows to read, at most ``data.lookback``.
+
+    Raises:
+        ConfigError: there are future covariates and the horizon is longer than ``lookback``.
+    """
+    if lookback == data.lookback:
+        return data
+    require_inputs(data.input_columns, data.series.future, lookback, data.horizon)
+    train, validation, test = (replace(part, lookback=lookback) for part in (data.train, data.validation, data.test))
+    return replace(data, lookback=lookback, train=train, validation=validation, test=test)
 
 
 def build_cell(cell: str, data: WindowedSeries, settings: Settings, seeds: Sequence[int]) -> keras.Model:

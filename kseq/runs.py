@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
     "table.csv", "table.md", "horizon.csv", "folds.csv", "predictions.csv", "comparison.png",
-    "history.csv", "history.png", "run.json",
+    "history.csv", "history.png", "tuning.csv", "run.json",
 )  # fmt: skip
 
 
@@ -110,6 +110,15 @@ def write(comparison: "Comparison", path: Path) -> list[Path]:
     return _write_all(_contents(comparison), path, FILES)
 
 
+def write_trials(frame: pd.DataFrame, path: Path) -> Path:
+    """Write the trials that a tuning has finished so far into a folder that exists; return the file.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    return _write_all({"tuning.csv": _csv(frame).encode()}, path, ("tuning.csv",))[0]
+
+
 def write_bench(bench: "Bench", path: Path) -> list[Path]:
     """Write a bench's table, measurements and picture into a folder that exists, all or none; return the files.
 
@@ -167,6 +176,8 @@ def _contents(comparison: "Comparison") -> dict[str, bytes]:
         texts["horizon.csv"] = _csv(comparison.by_step)
     if len(comparison.folds) > 1:
         texts["folds.csv"] = _csv(comparison.by_fold)
+    if len(comparison.tuning):
+        texts["tuning.csv"] = _csv(comparison.tuning)
     pictures = {"comparison.png": plot_predictions(comparison)}
     if len(comparison.history):
         texts["history.csv"] = _csv(comparison.history)

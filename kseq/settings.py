@@ -1,7 +1,7 @@
 """What a comparison is asked for: everything that decides its numbers, besides the series, backend and versions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any
 
@@ -12,6 +12,10 @@ from kseq.matching import MATCHES
 
 #: Cells in the order of the table.
 CELL_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
+
+#: What one cell may have otherwise than the others: of the network, and of its training. The budget is one for all.
+OWN_NETWORK = ("units", "num_layers", "lookback", "dropout")
+OWN_TRAINING = ("learning_rate", "weight_decay")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,9 @@ class Settings:
         members: seeds trained at once; 0 to choose.
         levels: percents of future values that intervals are to cover; empty for no intervals.
         training: the budget, as a mapping of :class:`kseq.training.Training`'s arguments.
+        by_cell: settings of single cells in place of those above, of ``OWN_NETWORK`` and ``OWN_TRAINING``:
+            ``{"lstm": {"units": 64, "lookback": 6}}``. A cell's own lookback is at most ``lookback``, which says how
+            many rows stand before each part: all cells learn from, and forecast, the same target rows.
     """
 
     cells: tuple[str, ...] = ("rnn", "lstm", "gru")
@@ -70,6 +77,18 @@ class Settings:
     members: int = 0
     levels: tuple[float, ...] = LEVELS
     training: Mapping[str, Any] = field(default_factory=dict)
+    by_cell: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def of(self, cell: str) -> "Settings":
+        """Settings that hold for one cell: its own in their place among the shared ones.
+
+        Example:
+            >>> Settings(by_cell={"gru": {"units": 8, "learning_rate": 0.01}}).of("gru").units
+            8
+        """
+        own = dict(self.by_cell.get(cell, {}))
+        training = {name: own.pop(name) for name in OWN_TRAINING if name in own}
+        return replace(self, by_cell={}, training={**self.training, **training}, **own)
 
     def __post_init__(self) -> None:
         for cell in self.cells:
@@ -88,6 +107,26 @@ class Settings:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ConfigError(f"received seeds {self.seeds!r}, expected at least one, each once.")
         self._require_backtest()
+        self._require_own()
+
+    def _require_own(self) -> None:
+        """Refuse settings of single cells that they cannot have, or that make cells unequal in what must be equal."""
+        for cell, own in self.by_cell.items():
+            if cell not in self.cells:
+                raise ConfigError(f"received settings of cell {cell!r}, expected one of {', '.join(self.cells)}.")
+            unknown = [name for name in own if name not in (*OWN_NETWORK, *OWN_TRAINING)]
+            if unknown:
+                raise ConfigError(
+                    f"received {', '.join(unknown)} for {cell} alone, expected settings that cells may have of their "
+                    f"own: {', '.join((*OWN_NETWORK, *OWN_TRAINING))}."
+                )
+            if "units" in own and self.match != "units":
+                raise ConfigError(f"received units of {cell} and match {self.match!r}, expected one of them.")
+            if own.get("lookback", 1) > self.lookback:
+                raise ConfigError(
+                    f"received lookback {own['lookback']} for {cell}, expected at most {self.lookback}, the lookback "
+                    "that says where windows stand; raise that."
+                )
 
     def _require_backtest(self) -> None:
         """Refuse numbers of a backtest that mean nothing, and such without a backtest."""

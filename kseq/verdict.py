@@ -45,6 +45,7 @@ class Evidence:
         unit: of the targets ("°C").
         index: dates of the series.
         step_size: rows between the origins of neighbouring windows.
+        trials: by which settings of each cell were chosen; 0 where they were not.
     """
 
     rows: Sequence[Row]
@@ -56,6 +57,7 @@ class Evidence:
     unit: str = ""
     index: pd.Index | None = None
     step_size: int = 1
+    trials: int = 0
 
     @cached_property
     def cells(self) -> list[Row]:
@@ -269,6 +271,17 @@ def cost(evidence: Evidence) -> str | None:
     return f"{'; '.join(parts)}." if parts else None
 
 
+def tuned(evidence: Evidence) -> str | None:
+    """Settings of the cells were chosen by trials."""
+    if not evidence.trials:
+        return None
+    baselines = "" if evidence.baseline is None else "; baselines have no such settings"
+    return (
+        f"Settings were tuned with {evidence.trials} trial{'s' * (evidence.trials > 1)} for each cell, of one budget, "
+        f"by errors on the validation part; no test row took part{baselines}."
+    )
+
+
 def use_a_network(evidence: Evidence) -> str | None:
     """Something trained beats the best baseline: the smallest of the cells worth training, or an ensemble."""
     good = evidence.worth_training
@@ -300,7 +313,7 @@ def use_no_network(evidence: Evidence) -> str | None:
 
 #: In the order in which they are read.
 SENTENCES = (
-    winner, tie, behind, seed_noise, time_noise, against_best_baseline, beaten_baseline, cost, use_a_network,
+    winner, tie, behind, seed_noise, time_noise, against_best_baseline, beaten_baseline, cost, tuned, use_a_network,
     use_the_baseline, use_no_network,
 )  # fmt: skip
 

@@ -20,6 +20,7 @@ from kseq.cli.evaluate import evaluate
 from kseq.cli.fit import fit
 from kseq.cli.forecast import forecast
 from kseq.cli.reproduce import reproduce
+from kseq.cli.tune import tune
 from kseq.errors import KseqError
 
 
@@ -30,7 +31,7 @@ def cli(debug: bool) -> None:
     """Which recurrent cell, SimpleRNN, LSTM or GRU, serves this series, and is it better than a baseline?"""
 
 
-for command in (compare, fit, forecast, evaluate, audit, reproduce, data, info, bench):
+for command in (compare, tune, fit, forecast, evaluate, audit, reproduce, data, info, bench):
     cli.add_command(configurable(command))
 
 

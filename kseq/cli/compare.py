@@ -1,7 +1,7 @@
 """``kseq compare``."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,9 @@ from kseq.cli import completion
 from kseq.cli.options import Progress, backend_options, series_options, take_series
 from kseq.cli.types import FROM_ZERO, POSITIVE, CommaList, Folder, Levels, Units
 from kseq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kseq.comparison import Comparison
 
 
 @click.command()
@@ -72,13 +75,18 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
 
         comparison = run(series, settings, progress=progress)
         written = runs.write(comparison, folder)
+    show(comparison, style, folder, written, chosen)
+
+
+def show(comparison: "Comparison", style: str, folder: Path, written: list[Path], backend: str) -> None:
+    """Print the table of a run, and where its files are."""
     from kseq.report.table import render, words
 
     click.echo(render(comparison, style))
     if style in ("csv", "json"):
         click.echo(words(comparison), err=True)
     click.echo(f"\n{folder}: {', '.join(file.name for file in written)}", err=style != "table")
-    click.echo(f"{chosen} {backends.installed()[chosen]} on {comparison.record['device']}", err=style != "table")
+    click.echo(f"{backend} {backends.installed()[backend]} on {comparison.record['device']}", err=style != "table")
 
 
 def settings_of(options: dict[str, Any]) -> Any:

@@ -72,6 +72,21 @@ class Wholes(CommaList):
         return tuple(Whole(1).convert(part, param, ctx) for part in self.split(value, param, ctx))
 
 
+class Numbers(CommaList):
+    """Numbers: ``0.001,0.01``."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a tuple of floats."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(float(part) for part in self.split(value, param, ctx))
+        except ValueError:
+            self.fail(f"received {value!r}, expected numbers with commas between them.", param, ctx)
+
+
 class Units(Wholes):
     """One whole number, or one a layer: ``32`` or ``64,32``."""
 

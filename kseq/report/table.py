@@ -18,6 +18,12 @@ WIDTH = 100
 
 DASH = "–"
 
+#: Heads of the columns of what cells may have of their own, where they have.
+OWN_SETTINGS = {
+    "num_layers": "layers", "lookback": "lookback", "dropout": "dropout", "learning_rate": "learning rate",
+    "weight_decay": "weight decay", "trials": "trials",
+}  # fmt: skip
+
 
 def render(comparison: "Comparison", style: str = "table") -> str:
     """Write the table out.
@@ -95,8 +101,12 @@ def shown_table(comparison: "Comparison") -> pd.DataFrame:
     heads = {"mae": f"MAE{unit}", "rmse": f"RMSE{unit}", "mape": "MAPE, %"}
     shown = pd.DataFrame({"model": table["model"]})
     shown["parameters"] = [f"{p:,}" if p else DASH for p in table["parameters"]]
-    if len(set(table["units"][table["kind"] == "cell"])) > 1:
+    if len(set(table["units"][table["kind"] == "cell"])) > 1 or "trials" in table:
         shown["units"] = [units or DASH for units in table["units"]]
+    for name, head in OWN_SETTINGS.items():
+        if name in table:
+            shown[head] = [f"{value:g}" if value == value and cell else DASH
+                           for value, cell in zip(table[name], table["kind"] == "cell", strict=True)]  # fmt: skip
     for metric, head in heads.items():
         decimals = 2 if metric == "mape" else 3
         shown[head] = [

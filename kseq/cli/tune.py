@@ -1,0 +1,71 @@
+"""``kseq tune``."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kseq import backends
+from kseq.cli.compare import compare, settings_of, show
+from kseq.cli.options import Progress, take_series
+from kseq.cli.types import POSITIVE, Numbers, Wholes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@click.command()
+@click.option("--trials", type=POSITIVE, default=20, show_default=True, help="Settings that each cell tries.")
+@click.option("--trial-seeds", type=POSITIVE, default=3, show_default=True, help="Trainings of each trial.")
+@click.option("--units", type=Wholes(), default="8,16,32,64", show_default=True, help="Units of a layer.")
+@click.option("--layers", type=Wholes(), default="1,2", show_default=True, help="Numbers of recurrent layers.")
+@click.option("--lookback", type=Wholes(), default="6,12,24", show_default=True, help="Time steps that a model reads.")
+@click.option("--learning-rate", type=Numbers(), default="0.0003,0.001,0.003,0.01", show_default=True, help="Of Adam.")
+@click.option("--dropout", type=Numbers(), default="0,0.2", show_default=True, help="Between layers.")
+@click.option("--weight-decay", type=Numbers(), default="0,0.0001,0.001", show_default=True, help="As in AdamW.")
+def tune(
+    backend: str | None, device: str | None, style: str, out: Path | None, trials: int, trial_seeds: int, **options: Any
+) -> None:
+    """Choose each cell's settings on the validation part, then compare the chosen ones.
+
+    Each cell tries as many settings as the others, with the same epochs and seeds. The test part is read once, in the
+    comparison at the end, whose seeds are others. Of units, layers, lookback, learning rate, dropout and weight decay
+    give the values to choose from; one value alone is fixed. Takes all other options of `kseq compare`.
+
+    Every trial is added to tuning.csv in the run's folder as soon as it is done, and stays there if the run is stopped.
+    """
+    from kseq import runs
+    from kseq.tuning import Space
+    from kseq.tuning import tune as run
+
+    series = take_series(options)
+    space = Space(
+        units=options.pop("units"),
+        num_layers=options.pop("layers"),
+        lookback=options.pop("lookback"),
+        learning_rate=options.pop("learning_rate"),
+        dropout=options.pop("dropout"),
+        weight_decay=options.pop("weight_decay"),
+    )
+    settings = settings_of(_chosen | options)
+    budget = {name: value for name, value in settings.training.items() if name not in _chosen}
+    settings = replace(settings, training=budget)
+    chosen = backends.choose(backend, device)
+    with runs.folder(out or runs.default_folder(series.name, chosen)) as folder, Progress() as progress:
+
+        def keep(frame: "pd.DataFrame") -> None:
+            runs.write_trials(frame, folder)
+
+        comparison = run(
+            series, settings, trials=trials, space=space, trial_seeds=trial_seeds, progress=progress, told=keep
+        )
+        written = runs.write(comparison, folder)
+    show(comparison, style, folder, written, chosen)
+
+
+# All other options are those of `kseq compare`, those that come later too. What is chosen is at its default until then,
+# and equal sizes are no matter of a tuning.
+_chosen = {"units": 32, "layers": None, "lookback": 12, "learning_rate": 1e-3, "dropout": 0.0, "match": "units"}
+_own = {option.name for option in tune.params} | set(_chosen)
+tune.params = [*(option for option in compare.params if option.name not in _own), *tune.params]

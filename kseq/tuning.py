@@ -1,0 +1,335 @@
+"""Settings of each cell chosen by trials on the validation part, with an equal budget, and the chosen ones compared.
+
+A comparison at one setting may favour the cell that this setting suits. Here every cell has its settings chosen in the
+same way: as many trials, each with the same epochs, patience, batches and seeds, from the same space, beginning with
+the same draws. A trial trains on the training part and is scored by its mean absolute error on the validation part. The
+test part is opened once, when the chosen cells are compared, with other seeds than those of the trials.
+
+Lookbacks differ among settings, target rows do not: windows stand where the longest lookback of the space has room, and
+a shorter one reads fewer rows before the same targets. So errors of any two trials are over the same values.
+
+Trials are drawn by the tree-structured Parzen estimator (Bergstra et al. 2011) of Optuna. It serves better than
+KerasTuner here: trials are asked for and told, so that training stays that of a comparison (several seeds at once, each
+with its own early stopping), where KerasTuner's tuners own the model, the ``fit`` and a folder of checkpoints; a
+setting that stands for nothing, as dropout between the layers of one layer, is left out of a trial and of what is
+learnt from it; and a seeded sampler repeats itself. No trial is cut short by what others gave: budgets are equal.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kseq.backtest import cut_windows, make_backtest
+from kseq.comparison import Comparison, compare
+from kseq.errors import ConfigError
+from kseq.matching import require_size
+from kseq.series import Panel, Series
+from kseq.settings import CELL_NAMES, OWN_NETWORK, Settings
+from kseq.windows import WindowedSeries
+
+if TYPE_CHECKING:
+    import optuna
+
+#: Called with what is trained, the epoch and the epoch limit.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Values to choose among, of each setting in ascending order; one value alone is fixed.
+
+    Args:
+        units: of each recurrent layer.
+        num_layers: recurrent layers.
+        lookback: rows that a model reads.
+        learning_rate: of Adam.
+        dropout: between layers; of a single layer there is none, and none is drawn.
+        weight_decay: decoupled, as in AdamW.
+
+    Raises:
+        ConfigError: a setting has no value, one twice, or one that it cannot have.
+
+    Example:
+        >>> len(Space(units=(8, 16), num_layers=(1, 2), lookback=(12,), learning_rate=(0.001,)).grid)
+        18
+    """
+
+    units: tuple[int, ...] = (8, 16, 32, 64)
+    num_layers: tuple[int, ...] = (1, 2)
+    lookback: tuple[int, ...] = (6, 12, 24)
+    learning_rate: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2)
+    dropout: tuple[float, ...] = (0.0, 0.2)
+    weight_decay: tuple[float, ...] = (0.0, 1e-4, 1e-3)
+
+    def __post_init__(self) -> None:
+        for name, values in self.values.items():
+            if not values or len(set(values)) != len(values):
+                raise ConfigError(f"received {name} {values!r} to choose among, expected values, each once.")
+            object.__setattr__(self, name, tuple(sorted(values)))
+        for name in ("units", "num_layers", "lookback"):
+            for value in self.values[name]:
+                require_size(name, value)
+        bounds = {
+            "learning_rate": (lambda value: value > 0, "numbers above 0"),
+            "dropout": (lambda value: 0 <= value < 1, "numbers from 0 to below 1"),
+            "weight_decay": (lambda value: value >= 0, "numbers from 0"),
+        }
+        for name, (allowed, expected) in bounds.items():
+            if not all(np.isfinite(value) and allowed(value) for value in self.values[name]):
+                raise ConfigError(f"received {name} {self.values[name]!r} to choose among, expected {expected}.")
+
+    @property
+    def values(self) -> dict[str, tuple]:
+        """Values by the name of the setting."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def grid(self) -> list[dict[str, Any]]:
+        """All different settings that the space holds."""
+        combinations = (dict(zip(self.values, chosen, strict=True)) for chosen in product(*self.values.values()))
+        distinct = [own if _between(own) else {**own, "dropout": 0.0} for own in combinations]
+        return list({tuple(own.items()): own for own in distinct}.values())
+
+
+def _between(own: dict[str, Any]) -> bool:
+    """Whether there is anything between layers, for dropout to drop."""
+    return own["num_layers"] > 1
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """All trials of a tuning.
+
+    Args:
+        space: values to choose among.
+        trials: of each cell.
+        seeds: of the trainings of each trial.
+        frame: one row a trial: ``model``, ``trial`` from 1, a column a setting, ``mae`` on the validation part in the
+            target's unit, mean over seeds, and ``mae_std`` over them, ``parameters``, ``epochs`` in the mean,
+            ``seconds`` and ``chosen``. A trial of which a seed diverged has no ``mae``.
+    """
+
+    space: Space
+    trials: int
+    seeds: tuple[int, ...]
+    frame: pd.DataFrame
+
+    @property
+    def chosen(self) -> dict[str, dict[str, Any]]:
+        """Settings chosen for each cell, as ``Settings.by_cell`` takes them."""
+        best = self.frame[self.frame["chosen"]].set_index("model")
+        return {
+            cell: {setting: best[setting][name].item() for setting in self.space.values}
+            for cell, name in CELL_NAMES.items()
+            if name in best.index
+        }
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What ``run.json`` holds of the tuning."""
+        return {
+            "trials": self.trials,
+            "seeds": self.seeds,
+            "space": asdict(self.space),
+            "chosen": self.chosen,
+            "seconds": float(self.frame["seconds"].sum()),
+            "all": self.frame.to_dict("records"),
+        }
+
+
+def tune(
+    series: Series,
+    settings: Settings | None = None,
+    *,
+    trials: int = 20,
+    space: Space | None = None,
+    trial_seeds: int = 3,
+    progress: Progress | None = None,
+    told: Callable[[pd.DataFrame], None] | None = None,
+    **options: Any,
+) -> Comparison:
+    """Choose settings for each cell on the validation part, and compare the chosen ones on the test part.
+
+    In a backtest, trials see what the first fold knows, and nothing later.
+
+    Args:
+        series: the series.
+        settings: of the comparison; what the space holds is chosen, and is not to be set.
+        trials: of each cell, all of different settings.
+        space: values to choose among.
+        trial_seeds: trainings of each trial, with seeds that follow those of the comparison.
+        progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+        told: called after each trial with all trials so far, as :attr:`Search.frame`; none is chosen yet.
+        **options: single settings by name, instead of ``settings``.
+
+    Returns:
+        Comparison: of the chosen settings, with all trials as ``.tuning``. AR, among the baselines, reads as many rows
+        as the longest lookback of the space.
+
+    Raises:
+        ConfigError: a setting is wrong or belongs to the space, there is no validation part, the space holds fewer
+            settings than there are trials, all trials of a cell diverged, Optuna is not installed, or the series is a
+            panel.
+        DataError: the series is too short for the longest lookback of the space.
+
+    Example:
+        >>> tuned = tune(load_series("nino12"), trials=10, cells=("gru",))  # doctest: +SKIP
+        >>> tuned.tuning.sort_values("mae").head()  # doctest: +SKIP
+    """
+    if settings is not None and options:
+        raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
+    if isinstance(series, Panel):
+        raise ConfigError("received a panel, expected one series to tune cells on; choose it with --series.")
+    settings, space = settings or Settings(**options), space or Space()
+    for name, value in (("trials", trials), ("trial_seeds", trial_seeds)):
+        require_size(name, value)
+    _require_tunable(settings, space, trials)
+    shared = replace(settings, lookback=space.lookback[-1])
+    data = make_backtest(series, shared).trainings[0] if shared.n_windows else cut_windows(series, shared)
+    # What trials forecast is the validation part: no window of the test part is read.
+    data = replace(data, test=data.validation)
+    first = max(settings.seeds) + 1
+    seeds = tuple(range(first, first + trial_seeds))
+    budget = replace(shared, seeds=seeds)
+    done: list[dict[str, Any]] = []
+    for cell in settings.cells:
+        for trial in _trials(cell, data, budget, space, trials, progress):
+            done.append(trial)
+            if told is not None:
+                told(_frame(done))
+    search = Search(space, trials, seeds, _with_best(_frame(done)))
+    comparison = compare(series, replace(shared, by_cell=search.chosen), progress=progress)
+    comparison.search = search
+    return comparison
+
+
+def _require_tunable(settings: Settings, space: Space, trials: int) -> None:
+    """Refuse settings that leave nothing to tune, or that say what is to be chosen."""
+    if not settings.cells:
+        raise ConfigError("received no cells, expected at least one to tune.")
+    if not settings.validation:
+        raise ConfigError("received a validation share of 0, expected one above 0: trials are scored on that part.")
+    if settings.scaler == "minmax-leaks-test":
+        raise ConfigError("received scaler minmax-leaks-test, expected another: it shows the test part to trials.")
+    default = Settings()
+    given = [name for name in OWN_NETWORK if getattr(settings, name) != getattr(default, name)]
+    given += [name for name in space.values if name in settings.training]
+    given += ["by_cell"] * bool(settings.by_cell) + ["match"] * (settings.match != default.match)
+    if given:
+        raise ConfigError(
+            f"received {', '.join(given)} among the settings of a tuning, which chooses {', '.join(space.values)} for "
+            "each cell; expected them in the space alone."
+        )
+    if trials > len(space.grid):
+        raise ConfigError(
+            f"received {trials} trials, expected at most {len(space.grid)}, the settings that the space holds; lower "
+            "--trials, or give more values to choose among."
+        )
+
+
+def _trials(
+    cell: str, data: WindowedSeries, budget: Settings, space: Space, trials: int, progress: Progress | None
+) -> Iterator[dict[str, Any]]:
+    """Train a cell with one setting after another; give a row of the frame for each."""
+    # Keras and its backend are loaded here and no earlier: wrong settings are told by now.
+    from kseq.jobs import train_cell
+
+    y = data.test_y
+    drawn = _Draws(space, seed=budget.seeds[0])
+    for number in range(1, trials + 1):
+        trial, own = drawn.ask()
+        row = train_cell(
+            cell, data, replace(budget, by_cell={cell: own}), _told(progress, f"trial {number} of {trials}")
+        )
+        sound = bool(row.sound.all())
+        errors = np.abs(row.predictions - y).mean(axis=(1, 2, 3)) if sound else np.array([np.nan])
+        drawn.tell(trial, float(errors.mean()))
+        yield {
+            "model": CELL_NAMES[cell],
+            "trial": number,
+            **own,
+            "mae": float(errors.mean()),
+            "mae_std": float(errors.std(ddof=1)) if len(errors) > 1 else float("nan"),
+            "parameters": row.parameters,
+            "epochs": float(np.mean(row.epochs)),
+            "seconds": row.seconds,
+        }
+
+
+def _told(progress: Progress | None, trial: str) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda what, epoch, epochs: progress(f"{what}, {trial}", epoch, epochs)
+
+
+class _Draws:
+    """One cell's trials as Optuna draws them, no setting twice."""
+
+    def __init__(self, space: Space, seed: int):
+        self.space = space
+        self.optuna = _optuna()
+        # Studies are told of on the screen otherwise, each trial on a line.
+        self.optuna.logging.set_verbosity(self.optuna.logging.WARNING)
+        self.study = self.optuna.create_study(sampler=self.optuna.samplers.TPESampler(seed=seed))
+        self.left = space.grid
+        self.random = np.random.default_rng(seed)
+
+    def ask(self) -> "tuple[optuna.Trial, dict[str, Any]]":
+        """Draw a setting; one that has been drawn before gives way to one, at random, that has not."""
+        trial = self.study.ask()
+        own = self._setting(trial)
+        if own not in self.left:
+            self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
+            other = self.left[self.random.integers(len(self.left))]
+            self.study.enqueue_trial(self._places(other))
+            trial = self.study.ask()
+            own = self._setting(trial)
+        self.left.remove(own)
+        return trial, own
+
+    def tell(self, trial: "optuna.Trial", error: float) -> None:
+        """Say how good a setting is; NaN for one that diverged, from which nothing is learnt but that it failed."""
+        failed = self.optuna.trial.TrialState.FAIL if np.isnan(error) else None
+        self.study.tell(trial, None if failed else error, state=failed)
+
+    def _places(self, own: dict[str, Any]) -> dict[str, int]:
+        """Where the values of a setting stand among those to choose from; only of what is drawn for it."""
+        drawn = {name: values for name, values in self.space.values.items() if name != "dropout" or _between(own)}
+        return {name: values.index(own[name]) for name, values in drawn.items()}
+
+    def _setting(self, trial: "optuna.Trial") -> dict[str, Any]:
+        """Values by name. Places in ascending order are drawn, so that neighbours are known to be alike."""
+        own: dict[str, Any] = {}
+        for name, values in self.space.values.items():
+            if name != "dropout" or _between(own):
+                own[name] = values[trial.suggest_int(name, 0, len(values) - 1)]
+            else:
+                own[name] = 0.0
+        return own
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise ConfigError("tuning needs Optuna, which is not installed; run pip install 'kseq[tune]'.") from error
+    return optuna
+
+
+def _frame(done: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(done).assign(chosen=False)
+
+
+def _with_best(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mark of each cell's trials the one with the smallest error; of two as good, that with fewer parameters."""
+    for name, of_cell in frame.groupby("model", sort=False):
+        if of_cell["mae"].isna().all():
+            raise ConfigError(
+                f"all {len(of_cell)} trials of {name} diverged: a loss ceased to be a number; lower --learning-rate."
+            )
+        frame.loc[of_cell.sort_values(["mae", "parameters", "trial"]).index[0], "chosen"] = True
+    return frame

@@ -1,0 +1,76 @@
+import json
+
+import pandas as pd
+import pytest
+
+from kseq import tuning
+from kseq.cli import main
+
+QUICK = [
+    "tune", "--trials", "2", "--trial-seeds", "1", "--units", "2,4", "--layers", "1", "--lookback", "3,6",
+    "--learning-rate", "0.01", "--dropout", "0", "--weight-decay", "0,0.001",
+    "--epochs", "2", "--seeds", "2", "--cells", "rnn,gru", "--baselines", "persistence",
+]  # fmt: skip
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_tune_writes_what_it_says(here, capsys):
+    assert main([*QUICK, "--out", "run"]) == 0
+    printed = capsys.readouterr()
+    assert "tuned with 2 trials for each cell" in " ".join(printed.out.split())
+    assert "A new study" not in printed.err
+    trials = pd.read_csv(here / "run/tuning.csv")
+    assert trials["model"].tolist() == ["SimpleRNN"] * 2 + ["GRU"] * 2
+    assert set(trials["lookback"]) <= {3, 6}
+    record = json.loads((here / "run/run.json").read_text())
+    best = trials[trials["chosen"]].set_index("model")
+    assert record["settings"]["by_cell"]["gru"]["units"] == best["units"]["GRU"]
+    assert record["settings"]["lookback"] == 6
+    assert record["tuning"]["space"]["weight_decay"] == [0, 0.001]
+    table = pd.read_csv(here / "run/table.csv").set_index("model")
+    assert table.loc[["SimpleRNN", "GRU"], "trials"].tolist() == [2, 2]
+    assert table.loc["GRU", "lookback"] == best["lookback"]["GRU"]
+    # The comparison is repeated from its record, without the trials.
+    assert main(["reproduce", "run"]) == 0
+
+
+def test_trials_that_are_done_stay_when_the_user_stops(here, capsys, monkeypatch):
+    class Stopped(tuning._Draws):
+        def ask(self):
+            if len(self.left) < len(self.space.grid):
+                raise KeyboardInterrupt
+            return super().ask()
+
+    monkeypatch.setattr(tuning, "_Draws", Stopped)
+    assert main([*QUICK, "--out", "run"]) == 130
+    assert [path.name for path in (here / "run").iterdir()] == ["tuning.csv"]
+    assert len(pd.read_csv(here / "run/tuning.csv")) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["--trials", "99"], "received 99 trials, expected at most 8"),
+        (["--dropout", "high"], "received 'high', expected numbers"),
+        (["--units", "8,8"], "received units (8, 8) to choose among, expected values, each once"),
+        (["--validation-share", "0"], "validation share of 0"),
+    ],
+)
+def test_wrong_input_is_told_in_one_line(here, capsys, typed, said):
+    assert main([*QUICK, *typed, "--out", "run"]) == 2
+    assert said in capsys.readouterr().err
+    assert not (here / "run").exists()
+
+
+def test_tune_takes_the_options_of_compare(capsys):
+    assert main(["tune", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "--horizon" in shown
+    assert "--n-windows" in shown
+    assert "--match" not in shown
+    assert shown.count("--units") == 1

@@ -1,0 +1,278 @@
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kseq import ConfigError, DataError, Settings, compare, from_frame, make_windows, panel_from_frame, tune
+from kseq.audit import perturbed
+from kseq.jobs import train_cell, with_lookback
+from kseq.report.table import shown_table
+from kseq.reproduction import Agreement, Recorded
+from kseq.runs import plain, write
+from kseq.tuning import Space, _Draws
+from kseq.windows import Split
+
+SPACE = Space(
+    units=(2, 4),
+    num_layers=(1, 2),
+    lookback=(3, 6),
+    learning_rate=(0.001, 0.03),
+    dropout=(0.0, 0.3),
+    weight_decay=(0.0,),
+)
+QUICK = {"cells": ("rnn", "gru"), "seeds": (0, 1), "baselines": ("persistence", "ar"), "training": {"epochs": 2}}
+
+
+@pytest.fixture(scope="module")
+def series():
+    generator = np.random.default_rng(0)
+    y = np.sin(np.arange(120) / 3) + generator.normal(size=120) / 10
+    return from_frame(pd.DataFrame({"y": y}), target="y", name="waves")
+
+
+@pytest.fixture(scope="module")
+def tuned(series):
+    return tune(series, trials=4, trial_seeds=2, space=SPACE, **QUICK)
+
+
+def timeless(frame):
+    return frame.drop(columns="seconds")
+
+
+def test_every_cell_has_as_many_trials_of_different_settings(tuned):
+    frame = tuned.tuning
+    assert frame.groupby("model", sort=False)["trial"].apply(list).to_dict() == {
+        "SimpleRNN": [1, 2, 3, 4], "GRU": [1, 2, 3, 4],
+    }  # fmt: skip
+    assert not frame.duplicated(["model", *SPACE.values]).any()
+    assert (frame["epochs"] == 2).all()
+    # What is drawn first is the same for every cell.
+    first = frame[frame["trial"] == 1][list(SPACE.values)]
+    assert (first.iloc[0] == first.iloc[1]).all()
+    assert (frame["dropout"][frame["num_layers"] == 1] == 0).all()
+
+
+def test_the_best_trial_is_what_is_compared(tuned):
+    frame, settings = tuned.tuning, tuned.settings
+    for cell, name in (("rnn", "SimpleRNN"), ("gru", "GRU")):
+        trials = frame[frame["model"] == name]
+        best = trials.loc[trials["mae"].idxmin()]
+        assert trials["chosen"].tolist() == (trials["mae"] == trials["mae"].min()).tolist()
+        assert settings.by_cell[cell] == {setting: best[setting] for setting in SPACE.values}
+        line = tuned.table.set_index("model").loc[name]
+        assert line["parameters"] == best["parameters"]
+        assert line["trials"] == 4
+        assert [line["lookback"], line["learning_rate"]] == [best["lookback"], best["learning_rate"]]
+        assert set(line["units"].split(",")) == {str(best["units"])}
+    assert settings.lookback == 6
+    assert tuned.search.seeds == (2, 3)
+
+
+def test_a_trial_is_scored_by_its_own_training(series, tuned):
+    line = tuned.tuning.iloc[1]
+    data = make_windows(series, lookback=6)
+    own = {setting: int(line[setting]) for setting in ("units", "num_layers", "lookback")}
+    own |= {setting: float(line[setting]) for setting in ("learning_rate", "dropout", "weight_decay")}
+    row = train_cell("rnn", data, Settings(**QUICK | {"seeds": (2, 3)}, lookback=6, by_cell={"rnn": own}))
+    y = series.y[data.validation.target_rows]
+    # The same training, without a test part of its own.
+    np.testing.assert_allclose(np.abs(row.validation - y).mean(), line["mae"], rtol=1e-6)
+
+
+def test_the_tuned_comparison_is_that_of_its_settings(series, tuned):
+    again = compare(series, tuned.settings)
+    for row, other in zip(tuned.rows, again.rows, strict=True):
+        np.testing.assert_array_equal(row.predictions, other.predictions)
+
+
+def test_no_test_row_moves_a_trial(series, tuned):
+    split = Split.by_fraction(len(series), Settings().test, Settings().validation)
+    other = tune(perturbed(series, split.test), trials=4, trial_seeds=2, space=SPACE, **QUICK)
+    pd.testing.assert_frame_equal(timeless(other.tuning), timeless(tuned.tuning), check_exact=True)
+    assert other.table["mae"].iloc[0] != tuned.table["mae"].iloc[0]
+    # The last validation row does move them: the test would see it.
+    moved = tune(perturbed(series, split.test - 1), trials=1, trial_seeds=2, space=SPACE, **QUICK)
+    assert moved.tuning["mae"].iloc[0] != tuned.tuning["mae"].iloc[0]
+
+
+def test_the_same_seed_gives_the_same_trials_and_table(series, tuned):
+    again = tune(series, trials=4, trial_seeds=2, space=SPACE, **QUICK)
+    pd.testing.assert_frame_equal(timeless(again.tuning), timeless(tuned.tuning), check_exact=True)
+    columns = [column for column in tuned.table if "seconds" not in column]
+    pd.testing.assert_frame_equal(again.table[columns], tuned.table[columns], check_exact=True)
+
+
+def test_in_a_backtest_trials_see_the_first_fold_alone(series):
+    plan = QUICK | {"cells": ("rnn",), "n_windows": 3, "step_size": 10}
+    small = replace(SPACE, units=(2,), dropout=(0.0,))
+    before = tune(series, trials=2, trial_seeds=1, space=small, **plan)
+    assert len(before.folds) == 3
+    changed = tune(perturbed(series, before.folds[0].first), trials=2, trial_seeds=1, space=small, **plan)
+    pd.testing.assert_frame_equal(timeless(changed.tuning), timeless(before.tuning), check_exact=True)
+
+
+def test_the_record_holds_all_and_is_repeated(tuned, tmp_path):
+    record = plain(tuned.record)["tuning"]
+    assert record["trials"] == 4
+    assert record["seeds"] == [2, 3]
+    assert record["chosen"] == plain(tuned.settings.by_cell)
+    assert record["space"]["units"] == [2, 4]
+    assert len(record["all"]) == 8
+    files = {path.name for path in write(tuned, tmp_path)}
+    assert "tuning.csv" in files
+    written = pd.read_csv(tmp_path / "tuning.csv")
+    # What pandas reads may be off by the last bit.
+    pd.testing.assert_frame_equal(written, tuned.tuning, rtol=1e-14)
+    recorded = Recorded.read(tmp_path)
+    assert Agreement(recorded, compare(tuned.data.series, recorded.settings)).identical
+    assert json.loads((tmp_path / "run.json").read_text())["settings"]["by_cell"] == record["chosen"]
+
+
+def test_words_name_the_trials_where_there_were_any(series, tuned):
+    (sentence,) = [text for text in tuned.verdict if "tuned" in text]
+    assert "with 4 trials for each cell" in sentence
+    assert {"units", "layers", "lookback", "learning rate", "trials"} <= set(shown_table(tuned))
+    plainly = compare(series, **QUICK)
+    assert not [text for text in plainly.verdict if "tuned" in text]
+    assert not {"trials", "lookback"} & set(plainly.table)
+    assert plainly.tuning.empty
+    assert plainly.record["tuning"] is None
+    # Which lookback a series is not forecast well at cannot be said where each cell has its own.
+    assert (plainly.evidence.lookback, tuned.evidence.lookback) == (12, 0)
+
+
+def test_finished_trials_are_told_of_one_by_one(series):
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        tune(series, trials=3, trial_seeds=1, space=SPACE, told=lambda frame: stop_after(2, frame, seen), **QUICK)
+    assert [len(frame) for frame in seen] == [1, 2]
+    assert not seen[-1]["chosen"].any()
+
+
+def stop_after(count, frame, seen):
+    seen.append(frame)
+    if len(frame) == count:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("lookback", [3, 5])
+def test_a_shorter_lookback_reads_fewer_rows_before_the_same_targets(series, lookback):
+    data = make_windows(series, lookback=5)
+    short = with_lookback(data, lookback)
+    for part in ("train", "validation", "test"):
+        x, y = getattr(data, part).gather(np.arange(len(getattr(data, part))))
+        own_x, own_y = getattr(short, part).gather(np.arange(len(getattr(short, part))))
+        np.testing.assert_array_equal(own_x, x[:, 5 - lookback :])
+        np.testing.assert_array_equal(own_y, y)
+
+
+def test_a_shorter_lookback_needs_room_for_what_is_known_ahead():
+    frame = pd.DataFrame({"y": np.arange(60.0) % 7, "price": np.arange(60.0)})
+    data = make_windows(from_frame(frame, target="y", future=["price"], name="shop"), lookback=6, horizon=4)
+    with pytest.raises(ConfigError, match=r"lookback 3, horizon 4 and future covariates \(price\)"):
+        with_lookback(data, 3)
+    assert with_lookback(data, 4).lookback == 4
+
+
+def test_all_settings_of_a_space_are_drawn_once():
+    drawn = _Draws(SPACE, seed=0)
+    asked = []
+    for _ in range(len(SPACE.grid)):
+        trial, own = drawn.ask()
+        asked.append(own)
+        drawn.tell(trial, own["units"] / own["lookback"])
+    assert len(SPACE.grid) == 2 * 2 * 2 * (1 + 2)
+    assert sorted(map(str, asked)) == sorted(map(str, SPACE.grid))
+
+
+def test_trials_learn_from_trials():
+    space = Space(units=tuple(range(1, 41)), num_layers=(1,), lookback=tuple(range(1, 41)), dropout=(0.2,))
+    drawn, errors = _Draws(space, seed=0), []
+    for _ in range(60):
+        trial, own = drawn.ask()
+        errors.append(abs(own["units"] - 30) + abs(own["lookback"] - 5))
+        drawn.tell(trial, errors[-1])
+    assert np.mean(errors[-20:]) < np.mean(errors[:10]) / 2
+
+
+def test_a_trial_that_diverged_is_not_chosen(series):
+    space = replace(SPACE, units=(2,), num_layers=(1,), lookback=(3,), learning_rate=(0.01, 1e38))
+    plan = QUICK | {"cells": ("rnn",), "training": {"epochs": 3}}
+    comparison = tune(series, trials=2, trial_seeds=1, space=space, **plan)
+    failed = comparison.tuning.set_index("learning_rate").loc[1e38]
+    assert np.isnan(failed["mae"])
+    assert comparison.search.chosen["rnn"]["learning_rate"] == 0.01
+    with pytest.raises(ConfigError, match="all 1 trials of SimpleRNN diverged"):
+        tune(series, trials=1, trial_seeds=1, space=replace(space, learning_rate=(1e38,)), **plan)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"trials": 0}, "received trials 0"),
+        ({"trial_seeds": 0}, "received trial_seeds 0"),
+        ({"trials": 25}, "received 25 trials, expected at most 24"),
+        ({"validation": 0.0}, "validation share of 0"),
+        ({"scaler": "minmax-leaks-test"}, "minmax-leaks-test"),
+        ({"cells": ()}, "received no cells"),
+        ({"units": 8}, "received units among"),
+        ({"training": {"learning_rate": 0.1}}, "received learning_rate among"),
+        ({"by_cell": {"gru": {"units": 3}}}, "received by_cell among"),
+        ({"match": "params"}, "received match among"),
+        ({"settings": Settings(), "horizon": 2}, "received settings and also"),
+    ],
+)
+def test_what_cannot_be_tuned_is_refused(series, options, said):
+    known = {} if "settings" in options else QUICK
+    with pytest.raises(ConfigError, match=said):
+        tune(series, **{"space": SPACE, **known, **options})
+
+
+def test_a_panel_is_refused(series):
+    frame = pd.DataFrame({"unique_id": ["a", "b"] * 60, "ds": np.repeat(np.arange(60), 2), "y": series.y[:, 0]})
+    with pytest.raises(ConfigError, match="received a panel, expected one series"):
+        tune(panel_from_frame(frame, target="y"), trials=1, space=SPACE, **QUICK)
+
+
+def test_a_series_too_short_for_the_longest_lookback_is_refused(series):
+    with pytest.raises(DataError, match="lookback 200"):
+        tune(series, trials=1, space=replace(SPACE, lookback=(3, 200)), **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"units": ()}, "received units \\(\\)"),
+        ({"units": (4, 4)}, "each once"),
+        ({"lookback": (0,)}, "received lookback 0"),
+        ({"learning_rate": (0.0,)}, "numbers above 0"),
+        ({"dropout": (1.0,)}, "numbers from 0 to below 1"),
+        ({"weight_decay": (float("nan"),)}, "numbers from 0"),
+    ],
+)
+def test_a_space_that_means_nothing_is_refused(values, said):
+    with pytest.raises(ConfigError, match=said):
+        Space(**values)
+
+
+def test_without_optuna_it_is_said_how_to_get_it(series, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ConfigError, match=r"pip install 'kseq\[tune\]'"):
+        tune(series, trials=1, space=SPACE, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"by_cell": {"elman": {}}}, "received settings of cell 'elman'"),
+        ({"by_cell": {"gru": {"epochs": 3}}}, "received epochs for gru alone"),
+        ({"by_cell": {"gru": {"lookback": 13}}}, "received lookback 13 for gru, expected at most 12"),
+        ({"by_cell": {"gru": {"units": 8}}, "match": "params"}, "received units of gru and match 'params'"),
+    ],
+)
+def test_cells_differ_in_what_they_may(options, said):
+    with pytest.raises(ConfigError, match=said):
+        Settings(**options)
