@@ -1,0 +1,236 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kseq import BackendError, Comparison, ConfigError, Settings, baselines, from_frame, make_windows
+from kseq.audit import audit, perturbed
+from kseq.training import fit
+from kseq.windows import Windows
+
+QUICK = Settings(
+    cells=("gru",),
+    baselines=("persistence", "climatology", "ar"),
+    seeds=(0,),
+    lookback=3,
+    units=2,
+    training={"epochs": 2},
+)
+
+
+def months(rows=72, **columns):
+    """Warm summers and some noise."""
+    generator = np.random.default_rng(0)
+    values = {"sst": 20 + 3 * np.sin(np.arange(rows) * np.pi / 6) + generator.normal(size=rows)}
+    dates = pd.date_range("2000-01-01", periods=rows, freq="MS")
+    return pd.DataFrame(values | {name: generator.normal(size=rows) for name in columns} | columns, dates)
+
+
+@pytest.fixture(scope="module")
+def series():
+    return from_frame(months(), name="sea")
+
+
+values = st.lists(st.floats(-1e12, 1e12), min_size=3, max_size=12).filter(lambda numbers: len(set(numbers)) > 1)
+
+
+@given(values=values, data=st.data())
+def test_every_value_from_a_row_on_is_another_one(values, data):
+    first = data.draw(st.integers(1, len(values) - 1))
+    series = from_frame(pd.DataFrame({"y": values}))
+    other = perturbed(series, first)
+    assert (other.y[:first] == series.y[:first]).all()
+    assert (other.y[first:] > np.maximum(series.y[first:], series.y.max())).all()
+    assert np.isfinite(other.y).all()
+    assert (other.y > 0).all() or not (series.y > 0).all()
+    assert other.frame.equals(perturbed(series, first).frame)
+
+
+def test_what_is_known_ahead_and_what_is_missing_stays():
+    frame = months(holiday=np.arange(72) % 2, wind=np.ones(72))
+    frame.iloc[70, 2] = np.nan
+    series = from_frame(frame, target="sst", features=["wind"], future=["holiday"], fill="mask")
+    other = perturbed(series, 60).frame
+    changed = (other != series.frame) & other.notna()
+    assert changed.sum().to_dict() == {"sst": 12, "wind": 11, "holiday": 0}
+    assert other["wind"].isna().to_numpy().nonzero()[0].tolist() == [70]
+
+
+def test_values_filled_on_a_line_follow_what_comes_after_them():
+    frame = months()
+    frame.iloc[[40, 58, 59, 60, 61], 0] = np.nan
+    series = from_frame(frame, fill="linear")
+    changed = (perturbed(series, 60).y != series.y)[:, 0].nonzero()[0]
+    assert changed.tolist() == list(range(58, 72))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"seeds": (0, 1, 2), "members": 2, "baselines": ("seasonal-naive", "climatology-ar")},
+        {"horizon": 2, "scaler": "minmax", "cells": ("rnn", "lstm")},
+        {"validation": 0.0, "past_target": False},
+        {"n_windows": 3, "horizon": 2, "gap": 2, "train_size": 50},
+        {"n_windows": 2, "refit": True, "gap": 1},
+    ],
+    ids=str,
+)
+def test_a_comparison_is_clean(options):
+    series = from_frame(months(wind=1), target="sst", features=["wind"])
+    result = audit(series, replace(QUICK, **options))
+    assert result.clean, result.verdict
+    assert result.verdict.startswith(f"Clean: {len(result.checks)} checks of ")
+    cells = {check.name.partition(":")[0] for check in result.checks if ": weights" in check.name}
+    assert len(cells) == len(options.get("cells", "1"))
+    assert {check.fold for check in result.checks} == ({1, 2} if options.get("refit") else {None})
+
+
+def test_two_targets_without_dates():
+    frame = months(depth=1).reset_index(drop=True)
+    frame["depth"] = frame["sst"].to_numpy()[::-1] - 20
+    result = audit(from_frame(frame, target=["sst", "depth"]), QUICK)
+    assert result.clean, result.verdict
+    assert {check.cutoff for check in result.checks} == {"47", "56", "63", "70"}
+
+
+def test_what_is_checked_and_where(series):
+    checks = audit(series, QUICK).table.set_index(["name", "cutoff"])
+    # 57 rows before the test part, 9 of them for validation.
+    assert make_windows(series).split.validation == 48
+    start, end = "2003-12-01", "2004-09-01"
+    assert checks.loc[("scaler", start), ["rows", "values"]].tolist() == [24, 4]
+    assert checks.loc[("training windows", start), "values"] == 45 * (3 + 1)
+    assert checks.loc[("validation windows", end), ["rows", "values"]].tolist() == [15, 9 * (3 + 1)]
+    # Nine validation windows and the first test window.
+    assert checks.loc[("inputs of forecasts", end), "values"] == 10 * 3
+    assert checks.loc[("Persistence: forecasts", end), "values"] == 10
+    assert checks.loc[("GRU: weights", end), "values"] == 3 * 2 * (1 + 2 + 2) + 3
+    assert checks.loc[("GRU: early stopping", end), "values"] == 1 + 2 * 2
+    assert checks.loc["AR(3): forecasts", "values"].to_dict() == {start: 1, end: 10, "2005-04-01": 17, "2005-11-01": 24}
+    assert (checks["differing"] == 0).all()
+    assert (checks["largest"] == 0).all()
+
+
+def test_the_slowest_baseline(series):
+    assert audit(series, replace(QUICK, cells=(), baselines=("ets",))).clean
+
+
+def planted(series, **options):
+    result = audit(series, replace(QUICK, **options))
+    assert result.clean is not bool(result.leaks)
+    if result.leaks:
+        assert result.verdict == f"Leak: values after the cutoff move {', '.join(result.leaks)}."
+    for check in result.checks:
+        assert check.identical == (check.differing == 0) == (check.largest == 0)
+    return result.leaks
+
+
+def test_a_scaler_of_the_whole_series(series, monkeypatch):
+    asked = planted(series, scaler="minmax-leaks-test")
+
+    def leaking(*arguments, **options):
+        return make_windows(*arguments, **options | {"scaler": "minmax-leaks-test"})
+
+    monkeypatch.setattr("kseq.backtest.make_windows", leaking)
+    assert planted(series) == asked
+    assert asked == (
+        "scaler",
+        "training windows",
+        "inputs of forecasts",
+        "validation windows",
+        "GRU: weights",
+        "GRU: early stopping",
+        "GRU: forecasts",
+    )
+
+
+def test_a_baseline_that_looks_at_the_answer(series, monkeypatch):
+    def predict(self, y, origins, horizon=1):
+        return np.repeat(y[origins + 1][:, None], horizon, axis=1)
+
+    monkeypatch.setattr(baselines.Persistence, "predict", predict)
+    assert planted(series, cells=()) == ("Persistence: forecasts",)
+
+
+def test_a_climatology_of_all_rows(series, monkeypatch):
+    honest = baselines.Climatology.predict
+
+    def predict(self, y, origins, horizon=1):
+        return honest(self.fit(baselines.TrainingPart(y, self.cycle)), y, origins, horizon)
+
+    monkeypatch.setattr(baselines.Climatology, "predict", predict)
+    assert planted(series, cells=()) == ("Climatology + last anomaly: forecasts",)
+
+
+def test_a_baseline_that_the_future_allows(series, monkeypatch):
+    honest = baselines.forecasts
+
+    def forecasts(data, names, season=0):
+        return iter(()) if data.series.y.max() > 40 else honest(data, names, season)
+
+    monkeypatch.setattr(baselines, "forecasts", forecasts)
+    result = audit(series, replace(QUICK, cells=(), baselines=("persistence",)))
+    assert result.leaks == ("Persistence: forecasts",)
+    assert {check.largest for check in result.checks} == {0.0, np.inf}
+
+
+def test_stopping_by_the_test_part(series, monkeypatch):
+    def cheating(model, data, *rest):
+        return fit(model, replace(data, validation=data.test), *rest)
+
+    monkeypatch.setattr("kseq.jobs.fit", cheating)
+    leaks = planted(series)
+    assert "GRU: early stopping" in leaks
+    assert all(name.startswith("GRU: ") for name in leaks)
+
+
+def test_training_on_the_test_part(series, monkeypatch):
+    def cheating(model, data, *rest):
+        return fit(model, replace(data, train=data.test), *rest)
+
+    monkeypatch.setattr("kseq.jobs.fit", cheating)
+    assert planted(series) == ("GRU: weights", "GRU: early stopping", "GRU: forecasts")
+
+
+def test_a_window_that_holds_its_own_target(series, monkeypatch):
+    def gather(self, which):
+        first = self.starts(which)[..., None]
+        return self.inputs[first + np.arange(1 - self.lookback, 1)], self.targets[first + np.arange(self.horizon)]
+
+    monkeypatch.setattr(Windows, "gather", gather)
+    assert planted(series, cells=()) == ("inputs of forecasts",)
+
+
+def test_a_season_found_in_all_rows(series, monkeypatch):
+    monkeypatch.setattr(Comparison, "season", property(lambda self: 12 if self.data.series.y.max() < 40 else 6))
+    assert planted(series, cells=(), baselines=("persistence",)) == ("season",)
+
+
+def test_a_device_that_does_not_repeat_itself(series, monkeypatch):
+    generator = np.random.default_rng(0)
+
+    def noisy(model, *rest):
+        model.set_weights([weight + generator.normal(size=weight.shape) for weight in model.get_weights()])
+        return fit(model, *rest)
+
+    monkeypatch.setattr("kseq.jobs.fit", noisy)
+    with pytest.raises(BackendError, match=r"received GRU trainings on .* on the very same values, .* --device cpu"):
+        audit(series, QUICK)
+
+
+def test_the_default_is_a_short_budget(series, monkeypatch):
+    told = []
+    audit(series, progress=lambda *news: told.append(news))
+    assert [what for what, epoch, _ in told if epoch == 1] == [
+        f"{cell}, seeds 0-1" for cell in ("SimpleRNN", "LSTM", "GRU") for _ in range(2)
+    ]
+    assert {epochs for *_, epochs in told} == {5}
+
+
+def test_a_wrong_budget_is_told_first(series, monkeypatch):
+    monkeypatch.setattr("kseq.audit.perturbed", None)
+    with pytest.raises(ConfigError, match="received epochs 0"):
+        audit(series, replace(QUICK, training={"epochs": 0}))
