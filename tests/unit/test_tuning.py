@@ -232,7 +232,8 @@ def test_what_cannot_be_tuned_is_refused(series, options, said):
 
 
 def test_a_panel_is_refused(series):
-    frame = pd.DataFrame({"unique_id": ["a", "b"] * 60, "ds": np.repeat(np.arange(60), 2), "y": series.y[:, 0]})
+    days = np.repeat(pd.date_range("2000-01-01", periods=60), 2)
+    frame = pd.DataFrame({"unique_id": ["a", "b"] * 60, "ds": days, "y": series.y[:, 0]})
     with pytest.raises(ConfigError, match="received a panel, expected one series"):
         tune(panel_from_frame(frame, target="y"), trials=1, space=SPACE, **QUICK)
 
