@@ -57,6 +57,9 @@ def evaluate(model: TrainedModel, series: Series, *, all_rows: bool = False) -> 
     own = len(known) - len(series)
     fresh = _first_unseen(card, known, own)
     start = own if all_rows or len(known) - fresh < card.horizon else max(own, fresh)
+    if 2 * card.season <= len(known):
+        # A seasonal naive forecast looks back so far.
+        start = max(start, card.season)
     segments = [
         window_starts(max(start, first), stop, card.lookback, card.horizon, border=first)
         for first, stop in known.stretches.tolist()
