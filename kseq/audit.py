@@ -9,8 +9,9 @@ values changed from           what must stay as it is
 ============================  =======================================================================================
 the validation part on        scaler, training windows, season
 the test part on              validation windows; each cell's weights, learning curves and stopping epochs
-the first target of a window  what is read for this window and for those before it, and the baselines' forecasts of
-                              them; the first validation window, and the first, middle and last test window
+the first target of a window  what is read for this window and for those before it, the way of a forecast back to its
+                              unit, and the baselines' forecasts; this for the first validation window, and for the
+                              first, the middle and the last test window
 ============================  =======================================================================================
 
 What may be chosen by errors on the validation part, a cell's stopping epoch or a baseline's order, is not held to be
@@ -29,7 +30,7 @@ import pandas as pd
 from kseq import backends
 from kseq.backtest import cut_windows, make_backtest
 from kseq.comparison import Comparison
-from kseq.errors import BackendError
+from kseq.errors import BackendError, ConfigError
 from kseq.results import ModelResult
 from kseq.series import Series
 from kseq.settings import CELL_NAMES, Settings
@@ -122,6 +123,7 @@ def audit(series: Series, settings: Settings | None = None, *, progress: Progres
         Audit: ``.clean``, ``.leaks``, ``.table``, and every :class:`Check` as ``.checks``.
 
     Raises:
+        ConfigError: a panel, or a setting that the series does not allow.
         BackendError: the same training on the same values gives other weights each time, as some kernels of GPUs do:
             nothing can be said bit for bit.
 
@@ -129,6 +131,8 @@ def audit(series: Series, settings: Settings | None = None, *, progress: Progres
         >>> audit(load_series("nino12"), Settings(cells=())).verdict  # doctest: +SKIP
         'Clean: 31 checks of 26,212 values; none depends on anything after its cutoff, bit for bit.'
     """
+    if not isinstance(series, Series):
+        raise ConfigError(f"received the panel {series.name!r}, expected one series: panel.one(id).")
     settings = settings or Settings(seeds=(0, 1), training={"epochs": 5})
     comparison = _laid_out(series, settings)
     if settings.cells:
@@ -221,6 +225,14 @@ class _Run:
         parts = (self.data.validation, self.data.test)
         return [part.gather(np.flatnonzero(_before(part, cutoff)))[0] for part in parts]
 
+    def undone(self, cutoff: int) -> list[np.ndarray]:
+        """What becomes of a forecast of 1 on its way back to the targets' unit, for the same windows."""
+        data, made = self.data, []
+        for part in (data.validation, data.test):
+            ones = np.ones((len(part), data.horizon, data.targets))
+            made.append(data.to_units(ones, part)[_before(part, cutoff)])
+        return made
+
     @cached_property
     def baselines(self) -> dict[str, ModelResult]:
         """A row by the name with which a baseline is asked for; none of one that the series does not allow."""
@@ -281,6 +293,7 @@ def _pairs(run: _Run, changed: _Run, cutoff: int, progress: Progress | None) -> 
     for name, before in run.learnt(cutoff).items():
         yield name, before, after[name]
     yield "inputs of forecasts", run.read(cutoff), changed.read(cutoff)
+    yield "back to units", run.undone(cutoff), changed.undone(cutoff)
     for name, row in run.baselines.items():
         if name in CHOSEN_BY_VALIDATION and cutoff < run.data.split.test:
             continue

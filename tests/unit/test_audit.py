@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kseq import BackendError, Comparison, ConfigError, Settings, baselines, from_frame, make_windows
+from kseq import BackendError, Comparison, ConfigError, Settings, baselines, from_frame, make_windows, panel_from_frame
 from kseq.audit import audit, perturbed
 from kseq.training import fit
 from kseq.windows import Windows
@@ -96,6 +96,28 @@ def test_two_targets_without_dates():
     assert {check.cutoff for check in result.checks} == {"47", "56", "63", "70"}
 
 
+def test_a_line_over_a_cutoff_is_taken_back():
+    frame = months()
+    frame.iloc[[40, 46, 47, 48, 49, 56, 57, 58, 70], 0] = np.nan
+    result = audit(from_frame(frame, fill="linear"), QUICK)
+    assert result.clean, result.verdict
+
+
+def test_a_line_over_a_cutoff_leaks(monkeypatch):
+    monkeypatch.setattr("kseq.series.Series.causal", lambda self, known: self)
+    frame = months()
+    frame.iloc[46:50, 0] = np.nan
+    assert "training windows" in planted(from_frame(frame, fill="linear"), cells=())
+
+
+def test_one_series_at_a_time():
+    frame = months().rename_axis("ds").reset_index().assign(unique_id="sea")
+    panel = panel_from_frame(frame, target="sst")
+    with pytest.raises(ConfigError, match=r"received the panel '.*', expected one series"):
+        audit(panel, QUICK)
+    assert audit(panel.one("sea"), replace(QUICK, cells=())).clean
+
+
 def test_what_is_checked_and_where(series):
     checks = audit(series, QUICK).table.set_index(["name", "cutoff"])
     # 57 rows before the test part, 9 of them for validation.
@@ -140,6 +162,7 @@ def test_a_scaler_of_the_whole_series(series, monkeypatch):
         "scaler",
         "training windows",
         "inputs of forecasts",
+        "back to units",
         "validation windows",
         "GRU: weights",
         "GRU: early stopping",
@@ -202,6 +225,14 @@ def test_a_window_that_holds_its_own_target(series, monkeypatch):
 
     monkeypatch.setattr(Windows, "gather", gather)
     assert planted(series, cells=()) == ("inputs of forecasts",)
+
+
+def test_a_way_back_that_knows_the_answer(series, monkeypatch):
+    def to_units(self, scaled, windows=None):
+        return 0 * scaled + self.series.y[windows.target_rows]
+
+    monkeypatch.setattr("kseq.windows.WindowedSeries.to_units", to_units)
+    assert planted(series, cells=()) == ("back to units",)
 
 
 def test_a_season_found_in_all_rows(series, monkeypatch):

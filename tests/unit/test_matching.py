@@ -79,6 +79,9 @@ def test_settings():
     assert units_of("rnn", Settings(match="params", units=8), features=1, targets=1) == 17
     with pytest.raises(ConfigError, match="received match 'weights', expected units or params"):
         Settings(match="weights")
+    for own in ({"units": 8}, {"num_layers": 2}):
+        with pytest.raises(ConfigError, match=f"received {next(iter(own))} of gru and match 'params'"):
+            Settings(match="params", by_cell={"gru": own})
 
 
 def test_a_comparison_of_equal_weights(tmp_path):
