@@ -21,10 +21,12 @@ import pandas as pd
 
 from kseq import baselines
 from kseq.errors import DataError
+from kseq.global_windows import WindowedPanel, make_panel_windows
 from kseq.intervals import Interval, intervals
 from kseq.results import ModelResult, stack_curves
-from kseq.series import Series
+from kseq.series import Panel, Series
 from kseq.settings import Settings
+from kseq.transforms import Transform
 from kseq.windows import Split, WindowedSeries, fewest_rows, make_windows
 
 
@@ -72,12 +74,45 @@ def cut_windows(
         series,
         settings.lookback,
         settings.horizon,
+        transform=_transform(settings),
+        calendar=settings.calendar,
         scaler=settings.scaler,
         past_target=settings.past_target,
         test=settings.test,
         validation=settings.validation,
         split=split,
         test_starts=test_starts,
+    )
+
+
+def _transform(settings: Settings) -> Transform | None:
+    if settings.transform == "none":
+        return None
+    return Transform(settings.transform, settings.season, settings.past_target)
+
+
+def cut_panel(panel: Panel, settings: Settings) -> WindowedPanel:
+    """Cut a panel as settings say.
+
+    Raises:
+        ConfigError: ``refit``, which trains anew for each origin: a panel has those of all its series.
+    """
+    if settings.refit:
+        raise ConfigError(
+            "received refit and a panel, expected one series; leave out --refit, or choose with --series."
+        )
+    return make_panel_windows(
+        panel,
+        settings.lookback,
+        settings.horizon,
+        scaler=settings.scaler,
+        past_target=settings.past_target,
+        test=settings.test,
+        validation=settings.validation,
+        n_windows=settings.n_windows,
+        step_size=settings.step_size,
+        gap=settings.gap,
+        train_size=settings.train_size,
     )
 
 

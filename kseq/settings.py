@@ -9,6 +9,7 @@ from kseq import baselines
 from kseq.errors import ConfigError
 from kseq.intervals import LEVELS
 from kseq.matching import MATCHES
+from kseq.transforms import steps_of
 
 #: Cells in the order of the table.
 CELL_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
@@ -35,6 +36,10 @@ class Settings:
         num_layers: recurrent layers.
         dropout: between layers.
         bidirectional: read windows in both directions.
+        transform: what models read and forecast instead of the targets' values: ``"none"``, or steps of
+            :mod:`kseq.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them by the
+            training rows.
+        calendar: whether models read where in the day, the week or the year each input row stands.
         scaler: see :func:`kseq.make_windows`.
         past_target: whether models read the target's past.
         test: share of rows.
@@ -64,6 +69,8 @@ class Settings:
     num_layers: int | None = None
     dropout: float = 0.0
     bidirectional: bool = False
+    transform: str = "none"
+    calendar: bool = False
     scaler: str = "standard"
     past_target: bool = True
     test: float = 0.2
@@ -100,6 +107,7 @@ class Settings:
         for what, names in (("cells", self.cells), ("baselines", self.baselines)):
             if len(set(names)) != len(names):
                 raise ConfigError(f"received {what} {', '.join(names)}, expected each once.")
+        steps_of(self.transform)
         if self.match not in MATCHES:
             raise ConfigError(f"received match {self.match!r}, expected {' or '.join(MATCHES)}.")
         if len(set(self.levels)) != len(self.levels) or not all(0 < level < 100 for level in self.levels):
@@ -120,8 +128,11 @@ class Settings:
                     f"received {', '.join(unknown)} for {cell} alone, expected settings that cells may have of their "
                     f"own: {', '.join((*OWN_NETWORK, *OWN_TRAINING))}."
                 )
-            if "units" in own and self.match != "units":
-                raise ConfigError(f"received units of {cell} and match {self.match!r}, expected one of them.")
+            sizes = [name for name in ("units", "num_layers") if name in own]
+            if sizes and self.match != "units":
+                raise ConfigError(
+                    f"received {', '.join(sizes)} of {cell} and match {self.match!r}, expected one of them."
+                )
             if own.get("lookback", 1) > self.lookback:
                 raise ConfigError(
                     f"received lookback {own['lookback']} for {cell}, expected at most {self.lookback}, the lookback "

@@ -242,6 +242,10 @@ class FittedTransform(Protocol):
     """What stands between values and what models read and forecast, see :mod:`kseq.transforms`."""
 
     @property
+    def label(self) -> str:
+        """Its steps, for people."""
+
+    @property
     def lost(self) -> int:
         """Rows at the beginning of each stretch that models cannot read."""
 
