@@ -405,9 +405,8 @@ def make_windows(
         (485, 88, 147)
     """
     require_sizes(lookback, horizon)
-    columns = input_columns(series, horizon, past_target)
-    dates = calendar_columns(series) if calendar else pd.DataFrame(index=series.index)
-    require_inputs((*columns, *dates), series.future, lookback, horizon)
+    read = (*input_columns(series, horizon, past_target), *(calendar_columns(series) if calendar else ()))
+    require_inputs(read, series.future, lookback, horizon)
     if split is None:
         require_length(len(series), lookback, horizon, test, validation)
         split = Split.by_fraction(len(series), test, validation)
@@ -430,11 +429,7 @@ def make_windows(
     segments = {part: _unbroken(series, starts, lost + lookback, horizon) for part, starts in parts.items()}
     note = _left_out(series, parts, segments, chosen=test_starts is not None)
 
-    read, targets = (series.y, series.y) if fitted is None else fitted.apply(series)
-    own, inputs = (
-        _with_targets(np.concatenate([rows, dates.to_numpy()], axis=1), read, columns, series.targets)
-        for rows in input_rows(series, horizon, past_target)
-    )
+    columns, own, inputs, targets = model_rows(series, horizon, past_target, calendar, fitted)
     kind = "minmax" if leaks else scaler
     fitted_on = np.setdiff1d(np.arange(len(series) if leaks else split.validation), series.missing)
     input_scaler, target_scaler = (_fit_scaler(kind, values[fitted_on]) for values in (own, targets))
@@ -442,9 +437,35 @@ def make_windows(
     y = target_scaler.transform(targets).astype(dtype)
     train, valid, held_out = (Windows(x, y, starts, lookback, horizon) for starts in segments.values())
     return WindowedSeries(
-        series, split, lookback, horizon, (*columns, *dates), input_scaler, target_scaler, train, valid, held_out,
+        series, split, lookback, horizon, columns, input_scaler, target_scaler, train, valid, held_out,
         (*series.notes, *note), fitted,
     )  # fmt: skip
+
+
+def model_rows(
+    series: Series, horizon: int, past_target: bool, calendar: bool = False, transform: FittedTransform | None = None
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
+    """What models read of each row and forecast of it, transformed and not scaled.
+
+    Args:
+        series: the series.
+        horizon: rows that a model forecasts.
+        past_target: whether models read the target's own past.
+        calendar: whether they read the calendar.
+        transform: of the targets, fitted.
+
+    Returns:
+        Names of the input columns; their values, every one in its own row, which is what a scale is fitted on; the same
+        as models read them, see :func:`kseq.inputs.input_rows`; and the targets, ``(time, targets)``.
+    """
+    columns = input_columns(series, horizon, past_target)
+    dates = calendar_columns(series) if calendar else pd.DataFrame(index=series.index)
+    read, targets = (series.y, series.y) if transform is None else transform.apply(series)
+    own, inputs = (
+        _with_targets(np.concatenate([rows, dates.to_numpy()], axis=1), read, columns, series.targets)
+        for rows in input_rows(series, horizon, past_target)
+    )
+    return (*columns, *dates), own, inputs, targets
 
 
 def _with_targets(rows: np.ndarray, read: np.ndarray, columns: tuple[str, ...], targets: tuple[str, ...]) -> np.ndarray:
