@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from kseq import baselines
-from kseq.errors import DataError
+from kseq.errors import ConfigError, DataError
 from kseq.global_windows import WindowedPanel, make_panel_windows
 from kseq.intervals import Interval, intervals
 from kseq.results import ModelResult, stack_curves

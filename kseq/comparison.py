@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kseq import baselines, frames, metrics, statistics
-from kseq.backtest import Backtest, baseline_row, cut_windows, join_folds, joint_intervals, make_backtest
+from kseq import baselines, frames, global_baselines, metrics, statistics
+from kseq.backtest import Backtest, baseline_row, cut_panel, cut_windows, join_folds, joint_intervals, make_backtest
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import on_grid, places_of
 from kseq.evidence import evidence_of
+from kseq.global_grid import season_of_panel
+from kseq.global_scores import PanelScores
+from kseq.global_windows import WindowedPanel
 from kseq.intervals import Interval, too_few
 from kseq.results import ModelResult
-from kseq.series import Series
+from kseq.series import Panel, Series
 from kseq.settings import Settings
 from kseq.verdict import Evidence, traps, verdict
 from kseq.windows import WindowedSeries
@@ -61,6 +64,7 @@ class Comparison:
         self._rows: tuple[ModelResult, ...] = ()
         self._evidence: Evidence | None = None
         self._left_out: dict[str, list[str]] = {}
+        self._remarks: list[str] = []
         self._season = settings.season if settings else 0
 
     @property
@@ -101,7 +105,12 @@ class Comparison:
         shared = self._season or (self.season if self.season > 1 else 0)
         for name in wanted:
             try:
-                self.add(baseline_row(name, self.trainings, shared))
+                if isinstance(self.data, WindowedPanel):
+                    row, remark = global_baselines.baseline_row(name, self.data, shared)
+                    self._remarks += [remark] if remark else []
+                else:
+                    row = baseline_row(name, self.trainings, shared)
+                self.add(row)
             except DataError as error:
                 self._left_out.setdefault(str(error).partition("; ")[0], []).append(name)
 
@@ -118,8 +127,17 @@ class Comparison:
 
         It is the one that was asked for, or what the dates say.
         """
+        if self.panel is not None:
+            return self.panel.season
         season = self._season or self._season_of_dates
         return season if 2 * season <= self.trainings[0].split.validation else 1
+
+    @cached_property
+    def panel(self) -> PanelScores | None:
+        """Where the data are a panel: scores of its series, see :mod:`kseq.global_scores`."""
+        if not isinstance(self.data, WindowedPanel):
+            return None
+        return PanelScores(self.data, self._season or season_of_panel(self.data))
 
     @cached_property
     def _season_of_dates(self) -> int:
@@ -129,7 +147,8 @@ class Comparison:
     def evidence(self) -> Evidence:
         """What tests and verdict read: errors of each row by seed."""
         if self._evidence is None:
-            self._evidence = evidence_of(self.data, self.trainings, self.rows)
+            panel = self.panel
+            self._evidence = panel.evidence(self.rows) if panel else evidence_of(self.data, self.trainings, self.rows)
             if self.settings is not None and self.settings.by_cell:
                 # There is no lookback that is that of all networks.
                 self._evidence = replace(self._evidence, lookback=0)
@@ -147,6 +166,8 @@ class Comparison:
             *traps(self.evidence),
             *(f"Left out of the baselines: {', '.join(names)} ({reason})." for reason, names in self._left_out.items()),
             *self._missing_intervals(),
+            *self._remarks,
+            *(self.panel.notes if self.panel else ()),
             *self.data.notes,
         ]
 
@@ -172,6 +193,8 @@ class Comparison:
         Returns:
             ``(member,)``, ``(member, step)`` or ``(member, window)``.
         """
+        if self.panel is not None:
+            return self.panel.overall(row.predictions[row.sound], metric, by_step=by == "step")
         first = self.trainings[0]
         return np.asarray(
             metrics.METRICS[metric].function(
@@ -198,6 +221,8 @@ class Comparison:
             An interval by level, bounds ``(member, window, step, target)``; none where the row has no forecasts of the
             validation part, or where that part is too short for a level.
         """
+        if self.panel is not None:
+            return self.panel.intervals(row, self.levels)
         return joint_intervals(row, self.trainings, self.levels)
 
     @property
@@ -234,6 +259,14 @@ class Comparison:
         return frames.by_fold(self)
 
     @property
+    def by_series(self) -> pd.DataFrame:
+        """One row a series and model of a panel: errors as in :attr:`table`, of that series alone.
+
+        ``windows`` is the number of its test windows. The table is the mean over series. Empty for a single series.
+        """
+        return frames.by_series(self)
+
+    @property
     def predictions(self) -> pd.DataFrame:
         """Every forecast in long form: ``unique_id, ds, cutoff, y``, then one column a model.
 
@@ -264,15 +297,19 @@ class Comparison:
         """Everything needed to judge and repeat the comparison, as ``run.json`` holds it."""
         return frames.record(self)
 
-    def plot(self, path: str | Path | None = None) -> Any:
+    def plot(self, path: str | Path | None = None, ids: Sequence[Any] | None = None) -> Any:
         """Draw all models over the test part; write the picture to ``path`` where one is given.
+
+        Args:
+            path: of the picture.
+            ids: of a panel, the series to draw; a few by default.
 
         Returns:
             matplotlib.figure.Figure: the picture.
         """
         from kseq.report.plot import plot_predictions
 
-        figure = plot_predictions(self)
+        figure = plot_predictions(self, ids)
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure
@@ -286,7 +323,7 @@ class Comparison:
 
 
 def compare(
-    series: Series,
+    series: Series | Panel,
     settings: Settings | None = None,
     *,
     progress: Callable[[str, int, int], None] | None = None,
@@ -294,8 +331,12 @@ def compare(
 ) -> Comparison:
     """Train the cells on a series and set them beside baselines.
 
+    Of a panel, each cell is one model for all its series (a global model), and baselines are fitted series by series;
+    see :mod:`kseq.global_windows` and, for how scores are averaged, :mod:`kseq.global_scores`.
+
     Args:
-        series: see :func:`kseq.load_series`, :func:`kseq.read_csv`, :func:`kseq.from_frame`.
+        series: see :func:`kseq.load_series`, :func:`kseq.read_csv`, :func:`kseq.from_frame`; or a panel, see
+            :func:`kseq.read_panel`, :func:`kseq.panel_from_frame`.
         settings: all settings; the defaults where None.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
         **options: single settings by name, instead of ``settings``.
@@ -311,8 +352,11 @@ def compare(
         raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
     started = time.perf_counter()
     settings = settings or Settings(**options)
-    backtest = make_backtest(series, settings) if settings.n_windows else None
-    comparison = Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
+    if isinstance(series, Panel):
+        comparison = Comparison(cut_panel(series, settings), settings)
+    else:
+        backtest = make_backtest(series, settings) if settings.n_windows else None
+        comparison = Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
         from kseq.jobs import train_cell

@@ -12,6 +12,7 @@ import pandas as pd
 from kseq import backends, metrics, statistics
 from kseq._version import __version__
 from kseq.backtest import Fold
+from kseq.global_windows import WindowedPanel
 from kseq.intervals import Interval
 from kseq.machine import machine
 from kseq.matching import layer_widths, units_of
@@ -92,7 +93,7 @@ def predictions(comparison: "Comparison") -> pd.DataFrame:
     frames = []
     for target, column in enumerate(data.series.targets):
         columns: dict[str, Any] = {
-            "unique_id": data.series.name if data.targets == 1 else f"{data.series.name}/{column}",
+            "unique_id": _ids(comparison, str(column)),
             "ds": data.test_dates,
             "cutoff": data.test_cutoffs.repeat(data.horizon),
             "y": data.test_y[..., target].ravel(),
@@ -105,6 +106,33 @@ def predictions(comparison: "Comparison") -> pd.DataFrame:
                 columns |= _bounds(comparison, row, target)
         frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
+
+
+def _ids(comparison: "Comparison", target: str) -> Any:
+    """What each forecast of a target is called: the name of its series, with the target's where there are several."""
+    data = comparison.data
+    ids = data.test_ids.astype(str).repeat(data.horizon) if isinstance(data, WindowedPanel) else data.series.name
+    return ids if data.targets == 1 else ids + f"/{target}"
+
+
+def by_series(comparison: "Comparison") -> pd.DataFrame:
+    """One row a series and model of a panel, see :attr:`kseq.Comparison.by_series`."""
+    panel = comparison.panel
+    if panel is None:
+        return pd.DataFrame()
+    parts = []
+    for row in comparison.rows:
+        columns: dict[str, Any] = {
+            "unique_id": panel.data.series.ids[panel.series], "model": row.name, "kind": row.kind,
+            "windows": panel.windows,
+        }  # fmt: skip
+        for name in metrics.METRICS:
+            scores = panel.of_series(row.predictions[row.sound], name)
+            several = len(scores) > 1
+            columns[name] = scores.mean(axis=0) if len(scores) else np.nan
+            columns[f"{name}_std"] = scores.std(axis=0, ddof=1) if several else np.nan
+        parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True).sort_values("unique_id", kind="stable", ignore_index=True)
 
 
 def by_step(comparison: "Comparison") -> pd.DataFrame:
@@ -121,7 +149,8 @@ def by_step(comparison: "Comparison") -> pd.DataFrame:
                 line[name], line[f"{name}_std"] = statistics.spread(values[:, step])
             line["skill"] = float("nan")
             if reference is not None:
-                line["skill"] = metrics.skill(line["mae"], scores[reference.name]["mae"][0, step])
+                measure = "mae" if comparison.panel is None else "mase"
+                line["skill"] = metrics.skill(line[measure], scores[reference.name][measure][0, step])
             line |= _coverage(comparison, row, slice(step, step + 1))
             lines.append(line)
     return pd.DataFrame(lines)
@@ -204,8 +233,9 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             "static": list(series.static.columns),
             "inputs": data.input_columns,
             "rows": len(series),
-            "first": str(series.index[0]),
-            "last": str(series.index[-1]),
+            "series": len(series.ids),
+            "first": str(series.index.min()),
+            "last": str(series.index.max()),
             "step": series.step,
             "freq": series.calendar.alias,
             "fill": series.fill,
@@ -215,7 +245,8 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             "sha256": series.fingerprint,
             "origin": asdict(series.origin) if series.origin else None,
         },
-        "split": None if comparison.folds else asdict(data.split),
+        "split": None if comparison.folds or comparison.panel else asdict(data.split),
+        "windows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
         "folds": [_fold(series.index, fold) for fold in comparison.folds],
         "seconds": comparison.seconds,
         "tuning": comparison.search.record if comparison.search else None,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
-    "table.csv", "table.md", "horizon.csv", "folds.csv", "predictions.csv", "comparison.png",
+    "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "comparison.png",
     "history.csv", "history.png", "tuning.csv", "run.json",
 )  # fmt: skip
 
@@ -178,6 +178,8 @@ def _contents(comparison: "Comparison") -> dict[str, bytes]:
         texts["folds.csv"] = _csv(comparison.by_fold)
     if len(comparison.tuning):
         texts["tuning.csv"] = _csv(comparison.tuning)
+    if comparison.panel is not None:
+        texts["series.csv"] = _csv(comparison.by_series)
     pictures = {"comparison.png": plot_predictions(comparison)}
     if len(comparison.history):
         texts["history.csv"] = _csv(comparison.history)

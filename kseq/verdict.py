@@ -45,6 +45,8 @@ class Evidence:
         unit: of the targets ("°C").
         index: dates of the series.
         step_size: rows between the origins of neighbouring windows.
+        series: how many series a panel has; None for a series by itself. Rows of a panel hold losses by origin date,
+            and their mean absolute error is the MASE, see :mod:`kseq.global_scores`.
         trials: by which settings of each cell were chosen; 0 where they were not.
     """
 
@@ -57,6 +59,7 @@ class Evidence:
     unit: str = ""
     index: pd.Index | None = None
     step_size: int = 1
+    series: int | None = None
     trials: int = 0
 
     @cached_property
@@ -114,6 +117,11 @@ class Evidence:
         ensembles = [row for row in self.trained if row.kind == "ensemble" and self.beats(row, self.baseline)]
         return leading or cells or ensembles
 
+    @property
+    def measure(self) -> str:
+        """What rows are ranked by, in words."""
+        return "mean absolute error" if self.series is None else "MASE"
+
     def amount(self, value: float) -> str:
         """A number of three digits with the target's unit."""
         digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
@@ -149,7 +157,7 @@ def winner(evidence: Evidence) -> str | None:
     best, second = leaders[0], others[0]
     p = max(evidence.pair(best, other).p_adjusted for other in others)
     return (
-        f"{best.name} wins among the cells: its mean absolute error, {evidence.amount(best.score)}, is "
+        f"{best.name} wins among the cells: its {evidence.measure}, {evidence.amount(best.score)}, is "
         f"{1 - best.score / second.score:.1%} below that of {second.name} ({_p(p)})."
     )
 
@@ -160,14 +168,15 @@ def tie(evidence: Evidence) -> str | None:
     if len(leaders) == 1:
         return None
     pairs = [evidence.pair(leaders[0], other) for other in leaders[1:]]
-    errors = f"mean absolute errors of {evidence.amount(leaders[0].score)} to {evidence.amount(leaders[-1].score)}"
+    shown = f"{evidence.amount(leaders[0].score)} to {evidence.amount(leaders[-1].score)}"
+    errors = f"{evidence.measure if evidence.series else 'mean absolute errors'} of {shown}"
     if any(np.isnan(pair.p_seeds) for pair in pairs):
         return f"{_names(leaders)} cannot be told apart without several seeds of each: {errors}."
     p = min(pair.p_adjusted for pair in pairs)
-    shown = f"{_p(p)} or more" if len(pairs) > 1 else _p(p)
+    noise = f"{_p(p)} or more" if len(pairs) > 1 else _p(p)
     # A reader knows 0.05 as the level.
     strict = f"; between cells a difference takes p <= {LEVEL_TRAINED:g}" if p <= LEVEL else ""
-    return f"{_names(leaders)} tie ({shown}{strict}): {errors}."
+    return f"{_names(leaders)} tie ({noise}{strict}): {errors}."
 
 
 def behind(evidence: Evidence) -> str | None:
@@ -205,9 +214,10 @@ def time_noise(evidence: Evidence) -> str | None:
     pair = evidence.pair(best, second)
     if np.isnan(pair.p_seeds) or pair.p_seeds > pair.level or pair.p_time <= pair.level:
         return None
+    windows = "test windows" if evidence.series is None else "origin dates"
     return (
         f"{best.name} is ahead of {second.name} in the mean of its seeds ({_p(pair.p_seeds)}), but the "
-        f"{len(evidence.y)} test windows are too few to say that it would be elsewhere ({_p(pair.p_time)})."
+        f"{len(best.errors[0])} {windows} are too few to say that it would be elsewhere ({_p(pair.p_time)})."
     )
 
 
@@ -335,7 +345,7 @@ def copies_last_value(evidence: Evidence) -> str | None:
     That is asked of windows that follow one another row by row, and are enough for a correlation to mean something:
     the folds of a backtest may be a season apart, where the last value says as much as the truth.
     """
-    if evidence.step_size > 1 or len(evidence.y) < FEW_WINDOWS:
+    if evidence.step_size > 1 or len(evidence.y) < FEW_WINDOWS or evidence.series is not None:
         return None
     found = []
     for row in evidence.trained:
@@ -373,8 +383,8 @@ def outside_training_range(evidence: Evidence) -> str | None:
         return None
     if evidence.low.ndim > 1:
         return (
-            f"{outside} of {len(evidence.y)} test windows hold values outside the training range of their fold: "
-            "networks extrapolate badly."
+            f"{outside} of {len(evidence.y)} test windows hold values outside the training range of their "
+            f"{'fold' if evidence.series is None else 'series'}: networks extrapolate badly."
         )
     ranges = ", ".join(
         f"{evidence.amount(low)} to {evidence.amount(high)}"
@@ -424,8 +434,8 @@ def mape_origin(evidence: Evidence) -> str | None:
 
 
 def mape_missing(evidence: Evidence) -> str | None:
-    """MAPE is not shown."""
-    reason = mape_reason(evidence.y)
+    """MAPE is not shown; of a panel it is told series by series elsewhere."""
+    reason = mape_reason(evidence.y) if evidence.series is None else None
     return f"MAPE is n/a: {reason}." if reason else None
 
 

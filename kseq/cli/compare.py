@@ -62,12 +62,14 @@ if TYPE_CHECKING:
 def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:
     """Train the cells on a series and compare them with baselines.
 
+    Of a file of many series, each cell is one model for all of them, and baselines are fitted series by series.
+
     Prints the table with a verdict; writes table, predictions, picture and record into the run's folder. With --format
     csv or json the table alone goes to standard output, and the verdict to standard error.
     """
     from kseq import runs
 
-    series = take_series(options)
+    series = take_series(options, many=True)
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
     with runs.folder(out or runs.default_folder(series.name, chosen)) as folder, Progress() as progress:

@@ -33,12 +33,28 @@ series_options = options(
     click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="A Parquet file instead."),
     click.option("--time", type=CommaList(), metavar="COLUMN[,...]", help="Its dates: a column, or parts of a date."),
     click.option("--target", type=CommaList(), metavar="COLUMN[,...]", help="The column(s) to forecast."),
-    click.option("--features", type=CommaList(), metavar="COLUMN[,...]", help="Further columns for the models."),
+    click.option("--features", type=CommaList(), metavar="COLUMN[,...]", help="Past covariates: further columns."),
+    click.option(
+        "--future",
+        type=CommaList(),
+        metavar="COLUMN[,...]",
+        help="Future covariates, known ahead for the steps to forecast: prices, holidays.",
+    ),
+    click.option(
+        "--static",
+        type=CommaList(),
+        metavar="COLUMN[,...]",
+        help="Static covariates, one value a series: numbers or text.",
+    ),
     click.option("--header", type=FROM_ZERO, default=0, show_default=True, help="Line of column names."),
     click.option(
         "--id", metavar="COLUMN", help="Column that tells series apart.  [default: unique_id, if there is one]"
     ),
-    click.option("--series", metavar="ID", help="Of a file of many series, the one to take."),
+    click.option(
+        "--series",
+        metavar="ID",
+        help="Of a file of many series, the one to take.  [default: all, where a command reads many]",
+    ),
     click.option(
         "--freq", metavar="FREQ", help="Time step that its dates must have: h, D, B, W, MS, ...  [default: found]"
     ),
@@ -67,8 +83,13 @@ backend_options = options(
 )
 
 
-def take_series(given: dict[str, Any]) -> Any:
-    """Take the series' options out of ``given`` and load the series."""
+def take_series(given: dict[str, Any], many: bool = False) -> Any:
+    """Take the series' options out of ``given`` and load the series.
+
+    Args:
+        given: what was typed.
+        many: whether a file of several series, of which none is named, is read as a panel of all.
+    """
     from kseq import series
 
     named = {name: given.pop(name) for name in ("data", "csv", "parquet")}
@@ -77,7 +98,9 @@ def take_series(given: dict[str, Any]) -> Any:
         raise ConfigError(f"received both {' and '.join(sources)}, expected one of them.")
     reading = {
         name: given.pop(name)
-        for name in ("time", "target", "features", "header", "id", "series", "freq", "fill", "unit")
+        for name in (
+            "time", "target", "features", "future", "static", "header", "id", "series", "freq", "fill", "unit",
+        )
     }  # fmt: skip
     if named["csv"] is None and named["parquet"] is None:
         alone = [f"--{name}" for name, value in reading.items() if value]
@@ -86,12 +109,14 @@ def take_series(given: dict[str, Any]) -> Any:
                 f"received {', '.join(alone)} without --csv or --parquet, expected them with a file of your own."
             )
         return series.load_series(named["data"] or "nino12")
-    reading |= {"features": reading["features"] or (), "season": given.get("season") or None}
-    if named["csv"] is not None:
-        return series.read_csv(named["csv"], **reading)
-    if reading.pop("header"):
+    reading |= {name: reading[name] or () for name in ("features", "future", "static")}
+    reading["season"] = given.get("season") or None
+    path = named["csv"] or named["parquet"]
+    if named["parquet"] is not None and reading.pop("header"):
         raise ConfigError("received --header with --parquet, which has no lines; expected it with --csv.")
-    return series.read_parquet(named["parquet"], **reading)
+    if many:
+        return series.read_file(path, **reading)
+    return (series.read_csv if named["csv"] is not None else series.read_parquet)(path, **reading)
 
 
 class Progress:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kseq.errors import ConfigError
 from kseq.intervals import Interval
 from kseq.results import ModelResult
 from kseq.statistics import best_baseline
@@ -53,7 +54,11 @@ class _Panel:
     title: str
 
 
-def plot_predictions(comparison: "Comparison") -> Figure:
+#: Series of a panel that are drawn, from the one that is forecast best to the one that is forecast worst.
+DRAWN = 4
+
+
+def plot_predictions(comparison: "Comparison", ids: Sequence[Any] | None = None) -> Figure:
     """Draw all models over the test part in one picture.
 
     Cells stand together with the best baseline, the other baselines on axes of their own. A cell's line is the mean
@@ -62,11 +67,18 @@ def plot_predictions(comparison: "Comparison") -> Figure:
     shown once, and its last steps, where single steps can be read. The best cell has a band around its line for each
     level of its intervals.
 
+    Of a panel some series are drawn, each on axes of its own: its last steps, cells and the best baseline.
+
+    Args:
+        comparison: the result.
+        ids: of a panel, the series to draw; by default a few, evenly spaced from the one that the best row forecasts
+            best, by MASE, to the one that it forecasts worst.
+
     Returns:
         Figure: not attached to any screen; ``figure.savefig(path)`` writes it.
     """
     series, track = comparison.data.series, _Track.of(comparison)
-    panels = _panels(comparison, track)
+    panels = _panels(comparison, track) if comparison.panel is None else _of_series(comparison, ids)
     styles = _styles(comparison.rows)
     bands = _bands(comparison)
     figure = Figure(figsize=(12, 0.6 + 3.3 * len(panels)), layout="constrained")
@@ -147,6 +159,35 @@ def _panels(comparison: "Comparison", track: _Track) -> list[_Panel]:
     last, shown = slice(-READABLE // 2, None), f"the last {READABLE // 2} points"
     close = [_Panel(last, rows, title) for rows, title in zip(groups, (shown, f"{shown}, baselines"), strict=False)]
     return [_Panel(slice(None), groups[0], whole), *close]
+
+
+def _of_series(comparison: "Comparison", ids: Sequence[Any] | None) -> list[_Panel]:
+    """Which series of a panel are drawn."""
+    panel, drawn = comparison.panel, [row for row in comparison.rows if row.sound.any()]
+    assert panel is not None
+    names = panel.data.series.ids[panel.series]
+    best = comparison.best
+    errors = panel.of_series(best.predictions[best.sound], "mase").mean(axis=0)
+    ranking = np.argsort(np.nan_to_num(errors, nan=np.inf), kind="stable")[: np.isfinite(errors).sum()]
+    chosen = ranking[np.unique(np.linspace(0, len(ranking) - 1, DRAWN).astype(int))]
+    if ids is not None:
+        chosen = names.get_indexer(list(ids))
+        if (chosen < 0).any():
+            unknown = list(ids)[int((chosen < 0).argmax())]
+            raise ConfigError(f"received series {unknown!r}, expected one of the {len(names)} that are forecast.")
+    baseline = best_baseline(comparison.evidence.rows)
+    cells = [row for row in drawn if row.kind == "cell"] or [row for row in drawn if row.kind == "ensemble"]
+    rows = [*cells, *(row for row in drawn if baseline is not None and row.name == baseline.name)]
+    stops = np.cumsum(panel.windows)
+    return [
+        _Panel(
+            slice(max(stops[number] - panel.windows[number], stops[number] - READABLE // 2), stops[number]),
+            rows,
+            f"{names[number]}: MASE {errors[number]:.3g} of {best.name} (mean over {len(names)} series "
+            f"{np.nanmean(errors):.3g})",
+        )
+        for number in chosen
+    ]
 
 
 def _bands(comparison: "Comparison") -> dict[str, dict[float, Interval]]:

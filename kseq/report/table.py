@@ -77,6 +77,13 @@ def _legend(comparison: "Comparison") -> list[str]:
         span = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
         texts[0] += f", mean ± standard deviation over {span} seeds"
     texts[0] += "."
+    if comparison.panel is not None:
+        texts.append(
+            f"Each cell is one model for all {len(comparison.panel.series)} series. Every number is the mean over "
+            "series of that series' own number. MASE and RMSSE are errors in units of what repeating the "
+            f"{'last value' if comparison.season == 1 else f'value {comparison.season} steps earlier'} misses in the "
+            "same series; by MASE rows are ranked and told apart."
+        )
     if comparison.folds:
         refitted = len(comparison.trainings) > 1
         trained = "anew for each" if refitted else "once, on what comes before the first"
@@ -89,7 +96,8 @@ def _legend(comparison: "Comparison") -> list[str]:
         )
     baseline = best_baseline(comparison.evidence.rows)
     if baseline is not None:
-        texts.append(f"skill: by how much the mean absolute error is below that of {baseline.name}, as a share.")
+        measure = comparison.evidence.measure
+        texts.append(f"skill: by how much the {measure} is below that of {baseline.name}, as a share.")
     texts.append("group: rows that share a letter do not differ beyond the noise of seeds and of the test period.")
     return texts
 
@@ -99,6 +107,9 @@ def shown_table(comparison: "Comparison") -> pd.DataFrame:
     table = comparison.table
     unit = f", {comparison.data.series.unit}" if comparison.data.series.unit else ""
     heads = {"mae": f"MAE{unit}", "rmse": f"RMSE{unit}", "mape": "MAPE, %"}
+    if comparison.panel is not None:
+        # Ranks, skill and groups of a panel are by MASE.
+        heads = {"mase": "MASE", "rmsse": "RMSSE", **heads}
     shown = pd.DataFrame({"model": table["model"]})
     shown["parameters"] = [f"{p:,}" if p else DASH for p in table["parameters"]]
     if len(set(table["units"][table["kind"] == "cell"])) > 1 or "trials" in table:

@@ -21,7 +21,7 @@ from kseq.series.calendars import Calendar
 from kseq.series.core import Series
 from kseq.series.filling import FILLS
 from kseq.series.panel import Panel
-from kseq.series.panels import panel_from_frame, read_panel
+from kseq.series.panels import panel_from_frame, read_file, read_panel
 from kseq.series.reading import from_frame, read_csv, read_parquet
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "load_series",
     "panel_from_frame",
     "read_csv",
+    "read_file",
     "read_panel",
     "read_parquet",
 ]

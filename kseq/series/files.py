@@ -17,8 +17,8 @@ BATCH = 2**18
 _PARQUET = b"PAR1"
 
 
-def read_text(path: Path, header: int) -> pd.DataFrame:
-    """Read a CSV file as a frame, or say why it is none."""
+def read_text(path: Path, header: int, rows: int | None = None) -> pd.DataFrame:
+    """Read a CSV file as a frame, or its first rows, or say why it is none."""
     head = _head(path, "csv", "CSV")
     if not head.strip():
         raise DataError(f"{path} is empty; expected a header line and one row a time step.")
@@ -27,7 +27,7 @@ def read_text(path: Path, header: int) -> pd.DataFrame:
     if b"\0" in head:
         raise DataError(f"{path} is a binary file; expected text: a CSV file with a header line.")
     try:
-        frame = pd.read_csv(path, header=header, skip_blank_lines=False, skipinitialspace=True)
+        frame = pd.read_csv(path, header=header, nrows=rows, skip_blank_lines=False, skipinitialspace=True)
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8.") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, IndexError) as error:
@@ -50,6 +50,11 @@ def read_text(path: Path, header: int) -> pd.DataFrame:
 def is_parquet(path: Path) -> bool:
     """Whether a file is Parquet by its name or its first bytes."""
     return path.suffix in (".parquet", ".pq") or (path.is_file() and _head(path, "csv", "CSV").startswith(_PARQUET))
+
+
+def columns_of(path: Path, header: int = 0) -> list[str]:
+    """Names of a file's columns."""
+    return list(ParquetTable(path).columns if is_parquet(path) else read_text(path, header, rows=1).columns)
 
 
 class ParquetTable:

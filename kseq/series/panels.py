@@ -9,15 +9,45 @@ import pandas as pd
 
 from kseq.errors import DataError
 from kseq.series import files
+from kseq.series.core import Series
 from kseq.series.dates import read_dates
 from kseq.series.filling import require_fill
 from kseq.series.origin import remembered
 from kseq.series.panel import Panel
+from kseq.series.reading import read_csv, read_parquet
 from kseq.series.roles import ID_NAME, Names, Roles
 from kseq.series.rows import Rows
 
 #: Fills that do not look ahead: of many series nobody can say which value a forecast could profit from.
 CAUSAL_FILLS = ("ffill", "seasonal", "mask")
+
+
+def read_file(
+    path: str | Path, *, id: str | None = None, series: object = None, header: int = 0, **options: Any
+) -> Series | Panel:
+    """Read what a CSV or Parquet file holds: one series, or a panel of all where there are several.
+
+    Args:
+        path: the file.
+        id: column that tells series apart; by default ``unique_id`` where there is one.
+        series: the one to read of several; None for all.
+        header: of a CSV file, number of the line that holds the column names.
+        **options: as of :func:`kseq.read_csv`.
+
+    Returns:
+        A panel where the column of ids holds more than one; a series otherwise.
+
+    Raises:
+        DataError: as in :func:`kseq.read_csv` and :func:`read_panel`.
+    """
+    path = Path(path)
+    if series is None and (id is not None or ID_NAME in files.columns_of(path, header)):
+        panel = read_panel(path, id=id, header=header, **options)
+        if len(panel.ids) > 1:
+            return panel
+    if files.is_parquet(path):
+        return read_parquet(path, id=id, series=series, **options)
+    return read_csv(path, id=id, series=series, header=header, **options)
 
 
 @remembered

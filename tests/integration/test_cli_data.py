@@ -87,7 +87,6 @@ MONTHS = pd.date_range("2001-01-01", periods=30, freq="MS")
 @pytest.mark.parametrize(
     ("frame", "arguments", "expected"),
     [
-        (shops(), [], "shops: column 'shop' holds 2 series (north, south), expected one: choose it with --series."),
         (shops(), ["--series", "sout"], "expected one of the 2 in column 'shop': north, south; did you mean south?"),
         (shops(), ["--id", "town"], "received column 'town', expected one of: shop, ds, sales, rain"),
         (shops(), ["--series", "south", "--freq", "MS"], "south: 69 of 70 dates do not fit --freq MS (first: 2001"),
