@@ -21,7 +21,7 @@ from kseq.errors import ConfigError, DataError
 from kseq.evaluation import Progress
 from kseq.forecasting import last_rows
 from kseq.intervals import half_width
-from kseq.jobs import build_cell
+from kseq.jobs import blocks_of, build_cell
 from kseq.layers import accelerate, split_members, to_stock
 from kseq.metrics import mae
 from kseq.modelcard import HalfWidths, ModelCard
@@ -143,10 +143,8 @@ def _train(
 ) -> tuple[keras.Model, tuple[int, ...], int]:
     """Train all seeds; give the network that averages those that did not diverge, their seeds, and the best epoch."""
     cell = settings.cells[0]
-    size = settings.members or len(settings.seeds)
     networks, kept, epochs = [], [], []
-    for first in range(0, len(settings.seeds), size):
-        seeds = settings.seeds[first : first + size]
+    for seeds in blocks_of(cell, data, settings):
         model = build_cell(cell, data, settings, seeds)
         shown = f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
         told = [] if progress is None else [Progress(progress, f"{CELL_NAMES[cell]}, {shown}{what}", training.epochs)]

@@ -9,6 +9,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 
+from kseq import memory
 from kseq.evaluation import Evaluation, Progress
 from kseq.inputs import require_inputs
 from kseq.matching import units_of
@@ -53,10 +54,8 @@ def train_cell(
     settings = settings.of(cell)
     data = with_lookback(data, settings.lookback)
     training = Training(**settings.training)
-    size = settings.members or len(settings.seeds)
-    blocks = [settings.seeds[first : first + size] for first in range(0, len(settings.seeds), size)]
     results = []
-    for seeds in blocks:
+    for seeds in blocks_of(cell, data, settings):
         model = build_cell(cell, data, settings, seeds)
         block = _Block(data)
         evaluation = Evaluation(block, CELL_NAMES[cell], seeds)
@@ -94,6 +93,16 @@ def with_lookback(data: WindowedSeries, lookback: int) -> WindowedSeries:
     return replace(data, lookback=lookback, train=train, validation=validation, test=test)
 
 
+def blocks_of(cell: str, data: WindowedSeries, settings: Settings) -> list[tuple[int, ...]]:
+    """Part the seeds into blocks that train at once: as many as the settings say, or as memory and speed allow."""
+    seeds, size = settings.seeds, settings.members
+    if not size:
+        batch = min(Training(**settings.training).batch_size or len(data.train), len(data.train))
+        one = build_cell(cell, data, settings, seeds[:1])
+        size = memory.members_at_once(one, data.lookback, batch, len(seeds))
+    return [tuple(seeds[first : first + size]) for first in range(0, len(seeds), size)]
+
+
 def build_cell(cell: str, data: WindowedSeries, settings: Settings, seeds: Sequence[int]) -> keras.Model:
     """Build a cell's model as the settings say, with a member for each seed; of one seed an ordinary model."""
     return build_model(
@@ -123,7 +132,8 @@ def _join(results: Sequence[ModelResult]) -> ModelResult:
         seeds=sum((result.seeds for result in results), ()),
         epochs=sum((result.epochs for result in results), ()),
         diverged=sum((result.diverged for result in results), ()),
-        seconds_per_epoch=float(np.median([result.seconds_per_epoch for result in results])),
+        seconds_per_epoch=first.members_at_once
+        * float(np.median([result.seconds_per_epoch / result.members_at_once for result in results])),
         seconds=sum(result.seconds for result in results),
         history=stack_curves([result.history for result in results]),
     )

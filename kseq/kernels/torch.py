@@ -147,7 +147,9 @@ def _compiled() -> ModuleType | None:
 
 
 def _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec):
-    outputs, *states = _CompiledLoop.apply(spec, sequences, kernel, recurrent_kernel, bias, *states)
+    outputs, *states = _CompiledLoop.apply(
+        spec, torch.is_grad_enabled(), sequences, kernel, recurrent_kernel, bias, *states
+    )
     if outputs is None:
         outputs = states[0].unsqueeze(-2)
     return Output(states[0], outputs, states, "torch-cpu")
@@ -166,8 +168,9 @@ class _CompiledLoop(torch.autograd.Function):
     """The compiled loop as one node of PyTorch's graph; NumPy arrays and tensors share their memory."""
 
     @staticmethod
-    def forward(ctx, spec, sequences, kernel, recurrent_kernel, bias, *states):
-        keep = any(ctx.needs_input_grad)
+    def forward(ctx, spec, recorded, sequences, kernel, recurrent_kernel, bias, *states):
+        # Without a record, as in predict, nothing asks for a way back, whatever the weights are.
+        keep = recorded and any(ctx.needs_input_grad)
         _, outputs, new_states, saved = _compiled().forward(
             spec,
             _array(sequences),
@@ -192,10 +195,10 @@ class _CompiledLoop(torch.autograd.Function):
             raise Unsupported("second derivatives; compute them under kernel_policy('off')")
         ctx.saved_tensors  # noqa: B018 (raises if one was written over)
         dx, d_initial, d_kernel, d_recurrent_kernel, d_bias = _compiled().backward(
-            ctx.saved, None, _array(d_outputs), [_array(d) for d in d_states], ctx.needs_input_grad[1]
+            ctx.saved, None, _array(d_outputs), [_array(d) for d in d_states], ctx.needs_input_grad[2]
         )
         d_weights = (d_kernel, d_recurrent_kernel, d_bias)
-        return (None, _tensor(dx), *map(_tensor, d_weights), *map(torch.from_numpy, d_initial))
+        return (None, None, _tensor(dx), *map(_tensor, d_weights), *map(torch.from_numpy, d_initial))
 
 
 # --- PyTorch's own loops ---------------------------------------------------------------------------------------------
