@@ -21,6 +21,7 @@ import pandas as pd
 
 from kseq import baselines
 from kseq.errors import ConfigError, DataError
+from kseq.global_transforms import PanelTransform
 from kseq.global_windows import WindowedPanel, make_panel_windows
 from kseq.intervals import Interval, intervals
 from kseq.results import ModelResult, stack_curves
@@ -101,10 +102,13 @@ def cut_panel(panel: Panel, settings: Settings) -> WindowedPanel:
         raise ConfigError(
             "received refit and a panel, expected one series; leave out --refit, or choose with --series."
         )
+    transform = PanelTransform(settings.transform, settings.season, settings.past_target)
     return make_panel_windows(
         panel,
         settings.lookback,
         settings.horizon,
+        transform=None if settings.transform == "none" else transform,
+        calendar=settings.calendar,
         scaler=settings.scaler,
         past_target=settings.past_target,
         test=settings.test,

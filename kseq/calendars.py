@@ -48,26 +48,31 @@ def calendar_columns(series: Series) -> pd.DataFrame:
         >>> calendar_columns(load_series("nino12")).round(2).head(3).to_numpy().tolist()
         [[0.0, 1.0], [0.5, 0.87], [0.87, 0.5]]
     """
-    index = series.index
+    return columns_of_dates(series.index, series.name, series.step)
+
+
+def columns_of_dates(index: pd.Index, name: str, step: str) -> pd.DataFrame:
+    """As :func:`calendar_columns`, of dates in order, the name of what has them and its time step in words."""
     if not isinstance(index, pd.DatetimeIndex):
         raise ConfigError(
-            f"received a calendar for {series.name}, whose rows have no dates, expected dates; name their "
+            f"received a calendar for {name}, whose rows have no dates, expected dates; name their "
             "column with --time, or leave out --calendar."
         )
     days = float(np.median(np.diff(index.to_numpy()) / np.timedelta64(1, "D"))) if len(index) > 1 else np.inf
     cycles = next((cycles for longest, cycles in _CYCLES if days <= longest), ())
     if not cycles:
         raise ConfigError(
-            f"received a calendar for {series.name}, whose step is {series.step}, expected half a year or less: "
+            f"received a calendar for {name}, whose step is {step}, expected half a year or less: "
             "longer steps have no cycle for models to read; leave out --calendar."
         )
+    dates = index
     if index.tz is not None:
         index = index.tz_localize(None)
     columns: dict[str, np.ndarray] = {}
     for cycle in cycles:
         angle = 2 * np.pi * _share(index, cycle)
         columns |= {f"{cycle} (sin)": np.sin(angle), f"{cycle} (cos)": np.cos(angle)}
-    return pd.DataFrame(columns, index=series.index)
+    return pd.DataFrame(columns, index=dates)
 
 
 def _share(index: pd.DatetimeIndex, cycle: str) -> np.ndarray:

@@ -137,7 +137,8 @@ class Comparison:
         """Where the data are a panel: scores of its series, see :mod:`kseq.global_scores`."""
         if not isinstance(self.data, WindowedPanel):
             return None
-        return PanelScores(self.data, self._season or season_of_panel(self.data))
+        data = self.data
+        return PanelScores(data, self._season or season_of_panel(data.series, data.split, data.members))
 
     @cached_property
     def _season_of_dates(self) -> int:

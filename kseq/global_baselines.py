@@ -17,7 +17,8 @@ import numpy as np
 from kseq.baselines import CHOICE_SHARE, ETS, Cycle, TrainingPart, available
 from kseq.errors import ConfigError, DataError
 from kseq.global_grid import PanelGrid, grids, season_of_panel
-from kseq.global_windows import WindowedPanel, reduce_parts
+from kseq.global_parts import reduce_parts
+from kseq.global_windows import WindowedPanel
 from kseq.results import ModelResult
 
 #: Exponential smoothing takes about a second a series, and is left out of larger panels.
@@ -96,7 +97,7 @@ def baseline_row(name: str, data: WindowedPanel, season: int = 0) -> tuple[Model
             f"received season {season}, expected at most {lengths[:, 0].max() // 2}: half of the rows before the "
             "validation part of the longest series."
         )
-    season = season or season_of_panel(data)
+    season = season or season_of_panel(data.series, split, members)
     reasons = _reasons(name, lengths, season, data.lookback)
     if name == ETS.name and len(members) > MOST_SERIES_ETS:
         raise DataError(
@@ -111,7 +112,7 @@ def baseline_row(name: str, data: WindowedPanel, season: int = 0) -> tuple[Model
 
     test, seen = (np.empty((len(part), data.horizon, data.targets)) for part in (data.test, data.validation))
     labels: list[str] = []
-    for grid in grids(data):
+    for grid in grids(data.series, split, members):
         group = _Group(grid, season, data.lookback, data.horizon, allowed[grid.members])
         label, whole, before = KINDS[name](group, grid.place_of(split.stop), grid.place_of(split.validation))
         labels.append(label)

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from kseq import baselines
-from kseq.global_windows import PanelWindows, WindowedPanel, groups, reduce_parts
-from kseq.series import Calendar
+from kseq.global_parts import PanelSplit, groups, reduce_parts
+from kseq.global_windows import PanelWindows, WindowedPanel
+from kseq.series import Calendar, Panel
 from kseq.series.filling import fill_values
 
 #: Of so many series, the longest ones, the commonest season is that of the panel.
@@ -25,14 +26,14 @@ class PanelGrid:
     """A group of neighbouring series, without those that are left out of everything.
 
     Args:
-        data: the windowed panel.
+        panel: whose they are.
         members: the series, places in its ``ids``, ``(series,)``.
         borders: places at which a series begins, and the number of places, ``(series + 1,)``.
         rows: rows of the panel, those that a series is learnt from first, ``(rows,)``.
         places: where each of them stands, ``(rows,)``.
     """
 
-    data: WindowedPanel
+    panel: Panel
     members: np.ndarray
     borders: np.ndarray
     rows: np.ndarray
@@ -41,8 +42,8 @@ class PanelGrid:
     @cached_property
     def known(self) -> np.ndarray:
         """Targets, float64, NaN where missing, ``(places, targets)``."""
-        y = np.full((self.borders[-1], self.data.targets), np.nan)
-        y[self.places] = self.data.series.y[self.rows]
+        y = np.full((self.borders[-1], len(self.panel.targets)), np.nan)
+        y[self.places] = self.panel.y[self.rows]
         return y
 
     @cached_property
@@ -52,7 +53,7 @@ class PanelGrid:
 
     def filled(self, season: int) -> np.ndarray:
         """Targets in which what is missing is the value a season earlier or the last one, ``(places, targets)``."""
-        y, panel = self.known.copy(), self.data.series
+        y, panel = self.known.copy(), self.panel
         missing = np.isnan(y)
         if not missing.any():
             return y
@@ -72,13 +73,13 @@ class PanelGrid:
         if not self._of_calendar(season):
             return counted % season
         # A phase of the calendar hangs on the date alone, and series share dates.
-        which, dates = pd.factorize(self.data.series.index[self.rows], sort=True)
+        which, dates = pd.factorize(self.panel.index[self.rows], sort=True)
         of_rows = baselines.cycle_of(dates, season).phase[which]
         before = np.searchsorted(self.places, np.arange(self.borders[-1]), side="right") - 1
         return (of_rows[before] + counted - counted[self.places[before]]) % season
 
     def _of_calendar(self, season: int) -> bool:
-        panel = self.data.series
+        panel = self.panel
         longest = int(panel.lengths.argmax())
         index = panel.index[panel.borders[longest] : panel.ends[longest]]
         return season > 1 and season in baselines.calendar_seasons(index)
@@ -94,10 +95,14 @@ class PanelGrid:
         return slice(first, last), self.places[np.searchsorted(self.rows, part.starts(np.arange(first, last)) - 1)]
 
 
-def grids(data: WindowedPanel) -> Iterator[PanelGrid]:
-    """Lay out all series that have windows, a group at a time."""
-    panel, split = data.series, data.split
-    members = data.members
+def grids(panel: Panel, split: PanelSplit, members: np.ndarray) -> Iterator[PanelGrid]:
+    """Lay out series, a group at a time.
+
+    Args:
+        panel: whose they are.
+        split: of the panel.
+        members: which, places in its ``ids``; sorted.
+    """
     start, end = split.start[members], split.end[members]
     for group in groups(end - start):
         first, last = start[group], end[group]
@@ -113,16 +118,19 @@ def grids(data: WindowedPanel) -> Iterator[PanelGrid]:
         begins = np.append(0, np.cumsum(lengths)[:-1])
         steps[begins] = 1
         places = np.cumsum(steps) - 1
-        yield PanelGrid(data, members[group], np.append(places[begins], places[-1] + 1), rows, places)
+        yield PanelGrid(panel, members[group], np.append(places[begins], places[-1] + 1), rows, places)
 
 
-def season_of_panel(data: WindowedPanel) -> int:
-    """Find the season as the training rows of the longest series show it: the commonest of theirs."""
-    panel, split = data.series, data.split
-    members = data.members
+def longest(split: PanelSplit, members: np.ndarray) -> np.ndarray:
+    """Of some series those with the most training rows, :data:`ASKED` at most."""
     lengths = split.validation[members] - split.start[members]
+    return members[np.argsort(-lengths, kind="stable")[:ASKED]]
+
+
+def season_of_panel(panel: Panel, split: PanelSplit, members: np.ndarray) -> int:
+    """Find the season as the training rows of the longest series show it: the commonest of theirs."""
     found = []
-    for member in members[np.argsort(-lengths, kind="stable")[:ASKED]]:
+    for member in longest(split, members):
         rows = np.arange(split.start[member], split.validation[member])
         y = panel.y[rows].astype("float64")
         known = ~np.isnan(y).any(axis=1)
@@ -143,7 +151,7 @@ def seasonal_scales(data: WindowedPanel, season: int) -> tuple[np.ndarray, np.nd
         that has no such pair, that repeats itself exactly, or that is left out.
     """
     absolute, squared = (np.full((len(data.series.ids), data.targets), np.nan) for _ in range(2))
-    for grid in grids(data):
+    for grid in grids(data.series, data.split, data.members):
         low, high = grid.borders[:-1] + season, grid.place_of(data.split.test)
         enough = low < high
         if not enough.any():

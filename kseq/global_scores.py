@@ -16,7 +16,8 @@ from functools import cached_property
 import numpy as np
 
 from kseq.global_grid import seasonal_scales
-from kseq.global_windows import WindowedPanel, reduce_parts
+from kseq.global_parts import reduce_parts
+from kseq.global_windows import WindowedPanel
 from kseq.intervals import Interval, intervals
 from kseq.metrics import NEAR_ZERO
 from kseq.results import ModelResult
@@ -75,7 +76,7 @@ class PanelScores:
         return np.sqrt(scores) if metric in ROOTED else scores
 
     def overall(self, forecasts: np.ndarray, metric: str, by_step: bool = False) -> np.ndarray:
-        """Average scores over the series for which the metric means something, ``(members,)`` or ``(members, step)``."""
+        """Average over the series for which the metric means something, ``(members,)`` or ``(members, step)``."""
         scores = self.of_series(forecasts, metric, by_step)
         there = ~np.isnan(scores)
         count = there.sum(axis=1)

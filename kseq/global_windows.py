@@ -12,148 +12,17 @@ it when they are asked for. Static covariates are kept once a series and joined 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from kseq.calendars import columns_of_dates
 from kseq.errors import ConfigError, DataError
+from kseq.global_parts import CHUNK, PanelScaler, PanelSplit
 from kseq.inputs import encoded, input_columns, past_columns, require_inputs, require_sizes
 from kseq.series import Panel
-from kseq.windows import SCALERS, Scaler, Split, WindowedSeries, Windows, require_length
-
-#: Rows that are scaled at once.
-CHUNK = 2**18
-
-
-@dataclass(frozen=True, eq=False)
-class PanelSplit:
-    """Parts of each series, in rows of the panel: arrays of ``(series,)``.
-
-    Args:
-        start: first row that is learnt from.
-        validation: first row of the validation part; training ends before it.
-        stop: one after the last row that is learnt from.
-        test: first target row of the test part.
-        end: one after the last row with a target.
-    """
-
-    start: np.ndarray
-    validation: np.ndarray
-    stop: np.ndarray
-    test: np.ndarray
-    end: np.ndarray
-
-    @classmethod
-    def by_fraction(cls, panel: Panel, test: float, validation: float) -> "PanelSplit":
-        """Split each series as :meth:`kseq.windows.Split.by_fraction` does."""
-        # The checks of the shares, and their words, are those of a single series.
-        Split.by_fraction(100, test, validation)
-        start, end = panel.borders[:-1], panel.ends
-        first = start + ((end - start) * (1 - test)).astype(int)
-        return cls(start, _validation(start, first, validation), first, first, end)
-
-    @classmethod
-    def by_origins(
-        cls, panel: Panel, horizon: int, validation: float, n_windows: int, step: int, gap: int, train_size: int | None
-    ) -> "PanelSplit":
-        """Keep the last origins of each series for the test part, as a backtest that trains once does."""
-        Split.at(100, 100, validation)
-        end = panel.ends
-        first = end - horizon - (n_windows - 1) * step
-        stop = first - gap
-        start = panel.borders[:-1] if train_size is None else np.maximum(panel.borders[:-1], stop - train_size)
-        return cls(start, _validation(start, stop, validation), stop, first, end)
-
-
-def _validation(start: np.ndarray, stop: np.ndarray, share: float) -> np.ndarray:
-    return stop - np.rint((stop - start) * share).astype(int)
-
-
-@dataclass(frozen=True, eq=False)
-class PanelScaler(Scaler):
-    """A linear scale for each series and column.
-
-    Args:
-        center: subtracted, ``(series, columns)``.
-        scale: divided by, ``(series, columns)``; 1 where training rows do not vary.
-    """
-
-    @classmethod
-    def fit_parts(cls, kind: str, values: np.ndarray, start: np.ndarray, stop: np.ndarray) -> "PanelScaler":
-        """Fit on the rows from ``start`` to before ``stop`` of each series; those with a missing value are left out.
-
-        Args:
-            kind: ``"standard"`` or ``"minmax"``.
-            values: of the panel, ``(rows, columns)``.
-            start: ``(series,)``.
-            stop: ``(series,)``, above ``start``.
-        """
-        if kind not in ("standard", "minmax"):
-            raise ConfigError(f"received scaler {kind!r}, expected one of {', '.join(SCALERS)}.")
-        center, scale = (np.empty((len(start), values.shape[1])) for _ in range(2))
-        for group in groups(stop - start):
-            first, last = start[group][0], stop[group][-1]
-            block = values[first:last].astype("float64")
-            center[group], scale[group] = _statistics(kind, block, start[group] - first, stop[group] - first)
-        # What float32 makes of a constant column is no variation.
-        flat = ~(scale > 1e-12 * np.abs(center))
-        return cls(np.nan_to_num(center), np.where(flat, 1.0, scale))
-
-    def inverse_of(self, values: np.ndarray, series: np.ndarray) -> np.ndarray:
-        """Undo the scale of ``(..., windows, horizon, columns)`` in float64; ``series`` of each window."""
-        return values * self.scale[series, None] + self.center[series, None]
-
-
-def groups(lengths: np.ndarray, limit: int = CHUNK) -> list[slice]:
-    """Part series into groups of at most ``limit`` rows together, or of one.
-
-    Example:
-        >>> groups(np.array([3, 3, 9, 2]), limit=6)
-        [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None)]
-    """
-    bounds, total = [0], 0
-    for number, length in enumerate(lengths.tolist()):
-        if total and total + length > limit:
-            bounds.append(number)
-            total = 0
-        total += length
-    return [slice(low, high) for low, high in zip(bounds, [*bounds[1:], len(lengths)], strict=True) if low < high]
-
-
-def _statistics(kind: str, block: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and scale of each part of a block; the first begins with it, they are in order and apart."""
-    missing = np.isnan(block).any(axis=1)
-    if kind == "minmax":
-        block[missing] = np.nan
-        low, high = reduce_parts(np.fmin, block, start, stop), reduce_parts(np.fmax, block, start, stop)
-        return low, high - low
-    block[missing] = 0.0
-    count = np.maximum(reduce_parts(np.add, (~missing).astype(float), start, stop), 1)[:, None]
-    center = reduce_parts(np.add, block, start, stop) / count
-    block -= np.repeat(center, np.diff(start, append=len(block)), axis=0)
-    block[missing] = 0.0
-    return center, np.sqrt(reduce_parts(np.add, np.square(block), start, stop) / count)
-
-
-def reduce_parts(ufunc: np.ufunc, rows: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    """Reduce rows from ``start`` to before ``stop`` of each part.
-
-    Args:
-        ufunc: such as ``np.add``.
-        rows: ``(rows, ...)``.
-        start: ``(parts,)``, in order.
-        stop: ``(parts,)``, above ``start`` and not beyond the next one.
-
-    Returns:
-        ``(parts, ...)``.
-
-    Example:
-        >>> reduce_parts(np.add, np.arange(6.0), np.array([0, 3]), np.array([2, 6]))
-        array([ 1., 12.])
-    """
-    # Every second one is what lies between two parts; a cut after the last row is none.
-    cuts = np.stack([start, stop], axis=1).ravel()
-    return ufunc.reduceat(rows, cuts[cuts < len(rows)], axis=0)[::2]
+from kseq.windows import FittedTransform, Scaler, WindowedSeries, Windows, require_length
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +101,15 @@ class WindowedPanel(WindowedSeries):
         wide = np.asarray(scaled, dtype="float64")
         if wide.shape[-2:] != (self.horizon, self.targets):
             wide = wide.reshape(*wide.shape[:-1], self.horizon, self.targets)
-        return self.target_scaler.inverse_of(wide, windows.series)
+        wide = self.target_scaler.inverse_of(wide, windows.series)
+        return wide if self.transform is None else self.transform.undo(wide, self.series, windows.target_rows)
+
+
+class PanelTransform(Protocol):
+    """What fits a transform to a panel, see :mod:`kseq.global_transforms`."""
+
+    def fit(self, panel: Panel, split: PanelSplit, members: np.ndarray) -> FittedTransform:
+        """Fit on the training rows of some series."""
 
 
 def make_panel_windows(
@@ -240,6 +117,8 @@ def make_panel_windows(
     lookback: int = 12,
     horizon: int = 1,
     *,
+    transform: PanelTransform | None = None,
+    calendar: bool = False,
     scaler: str = "standard",
     past_target: bool = True,
     test: float = 0.2,
@@ -259,6 +138,9 @@ def make_panel_windows(
         panel: the series.
         lookback: rows that a model reads before each forecast.
         horizon: rows that a model forecasts.
+        transform: as in :func:`kseq.make_windows`, a :class:`kseq.global_transforms.PanelTransform`; fitted for each
+            series on its own training rows.
+        calendar: as in :func:`kseq.make_windows`.
         scaler: as in :func:`kseq.make_windows`, fitted for each series on its own training rows. Numbers among the
             static covariates are scaled over series.
         past_target: whether the models read the target's own past.
@@ -286,6 +168,9 @@ def make_panel_windows(
     """
     require_sizes(lookback, horizon)
     past, columns = past_columns(panel, past_target), input_columns(panel, horizon, past_target)
+    dates = _calendar(panel) if calendar else {}
+    # Static covariates stand after all that changes with time.
+    columns = (*columns[: len(past) + len(panel.future)], *dates, *columns[len(past) + len(panel.future) :])
     require_inputs(columns, panel.future, lookback, horizon)
     if n_windows:
         step = step_size or horizon
@@ -295,45 +180,56 @@ def make_panel_windows(
         split = PanelSplit.by_fraction(panel, test, validation)
         require_length(int(panel.lengths.max()), lookback, horizon, test, validation)
 
-    parts = {
-        # Nothing before the first row that is learnt from is read either.
-        "training": (split.start + lookback, split.validation, 1),
-        "validation": (split.validation, split.stop, 1),
-        "test": (split.test, split.end, step),
-    }
-    room = {name: _room(panel, *part, lookback, horizon) for name, part in parts.items()}
-    kept = (room["training"] > 0) & (room["test"] > 0)
+    def laid(lost: int) -> tuple[dict[str, tuple[np.ndarray, np.ndarray, int]], dict[str, np.ndarray], np.ndarray]:
+        """Parts with the rows between windows, how many windows they have room for, and which series have enough."""
+        parts: dict[str, tuple[np.ndarray, np.ndarray, int]] = {
+            # Nothing before the first row that is learnt from is read either.
+            "training": (split.start + lost + lookback, split.validation, 1),
+            "validation": (split.validation, split.stop, 1),
+            "test": (split.test, split.end, step),
+        }
+        room = {name: _room(panel, *part, lost + lookback, horizon) for name, part in parts.items()}
+        return parts, room, (room["training"] > 0) & (room["test"] > 0)
+
+    parts, room, kept = laid(0)
+    fitted = None
+    if transform is not None and kept.any():
+        fitted = transform.fit(panel, split, np.flatnonzero(kept))
+        parts, room, kept = laid(fitted.lost)
+    lost = 0 if fitted is None else fitted.lost
     if not kept.any():
         raise DataError(
             f"{panel.name}: received {len(kept)} series of {panel.lengths.max()} rows at most, expected longer ones "
             f"for lookback {lookback}, horizon {horizon} and the parts of each; shorten --lookback or --horizon, or "
             "lower --n-windows."
         )
-    placed = {name: _place(panel, kept, *part, lookback, horizon) for name, part in parts.items()}
+    placed = {name: _place(panel, kept, *part, lost + lookback, horizon) for name, part in parts.items()}
     notes = [_short_note(panel, kept, lookback, horizon), _overlap_note(panel, kept, split)]
     notes.append(_left_out(panel.name, {name: int(counts[kept].sum()) for name, counts in room.items()}, placed))
 
     kind, known = scaler, split.validation
     if scaler == "minmax-leaks-test":
         kind, known = "minmax", split.end
-    read = [*past, *panel.future]
     # A series that is left out may have no training row: its scale is read by no window.
-    fitted = PanelScaler.fit_parts(kind, panel.values, split.start, np.maximum(known, split.start + 1))
-    have = panel.columns
-    input_scaler, target_scaler = (
-        PanelScaler(fitted.center[:, at], fitted.scale[:, at])
-        for at in ([have.index(column) for column in names] for names in (read, panel.targets))
-    )
-    x = _scaled(panel, past, panel.future, input_scaler, horizon, dtype)
+    learnt = (split.start, np.maximum(known, split.start + 1), panel.values)
+    read, forecast = (panel.y, panel.y) if fitted is None else fitted.apply(panel)
+    of_targets = dict(zip(panel.targets, read.T, strict=True))
+    sources = [of_targets[c] if c in of_targets else panel.values_of([c])[:, 0] for c in [*past, *panel.future]]
+    sources += dates.values()
+    ahead = [0] * len(past) + [horizon] * len(panel.future) + [0] * len(dates)
+    input_scaler = PanelScaler.fit_parts(kind, sources, *learnt)
+    target_scaler = PanelScaler.fit_parts(kind, list(forecast.T), *learnt)
+    x = _scaled(panel, sources, ahead, input_scaler, dtype)
     # What is both read and forecast is held once.
-    y = x if read == list(panel.targets) else _scaled(panel, panel.targets, (), target_scaler, horizon, dtype)
+    same = read is forecast and [*past, *panel.future, *dates] == list(panel.targets)
+    y = x if same else _scaled(panel, list(forecast.T), [0] * len(panel.targets), target_scaler, dtype)
     constant = _scaled_static(encoded(panel.static), kept).astype(dtype)
     train, valid, held_out = (
         PanelWindows(x, y, segments, lookback, horizon, owners, constant) for segments, owners in placed.values()
     )
     return WindowedPanel(
         panel, split, lookback, horizon, columns, input_scaler, target_scaler, train, valid, held_out,
-        (*panel.notes, *(note for note in notes if note)),
+        (*panel.notes, *(note for note in notes if note)), fitted,
     )  # fmt: skip
 
 
@@ -362,15 +258,20 @@ def _place(
     return tuple(range(a, b, step) for a, b in spans), owners[there]
 
 
+def _calendar(panel: Panel) -> dict[str, np.ndarray]:
+    """Columns of :mod:`kseq.calendars`, made once for each date that series share."""
+    which, dates = pd.factorize(panel.index, sort=True)
+    columns = columns_of_dates(dates, panel.name, panel.step)
+    return {name: columns[name].to_numpy("float32")[which] for name in columns}
+
+
 def _scaled(
-    panel: Panel, past: Sequence[str], future: Sequence[str], scaler: PanelScaler, horizon: int, dtype: str
+    panel: Panel, columns: Sequence[np.ndarray], ahead: Sequence[int], scaler: PanelScaler, dtype: str
 ) -> np.ndarray:
-    """Columns of the panel in the scale of each series, those of the future ``horizon`` rows earlier."""
-    scaled = np.full((len(panel), len(past) + len(future)), np.nan, dtype)
-    have = panel.columns
-    for at, column in enumerate([*past, *future]):
-        ahead = horizon if at >= len(past) else 0
-        source = panel.values[ahead:, have.index(column)]
+    """Columns in the scale of each series, each row holding what is so many rows ``ahead``, ``(rows, columns)``."""
+    scaled = np.full((len(panel), len(columns)), np.nan, dtype)
+    for at, (column, rows_ahead) in enumerate(zip(columns, ahead, strict=True)):
+        source = column[rows_ahead:]
         for first in range(0, len(source), CHUNK):
             rows = slice(first, min(first + CHUNK, len(source)))
             series = panel.series_of(np.arange(rows.start, rows.stop))

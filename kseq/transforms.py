@@ -37,7 +37,7 @@ import numpy as np
 from kseq.baselines import Climatology, Cycle, TrainingPart, cycle_of, season_of
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import places_of
-from kseq.series import Series
+from kseq.series import Panel, Series
 
 #: Steps by name; ``none`` and ``auto`` stand alone.
 STEPS = ("log", "anomaly", "difference", "change")
@@ -105,7 +105,7 @@ class Log(Step):
     name = "log"
 
     @classmethod
-    def fit(cls, series: Series) -> "Log":
+    def fit(cls, series: Series | Panel) -> "Log":
         """Refuse values that have no logarithm, wherever in the series they stand."""
         with np.errstate(invalid="ignore"):
             wrong = np.flatnonzero((series.y <= 0).any(axis=1))
@@ -119,7 +119,8 @@ class Log(Step):
 
     def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
         """Take the logarithm."""
-        return np.log(y)
+        # A panel holds 32 bits, which leave little of the small differences of logarithms.
+        return np.log(y, dtype="float64")
 
     def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Take the exponential; a forecast of a training that went astray may be infinite."""
@@ -207,7 +208,7 @@ class FittedTransform:
         """Rows at the beginning of each stretch that models cannot read."""
         return sum(step.lost for step in self.steps)
 
-    def apply(self, series: Series) -> tuple[np.ndarray, np.ndarray]:
+    def apply(self, series: Series | Panel) -> tuple[np.ndarray, np.ndarray]:
         """Change the targets of a series.
 
         Returns:
@@ -216,7 +217,7 @@ class FittedTransform:
         read = self._levels(series)[-1]
         return read, Difference().apply(read, series.stretches) if self.changes else read
 
-    def undo(self, forecasts: np.ndarray, series: Series, rows: np.ndarray) -> np.ndarray:
+    def undo(self, forecasts: np.ndarray, series: Series | Panel, rows: np.ndarray) -> np.ndarray:
         """Bring forecasts back to the targets' unit.
 
         Args:
@@ -231,7 +232,7 @@ class FittedTransform:
             forecasts = step.undo(forecasts, y, rows)
         return forecasts
 
-    def _levels(self, series: Series) -> list[np.ndarray]:
+    def _levels(self, series: Series | Panel) -> list[np.ndarray]:
         """The targets, and what each step makes of them."""
         levels = [series.y]
         for step in self.steps:

@@ -23,7 +23,7 @@ import pandas as pd
 from kseq.calendars import calendar_columns
 from kseq.errors import ConfigError, DataError
 from kseq.inputs import input_columns, input_rows, require_inputs, require_sizes
-from kseq.series import Series
+from kseq.series import Panel, Series
 
 #: Scalers by name. The last one looks at the whole series, test part included: for replays of published experiments.
 SCALERS = ("standard", "minmax", "minmax-leaks-test")
@@ -249,10 +249,10 @@ class FittedTransform(Protocol):
     def lost(self) -> int:
         """Rows at the beginning of each stretch that models cannot read."""
 
-    def apply(self, series: Series) -> tuple[np.ndarray, np.ndarray]:
+    def apply(self, series: Series | Panel) -> tuple[np.ndarray, np.ndarray]:
         """What models read of the targets, and what they forecast, ``(time, targets)``; NaN where there is no value."""
 
-    def undo(self, forecasts: np.ndarray, series: Series, rows: np.ndarray) -> np.ndarray:
+    def undo(self, forecasts: np.ndarray, series: Series | Panel, rows: np.ndarray) -> np.ndarray:
         """Bring forecasts, ``(..., windows, horizon, targets)``, of ``rows`` back to the targets' unit."""
 
 
