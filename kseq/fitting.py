@@ -10,13 +10,14 @@ intervals too, it forecasts the validation part in the same way, from every orig
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
 
 from kseq import backends, baselines
 from kseq.backtest import cut_windows
+from kseq.baselines import Cycle
 from kseq.errors import ConfigError, DataError
 from kseq.evaluation import Progress
 from kseq.forecasting import last_rows
@@ -29,6 +30,7 @@ from kseq.modelfile import TrainedModel
 from kseq.series import Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training, fit
+from kseq.transforms import Anomaly, FittedTransform
 from kseq.windows import Split, WindowedSeries, fewest_rows
 
 #: Steps ahead up to which intervals are calibrated, where the horizon is shorter: two days of hours, four years.
@@ -37,8 +39,11 @@ CALIBRATED = 48
 #: Origins in the validation part from which more steps than the horizon are forecast; of more, some are skipped evenly.
 ORIGINS = 500
 
-#: Rows of the series that a model keeps at least: for the picture, and for what a seasonal forecast looks back to.
+#: Rows of the series that a model keeps at least: for the picture, and for what tells a calendar from another.
 KEPT = 100
+
+#: Baselines that stand beside the model's error.
+RIVALS = ("persistence", "seasonal-naive")
 
 #: Options of reading that say how a file looks, and so hold for a file with newer rows.
 READING = ("time", "header", "id", "series", "fill", "freq")
@@ -80,6 +85,11 @@ def fit_model(
     if len(settings.cells) != 1:
         raise ConfigError(f"received cells {', '.join(settings.cells)}, expected one.")
     settings = settings.of(settings.cells[0])
+    if settings.strategy != "direct":
+        raise ConfigError(
+            f"received strategy {settings.strategy} for a model that is saved, expected direct: it forecasts all steps "
+            "at once."
+        )
     if settings.scaler == "minmax-leaks-test":
         raise ConfigError(
             "received scaler minmax-leaks-test, expected standard or minmax: what is to be forecast is not known yet."
@@ -93,9 +103,10 @@ def fit_model(
     widths, scores = _calibrate(network, data, settings, season)
     refit = refit and len(data.validation) > 0
     if refit:
-        data = cut_windows(series, settings, Split(n, n, n))
+        data = cut_windows(series, _as_chosen(settings, _transform_of(data)), Split(n, n, n))
         budget = replace(training, epochs=epochs, patience=0)
         network, seeds, _ = _train(data, replace(settings, seeds=seeds), budget, progress, " on all rows")
+    context = _context(data, season)
     card = ModelCard(
         name=CELL_NAMES[settings.cells[0]],
         settings=asdict(settings),
@@ -112,11 +123,12 @@ def fit_model(
         input_columns=data.input_columns,
         input_scaler=data.input_scaler,
         target_scaler=data.target_scaler,
+        transform=_at_the_end(_transform_of(data), len(context)),
         half_widths=widths,
         scores=scores,
         backend=keras.config.backend(),
         versions=backends.versions(),
-        context=_context(data.series, max(settings.lookback, season, KEPT)),
+        context=context,
     )
     return TrainedModel(network, card)
 
@@ -179,9 +191,12 @@ def _mean_of(networks: Sequence[keras.Model], name: str) -> keras.Model:
 
 def _season(data: WindowedSeries, settings: Settings) -> int:
     """Steps in a season; 1 where there is none, or fewer than two before the validation part."""
-    known = slice(data.split.validation)
-    season = settings.season or baselines.season_of(data.series.index[known], data.series.y[known])
+    season = settings.season or baselines.season_known(data)
     return season if 2 * season <= data.split.validation else 1
+
+
+def _transform_of(data: WindowedSeries) -> FittedTransform | None:
+    return cast("FittedTransform | None", data.transform)
 
 
 def _calibrate(
@@ -194,14 +209,11 @@ def _calibrate(
     blocks = max(1, min(CALIBRATED, len(data.validation)) // data.horizon)
     errors = _errors(network, data, blocks)
     widths = [np.stack([half_width(part, level) for level in levels]) for part in errors]
-    y, origins = data.series.y, data.validation.target_rows[:, 0] - 1
-    rivals: list[baselines.Baseline] = [baselines.Persistence()]
-    part = baselines.TrainingPart(y, baselines.Cycle(season, np.empty(0, int)))
-    if season > 1:
-        rivals.append(baselines.SeasonalNaive().fit(part))
-    truth = y[data.validation.target_rows]
+    truth = data.series.y[data.validation.target_rows]
     scores = {CELL_NAMES[settings.cells[0]]: float(np.mean(np.abs(errors[0])))} | {
-        rival.label: float(mae(truth, rival.predict(y, origins, data.horizon))) for rival in rivals
+        label: float(mae(truth, forecasts))
+        for label, _, forecasts in baselines.forecasts(data, RIVALS, season)
+        if forecasts is not None
     }
     return HalfWidths(levels, np.concatenate(widths, axis=1), len(errors[0])), scores
 
@@ -211,16 +223,16 @@ def _errors(network: keras.Model, data: WindowedSeries, blocks: int) -> list[np.
 
     The first block is forecast from what is known; each further one from the forecasts before it.
     """
-    horizon, lookback, whole = data.horizon, data.lookback, data.validation
+    horizon, lookback, series = data.horizon, data.lookback, data.series
     # Targets whose past the model reads, and where among its inputs.
-    read = [number for number, target in enumerate(data.series.targets) if target in data.input_columns]
-    places = [data.input_columns.index(data.series.targets[number]) for number in read]
+    read = [number for number, target in enumerate(series.targets) if target in data.input_columns]
+    places = [data.input_columns.index(series.targets[number]) for number in read]
     center, scale = data.input_scaler.center[places], data.input_scaler.scale[places]
-    starts, stretches = whole.target_rows[:, 0], data.series.stretches
+    starts = data.validation.target_rows[:, 0]
     # One after the last row that follows each window without a gap.
-    ends = stretches[np.searchsorted(stretches[:, 0], starts, side="right") - 1, 1]
+    ends = series.stretches[np.searchsorted(series.stretches[:, 0], starts, side="right") - 1, 1]
     errors: list[np.ndarray] = []
-    fed = np.empty((len(starts), 0, data.targets))
+    made = np.empty((len(starts), 0, data.targets))
     for block in range(blocks):
         firsts = starts + block * horizon
         fits = firsts + horizon <= ends
@@ -228,15 +240,48 @@ def _errors(network: keras.Model, data: WindowedSeries, blocks: int) -> list[np.
             fits[np.arange(len(fits)) % -(-len(fits) // ORIGINS) > 0] = False
         if not fits.any():
             break
-        starts, ends, firsts, fed = starts[fits], ends[fits], firsts[fits], fed[fits]
-        x = whole.inputs.take(firsts[:, None] + np.arange(-lookback, 0), axis=0)
+        starts, ends, firsts, made = starts[fits], ends[fits], firsts[fits], made[fits]
+        x = data.validation.inputs.take(firsts[:, None] + np.arange(-lookback, 0), axis=0)
         if places and block:
-            x[:, -min(lookback, fed.shape[1]) :, places] = (fed[:, -lookback:, read] - center) / scale
-        made = [network.predict_on_batch(x[first : first + 1024]) for first in range(0, len(x), 1024)]
-        forecast = data.to_units(np.concatenate(made).reshape(-1, horizon, data.targets))
-        errors.append(forecast - data.series.y[firsts[:, None] + np.arange(horizon)])
-        fed = np.concatenate([fed, forecast], axis=1)
+            # Earlier forecasts stand where the model reads what has been.
+            past = _as_read(data, made, starts)[:, -lookback:, read]
+            x[:, -past.shape[1] :, places] = (past - center) / scale
+        parts = [network.predict_on_batch(x[first : first + 1024]) for first in range(0, len(x), 1024)]
+        outputs = np.concatenate(parts).astype("float64").reshape(-1, horizon, data.targets)
+        made = np.concatenate([made, data.target_scaler.inverse(outputs)], axis=1)
+        rows = starts[:, None] + np.arange(made.shape[1])
+        forecasts = made if data.transform is None else data.transform.undo(made, series, rows)
+        errors.append((forecasts - series.y[rows])[:, -horizon:])
     return errors
+
+
+def _as_read(data: WindowedSeries, made: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """What a model reads of its own forecasts, ``(windows, steps, targets)``, not scaled."""
+    transform = _transform_of(data)
+    if transform is None or not transform.changes:
+        return made
+    # It forecasts changes, and reads levels.
+    levels, _ = transform.apply(data.series)
+    return levels[starts - 1][:, None] + np.cumsum(made, axis=1)
+
+
+def _as_chosen(settings: Settings, transform: FittedTransform | None) -> Settings:
+    """Settings that name the transform, so that other rows do not lead to another choice."""
+    if transform is None:
+        return settings
+    season = next((step.cycle.season for step in transform.steps if isinstance(step, Anomaly)), settings.season)
+    return replace(settings, transform=transform.name, season=season)
+
+
+def _at_the_end(transform: FittedTransform | None, rows: int) -> FittedTransform | None:
+    """A transform that knows the phases of the last rows alone."""
+    if transform is None:
+        return None
+    steps = [
+        replace(step, cycle=Cycle(step.cycle.season, step.cycle.phase[-rows:])) if isinstance(step, Anomaly) else step
+        for step in transform.steps
+    ]
+    return replace(transform, steps=tuple(steps))
 
 
 def _reading(series: Series) -> dict[str, Any]:
@@ -245,9 +290,10 @@ def _reading(series: Series) -> dict[str, Any]:
     return {name: given[name] for name in READING if given.get(name) is not None}
 
 
-def _context(series: Series, least: int) -> Series:
-    """The rows that a model keeps: at least so many, and a year of dates that go on as in the year before."""
-    index = series.index
+def _context(data: WindowedSeries, season: int) -> Series:
+    """The rows that a model keeps: what it reads, two seasons, and a year of dates that go on as in the year before."""
+    series, index = data.series, data.series.index
+    least = max(KEPT, data.lookback + 1, 2 * season + 1)
     if series.has_dates and not series.calendar.alias:
         least = max(least, int((index >= index[-1] - np.timedelta64(400, "D")).sum()))
-    return last_rows(series, least)
+    return last_rows(series, min(least, len(series)))

@@ -28,8 +28,8 @@ _BUDGET = ("epochs", "batch_size", "learning_rate", "patience", "weight_decay", 
 
 #: Parameters that are settings of a comparison too, by the same name.
 _SETTINGS = (
-    "lookback", "horizon", "units", "num_layers", "dropout", "bidirectional", "scaler", "past_target", "validation",
-    "season",
+    "lookback", "horizon", "units", "num_layers", "dropout", "bidirectional", "transform", "calendar", "scaler",
+    "past_target", "validation", "season",
 )  # fmt: skip
 
 
@@ -47,6 +47,9 @@ class Forecaster:
         num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
         dropout: share of outputs dropped between layers.
         bidirectional: read windows in both directions.
+        transform: what is read and forecast instead of the values, see :mod:`kseq.transforms`: ``"none"``, steps such
+            as ``"anomaly,change"``, or ``"auto"``.
+        calendar: read where in the day, the week or the year each row stands.
         scaler: ``"standard"`` or ``"minmax"``, fitted on the rows that are trained on.
         past_target: read the target's own past.
         features: past covariates: further columns to read. Steps beyond the horizon need them ahead, as ``X_df``.
@@ -83,6 +86,8 @@ class Forecaster:
         num_layers: int | None = None,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        transform: str = Settings.transform,
+        calendar: bool = Settings.calendar,
         scaler: str = "standard",
         past_target: bool = True,
         features: Sequence[str] = (),
@@ -108,6 +113,8 @@ class Forecaster:
         self.num_layers = num_layers
         self.dropout = dropout
         self.bidirectional = bidirectional
+        self.transform = transform
+        self.calendar = calendar
         self.scaler = scaler
         self.past_target = past_target
         self.features = features

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kseq.baselines import Cycle, calendar_seasons, cycle_of
 from kseq.dates_ahead import dates_after
 from kseq.errors import ConfigError, DataError
-from kseq.inputs import input_rows
+from kseq.evenly import places_of
 from kseq.intervals import Interval
 from kseq.modelcard import ModelCard
 from kseq.modelfile import TrainedModel
@@ -17,7 +18,8 @@ from kseq.series import Series, calendars
 from kseq.series.dates import placing, read_dates
 from kseq.series.files import numbers
 from kseq.series.roles import TIME_NAMES, require_columns
-from kseq.windows import Split, WindowedSeries, Windows
+from kseq.transforms import Anomaly, FittedTransform, Log, Step
+from kseq.windows import Split, WindowedSeries, Windows, model_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,15 +106,15 @@ def forecast(
     known = _covariates(card, history.ahead if future is None else future, blocks, dates, given=future is not None)
     from kseq.evaluation import predict
 
-    frame = last_rows(history, max(card.lookback, 2)).frame
-    for block in range(blocks):
-        now = slice(block * card.horizon, (block + 1) * card.horizon)
-        ahead = known.reindex(dates[now]).reindex(columns=frame.columns)
-        series = replace(history, frame=pd.concat([frame, ahead]), ahead=pd.DataFrame(), fill="mask")
-        data = windows_like(card, series, [range(len(frame), len(frame) + 1)])
-        ahead[list(history.targets)] = predict(model.network, data, data.test)[0, 0]
-        frame = pd.concat([frame, ahead])
-    values = frame[list(history.targets)].to_numpy()[-blocks * card.horizon :][:steps]
+    frame = pd.concat([history.frame, known.reindex(index=dates, columns=history.frame.columns)])
+    targets = list(history.targets)
+    transform = None
+    for first in range(len(history), len(frame), card.horizon):
+        series = replace(history, frame=frame, ahead=pd.DataFrame(), fill="mask")
+        transform = transform or transform_like(card, series)
+        data = windows_like(card, series, [range(first, first + 1)], transform)
+        frame.loc[frame.index[first : first + card.horizon], targets] = predict(model.network, data, data.test)[0, 0]
+    values = frame[targets].to_numpy()[len(history) :][:steps]
     bands, missing = _intervals(card, values, levels)
     if blocks > 1:
         what = "1 step" if card.horizon == 1 else f"{card.horizon} steps"
@@ -129,34 +131,75 @@ def last_rows(series: Series, least: int) -> Series:
     return replace(series, frame=frame[-least:], filled=None, fill="mask" if missing else None)
 
 
-def windows_like(card: ModelCard, series: Series, segments: Sequence[range]) -> WindowedSeries:
+def windows_like(
+    card: ModelCard, series: Series, segments: Sequence[range], transform: FittedTransform | None
+) -> WindowedSeries:
     """Cut a series into windows with the scales of a trained model.
 
     Args:
         card: of the model.
         series: has the columns that the model reads and forecasts.
         segments: first target rows of the windows, as of :class:`kseq.windows.Windows`; at least one.
+        transform: from :func:`transform_like`.
 
     Returns:
         WindowedSeries: all of its windows are in its test part.
     """
-    _, inputs = input_rows(series, card.horizon, bool(card.settings["past_target"]))
+    settings = card.settings
+    columns, _, inputs, targets = model_rows(
+        series, card.horizon, bool(settings["past_target"]), bool(settings["calendar"]), transform
+    )
     x = card.input_scaler.transform(inputs).astype("float32")
-    y = card.target_scaler.transform(series.y).astype("float32")
+    y = card.target_scaler.transform(targets).astype("float32")
     none = Windows(x, y, (), card.lookback, card.horizon)
     split = Split(segments[0].start, segments[0].start, len(series))
     return WindowedSeries(
-        series, split, card.lookback, card.horizon, card.input_columns, card.input_scaler, card.target_scaler,
-        none, none, replace(none, segments=tuple(segments)),
+        series, split, card.lookback, card.horizon, columns, card.input_scaler, card.target_scaler,
+        none, none, replace(none, segments=tuple(segments)), transform=transform,
     )  # fmt: skip
 
 
+def transform_like(card: ModelCard, series: Series) -> FittedTransform | None:
+    """A trained model's transform for the rows of another series, or of its own as it has gone on.
+
+    Raises:
+        DataError: a value has no logarithm, or it cannot be told where in the season the rows stand.
+    """
+    if card.transform is None:
+        return None
+    steps: list[Step] = []
+    for step in card.transform.steps:
+        if isinstance(step, Log):
+            Log.fit(series)
+        steps.append(replace(step, cycle=_cycle_like(card, step.cycle, series)) if isinstance(step, Anomaly) else step)
+    return replace(card.transform, steps=tuple(steps))
+
+
+def _cycle_like(card: ModelCard, cycle: Cycle, series: Series) -> Cycle:
+    """Where in a model's season the rows of a series stand."""
+    kept = card.context
+    if not series.has_dates:
+        # Rows are numbered as in the training, from 0 on.
+        return Cycle(cycle.season, series.index.to_numpy() % cycle.season)
+    found = cycle_of(series.index, cycle.season, places_of(series)).phase
+    at = series.index.get_indexer(kept.index)
+    # A season that the calendar does not know is counted from the first row, which is another one here.
+    shifts = np.unique((cycle.phase - found[at])[at >= 0] % cycle.season)
+    if len(shifts) != 1 and (len(shifts) or cycle.season not in calendar_seasons(series.index)):
+        raise DataError(
+            f"{series.name}: cannot tell where in the season of {cycle.season} these rows stand, expected rows that "
+            f"follow those that the model was trained on, to {card.last}."
+        )
+    return Cycle(cycle.season, (found + shifts.sum()) % cycle.season)
+
+
 def known_rows(card: ModelCard, rows: Series) -> Series:
-    """Put newer rows behind those that a model keeps, where they follow them or overlap with them.
+    """Put newer rows behind those that a model keeps.
 
     Args:
         card: of the model.
-        rows: newer rows, which count where both have one of the same date. Without dates they stand alone.
+        rows: newer rows, which count where both have one of the same date. Without dates they stand alone; they are
+            numbered as in the training where they hold its last rows.
 
     Returns:
         The rows, and before them those of the model that are older.
@@ -167,11 +210,31 @@ def known_rows(card: ModelCard, rows: Series) -> Series:
     _require_alike(card, rows)
     kept = card.context
     frame, ahead = (_as_kept(part, kept) for part in (rows.frame[list(kept.frame)], rows.ahead))
-    if isinstance(frame.index, pd.DatetimeIndex):
-        before = kept.frame[kept.index < frame.index[0]]
-        if _follows(card, before.index, frame.index[0]):
-            frame = pd.concat([before, frame])
+    if rows.has_dates:
+        frame = pd.concat([kept.frame[kept.index < frame.index[0]], frame])
+    else:
+        first = int(card.last) + 1 - end_of_training(card, frame)
+        frame = frame.set_axis(pd.RangeIndex(first, first + len(frame)))
     return replace(kept, frame=frame, ahead=ahead, fill="mask" if frame.isna().any(axis=None) else None)
+
+
+def end_of_training(card: ModelCard, frame: pd.DataFrame) -> int:
+    """In rows without dates, the place after the last one of the training, told by values.
+
+    Raises:
+        DataError: they do not hold its last rows, and the model has to know where in the season they stand.
+    """
+    kept = card.context.frame
+    for stop in np.flatnonzero(np.isclose(frame, kept.iloc[-1], equal_nan=True).all(axis=1)) + 1:
+        rows = min(int(stop), len(kept))
+        if rows >= card.reach and np.isclose(frame[stop - rows : stop], kept[-rows:], equal_nan=True).all():
+            return int(stop)
+    if card.transform is not None and any(isinstance(step, Anomaly) for step in card.transform.steps):
+        raise DataError(
+            f"received {len(frame)} rows without dates, expected among them the last {card.reach} that the model was "
+            "trained on: without these it cannot be told where in the season they stand."
+        )
+    return 0
 
 
 def _as_kept(rows: pd.DataFrame, kept: Series) -> pd.DataFrame:
@@ -180,14 +243,6 @@ def _as_kept(rows: pd.DataFrame, kept: Series) -> pd.DataFrame:
         return rows
     index = rows.index.as_unit(kept.index.unit)
     return rows.set_axis(index if None in (index.tz, kept.index.tz) else index.tz_convert(kept.index.tz))
-
-
-def _follows(card: ModelCard, index: pd.DatetimeIndex, date: pd.Timestamp) -> bool:
-    """Whether a date is the next one after some dates, as nearly as dates without a frequency tell."""
-    if len(index) < 2:
-        return False
-    expected = dates_after(index, 1, card.freq)[0]
-    return date <= expected if card.freq else date - index[-1] < 1.5 * np.median(np.diff(index))
 
 
 def _require_alike(card: ModelCard, rows: Series) -> None:
@@ -239,10 +294,10 @@ def _require_stretch(card: ModelCard, series: Series) -> None:
     """Refuse rows of which too few at the end follow one another."""
     first, stop = series.stretches[-1].tolist() if len(series.stretches) else (0, 0)
     whole = stop - first if stop == len(series) else 0
-    if whole < card.lookback:
+    if whole < card.reach:
         raise DataError(
             f"{series.name}: received {whole} rows without missing dates or values before the first step to forecast, "
-            f"expected at least {card.lookback}: as many as the model reads; bring more rows, or fill missing values."
+            f"expected at least {card.reach}: as many as the model reads; bring more rows, or fill missing values."
         )
 
 

@@ -12,11 +12,14 @@ import numpy as np
 import pandas as pd
 
 from kseq._version import __version__
+from kseq.baselines import Cycle
+from kseq.calendars import calendar_columns
 from kseq.errors import DataError
 from kseq.inputs import input_columns as columns_read
 from kseq.intervals import too_few
 from kseq.runs import plain
 from kseq.series import Series
+from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step
 from kseq.windows import Scaler
 
 #: Goes up when an older kseq could not read a card.
@@ -80,6 +83,7 @@ class ModelCard:
         input_columns: columns that the model reads.
         input_scaler: their scale.
         target_scaler: scale of the targets.
+        transform: of the targets, before the scale; its season knows the phases of the ``context``. None for none.
         half_widths: of the intervals.
         scores: mean absolute error on the validation part, before it was trained again, of the model and of baselines.
         backend: that trained it.
@@ -102,6 +106,7 @@ class ModelCard:
     input_columns: tuple[str, ...]
     input_scaler: Scaler
     target_scaler: Scaler
+    transform: FittedTransform | None
     half_widths: HalfWidths
     scores: Mapping[str, float]
     backend: str
@@ -119,6 +124,11 @@ class ModelCard:
         return int(self.settings["horizon"])
 
     @property
+    def reach(self) -> int:
+        """Rows before a forecast that it takes: those that the model reads, and what differences take besides."""
+        return self.lookback + (self.transform.lost if self.transform else 0)
+
+    @property
     def last(self) -> Any:
         """Date of the last row that it was trained on, or its number where there are no dates."""
         return self.context.index[-1]
@@ -132,6 +142,7 @@ class ModelCard:
             **{name: getattr(self, name) for name in _PLAIN},
             "inputs": _scale(self.input_columns, self.input_scaler),
             "targets": _scale(series.targets, self.target_scaler),
+            "transform": _transform_to_json(self.transform),
             "half_widths": {"levels": widths.levels, "values": widths.values, "errors": widths.errors},
             "series": {
                 **{name: getattr(series, name) for name in _SERIES},
@@ -172,12 +183,15 @@ class ModelCard:
             input_columns=input_columns,
             input_scaler=_scaler(content["inputs"], len(input_columns)),
             target_scaler=_scaler(content["targets"], len(context.targets)),
+            transform=_transform_from_json(content["transform"], context),
             half_widths=HalfWidths(
                 levels, np.where(np.isnan(known), np.inf, known), _typed(widths["errors"], int)
             ),
             context=context,
         )  # fmt: skip
         expected = columns_read(context, card.horizon, bool(card.settings["past_target"]))
+        if card.settings["calendar"]:
+            expected = (*expected, *calendar_columns(context))
         if input_columns != expected or min(card.lookback, card.horizon, card.season) < 1 or len(context) < 2:
             raise ValueError("its parts do not belong together")
         return card
@@ -225,6 +239,35 @@ def _scaler(content: Mapping[str, Any], columns: int) -> Scaler:
     if not scale.all():
         raise ValueError("a scale is zero")
     return Scaler(center, scale)
+
+
+def _transform_to_json(transform: FittedTransform | None) -> dict[str, Any] | None:
+    if transform is None:
+        return None
+    steps: list[dict[str, Any]] = []
+    for step in transform.steps:
+        numbers = {}
+        if isinstance(step, Anomaly):
+            numbers = {"season": step.cycle.season, "phase": step.cycle.phase, "means": step.means}
+        steps.append({"name": step.name, **numbers})
+    return {"steps": steps, "changes": transform.changes}
+
+
+def _transform_from_json(content: Mapping[str, Any] | None, context: Series) -> FittedTransform | None:
+    if content is None:
+        return None
+    steps: list[Step] = []
+    for step in content["steps"]:
+        if step["name"] == Anomaly.name:
+            season = _typed(step["season"], int)
+            phase = _numbers(step["phase"], (len(context),)).astype(int)
+            means = _numbers(step["means"], (season, len(context.targets)))
+            if not ((phase >= 0) & (phase < season)).all():
+                raise ValueError("a phase beyond the season")
+            steps.append(Anomaly(Cycle(season, phase), means))
+        else:
+            steps.append({Log.name: Log, Difference.name: Difference}[step["name"]]())
+    return FittedTransform(tuple(steps), _typed(content["changes"], bool))
 
 
 def _rows_to_json(frame: pd.DataFrame) -> dict[str, Any]:

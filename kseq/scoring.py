@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from kseq import baselines
 from kseq.comparison import Comparison
 from kseq.errors import DataError
-from kseq.forecasting import known_rows, windows_like
+from kseq.forecasting import known_rows, transform_like, windows_like
 from kseq.intervals import Interval
 from kseq.modelcard import ModelCard
 from kseq.modelfile import TrainedModel
@@ -55,25 +56,25 @@ def evaluate(model: TrainedModel, series: Series, *, all_rows: bool = False) -> 
     card = model.card
     known = known_rows(card, series)
     own = len(known) - len(series)
-    fresh = _first_unseen(card, known, own)
-    start = own if all_rows or len(known) - fresh < card.horizon else max(own, fresh)
-    if 2 * card.season <= len(known):
-        # A seasonal naive forecast looks back so far.
-        start = max(start, card.season)
+    trained = _trained_on(card, known, own)
+    start = own if all_rows or len(known) - trained.stop < card.horizon else max(own, trained.stop)
+    if 3 * card.season <= len(known):
+        # A seasonal naive forecast takes two seasons.
+        start = max(start, 2 * card.season)
     segments = [
-        window_starts(max(start, first), stop, card.lookback, card.horizon, border=first)
+        window_starts(max(start, first), stop, card.reach, card.horizon, border=first)
         for first, stop in known.stretches.tolist()
     ]
     segments = [segment for segment in segments if len(segment)]
     if not segments:
         raise DataError(
             f"{series.name}: received {len(series)} rows, in which no window fits, expected at least "
-            f"{card.lookback + card.horizon} without missing dates or values: {card.lookback} to read and "
+            f"{card.reach + card.horizon} without missing dates or values: {card.reach} to read and "
             f"{card.horizon} to forecast."
         )
     from kseq.evaluation import predict
 
-    data = windows_like(card, known, segments)
+    data = windows_like(card, known, segments, transform_like(card, known))
     settings = Settings(cells=tuple(card.settings["cells"]), levels=(), season=card.season if card.season > 1 else 0)
     comparison = Comparison(data, settings)
     forecasts = predict(model.network, data, data.test)
@@ -81,25 +82,23 @@ def evaluate(model: TrainedModel, series: Series, *, all_rows: bool = False) -> 
     weights = model.network.count_params()
     comparison.add(ModelResult(name, forecasts, kind=kind, seeds=card.seeds, parameters=weights))
     rows = np.unique(data.test.target_rows)
-    seen = int((rows < fresh).sum())
+    seen = int(np.isin(rows, trained).sum())
     notes = [_which(card, known, rows, seen, len(data.test)), *_add_baselines(comparison, card)]
     return Score(comparison, seen, _coverage(card, forecasts[0], data.test_y), tuple(notes))
 
 
-def _first_unseen(card: ModelCard, known: Series, own: int) -> int:
-    """Number of the first row that the model was not trained on; 0 where it is another series."""
+def _trained_on(card: ModelCard, known: Series, own: int) -> range:
+    """Numbers of the rows that the model was trained on; none where it is another series."""
     kept, values = card.context.frame, known.frame
-    if known.has_dates:
-        shared = values.index[own:].intersection(kept.index)
-        if len(shared) and np.isclose(values.loc[shared], kept.loc[shared], equal_nan=True).mean() < 0.5:
-            return 0
-        return int(np.searchsorted(values.index, kept.index[-1], side="right"))
-    # Without dates values tell: the last rows of the training stand among these.
-    for stop in np.flatnonzero(np.isclose(values, kept.iloc[-1], equal_nan=True).all(axis=1)) + 1:
-        rows = min(int(stop), len(kept))
-        if rows >= card.lookback and np.isclose(values[stop - rows : stop], kept[-rows:], equal_nan=True).all():
-            return int(stop)
-    return 0
+    if not known.has_dates:
+        # Rows are numbered as in the training, if they hold its last ones, and else begin after it.
+        return range(max(0, -int(values.index[0])), max(0, int(card.last) + 1 - int(values.index[0])))
+    shared = values.index[own:].intersection(kept.index)
+    if len(shared) and np.isclose(values.loc[shared], kept.loc[shared], equal_nan=True).mean() < 0.5:
+        return range(0)
+    ends = [pd.Timestamp(card.first), kept.index[-1]]
+    first, stop = (int(values.index.searchsorted(end, side)) for end, side in zip(ends, ("left", "right"), strict=True))
+    return range(first, stop)
 
 
 def _which(card: ModelCard, known: Series, rows: np.ndarray, seen: int, windows: int) -> str:
@@ -115,20 +114,14 @@ def _which(card: ModelCard, known: Series, rows: np.ndarray, seen: int, windows:
 
 def _add_baselines(comparison: Comparison, card: ModelCard) -> list[str]:
     """Set baselines beside the model that need nothing but past values; say which cannot be."""
-    data = comparison.data
-    y, origins = data.series.y, data.test.target_rows[:, 0] - 1
-    rivals: list[baselines.Baseline] = [baselines.Persistence()]
-    notes = []
-    rows = int(origins[0]) + 1
-    if card.season > 1 and rows >= card.season:
-        part = baselines.TrainingPart(y, baselines.Cycle(card.season, np.empty(0, int)))
-        rivals.append(baselines.SeasonalNaive().fit(part))
-    elif card.season > 1:
-        notes.append(
-            f"No seasonal naive forecast: the {rows} rows before the first window are no season of {card.season}."
-        )
-    for rival in rivals:
-        comparison.add(ModelResult(rival.label, rival.predict(y, origins, data.horizon)[None], kind="baseline"))
+    data, season = comparison.data, card.season
+    names, notes = ["persistence"], []
+    if 2 * season > data.split.test:
+        notes = [f"No seasonal naive forecast: the {data.split.test} rows before the first window hold no two seasons."]
+    elif season > 1:
+        names.append("seasonal-naive")
+    for label, forecasts, _ in baselines.forecasts(data, names, season if len(names) > 1 else 1):
+        comparison.add(ModelResult(label, forecasts[None], kind="baseline"))
     return notes
 
 

@@ -24,11 +24,12 @@ def plot_forecast(forecast: "Forecast") -> Figure:
     figure = Figure(figsize=(10, 0.6 + 3.4 * len(history.targets)), layout="constrained")
     all_axes = np.atleast_1d(figure.subplots(len(history.targets), 1))
     color, style = CELL_STYLES[forecast.name]
-    shown = max(PAST, PAST_PER_STEP * steps)
+    # Rows across missing dates or values would be joined by a line.
+    shown = slice(max(history.stretches[-1, 0], len(history) - max(PAST, PAST_PER_STEP * steps)), None)
     dates = history.index[-1:].append(forecast.dates)
     for number, (axes, target) in enumerate(zip(all_axes, history.targets, strict=True)):
         past = history.y[:, number]
-        axes.plot(history.index[-shown:], past[-shown:], color=ACTUAL, linewidth=3, label="known")
+        axes.plot(history.index[shown], past[shown], color=ACTUAL, linewidth=3, label="known")
         # The line starts where the known one ends; a marker shows a single step.
         line = np.append(past[-1], forecast.values[:, number])
         axes.plot(dates, line, color=color, linestyle=style, linewidth=1.6, label=forecast.name)

@@ -2,10 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import ConfigError, DataError, from_frame
+from kseq import ConfigError, DataError, Settings, from_frame, modelfile, predict, transforms
+from kseq.backtest import cut_windows
 from kseq.fitting import fit_model
 from kseq.forecasting import covariates_ahead, forecast
+from kseq.intervals import half_width
 from kseq.report.forecast import plot_forecast
+from kseq.scoring import evaluate
+from kseq.windows import Split
 
 QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}
 ROWS = 48
@@ -94,7 +98,7 @@ def test_newer_rows_count_where_both_have_one(model):
 def test_newer_rows_after_a_gap_stand_alone(model):
     late = monthly(5, "2010-01-01")
     made = forecast(model, rows=from_frame(late))
-    assert len(made.history) == 5
+    assert made.history.stretches.tolist() == [[0, ROWS], [ROWS, ROWS + 5]]
     assert made.dates[0] == pd.Timestamp("2010-06-01")
     with pytest.raises(DataError, match="received 3 rows without missing dates or values before the first step"):
         forecast(model, rows=from_frame(late.iloc[:3]))
@@ -198,6 +202,12 @@ def test_covariates_that_nobody_reads(model):
         forecast(model, future=pd.DataFrame({"rain": [1.0]}))
 
 
+def test_the_picture_shows_no_line_across_a_gap(model):
+    made = forecast(model, rows=from_frame(monthly(5, "2010-01-01")))
+    lines = {line.get_label(): line.get_ydata() for line in plot_forecast(made).axes[0].get_lines()}
+    assert len(lines["known"]) == 5
+
+
 def test_the_picture_shows_history_forecast_and_bands(model):
     made = forecast(model, 3, levels=(50, 80))
     axes = plot_forecast(made).axes
@@ -214,3 +224,85 @@ def test_several_targets_have_axes_of_their_own():
     frame = monthly().assign(z=np.arange(ROWS))
     two = fit_model(from_frame(frame, target=["y", "z"], unit="m"), **QUICK)
     assert [axes.get_ylabel() for axes in plot_forecast(forecast(two)).axes] == ["y, m", "z, m"]
+
+
+TRANSFORMS = ["none", "log", "anomaly", "difference", "anomaly,change", "difference,anomaly", "log,change", "auto"]
+
+
+def seasonal(rows):
+    y = 20 + 3 * np.sin(np.arange(rows) * np.pi / 6) + np.random.default_rng(0).normal(size=rows)
+    return pd.DataFrame({"ds": pd.date_range("2000-01-01", periods=rows, freq="MS"), "y": y})
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_forecasts_are_those_of_the_windows_that_a_comparison_makes(transform, tmp_path):
+    settings = Settings(
+        cells=("gru",), seeds=(0,), horizon=2, transform=transform, calendar=True, **QUICK
+    )  # fmt: skip
+    model = fit_model(from_frame(seasonal(60)), settings, refit=False)
+    model = modelfile.load(modelfile.save(model, tmp_path / "model.keras"))
+    whole = cut_windows(from_frame(seasonal(72)), settings, Split(51, 60, 72))
+    expected = predict(model.network, whole, whole.test)
+    for rows in (seasonal(72), seasonal(72)[60:]):
+        score = evaluate(model, from_frame(rows))
+        assert score.comparison.rows[0].predictions == pytest.approx(expected, rel=1e-6)
+    for origin in (60, 65, 70):
+        values = forecast(model, rows=from_frame(seasonal(origin))).values
+        assert values == pytest.approx(expected[0, origin - 60], rel=1e-6)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_intervals_of_a_transform_beyond_the_horizon(transform):
+    model = fit_model(from_frame(seasonal(60)), refit=False, horizon=2, transform=transform, **QUICK)
+    errors = []
+    for origin in range(51, 59):
+        steps = min(4, (60 - origin) // 2 * 2)
+        made = forecast(model, steps, rows=from_frame(seasonal(origin)), levels=()).values[:, 0]
+        errors.append(np.abs(made - seasonal(60)["y"].to_numpy()[origin : origin + steps]))
+    for step in range(4):
+        known = np.array([error[step] for error in errors if len(error) > step])
+        expected = half_width(known[:, None, None], 60)[0, 0]
+        assert model.card.half_widths.at(60, 4)[step, 0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_training_again_keeps_the_transform_that_was_chosen(monkeypatch):
+    rows = []
+
+    def choose(series, known, cycle):
+        rows.append(known)
+        return ("difference",)
+
+    monkeypatch.setattr(transforms, "choose", choose)
+    model = fit_model(from_frame(seasonal(60)), transform="auto", **QUICK)
+    assert rows == [51]
+    assert model.card.transform.name == "difference"
+    assert model.card.refitted
+
+
+def test_a_season_without_dates_needs_the_last_rows_of_the_training():
+    frame = seasonal(72)[["y"]]
+    model = fit_model(from_frame(frame[:60]), transform="anomaly", season=12, **QUICK)
+    whole = forecast(model, 2, rows=from_frame(frame))
+    some = forecast(model, 2, rows=from_frame(frame[31:]))
+    assert np.array_equal(whole.values, some.values)
+    assert some.dates.tolist() == [72, 73]
+    with pytest.raises(
+        DataError, match="received 12 rows without dates, expected among them the last 4 that the model"
+    ):
+        forecast(model, rows=from_frame(frame[60:]))
+
+
+def test_a_season_that_the_calendar_does_not_know_goes_on_from_the_training():
+    frame = seasonal(80)
+    model = fit_model(from_frame(frame[:60]), transform="anomaly", season=7, **QUICK)
+    alone = forecast(model, 2, rows=from_frame(frame[60:]))
+    assert np.array_equal(alone.values, forecast(model, 2, rows=from_frame(frame)).values)
+    early = seasonal(20).assign(ds=pd.date_range("1980-01-01", periods=20, freq="MS"))
+    with pytest.raises(DataError, match="cannot tell where in the season of 7 these rows stand"):
+        forecast(model, rows=from_frame(early))
+
+
+def test_newer_values_without_a_logarithm():
+    model = fit_model(from_frame(seasonal(60)), transform="log", **QUICK)
+    with pytest.raises(DataError, match="1 rows with a target of zero or below"):
+        forecast(model, rows=from_frame(seasonal(62)[60:].assign(y=[1.0, -1.0])))
