@@ -39,13 +39,14 @@ def predict(model: keras.Model, data: WindowedSeries, windows: Windows, batch_si
     """
     members = members_of(model)
     seedless = Batches(windows, batch_size or memory.windows_at_once(model, data.lookback), members=members)
-    parts = [np.asarray(_forecast_batch(model, x)) for x, _ in seedless]
+    parts = [np.asarray(forecast_batch(model, x)) for x, _ in seedless]
     scaled = np.concatenate(parts)
     scaled = scaled[None] if members is None else np.moveaxis(scaled, 1, 0)
     return data.to_units(scaled.reshape(*scaled.shape[:2], data.horizon, data.targets), windows)
 
 
-def _forecast_batch(model: keras.Model, x: np.ndarray) -> Any:
+def forecast_batch(model: keras.Model, x: np.ndarray) -> Any:
+    """What a model gives for some windows, as the framework's array; of several outputs the forecast."""
     output = model.predict_on_batch(x)
     # Models built with return_states give the forecast first.
     return output[0] if isinstance(output, list | tuple) else output
@@ -125,6 +126,7 @@ class Evaluation(EpochTimer):
         comparison: where the row goes, a :class:`kseq.Comparison`.
         name: of the row; by default the model's name.
         seeds: of the model's members, one a member; ``(0,)`` by default for an ordinary model.
+        forecast: what forecasts a part's windows, called as :func:`predict`, which it is by default.
 
     Example:
         >>> comparison = Comparison(data)  # doctest: +SKIP
@@ -132,8 +134,15 @@ class Evaluation(EpochTimer):
         >>> comparison.table  # doctest: +SKIP
     """
 
-    def __init__(self, comparison: _Comparison, name: str | None = None, seeds: tuple[int, ...] | None = None):
+    def __init__(
+        self,
+        comparison: _Comparison,
+        name: str | None = None,
+        seeds: tuple[int, ...] | None = None,
+        forecast: Callable[[keras.Model, WindowedSeries, Windows], np.ndarray] = predict,
+    ):
         super().__init__()
+        self.forecast = forecast
         self.comparison = comparison
         self.name = name
         self.seeds = seeds
@@ -147,7 +156,7 @@ class Evaluation(EpochTimer):
         epochs = (len(self.seconds),) * members
         self.result = ModelResult(
             name=self.name or model.name,
-            predictions=predict(model, data, data.test),
+            predictions=self.forecast(model, data, data.test),
             seeds=tuple(self.seeds) if self.seeds is not None else tuple(range(members)),
             parameters=weights // members,
             epochs=epochs,
@@ -157,6 +166,6 @@ class Evaluation(EpochTimer):
             members_at_once=members,
             seconds=float(sum(self.seconds)) if self.seconds else float("nan"),
             kernel=kernel_of(model),
-            validation=predict(model, data, data.validation) if len(data.validation) else None,
+            validation=self.forecast(model, data, data.validation) if len(data.validation) else None,
         )
         self.comparison.add(self.result)

@@ -90,6 +90,11 @@ def fit_model(
             f"received strategy {settings.strategy} for a model that is saved, expected direct: it forecasts all steps "
             "at once."
         )
+    if settings.strategy != "direct":
+        raise ConfigError(
+            f"received strategy {settings.strategy} for a model that is saved, expected direct: it forecasts all steps "
+            "at once."
+        )
     if settings.scaler == "minmax-leaks-test":
         raise ConfigError(
             "received scaler minmax-leaks-test, expected standard or minmax: what is to be forecast is not known yet."

@@ -5,17 +5,20 @@ Every job starts from fresh weights, a fresh optimizer and fresh callbacks.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
 
 from kseq import memory
-from kseq.evaluation import Evaluation, Progress
+from kseq.evaluation import Evaluation, Progress, predict
 from kseq.inputs import require_inputs
 from kseq.matching import units_of
 from kseq.models import build_model
 from kseq.results import ModelResult, stack_curves
+from kseq.seq2seq import build_seq2seq
 from kseq.settings import CELL_NAMES, Settings
+from kseq.strategies import Recursive, one_step
 from kseq.training import Training, fit
 from kseq.windows import WindowedSeries
 
@@ -51,19 +54,21 @@ def train_cell(
     Returns:
         ModelResult: the row of the cell, named as tables show it.
     """
+    recursive = settings.strategy == "recursive"
+    near = one_step(data, settings) if recursive else data
     settings = settings.of(cell)
-    data = with_lookback(data, settings.lookback)
+    data, near = (with_lookback(part, settings.lookback) for part in (data, near))
     training = Training(**settings.training)
     results = []
-    for seeds in blocks_of(cell, data, settings):
-        model = build_cell(cell, data, settings, seeds)
+    for seeds in blocks_of(cell, near, settings):
+        model = build_cell(cell, near, settings, seeds)
         block = _Block(data)
-        evaluation = Evaluation(block, CELL_NAMES[cell], seeds)
+        evaluation = Evaluation(block, CELL_NAMES[cell], seeds, Recursive(near) if recursive else predict)
         told = [evaluation]
         if progress is not None:
             which = f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
             told.insert(0, Progress(progress, f"{CELL_NAMES[cell]}, {which}", training.epochs))
-        fitted = fit(model, data, training, seeds, [*told, *callbacks])
+        fitted = fit(model, near, training, seeds, [*told, *callbacks])
         results.append(
             replace(
                 block.row,
@@ -95,7 +100,7 @@ def with_lookback(data: WindowedSeries, lookback: int) -> WindowedSeries:
 
 def blocks_of(cell: str, data: WindowedSeries, settings: Settings) -> list[tuple[int, ...]]:
     """Part the seeds into blocks that train at once: as many as the settings say, or as memory and speed allow."""
-    seeds, size = settings.seeds, settings.members
+    seeds, size = settings.seeds, 1 if settings.strategy == "seq2seq" else settings.members
     if not size:
         batch = min(Training(**settings.training).batch_size or len(data.train), len(data.train))
         one = build_cell(cell, data, settings, seeds[:1])
@@ -105,19 +110,20 @@ def blocks_of(cell: str, data: WindowedSeries, settings: Settings) -> list[tuple
 
 def build_cell(cell: str, data: WindowedSeries, settings: Settings, seeds: Sequence[int]) -> keras.Model:
     """Build a cell's model as the settings say, with a member for each seed; of one seed an ordinary model."""
-    return build_model(
-        cell,
-        lookback=settings.lookback,
-        features=data.features,
-        horizon=settings.horizon,
-        targets=data.targets,
-        units=units_of(cell, settings, features=data.features, targets=data.targets),
-        num_layers=settings.num_layers,
-        dropout=settings.dropout,
-        bidirectional=settings.bidirectional,
-        seed=seeds[0],
-        members=seeds if len(seeds) > 1 else None,
-    )
+    network: dict[str, Any] = {
+        "lookback": settings.lookback,
+        "features": data.features,
+        "horizon": data.horizon,
+        "targets": data.targets,
+        "units": units_of(cell, settings, features=data.features, targets=data.targets),
+        "num_layers": settings.num_layers,
+        "dropout": settings.dropout,
+        "seed": seeds[0],
+    }
+    if settings.strategy == "seq2seq":
+        return build_seq2seq(cell, **network)
+    members = seeds if len(seeds) > 1 else None
+    return build_model(cell, bidirectional=settings.bidirectional, members=members, **network)
 
 
 def _join(results: Sequence[ModelResult]) -> ModelResult:

@@ -116,7 +116,8 @@ def units_of(cell: str, settings: "Settings", *, features: int, targets: int) ->
         settings.cells,
         settings.units,
         features=features,
-        horizon=settings.horizon,
+        # A recursive model has the head of one step.
+        horizon=1 if settings.strategy == "recursive" else settings.horizon,
         targets=targets,
         num_layers=settings.num_layers,
         bidirectional=settings.bidirectional,

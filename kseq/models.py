@@ -32,7 +32,7 @@ from kseq.matching import layer_widths, require_size
 #: Cells by the name that a user gives, and the name that a table shows.
 CELLS = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 
-_LAYERS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
+LAYERS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 
 
 def build_model(
@@ -80,15 +80,12 @@ def build_model(
         >>> model = build_model("gru", lookback=24, units=[32, 16])  # doctest: +SKIP
         >>> model.compile("adam", "mse")  # doctest: +SKIP
     """
-    if cell not in CELLS:
-        raise ConfigError(f"received cell {cell!r}, expected one of {', '.join(CELLS)}.")
+    require_cell(cell, dropout)
     widths = layer_widths(units, num_layers)
     for name, value in (("features", features), ("horizon", horizon), ("targets", targets)):
         require_size(name, value)
     if lookback is not None:
         require_size("lookback", lookback)
-    if not 0 <= dropout < 1:
-        raise ConfigError(f"received dropout {dropout!r}, expected a number from 0 to below 1.")
     seeds = _member_seeds(members, seed)
 
     def wrap(layer: keras.Layer, layer_seeds: list[int]) -> keras.Layer:
@@ -100,8 +97,8 @@ def build_model(
     x, states = inputs, []
     for number, width in enumerate(widths):
         last = number == len(widths) - 1
-        layer_seeds = [_layer_seed(s, number) for s in (seeds or [seed])]
-        layer: keras.Layer = _LAYERS[cell](
+        layer_seeds = [layer_seed(s, number) for s in (seeds or [seed])]
+        layer: keras.Layer = LAYERS[cell](
             width,
             return_sequences=not last,
             return_state=last and return_states,
@@ -118,7 +115,7 @@ def build_model(
             x = wrap(keras.layers.Dropout(dropout, seed=layer_seeds[0], name=f"dropout_{number}"), layer_seeds)(x)
     forecast = wrap(keras.layers.Dense(horizon * targets, name="forecast"), seeds or [seed])(x)
     model = keras.Model(inputs, [forecast, *states] if return_states else forecast, name=cell)
-    _draw_weights(model, seeds if seeds is not None else [seed], stacked=seeds is not None, options=layer_options)
+    draw_weights(model, seeds if seeds is not None else [seed], stacked=seeds is not None, options=layer_options)
     return lean.attach(model)
 
 
@@ -152,6 +149,14 @@ def build_gru(**options: Any) -> keras.Model:
     return build_model("gru", **options)
 
 
+def require_cell(cell: str, dropout: float) -> None:
+    """Refuse an unknown cell, and a share to drop that is none."""
+    if cell not in CELLS:
+        raise ConfigError(f"received cell {cell!r}, expected one of {', '.join(CELLS)}.")
+    if not 0 <= dropout < 1:
+        raise ConfigError(f"received dropout {dropout!r}, expected a number from 0 to below 1.")
+
+
 def _member_seeds(members: Sequence[int] | int | None, seed: int) -> list[int] | None:
     if members is None:
         return None
@@ -163,12 +168,12 @@ def _member_seeds(members: Sequence[int] | int | None, seed: int) -> list[int] |
     return list(members)
 
 
-def _layer_seed(seed: int, number: int) -> int:
+def layer_seed(seed: int, number: int) -> int:
     """A seed for one layer's dropout, far from its neighbours', that fits every backend's 32 bits."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
 
 
-def _draw_weights(model: keras.Model, seeds: list[int], *, stacked: bool, options: dict[str, Any]) -> None:
+def draw_weights(model: keras.Model, seeds: list[int], *, stacked: bool, options: dict[str, Any]) -> None:
     """Give every weight its start, drawn from the seeds; initializers that the user chose are left alone."""
     chosen = {name.removesuffix("_initializer") for name in options if name.endswith("_initializer")}
     generators = [np.random.default_rng(seed) for seed in seeds]

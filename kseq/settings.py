@@ -18,6 +18,9 @@ CELL_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 OWN_NETWORK = ("units", "num_layers", "lookback", "dropout")
 OWN_TRAINING = ("learning_rate", "weight_decay")
 
+#: How several steps are forecast, see :mod:`kseq.strategies`.
+STRATEGIES = ("direct", "recursive", "seq2seq")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -30,6 +33,9 @@ class Settings:
         seeds: one training a seed.
         lookback: rows that a model reads.
         horizon: rows that a model forecasts.
+        strategy: how it forecasts several: ``"direct"``, all at once; ``"recursive"``, one after the other, each from
+            the forecasts before it; ``"seq2seq"``, by a decoder, whose seeds train one after another. See
+            :mod:`kseq.strategies`.
         units: of each recurrent layer.
         match: what is equal among the cells: ``"units"``, or ``"params"`` for their numbers of weights, which are then,
             as nearly as can be, that of the largest cell at ``units``; see :mod:`kseq.matching`.
@@ -64,6 +70,7 @@ class Settings:
     seeds: tuple[int, ...] = tuple(range(10))
     lookback: int = 12
     horizon: int = 1
+    strategy: str = "direct"
     units: int | tuple[int, ...] = 32
     match: str = "units"
     num_layers: int | None = None
@@ -116,6 +123,22 @@ class Settings:
             raise ConfigError(f"received seeds {self.seeds!r}, expected at least one, each once.")
         self._require_backtest()
         self._require_own()
+        self._require_strategy()
+
+    def _require_strategy(self) -> None:
+        """Refuse an unknown strategy, and what a decoder cannot have."""
+        if self.strategy not in STRATEGIES:
+            raise ConfigError(f"received strategy {self.strategy!r}, expected one of {', '.join(STRATEGIES)}.")
+        if self.strategy != "seq2seq":
+            return
+        wrong = {
+            "bidirectional": (self.bidirectional, "a decoder runs ahead in time alone"),
+            "match params": (self.match != "units", "weights are not counted for a decoder"),
+            f"members {self.members}": (self.members > 1, "seeds of a decoder train one after another"),
+        }
+        for name, (given, reason) in wrong.items():
+            if given:
+                raise ConfigError(f"received strategy seq2seq and {name}, expected one of them: {reason}.")
 
     def _require_own(self) -> None:
         """Refuse settings of single cells that they cannot have, or that make cells unequal in what must be equal."""

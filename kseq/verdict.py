@@ -258,6 +258,27 @@ def beaten_baseline(evidence: Evidence) -> str | None:
     return None
 
 
+def reach(evidence: Evidence) -> str | None:
+    """Of several steps ahead, a cell is below the best baseline at the first ones, and then no longer."""
+    baseline, steps = evidence.baseline, evidence.y.shape[1]
+    # Rows of a panel hold losses that several series share.
+    if baseline is None or evidence.series is not None:
+        return None
+    to_beat = np.abs(baseline.finite).mean(axis=(0, 1, 3))
+    reached: dict[int, list[Row]] = {}
+    for cell in evidence.cells:
+        missed = np.flatnonzero(np.abs(cell.finite).mean(axis=(0, 1, 3)) >= to_beat)
+        reached.setdefault(int(missed[0]) if len(missed) else steps, []).append(cell)
+    if not any(0 < step < steps for step in reached):
+        return None
+    shown = {0: "not at step 1", steps: f"at all {steps} steps"}
+    parts = [
+        f"{_names(cells)} {shown.get(step, f'up to step {step} of {steps}, not at step {step + 1}')}"
+        for step, cells in sorted(reached.items(), reverse=True)
+    ]
+    return f"Step by step, below {baseline.name} in mean absolute error: {'; '.join(parts)}."
+
+
 def cost(evidence: Evidence) -> str | None:
     """What a lone cell costs; of several, which has fewest parameters and which is trained fastest, if they differ."""
     cells = evidence.cells
@@ -323,8 +344,8 @@ def use_no_network(evidence: Evidence) -> str | None:
 
 #: In the order in which they are read.
 SENTENCES = (
-    winner, tie, behind, seed_noise, time_noise, against_best_baseline, beaten_baseline, cost, tuned, use_a_network,
-    use_the_baseline, use_no_network,
+    winner, tie, behind, seed_noise, time_noise, against_best_baseline, beaten_baseline, reach, cost, tuned,
+    use_a_network, use_the_baseline, use_no_network,
 )  # fmt: skip
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 @click.option("--season", type=FROM_ZERO, default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--lookback", type=POSITIVE, default=12, show_default=True, help="Time steps that a model reads.")
 @click.option("--horizon", type=POSITIVE, default=1, show_default=True, help="Time steps to forecast.")
+@click.option("--strategy", type=click.Choice(["direct", "recursive", "seq2seq"]), default="direct", show_default=True,
+              help="Forecast several steps at once, each from those before it, or by a decoder.")  # fmt: skip
 @click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
 @click.option("--scaler", default="standard", show_default=True, help="standard, minmax or minmax-leaks-test.")
 @click.option("--test-share", type=float, default=None, help="Share of all rows, the last ones.  [default: 0.2]")
@@ -106,6 +108,7 @@ def settings_of(options: dict[str, Any]) -> Any:
         seeds=tuple(range(first, first + count)),
         lookback=options["lookback"],
         horizon=options["horizon"],
+        strategy=options["strategy"],
         units=options["units"],
         match=options["match"],
         num_layers=options["layers"],

@@ -51,7 +51,7 @@ def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out:
 # These compare: cells with one another, with baselines, or over test windows.
 _comparing = {
     "cells": (), "baselines": None, "match": "units", "test_share": None, "n_windows": 0, "step_size": None,
-    "refit": False, "gap": 0, "train_size": None,
+    "refit": False, "gap": 0, "train_size": None, "strategy": "direct",
 }  # fmt: skip
 _own = {option.name for option in fit.params} | set(_comparing) | {"style"}
 fit.params = [*(option for option in compare.params if option.name not in _own), *fit.params]

@@ -74,3 +74,15 @@ def test_tune_takes_the_options_of_compare(capsys):
     assert "--n-windows" in shown
     assert "--match" not in shown
     assert shown.count("--units") == 1
+
+
+def test_a_strategy_is_tuned_as_it_is_compared(here):
+    typed = ["--cells", "rnn", "--strategy", "recursive", "--horizon", "3", "--seeds", "1", "--out", "run"]
+    assert main([*QUICK, *typed]) == 0
+    assert json.loads((here / "run/run.json").read_text())["settings"]["strategy"] == "recursive"
+    assert pd.read_csv(here / "run/horizon.csv")["step"].max() == 3
+
+
+def test_a_model_that_is_saved_has_no_strategy(here, capsys):
+    assert main(["fit", "--strategy", "recursive"]) == 2
+    assert "No such option" in capsys.readouterr().err

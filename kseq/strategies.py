@@ -1,0 +1,125 @@
+"""How several steps are forecast: all at once, one after the other, or by a decoder.
+
+=============  =======================================================================================================
+``direct``     one model, whose head gives all steps of the horizon at once: the default
+``recursive``  one model of one step, whose forecast takes the place of the value that is not known yet, step by step
+``seq2seq``    an encoder reads the window, a decoder of the same cell goes on from its states: :mod:`kseq.seq2seq`
+=============  =======================================================================================================
+
+A recursive model trains on one-step windows of the same parts, and early stopping looks at one-step errors. Its errors
+add up over the horizon; in return all that it learns serves every step (Ben Taieb et al. 2012 compare strategies).
+"""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from kseq import memory
+from kseq.backtest import cut_windows
+from kseq.errors import ConfigError
+from kseq.evaluation import forecast_batch, members_of
+from kseq.series import Series
+from kseq.settings import Settings
+from kseq.transforms import FittedTransform
+from kseq.windows import WindowedSeries, Windows
+
+
+def one_step(data: WindowedSeries, settings: Settings) -> WindowedSeries:
+    """Cut the same rows into windows of one step, for a recursive model to learn from.
+
+    Args:
+        data: the windowed series of the comparison.
+        settings: by which it was cut.
+
+    Returns:
+        WindowedSeries: of horizon 1, with the same parts, transform and scales.
+
+    Raises:
+        ConfigError: the data are a panel, or models read columns whose values to come are not known.
+    """
+    if not isinstance(data.series, Series):
+        raise ConfigError("received strategy recursive and a panel, expected one series, or another --strategy.")
+    known = data.series.targets if settings.past_target else ()
+    unknown = [column for column in data.series.features if column not in known]
+    if unknown and data.horizon > 1:
+        raise ConfigError(
+            f"received strategy recursive and past covariates ({', '.join(unknown)}), which are not known for the "
+            "steps to forecast; expected such as are known ahead, or another --strategy."
+        )
+    return cut_windows(data.series, replace(settings, horizon=1), split=data.split)
+
+
+class Recursive:
+    """Forecasts a horizon with a model of one step; called as :func:`kseq.evaluation.predict` is.
+
+    All windows and members take each step together. Where a window ends, the row that follows holds what is known of
+    it (future covariates, calendar, static columns), and forecasts in place of the targets.
+
+    Args:
+        near: the windowed series of horizon 1 that the model was trained on.
+
+    Example:
+        >>> near = one_step(data, settings)  # doctest: +SKIP
+        >>> Recursive(near)(model, data, data.test).shape  # doctest: +SKIP
+        (10, 147, 12, 1)
+    """
+
+    def __init__(self, near: WindowedSeries):
+        self.near = near
+        series = near.series
+        #: Whether models read the targets' past, which stands in the first columns.
+        self.reads_targets = tuple(near.input_columns[: near.targets]) == tuple(series.targets)
+        #: Whether they read levels and forecast changes.
+        self.levels = isinstance(near.transform, FittedTransform) and near.transform.changes
+
+    def __call__(self, model: keras.Model, data: WindowedSeries, windows: Windows) -> np.ndarray:
+        """Forecast every window of a part, in the targets' unit.
+
+        Args:
+            model: of one step, as trained on ``near``.
+            data: the windowed series of the whole horizon.
+            windows: the part, such as ``data.test``.
+
+        Returns:
+            ``(member, window, step, target)``.
+        """
+        firsts = windows.starts(np.arange(len(windows)))
+        size = memory.windows_at_once(model, self.near.lookback)
+        parts = [
+            self._continued(model, firsts[start : start + size], data.horizon) for start in range(0, len(firsts), size)
+        ]
+        return data.to_units(np.concatenate(parts, axis=1), windows)
+
+    def _continued(self, model: keras.Model, firsts: np.ndarray, horizon: int) -> np.ndarray:
+        """Scaled forecasts of the windows that begin at some rows, ``(member, window, step, target)``."""
+        near, members = self.near, members_of(model)
+        inputs = near.test.inputs
+        x = inputs[firsts[:, None] + np.arange(-near.lookback, 0)]
+        if members is not None:
+            x = np.repeat(x[:, None], members, axis=1)
+        steps = []
+        for step in range(horizon):
+            forecast = np.asarray(forecast_batch(model, x))
+            steps.append(forecast)
+            if step + 1 == horizon:
+                break
+            row = inputs[firsts + step]
+            if members is not None:
+                row = np.repeat(row[:, None], members, axis=1)
+            if self.reads_targets:
+                row[..., : near.targets] = self._as_input(forecast, x[..., -1, : near.targets])
+            x = np.concatenate([x[..., 1:, :], row[..., None, :]], axis=-2)
+        # (window, [member,] target) a step.
+        scaled = np.stack(steps, axis=-2)
+        return scaled[None] if members is None else np.moveaxis(scaled, 1, 0)
+
+    def _as_input(self, forecast: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """A forecast as models read the row that it is of; ``last`` is what they read of the targets the row before."""
+        near = self.near
+        center, scale = near.input_scaler.center[: near.targets], near.input_scaler.scale[: near.targets]
+        value = near.target_scaler.inverse(forecast.astype("float64"))
+        if self.levels:
+            # What is forecast is the change of what is read.
+            value = last * scale + center + value
+        return (value - center) / scale
