@@ -212,7 +212,9 @@ def make_panel_windows(
         kind, known = "minmax", split.end
     # A series that is left out may have no training row: its scale is read by no window.
     learnt = (split.start, np.maximum(known, split.start + 1), panel.values)
-    read, forecast = (panel.y, panel.y) if fitted is None else fitted.apply(panel)
+    read = forecast = panel.y
+    if fitted is not None:
+        read, forecast = fitted.apply(panel)
     of_targets = dict(zip(panel.targets, read.T, strict=True))
     sources = [of_targets[c] if c in of_targets else panel.values_of([c])[:, 0] for c in [*past, *panel.future]]
     sources += dates.values()
