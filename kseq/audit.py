@@ -293,7 +293,7 @@ def _pairs(run: _Run, changed: _Run, cutoff: int, progress: Progress | None) -> 
     for name, before in run.learnt(cutoff).items():
         yield name, before, after[name]
     yield "inputs of forecasts", run.read(cutoff), changed.read(cutoff)
-    yield "back to units", run.undone(cutoff), changed.undone(cutoff)
+    yield "transform and scale undone", run.undone(cutoff), changed.undone(cutoff)
     for name, row in run.baselines.items():
         if name in CHOSEN_BY_VALIDATION and cutoff < run.data.split.test:
             continue

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kseq import BackendError, Comparison, ConfigError, Settings, baselines, from_frame, make_windows, panel_from_frame
 from kseq.audit import audit, perturbed
 from kseq.training import fit
+from kseq.transforms import Transform
 from kseq.windows import Windows
 
 QUICK = Settings(
@@ -74,7 +75,9 @@ def test_values_filled_on_a_line_follow_what_comes_after_them():
         {"horizon": 2, "scaler": "minmax", "cells": ("rnn", "lstm")},
         {"validation": 0.0, "past_target": False},
         {"n_windows": 3, "horizon": 2, "gap": 2, "train_size": 50},
-        {"n_windows": 2, "refit": True, "gap": 1},
+        {"n_windows": 2, "refit": True, "gap": 1, "transform": "anomaly"},
+        {"horizon": 3, "transform": "log,change", "calendar": True},
+        {"horizon": 2, "strategy": "seq2seq"},
     ],
     ids=str,
 )
@@ -83,8 +86,8 @@ def test_a_comparison_is_clean(options):
     result = audit(series, replace(QUICK, **options))
     assert result.clean, result.verdict
     assert result.verdict.startswith(f"Clean: {len(result.checks)} checks of ")
-    cells = {check.name.partition(":")[0] for check in result.checks if ": weights" in check.name}
-    assert len(cells) == len(options.get("cells", "1"))
+    trained = {check.name.partition(":")[0] for check in result.checks if ": weights" in check.name}
+    assert len(trained) == len(options.get("cells", "1"))
     assert {check.fold for check in result.checks} == ({1, 2} if options.get("refit") else {None})
 
 
@@ -136,6 +139,11 @@ def test_what_is_checked_and_where(series):
     assert (checks["largest"] == 0).all()
 
 
+def test_forecasts_that_are_fed_back(series):
+    asked = {"horizon": 2, "strategy": "recursive", "transform": "auto", "match": "params", "cells": ("rnn", "gru")}
+    assert planted(series, **asked) == ()
+
+
 def test_the_slowest_baseline(series):
     assert audit(series, replace(QUICK, cells=(), baselines=("ets",))).clean
 
@@ -162,7 +170,7 @@ def test_a_scaler_of_the_whole_series(series, monkeypatch):
         "scaler",
         "training windows",
         "inputs of forecasts",
-        "back to units",
+        "transform and scale undone",
         "validation windows",
         "GRU: weights",
         "GRU: early stopping",
@@ -232,7 +240,15 @@ def test_a_way_back_that_knows_the_answer(series, monkeypatch):
         return 0 * scaled + self.series.y[windows.target_rows]
 
     monkeypatch.setattr("kseq.windows.WindowedSeries.to_units", to_units)
-    assert planted(series, cells=()) == ("back to units",)
+    assert planted(series, cells=()) == ("transform and scale undone",)
+
+
+def test_a_climatology_of_a_transform_of_all_rows(series, monkeypatch):
+    honest = Transform.fit
+    monkeypatch.setattr(Transform, "fit", lambda self, series, known: honest(self, series, len(series)))
+    leaks = planted(series, transform="anomaly")
+    assert {"training windows", "transform and scale undone", "GRU: weights"} <= set(leaks)
+    assert not any("Persistence" in name for name in leaks)
 
 
 def test_a_season_found_in_all_rows(series, monkeypatch):
