@@ -106,7 +106,7 @@ class Comparison:
         for name in wanted:
             try:
                 if isinstance(self.data, WindowedPanel):
-                    row, remark = global_baselines.baseline_row(name, self.data, shared)
+                    row, remark = global_baselines.baseline_row(name, self.data, self._season)
                     self._remarks += [remark] if remark else []
                 else:
                     row = baseline_row(name, self.trainings, shared)

@@ -1,0 +1,294 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from utilsforecast.evaluation import evaluate
+from utilsforecast.losses import mae
+
+from kseq import ConfigError, DataError, baselines, compare, make_windows, metrics, panel_from_frame
+from kseq.evenly import on_grid, places_of
+from kseq.global_baselines import KINDS, MOST_SERIES_ETS, baseline_row
+from kseq.global_grid import season_of_panel, seasonal_scales
+from kseq.global_scores import PanelScores
+from kseq.global_windows import make_panel_windows
+from kseq.report.plot import plot_predictions
+from kseq.report.table import render
+from kseq.results import ModelResult
+from kseq.statistics import diebold_mariano
+
+LENGTHS = (90, 100, 84, 96)
+
+
+def monthly(lengths=LENGTHS, seed=0, **columns):
+    """Monthly series of several lengths, scales and first months, with a season and two targets."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for i, n in enumerate(lengths):
+        months = pd.date_range(f"199{i % 9}-0{1 + i % 9}-01", periods=n, freq="MS")
+        season = np.sin(months.month.to_numpy() * np.pi / 6) * (i + 1)
+        y = season + rng.normal(size=n).cumsum() * 0.2 + 100 * i + 50
+        parts.append(pd.DataFrame({"unique_id": f"s{i}", "ds": months, "y": y, "z": rng.normal(size=n)}))
+    return pd.concat(parts, ignore_index=True).assign(**columns)
+
+
+#: Dates and a value are missing.
+GAPPED = monthly().drop(index=[30, 120, 121]).assign(y=lambda frame: frame["y"].where(frame.index != 230))
+
+
+def scored(frame=None, horizon=2, **options):
+    frame = monthly() if frame is None else frame
+    data = make_panel_windows(panel_from_frame(frame, target="y"), lookback=6, horizon=horizon, **options)
+    return data, PanelScores(data, 12)
+
+
+@pytest.mark.parametrize(("horizon", "validation"), [(1, 0.15), (3, 0.0)])
+@pytest.mark.parametrize("name", list(baselines.BASELINES))
+def test_a_baseline_forecasts_each_series_as_it_does_alone(name, horizon, validation):
+    panel = panel_from_frame(GAPPED, target=["y", "z"], fill="mask")
+    options = {"lookback": 6, "horizon": horizon, "validation": validation}
+    data = make_panel_windows(panel, **options)
+    row, note = baseline_row(name, data)
+    assert note is None
+    assert row.kind == "baseline"
+    for number, id in enumerate(panel.ids):
+        alone = make_windows(panel.one(id), **options)
+        ((_, test, seen),) = baselines.forecasts(alone, [name], 12)
+        np.testing.assert_allclose(row.predictions[0, data.test.series == number], test, rtol=1e-7, atol=1e-7)
+        if validation:
+            np.testing.assert_allclose(row.validation[0, data.validation.series == number], seen, rtol=1e-7, atol=1e-7)
+        else:
+            assert row.validation is None
+
+
+def test_all_baselines_have_one_for_panels():
+    assert list(KINDS) == list(baselines.BASELINES)
+
+
+def test_a_series_that_does_not_allow_a_baseline_gets_persistence_and_it_is_said():
+    panel = panel_from_frame(monthly((90, 24, 96)), target="y")
+    data = make_panel_windows(panel, lookback=3)
+    short = data.test.series == 1
+    persistence, _ = baseline_row("persistence", data)
+    for name, label in (("seasonal-naive", "Seasonal naive (12)"), ("climatology-ar", "Climatology + AR")):
+        row, note = baseline_row(name, data)
+        assert (row.predictions[0, short] == persistence.predictions[0, short]).all()
+        assert not np.isclose(row.predictions[0, ~short], persistence.predictions[0, ~short]).all()
+        assert note.startswith(f"{label}: persistence in its place for 1 of 3 series (first: 's1', 1")
+        assert note.endswith("training rows hold fewer than two seasons of 12).")
+    with pytest.raises(DataError, match="training rows hold fewer than two seasons of 12; leave climatology out"):
+        baseline_row("climatology", make_panel_windows(panel_from_frame(monthly((24, 24)), target="y"), 3))
+    # Where dates show a season that no series holds twice, a comparison does without it.
+    result = compare(panel_from_frame(monthly((24, 24)), target="y"), cells=(), lookback=3)
+    assert [row.name for row in result.rows] == ["Persistence", "AR(3)", "ETS"]
+
+
+def test_exponential_smoothing_is_for_few_series():
+    data = make_panel_windows(panel_from_frame(monthly((40,) * (MOST_SERIES_ETS + 1)), target="y"), lookback=3)
+    with pytest.raises(DataError, match="exponential smoothing is fitted one series after the other, to 20 at most"):
+        baseline_row("ets", data)
+    result = compare(data.series, cells=(), lookback=3)
+    assert any(trap.startswith("Left out of the baselines: ets (exponential smoothing") for trap in result.traps)
+
+
+def test_an_unknown_baseline_and_too_long_a_season_are_told():
+    data, _ = scored()
+    with pytest.raises(ConfigError, match="received baseline 'magic'"):
+        baseline_row("magic", data)
+    with pytest.raises(ConfigError, match="received season 40, expected at most 34"):
+        baseline_row("climatology", data, season=40)
+
+
+def test_nothing_after_its_origin_moves_a_baseline():
+    frame = monthly()
+    data, _ = scored(frame)
+    middle = data.test.target_rows[len(data.test) // 2 + 3, 0]
+    owner = int(data.series.series_of(np.array([middle]))[0])
+    row = np.arange(len(frame))
+    later = (row >= middle) & (row < data.series.borders[owner + 1])
+    changed, _ = scored(frame.assign(y=frame["y"].where(~later, 1e4 + row % 7)))
+    before = data.test.target_rows[:, 0] <= middle
+    for name in ("persistence", "seasonal-naive", "climatology", "ar", "climatology-ar"):
+        one, other = (baseline_row(name, windows)[0].predictions[0] for windows in (data, changed))
+        assert (one[before] == other[before]).all()
+        assert (one != other).any()
+
+
+def test_scales_are_those_of_each_series_alone():
+    panel = panel_from_frame(GAPPED, target=["y", "z"], fill="mask")
+    data = make_panel_windows(panel, lookback=6)
+    absolute, squared = seasonal_scales(data, 12)
+    for number, id in enumerate(panel.ids):
+        alone = make_windows(panel.one(id), lookback=6)
+        y = on_grid(alone.series)[: places_of(alone.series)[alone.split.test - 1] + 1]
+        steps = y[12:] - y[:-12]
+        steps = steps[~np.isnan(steps).any(axis=1)]
+        np.testing.assert_allclose(absolute[number], np.abs(steps).mean(axis=0))
+        np.testing.assert_allclose(squared[number], np.square(steps).mean(axis=0))
+
+
+def test_a_panel_has_the_season_of_most_of_its_series():
+    data, _ = scored()
+    assert season_of_panel(data.series, data.split, data.members) == 12
+    numbered = make_panel_windows(panel_from_frame(monthly()[["unique_id", "y"]]), lookback=6)
+    assert season_of_panel(numbered.series, numbered.split, numbered.members) == 1
+
+
+@pytest.mark.parametrize("by_step", [False, True])
+@pytest.mark.parametrize("metric", list(metrics.METRICS))
+def test_scores_of_each_series_are_those_of_it_alone(metric, by_step):
+    panel = panel_from_frame(monthly().assign(z=lambda frame: frame["z"] + 9), target=["y", "z"])
+    data = make_panel_windows(panel, lookback=6, horizon=3)
+    scores = PanelScores(data, 12)
+    rng = np.random.default_rng(1)
+    forecasts = data.test_y + rng.normal(size=(2, *data.test_y.shape))
+    found = scores.of_series(forecasts, metric, by_step)
+    for number in range(len(LENGTHS)):
+        which = data.test.series == number
+        expected = metrics.METRICS[metric].function(
+            data.test_y[which].astype("float64"), forecasts[:, which],
+            insample=panel.y[panel.borders[number] : data.split.test[number]], season=12,
+            axis=(-3, -1) if by_step else (-3, -2, -1),
+        )  # fmt: skip
+        np.testing.assert_allclose(found[:, number], expected, rtol=1e-9)
+    np.testing.assert_allclose(scores.overall(forecasts, metric, by_step), found.mean(axis=1))
+
+
+def test_series_for_which_a_metric_means_nothing_are_left_out_of_it_and_counted():
+    flat = monthly((60, 60, 60))
+    flat["y"] = flat["y"].where(flat["unique_id"] != "s1", np.arange(len(flat)) % 12 - 5.0)
+    data, scores = scored(flat)
+    forecasts = data.test_y[None] + 1.0
+    assert np.isnan(scores.of_series(forecasts, "mase")[0]).tolist() == [False, True, False]
+    assert np.isnan(scores.of_series(forecasts, "mape")[0]).tolist() == [False, True, False]
+    assert scores.overall(forecasts, "mase")[0] == pytest.approx(np.nanmean(scores.of_series(forecasts, "mase")))
+    assert scores.notes == [
+        "MAPE leaves out 1 of 3 series, which have values near zero or of both signs in the test part.",
+        "MASE and RMSSE leave out 1 of 3 series, which repeat themselves exactly before the test part, or are too "
+        "short.",
+    ]
+    (row,) = scores.evidence([ModelResult("x", forecasts, kind="baseline")]).rows
+    assert row.score == pytest.approx(scores.overall(forecasts, "mase")[0])
+
+
+def test_series_that_all_repeat_their_season_are_scaled_by_the_last_value():
+    frame = monthly((60, 60)).assign(y=np.arange(120) % 12 + 1.0)
+    _, scores = scored(frame)
+    assert scores.season == 1
+
+
+def test_the_loss_of_a_date_is_that_of_the_series_forecast_from_it():
+    same = monthly((60, 60, 60))
+    same["ds"] = np.tile(pd.date_range("2001-01-01", periods=60, freq="MS"), 3)
+    data, scores = scored(same)
+    forecasts = data.test_y + np.random.default_rng(2).normal(size=(2, *data.test_y.shape))
+    losses = scores.losses(forecasts)
+    scale = seasonal_scales(data, 12)[0][:, None]
+    by_hand = np.abs(forecasts - data.test_y).reshape(2, 3, -1, 2, 1) / scale[:, None]
+    np.testing.assert_allclose(losses, by_hand.mean(axis=1))
+    # The test over time counts dates, not windows.
+    other = scores.losses(forecasts + 1)
+    assert losses.shape[1] == len(data.test) / 3
+    found, expected = (diebold_mariano(by_date, other, horizon=2).p for by_date in (losses, by_hand.mean(axis=1)))
+    assert found == pytest.approx(expected)
+
+
+def test_losses_of_dates_average_to_the_overall_mase_whatever_the_dates():
+    data, scores = scored()
+    forecasts = data.test_y + np.random.default_rng(2).normal(size=(2, *data.test_y.shape))
+    losses = scores.losses(forecasts)
+    assert losses.shape[1] == len(data.test_cutoffs.unique())
+    np.testing.assert_allclose(losses.mean(axis=(1, 2, 3)), scores.overall(forecasts, "mase"))
+
+
+def test_intervals_have_one_width_in_the_scale_of_each_series():
+    data, scores = scored(horizon=1)
+    row, _ = baseline_row("persistence", data)
+    (band,) = scores.intervals(row, [80]).values()
+    widths = (band.hi - band.lo)[0, :, 0, 0]
+    ratio = widths / data.target_scaler.scale[data.test.series, 0]
+    np.testing.assert_allclose(ratio, ratio[0])
+    missed = np.abs(row.validation[0] - data.series.y[data.validation.target_rows])[:, 0, 0]
+    missed /= data.target_scaler.scale[data.validation.series, 0]
+    assert ratio[0] / 2 == pytest.approx(np.sort(missed)[int(np.ceil((len(missed) + 1) * 0.8)) - 1])
+    assert scores.intervals(ModelResult("x", row.predictions), [80]) == {}
+
+
+@pytest.fixture(scope="module")
+def result():
+    panel = panel_from_frame(monthly(kind=np.repeat(list("abab"), LENGTHS)), target="y", static=["kind"], unit="°C")
+    return compare(
+        panel, cells=("rnn", "gru"), seeds=(0, 1), units=3, lookback=6, horizon=2, training={"epochs": 2},
+        baselines=("persistence", "climatology"),
+    )  # fmt: skip
+
+
+def test_the_table_is_the_mean_over_series(result):
+    by_series = result.by_series
+    assert by_series["unique_id"].tolist() == [id for id in result.data.series.ids for _ in result.rows]
+    means = by_series.groupby("model").mean(numeric_only=True)
+    table = result.table.set_index("model")
+    for metric in metrics.METRICS:
+        np.testing.assert_allclose(means[metric].reindex(table.index), table[metric], rtol=1e-9)
+    assert by_series["windows"].sum() == len(result.data.test) * len(result.rows)
+    best = min(table["mase"][table["kind"] == "baseline"])
+    np.testing.assert_allclose(table["skill"], 1 - table["mase"] / best)
+    by_step = result.by_step.set_index(["model", "step"])
+    gru = table["mase"]["GRU"]
+    assert by_step["mase"]["GRU"].mean() == pytest.approx(gru)
+
+
+def test_predictions_name_their_series_and_can_be_evaluated(result):
+    forecasts = result.predictions
+    assert forecasts["unique_id"].unique().tolist() == ["s0", "s1", "s2", "s3"]
+    assert len(forecasts) == len(result.data.test) * 2
+    found = evaluate(forecasts.drop(columns="cutoff"), metrics=[mae], models=["Persistence", "GRU (seed 1)"])
+    by_series = result.by_series.set_index(["unique_id", "model"])["mae"]
+    for _, line in found.iterrows():
+        assert line["Persistence"] == pytest.approx(by_series[line["unique_id"], "Persistence"])
+    first = forecasts[forecasts["unique_id"] == "s2"].iloc[0]
+    panel = result.data.series
+    border, test = panel.borders[2], result.data.split.test[2]
+    assert first["ds"] == panel.index[test]
+    assert first["cutoff"] == panel.index[test - 1]
+    assert first["y"] == panel.y[test, 0]
+    assert border < test
+
+
+def test_a_verdict_on_a_panel_speaks_of_mase(result):
+    table = result.table.set_index("model")
+    words = render(result)
+    assert "Each cell is one model for all 4 series" in words
+    assert list(itertools.islice(words.split(), 6)) == ["model", "parameters", "MASE", "RMSSE", "MAE,", "°C"]
+    assert "MASE of" in result.verdict[0] or "its MASE" in result.verdict[0]
+    assert f"{result.evidence.baseline.name}, the best baseline ({table['mase'].min():.3g}" in " ".join(result.verdict)
+    assert result.record["series"]["series"] == 4
+    assert result.record["windows"]["test"] == len(result.data.test)
+
+
+def test_the_same_seed_gives_the_same_table(result):
+    again = compare(result.data.series, result.settings)
+    kept = [name for name in result.table if "seconds" not in name]
+    pd.testing.assert_frame_equal(result.table[kept], again.table[kept])
+    pd.testing.assert_frame_equal(result.predictions, again.predictions)
+
+
+def test_a_picture_shows_a_few_series_or_those_that_are_chosen(result):
+    titles = [axes.get_title(loc="left") for axes in plot_predictions(result).axes]
+    assert len(titles) == 4
+    errors = [float(title.split("MASE ")[1].split()[0]) for title in titles]
+    assert errors == sorted(errors)
+    (axes,) = result.plot(ids=["s2"]).axes
+    assert axes.get_title(loc="left").startswith("s2: MASE")
+    with pytest.raises(ConfigError, match="received series 'x', expected one of the 4 that are forecast"):
+        result.plot(ids=["x"])
+
+
+def test_a_panel_is_not_trained_anew_for_each_origin():
+    with pytest.raises(ConfigError, match="received refit and a panel"):
+        compare(panel_from_frame(monthly(), target="y"), n_windows=2, refit=True)
+
+
+def test_a_single_series_has_no_table_by_series():
+    series = panel_from_frame(monthly(), target="y").one("s0")
+    assert compare(series, cells=(), baselines=("persistence",)).by_series.empty
