@@ -1,0 +1,172 @@
+"""``kseq compare`` on files of many series: one model for all, scored series by series."""
+
+import json
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kseq.cli import main
+
+QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "2", "--units", "2", "--lookback", "7",
+         "--baselines", "persistence,seasonal-naive", "--out", "run"]  # fmt: skip
+DAYS = pd.date_range("2001-01-01", periods=70)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def shops(count=3, days=DAYS, **columns):
+    """Shops one after the other; the price is known for two days more than the sales."""
+    rng = np.random.default_rng(0)
+    week = np.arange(len(days)) % 7 + 9.0
+    parts = [
+        pd.DataFrame({
+            "shop": f"shop {i}", "ds": days, "sales": (week + rng.normal(size=len(days))) * 10**i,
+            "rain": rng.normal(size=len(days)), "price": np.arange(len(days)) % 5 * 1.0, "kind": "ab"[i % 2],
+            "size": i * 10.0,
+        })
+        for i in range(count)
+    ]  # fmt: skip
+    frame = pd.concat(parts, ignore_index=True)
+    last = frame["ds"] > days[-3]
+    return frame.assign(**{"sales": frame["sales"].mask(last), "rain": frame["rain"].mask(last), **columns})
+
+
+def write(frame, kind):
+    getattr(frame, {"csv": "to_csv", "parquet": "to_parquet"}[kind])(f"shops.{kind}", index=False)
+
+
+def record():
+    with open("run/run.json") as file:
+        return json.load(file)
+
+
+ROLES = ["--id", "shop", "--target", "sales", "--features", "rain", "--future", "price", "--static", "kind,size"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_all_series_of_a_file_share_a_model(here, capsys, kind):
+    write(shops(), kind)
+    assert main([*QUICK, f"--{kind}", f"shops.{kind}", *ROLES, "--horizon", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "one model for all 3 series" in " ".join(printed.split())
+    run = record()
+    assert run["series"]["series"] == 3
+    assert run["series"]["rows"] == 210
+    assert run["series"]["inputs"] == ["sales", "rain", "price[t+2]", "size", "kind=a", "kind=b"]
+    assert (run["series"]["future"], run["series"]["static"]) == (["price"], ["kind", "size"])
+    by_series = pd.read_csv("run/series.csv")
+    assert by_series.groupby("unique_id")["model"].count().to_dict() == {f"shop {i}": 4 for i in range(3)}
+    table = pd.read_csv("run/table.csv").set_index("model")
+    means = by_series.groupby("model")[["mae", "rmse", "mase", "rmsse"]].mean()
+    for name in means:
+        np.testing.assert_allclose(means[name].reindex(table.index), table[name], rtol=1e-9)
+    forecasts = pd.read_csv("run/predictions.csv")
+    for id, part in forecasts.groupby("unique_id"):
+        score = (part["y"] - part["SimpleRNN x2 mean"]).abs().mean()
+        expected = by_series.set_index(["unique_id", "model"])["mae"][id, "SimpleRNN x2 mean"]
+        assert score == pytest.approx(expected, rel=1e-6)
+    # What is known ahead is no row to score.
+    assert forecasts["ds"].max() == str(DAYS[-3].date())
+    assert sorted(os.listdir("run")) == [
+        "comparison.png", "history.csv", "history.png", "horizon.csv", "predictions.csv", "run.json", "series.csv",
+        "table.csv", "table.md",
+    ]  # fmt: skip
+
+
+def test_a_run_on_a_panel_can_be_made_again(here, capsys):
+    write(shops(), "parquet")
+    assert main([*QUICK, "--parquet", "shops.parquet", *ROLES]) == 0
+    assert main(["reproduce", "run"]) == 0
+    assert "Identical" in capsys.readouterr().out
+
+
+def test_a_column_of_ids_is_found_by_its_name(here):
+    write(shops().rename(columns={"shop": "unique_id"}), "csv")
+    assert main([*QUICK, "--csv", "shops.csv", "--target", "sales", "--features", "rain", "--future", "price"]) == 0
+    assert record()["series"]["series"] == 3
+
+
+def test_a_file_of_one_series_is_a_series(here):
+    write(shops(1), "csv")
+    assert main([*QUICK, "--csv", "shops.csv", *ROLES]) == 0
+    run = record()
+    assert run["series"]["name"] == "shops"
+    assert not os.path.exists("run/series.csv")
+    assert run["series"]["inputs"] == ["sales", "rain", "price[t+1]", "size", "kind=a"]
+
+
+def test_covariates_of_one_chosen_series(here):
+    write(shops(), "csv")
+    assert main([*QUICK, "--csv", "shops.csv", *ROLES, "--series", "shop 1"]) == 0
+    run = record()
+    assert (run["series"]["name"], run["series"]["series"]) == ("shop 1", 1)
+    assert run["series"]["inputs"] == ["sales", "rain", "price[t+1]", "size", "kind=b"]
+
+
+def test_last_origins_of_each_series(here):
+    write(shops(), "csv")
+    assert main([*QUICK, "--csv", "shops.csv", *ROLES, "--horizon", "2", "--n-windows", "3"]) == 0
+    forecasts = pd.read_csv("run/predictions.csv")
+    cutoffs = [str(DAYS[day].date()) for day in (61, 63, 65)]
+    assert forecasts.groupby("unique_id")["cutoff"].unique().map(list).tolist() == [cutoffs] * 3
+
+
+def test_gaps_and_masked_rows_are_told(here, capsys):
+    frame = shops().drop(columns=["rain", "price"]).dropna()
+    frame = frame.drop(index=frame.index[20]).reset_index(drop=True)
+    frame.loc[90, "sales"] = np.nan
+    write(frame, "csv")
+    arguments = ["--csv", "shops.csv", "--id", "shop", "--target", "sales"]
+    assert main([*QUICK, *arguments]) == 2
+    assert "1 missing value in column 'sales' (at series 'shop 1'" in capsys.readouterr().err
+    assert main([*QUICK, *arguments, "--fill", "mask"]) == 0
+    notes = record()["series"]["notes"]
+    assert "1 date is missing before series 'shop 0'" in notes[0]
+    assert "1 row with missing values is marked as such (first: series 'shop 1'" in notes[1]
+    assert "Windows across missing dates or values are left out:" in notes[2]
+    assert set(notes) <= set(record()["traps"])
+
+
+@pytest.mark.parametrize(
+    ("frame", "arguments", "expected"),
+    [
+        (shops(), ["--refit", "--n-windows", "2"], "received refit and a panel, expected one series; leave out"),
+        (shops(), ["--horizon", "9"], "received lookback 7, horizon 9 and future covariates (price), expected"),
+        (shops(), ["--lookback", "60"], "received a series of 68 rows, expected at least 90 for lookback 60"),
+        (shops(), ["--season", "40"], "received season 40, expected at most 23: half of the rows before"),
+        (shops(), ["--fill", "linear"], "received fill 'linear', expected ffill, seasonal or mask"),
+        (shops(), ["--static", "rain"], "received 'rain' as static covariate and as column that changes with time"),
+        (shops(), ["--static", "ds"], "static covariate 'ds' is not the same in all rows of series 'shop 0'"),
+        (shops(price=[None] * 209 + [1.0]), [], "future covariates end before the target in 3 of 3 series"),
+        (shops(days=DAYS[::-1]), [], "dates run backwards in 3 of 3 series"),
+        (pd.concat([shops(), shops()]), [], "dates run backwards in 3 of 3 series"),
+        (shops(shop=None), [], "no id in row 0 of column 'shop'"),
+        (shops(sales=1.0, rain=1.0), [], "a target is constant in every series"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_bad_panels_are_one_line_and_leave_nothing(here, capsys, kind, frame, arguments, expected):
+    write(frame, kind)
+    given = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    roles = [part for name, value in zip(ROLES[::2], ROLES[1::2], strict=True) if name not in given
+             for part in (name, value)]  # fmt: skip
+    assert main([*QUICK, f"--{kind}", f"shops.{kind}", *roles, *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert expected in captured.err
+    assert os.listdir() == [f"shops.{kind}"]
+
+
+def test_commands_on_one_series_ask_for_one(here, capsys):
+    write(shops(), "csv")
+    assert main(["audit", "--csv", "shops.csv", *ROLES]) == 2
+    assert "column 'shop' holds 3 series (shop 0, shop 1, shop 2), expected one: choose it with --series" in (
+        capsys.readouterr().err
+    )
