@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -179,8 +181,8 @@ def test_seeds_of_a_decoder_train_one_after_another(series):
     comparison = compare(series, settings)
     row = next(row for row in comparison.rows if row.name == "GRU")
     assert (row.seeds, row.members_at_once) == ((0, 1), 1)
-    again = train_cell("gru", comparison.data, settings)
-    np.testing.assert_array_equal(again.predictions, row.predictions)
+    alone = train_cell("gru", comparison.data, replace(settings, seeds=(1,)))
+    np.testing.assert_array_equal(alone.predictions[0], row.predictions[1])
     assert not np.allclose(row.predictions[0], row.predictions[1])
     # Two layers each for encoder and decoder, and one head for all steps.
     gates = [3 * 3 * (features + 3 + 2) for features in (2, 3, 3, 3)]
