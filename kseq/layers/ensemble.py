@@ -200,12 +200,17 @@ def take_members(model: keras.Model, which: Sequence[int]) -> keras.Model:
         keras.Model: of ``len(which)`` members, not compiled; weights and the state of dropout are copies.
 
     Raises:
-        ConfigError: the model has no members.
+        ConfigError: the model has no members, or other layers than ``Ensemble``.
 
     Example:
         >>> best_two = take_members(build_lstm(members=10), [3, 7])  # doctest: +SKIP
     """
     _members(model)
+    others = [layer.name for layer in model.layers[1:] if not isinstance(layer, Ensemble)]
+    if others:
+        raise ConfigError(
+            f"received a model with {', '.join(others)} in it, expected a chain of Ensemble layers alone."
+        )
     return _remade(model, (len(which), *model.inputs[0].shape[2:]), lambda layer: layer.take(which))
 
 

@@ -217,7 +217,7 @@ class _Recurrent(_Stacked):
         zeros = ops.zeros((batch, self.members, layer.units), dtype=self.compute_dtype)
         states = [zeros] * len(layer.state_size)
         weights = [None if w is None else w.value for w in (self.kernel, self.recurrent_kernel, self.bias)]
-        if len(read) > 1:
+        if len(read) > 1 and not recurrent_masks:
             result = decline("a dropout mask for each gate (implementation=1)")
         else:
             result = run_kernel(spec_of(layer, training), read[0], states, mask, *weights, bool(recurrent_masks))
