@@ -150,7 +150,7 @@ def fit(
     course.begin()
     part = model
     while True:
-        batches, validation = _batches(data, training, [seeds[number] for number in watch.held], watch.epoch, part)
+        batches, validation = _batches(data, training, [seeds[number] for number in watch.held.tolist()], watch.epoch, part)
         source, course.feeding = fed(batches)
         part.fit(
             source,
@@ -200,7 +200,7 @@ def _worth_leaving(model: keras.Model, data: WindowedSeries) -> float:
 def _of_those_that_run(model: keras.Model, watch: "MemberStopping", training: Training) -> keras.Model:
     """A model of those members that still run, which trains on as they would have; the watch is told."""
     places = np.flatnonzero(watch.running[watch.held])
-    smaller = lean.attach(take_members(model, places))
+    smaller = lean.attach(take_members(model, places.tolist()))
     compile_model(smaller, training)
     smaller.optimizer.build(smaller.trainable_variables)
     for mine, theirs in zip(smaller.optimizer.variables, model.optimizer.variables, strict=True):
@@ -287,7 +287,7 @@ class MemberStopping(keras.callbacks.Callback):
                 loss[name] = self._of_all(ops.convert_to_numpy(found))
         for name, values in loss.items():
             self._curves.setdefault(name, []).append(values)
-        self.in_vain += np.count_nonzero(~self.running[self.held])
+        self.in_vain += int(np.count_nonzero(~self.running[self.held]))
         self.epochs[self.running] += 1
 
         lost = self.running & ~np.logical_and.reduce([np.isfinite(values) for values in loss.values()])

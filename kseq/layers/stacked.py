@@ -199,7 +199,8 @@ class _Recurrent(_Stacked):
         layer = self.template
         one_member = inputs[:, 0] if len(inputs.shape) == 4 else inputs
         batch = ops.shape(inputs)[0]
-        input_masks, recurrent_masks = [], []
+        input_masks: list[Any] = []
+        recurrent_masks: list[Any] = []
         # A single Keras layer draws its masks in every call, training or not: so that seeds stay in step, so do we.
         # With implementation=1, which recurrent dropout asks for, it draws one for each gate.
         count = getattr(layer.cell, "dropout_mask_count", 1)
