@@ -150,7 +150,9 @@ def fit(
     course.begin()
     part = model
     while True:
-        batches, validation = _batches(data, training, [seeds[number] for number in watch.held.tolist()], watch.epoch, part)
+        batches, validation = _batches(
+            data, training, [seeds[number] for number in watch.held.tolist()], watch.epoch, part
+        )
         source, course.feeding = fed(batches)
         part.fit(
             source,
