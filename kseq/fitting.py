@@ -39,6 +39,9 @@ CALIBRATED = 48
 #: Origins in the validation part from which more steps than the horizon are forecast; of more, some are skipped evenly.
 ORIGINS = 500
 
+#: Windows that are forecast at once.
+BATCH = 1024
+
 #: Rows of the series that a model keeps at least: for the picture, and for what tells a calendar from another.
 KEPT = 100
 
@@ -85,11 +88,6 @@ def fit_model(
     if len(settings.cells) != 1:
         raise ConfigError(f"received cells {', '.join(settings.cells)}, expected one.")
     settings = settings.of(settings.cells[0])
-    if settings.strategy != "direct":
-        raise ConfigError(
-            f"received strategy {settings.strategy} for a model that is saved, expected direct: it forecasts all steps "
-            "at once."
-        )
     if settings.strategy != "direct":
         raise ConfigError(
             f"received strategy {settings.strategy} for a model that is saved, expected direct: it forecasts all steps "
@@ -251,13 +249,19 @@ def _errors(network: keras.Model, data: WindowedSeries, blocks: int) -> list[np.
             # Earlier forecasts stand where the model reads what has been.
             past = _as_read(data, made, starts)[:, -lookback:, read]
             x[:, -past.shape[1] :, places] = (past - center) / scale
-        parts = [network.predict_on_batch(x[first : first + 1024]) for first in range(0, len(x), 1024)]
-        outputs = np.concatenate(parts).astype("float64").reshape(-1, horizon, data.targets)
+        outputs = _outputs(network, x, min(BATCH, len(data.validation))).reshape(-1, horizon, data.targets)
         made = np.concatenate([made, data.target_scaler.inverse(outputs)], axis=1)
         rows = starts[:, None] + np.arange(made.shape[1])
         forecasts = made if data.transform is None else data.transform.undo(made, series, rows)
         errors.append((forecasts - series.y[rows])[:, -horizon:])
     return errors
+
+
+def _outputs(network: keras.Model, x: np.ndarray, size: int) -> np.ndarray:
+    """What a network gives for windows, in batches of one shape: what compiles for each shape does so once."""
+    padded = np.concatenate([x, np.repeat(x[-1:], -len(x) % size, axis=0)])
+    parts = [network.predict_on_batch(padded[first : first + size]) for first in range(0, len(padded), size)]
+    return np.concatenate(parts)[: len(x)].astype("float64")
 
 
 def _as_read(data: WindowedSeries, made: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -3,10 +3,11 @@ import pandas as pd
 import pytest
 from keras import ops
 
-from kseq import ConfigError, DataError, from_frame
+from kseq import ConfigError, DataError, fitting, from_frame
 from kseq.fitting import fit_model
 from kseq.forecasting import forecast
 from kseq.intervals import half_width
+from kseq.training import Training
 from kseq.windows import Scaler
 
 QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}
@@ -63,57 +64,54 @@ def test_scores_on_the_validation_part(model):
     assert model.card.scores["GRU"] == pytest.approx(np.abs(y[51:] - made).mean(), rel=1e-5)
 
 
-def test_training_again_on_all_rows():
-    again = fitted(training={"epochs": 30, "learning_rate": 0.05, "patience": 3}).card
-    once = fitted(training={"epochs": 30, "learning_rate": 0.05, "patience": 3}, refit=False).card
-    assert (again.refitted, once.refitted) == (True, False)
-    assert again.target_scaler == Scaler.fit("standard", monthly()[["y"]].to_numpy())
-    assert again.epochs == once.epochs < 30
-    assert again.scores == once.scores
-    assert np.array_equal(again.half_widths.values, once.half_widths.values)
-
-
-def test_the_number_of_epochs_is_what_trains_on_all_rows(monkeypatch):
-    budgets = []
-    from kseq import fitting
+def test_training_again_on_all_rows(model, monkeypatch):
+    trainings = []
 
     def fit(model, data, training, seeds, told):
-        budgets.append((training.epochs, training.patience, len(data.train), len(data.validation)))
-        return original(model, data, training, seeds, told)
+        result = training_fit(model, data, training, seeds, told)
+        trainings.append((training, len(data.train), len(data.validation), result.history))
+        return result
 
-    original = fitting.fit
+    training_fit = fitting.fit
     monkeypatch.setattr(fitting, "fit", fit)
-    card = fitted(training={"epochs": 30, "learning_rate": 0.05, "patience": 3}).card
-    assert budgets == [(30, 3, 47, 9), (card.epochs, 0, 56, 0)]
+    again = fitted().card
+    first, second = trainings
+    assert (again.refitted, model.card.refitted) == (True, False)
+    assert again.epochs == model.card.epochs == np.argmin(first[3]["val_loss"][0]) + 1
+    assert first[:3] == (Training(**QUICK["training"]), 47, 9)
+    assert second[:3] == (Training(**{**QUICK["training"], "epochs": again.epochs, "patience": 0}), 56, 0)
+    assert again.target_scaler == Scaler.fit("standard", monthly()[["y"]].to_numpy())
+    assert again.scores == model.card.scores
+    assert np.array_equal(again.half_widths.values, model.card.half_widths.values)
 
 
 def test_nothing_of_the_validation_part_is_learnt():
     frame = monthly()
     other = frame.copy()
     other.loc[51:, "y"] = 50.0 + np.arange(9)
-    options = {"refit": False, "training": {"epochs": 3, "patience": 0}}
+    options = {"refit": False, "training": {"epochs": 1, "patience": 0}}
     networks = [fitted(given, **options) for given in (frame, other)]
     assert networks[0].card.target_scaler == networks[1].card.target_scaler
     for one, two in zip(*(model.network.get_weights() for model in networks), strict=True):
         assert np.array_equal(one, two)
 
 
-def test_seeds_are_averaged():
-    several = fitted(seeds=(0, 1, 2), refit=False)
-    alone = [forecast(fitted(seeds=(seed,), refit=False), 3, levels=()).values for seed in (0, 1, 2)]
-    one_step = np.mean([values[0] for values in alone], axis=0)
-    assert several.card.seeds == (0, 1, 2)
+def test_seeds_are_averaged(model):
+    several = fitted(seeds=(0, 1), refit=False)
+    alone = [forecast(one, levels=()).values for one in (model, fitted(seeds=(1,), refit=False))]
+    assert several.card.seeds == (0, 1)
     assert several.card.name == "GRU"
-    assert forecast(several, 3, levels=()).values[0] == pytest.approx(one_step, rel=1e-5)
+    assert forecast(several, levels=()).values == pytest.approx(np.mean(alone, axis=0), rel=1e-5)
 
 
-def test_the_same_seed_gives_the_same_forecast():
-    assert np.array_equal(forecast(fitted(), 3).values, forecast(fitted(), 3).values)
+def test_the_same_seed_gives_the_same_forecast(model):
+    assert np.array_equal(forecast(fitted(refit=False), 3).values, forecast(model, 3).values)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_other_cells_and_stacks(cell):
-    made = forecast(fitted(cells=(cell,), units=(3, 2), bidirectional=True, dropout=0.1, horizon=3), 5)
+    model = fitted(cells=(cell,), units=(3, 2), bidirectional=True, dropout=0.1, horizon=3, refit=False)
+    made = forecast(model, 5)
     assert made.name == {"rnn": "SimpleRNN", "lstm": "LSTM"}[cell]
     assert np.isfinite(made.values).all()
     assert made.notes[0] == "The model forecasts 3 steps at once: from step 4 on it reads its own forecasts."
@@ -121,7 +119,7 @@ def test_other_cells_and_stacks(cell):
 
 def test_several_targets():
     frame = monthly().assign(z=monthly(seed=1)["y"])
-    model = fitted(frame, target=["y", "z"], horizon=2)
+    model = fitted(frame, target=["y", "z"], horizon=2, refit=False)
     made = forecast(model, 3)
     assert made.values.shape == (3, 2)
     assert made.frame["unique_id"].tolist() == ["series/y"] * 3 + ["series/z"] * 3
@@ -143,21 +141,21 @@ def test_masked_values_and_gaps_are_left_out_of_the_windows():
     frame = monthly(80)
     frame.loc[20, "y"] = np.nan
     frame = frame.drop(index=70)
-    model = fit_model(from_frame(frame, fill="mask"), **QUICK)
+    model = fit_model(from_frame(frame, fill="mask"), refit=False, **QUICK)
     # Of the twelve validation rows, from 67 on, those remain that follow four others.
     assert model.card.half_widths.errors == 3 + 5
     assert np.isfinite(forecast(model, 2).values).all()
 
 
 def test_a_series_without_dates():
-    model = fitted(monthly()[["y"]])
+    model = fitted(monthly()[["y"]], refit=False)
     assert forecast(model, 2).frame["ds"].tolist() == [60, 61]
 
 
 def test_a_series_that_stands_still_at_its_end():
     frame = monthly(200)
     frame.loc[60:, "y"] = 7.0
-    model = fitted(frame)
+    model = fitted(frame, refit=False)
     assert len(model.card.context) == 200
     assert np.isfinite(forecast(model).values).all()
 
@@ -178,4 +176,4 @@ def test_settings_that_are_refused(options, message):
 def test_the_fewest_rows():
     with pytest.raises(DataError, match="received a series of 5 rows, expected at least 6 for lookback 4, horizon 1"):
         fitted(monthly(5))
-    assert fitted(monthly(6)).card.half_widths.errors == 1
+    assert fitted(monthly(6), refit=False).card.half_widths.errors == 1

@@ -132,7 +132,7 @@ def test_rows_of_another_kind(model, frame, target, message):
 def test_uneven_dates_of_another_step():
     days = np.cumsum(np.tile([4, 5, 6], 16))
     frame = monthly().assign(ds=pd.Timestamp("2000-01-01") + pd.to_timedelta(days, "D"))
-    uneven = fit_model(from_frame(frame), **QUICK)
+    uneven = fit_model(from_frame(frame), refit=False, **QUICK)
     assert uneven.card.freq == ""
     later = frame.assign(ds=frame["ds"] + pd.Timedelta(241, "D"))
     assert np.isfinite(forecast(uneven, rows=from_frame(later)).values).all()
@@ -143,7 +143,7 @@ def test_uneven_dates_of_another_step():
 def test_time_zones():
     dates = pd.date_range("2023-10-20", periods=ROWS, freq="h", tz="Europe/Berlin")
     frame = monthly().assign(ds=dates)
-    model = fit_model(from_frame(frame), **QUICK)
+    model = fit_model(from_frame(frame), refit=False, **QUICK)
     made = forecast(model, 3)
     assert made.dates.equals(pd.date_range("2023-10-22", periods=3, freq="h", tz="Europe/Berlin"))
     in_utc = frame.assign(ds=dates.tz_convert("UTC"))
@@ -222,7 +222,7 @@ def test_the_picture_shows_history_forecast_and_bands(model):
 
 def test_several_targets_have_axes_of_their_own():
     frame = monthly().assign(z=np.arange(ROWS))
-    two = fit_model(from_frame(frame, target=["y", "z"], unit="m"), **QUICK)
+    two = fit_model(from_frame(frame, target=["y", "z"], unit="m"), refit=False, **QUICK)
     assert [axes.get_ylabel() for axes in plot_forecast(forecast(two)).axes] == ["y, m", "z, m"]
 
 
@@ -235,12 +235,14 @@ def seasonal(rows):
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
-def test_forecasts_are_those_of_the_windows_that_a_comparison_makes(transform, tmp_path):
+def test_a_transform(transform, tmp_path):
     settings = Settings(
         cells=("gru",), seeds=(0,), horizon=2, transform=transform, calendar=True, **QUICK
     )  # fmt: skip
     model = fit_model(from_frame(seasonal(60)), settings, refit=False)
     model = modelfile.load(modelfile.save(model, tmp_path / "model.keras"))
+
+    # Forecasts are those of the windows that a comparison makes of all rows.
     whole = cut_windows(from_frame(seasonal(72)), settings, Split(51, 60, 72))
     expected = predict(model.network, whole, whole.test)
     for rows in (seasonal(72), seasonal(72)[60:]):
@@ -250,10 +252,7 @@ def test_forecasts_are_those_of_the_windows_that_a_comparison_makes(transform, t
         values = forecast(model, rows=from_frame(seasonal(origin))).values
         assert values == pytest.approx(expected[0, origin - 60], rel=1e-6)
 
-
-@pytest.mark.parametrize("transform", TRANSFORMS)
-def test_intervals_of_a_transform_beyond_the_horizon(transform):
-    model = fit_model(from_frame(seasonal(60)), refit=False, horizon=2, transform=transform, **QUICK)
+    # Intervals beyond the horizon are those of forecasts from every origin of the validation part.
     errors = []
     for origin in range(51, 59):
         steps = min(4, (60 - origin) // 2 * 2)
@@ -261,8 +260,8 @@ def test_intervals_of_a_transform_beyond_the_horizon(transform):
         errors.append(np.abs(made - seasonal(60)["y"].to_numpy()[origin : origin + steps]))
     for step in range(4):
         known = np.array([error[step] for error in errors if len(error) > step])
-        expected = half_width(known[:, None, None], 60)[0, 0]
-        assert model.card.half_widths.at(60, 4)[step, 0] == pytest.approx(expected, rel=1e-4)
+        half = half_width(known[:, None, None], 60)[0, 0]
+        assert model.card.half_widths.at(60, 4)[step, 0] == pytest.approx(half, rel=1e-4)
 
 
 def test_training_again_keeps_the_transform_that_was_chosen(monkeypatch):
@@ -281,7 +280,7 @@ def test_training_again_keeps_the_transform_that_was_chosen(monkeypatch):
 
 def test_a_season_without_dates_needs_the_last_rows_of_the_training():
     frame = seasonal(72)[["y"]]
-    model = fit_model(from_frame(frame[:60]), transform="anomaly", season=12, **QUICK)
+    model = fit_model(from_frame(frame[:60]), transform="anomaly", season=12, refit=False, **QUICK)
     whole = forecast(model, 2, rows=from_frame(frame))
     some = forecast(model, 2, rows=from_frame(frame[31:]))
     assert np.array_equal(whole.values, some.values)
@@ -294,7 +293,7 @@ def test_a_season_without_dates_needs_the_last_rows_of_the_training():
 
 def test_a_season_that_the_calendar_does_not_know_goes_on_from_the_training():
     frame = seasonal(80)
-    model = fit_model(from_frame(frame[:60]), transform="anomaly", season=7, **QUICK)
+    model = fit_model(from_frame(frame[:60]), transform="anomaly", season=7, refit=False, **QUICK)
     alone = forecast(model, 2, rows=from_frame(frame[60:]))
     assert np.array_equal(alone.values, forecast(model, 2, rows=from_frame(frame)).values)
     early = seasonal(20).assign(ds=pd.date_range("1980-01-01", periods=20, freq="MS"))
@@ -303,6 +302,6 @@ def test_a_season_that_the_calendar_does_not_know_goes_on_from_the_training():
 
 
 def test_newer_values_without_a_logarithm():
-    model = fit_model(from_frame(seasonal(60)), transform="log", **QUICK)
+    model = fit_model(from_frame(seasonal(60)), transform="log", refit=False, **QUICK)
     with pytest.raises(DataError, match="1 rows with a target of zero or below"):
         forecast(model, rows=from_frame(seasonal(62)[60:].assign(y=[1.0, -1.0])))
