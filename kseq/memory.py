@@ -26,7 +26,8 @@ JAX GRU              12.3    9.4    7.8    7.3    8.9    9.0    8.4
 So 20 at once, and 10 on JAX, where more leave the cache; seeds are shared out evenly among the blocks. On a GPU, where
 small products do not fill the device, memory alone bounds them.
 
-However many run at once, each member gives what it gives alone, to the last digits of its number type.
+However many run at once, each member gives what it gives alone, but for the rounding of its last digits. Where memory
+is so short that it decides, ``--members`` fixes what it would decide.
 """
 
 import os
