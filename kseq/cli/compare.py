@@ -55,7 +55,8 @@ if TYPE_CHECKING:
               help="Epochs without a better validation loss; 0 to train them all.")  # fmt: skip
 @click.option("--seeds", type=POSITIVE, default=10, show_default=True, help="Trainings of each cell.")
 @click.option("--first-seed", type=FROM_ZERO, default=0, show_default=True, help="Seeds count from here.")
-@click.option("--members", type=FROM_ZERO, default=0, help="Seeds trained at once.  [default: chosen]")
+@click.option("--members", type=FROM_ZERO, default=0,
+              help="Seeds trained at once, each as if alone.  [default: what memory and speed allow]")  # fmt: skip
 @click.option("--level", type=Levels(), default="80,95", show_default=True, metavar="PERCENT[,...]",
               help="Percents of future values that intervals are to cover, or none.")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder of the run's files.")
