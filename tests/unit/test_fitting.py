@@ -10,7 +10,7 @@ from kseq.intervals import half_width
 from kseq.training import Training
 from kseq.windows import Scaler
 
-QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}
+QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}
 
 
 def monthly(rows=60, seed=0, **columns):

@@ -11,7 +11,7 @@ from kseq.report.forecast import plot_forecast
 from kseq.scoring import evaluate
 from kseq.windows import Split
 
-QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}
+QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}
 ROWS = 48
 
 
@@ -237,7 +237,7 @@ def seasonal(rows):
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_a_transform(transform, tmp_path):
     settings = Settings(
-        cells=("gru",), seeds=(0,), horizon=2, transform=transform, calendar=True, **QUICK
+        cells=("gru",), seeds=(0,), horizon=2, calendar=True, **{**QUICK, "transform": transform}
     )  # fmt: skip
     model = fit_model(from_frame(seasonal(60)), settings, refit=False)
     model = modelfile.load(modelfile.save(model, tmp_path / "model.keras"))
@@ -272,7 +272,7 @@ def test_training_again_keeps_the_transform_that_was_chosen(monkeypatch):
         return ("difference",)
 
     monkeypatch.setattr(transforms, "choose", choose)
-    model = fit_model(from_frame(seasonal(60)), transform="auto", **QUICK)
+    model = fit_model(from_frame(seasonal(60)), **{**QUICK, "transform": "auto"})
     assert rows == [51]
     assert model.card.transform.name == "difference"
     assert model.card.refitted
@@ -280,7 +280,7 @@ def test_training_again_keeps_the_transform_that_was_chosen(monkeypatch):
 
 def test_a_season_without_dates_needs_the_last_rows_of_the_training():
     frame = seasonal(72)[["y"]]
-    model = fit_model(from_frame(frame[:60]), transform="anomaly", season=12, refit=False, **QUICK)
+    model = fit_model(from_frame(frame[:60]), season=12, refit=False, **{**QUICK, "transform": "anomaly"})
     whole = forecast(model, 2, rows=from_frame(frame))
     some = forecast(model, 2, rows=from_frame(frame[31:]))
     assert np.array_equal(whole.values, some.values)
@@ -293,7 +293,7 @@ def test_a_season_without_dates_needs_the_last_rows_of_the_training():
 
 def test_a_season_that_the_calendar_does_not_know_goes_on_from_the_training():
     frame = seasonal(80)
-    model = fit_model(from_frame(frame[:60]), transform="anomaly", season=7, refit=False, **QUICK)
+    model = fit_model(from_frame(frame[:60]), season=7, refit=False, **{**QUICK, "transform": "anomaly"})
     alone = forecast(model, 2, rows=from_frame(frame[60:]))
     assert np.array_equal(alone.values, forecast(model, 2, rows=from_frame(frame)).values)
     early = seasonal(20).assign(ds=pd.date_range("1980-01-01", periods=20, freq="MS"))
@@ -302,6 +302,6 @@ def test_a_season_that_the_calendar_does_not_know_goes_on_from_the_training():
 
 
 def test_newer_values_without_a_logarithm():
-    model = fit_model(from_frame(seasonal(60)), transform="log", refit=False, **QUICK)
+    model = fit_model(from_frame(seasonal(60)), refit=False, **{**QUICK, "transform": "log"})
     with pytest.raises(DataError, match="1 rows with a target of zero or below"):
         forecast(model, rows=from_frame(seasonal(62)[60:].assign(y=[1.0, -1.0])))

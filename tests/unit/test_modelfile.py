@@ -16,7 +16,7 @@ from kseq import ConfigError, DataError, from_frame, modelfile
 from kseq.fitting import fit_model
 from kseq.forecasting import forecast
 
-QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2}}
+QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 2}}
 
 
 def monthly(rows=40, zone=None):

@@ -7,7 +7,7 @@ from kseq.fitting import fit_model
 from kseq.forecasting import forecast
 from kseq.scoring import evaluate
 
-QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 3}}
+QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 3}}
 
 
 def monthly(rows=72, seed=0, **columns):
