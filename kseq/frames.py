@@ -232,6 +232,7 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             "future": series.future,
             "static": list(series.static.columns),
             "inputs": data.input_columns,
+            "transform": data.transform.label if data.transform else "none",
             "rows": len(series),
             "series": len(series.ids),
             "first": str(series.index.min()),

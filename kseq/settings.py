@@ -76,7 +76,7 @@ class Settings:
     num_layers: int | None = None
     dropout: float = 0.0
     bidirectional: bool = False
-    transform: str = "none"
+    transform: str = "auto"
     calendar: bool = False
     scaler: str = "standard"
     past_target: bool = True

@@ -14,6 +14,9 @@ from kseq.errors import ConfigError
 if TYPE_CHECKING:
     from kseq.comparison import Comparison
 
+#: Options of the training's budget; a tuning chooses some of them itself.
+BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", "patience")
+
 
 @click.command()
 @backend_options
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
 @click.option("--strategy", type=click.Choice(["direct", "recursive", "seq2seq"]), default="direct", show_default=True,
               help="Forecast several steps at once, each from those before it, or by a decoder.")  # fmt: skip
 @click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
+@click.option("--transform", default="auto", show_default=True, metavar="STEP[,...]",
+              help="What models read and forecast: none (the values), log, anomaly, difference, change, or several in "
+                   "order; auto chooses by the training rows.")  # fmt: skip
+@click.option("--calendar", is_flag=True, help="Let models read the hour, the day or the month of each row.")
 @click.option("--scaler", default="standard", show_default=True, help="standard, minmax or minmax-leaks-test.")
 @click.option("--test-share", type=float, default=None, help="Share of all rows, the last ones.  [default: 0.2]")
 @click.option("--validation-share", default=0.15, show_default=True, help="Share of the training rows; 0 for none.")
@@ -51,6 +58,8 @@ if TYPE_CHECKING:
 @click.option("--epochs", type=POSITIVE, default=200, show_default=True, help="The most epochs of a training.")
 @click.option("--batch-size", type=FROM_ZERO, default=32, show_default=True, help="0 for all at once.")
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of Adam.")
+@click.option("--weight-decay", type=float, default=0.0, show_default=True, help="As in AdamW.")
+@click.option("--clip-norm", type=float, default=0.0, show_default=True, help="Largest norm of a gradient; 0 for any.")
 @click.option("--patience", type=FROM_ZERO, default=25, show_default=True,
               help="Epochs without a better validation loss; 0 to train them all.")  # fmt: skip
 @click.option("--seeds", type=POSITIVE, default=10, show_default=True, help="Trainings of each cell.")
@@ -91,7 +100,9 @@ def show(comparison: "Comparison", style: str, folder: Path, written: list[Path]
     if style in ("csv", "json"):
         click.echo(words(comparison), err=True)
     click.echo(f"\n{folder}: {', '.join(file.name for file in written)}", err=style != "table")
-    click.echo(f"{backend} {backends.installed()[backend]} on {comparison.record['device']}", err=style != "table")
+    record = comparison.record
+    made_on = f"{backend} {backends.installed()[backend]} on {record['device']}"
+    click.echo(f"{made_on}; transform: {record['series']['transform']}", err=style != "table")
 
 
 def settings_of(options: dict[str, Any]) -> Any:
@@ -115,6 +126,8 @@ def settings_of(options: dict[str, Any]) -> Any:
         num_layers=options["layers"],
         dropout=options["dropout"],
         bidirectional=options["bidirectional"],
+        transform=options["transform"],
+        calendar=options["calendar"],
         scaler=options["scaler"],
         past_target=not options["no_past_target"],
         validation=options["validation_share"],
@@ -126,5 +139,5 @@ def settings_of(options: dict[str, Any]) -> Any:
         season=options["season"],
         members=options["members"],
         levels=options["level"],
-        training={name: options[name] for name in ("epochs", "batch_size", "learning_rate", "patience")},
+        training={name: options[name] for name in BUDGET if name in options},
     )

@@ -323,3 +323,55 @@ def test_module_help():
     done = subprocess.run([sys.executable, "-m", "kseq.cli", "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "compare" in done.stdout
+
+
+def test_inputs_are_chosen_said_and_recorded(here, capsys):
+    assert main([*QUICK, "--cells", "rnn", "--out", "run"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("; transform: anomaly,change (season 12)")
+    record = json.loads((here / "run/run.json").read_text())
+    assert (record["settings"]["transform"], record["settings"]["calendar"]) == ("auto", False)
+    assert (record["series"]["transform"], record["series"]["inputs"]) == ("anomaly,change (season 12)", ["sst"])
+
+
+def test_inputs_as_asked(here, capsys):
+    arguments = ["--transform", "log, difference", "--calendar", "--weight-decay", "0.01", "--clip-norm", "1"]
+    assert main([*QUICK, "--cells", "rnn", *arguments, "--out", "run"]) == 0
+    record = json.loads((here / "run/run.json").read_text())
+    assert record["series"]["transform"] == "log,difference"
+    assert record["series"]["inputs"] == ["sst", "month of year (sin)", "month of year (cos)"]
+    assert record["settings"]["training"] | {"weight_decay": 0.01, "clip_norm": 1.0} == record["settings"]["training"]
+    plain = [*QUICK, "--cells", "rnn", *arguments[:3], "--out", "plain"]
+    assert main(plain) == 0
+    one, two = (pd.read_csv(here / name / "table.csv").set_index("model") for name in ("run", "plain"))
+    # Weights that decay, and gradients that are cut, give other forecasts; baselines know of neither.
+    assert one.loc["SimpleRNN", "mae"] != two.loc["SimpleRNN", "mae"]
+    assert one.loc["Persistence", "mae"] == two.loc["Persistence", "mae"] == pytest.approx(0.984, abs=5e-4)
+
+
+@pytest.mark.parametrize("transform", ["auto", "anomaly,change", "difference", "log,anomaly"])
+def test_baselines_do_not_know_of_transforms(here, transform):
+    baselines = {"Persistence": 0.984, "Climatology + last anomaly": 0.380, "AR(12)": 0.423}
+    assert main(["compare", "--epochs", "1", "--seeds", "1", "--cells", "rnn", "--transform", transform,
+                 "--baselines", "persistence,climatology,ar", "--out", "run"]) == 0  # fmt: skip
+    table = pd.read_csv(here / "run/table.csv").set_index("model")
+    assert table["mae"][list(baselines)].round(3).to_dict() == baselines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--transform", "root"], "received transform 'root', expected one of auto, none, log, anomaly, difference"),
+        (["--transform", "change,log"], "expected log as the first step and change as the last"),
+        (["--transform", "anomaly", "--data", "sunspots"], "its dates show no season"),
+        (["--transform", "log", "--data", "sunspots"], "3 rows with a target of zero or below (first at 1711-01-01)"),
+        (["--calendar", "--data", "sunspots"], "whose step is yearly, expected half a year or less"),
+        (["--weight-decay", "-1"], "received weight_decay -1.0, expected a number from 0"),
+        (["--clip-norm", "nan"], "received clip_norm nan, expected a number from 0"),
+    ],
+)
+def test_bad_inputs_are_one_line(here, capsys, arguments, expected):
+    assert main([*QUICK, "--cells", "rnn", *arguments, "--out", "run"]) == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (here / "run").exists()

@@ -209,7 +209,8 @@ def test_folds_are_those_of_other_packages(series, n_windows, h, step_size, inpu
 @pytest.mark.parametrize("train_size", [None, 50])
 @pytest.mark.parametrize("refit", [False, True])
 def test_windows_equal_a_plain_loop(series, refit, train_size):
-    settings = Settings(lookback=5, horizon=3, n_windows=4, step_size=2, gap=3, refit=refit, train_size=train_size)
+    parts = {"n_windows": 4, "step_size": 2, "gap": 3, "refit": refit, "train_size": train_size}
+    settings = Settings(lookback=5, horizon=3, transform="none", **parts)
     backtest = make_backtest(series, settings)
     values = series.y[:, 0]
     firsts = [87, 89, 91, 93]

@@ -8,6 +8,7 @@ import pytest
 
 from kseq import ConfigError, DataError, Settings, compare, from_frame, make_windows, panel_from_frame, tune
 from kseq.audit import perturbed
+from kseq.backtest import cut_windows
 from kseq.jobs import train_cell, with_lookback
 from kseq.report.table import shown_table
 from kseq.reproduction import Agreement, Recorded
@@ -73,7 +74,7 @@ def test_the_best_trial_is_what_is_compared(tuned):
 
 def test_a_trial_is_scored_by_its_own_training(series, tuned):
     line = tuned.tuning.iloc[1]
-    data = make_windows(series, lookback=6)
+    data = cut_windows(series, Settings(lookback=6))
     own = {setting: int(line[setting]) for setting in ("units", "num_layers", "lookback")}
     own |= {setting: float(line[setting]) for setting in ("learning_rate", "dropout", "weight_decay")}
     row = train_cell("rnn", data, Settings(**QUICK | {"seeds": (2, 3)}, lookback=6, by_cell={"rnn": own}))
