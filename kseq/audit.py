@@ -222,8 +222,8 @@ class _Run:
 
     def read(self, cutoff: int) -> list[np.ndarray]:
         """What models read for the windows that do not know the rows from a cutoff on."""
-        parts = (self.data.validation, self.data.test)
-        return [part.gather(np.flatnonzero(_before(part, cutoff)))[0] for part in parts]
+        parts = [(part, np.flatnonzero(_before(part, cutoff))) for part in (self.data.validation, self.data.test)]
+        return [part.gather(which)[0] for part, which in parts if len(which)]
 
     def undone(self, cutoff: int) -> list[np.ndarray]:
         """What becomes of a forecast of 1 on its way back to the targets' unit, for the same windows."""

@@ -20,6 +20,7 @@ QUICK = Settings(
     seeds=(0,),
     lookback=3,
     units=2,
+    transform="none",
     training={"epochs": 2},
 )
 
