@@ -128,8 +128,10 @@ def audit(series: Series, settings: Settings | None = None, *, progress: Progres
             nothing can be said bit for bit.
 
     Example:
-        >>> audit(load_series("nino12"), Settings(cells=())).verdict  # doctest: +SKIP
-        'Clean: 31 checks of 26,212 values; none depends on anything after its cutoff, bit for bit.'
+        >>> audit(load_series("nino12")).clean  # doctest: +SKIP
+        True
+        >>> audit(load_series("nino12"), Settings(scaler="minmax-leaks-test", cells=())).leaks  # doctest: +SKIP
+        ('scaler', 'training windows', 'inputs of forecasts', 'transform and scale undone', 'validation windows')
     """
     if not isinstance(series, Series):
         raise ConfigError(f"received the panel {series.name!r}, expected one series: panel.one(id).")
