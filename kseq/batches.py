@@ -8,6 +8,12 @@ import numpy as np
 from kseq.errors import ConfigError
 from kseq.windows import Windows
 
+#: Bytes of inputs that are gathered at once, of small batches many: a call of NumPy takes as long as copying some KiB.
+AT_ONCE = 2**20
+
+#: Number, inputs and targets of the batches that are held, before there are any.
+_NOTHING = (-1, np.empty(0), np.empty(0))
+
 
 class Batches(keras.utils.PyDataset):
     """Batches of windows for ``model.fit``, ``evaluate`` and ``predict``.
@@ -51,22 +57,37 @@ class Batches(keras.utils.PyDataset):
         self.members = members
         self.epoch = 0
         self._order = self._draw_order()
+        window = windows.lookback * windows.inputs.shape[1] * windows.inputs.itemsize
+        self._at_once = max(1, AT_ONCE // max(1, self.batch_size * window * (members or len(self.seeds or (0,)))))
+        self._held = _NOTHING
 
     def __len__(self) -> int:
         return -(-len(self.windows) // self.batch_size)
 
     def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
-        which = self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
-        x, y = self.windows.gather(which)
+        number, place = divmod(batch, self._at_once)
+        # Looked at once: another thread may put other batches there.
+        held, x, y = self._held
+        if held != number:
+            x, y = self._gather(number)
+            self._held = number, x, y
+        rows = slice(place * self.batch_size, (place + 1) * self.batch_size)
+        return x[rows], y[rows]
+
+    def _gather(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Gather some neighbouring batches at once."""
+        size = self._at_once * self.batch_size
+        x, y = self.windows.gather(self._order[number * size : (number + 1) * size])
+        y = y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
         if self.members is not None:
             x, y = (np.repeat(part[:, None], self.members, axis=1) for part in (x, y))
-            which = np.broadcast_to(which[:, None], y.shape[:2])
-        return x, y.reshape(*which.shape, -1)
+        return x, y
 
     def on_epoch_end(self) -> None:
         """Shuffle for the next epoch; Keras calls this after each."""
         self.epoch += 1
         self._order = self._draw_order()
+        self._held = _NOTHING
 
     def _draw_order(self) -> np.ndarray:
         """Window numbers in the order of this epoch, ``(windows,)`` or ``(windows, members)``."""

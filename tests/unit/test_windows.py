@@ -213,3 +213,20 @@ def test_batches_refuse_nonsense():
         Batches(data.train, 0)
     with pytest.raises(ConfigError, match="more than one"):
         Batches(data.train, seed=1, members=2)
+
+
+@pytest.mark.parametrize("options", [{"seed": 3}, {"seeds": [4, 9]}, {"members": 2}, {}])
+def test_batches_are_the_same_however_many_are_gathered_at_once(monkeypatch, options):
+    data = make_windows(series_of(np.arange(100.0)), lookback=2, horizon=2)
+    alone, together = [], []
+    for made, size in ((alone, 1), (together, 2**20)):
+        monkeypatch.setattr("kseq.batches.AT_ONCE", size)
+        batches = Batches(data.train, 7, **options)
+        for _ in range(2):
+            # In any order, and again after the next shuffle.
+            made += [batches[number] for number in (3, 0, len(batches) - 1, 1, 3)]
+            batches.on_epoch_end()
+    for one, other in zip(alone, together, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert (a == b).all()
+            assert b.flags.c_contiguous
