@@ -27,8 +27,9 @@ from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
 
 #: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
-#: training (those of the way ahead are counted, and the way back takes its time as well): 3 seconds, taken twice.
-REBUILD = 3e10
+#: training (those of the way ahead are counted, and the way back takes its time as well): 3 seconds, taken four
+#: times, for few epochs may be left.
+REBUILD = 6e10
 
 #: Members that train at once on a CPU: more leave the cache (:mod:`kseq.memory` has the measurements).
 MEMBERS_AT_ONCE = 10

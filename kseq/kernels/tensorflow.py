@@ -21,8 +21,9 @@ from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
 
 #: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
-#: training (those of the way ahead are counted, and the way back takes its time as well): 0.7 seconds.
-REBUILD = 5e9
+#: training (those of the way ahead are counted, and the way back takes its time as well): 0.7 seconds, taken four
+#: times, for few epochs may be left.
+REBUILD = 2e10
 
 
 def devices() -> list[str]:
