@@ -1,8 +1,22 @@
 """A test run names its backend: results of one backend say nothing of another."""
 
 import os
+from pathlib import Path
 
 import pytest
+
+#: What stands above windows, layers and training and calls nothing of a backend. Its tests train many small networks,
+#: each of which TensorFlow and JAX compile for seconds: they run on PyTorch, and elsewhere with ``--every``.
+ABOVE_BACKENDS = {
+    "test_audit", "test_backtest", "test_fitting", "test_forecaster", "test_forecasting", "test_global",
+    "test_reproduction", "test_scoring", "test_strategies", "test_tuning", "test_cli_audit", "test_cli_config",
+    "test_cli_data", "test_cli_panel", "test_cli_reproduce", "test_cli_tune",
+}  # fmt: skip
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run ask for everything."""
+    parser.addoption("--every", action="store_true", help="all tests on TensorFlow and JAX too")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -10,3 +24,9 @@ def pytest_configure(config: pytest.Config) -> None:
     backend = os.environ.get("KERAS_BACKEND")
     if backend not in ("torch", "tensorflow", "jax"):
         raise pytest.UsageError(f"received KERAS_BACKEND {backend!r}; set it to torch, tensorflow or jax, or run tox.")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what a run on this backend does not take."""
+    left_out = os.environ["KERAS_BACKEND"] != "torch" and not config.getoption("--every")
+    return True if left_out and collection_path.stem in ABOVE_BACKENDS else None
