@@ -72,7 +72,8 @@ def test_a_model_comes_back_as_it_was(model, saved):
     assert again.card.sha256 == from_frame(monthly()).fingerprint
     for one, two in zip(model.network.get_weights(), again.network.get_weights(), strict=True):
         assert np.array_equal(one, two)
-    assert forecast(again, 5).frame.equals(forecast(model, 5).frame)
+    # A framework may compile the two in other ways: the last bits differ.
+    pd.testing.assert_frame_equal(forecast(again, 5).frame, forecast(model, 5).frame, rtol=1e-5)
 
 
 def test_the_card_says_what_was_trained(model):
