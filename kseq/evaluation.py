@@ -39,7 +39,8 @@ def predict(model: keras.Model, data: WindowedSeries, windows: Windows, batch_si
     """
     members = members_of(model)
     seedless = Batches(windows, batch_size or memory.windows_at_once(model, data.lookback), members=members)
-    parts = [np.asarray(forecast_batch(model, x)) for x, _ in seedless]
+    # By number: the datasets of older Keras have a length and no iterator, and would be read past their end for ever.
+    parts = [np.asarray(forecast_batch(model, seedless[number][0])) for number in range(len(seedless))]
     scaled = np.concatenate(parts)
     scaled = scaled[None] if members is None else np.moveaxis(scaled, 1, 0)
     return data.to_units(scaled.reshape(*scaled.shape[:2], data.horizon, data.targets), windows)
