@@ -22,7 +22,7 @@ def evidence_of(data: WindowedSeries, trainings: Sequence[WindowedSeries], resul
         Evidence: a member that diverged has errors that are not numbers, so that nothing is read into it.
     """
     return Evidence(
-        rows=[_row(result, data.test_y) for result in results],
+        rows=[row_of(result, result.predictions - data.test_y) for result in results],
         y=data.test_y,
         last=data.series.y[data.test.target_rows[:, 0] - 1],
         low=_extreme(np.nanmin, trainings),
@@ -43,11 +43,16 @@ def _extreme(choose: Callable[..., np.ndarray], trainings: Sequence[WindowedSeri
     return np.repeat(found, [len(training.test) for training in trainings], axis=0)[:, None]
 
 
-def _row(result: ModelResult, y: np.ndarray) -> Row:
-    errors = np.where(result.sound[:, None, None, None], result.predictions - y, np.nan)
+def row_of(result: ModelResult, errors: np.ndarray) -> Row:
+    """A row as tests and verdict read it.
+
+    Args:
+        result: the row.
+        errors: of each member, ``(member, window, step, target)``; those of members that diverged are not read.
+    """
     return Row(
         result.name,
-        errors,
+        np.where(result.sound[:, None, None, None], errors, np.nan),
         result.kind,
         # An ensemble has the seeds of many members and the forecasts of one.
         seeds=result.seeds if result.kind == "cell" else (),

@@ -15,13 +15,13 @@ from functools import cached_property
 
 import numpy as np
 
+from kseq.evidence import row_of
 from kseq.global_grid import seasonal_scales
 from kseq.global_parts import reduce_parts
 from kseq.global_windows import WindowedPanel
 from kseq.intervals import Interval, intervals
 from kseq.metrics import NEAR_ZERO
 from kseq.results import ModelResult
-from kseq.statistics import Row
 from kseq.verdict import Evidence
 
 #: Metrics of which the mean of squares is rooted.
@@ -171,7 +171,7 @@ class PanelScores:
         learnt = (data.split.start[self.series], data.split.validation[self.series])
         low, high = (reduce_parts(choose, panel.y, *learnt)[self._number, None] for choose in (np.fmin, np.fmax))
         return Evidence(
-            rows=[self._row(result) for result in results],
+            rows=[row_of(result, self.losses(result.predictions)) for result in results],
             y=self.y,
             last=panel.y[starts - 1],
             low=low,
@@ -179,20 +179,6 @@ class PanelScores:
             lookback=data.lookback,
             step_size=min((segment.step for segment in data.test.segments), default=1),
             series=len(self.series),
-        )
-
-    def _row(self, result: ModelResult) -> Row:
-        losses = self.losses(result.predictions)
-        losses[~result.sound] = np.nan
-        return Row(
-            result.name,
-            losses,
-            result.kind,
-            seeds=result.seeds if result.kind == "cell" else (),
-            parameters=result.parameters,
-            seconds=result.seconds / max(1, len(losses)),
-            epochs=result.epochs,
-            epoch_limit=result.epoch_limit,
         )
 
     def intervals(self, row: ModelResult, levels: Sequence[float]) -> dict[float, Interval]:

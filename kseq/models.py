@@ -28,9 +28,10 @@ from kseq import layers, lean
 from kseq.errors import ConfigError
 from kseq.layers import Ensemble
 from kseq.matching import layer_widths, require_size
+from kseq.settings import CELL_NAMES
 
 #: Cells by the name that a user gives, and the name that a table shows.
-CELLS = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
+CELLS = CELL_NAMES
 
 LAYERS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 
