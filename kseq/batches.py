@@ -56,7 +56,7 @@ class Batches(keras.utils.PyDataset):
         self.seeds = None if seeds is None else tuple(seeds)
         self.members = members
         self.epoch = 0
-        self._order = self._draw_order()
+        self._rows = self._draw()
         window = windows.lookback * windows.inputs.shape[1] * windows.inputs.itemsize
         self._at_once = max(1, AT_ONCE // max(1, self.batch_size * window * (members or len(self.seeds or (0,)))))
         self._held = _NOTHING
@@ -77,7 +77,7 @@ class Batches(keras.utils.PyDataset):
     def _gather(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Gather some neighbouring batches at once."""
         size = self._at_once * self.batch_size
-        x, y = self.windows.gather(self._order[number * size : (number + 1) * size])
+        x, y = self.windows.gather_at(self._rows[number * size : (number + 1) * size])
         y = y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
         if self.members is not None:
             x, y = (np.repeat(part[:, None], self.members, axis=1) for part in (x, y))
@@ -86,21 +86,19 @@ class Batches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Shuffle for the next epoch; Keras calls this after each."""
         self.epoch += 1
-        self._order = self._draw_order()
+        self._rows = self._draw()
         self._held = _NOTHING
 
-    def _draw_order(self) -> np.ndarray:
-        """Window numbers in the order of this epoch, ``(windows,)`` or ``(windows, members)``."""
+    def _draw(self) -> np.ndarray:
+        """First target rows of the windows in the order of this epoch, ``(windows,)`` or ``(windows, members)``."""
+        rows = self.windows.all_starts()
         if self.seeds is not None:
-            return np.stack([shuffled(len(self.windows), seed, self.epoch) for seed in self.seeds], axis=1)
-        if self.seed is not None:
-            return shuffled(len(self.windows), self.seed, self.epoch)
-        return np.arange(len(self.windows))
+            return np.stack([shuffled(rows, seed, self.epoch) for seed in self.seeds], axis=1)
+        return rows if self.seed is None else shuffled(rows, self.seed, self.epoch)
 
 
-def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
-    """Return ``0 .. n - 1`` in the order of one epoch of one seed."""
-    # The order is the same in 32 bits as in 64; of millions of windows it takes half the memory and time.
-    order = np.arange(n, dtype="int32" if n < 2**31 else "int64")
+def shuffled(rows: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """Return a copy in the order of one epoch of one seed, which hangs on the number of rows and on nothing else."""
+    order = rows.copy()
     np.random.default_rng([seed, epoch]).shuffle(order)
     return order

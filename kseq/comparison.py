@@ -65,6 +65,7 @@ class Comparison:
         self._evidence: Evidence | None = None
         self._left_out: dict[str, list[str]] = {}
         self._remarks: list[str] = []
+        self._table: tuple[Any, Any, pd.DataFrame] = (None, None, pd.DataFrame())
         self._season = settings.season if settings else 0
 
     @property
@@ -244,7 +245,12 @@ class Comparison:
         in ``diverged`` and left out of everything else. ``seconds_per_epoch_and_seed`` leaves out the first epoch and,
         where seeds are trained at once, shares the time among them.
         """
-        return frames.table(self)
+        # Text, files and record read it many times; of thousands of series it takes seconds to make.
+        rows, search, table = self._table
+        if rows is not self._rows or search is not self.search:
+            table = frames.table(self)
+            self._table = (self._rows, self.search, table)
+        return table.copy()
 
     @property
     def by_step(self) -> pd.DataFrame:

@@ -217,7 +217,7 @@ def record(comparison: "Comparison") -> dict[str, Any]:
     """Everything needed to judge and repeat the comparison, see :attr:`kseq.Comparison.record`."""
     data, backend = comparison.data, backends.running()
     series, settings = data.series, comparison.settings
-    shown = table(comparison).set_index("model")
+    shown = comparison.table.set_index("model")
     return {
         "kseq": __version__,
         "backend": backend,

@@ -167,7 +167,7 @@ class PanelScores:
     def evidence(self, results: Iterable[ModelResult]) -> Evidence:
         """Gather what a verdict is drawn from: losses by origin date, in place of errors by window."""
         data, panel = self.data, self.data.series
-        starts = data.test.starts(np.arange(len(data.test)))
+        starts = data.test.all_starts()
         learnt = (data.split.start[self.series], data.split.validation[self.series])
         low, high = (reduce_parts(choose, panel.y, *learnt)[self._number, None] for choose in (np.fmin, np.fmax))
         return Evidence(

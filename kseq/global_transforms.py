@@ -1,10 +1,12 @@
 """Transforms of a panel: the steps of :mod:`kseq.transforms`, with climatologies of each series.
 
-Steps without numbers of their own work on a panel as they do on a series. The anomaly of a row is its distance from the
-mean of its phase over the training rows of its own series; of a series that holds fewer than two seasons, from the mean
-of them all. ``auto`` takes for all series the steps that most of the longest ones would take by themselves.
+Steps work on a panel as they do on a series, some series at a time, so that a long panel is never held in 64 bits. The
+anomaly of a row is its distance from the mean of its phase over the training rows of its own series; of a series that
+holds fewer than two seasons, from the mean of them all. ``auto`` takes for all series the steps that most of the
+longest ones would take by themselves.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +14,72 @@ import numpy as np
 from kseq.baselines import Cycle
 from kseq.errors import ConfigError
 from kseq.global_grid import grids, longest, season_of_panel
-from kseq.global_parts import PanelSplit
+from kseq.global_parts import PanelSplit, groups
 from kseq.series import Panel
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step, Transform, steps_of
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Neighbouring series of a panel as a transform reads them.
+
+    Args:
+        first: their first row.
+        y: their targets, ``(rows, targets)``.
+        stretches: of their rows, counted from their first.
+    """
+
+    first: int
+    y: np.ndarray
+    stretches: np.ndarray
+
+    @classmethod
+    def of(cls, panel: Panel, first: int, last: int) -> "_Rows":
+        low, high = np.searchsorted(panel.stretches[:, 0], [first, last])
+        return cls(first, panel.y[first:last].astype("float64"), panel.stretches[low:high] - first)
+
+    @property
+    def slice(self) -> slice:
+        return slice(self.first, self.first + len(self.y))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedPanelTransform(FittedTransform):
+    """A transform of a panel that knows its numbers; phases of its anomalies count on from series to series."""
+
+    def apply(self, series: Panel) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[override]
+        """Change the targets of the panel; what models read of them and forecast, both in 32 bits."""
+        read = np.empty_like(series.y)
+        forecast = np.empty_like(read) if self.changes else read
+        for rows in _parts(series):
+            read[rows.slice], forecast[rows.slice] = self._for(rows).apply(rows)
+        return read, forecast
+
+    def undo(self, forecasts: np.ndarray, series: Panel, rows: np.ndarray) -> np.ndarray:  # type: ignore[override]
+        """Bring forecasts back to the targets' unit; windows in the order of their rows."""
+        made = np.empty_like(forecasts)
+        for part in _parts(series):
+            low, high = np.searchsorted(rows[:, 0], [part.slice.start, part.slice.stop])
+            if low < high:
+                windows = (..., slice(low, high), slice(None), slice(None))
+                made[windows] = self._for(part).undo(forecasts[windows], part, rows[low:high] - part.first)
+        return made
+
+    def _for(self, rows: _Rows) -> FittedTransform:
+        """The transform for some rows, counted from their first."""
+        return FittedTransform(tuple(_for(step, rows) for step in self.steps), self.changes)
+
+
+def _for(step: Step, rows: _Rows) -> Step:
+    if not isinstance(step, Anomaly):
+        return step
+    return Anomaly(Cycle(step.cycle.season, step.cycle.phase[rows.slice]), step.means)
+
+
+def _parts(panel: Panel) -> Iterator[_Rows]:
+    """Some series at a time, all of the panel."""
+    for group in groups(np.diff(panel.borders)):
+        yield _Rows.of(panel, panel.borders[group.start], panel.borders[group.stop])
 
 
 @dataclass(frozen=True)
@@ -31,7 +96,7 @@ class PanelTransform:
     season: int = 0
     past_target: bool = True
 
-    def fit(self, panel: Panel, split: PanelSplit, members: np.ndarray) -> FittedTransform:
+    def fit(self, panel: Panel, split: PanelSplit, members: np.ndarray) -> FittedPanelTransform:
         """Fit on the training rows of each series.
 
         Args:
@@ -48,18 +113,14 @@ class PanelTransform:
         if names == ("auto",):
             names = steps_of(self._chosen(panel, split, members, season))
         steps: list[Step] = []
-        y = panel.y
         for name in names:
             if name == "log":
                 steps.append(Log.fit(panel))
             elif name == "anomaly":
-                steps.append(_anomaly(panel, y, split, members, season))
+                steps.append(_anomaly(panel, steps, split, members, season))
             elif name == "difference":
                 steps.append(Difference())
-            else:
-                return FittedTransform(tuple(steps), changes=True)
-            y = steps[-1].apply(y, panel.stretches)
-        return FittedTransform(tuple(steps), changes=False)
+        return FittedPanelTransform(tuple(steps), changes="change" in names)
 
     def _chosen(self, panel: Panel, split: PanelSplit, members: np.ndarray, season: int) -> str:
         transform = Transform("auto", season, self.past_target)
@@ -71,7 +132,8 @@ class PanelTransform:
         return max(sorted(set(found)), key=found.count, default="none")
 
 
-def _anomaly(panel: Panel, y: np.ndarray, split: PanelSplit, members: np.ndarray, season: int) -> Anomaly:
+def _anomaly(panel: Panel, before: Sequence[Step], split: PanelSplit, members: np.ndarray, season: int) -> Anomaly:
+    """Learn the means of each series' phases, of what the steps before have made of the targets."""
     if season < 2:
         raise ConfigError(
             "received transform anomaly for a panel whose dates show no season, expected one; name it with --season, "
@@ -79,18 +141,22 @@ def _anomaly(panel: Panel, y: np.ndarray, split: PanelSplit, members: np.ndarray
         )
     # Each series has phases of its own, one series after the other.
     phase = np.zeros(len(panel), "int32")
-    total, count = np.zeros((len(panel.ids) * season, y.shape[1])), np.zeros(len(panel.ids) * season)
+    targets = len(panel.targets)
+    total, count = np.zeros((len(panel.ids) * season, targets)), np.zeros(len(panel.ids) * season)
     for grid in grids(panel, split, members):
         owners = grid.members[grid.owners[grid.places]]
         phase[grid.rows] = owners * season + grid.phase(season)[grid.places]
-        known = grid.rows[(grid.rows < split.validation[owners]) & ~np.isnan(y[grid.rows]).any(axis=1)]
-        cells, inverse = np.unique(phase[known], return_inverse=True)
+        rows = _Rows.of(panel, panel.borders[grid.members[0]], panel.borders[grid.members[-1] + 1])
+        y, _ = FittedTransform(tuple(before), changes=False).apply(rows)
+        y = y[grid.rows - rows.first]
+        known = (grid.rows < split.validation[owners]) & ~np.isnan(y).any(axis=1)
+        cells, inverse = np.unique(phase[grid.rows[known]], return_inverse=True)
         count[cells] = np.bincount(inverse)
-        for column in range(y.shape[1]):
+        for column in range(targets):
             total[cells, column] = np.bincount(inverse, y[known, column])
     by_series = count.reshape(-1, season, 1)
-    totals = total.reshape(-1, season, y.shape[1])
-    rows = by_series.sum(axis=1, keepdims=True)
-    whole = totals.sum(axis=1, keepdims=True) / np.maximum(rows, 1)
-    means = np.where((by_series > 0) & (rows >= 2 * season), totals / np.maximum(by_series, 1), whole)
-    return Anomaly(Cycle(season, phase), means.reshape(-1, y.shape[1]))
+    totals = total.reshape(-1, season, targets)
+    rows_of = by_series.sum(axis=1, keepdims=True)
+    whole = totals.sum(axis=1, keepdims=True) / np.maximum(rows_of, 1)
+    means = np.where((by_series > 0) & (rows_of >= 2 * season), totals / np.maximum(by_series, 1), whole)
+    return Anomaly(Cycle(season, phase), means.reshape(-1, targets))

@@ -37,17 +37,22 @@ class PanelWindows(Windows):
     owners: np.ndarray = field(default_factory=lambda: np.empty(0, int))
     static: np.ndarray = field(default_factory=lambda: np.empty((0, 0), "float32"))
 
-    def gather(self, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Copy out windows as :meth:`kseq.windows.Windows.gather` does, static covariates after the others."""
-        x, y = super().gather(which)
+    def gather_at(self, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Copy out windows as :meth:`kseq.windows.Windows.gather_at` does, static covariates after the others."""
+        x, y = super().gather_at(first)
         if not self.static.shape[1]:
             return x, y
-        static = self.static[self.series_of(which)][..., None, :]
+        static = self.static[self.owners[np.searchsorted(self._firsts, first, side="right") - 1]][..., None, :]
         return np.concatenate([x, np.broadcast_to(static, (*x.shape[:-1], static.shape[-1]))], axis=-1), y
 
     def series_of(self, which: np.ndarray) -> np.ndarray:
         """Say to which series the windows numbered ``which`` belong, places in the panel's ``ids``."""
         return self.owners[np.searchsorted(self._stops, which, side="right")]
+
+    @cached_property
+    def _firsts(self) -> np.ndarray:
+        """Row of the first target of each segment's first window."""
+        return np.array([segment.start for segment in self.segments], dtype=int)
 
     @cached_property
     def series(self) -> np.ndarray:

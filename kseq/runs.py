@@ -25,6 +25,7 @@ from kseq.report.table import render
 if TYPE_CHECKING:
     from kseq.bench import Bench
     from kseq.comparison import Comparison
+    from kseq.databench import DataBench
     from kseq.forecasting import Forecast
 
 #: Files that a run may leave, in the order in which they are named to the user.
@@ -130,6 +131,16 @@ def write_bench(bench: "Bench", path: Path) -> list[Path]:
         "bench.json": _json(bench.record).encode(),
         "bench.png": _png(plot_bench(bench)),
     }
+    return _write_all(contents, path, tuple(contents))
+
+
+def write_data_bench(bench: "DataBench", path: Path) -> list[Path]:
+    """Write a bench of data as a table and as JSON into a folder that exists, both or none; return the files.
+
+    Raises:
+        ConfigError: a file cannot be written.
+    """
+    contents = {"data.csv": _csv(bench.table).encode(), "data.json": _json(bench.record).encode()}
     return _write_all(contents, path, tuple(contents))
 
 

@@ -38,6 +38,7 @@ from kseq.baselines import Climatology, Cycle, TrainingPart, cycle_of, season_of
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import places_of
 from kseq.series import Panel, Series
+from kseq.windows import Targets
 
 #: Steps by name; ``none`` and ``auto`` stand alone.
 STEPS = ("log", "anomaly", "difference", "change")
@@ -208,7 +209,7 @@ class FittedTransform:
         """Rows at the beginning of each stretch that models cannot read."""
         return sum(step.lost for step in self.steps)
 
-    def apply(self, series: Series | Panel) -> tuple[np.ndarray, np.ndarray]:
+    def apply(self, series: Targets) -> tuple[np.ndarray, np.ndarray]:
         """Change the targets of a series.
 
         Returns:
@@ -217,7 +218,7 @@ class FittedTransform:
         read = self._levels(series)[-1]
         return read, Difference().apply(read, series.stretches) if self.changes else read
 
-    def undo(self, forecasts: np.ndarray, series: Series | Panel, rows: np.ndarray) -> np.ndarray:
+    def undo(self, forecasts: np.ndarray, series: Targets, rows: np.ndarray) -> np.ndarray:
         """Bring forecasts back to the targets' unit.
 
         Args:
@@ -232,7 +233,7 @@ class FittedTransform:
             forecasts = step.undo(forecasts, y, rows)
         return forecasts
 
-    def _levels(self, series: Series | Panel) -> list[np.ndarray]:
+    def _levels(self, series: Targets) -> list[np.ndarray]:
         """The targets, and what each step makes of them."""
         levels = [series.y]
         for step in self.steps:

@@ -15,7 +15,7 @@ import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ import pandas as pd
 from kseq.calendars import calendar_columns
 from kseq.errors import ConfigError, DataError
 from kseq.inputs import input_columns, input_rows, require_inputs, require_sizes
-from kseq.series import Panel, Series
+from kseq.series import Series
 
 #: Scalers by name. The last one looks at the whole series, test part included: for replays of published experiments.
 SCALERS = ("standard", "minmax", "minmax-leaks-test")
@@ -161,7 +161,7 @@ class Windows:
                 )
 
     def __len__(self) -> int:
-        return sum(map(len, self.segments))
+        return int(self._stops[-1]) if self.segments else 0
 
     @cached_property
     def _stops(self) -> np.ndarray:
@@ -185,17 +185,27 @@ class Windows:
             [2, 3, 4, 10, 15]
         """
         if len(self.segments) == 1:
-            # Every batch of a training comes by here: no search, and no multiplication where there is nothing to skip.
             only = self.segments[0]
-            return which + only.start if only.step == 1 else which * only.step + only.start
+            return which * only.step + only.start
         steps, origins = self._lines
         segment = np.searchsorted(self._stops, which, side="right")
         return steps[segment] * which + origins[segment]
 
+    def all_starts(self) -> np.ndarray:
+        """Row of the first target of every window, ``(windows,)``; in 32 bits where they suffice."""
+        kind = "int32" if len(self.targets) < 2**31 else "int64"
+        rows = np.arange(len(self), dtype=kind)
+        steps, origins = (line.astype(kind) for line in self._lines)
+        lengths = np.diff(self._stops, prepend=0)
+        if (steps > 1).any():
+            rows *= np.repeat(steps, lengths)
+        rows += np.repeat(origins, lengths)
+        return rows
+
     @cached_property
     def target_rows(self) -> np.ndarray:
         """Row numbers of every window's targets, ``(windows, horizon)``."""
-        return self.starts(np.arange(len(self)))[:, None] + np.arange(self.horizon)
+        return self.all_starts()[:, None] + np.arange(self.horizon)
 
     def gather(self, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Copy out the windows numbered ``which``.
@@ -213,8 +223,12 @@ class Windows:
             >>> x[..., 0].tolist(), y[..., 0].tolist()
             ([[0.0, 1.0], [3.0, 4.0]], [[2.0], [5.0]])
         """
+        return self.gather_at(self.starts(which))
+
+    def gather_at(self, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Copy out windows as :meth:`gather` does, by the rows of their first targets."""
         # NumPy copies by indices of its own type several times as fast as by others.
-        first, shape = self.starts(which.astype(np.intp, copy=False)), which.shape
+        first, shape = first.astype(np.intp, copy=False), first.shape
         x, y = self._blocks
         window = x[first - self.lookback].view(self.inputs.dtype).reshape(*shape, self.lookback, self.inputs.shape[1])
         return window, y[first].view(self.targets.dtype).reshape(*shape, self.horizon, self.targets.shape[1])
@@ -237,6 +251,18 @@ def _overlapping(rows: np.ndarray, length: int) -> np.ndarray:
     return np.ndarray(len(rows) - length + 1, block, rows, strides=(width,))
 
 
+class Targets(Protocol):
+    """What a transform reads: a series, or some of a panel."""
+
+    @property
+    def y(self) -> np.ndarray:
+        """Target values, ``(time, targets)``."""
+
+    @property
+    def stretches(self) -> np.ndarray:
+        """Runs of rows that follow one another, ``(stretches, 2)``."""
+
+
 class FittedTransform(Protocol):
     """What stands between values and what models read and forecast, see :mod:`kseq.transforms`."""
 
@@ -248,10 +274,10 @@ class FittedTransform(Protocol):
     def lost(self) -> int:
         """Rows at the beginning of each stretch that models cannot read."""
 
-    def apply(self, series: Series | Panel) -> tuple[np.ndarray, np.ndarray]:
+    def apply(self, series: Any) -> tuple[np.ndarray, np.ndarray]:
         """What models read of the targets, and what they forecast, ``(time, targets)``; NaN where there is no value."""
 
-    def undo(self, forecasts: np.ndarray, series: Series | Panel, rows: np.ndarray) -> np.ndarray:
+    def undo(self, forecasts: np.ndarray, series: Any, rows: np.ndarray) -> np.ndarray:
         """Bring forecasts, ``(..., windows, horizon, targets)``, of ``rows`` back to the targets' unit."""
 
 

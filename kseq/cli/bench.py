@@ -1,6 +1,7 @@
 """``kseq bench``."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -9,38 +10,78 @@ from kseq import backends
 from kseq.cli import completion
 from kseq.cli.options import backend_options
 from kseq.cli.types import POSITIVE, CommaList, Folder, Wholes
+from kseq.errors import ConfigError
 
 
 @click.command()
 @backend_options
 @click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, shell_complete=completion.cells,
               help="Cells to time.")  # fmt: skip
-@click.option("--workloads", type=CommaList(), default="short,daily,long,stacked,bidirectional", show_default=True,
-              help="Jobs of fixed sizes.")  # fmt: skip
+@click.option("--data", is_flag=True, help="Time the delivery of windows alone, and measure its memory.")
+@click.option("--workloads", type=CommaList(), default=None,
+              help="Jobs of fixed sizes.  [default: short,daily,long,stacked,bidirectional; "
+                   "with --data short,long,wide,panel]")  # fmt: skip
 @click.option("--rounds", type=POSITIVE, default=5, show_default=True, help="Epochs that count, all in turn.")
 @click.option("--members", type=Wholes(), default="1", show_default=True, metavar="N[,...]",
               help="Seeds that kseq trains at once.")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for table, JSON and picture.")
+@click.pass_context
 def bench(
+    context: click.Context,
     backend: str | None,
     device: str | None,
     cells: tuple[str, ...],
-    workloads: tuple[str, ...],
+    data: bool,
+    workloads: tuple[str, ...] | None,
     rounds: int,
     members: tuple[int, ...],
     out: Path | None,
 ) -> None:
-    """Time training against stock Keras and a hand-written loop, in one run.
+    """Time training against stock Keras and a hand-written loop, in one run; or, with --data, the delivery of windows.
 
-    All contenders must forecast the same before any is timed. Close other programs: only ratios inside one run count.
+    All contenders must forecast the same, or deliver the same windows, before any is timed. Close other programs: only
+    ratios inside one run count.
     """
+    default = click.core.ParameterSource.DEFAULT
+    given = [f"--{name}" for name in ("cells", "members") if context.get_parameter_source(name) is not default]
+    if data and given:
+        raise ConfigError(f"received {', '.join(given)} with --data, which trains nothing; leave out one of them.")
     backends.choose(backend, device)
-    from kseq import bench as benchmark
+
+    def tell(text: str) -> None:
+        click.echo(text, err=True)
+
     from kseq import runs
-    from kseq.report.bench import bench_table
 
     with runs.folder(out) if out else contextlib.nullcontext() as folder:
-        result = benchmark.run(cells, workloads, rounds, members, lambda text: click.echo(text, err=True))
-        if folder is not None:
-            runs.write_bench(result, folder)
-    click.echo(bench_table(result))
+        if data:
+            click.echo(_data(workloads, rounds, tell, folder))
+        else:
+            click.echo(_training(cells, workloads, rounds, members, tell, folder))
+
+
+def _training(
+    cells: tuple[str, ...],
+    workloads: tuple[str, ...] | None,
+    rounds: int,
+    members: tuple[int, ...],
+    tell: Callable[[str], None],
+    folder: Path | None,
+) -> str:
+    from kseq import bench, runs
+    from kseq.report.bench import bench_table
+
+    result = bench.run(cells, workloads or tuple(bench.WORKLOADS), rounds, members, tell)
+    if folder is not None:
+        runs.write_bench(result, folder)
+    return bench_table(result)
+
+
+def _data(workloads: tuple[str, ...] | None, rounds: int, tell: Callable[[str], None], folder: Path | None) -> str:
+    from kseq import databench, runs
+    from kseq.report.databench import data_table
+
+    result = databench.run(workloads or tuple(databench.WORKLOADS), rounds, tell)
+    if folder is not None:
+        runs.write_data_bench(result, folder)
+    return data_table(result)

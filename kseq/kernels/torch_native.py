@@ -77,3 +77,31 @@ class NativeLoop:
             self.optimizer.step()
             total += loss.item()
         return time.perf_counter() - started
+
+
+class SlicedWindows(torch.utils.data.Dataset):
+    """Windows cut out of two arrays one by one, as a PyTorch user writes it: the yardstick of ``kseq bench --data``.
+
+    Args:
+        inputs: ``(time, features)``.
+        targets: ``(time, targets)``.
+        starts: rows of the windows' first targets, ``(windows,)``.
+        lookback: rows to read before each.
+        horizon: rows to forecast.
+    """
+
+    def __init__(self, inputs: np.ndarray, targets: np.ndarray, starts: np.ndarray, lookback: int, horizon: int):
+        self.inputs, self.targets = torch.from_numpy(inputs), torch.from_numpy(targets)
+        self.starts = starts.tolist()
+        self.lookback, self.horizon = lookback, horizon
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        start = self.starts[number]
+        return self.inputs[start - self.lookback : start], self.targets[start : start + self.horizon]
+
+    def loader(self, batch_size: int) -> torch.utils.data.DataLoader:
+        """Shuffled batches."""
+        return torch.utils.data.DataLoader(self, batch_size, shuffle=True)

@@ -6,11 +6,25 @@ import pytest
 from utilsforecast.evaluation import evaluate
 from utilsforecast.losses import mae
 
-from kseq import ConfigError, DataError, baselines, compare, make_windows, metrics, panel_from_frame
+from kseq import (
+    ConfigError,
+    DataError,
+    baselines,
+    compare,
+    global_grid,
+    global_parts,
+    global_transforms,
+    global_windows,
+    make_windows,
+    metrics,
+    panel_from_frame,
+)  # fmt: skip
 from kseq.evenly import on_grid, places_of
 from kseq.global_baselines import KINDS, MOST_SERIES_ETS, baseline_row
 from kseq.global_grid import season_of_panel, seasonal_scales
+from kseq.global_parts import groups as global_groups
 from kseq.global_scores import PanelScores
+from kseq.global_transforms import PanelTransform
 from kseq.global_windows import make_panel_windows
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
@@ -293,3 +307,28 @@ def test_a_panel_is_not_trained_anew_for_each_origin():
 def test_a_single_series_has_no_table_by_series():
     series = panel_from_frame(monthly(), target="y").one("s0")
     assert compare(series, cells=(), baselines=("persistence",)).by_series.empty
+
+
+def test_how_many_series_are_taken_at_a_time_changes_nothing(monkeypatch):
+    panel = panel_from_frame(GAPPED, target=["y", "z"], fill="mask")
+
+    def made():
+        transform = PanelTransform("anomaly,change")
+        data = make_panel_windows(panel, lookback=6, horizon=2, transform=transform, calendar=True)
+        which = np.arange(len(data.train))
+        ones = np.ones((1, len(data.test), 2, 2))
+        rows = [baseline_row(name, data)[0].predictions for name in ("climatology", "ar", "climatology-ar")]
+        return [*data.train.gather(which), data.to_units(ones, data.test), *seasonal_scales(data, 12), *rows]
+
+    together = made()
+    for module in (global_parts, global_grid, global_transforms):
+        monkeypatch.setattr(module, "groups", lambda lengths: global_groups(lengths, limit=100))
+    monkeypatch.setattr(global_windows, "CHUNK", 7)
+    for one, other in zip(made(), together, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_a_table_is_made_once_and_cannot_be_spoiled(result):
+    table = result.table
+    table.loc[0, "mase"] = -1.0
+    assert result.table.loc[0, "mase"] > 0
