@@ -23,7 +23,7 @@ from kseq.evaluation import Progress
 from kseq.forecasting import last_rows
 from kseq.intervals import half_width
 from kseq.jobs import blocks_of, build_cell
-from kseq.layers import accelerate, split_members, to_stock
+from kseq.layers import accelerate, split_members
 from kseq.metrics import mae
 from kseq.modelcard import HalfWidths, ModelCard
 from kseq.modelfile import TrainedModel
@@ -165,7 +165,7 @@ def _train(
         told = [] if progress is None else [Progress(progress, f"{CELL_NAMES[cell]}, {shown}{what}", training.epochs)]
         fitted = fit(model, data, training, seeds, told)
         watched = fitted.history.get("val_loss") if training.patience else None
-        for number, single in enumerate(split_members(model) if len(seeds) > 1 else [to_stock(model)]):
+        for number, single in enumerate(split_members(model) if len(seeds) > 1 else [model]):
             if not fitted.diverged[number]:
                 networks.append(single)
                 kept.append(seeds[number])
@@ -181,15 +181,18 @@ def _train(
 
 
 def _mean_of(networks: Sequence[keras.Model], name: str) -> keras.Model:
-    """One model of all: their mean forecast, by layers of Keras's own."""
-    if len(networks) == 1:
-        return accelerate(keras.Model(networks[0].input, networks[0].output, name=name))
-    window = keras.Input(networks[0].input_shape[1:], name="window")
-    parts = [
-        keras.Model(network.input, network.output, name=f"{name}_{number}") for number, network in enumerate(networks)
-    ]
-    mean = keras.layers.Average(name="mean")([part(window) for part in parts])
-    return accelerate(keras.Model(window, mean, name=name))
+    """One model of all, with fast layers: their mean forecast."""
+    fast = [accelerate(network) for network in networks]
+    if len(fast) == 1:
+        return _named(fast[0], name)
+    window = keras.Input(fast[0].input_shape[1:], name="window")
+    parts = [_named(network, f"{name}_{number}") for number, network in enumerate(fast)]
+    return keras.Model(window, keras.layers.Average(name="mean")([part(window) for part in parts]), name=name)
+
+
+def _named(network: keras.Model, name: str) -> keras.Model:
+    """The same layers under another name; of one input and one output, which a copy may hold as lists of one."""
+    return keras.Model(network.inputs[0], network.outputs[0], name=name)
 
 
 def _season(data: WindowedSeries, settings: Settings) -> int:

@@ -68,12 +68,10 @@ def save(model: TrainedModel, path: str | Path) -> Path:
     Raises:
         ConfigError: the name ends otherwise, or the file cannot be written.
     """
-    from kseq.layers import to_stock
-
     path = require_name(path)
     try:
         with replacing(path) as temporary:
-            to_stock(model.network).save(temporary)
+            model.network.save(temporary)
             with zipfile.ZipFile(temporary, "a") as archive:
                 sums = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in (CONFIG, WEIGHTS)}
                 content = json.dumps({**model.card.to_json(), "checksums": sums}, allow_nan=False, ensure_ascii=False)
@@ -136,10 +134,14 @@ def load(path: str | Path) -> TrainedModel:
     card = read_card(path)
     import keras
 
-    from kseq.layers import accelerate
+    # Once these are known to Keras, its own layers load as them.
+    import kseq.layers  # noqa: F401
 
     try:
-        network = accelerate(keras.models.load_model(path, compile=False, safe_mode=True))
+        loaded = keras.models.load_model(path, compile=False, safe_mode=True)
+        # Older versions load an input and an output as lists of one.
+        (window,), (output,) = loaded.inputs, loaded.outputs
+        network = keras.Model(window, output, name=loaded.name)
         shapes = network.input_shape, network.output_shape
     except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
         raise DataError(

@@ -64,6 +64,7 @@ def _summary(card: "ModelCard") -> str:
     several = f", the mean of {len(card.seeds)} networks" * (len(card.seeds) > 1)
     span = f"{card.first} to {card.last}".replace(" 00:00:00", "")
     lines = [f"{card.name}{several}, on {series.name}: {card.rows} rows ({card.step}), {span}"]
+    lines.append(f"Transform: {card.transform.label if card.transform else 'none'}")
     epochs = f"{card.epochs} epoch{'s' * (card.epochs > 1)}"
     if not card.scores:
         return "\n".join([*lines, f"Trained {epochs} on all rows; no validation part, so no errors and no intervals."])

@@ -67,6 +67,7 @@ def test_fit_says_what_it_did(here, capsys):
     printed = capsys.readouterr().out
     assert "LSTM, the mean of 2 networks, on sst: 60 rows (monthly), 2000-01-01 to 2004-12-01" in printed
     assert "by the validation part, then again on all rows. Mean absolute errors there:" in printed
+    assert "\nTransform: " in printed
     assert "Persistence" in printed
     assert "models/sst.keras; to forecast with it: kseq forecast --model models/sst.keras --steps 12" in printed
     assert printed.splitlines()[-1].startswith(f"{BACKEND} ")
