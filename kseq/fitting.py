@@ -30,7 +30,7 @@ from kseq.modelfile import TrainedModel
 from kseq.series import Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training, fit
-from kseq.transforms import Anomaly, FittedTransform
+from kseq.transforms import Anomaly, FittedTransform, Step, Trend
 from kseq.windows import Split, WindowedSeries, fewest_rows
 
 #: Steps ahead up to which intervals are calibrated, where the horizon is shorter: two days of hours, four years.
@@ -286,13 +286,17 @@ def _as_chosen(settings: Settings, transform: FittedTransform | None) -> Setting
 
 
 def _at_the_end(transform: FittedTransform | None, rows: int) -> FittedTransform | None:
-    """A transform that knows the phases of the last rows alone."""
+    """A transform that knows the phases and times of the last rows alone."""
     if transform is None:
         return None
-    steps = [
-        replace(step, cycle=Cycle(step.cycle.season, step.cycle.phase[-rows:])) if isinstance(step, Anomaly) else step
-        for step in transform.steps
-    ]
+    steps: list[Step] = []
+    for step in transform.steps:
+        if isinstance(step, Anomaly):
+            steps.append(replace(step, cycle=Cycle(step.cycle.season, step.cycle.phase[-rows:])))
+        elif isinstance(step, Trend):
+            steps.append(replace(step, times=step.times[-rows:]))
+        else:
+            steps.append(step)
     return replace(transform, steps=tuple(steps))
 
 

@@ -18,7 +18,7 @@ from kseq.series import Series, calendars
 from kseq.series.dates import placing, read_dates
 from kseq.series.files import numbers
 from kseq.series.roles import TIME_NAMES, require_columns
-from kseq.transforms import Anomaly, FittedTransform, Log, Step
+from kseq.transforms import Anomaly, FittedTransform, Log, Step, Trend, times_of
 from kseq.windows import Split, WindowedSeries, Windows, model_rows
 
 
@@ -171,7 +171,12 @@ def transform_like(card: ModelCard, series: Series) -> FittedTransform | None:
     for step in card.transform.steps:
         if isinstance(step, Log):
             Log.fit(series)
-        steps.append(replace(step, cycle=_cycle_like(card, step.cycle, series)) if isinstance(step, Anomaly) else step)
+        if isinstance(step, Anomaly):
+            steps.append(replace(step, cycle=_cycle_like(card, step.cycle, series)))
+        elif isinstance(step, Trend):
+            steps.append(replace(step, times=times_of(series)))
+        else:
+            steps.append(step)
     return replace(card.transform, steps=tuple(steps))
 
 
@@ -229,10 +234,10 @@ def end_of_training(card: ModelCard, frame: pd.DataFrame) -> int:
         rows = min(int(stop), len(kept))
         if rows >= card.reach and np.isclose(frame[stop - rows : stop], kept[-rows:], equal_nan=True).all():
             return int(stop)
-    if card.transform is not None and any(isinstance(step, Anomaly) for step in card.transform.steps):
+    if card.transform is not None and any(isinstance(step, Anomaly | Trend) for step in card.transform.steps):
         raise DataError(
             f"received {len(frame)} rows without dates, expected among them the last {card.reach} that the model was "
-            "trained on: without these it cannot be told where in the season they stand."
+            "trained on: without these it cannot be told where in the season and on the trend they stand."
         )
     return 0
 

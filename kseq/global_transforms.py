@@ -3,7 +3,7 @@
 Steps work on a panel as they do on a series, some series at a time, so that a long panel is never held in 64 bits. The
 anomaly of a row is its distance from the mean of its phase over the training rows of its own series; of a series that
 holds fewer than two seasons, from the mean of them all. ``auto`` takes for all series the steps that most of the
-longest ones would take by themselves.
+longest ones would take by themselves, but for ``trend``: short series, of which panels are made, have none to trust.
 """
 
 from collections.abc import Iterator, Sequence
@@ -112,6 +112,11 @@ class PanelTransform:
         season = self.season or season_of_panel(panel, split, members)
         if names == ("auto",):
             names = steps_of(self._chosen(panel, split, members, season))
+        if "trend" in names:
+            raise ConfigError(
+                f"received transform {self.names} for a panel, expected one without trend, which is fitted to single "
+                "series alone; difference takes a trend off too."
+            )
         steps: list[Step] = []
         for name in names:
             if name == "log":
@@ -128,7 +133,8 @@ class PanelTransform:
         for member in longest(split, members):
             known = slice(panel.borders[member], split.validation[member])
             if np.ptp(panel.y[known], axis=0).all():
-                found.append(transform.fit(panel.one(panel.ids[member]), known.stop - known.start).name)
+                fitted = transform.fit(panel.one(panel.ids[member]), known.stop - known.start)
+                found.append(fitted.name.replace("trend,", ""))
         return max(sorted(set(found)), key=found.count, default="none")
 
 

@@ -19,7 +19,7 @@ from kseq.inputs import input_columns as columns_read
 from kseq.intervals import too_few
 from kseq.runs import plain
 from kseq.series import Series
-from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step
+from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend, times_of
 from kseq.windows import Scaler
 
 #: Goes up when an older kseq could not read a card.
@@ -246,9 +246,11 @@ def _transform_to_json(transform: FittedTransform | None) -> dict[str, Any] | No
         return None
     steps: list[dict[str, Any]] = []
     for step in transform.steps:
-        numbers = {}
+        numbers: dict[str, Any] = {}
         if isinstance(step, Anomaly):
             numbers = {"season": step.cycle.season, "phase": step.cycle.phase, "means": step.means}
+        elif isinstance(step, Trend):
+            numbers = {"start": step.start, "slope": step.slope}
         steps.append({"name": step.name, **numbers})
     return {"steps": steps, "changes": transform.changes}
 
@@ -265,6 +267,9 @@ def _transform_from_json(content: Mapping[str, Any] | None, context: Series) -> 
             if not ((phase >= 0) & (phase < season)).all():
                 raise ValueError("a phase beyond the season")
             steps.append(Anomaly(Cycle(season, phase), means))
+        elif step["name"] == Trend.name:
+            start, slope = (_numbers(step[name], (len(context.targets),)) for name in ("start", "slope"))
+            steps.append(Trend(times_of(context), start, slope))
         else:
             steps.append({Log.name: Log, Difference.name: Difference}[step["name"]]())
     return FittedTransform(tuple(steps), _typed(content["changes"], bool))

@@ -33,8 +33,8 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
               help="Forecast several steps at once, each from those before it, or by a decoder.")  # fmt: skip
 @click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
 @click.option("--transform", default="auto", show_default=True, metavar="STEP[,...]",
-              help="What models read and forecast: none (the values), log, anomaly, difference, change, or several in "
-                   "order; auto chooses by the training rows.")  # fmt: skip
+              help="What models read and forecast: none (the values), log, anomaly, trend, difference, change, or "
+                   "several in order; auto chooses by the training rows.")  # fmt: skip
 @click.option("--calendar", is_flag=True, help="Let models read the hour, the day or the month of each row.")
 @click.option("--scaler", default="standard", show_default=True, help="standard, minmax or minmax-leaks-test.")
 @click.option("--test-share", type=float, default=None, help="Share of all rows, the last ones.  [default: 0.2]")

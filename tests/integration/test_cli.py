@@ -360,7 +360,10 @@ def test_baselines_do_not_know_of_transforms(here, transform):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--transform", "root"], "received transform 'root', expected one of auto, none, log, anomaly, difference"),
+        (
+            ["--transform", "root"],
+            "received transform 'root', expected one of auto, none, log, anomaly, trend, difference",
+        ),
         (["--transform", "change,log"], "expected log as the first step and change as the last"),
         (["--transform", "anomaly", "--data", "sunspots"], "its dates show no season"),
         (["--transform", "log", "--data", "sunspots"], "3 rows with a target of zero or below (first at 1711-01-01)"),

@@ -226,7 +226,16 @@ def test_several_targets_have_axes_of_their_own():
     assert [axes.get_ylabel() for axes in plot_forecast(forecast(two)).axes] == ["y, m", "z, m"]
 
 
-TRANSFORMS = ["none", "log", "anomaly", "difference", "anomaly,change", "difference,anomaly", "log,change", "auto"]
+TRANSFORMS = [
+    "none",
+    "log",
+    "anomaly",
+    "difference",
+    "anomaly,change",
+    "difference,anomaly",
+    "log,trend,change",
+    "auto",
+]
 
 
 def seasonal(rows):

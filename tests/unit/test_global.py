@@ -332,3 +332,8 @@ def test_a_table_is_made_once_and_cannot_be_spoiled(result):
     table = result.table
     table.loc[0, "mase"] = -1.0
     assert result.table.loc[0, "mase"] > 0
+
+
+def test_a_panel_has_no_trend():
+    with pytest.raises(ConfigError, match="received transform anomaly,trend for a panel, expected one without trend"):
+        compare(panel_from_frame(monthly(), target="y"), cells=(), transform="anomaly,trend")

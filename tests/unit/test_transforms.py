@@ -8,7 +8,7 @@ from kseq.transforms import Transform, steps_of
 
 CHAINS = [
     "none", "log", "anomaly", "difference", "change", "log,anomaly", "anomaly,difference", "difference,anomaly",
-    "anomaly,change", "log,difference,anomaly", "log,anomaly,difference,change",
+    "anomaly,change", "log,difference,anomaly", "log,anomaly,difference,change", "trend", "log,anomaly,trend,change",
 ]  # fmt: skip
 
 
@@ -214,6 +214,8 @@ def test_auto_on_the_built_in_series():
         (lambda rng: ar(rng, 240, 0.8), "change"),
         (lambda rng: 0.1 * np.arange(240.0) + ar(rng, 240, 0.8), "difference"),
         (lambda rng: np.arange(240.0), "difference"),
+        # A level that moves along a line, slowly enough to be come back to.
+        (lambda rng: 0.01 * np.arange(240.0) + rng.normal(size=240), "trend,change"),
         (lambda rng: np.tile(np.arange(12.0), 20), "anomaly,change"),
         # One target that wanders decides for all.
         (lambda rng: np.stack([rng.normal(size=240), np.arange(240.0)], axis=1), "difference"),
@@ -227,6 +229,22 @@ def test_auto(values, expected):
     frame = pd.DataFrame(y, pd.date_range("1990-01-01", periods=len(y), freq="MS")).add_prefix("y")
     fitted = Transform("auto").fit(from_frame(frame, target=list(frame)), int(0.7 * len(y)))
     assert fitted.name == expected
+
+
+def test_a_trend_is_the_line_of_the_training_part_and_goes_on():
+    index = pd.date_range("1990-01-01", periods=100, freq="D")
+    y = 3 + 2 * np.arange(100.0)
+    y[80:] = 1000
+    series = from_frame(pd.DataFrame({"y": y}, index))
+    fitted = Transform("trend").fit(series, 80)
+    read, _ = fitted.apply(series)
+    np.testing.assert_allclose(read[:80], 0, atol=1e-8)
+    np.testing.assert_allclose(read[80:, 0], 1000 - (3 + 2 * np.arange(80, 100)))
+    # The rows after the last date lie on it too; rows without dates are counted.
+    beyond = fitted.undo(np.zeros((1, 3, 1)), series, np.array([[99, 100, 101]]))
+    np.testing.assert_allclose(beyond[0, :, 0], [201, 203, 205])
+    plain = Transform("trend").fit(from_frame(pd.DataFrame({"y": y})), 80)
+    np.testing.assert_allclose(plain.steps[0].slope, 2)
 
 
 def test_auto_leaves_values_alone_where_their_past_is_not_to_be_read():
@@ -258,7 +276,7 @@ def test_skill_of_a_linear_model_rises_with_the_transform():
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        ("root", "received transform 'root', expected one of auto, none, log, anomaly, difference, change"),
+        ("root", "received transform 'root', expected one of auto, none, log, anomaly, trend, difference, change"),
         ("", "received transform '', expected one of"),
         ("none,log", "expected auto and none each on its own"),
         ("auto,log", "expected auto and none each on its own"),

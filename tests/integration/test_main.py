@@ -1,0 +1,7 @@
+import subprocess
+import sys
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "kseq", "data"], capture_output=True, text=True, check=True)
+    assert "nino12" in done.stdout
