@@ -27,7 +27,7 @@ from kseq.errors import BackendError, ConfigError
 from kseq.evaluation import EpochTimer, kernel_of
 from kseq.machine import machine
 from kseq.models import CELLS, build_model
-from kseq.training import MemberStopping, Training, compile_model, fed
+from kseq.training import Listeners, MemberStopping, Training, compile_model, fed
 from kseq.windows import WindowedSeries, make_windows
 
 
@@ -315,7 +315,12 @@ def _own_epochs(
     order = {"seed": 0} if count == 1 else {"seeds": range(count)}
     source, also = fed(Batches(data.train, workload.batch, **order))
     watch = [] if count == 1 else [MemberStopping(count, patience=0)]
-    return _timed(lambda timer: model.fit(source, epochs=2, verbose=0, shuffle=False, callbacks=[*also, *watch, timer]))
+
+    def train(timer: EpochTimer) -> None:
+        told = Listeners([*also, *watch, timer], add_history=True, model=model, epochs=2, verbose=0)
+        model.fit(source, epochs=2, verbose=0, shuffle=False, callbacks=told)
+
+    return _timed(train)
 
 
 def _timed(train: Callable[[EpochTimer], Any]) -> Callable[[], tuple[float, list[float]]]:

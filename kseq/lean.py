@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from kseq import kernels, layers
+from kseq.errors import Unsupported
 from kseq.layers import Ensemble, MemberLoss, sum_over_members
 
 _MEAN_SQUARED = ("mse", "MSE", "mean_squared_error")
@@ -95,39 +96,80 @@ class _LeanStep:
         if not len(momenta) == len(velocities) == len(self.values):
             return False
         self.state = self.backend.AdamState(self.values, momenta, velocities, decays)
-        self.members = flat[0] if flat else None
         self.tracker = next(metric for metric in model.metrics if metric.name == "loss")
-        self.calls = [_call_of(layer) for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+        self.sums = _sums(self.tracker)
+        self.member_sums = _sums(flat[0]) if flat else None
+        self.calls = [
+            _call_of(layer, self.backend) for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)
+        ]
         return True
 
     def __call__(self, data: tuple | list) -> dict[str, Any]:
         x, y = data
-        backend, optimizer = self.backend, self.optimizer
+        backend = self.backend
         with backend.calm(x):
             for call in self.calls:
                 x = call(x)
             errors, loss = backend.squared_errors(x, y, summed=self.loss is sum_over_members)
-            backend.fused_adam(self.state, backend.gradients(loss, self.values), optimizer)
-        rows = y.shape[0]
-        backend.add_to(self.tracker.total.value, loss * rows)
-        backend.add_to(self.tracker.count.value, rows)
-        logs = {"loss": self.tracker.total.value / self.tracker.count.value}
-        if self.members is not None:
-            backend.add_to(self.members.total.value, errors.sum(0))
-            backend.add_to(self.members.count.value, rows)
-            logs["member"] = self.members.result()
+            backend.fused_adam(self.state, backend.gradients(loss, self.values), self.optimizer)
+        logs = {"loss": backend.mean_so_far(*self.sums, loss, y.shape[0])}
+        if self.member_sums is not None:
+            logs["member"] = backend.mean_so_far(*self.member_sums, errors, y.shape[0])
         return logs
 
 
-def _call_of(layer: keras.Layer) -> Callable[[Any], Any]:
-    """The layer's computation in training mode, without the checks around it where it has an entry of its own."""
-    if isinstance(layer, Ensemble):
-        stacked = layer.stacked
-        return lambda x: stacked.call(x, training=True)
-    if isinstance(layer, keras.layers.Dense):
-        return layer.call
-    if isinstance(layer, layers.SimpleRNN | layers.LSTM | layers.GRU):
-        plain = not (layer.dropout or layer.recurrent_dropout or layer.stateful or layer.return_state)
-        if plain:
-            return layer.run_from_zero
+def _sums(metric: keras.metrics.Metric) -> tuple[Any, Any]:
+    """The backend's tensors that a mean is kept in: what has been added up, and for how many windows."""
+    return metric.total.value, metric.count.value
+
+
+def _call_of(layer: keras.Layer, backend: ModuleType) -> Callable[[Any], Any]:
+    """The layer's computation in training mode, without what Keras does around it where that changes nothing."""
+    inner = layer.stacked if isinstance(layer, Ensemble) else layer
+    settings = inner.template if isinstance(layer, Ensemble) else layer
+    if isinstance(settings, keras.layers.Dense) and _is_plain(settings):
+        kernel, bias = inner.kernel.value, None if inner.bias is None else inner.bias.value
+        return lambda x: backend.dense(x, kernel, bias)
+    if isinstance(settings, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
+        fast = isinstance(layer, Ensemble | layers.SimpleRNN | layers.LSTM | layers.GRU)
+        dropped = settings.dropout or settings.recurrent_dropout
+        if fast and not (dropped or settings.stateful or settings.return_state or _chooses_path(settings)):
+            return _kernel_call(layer, inner, settings, backend)
     return lambda x: layer(x, training=True)
+
+
+def _is_plain(dense: keras.layers.Dense) -> bool:
+    """Whether nothing but a product and a bias is computed."""
+    changed = getattr(dense, "lora_enabled", False) or getattr(dense, "quantization_mode", None)
+    return dense.activation is keras.activations.linear and not changed
+
+
+def _chooses_path(layer: keras.Layer) -> bool:
+    """Whether the user has chosen between Keras's own paths for the layer."""
+    return getattr(layer, "use_cudnn", "auto") != "auto"
+
+
+def _kernel_call(
+    layer: keras.Layer, inner: keras.Layer, settings: keras.Layer, backend: ModuleType
+) -> Callable[[Any], Any]:
+    """The kernel of a recurrent layer, from zero states; the whole layer where the kernel declines."""
+    spec = layers.spec_of(settings, training=True)
+    kernel = getattr(backend, spec.cell)
+    holder = inner if isinstance(layer, Ensemble) else inner.cell
+    weights = [None if w is None else w.value for w in (holder.kernel, holder.recurrent_kernel, holder.bias)]
+    shape = (layer.members, settings.units) if isinstance(layer, Ensemble) else (settings.units,)
+    states = len(settings.state_size)
+
+    def call(x: Any) -> Any:
+        zeros = backend.zeros(x, (x.shape[0], *shape))
+        try:
+            output = kernel(x, [zeros] * states, None, *weights, spec)
+        except Unsupported:
+            # It records, or raises, why.
+            return layer(x, training=True)
+        # Keras inspects every attribute that is set, which costs more than a comparison.
+        if inner.kernel_used != output.kernel:
+            inner.kernel_used = output.kernel
+        return output.outputs if spec.return_sequences else output.last_output
+
+    return call

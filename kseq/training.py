@@ -112,6 +112,8 @@ def fed(batches: Batches) -> tuple[Any, list[keras.callbacks.Callback]]:
     backend = kernels.load(keras.config.backend())
     if not hasattr(backend, "dataset"):
         return batches, []
+    # Keras shuffles what it reads itself before the first epoch too: the same order, then, on every backend.
+    batches.on_epoch_end()
     return backend.dataset(batches), [NextEpoch(batches)]
 
 
@@ -213,7 +215,59 @@ def _of_those_that_run(model: keras.Model, watch: "MemberStopping", training: Tr
     return smaller
 
 
-class _Course(keras.callbacks.CallbackList):
+class Listeners(keras.callbacks.CallbackList):
+    """Keras's list of callbacks, which tells of batches only where somebody listens.
+
+    Keras hands the end of each batch to another thread, also where no callback does anything with it: waking that
+    thread takes processor time that the steps of small networks need.
+    """
+
+    def _heard(self, hook: str, alias: str) -> bool:
+        """Whether a callback has something to do at a moment, under either of its names."""
+        return any(
+            name in vars(callback) or getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name)
+            for callback in self.callbacks
+            for name in (hook, alias)
+        )
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Find who listens."""
+        self._look()
+        super().on_train_begin(logs)
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        """Find who listens."""
+        self._look()
+        super().on_test_begin(logs)
+
+    def _look(self) -> None:
+        self._at_begin = self._heard("on_train_batch_begin", "on_batch_begin")
+        self._at_end = self._heard("on_train_batch_end", "on_batch_end")
+        self._at_test_begin = self._heard("on_test_batch_begin", "on_test_batch_begin")
+        self._at_test_end = self._heard("on_test_batch_end", "on_test_batch_end")
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        """A step begins."""
+        if self._at_begin:
+            super().on_train_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """A step has ended."""
+        if self._at_end:
+            super().on_train_batch_end(batch, logs)
+
+    def on_test_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        """A step of an evaluation begins."""
+        if self._at_test_begin:
+            super().on_test_batch_begin(batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """A step of an evaluation has ended."""
+        if self._at_test_end:
+            super().on_test_batch_end(batch, logs)
+
+
+class _Course(Listeners):
     """The callbacks of one training, which begins and ends once, though it be several calls of ``fit`` in a row."""
 
     def __init__(

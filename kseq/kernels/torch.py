@@ -6,14 +6,18 @@ where                        kernel              what runs
 CPU, float32 and float64     ``torch-cpu``       the compiled loop of :mod:`kseq.kernels.cpu`, members too
 CPU without Numba            ``torch-native``    ``torch.nn``'s own loop, one layer
 CUDA                         ``torch-cudnn``     ``torch.nn``'s own loop through cuDNN, one layer
+CUDA, float32, to 128 units  ``torch-triton``    members: all steps in one launch, :mod:`kseq.kernels.torch_triton`
 CUDA, CPU without Numba      ``torch-members``   members: a loop over time of batched products
 ===========================  ==================  ========================================================
 """
 
 import contextlib
 import functools
+from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
+import keras
 import torch
 from torch import Tensor
 
@@ -47,6 +51,36 @@ def supports_jit() -> bool:
 def recording() -> str | None:
     """What records a layer's operations such that only PyTorch's own may be among them; None if nothing does."""
     return "compiling or tracing" if torch.compiler.is_compiling() or torch.jit.is_tracing() else None
+
+
+class _Feed(torch.utils.data.DataLoader):
+    """Batches as tensors, many of them brought to the device at once: each call costs more than the bytes."""
+
+    def __init__(self, batches: Any):
+        super().__init__(batches, batch_size=None)
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        size = self._batches.batch_size
+        for gathered in self._batches.gathered():
+            parts = [torch.from_numpy(part).to(_device()) for part in gathered]
+            for start in range(0, len(parts[0]), size):
+                yield tuple(part[start : start + size] for part in parts)
+
+
+@functools.cache
+def _device() -> torch.device:
+    """Where Keras puts its tensors."""
+    return keras.ops.zeros(()).device
+
+
+def dataset(batches: Any) -> torch.utils.data.DataLoader:
+    """The batches of :class:`kseq.batches.Batches` as Keras reads them with least overhead, on PyTorch.
+
+    Keras itself wraps a ``PyDataset`` in a generator, a loader and a conversion of every part, each of which costs its
+    time a batch. Whoever trains on this calls ``batches.on_epoch_end()`` after each epoch: here nothing is counted.
+    """
+    return _Feed(batches)
 
 
 def simple_rnn(
@@ -114,6 +148,8 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
         if _compiled() is not None:
             return _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec)
     _require_standard_activations(spec)
+    if members and device == "cuda" and _fits_triton(sequences, recurrent_kernel):
+        return _run_triton(sequences, states, kernel, recurrent_kernel, bias, spec)
     if members:
         return _run_members(sequences, states, kernel, recurrent_kernel, bias, spec)
     return _run_native(sequences, states, kernel, recurrent_kernel, bias, spec)
@@ -245,23 +281,73 @@ def _run_native(sequences, states, kernel, recurrent_kernel, bias, spec):
     return Output(states[0], outputs, states, name)
 
 
+# --- Members in one launch -------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _triton() -> ModuleType | None:
+    """The kernel in Triton; None where PyTorch comes without it."""
+    try:
+        from kseq.kernels import torch_triton
+    except ModuleNotFoundError as missing:
+        if missing.name != "triton":
+            raise
+        return None
+    return torch_triton
+
+
+def _fits_triton(sequences: Tensor, recurrent_kernel: Tensor) -> bool:
+    """Whether the kernel in Triton takes these numbers, on this device: its products want matrix units for TF32."""
+    return (
+        sequences.dtype == torch.float32
+        and torch.cuda.get_device_capability(sequences.device) >= (8, 0)
+        and _triton() is not None
+        and recurrent_kernel.shape[-2] <= _triton().MOST_UNITS
+    )
+
+
+def _run_triton(sequences, states, kernel, recurrent_kernel, bias, spec):
+    recurrent_bias = None
+    if bias is not None and bias.dim() == 3:
+        # Those of the gates z and r are added to the input's; the candidate's lies inside the reset gate's product.
+        units = recurrent_kernel.shape[1]
+        outside, recurrent_bias = bias[:, 1].split([2 * units, units], dim=-1)
+        bias = bias[:, 0] + torch.nn.functional.pad(outside, (0, units))
+        recurrent_bias = recurrent_bias.contiguous()
+    outputs, *states = _triton().run(
+        spec,
+        _input_products(sequences, kernel, bias, spec),
+        recurrent_kernel,
+        recurrent_bias,
+        [state.transpose(0, 1) for state in states],
+    )
+    states = [state.transpose(0, 1) for state in states]
+    outputs = outputs.permute(2, 0, 1, 3) if spec.return_sequences else states[0].unsqueeze(2)
+    return Output(states[0], outputs, states, "torch-triton")
+
+
 # --- Members in batched products -------------------------------------------------------------------------------------
 
 
-def _run_members(sequences, states, kernel, recurrent_kernel, bias, spec):
-    """Loop over time for all members at once: the input product before it, one batched product a step."""
+def _input_products(sequences: Tensor, kernel: Tensor, bias: Tensor | None, spec: Spec) -> Tensor:
+    """Products of all members, windows and steps with the input weights, ``(S, time, batch, G * units)``."""
     x = sequences if sequences.dim() == 4 else sequences.unsqueeze(1)
     if spec.go_backwards:
         x = x.flip(2)
     batch, _, time, features = x.shape
-    input_bias, recurrent_bias = bias, None
-    if bias is not None and bias.dim() == 3:
-        input_bias, recurrent_bias = bias[:, 0], bias[:, 1].unsqueeze(1)
     rows = x.permute(1, 2, 0, 3).reshape(-1, time * batch, features)
-    projected = torch.matmul(rows, kernel)
-    if input_bias is not None:
-        projected = projected + input_bias.unsqueeze(1)
-    steps = projected.view(kernel.shape[0], time, batch, -1).unbind(1)
+    products = torch.matmul(rows, kernel)
+    if bias is not None:
+        products = products + bias.unsqueeze(1)
+    return products.view(kernel.shape[0], time, batch, -1)
+
+
+def _run_members(sequences, states, kernel, recurrent_kernel, bias, spec):
+    """Loop over time for all members at once: the input product before it, one batched product a step."""
+    recurrent_bias = None
+    if bias is not None and bias.dim() == 3:
+        bias, recurrent_bias = bias[:, 0], bias[:, 1].unsqueeze(1)
+    steps = _input_products(sequences, kernel, bias, spec).unbind(1)
 
     step = {"simple_rnn": _step_simple_rnn, "lstm": _step_lstm, "gru": _step_gru}[spec.cell]
     carry = [state.transpose(0, 1) for state in states]
@@ -309,15 +395,43 @@ def _step_gru(x, carry, recurrent_kernel, recurrent_bias, spec):
 
 
 class AdamState:
-    """What one fused Adam call needs, gathered once: lists of weights, of both moments, and a step counter."""
+    """What one fused Adam call needs, gathered once.
+
+    Args:
+        values: the weights.
+        momenta: their first moments.
+        velocities: their second moments.
+        decoupled: weight decay is taken off the weights themselves, as in AdamW.
+    """
 
     def __init__(self, values: list[Tensor], momenta: list[Tensor], velocities: list[Tensor], decoupled: bool):
         # The fused update reads memory in order, whatever the strides are; Keras starts square weights transposed.
         for tensor in (*values, *momenta, *velocities):
             tensor.data = tensor.data.contiguous()
         self.values, self.momenta, self.velocities = values, momenta, velocities
-        self.steps = [torch.zeros((), dtype=torch.float32, device=value.device) for value in values]
+        self.counter = torch.zeros((), dtype=torch.float32, device=values[0].device)
         self.update = torch._fused_adamw_ if decoupled else torch._fused_adam_
+        self.iterations, self.learning_rate = _Number(), _Number()
+
+
+class _Number:
+    """The number in a tensor, read again only after somebody has written to it: each reading waits for a GPU."""
+
+    def __init__(self) -> None:
+        self._tensor: Tensor | None = None
+        self._version, self._number = -1, 0.0
+
+    def read(self, tensor: Tensor) -> float:
+        if tensor is not self._tensor or tensor._version != self._version:
+            self._tensor, self._version, self._number = tensor, tensor._version, tensor.item()
+        return self._number
+
+    def add(self, more: float) -> None:
+        """Add to the tensor that was read, and to the number."""
+        tensor = self._tensor
+        assert tensor is not None
+        tensor.add_(more)
+        self._version, self._number = tensor._version, self._number + more
 
 
 @torch.no_grad()
@@ -327,17 +441,19 @@ def fused_adam(state: AdamState, gradients: tuple[Tensor, ...], optimizer) -> No
     Keras adds epsilon to the root of the raw second moment (the paper's epsilon hat), PyTorch to that of the corrected
     one: divided by the correction it is the same number.
     """
-    step = int(optimizer.iterations.value) + 1
-    for counter in state.steps:
-        counter.fill_(step)
+    step = int(state.iterations.read(optimizer.iterations.value)) + 1
+    # A variable, or what a schedule says of this step.
+    rate = optimizer.learning_rate
+    rate = state.learning_rate.read(rate.value) if hasattr(rate, "value") else float(rate)
+    state.counter.fill_(step)
     state.update(
         state.values,
         [gradient.contiguous() for gradient in gradients],
         state.momenta,
         state.velocities,
         [],
-        state.steps,
-        lr=float(optimizer.learning_rate),
+        [state.counter] * len(state.values),
+        lr=rate,
         beta1=optimizer.beta_1,
         beta2=optimizer.beta_2,
         weight_decay=optimizer.weight_decay or 0.0,
@@ -345,7 +461,7 @@ def fused_adam(state: AdamState, gradients: tuple[Tensor, ...], optimizer) -> No
         amsgrad=False,
         maximize=False,
     )
-    optimizer.iterations.value.add_(1)
+    state.iterations.add(1)
 
 
 def gradients(loss: Tensor, values: list[Tensor]) -> tuple[Tensor, ...]:
@@ -361,9 +477,28 @@ def squared_errors(forecast: Tensor, y: Tensor, *, summed: bool) -> tuple[Tensor
 
 
 @torch.no_grad()
-def add_to(variable: Tensor, value) -> None:
-    """Add to a metric's variable in place."""
-    variable.add_(value.detach() if isinstance(value, Tensor) else value)
+def mean_so_far(total: Tensor, count: Tensor, found: Tensor, rows: int) -> Tensor:
+    """Add a batch's loss, or each window's errors, to a metric of Keras; return the mean of all that it holds."""
+    total.add_(found.sum(0) if found.dim() else found.detach() * rows)
+    count.add_(rows)
+    return total / count
+
+
+def zeros(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Zeros of the number type and on the device of a tensor."""
+    return like.new_zeros(shape)
+
+
+def dense(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
+    """``x W + b`` over the last axis; with members ``x`` is ``(batch, S, ..., features)`` and ``W`` has S first."""
+    if kernel.dim() == 2:
+        product = torch.matmul(x, kernel)
+        return product if bias is None else product + bias
+    rows = x.transpose(0, 1)
+    product = torch.bmm(rows.flatten(1, -2), kernel)
+    if bias is not None:
+        product = product + bias.unsqueeze(1)
+    return product.view(*rows.shape[:-1], kernel.shape[-1]).transpose(0, 1)
 
 
 @contextlib.contextmanager

@@ -170,19 +170,6 @@ class _FastLoop:
         self._record(f"keras ({result})")
         return super().inner_loop(sequences, initial_state, mask, training=training)
 
-    def run_from_zero(self, sequences: Any) -> Any:
-        """Run in training mode from zero states, without the checks of a layer call (see :mod:`kseq.lean`).
-
-        Args:
-            sequences: ``(batch, time, features)``, of the layer's own number type.
-
-        Returns:
-            The layer's output; for a layer without dropout and kept state the same as of a call.
-        """
-        states = self.get_initial_state(sequences.shape[0])
-        last_output, outputs, _ = self.inner_loop(sequences, states, None, training=True)
-        return outputs if self.return_sequences else last_output
-
     def _record(self, kernel: str) -> None:
         # Keras inspects every attribute that is set, which costs more than a comparison.
         if self.kernel_used != kernel:
