@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kseq import backends, interop, layers
+from kseq import backends, interop, kernels, layers
 from kseq.batches import Batches
 from kseq.errors import BackendError, ConfigError
 from kseq.evaluation import EpochTimer, kernel_of
@@ -69,7 +69,10 @@ WORKLOADS = {
     "long": Workload(1024, 336, 4, 64, 64),
     "stacked": Workload(1024, 60, 1, 32, 64, num_layers=2),
     "bidirectional": Workload(1024, 60, 1, 32, 64, bidirectional=True),
+    "wide": Workload(8192, 60, 8, 512, 128),
 }
+#: Jobs that a GPU is for; on a CPU an epoch of them takes minutes.
+FOR_GPUS = ("wide",)
 
 #: A speed-up is shown only where forecasts agree to this, relative to the largest one.
 TOLERANCE = 1e-4
@@ -167,14 +170,22 @@ def this_machine() -> dict[str, Any]:
     }
 
 
-def peak_flops(size: int = 2048, seconds: float = 2.0) -> float:
+def usual_workloads() -> tuple[str, ...]:
+    """The jobs that are measured unless others are asked for: all that the device in use can do in time."""
+    on_cpu = backends.device_in_use(keras.config.backend()) == "cpu"
+    return tuple(name for name in WORKLOADS if not (on_cpu and name in FOR_GPUS))
+
+
+def peak_flops(size: int | None = None, seconds: float = 2.0) -> float:
     """Operations a second of a large float32 matrix product, the best of NumPy's and the backend's within a time."""
+    size = size or (2048 if backends.device_in_use(keras.config.backend()) == "cpu" else 8192)
     a = np.random.default_rng(0).random((size, size), "float32")
     b = keras.ops.convert_to_tensor(a)
     best = float("inf")
     products: list[Callable[[], Any]] = [
         lambda: a @ a,
-        lambda: keras.ops.convert_to_numpy(keras.ops.matmul(b, b)),
+        # One number of the result is waited for: to bring it all back from a GPU would take longer than the product.
+        lambda: keras.ops.convert_to_numpy(keras.ops.matmul(b, b)[0, 0]),
     ]
     for product in products:
         product()
@@ -200,7 +211,7 @@ def make_data(workload: Workload, seed: int = 0) -> WindowedSeries:
 
 def run(
     cells: Sequence[str] = ("rnn", "lstm", "gru"),
-    workloads: Sequence[str] = tuple(WORKLOADS),
+    workloads: Sequence[str] | None = None,
     rounds: int = 5,
     members: Sequence[int] = (1,),
     tell: Callable[[str], None] = lambda text: None,
@@ -209,7 +220,7 @@ def run(
 
     Args:
         cells: which.
-        workloads: which of :data:`WORKLOADS`.
+        workloads: which of :data:`WORKLOADS`; by default :func:`usual_workloads`.
         rounds: epochs of each contender that count, all in turn.
         members: numbers of seeds trained at once by kseq; the others train one seed after the other.
         tell: called with a line on what is measured next.
@@ -220,6 +231,7 @@ def run(
     Raises:
         ConfigError: an unknown cell or workload, or a number below 1.
     """
+    workloads = usual_workloads() if workloads is None else workloads
     for name, known, given in (("cell", CELLS, cells), ("workload", WORKLOADS, workloads)):
         for one in given:
             if one not in known:
@@ -243,26 +255,34 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[
     y = y.reshape(len(y), 1)
     model = _model(cell, workload)
     stock = layers.to_stock(model)
-    expected = stock.predict_on_batch(x[: workload.batch])
+    native = _native(cell, workload, model, x, y)
+    ours = {count: model if count == 1 else _model(cell, workload, count) for count in members}
 
-    def differs(forecast: np.ndarray) -> float:
-        return float(np.abs(forecast - expected).max() / np.abs(expected).max())
+    # Forecasts of the same weights are compared in full float32, also where a device trains with fewer digits.
+    windows = x[: workload.batch]
+    differences = {}
+    with kernels.load(keras.config.backend()).full_precision():
+        expected = stock.predict_on_batch(windows)
+
+        def differs(forecast: np.ndarray) -> float:
+            return float(np.abs(forecast - expected).max() / np.abs(expected).max())
+
+        if native is not None:
+            differences["native loop"] = differs(native.predict(windows))
+        for count, trained in ours.items():
+            if count == 1:
+                differences[count] = differs(trained.predict_on_batch(windows))
+            else:
+                differences[count] = differs(trained.predict_on_batch(np.repeat(windows[:, None], count, axis=1))[:, 0])
 
     entries: list[tuple[Measurement, Callable[[], tuple[float, list[float]]]]] = []
     plain = Measurement(name, cell, "stock Keras", kernel="keras")
     entries.append((plain, _stock_epochs(stock, data, workload)))
-    native = _native(cell, workload, model, x, y)
     if native is not None:
-        entry = Measurement(name, cell, "native loop", difference=differs(native.predict(x[: workload.batch])))
+        entry = Measurement(name, cell, "native loop", difference=differences["native loop"])
         entries.append((entry, lambda: (native.epoch(), [native.epoch()])))
-    ours = {count: model if count == 1 else _model(cell, workload, count) for count in members}
     for count, trained in ours.items():
-        own = Measurement(name, cell, "kseq", count)
-        windows = x[: workload.batch]
-        if count == 1:
-            own.difference = differs(trained.predict_on_batch(windows))
-        else:
-            own.difference = differs(trained.predict_on_batch(np.repeat(windows[:, None], count, axis=1))[:, 0])
+        own = Measurement(name, cell, "kseq", count, difference=differences[count])
         entries.append((own, _own_epochs(trained, data, workload, count)))
     for number in range(rounds + 1):
         for entry, epochs in entries:

@@ -5,11 +5,12 @@ every metric is a layer, the optimizer is a dozen calls. Small recurrent network
 step here calls the layers' own computation, takes the gradients, and updates all weights in one fused call, by the same
 formulas: the loss curve is the same but for rounding. ``compile``, ``fit``, callbacks and history stay Keras's.
 
+On a GPU a step of kernels and products is recorded once and then replayed as a whole, at one launch.
+
 It takes a chain of layers trained for mean squared error with Adam or AdamW. For anything else the model's own step
 runs, as it does under ``kernel_policy("off")``.
 """
 
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -29,7 +30,7 @@ def attach(model: keras.Model) -> keras.Model:
         model: a functional model that is a chain of layers, compiled or not.
     """
     backend = kernels.load(keras.config.backend())
-    if not hasattr(backend, "fused_adam"):
+    if not hasattr(backend, "Replay"):
         return model
     stock, lean = model.train_step, _LeanStep(model, backend)
 
@@ -95,27 +96,38 @@ class _LeanStep:
         self.values = [v.value for v in model.trainable_variables]
         if not len(momenta) == len(velocities) == len(self.values):
             return False
-        self.state = self.backend.AdamState(self.values, momenta, velocities, decays)
+        self.adam = self.backend.Adam(self.values, momenta, velocities, optimizer)
         self.tracker = next(metric for metric in model.metrics if metric.name == "loss")
         self.sums = _sums(self.tracker)
         self.member_sums = _sums(flat[0]) if flat else None
         self.calls = [
             _call_of(layer, self.backend) for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)
         ]
+        self.replay = self.backend.Replay(self._step, self._settled)
         return True
 
     def __call__(self, data: tuple | list) -> dict[str, Any]:
         x, y = data
-        backend = self.backend
-        with backend.calm(x):
-            for call in self.calls:
-                x = call(x)
-            errors, loss = backend.squared_errors(x, y, summed=self.loss is sum_over_members)
-            backend.fused_adam(self.state, backend.gradients(loss, self.values), self.optimizer)
-        logs = {"loss": backend.mean_so_far(*self.sums, loss, y.shape[0])}
+        with self.backend.calm(x):
+            self.adam.begin()
+            means = self.replay(x, y.to(x.device), self.adam.constants)
+        return dict(zip(("loss", "member"), means, strict=False))
+
+    def _step(self, x: Any, y: Any) -> list[Any]:
+        """Move the weights by a batch; return the epoch's mean loss so far, and that of each member."""
+        backend, rows = self.backend, y.shape[0]
+        for call in self.calls:
+            x = call(x)
+        errors, loss = backend.squared_errors(x, y, summed=self.loss is sum_over_members)
+        self.adam.update(backend.gradients(loss, self.values))
+        means = [backend.mean_so_far(*self.sums, loss, rows)]
         if self.member_sums is not None:
-            logs["member"] = backend.mean_so_far(*self.member_sums, errors, y.shape[0])
-        return logs
+            means.append(backend.mean_so_far(*self.member_sums, errors, rows))
+        return means
+
+    def _settled(self) -> bool:
+        """Whether the step is nothing but kernels that can be replayed, and products."""
+        return all(call.replayable for call in self.calls)
 
 
 def _sums(metric: keras.metrics.Metric) -> tuple[Any, Any]:
@@ -123,19 +135,18 @@ def _sums(metric: keras.metrics.Metric) -> tuple[Any, Any]:
     return metric.total.value, metric.count.value
 
 
-def _call_of(layer: keras.Layer, backend: ModuleType) -> Callable[[Any], Any]:
+def _call_of(layer: keras.Layer, backend: ModuleType) -> "_Call":
     """The layer's computation in training mode, without what Keras does around it where that changes nothing."""
     inner = layer.stacked if isinstance(layer, Ensemble) else layer
     settings = inner.template if isinstance(layer, Ensemble) else layer
     if isinstance(settings, keras.layers.Dense) and _is_plain(settings):
-        kernel, bias = inner.kernel.value, None if inner.bias is None else inner.bias.value
-        return lambda x: backend.dense(x, kernel, bias)
+        return _Product(layer, inner, backend)
     if isinstance(settings, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
         fast = isinstance(layer, Ensemble | layers.SimpleRNN | layers.LSTM | layers.GRU)
         dropped = settings.dropout or settings.recurrent_dropout
         if fast and not (dropped or settings.stateful or settings.return_state or _chooses_path(settings)):
-            return _kernel_call(layer, inner, settings, backend)
-    return lambda x: layer(x, training=True)
+            return _Kernel(layer, inner, settings, backend)
+    return _Call(layer)
 
 
 def _is_plain(dense: keras.layers.Dense) -> bool:
@@ -149,27 +160,58 @@ def _chooses_path(layer: keras.Layer) -> bool:
     return getattr(layer, "use_cudnn", "auto") != "auto"
 
 
-def _kernel_call(
-    layer: keras.Layer, inner: keras.Layer, settings: keras.Layer, backend: ModuleType
-) -> Callable[[Any], Any]:
+class _Call:
+    """A layer, called as Keras calls it."""
+
+    #: Whether nothing in the call keeps a GPU from replaying it.
+    replayable = False
+
+    def __init__(self, layer: keras.Layer):
+        self.layer = layer
+
+    def __call__(self, x: Any) -> Any:
+        return self.layer(x, training=True)
+
+
+class _Product(_Call):
+    """A Dense layer without an activation, of one net or of members."""
+
+    replayable = True
+
+    def __init__(self, layer: keras.Layer, inner: keras.Layer, backend: ModuleType):
+        super().__init__(layer)
+        self.kernel, self.bias = inner.kernel.value, None if inner.bias is None else inner.bias.value
+        self.backend = backend
+
+    def __call__(self, x: Any) -> Any:
+        return self.backend.dense(x, self.kernel, self.bias)
+
+
+class _Kernel(_Call):
     """The kernel of a recurrent layer, from zero states; the whole layer where the kernel declines."""
-    spec = layers.spec_of(settings, training=True)
-    kernel = getattr(backend, spec.cell)
-    holder = inner if isinstance(layer, Ensemble) else inner.cell
-    weights = [None if w is None else w.value for w in (holder.kernel, holder.recurrent_kernel, holder.bias)]
-    shape = (layer.members, settings.units) if isinstance(layer, Ensemble) else (settings.units,)
-    states = len(settings.state_size)
 
-    def call(x: Any) -> Any:
-        zeros = backend.zeros(x, (x.shape[0], *shape))
+    def __init__(self, layer: keras.Layer, inner: keras.Layer, settings: keras.Layer, backend: ModuleType):
+        super().__init__(layer)
+        self.inner, self.backend = inner, backend
+        self.spec = layers.spec_of(settings, training=True)
+        self.run = getattr(backend, self.spec.cell)
+        holder = inner if isinstance(layer, Ensemble) else inner.cell
+        self.weights = [None if w is None else w.value for w in (holder.kernel, holder.recurrent_kernel, holder.bias)]
+        self.shape = (layer.members, settings.units) if isinstance(layer, Ensemble) else (settings.units,)
+        self.states = len(settings.state_size)
+
+    def __call__(self, x: Any) -> Any:
+        zeros = self.backend.zeros(x, (x.shape[0], *self.shape))
         try:
-            output = kernel(x, [zeros] * states, None, *weights, spec)
+            output = self.run(x, [zeros] * self.states, None, *self.weights, self.spec)
         except Unsupported:
-            # It records, or raises, why.
-            return layer(x, training=True)
+            # The layer records why, or raises it.
+            return super().__call__(x)
         # Keras inspects every attribute that is set, which costs more than a comparison.
-        if inner.kernel_used != output.kernel:
-            inner.kernel_used = output.kernel
-        return output.outputs if spec.return_sequences else output.last_output
+        if self.inner.kernel_used != output.kernel:
+            self.inner.kernel_used = output.kernel
+        return output.outputs if self.spec.return_sequences else output.last_output
 
-    return call
+    @property
+    def replayable(self) -> bool:  # type: ignore[override]
+        return self.inner.kernel_used in self.backend.REPLAYED

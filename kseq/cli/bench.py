@@ -19,7 +19,7 @@ from kseq.errors import ConfigError
               help="Cells to time.")  # fmt: skip
 @click.option("--data", is_flag=True, help="Time the delivery of windows alone, and measure its memory.")
 @click.option("--workloads", type=CommaList(), default=None,
-              help="Jobs of fixed sizes.  [default: short,daily,long,stacked,bidirectional; "
+              help="Jobs of fixed sizes.  [default: short,daily,long,stacked,bidirectional, on a GPU wide too; "
                    "with --data short,long,wide,panel]")  # fmt: skip
 @click.option("--rounds", type=POSITIVE, default=5, show_default=True, help="Epochs that count, all in turn.")
 @click.option("--members", type=Wholes(), default="1", show_default=True, metavar="N[,...]",
@@ -71,7 +71,7 @@ def _training(
     from kseq import bench, runs
     from kseq.report.bench import bench_table
 
-    result = bench.run(cells, workloads or tuple(bench.WORKLOADS), rounds, members, tell)
+    result = bench.run(cells, workloads, rounds, members, tell)
     if folder is not None:
         runs.write_bench(result, folder)
     return bench_table(result)

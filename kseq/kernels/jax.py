@@ -15,6 +15,7 @@ Members are batched products in either case. On a GPU Keras runs an LSTM through
 Second derivatives work in reverse mode; forward mode (``jax.jvp``) needs Keras's path.
 """
 
+import contextlib
 import functools
 from typing import Any
 
@@ -49,6 +50,11 @@ def free_memory() -> int | None:
 def supports_jit() -> bool:
     """Whether Keras may compile a model with these kernels in it."""
     return True
+
+
+def full_precision() -> contextlib.AbstractContextManager:
+    """Keep all digits of float32 for a while: on a GPU JAX multiplies in TF32, which has ten bits of them."""
+    return jax.default_matmul_precision("highest")
 
 
 def recording() -> str | None:

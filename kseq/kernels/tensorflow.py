@@ -6,9 +6,11 @@ Keras's own ``fit``, ``evaluate`` and ``predict``, and runs in eager mode. On a 
 Numba the kernels decline and Keras's layers run, on a GPU with cuDNN.
 """
 
+import contextlib
 import functools
 import itertools
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -41,6 +43,17 @@ def free_memory() -> None:
 def supports_jit() -> bool:
     """Whether Keras may compile a model with these kernels in it: XLA knows no calls back into Python."""
     return _on_gpu() or _compiled() is None
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Keep all digits of float32 for a while: on a GPU TensorFlow multiplies in TF32, which has ten bits of them."""
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 def recording() -> str | None:

@@ -13,7 +13,8 @@ CUDA, CPU without Numba      ``torch-members``   members: a loop over time of ba
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +28,9 @@ from kseq.kernels import Output, Spec
 # A subclass of Tensor (a traced, sharded or quantized one) has no memory of its own that a kernel could read.
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
+
+#: Up to so many units a single layer runs in Triton too; cuDNN is faster beyond.
+_UNITS_ALONE = int(__import__("os").environ.get("KSEQ_ALONE", "64"))
 
 #: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
 #: training (those of the way ahead are counted, and the way back takes its time as well): 0.02 seconds.
@@ -46,6 +50,17 @@ def free_memory() -> int | None:
 def supports_jit() -> bool:
     """Whether Keras may compile a model with these kernels in it: they decline while it does."""
     return True
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Keep all digits of float32 for a while: on a GPU cuDNN multiplies in TF32, which has ten bits of them."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def recording() -> str | None:
@@ -148,7 +163,8 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
         if _compiled() is not None:
             return _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec)
     _require_standard_activations(spec)
-    if members and device == "cuda" and _fits_triton(sequences, recurrent_kernel):
+    alone = recurrent_kernel.shape[-2] > _UNITS_ALONE and (spec.cell != "gru" or spec.reset_after)
+    if device == "cuda" and (members or not alone) and _fits_triton(sequences, recurrent_kernel):
         return _run_triton(sequences, states, kernel, recurrent_kernel, bias, spec)
     if members:
         return _run_members(sequences, states, kernel, recurrent_kernel, bias, spec)
@@ -307,6 +323,12 @@ def _fits_triton(sequences: Tensor, recurrent_kernel: Tensor) -> bool:
 
 
 def _run_triton(sequences, states, kernel, recurrent_kernel, bias, spec):
+    one = kernel.dim() == 2
+    if one:
+        # A single layer is an ensemble of one, whose windows all members share.
+        kernel, recurrent_kernel = kernel.unsqueeze(0), recurrent_kernel.unsqueeze(0)
+        bias = None if bias is None else bias.unsqueeze(0)
+        states = [state.unsqueeze(1) for state in states]
     recurrent_bias = None
     if bias is not None and bias.dim() == 3:
         # Those of the gates z and r are added to the input's; the candidate's lies inside the reset gate's product.
@@ -323,6 +345,8 @@ def _run_triton(sequences, states, kernel, recurrent_kernel, bias, spec):
     )
     states = [state.transpose(0, 1) for state in states]
     outputs = outputs.permute(2, 0, 1, 3) if spec.return_sequences else states[0].unsqueeze(2)
+    if one:
+        states, outputs = [state.squeeze(1) for state in states], outputs.squeeze(1)
     return Output(states[0], outputs, states, "torch-triton")
 
 
@@ -394,24 +418,72 @@ def _step_gru(x, carry, recurrent_kernel, recurrent_bias, spec):
 # --- The lean step (kseq.lean) ---------------------------------------------------------------------------------------
 
 
-class AdamState:
-    """What one fused Adam call needs, gathered once.
+class Adam:
+    """Keras's Adam or AdamW on all weights in one call: what it needs, gathered once.
+
+    Keras adds epsilon to the root of the raw second moment (the paper's epsilon hat), PyTorch to that of the corrected
+    one. At a step number without end PyTorch corrects nothing, and the correction goes into the rate, as in Keras.
+
+    What changes from step to step lies in tensors, so that the update can be a part of a recorded graph.
 
     Args:
         values: the weights.
         momenta: their first moments.
         velocities: their second moments.
-        decoupled: weight decay is taken off the weights themselves, as in AdamW.
+        optimizer: Keras's.
     """
 
-    def __init__(self, values: list[Tensor], momenta: list[Tensor], velocities: list[Tensor], decoupled: bool):
+    def __init__(self, values: list[Tensor], momenta: list[Tensor], velocities: list[Tensor], optimizer: Any):
         # The fused update reads memory in order, whatever the strides are; Keras starts square weights transposed.
         for tensor in (*values, *momenta, *velocities):
             tensor.data = tensor.data.contiguous()
-        self.values, self.momenta, self.velocities = values, momenta, velocities
-        self.counter = torch.zeros((), dtype=torch.float32, device=values[0].device)
-        self.update = torch._fused_adamw_ if decoupled else torch._fused_adam_
-        self.iterations, self.learning_rate = _Number(), _Number()
+        self.values, self.momenta, self.velocities, self.optimizer = values, momenta, velocities, optimizer
+        self._iterations, self._learning_rate = _Number(), _Number()
+        self._endless = [torch.full((), 1e9, dtype=torch.float32, device=values[0].device)] * len(values)
+        #: The learning rate of this step, and the share of the weights that their decay leaves.
+        self._rate = torch.zeros((), dtype=torch.float64 if _on_cpu(values) else torch.float32, device=values[0].device)
+        self._left = torch.ones((), dtype=values[0].dtype, device=values[0].device)
+
+    @property
+    def constants(self) -> tuple:
+        """The optimizer's settings that a recorded graph holds as they were."""
+        optimizer = self.optimizer
+        return optimizer.beta_1, optimizer.beta_2, optimizer.epsilon, bool(optimizer.weight_decay)
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Begin a step: count it, and work out its learning rate."""
+        optimizer = self.optimizer
+        # A variable, or what a schedule says of this step.
+        rate = optimizer.learning_rate
+        rate = self._learning_rate.read(rate.value) if hasattr(rate, "value") else float(rate)
+        step = int(self._iterations.read(optimizer.iterations.value)) + 1
+        self._iterations.add(1)
+        self._rate.fill_(rate * (1 - optimizer.beta_2**step) ** 0.5 / (1 - optimizer.beta_1**step))
+        if optimizer.weight_decay:
+            self._left.fill_(1 - rate * optimizer.weight_decay)
+
+    @torch.no_grad()
+    def update(self, gradients: tuple[Tensor, ...]) -> None:
+        """Move the weights."""
+        optimizer = self.optimizer
+        if optimizer.weight_decay:
+            torch._foreach_mul_(self.values, self._left)
+        torch._fused_adam_(
+            self.values,
+            [gradient.contiguous() for gradient in gradients],
+            self.momenta,
+            self.velocities,
+            [],
+            self._endless,
+            lr=self._rate,
+            beta1=optimizer.beta_1,
+            beta2=optimizer.beta_2,
+            weight_decay=0.0,
+            eps=optimizer.epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
 
 
 class _Number:
@@ -434,34 +506,58 @@ class _Number:
         self._version, self._number = tensor._version, self._number + more
 
 
-@torch.no_grad()
-def fused_adam(state: AdamState, gradients: tuple[Tensor, ...], optimizer) -> None:
-    """One step of Keras's Adam or AdamW on all weights in one call.
+class Replay:
+    """A step that a GPU does again and again from a recording: launched at once, not operation by operation.
 
-    Keras adds epsilon to the root of the raw second moment (the paper's epsilon hat), PyTorch to that of the corrected
-    one: divided by the correction it is the same number.
+    A small network's step is some forty operations, and launching one takes longer than computing it. Once a step has
+    run some times with batches of a size it is recorded as a CUDA graph; from then on a batch is copied to where the
+    recorded one lay. Elsewhere than on a GPU, and where ``settled`` says no, the step simply runs.
+
+    Args:
+        step: of a batch ``(x, y)``; returns tensors.
+        settled: whether all that the step does can be recorded, asked after it has run.
     """
-    step = int(state.iterations.read(optimizer.iterations.value)) + 1
-    # A variable, or what a schedule says of this step.
-    rate = optimizer.learning_rate
-    rate = state.learning_rate.read(rate.value) if hasattr(rate, "value") else float(rate)
-    state.counter.fill_(step)
-    state.update(
-        state.values,
-        [gradient.contiguous() for gradient in gradients],
-        state.momenta,
-        state.velocities,
-        [],
-        [state.counter] * len(state.values),
-        lr=rate,
-        beta1=optimizer.beta_1,
-        beta2=optimizer.beta_2,
-        weight_decay=optimizer.weight_decay or 0.0,
-        eps=optimizer.epsilon / (1 - optimizer.beta_2**step) ** 0.5,
-        amsgrad=False,
-        maximize=False,
-    )
-    state.iterations.add(1)
+
+    #: Runs before a recording: what is compiled, or allocated, at the first must not be part of it.
+    _RUNS_BEFORE = 3
+
+    def __init__(self, step: Callable[[Tensor, Tensor], list[Tensor]], settled: Callable[[], bool]):
+        self._step, self._settled = step, settled
+        self._runs: Counter[tuple] = Counter()
+        self._graphs: dict[tuple, tuple[torch.cuda.CUDAGraph, tuple[Tensor, Tensor], list[Tensor]]] = {}
+
+    def __call__(self, x: Tensor, y: Tensor, constants: tuple) -> list[Tensor]:
+        """Do the step; ``constants`` are the numbers that a recording keeps."""
+        if x.device.type != "cuda":
+            return self._step(x, y)
+        key = (tuple(x.shape), constants)
+        if key not in self._graphs:
+            self._runs[key] += 1
+            if self._runs[key] <= self._RUNS_BEFORE or not self._settled():
+                return self._step(x, y)
+            self._graphs[key] = self._recorded(x, y)
+        graph, (x_there, y_there), results = self._graphs[key]
+        x_there.copy_(x)
+        y_there.copy_(y)
+        graph.replay()
+        # The next replay writes over them.
+        return [result.clone() for result in results]
+
+    def _recorded(self, x: Tensor, y: Tensor) -> tuple[torch.cuda.CUDAGraph, tuple[Tensor, Tensor], list[Tensor]]:
+        batch = x.clone(), y.clone()
+        graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        with torch.cuda.graph(graph):
+            results = self._step(*batch)
+        return graph, batch, results
+
+
+#: Kernels whose operations a CUDA graph can hold.
+REPLAYED = ("torch-triton", "torch-cudnn")
+
+
+def _on_cpu(values: list[Tensor]) -> bool:
+    return values[0].device.type == "cpu"
 
 
 def gradients(loss: Tensor, values: list[Tensor]) -> tuple[Tensor, ...]:

@@ -432,4 +432,6 @@ def _sizes(units: int) -> dict[str, Any]:
         "rows": _ROWS,
         "kept": width <= _KEPT_UNITS,
         "num_warps": 4 if width <= 32 else 8,
+        # Weights that are read at every step fill the memory that reading ahead would want.
+        "num_stages": 3 if width <= _KEPT_UNITS else 1,
     }

@@ -64,12 +64,14 @@ def check_parity(
     units: int = 5,
     stock: bool = True,
     seed: int = 0,
+    tolerance: float = 1e-5,
     **options: Any,
 ) -> keras.Layer:
     """Compare a layer with stock Keras (unless ``stock`` is False) and with the reference; return it.
 
     ``run(layer, x, states, factors)`` calls the layer with ``initial_state`` and returns its outputs and the gradients
     of ``sum(factor * output)`` over all outputs: of ``x``, of the states and of the weights, as NumPy arrays.
+    ``tolerance`` is that of float32.
     """
     rng = np.random.default_rng(seed)
     batch, time, _ = shape
@@ -89,7 +91,7 @@ def check_parity(
     assert all(array.dtype == dtype for array in found)
 
     expected = _by_reference(layer, x, states, factors)
-    assert_close(found, expected, 1e-10 if dtype == "float64" else 1e-5)
+    assert_close(found, expected, 1e-10 if dtype == "float64" else tolerance)
     # On JAX, Keras's own loops compute parts of float64 in float32 and then refuse their result.
     if stock and not (dtype == "float64" and keras.config.backend() == "jax"):
         plain = getattr(keras.layers, cell)(units, **options)
@@ -98,7 +100,7 @@ def check_parity(
         outputs, gradients = run(plain, x, states, factors)
         # On PyTorch they compute parts of float64 in float32.
         exact = dtype == "float64" and keras.config.backend() == "tensorflow"
-        assert_close(found, [*outputs, *gradients], 1e-10 if exact else 1e-5)
+        assert_close(found, [*outputs, *gradients], 1e-10 if exact else tolerance)
     return layer
 
 

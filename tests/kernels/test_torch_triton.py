@@ -1,0 +1,79 @@
+"""The kernel in Triton against the reference, by Triton's interpreter: without a GPU, one operation after the other."""
+
+import importlib
+import os
+import sys
+
+import pytest
+
+if os.environ["KERAS_BACKEND"] != "torch":
+    pytest.skip("needs KERAS_BACKEND=torch", allow_module_level=True)
+
+pytest.importorskip("triton", reason="needs Triton, which PyTorch for GPUs brings along")
+
+import torch
+
+import kseq.kernels.torch as kernels
+from kseq.kernels import Spec
+
+if torch.cuda.is_available():
+    pytest.skip("compiled and run in test_torch_cuda.py", allow_module_level=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def interpreted():
+    """The module, its programs made for the interpreter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRITON_INTERPRET", "1")
+        patch.delitem(sys.modules, "kseq.kernels.torch_triton", raising=False)
+        module = importlib.import_module("kseq.kernels.torch_triton")
+        patch.setattr(kernels, "_triton", lambda: module)
+        yield module
+    sys.modules.pop("kseq.kernels.torch_triton", None)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["weights kept", "weights read"])
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("return_sequences", [True, False])
+@pytest.mark.parametrize("go_backwards", [True, False])
+def test_members(
+    interpreted, monkeypatch, members_problem, member_cell, shared, use_bias, return_sequences, go_backwards, kept
+):
+    monkeypatch.setattr(interpreted, "_KEPT_UNITS", 64 if kept else 0)
+    spec = Spec(**member_cell, return_sequences=return_sequences, go_backwards=go_backwards, training=True)
+    problem = members_problem(spec, shared=shared, bias=use_bias, dtype="float32")
+    given_tensors = [
+        torch.tensor(array, requires_grad=True)
+        for array in (problem.sequences, *problem.states, *problem.weights)
+        if array is not None
+    ]
+    x, *rest = given_tensors
+    states, weights = rest[: len(problem.states)], rest[len(problem.states) :]
+    weights = [*weights, None][:3]
+    output = kernels._run_triton(x, states, *weights, spec)
+    loss = sum(
+        (torch.tensor(d) * result).sum()
+        for d, result in zip([problem.d_outputs, *problem.d_states], [output.outputs, *output.states], strict=True)
+    )
+    gradients = torch.autograd.grad(loss, given_tensors)
+    results = [output.last_output, output.outputs, *output.states]
+    found = [tensor.detach().numpy() for tensor in (*results, *gradients)]
+    problem.assert_close(found, problem.expected, 1e-5)
+
+    with torch.no_grad():
+        alone = kernels._run_triton(x, states, *weights, spec)
+    # PyTorch's product before the loop may take another way where no gradient is recorded.
+    torch.testing.assert_close(alone.outputs, output.outputs)
+    torch.testing.assert_close(alone.states, output.states)
+
+
+def test_a_loss_of_one_state_alone(members_problem):
+    """The other states' gradients are None then."""
+    spec = Spec("lstm", recurrent_activation="sigmoid", return_sequences=True)
+    problem = members_problem(spec, shared=False, dtype="float32")
+    x, *states = (torch.tensor(array) for array in (problem.sequences, *problem.states))
+    weights = [torch.tensor(weight, requires_grad=True) for weight in problem.weights]
+    found = torch.autograd.grad(kernels._run_triton(x, states, *weights, spec).states[1].sum(), weights)
+    expected = torch.autograd.grad(kernels._run_members(x, states, *weights, spec).states[1].sum(), weights)
+    torch.testing.assert_close(found, expected)
