@@ -142,11 +142,24 @@ def _call_of(layer: keras.Layer, backend: ModuleType) -> "_Call":
     if isinstance(settings, keras.layers.Dense) and _is_plain(settings):
         return _Product(layer, inner, backend)
     if isinstance(settings, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
-        fast = isinstance(layer, Ensemble | layers.SimpleRNN | layers.LSTM | layers.GRU)
-        dropped = settings.dropout or settings.recurrent_dropout
-        if fast and not (dropped or settings.stateful or settings.return_state or _chooses_path(settings)):
-            return _Kernel(layer, inner, settings, backend)
+        return _kernel_of(inner, settings, backend) or _Call(layer)
+    if isinstance(settings, keras.layers.Bidirectional) and settings.merge_mode is not None:
+        pair = (
+            (inner.ahead, inner.behind) if isinstance(layer, Ensemble) else (inner.forward_layer, inner.backward_layer)
+        )
+        both = [_kernel_of(part, getattr(part, "template", part), backend) for part in pair]
+        if not settings.return_state and all(both):
+            return _Both(layer, settings, both, backend)
     return _Call(layer)
+
+
+def _kernel_of(inner: keras.Layer, settings: keras.Layer, backend: ModuleType) -> "_Kernel | None":
+    """A recurrent layer's kernel, where nothing but the kernel computes."""
+    fast = hasattr(inner, "members") or isinstance(inner, layers.SimpleRNN | layers.LSTM | layers.GRU)
+    dropped = settings.dropout or settings.recurrent_dropout
+    if not fast or dropped or settings.stateful or settings.return_state or _chooses_path(settings):
+        return None
+    return _Kernel(inner, settings, backend)
 
 
 def _is_plain(dense: keras.layers.Dense) -> bool:
@@ -190,14 +203,15 @@ class _Product(_Call):
 class _Kernel(_Call):
     """The kernel of a recurrent layer, from zero states; the whole layer where the kernel declines."""
 
-    def __init__(self, layer: keras.Layer, inner: keras.Layer, settings: keras.Layer, backend: ModuleType):
-        super().__init__(layer)
-        self.inner, self.backend = inner, backend
+    def __init__(self, inner: keras.Layer, settings: keras.Layer, backend: ModuleType):
+        super().__init__(inner)
+        self.backend = backend
         self.spec = layers.spec_of(settings, training=True)
         self.run = getattr(backend, self.spec.cell)
-        holder = inner if isinstance(layer, Ensemble) else inner.cell
+        members = getattr(inner, "members", None)
+        holder = inner.cell if members is None else inner
         self.weights = [None if w is None else w.value for w in (holder.kernel, holder.recurrent_kernel, holder.bias)]
-        self.shape = (layer.members, settings.units) if isinstance(layer, Ensemble) else (settings.units,)
+        self.shape = (settings.units,) if members is None else (members, settings.units)
         self.states = len(settings.state_size)
 
     def __call__(self, x: Any) -> Any:
@@ -208,10 +222,27 @@ class _Kernel(_Call):
             # The layer records why, or raises it.
             return super().__call__(x)
         # Keras inspects every attribute that is set, which costs more than a comparison.
-        if self.inner.kernel_used != output.kernel:
-            self.inner.kernel_used = output.kernel
+        if self.layer.kernel_used != output.kernel:
+            self.layer.kernel_used = output.kernel
         return output.outputs if self.spec.return_sequences else output.last_output
 
     @property
     def replayable(self) -> bool:  # type: ignore[override]
-        return self.inner.kernel_used in self.backend.REPLAYED
+        return self.layer.kernel_used in self.backend.REPLAYED
+
+
+class _Both(_Call):
+    """A Bidirectional layer: two kernels, and what merges their outputs."""
+
+    def __init__(self, layer: keras.Layer, settings: keras.Layer, both: "list[_Kernel]", backend: ModuleType):
+        super().__init__(layer)
+        self.both, self.backend = both, backend
+        self.mode, self.every = settings.merge_mode, settings.return_sequences
+
+    def __call__(self, x: Any) -> Any:
+        ahead, behind = (call(x) for call in self.both)
+        return self.backend.merge(ahead, self.backend.reverse(behind) if self.every else behind, self.mode)
+
+    @property
+    def replayable(self) -> bool:  # type: ignore[override]
+        return all(call.replayable for call in self.both)

@@ -29,9 +29,6 @@ from kseq.kernels import Output, Spec
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
-#: Up to so many units a single layer runs in Triton too; cuDNN is faster beyond.
-_UNITS_ALONE = int(__import__("os").environ.get("KSEQ_ALONE", "64"))
-
 #: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
 #: training (those of the way ahead are counted, and the way back takes its time as well): 0.02 seconds.
 REBUILD = 2e8
@@ -78,9 +75,17 @@ class _Feed(torch.utils.data.DataLoader):
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         size = self._batches.batch_size
         for gathered in self._batches.gathered():
-            parts = [torch.from_numpy(part).to(_device()) for part in gathered]
+            parts = [_brought(part) for part in gathered]
             for start in range(0, len(parts[0]), size):
                 yield tuple(part[start : start + size] for part in parts)
+
+
+def _brought(array: Any) -> Tensor:
+    """An array on the device; a GPU copies it from memory that stays in place, while this process goes on."""
+    tensor = torch.from_numpy(array)
+    if _device().type == "cuda":
+        return tensor.pin_memory().to(_device(), non_blocking=True)
+    return tensor.to(_device())
 
 
 @functools.cache
@@ -163,8 +168,9 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
         if _compiled() is not None:
             return _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec)
     _require_standard_activations(spec)
-    alone = recurrent_kernel.shape[-2] > _UNITS_ALONE and (spec.cell != "gru" or spec.reset_after)
-    if device == "cuda" and (members or not alone) and _fits_triton(sequences, recurrent_kernel):
+    # A single layer is faster in cuDNN, which knows one order of the GRU's reset gate.
+    wanted = members or (spec.cell == "gru" and not spec.reset_after)
+    if device == "cuda" and wanted and _fits_triton(sequences, recurrent_kernel):
         return _run_triton(sequences, states, kernel, recurrent_kernel, bias, spec)
     if members:
         return _run_members(sequences, states, kernel, recurrent_kernel, bias, spec)
@@ -312,12 +318,17 @@ def _triton() -> ModuleType | None:
     return torch_triton
 
 
+@functools.cache
+def _has_triton(device: torch.device) -> bool:
+    """Whether programs in Triton run on a GPU: their products want matrix units for TF32."""
+    return torch.cuda.get_device_capability(device) >= (8, 0) and _triton() is not None
+
+
 def _fits_triton(sequences: Tensor, recurrent_kernel: Tensor) -> bool:
-    """Whether the kernel in Triton takes these numbers, on this device: its products want matrix units for TF32."""
+    """Whether the kernel in Triton takes these numbers, on this device."""
     return (
         sequences.dtype == torch.float32
-        and torch.cuda.get_device_capability(sequences.device) >= (8, 0)
-        and _triton() is not None
+        and _has_triton(sequences.device)
         and recurrent_kernel.shape[-2] <= _triton().MOST_UNITS
     )
 
@@ -358,11 +369,14 @@ def _input_products(sequences: Tensor, kernel: Tensor, bias: Tensor | None, spec
     x = sequences if sequences.dim() == 4 else sequences.unsqueeze(1)
     if spec.go_backwards:
         x = x.flip(2)
-    batch, _, time, features = x.shape
-    rows = x.permute(1, 2, 0, 3).reshape(-1, time * batch, features)
-    products = torch.matmul(rows, kernel)
+    batch, _, time, _ = x.shape
+    rows = x.permute(1, 2, 0, 3)
     if bias is not None:
-        products = products + bias.unsqueeze(1)
+        # The bias is one more row of the weights, to an input of 1: no other pass over what is large, nor for its
+        # gradient.
+        rows = torch.nn.functional.pad(rows, (0, 1), value=1.0)
+        kernel = torch.cat([kernel, bias.unsqueeze(1)], dim=1)
+    products = torch.matmul(rows.reshape(rows.shape[0], time * batch, -1), kernel)
     return products.view(kernel.shape[0], time, batch, -1)
 
 
@@ -440,6 +454,8 @@ class Adam:
         self.values, self.momenta, self.velocities, self.optimizer = values, momenta, velocities, optimizer
         self._iterations, self._learning_rate = _Number(), _Number()
         self._endless = [torch.full((), 1e9, dtype=torch.float32, device=values[0].device)] * len(values)
+        # PyTorch's update gives 65,536 weights to one of the GPU's many processors, which works on while others idle.
+        self._in_triton = not _on_cpu(values) and values[0].dtype == torch.float32 and _has_triton(values[0].device)
         #: The learning rate of this step, and the share of the weights that their decay leaves.
         self._rate = torch.zeros((), dtype=torch.float64 if _on_cpu(values) else torch.float32, device=values[0].device)
         self._left = torch.ones((), dtype=values[0].dtype, device=values[0].device)
@@ -469,6 +485,15 @@ class Adam:
         optimizer = self.optimizer
         if optimizer.weight_decay:
             torch._foreach_mul_(self.values, self._left)
+        if self._in_triton:
+            for value, gradient, momentum, velocity in zip(
+                self.values, gradients, self.momenta, self.velocities, strict=True
+            ):
+                _triton().adam(
+                    value, gradient, momentum, velocity, self._rate,
+                    optimizer.beta_1, optimizer.beta_2, optimizer.epsilon,
+                )  # fmt: skip
+            return
         torch._fused_adam_(
             self.values,
             [gradient.contiguous() for gradient in gradients],
@@ -578,6 +603,20 @@ def mean_so_far(total: Tensor, count: Tensor, found: Tensor, rows: int) -> Tenso
     total.add_(found.sum(0) if found.dim() else found.detach() * rows)
     count.add_(rows)
     return total / count
+
+
+def merge(ahead: Tensor, behind: Tensor, mode: str) -> Tensor:
+    """Both directions' outputs as Keras's Bidirectional merges them: ``concat``, ``sum``, ``mul`` or ``ave``."""
+    if mode == "concat":
+        return torch.cat([ahead, behind], dim=-1)
+    if mode == "mul":
+        return ahead * behind
+    return ahead + behind if mode == "sum" else (ahead + behind) / 2
+
+
+def reverse(outputs: Tensor) -> Tensor:
+    """Turn the order of steps around in ``(..., time, units)``."""
+    return outputs.flip(-2)
 
 
 def zeros(like: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -5,6 +5,9 @@ more than computing it. Here a program walks through all steps of one member and
 states in registers; the programs of all members and windows run side by side. What is large and needs no order in time
 stays outside, as one batched product of PyTorch's: the input product before the loop, and the weights' gradients after.
 
+A program reads the input products of a step while it computes the one before: memory answers after a time in which a
+whole step could be done. (At the last step it reads that one's again.)
+
 The way back needs the gates, which are written over the input products, and the states: the arrays that
 :mod:`kseq.kernels.reference` names, ``(S, time, batch, ...)`` each.
 
@@ -84,16 +87,19 @@ def _simple_rnn_ahead(
     state = (member * slots * batch + window) * units + unit
     place = inputs + (member * time * batch + window) * units + unit
     h = tl.load(h_all + state, mask=there, other=0.0)
+    x = tl.load(place, mask=there, other=0.0)
     if kept:
         weights = _weights(recurrent, member, 0, units, width, 1)
-    for _step in range(time):
+    for step in range(time):
         if not kept:
             weights = _weights(recurrent, member, 0, units, width, 1)
-        h = tl.load(place, mask=there, other=0.0) + _dot(h, weights)
+        place += tl.where(step + 1 < time, batch * units, 0)
+        following = tl.load(place, mask=there, other=0.0)
+        h = x + _dot(h, weights)
         h = tl.maximum(h, 0.0) if relu else _tanh(h)
         state += stride
         tl.store(h_all + state, h, mask=there)
-        place += batch * units
+        x = following
 
 
 @triton.jit
@@ -139,19 +145,28 @@ def _lstm_ahead(
         to_f = _weights(recurrent, member, 1, units, width, 4)
         to_g = _weights(recurrent, member, 2, units, width, 4)
         to_o = _weights(recurrent, member, 3, units, width, 4)
-    for _step in range(time):
+    xi = tl.load(place, mask=there, other=0.0)
+    xf = tl.load(place + units, mask=there, other=0.0)
+    xg = tl.load(place + 2 * units, mask=there, other=0.0)
+    xo = tl.load(place + 3 * units, mask=there, other=0.0)
+    for step in range(time):
+        following = place + tl.where(step + 1 < time, batch * (4 * units), 0)
+        next_xi = tl.load(following, mask=there, other=0.0)
+        next_xf = tl.load(following + units, mask=there, other=0.0)
+        next_xg = tl.load(following + 2 * units, mask=there, other=0.0)
+        next_xo = tl.load(following + 3 * units, mask=there, other=0.0)
         if not kept:
             to_i = _weights(recurrent, member, 0, units, width, 4)
-        i = _sigmoid(tl.load(place, mask=there, other=0.0) + _dot(h, to_i))
+        i = _sigmoid(xi + _dot(h, to_i))
         if not kept:
             to_f = _weights(recurrent, member, 1, units, width, 4)
-        f = _sigmoid(tl.load(place + units, mask=there, other=0.0) + _dot(h, to_f))
+        f = _sigmoid(xf + _dot(h, to_f))
         if not kept:
             to_g = _weights(recurrent, member, 2, units, width, 4)
-        g = _tanh(tl.load(place + 2 * units, mask=there, other=0.0) + _dot(h, to_g))
+        g = _tanh(xg + _dot(h, to_g))
         if not kept:
             to_o = _weights(recurrent, member, 3, units, width, 4)
-        o = _sigmoid(tl.load(place + 3 * units, mask=there, other=0.0) + _dot(h, to_o))
+        o = _sigmoid(xo + _dot(h, to_o))
         c = f * c + i * g
         h = o * _tanh(c)
         if record:
@@ -162,7 +177,8 @@ def _lstm_ahead(
         state += stride
         tl.store(h_all + state, h, mask=there)
         tl.store(c_all + state, c, mask=there)
-        place += batch * (4 * units)
+        place = following
+        xi, xf, xg, xo = next_xi, next_xf, next_xg, next_xo
 
 
 @triton.jit
@@ -238,25 +254,32 @@ def _gru_ahead(
         to_z = _weights(recurrent, member, 0, units, width, 3)
         to_r = _weights(recurrent, member, 1, units, width, 3)
         to_h = _weights(recurrent, member, 2, units, width, 3)
-    for _step in range(time):
-        place = inputs + row * (3 * units) + unit
+    place = inputs + row * (3 * units) + unit
+    xz = tl.load(place, mask=there, other=0.0)
+    xr = tl.load(place + units, mask=there, other=0.0)
+    xh = tl.load(place + 2 * units, mask=there, other=0.0)
+    for step in range(time):
+        following = place + tl.where(step + 1 < time, batch * (3 * units), 0)
+        next_xz = tl.load(following, mask=there, other=0.0)
+        next_xr = tl.load(following + units, mask=there, other=0.0)
+        next_xh = tl.load(following + 2 * units, mask=there, other=0.0)
         if not kept:
             to_z = _weights(recurrent, member, 0, units, width, 3)
-        z = _sigmoid(tl.load(place, mask=there, other=0.0) + _dot(h, to_z))
+        z = _sigmoid(xz + _dot(h, to_z))
         if not kept:
             to_r = _weights(recurrent, member, 1, units, width, 3)
-        r = _sigmoid(tl.load(place + units, mask=there, other=0.0) + _dot(h, to_r))
+        r = _sigmoid(xr + _dot(h, to_r))
         if not kept:
             to_h = _weights(recurrent, member, 2, units, width, 3)
         if reset_after:
             inner = _dot(h, to_h)
             if biased:
                 inner += added
-            candidate = _tanh(tl.load(place + 2 * units, mask=there, other=0.0) + r * inner)
+            candidate = _tanh(xh + r * inner)
             if record:
                 tl.store(inner_all + row * units + unit, inner, mask=there)
         else:
-            candidate = _tanh(tl.load(place + 2 * units, mask=there, other=0.0) + _dot(r * h, to_h))
+            candidate = _tanh(xh + _dot(r * h, to_h))
         h = z * h + (1 - z) * candidate
         if record:
             tl.store(place, z, mask=there)
@@ -265,6 +288,8 @@ def _gru_ahead(
         state += stride
         tl.store(h_all + state, h, mask=there)
         row += batch
+        place = following
+        xz, xr, xh = next_xz, next_xr, next_xh
 
 
 @triton.jit
@@ -313,6 +338,39 @@ def _gru_back(
             of_r = _weights_back(recurrent, member, 1, units, width, 3)
         dh += _dot(dr, of_r)
     tl.store(d_h + first, dh, mask=there)
+
+
+# --- Adam -------------------------------------------------------------------------------------------------------------
+
+
+@triton.jit
+def _adam(
+    values, gradients, momenta, velocities, rate, size, beta_1, beta_2, epsilon, block: tl.constexpr
+):  # fmt: skip
+    number = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
+    there = number < size
+    gradient = tl.load(gradients + number, mask=there)
+    momentum = tl.load(momenta + number, mask=there)
+    velocity = tl.load(velocities + number, mask=there)
+    momentum += (gradient - momentum) * (1 - beta_1)
+    velocity += (gradient * gradient - velocity) * (1 - beta_2)
+    value = tl.load(values + number, mask=there)
+    value -= momentum * tl.load(rate) / (tl.sqrt(velocity) + epsilon)
+    tl.store(momenta + number, momentum, mask=there)
+    tl.store(velocities + number, velocity, mask=there)
+    tl.store(values + number, value, mask=there)
+
+
+def adam(
+    value: Tensor, gradient: Tensor, momentum: Tensor, velocity: Tensor, rate: Tensor,
+    beta_1: float, beta_2: float, epsilon: float,
+) -> None:  # fmt: skip
+    """Move one weight, and its moments, as Keras's Adam does; ``rate`` is one number and holds the corrections."""
+    block = 1024
+    grid = (triton.cdiv(value.numel(), block),)
+    _adam[grid](
+        value, gradient.contiguous(), momentum, velocity, rate, value.numel(), beta_1, beta_2, epsilon, block=block
+    )
 
 
 # --- One node of PyTorch's graph --------------------------------------------------------------------------------------
