@@ -260,7 +260,7 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[
 
     # Forecasts of the same weights are compared in full float32, also where a device trains with fewer digits.
     windows = x[: workload.batch]
-    differences = {}
+    differences: dict[str | int, float] = {}
     with kernels.load(keras.config.backend()).full_precision():
         expected = stock.predict_on_batch(windows)
 

@@ -32,17 +32,23 @@ def attach(model: keras.Model) -> keras.Model:
     backend = kernels.load(keras.config.backend())
     if not hasattr(backend, "Replay"):
         return model
-    stock, lean = model.train_step, _LeanStep(model, backend)
+    train, test, lean = model.train_step, model.test_step, _LeanStep(model, backend)
 
     def train_step(data: Any) -> dict[str, Any]:
-        return lean(data) if lean.takes(data) else stock(data)
+        return lean(data) if lean.takes(data) else train(data)
 
-    model.train_step = train_step
+    def test_step(data: Any) -> dict[str, Any]:
+        return lean.evaluate(data) if lean.knows(data) else test(data)
+
+    model.train_step, model.test_step = train_step, test_step
     return model
 
 
 class _LeanStep:
-    """The step of one model; what depends on how the model was compiled is looked up once a compilation."""
+    """The steps of one model, of training and of its validation.
+
+    What depends on how the model was compiled is looked up once a compilation.
+    """
 
     def __init__(self, model: keras.Model, backend: ModuleType):
         self.model = model
@@ -60,6 +66,18 @@ class _LeanStep:
         if not self.ready or layers.policy() == "off" or not isinstance(data, tuple | list) or len(data) != 2:
             return False
         return all(getattr(part, "dtype", None) == self.values[0].dtype for part in data)
+
+    def knows(self, data: Any) -> bool:
+        """Whether this, the step that trains the model, evaluates it too: nothing is drawn, as in dropout."""
+        trains = self.ready and self.model.optimizer is self.optimizer and self.model.loss is self.loss
+        return trains and all(call.plain for call in self.calls) and self.takes(data)
+
+    def evaluate(self, data: tuple | list) -> dict[str, Any]:
+        """The mean loss so far of an evaluation, and that of each member."""
+        x, y = data
+        with self.backend.calm(x):
+            errors, loss = self._errors(x, y.to(x.device))
+            return self._logs(self._means(errors, loss, y.shape[0]))
 
     def _plan(self) -> bool:
         model, optimizer = self.model, self.optimizer
@@ -110,20 +128,29 @@ class _LeanStep:
         x, y = data
         with self.backend.calm(x):
             self.adam.begin()
-            means = self.replay(x, y.to(x.device), self.adam.constants)
-        return dict(zip(("loss", "member"), means, strict=False))
+            return self._logs(self.replay(x, y.to(x.device), self.adam.constants))
 
     def _step(self, x: Any, y: Any) -> list[Any]:
-        """Move the weights by a batch; return the epoch's mean loss so far, and that of each member."""
-        backend, rows = self.backend, y.shape[0]
+        """Move the weights by a batch; return the epoch's mean losses so far."""
+        errors, loss = self._errors(x, y)
+        self.adam.update(self.backend.gradients(loss, self.values))
+        return self._means(errors, loss, y.shape[0])
+
+    def _errors(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Squared errors of a batch, and the loss."""
         for call in self.calls:
             x = call(x)
-        errors, loss = backend.squared_errors(x, y, summed=self.loss is sum_over_members)
-        self.adam.update(backend.gradients(loss, self.values))
-        means = [backend.mean_so_far(*self.sums, loss, rows)]
+        return self.backend.squared_errors(x, y, summed=self.loss is sum_over_members)
+
+    def _means(self, errors: Any, loss: Any, rows: int) -> list[Any]:
+        """Add a batch to Keras's metrics; return the mean loss so far, and that of each member."""
+        means = [self.backend.mean_so_far(*self.sums, loss, rows)]
         if self.member_sums is not None:
-            means.append(backend.mean_so_far(*self.member_sums, errors, rows))
+            means.append(self.backend.mean_so_far(*self.member_sums, errors, rows))
         return means
+
+    def _logs(self, means: list[Any]) -> dict[str, Any]:
+        return dict(zip(("loss", "member"), means, strict=False))
 
     def _settled(self) -> bool:
         """Whether the step is nothing but kernels that can be replayed, and products."""
@@ -147,8 +174,9 @@ def _call_of(layer: keras.Layer, backend: ModuleType) -> "_Call":
         pair = (
             (inner.ahead, inner.behind) if isinstance(layer, Ensemble) else (inner.forward_layer, inner.backward_layer)
         )
-        both = [_kernel_of(part, getattr(part, "template", part), backend) for part in pair]
-        if not settings.return_state and all(both):
+        found = [_kernel_of(part, getattr(part, "template", part), backend) for part in pair]
+        both = [kernel for kernel in found if kernel is not None]
+        if not settings.return_state and len(both) == 2:
             return _Both(layer, settings, both, backend)
     return _Call(layer)
 
@@ -176,6 +204,8 @@ def _chooses_path(layer: keras.Layer) -> bool:
 class _Call:
     """A layer, called as Keras calls it."""
 
+    #: Whether it computes the same in training and elsewhere.
+    plain = False
     #: Whether nothing in the call keeps a GPU from replaying it.
     replayable = False
 
@@ -189,7 +219,7 @@ class _Call:
 class _Product(_Call):
     """A Dense layer without an activation, of one net or of members."""
 
-    replayable = True
+    plain = replayable = True
 
     def __init__(self, layer: keras.Layer, inner: keras.Layer, backend: ModuleType):
         super().__init__(layer)
@@ -202,6 +232,8 @@ class _Product(_Call):
 
 class _Kernel(_Call):
     """The kernel of a recurrent layer, from zero states; the whole layer where the kernel declines."""
+
+    plain = True
 
     def __init__(self, inner: keras.Layer, settings: keras.Layer, backend: ModuleType):
         super().__init__(inner)
@@ -233,6 +265,8 @@ class _Kernel(_Call):
 
 class _Both(_Call):
     """A Bidirectional layer: two kernels, and what merges their outputs."""
+
+    plain = True
 
     def __init__(self, layer: keras.Layer, settings: keras.Layer, both: "list[_Kernel]", backend: ModuleType):
         super().__init__(layer)

@@ -440,7 +440,8 @@ class _Loop(torch.autograd.Function):
         d_first = [gates.new_zeros(shape) if d is None else d.clone(memory_format=torch.contiguous_format)
                    for d in d_states]  # fmt: skip
         every = spec.return_sequences and d_outputs is not None
-        d_outputs = d_outputs.contiguous() if every else None
+        if d_outputs is not None:
+            d_outputs = d_outputs.contiguous()
         gradients = torch.empty_like(gates)
         d_inner = None
         sizes = _sizes(units)
@@ -466,12 +467,13 @@ class _Loop(torch.autograd.Function):
             )  # fmt: skip
             d_zr, d_candidate = flat[..., : 2 * units], flat[..., 2 * units :]
             if spec.reset_after:
+                assert d_inner is not None
                 d_h = torch.bmm(before, d_inner.view(members, time * batch, units))
             else:
                 r = gates[..., units : 2 * units].reshape(members, time * batch, units)
                 d_h = torch.bmm(before * r.transpose(1, 2), d_candidate)
             d_recurrent = torch.cat([torch.bmm(before, d_zr), d_h], dim=-1)
-        d_bias = d_inner.sum((1, 2)) if ctx.has_bias else None
+        d_bias = d_inner.sum((1, 2)) if d_inner is not None and ctx.has_bias else None
         return None, None, gradients, d_recurrent, d_bias, *d_first
 
 

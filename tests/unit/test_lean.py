@@ -78,6 +78,25 @@ def test_anything_else_runs_keras_own_step(data, compile_options):
     assert history["loss"][1] < history["loss"][0]
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_validation_is_that_of_keras(data, dropout, bidirectional):
+    """The lean step evaluates too where nothing is drawn; with dropout Keras's does, without its masks."""
+    losses = []
+    for lean in (True, False):
+        model = build_model(
+            "lstm", units=6, num_layers=2, dropout=dropout, bidirectional=bidirectional, seed=1, members=[1, 2]
+        )
+        if not lean:
+            del model.test_step
+        fitted = fit(model, data, Training(epochs=3, patience=3), [1, 2])
+        if lean:
+            batch = [keras.ops.zeros(shape) for shape in ((1, 2, 12, 1), (1, 2, 1))]
+            assert lean_of(model).knows(batch) == (dropout == 0)
+        losses.append(fitted.history["val_loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
 def test_policy_off_and_sample_weights_run_keras_own_step(data):
     model = build_model("gru", units=4)
     model.compile("adam", "mse")
