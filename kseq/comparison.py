@@ -322,9 +322,15 @@ class Comparison:
         return figure
 
     def write(self, path: str | Path) -> list[Path]:
-        """Write table, forecasts, picture and record into a folder, made where it is missing; return the files."""
+        """Write table, forecasts, picture and record into a folder, made where it is missing; return the files.
+
+        Raises:
+            ConfigError: no name of a folder, or one that cannot be written.
+        """
         from kseq import runs
 
+        if not str(path):
+            raise ConfigError('received "" for the folder to write into, expected its name ("." for this one).')
         with runs.folder(Path(path)) as folder:
             return runs.write(self, folder)
 

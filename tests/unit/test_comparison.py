@@ -250,6 +250,13 @@ def test_a_failure_while_writing_leaves_what_was_there(comparison, tmp_path, mon
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_folder_without_a_name_is_refused(comparison, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match='received "" for the folder'):
+        comparison.write("")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_full_disk_is_told_in_one_line(comparison, tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
