@@ -17,10 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kseq.kernels.tensorflow as kernels
-from kseq import Batches, layers, load_series, make_windows
+from kseq import layers
 from kseq.errors import Unsupported
 from kseq.kernels import Spec
-from kseq.training import fed
 
 
 def run(layer, x, states, factors):
@@ -253,22 +252,3 @@ def test_symbolic_build_of_a_layer_that_wraps_one():
     with layers.kernel_policy("strict"):
         outputs = Wrapper()(keras.Input((7, 2)))
     assert outputs.shape == (None, 7, 4)
-
-
-@pytest.mark.parametrize("seeds", [(3,), (3, 4)])
-def test_what_fit_reads_is_what_batches_holds(seeds):
-    data = make_windows(load_series("sunspots"), lookback=6)
-
-    def batches():
-        return Batches(data.train, 32, **({"seed": seeds[0]} if len(seeds) == 1 else {"seeds": seeds}))
-
-    expected, given = batches(), batches()
-    read, (next_epoch,) = fed(given)
-    assert read.cardinality() == len(expected)
-    for epoch in range(2):
-        for number, (x, y) in enumerate(read):
-            assert isinstance(x, tf.Tensor)
-            for part, wanted in zip((x, y), expected[number], strict=True):
-                np.testing.assert_array_equal(part.numpy(), wanted)
-        expected.on_epoch_end()
-        next_epoch.on_epoch_end(epoch)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from kseq import BackendError, ConfigError, bench, databench, layers
+from kseq import BackendError, ConfigError, backends, bench, databench, layers
 from kseq.cli.bench import bench as command
 
 BACKEND = os.environ["KERAS_BACKEND"]
@@ -145,7 +145,11 @@ def test_operations_are_those_of_the_products():
 def test_the_real_workloads(monkeypatch):
     monkeypatch.undo()
     shown = next(p for p in command.params if p.name == "workloads").help
-    assert f"default: {','.join(bench.WORKLOADS)}; with --data {','.join(databench.WORKLOADS)}]" in shown
+    usual = ",".join(name for name in bench.WORKLOADS if name not in bench.FOR_GPUS)
+    assert f"default: {usual}, on a GPU {','.join(bench.FOR_GPUS)} too; " in shown
+    assert f"with --data {','.join(databench.WORKLOADS)}]" in shown
+    on_gpu = backends.device_in_use(BACKEND) != "cpu"
+    assert bench.usual_workloads() == tuple(bench.WORKLOADS if on_gpu else usual.split(","))
     for workload in bench.WORKLOADS.values():
         data = bench.make_data(workload)
         assert len(data.train) == workload.windows

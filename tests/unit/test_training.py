@@ -18,7 +18,7 @@ from kseq import (
     make_windows,
     predict,
 )
-from kseq.training import MemberStopping, Training, fit
+from kseq.training import Listeners, MemberStopping, Training, compile_model, fed, fit
 
 BACKEND = os.environ["KERAS_BACKEND"]
 SEEDS = (2, 7)
@@ -342,3 +342,61 @@ def test_nothing_after_a_cutoff_moves_a_weight():
         fit(model, cut, Training(epochs=3, patience=2), [1, 2])
         weights.append(model.get_weights())
     assert all((one == other).all() for one, other in zip(*weights, strict=True))
+
+
+@pytest.mark.parametrize("seeds", [(3,), (3, 4)])
+def test_what_fit_reads_is_what_batches_holds(seeds, monkeypatch):
+    """In the order that Keras reads it in: shuffled before the first epoch too."""
+    monkeypatch.setattr("kseq.batches.AT_ONCE", 20_000)
+    data = make_windows(load_series("sunspots"), lookback=6)
+
+    def batches():
+        return Batches(data.train, 32, **({"seed": seeds[0]} if len(seeds) == 1 else {"seeds": seeds}))
+
+    expected, given = batches(), batches()
+    read, also = fed(given)
+    if read is given:
+        pytest.skip(f"on {BACKEND} Keras reads batches itself")
+    for epoch in range(2):
+        expected.on_epoch_end()
+        parts = [[keras.ops.convert_to_numpy(part) for part in batch] for batch in read]
+        assert len(parts) == len(expected)
+        for number, batch in enumerate(parts):
+            for part, wanted in zip(batch, expected[number], strict=True):
+                np.testing.assert_array_equal(part, wanted)
+        for callback in also:
+            callback.on_epoch_end(epoch)
+
+
+def test_fit_reads_windows_in_the_order_that_keras_reads_them_in():
+    data = make_windows(load_series("nino12"))
+    losses = []
+    for short_cut in (True, False):
+        model = build_model("gru", units=3, seed=0)
+        compile_model(model, Training())
+        source, also = fed(Batches(data.train, 64, seed=5)) if short_cut else (Batches(data.train, 64, seed=5), [])
+        losses.append(model.fit(source, epochs=3, verbose=0, shuffle=False, callbacks=also).history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_who_listens_to_batches_is_told():
+    told = []
+
+    class Ear(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            told.append((batch, float(logs["loss"])))
+
+        def on_test_batch_begin(self, batch, logs=None):
+            told.append("test")
+
+    data = make_windows(load_series("nino12"))
+    model = build_model("rnn", units=2)
+    compile_model(model, Training())
+    batches, validation = Batches(data.train, 256, seed=0), Batches(data.validation, 256)
+    of_a_function = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: told.append("lambda"))
+    for callbacks in ([Ear()], [of_a_function]):
+        listeners = Listeners(callbacks, add_history=True, model=model, epochs=1, verbose=0)
+        model.fit(batches, validation_data=validation, epochs=1, verbose=0, shuffle=False, callbacks=listeners)
+    assert sorted(batch for batch, _ in (one for one in told if isinstance(one, tuple))) == [0, 1]
+    assert told.count("test") == len(validation)
+    assert told.count("lambda") == len(batches)
