@@ -397,6 +397,8 @@ def test_who_listens_to_batches_is_told():
     for callbacks in ([Ear()], [of_a_function]):
         listeners = Listeners(callbacks, add_history=True, model=model, epochs=1, verbose=0)
         model.fit(batches, validation_data=validation, epochs=1, verbose=0, shuffle=False, callbacks=listeners)
-    assert sorted(batch for batch, _ in (one for one in told if isinstance(one, tuple))) == [0, 1]
+    # On TensorFlow several steps run at once, and are told once.
+    steps = 1 if BACKEND == "tensorflow" else len(batches)
+    assert len([one for one in told if isinstance(one, tuple)]) == steps
     assert told.count("test") == len(validation)
-    assert told.count("lambda") == len(batches)
+    assert told.count("lambda") == steps
