@@ -14,7 +14,7 @@ units, ``units`` rounded up to whole vectors; the padding's weights are zero and
 import numba
 from numba.extending import register_jitable
 
-from kseq.kernels._cpu.simd import lanes, load, store, tile
+from kseq.kernels._cpu.simd import TILE_ROWS, TILE_VECTORS, lanes, load, store, tile
 
 #: For the loops: the lock of the interpreter is not held and the machine code is kept on disk.
 compiled = numba.njit(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True)
@@ -31,9 +31,14 @@ def round_up(number, step):
 @part
 def panel_width(vectors):
     """How many of the ``vectors`` columns left go into the next panel."""
-    if vectors >= 4:
-        return 4
-    return 2 if vectors >= 2 else 1
+    return min(vectors, TILE_VECTORS)
+
+
+@part
+def tile_height(rows):
+    """How many of the ``rows`` rows left go into the next tile: as many as into the others, for all to be large."""
+    tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
+    return (rows + tiles - 1) // tiles
 
 
 @part
@@ -76,23 +81,10 @@ def product(add, out, o, o_row, a, i, a_row, rows, panels, j, depth, first, last
         w = j + (depth * v + first * width) * size
         r = 0
         while r < rows:
+            height = tile_height(rows - r)
             to, of = o + r * o_row + v * size, i + r * a_row + first
-            if rows - r >= 4:
-                if width == 4:
-                    tile(4, 4, add, out, to, o_row, a, of, a_row, 1, panels, w, 4 * size, last - first)
-                elif width == 2:
-                    tile(4, 2, add, out, to, o_row, a, of, a_row, 1, panels, w, 2 * size, last - first)
-                else:
-                    tile(4, 1, add, out, to, o_row, a, of, a_row, 1, panels, w, size, last - first)
-                r += 4
-            else:
-                if width == 4:
-                    tile(1, 4, add, out, to, o_row, a, of, a_row, 1, panels, w, 4 * size, last - first)
-                elif width == 2:
-                    tile(1, 2, add, out, to, o_row, a, of, a_row, 1, panels, w, 2 * size, last - first)
-                else:
-                    tile(1, 1, add, out, to, o_row, a, of, a_row, 1, panels, w, size, last - first)
-                r += 1
+            tile(height, width, add, out, to, o_row, a, of, a_row, 1, panels, w, width * size, last - first)
+            r += height
         v += width
 
 
@@ -105,23 +97,10 @@ def add_transposed_product(out, o, o_row, a, i, a_row, columns, w, j, w_row, vec
         width = panel_width(vectors - v)
         k = 0
         while k < columns:
-            to, by = o + k * o_row + v * size, j + v * size
-            if columns - k >= 4:
-                if width == 4:
-                    tile(4, 4, True, out, to, o_row, a, i + k, 1, a_row, w, by, w_row, rows)
-                elif width == 2:
-                    tile(4, 2, True, out, to, o_row, a, i + k, 1, a_row, w, by, w_row, rows)
-                else:
-                    tile(4, 1, True, out, to, o_row, a, i + k, 1, a_row, w, by, w_row, rows)
-                k += 4
-            else:
-                if width == 4:
-                    tile(1, 4, True, out, to, o_row, a, i + k, 1, a_row, w, by, w_row, rows)
-                elif width == 2:
-                    tile(1, 2, True, out, to, o_row, a, i + k, 1, a_row, w, by, w_row, rows)
-                else:
-                    tile(1, 1, True, out, to, o_row, a, i + k, 1, a_row, w, by, w_row, rows)
-                k += 1
+            height = tile_height(columns - k)
+            to = o + k * o_row + v * size
+            tile(height, width, True, out, to, o_row, a, i + k, 1, a_row, w, j + v * size, w_row, rows)
+            k += height
         v += width
 
 
