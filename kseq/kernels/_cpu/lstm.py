@@ -23,21 +23,26 @@ from kseq.kernels._cpu.simd import claim, lanes, load, sigmoid, store, tanh
 
 
 @part
-def _step(gates, g, cells, c_prev, c, a, h, a_row, rows, padded):
-    """Turn the sums in ``gates`` into gates; write the cell state and the output."""
+def _step(sums, gates, g, cells, c_prev, c, a, h, a_row, rows, padded):
+    """Turn ``sums`` into gates; write the cell state and the output."""
     size = lanes(gates)
     for r in range(rows):
         for u in range(0, padded, size):
-            at = g + 4 * r * padded + u
-            i_gate, f_gate = sigmoid(load(gates, at)), sigmoid(load(gates, at + padded))
-            candidate, o_gate = tanh(load(gates, at + 2 * padded)), sigmoid(load(gates, at + 3 * padded))
+            of, at = 4 * r * padded + u, g + 4 * r * padded + u
+            i_gate, f_gate = sigmoid(load(sums, of)), sigmoid(load(sums, of + padded))
+            candidate, o_gate = tanh(load(sums, of + 2 * padded)), sigmoid(load(sums, of + 3 * padded))
             state = f_gate * load(cells, c_prev + r * padded + u) + i_gate * candidate
             store(gates, at, i_gate)
             store(gates, at + padded, f_gate)
             store(gates, at + 2 * padded, candidate)
             store(gates, at + 3 * padded, o_gate)
             store(cells, c + r * padded + u, state)
-            store(a, h + r * a_row + u, o_gate * tanh(state))
+    # Apart, because a processor looks ahead no further than a few vectors, and this tanh would have to wait for all
+    # of the above.
+    for r in range(rows):
+        for u in range(0, padded, size):
+            o_gate = load(gates, g + (4 * r + 3) * padded + u)
+            store(a, h + r * a_row + u, o_gate * tanh(load(cells, c + r * padded + u)))
 
 
 @part
@@ -70,7 +75,7 @@ def forward(
     padded, lead = round_up(units, size), round_up(features + 1, size) - features - 1
     first_h = lead + features + 1
     a_row, depth, columns = first_h + padded, features + 1 + units, 4 * padded
-    panels = np.empty(depth * columns, a.dtype)
+    panels, sums = np.empty(depth * columns, a.dtype), np.empty(block_rows * columns, a.dtype)
     blocks = (batch + block_rows - 1) // block_rows
     packed, done = -1, 0
     while True:
@@ -95,8 +100,8 @@ def forward(
             next_a, next_c = (at_a + rows * a_row, at_c + rows * padded) if keep else (at_a, at_c)
             copy_rows(a, at_a, a_row, x, row * x_row + member * x_member + t * features, x_row, rows, features)
             fill_rows(a, at_a, a_row, rows, features, features + 1, 1)
-            product(False, gates, at_g, columns, a, at_a, a_row, rows, panels, 0, depth, 0, depth, 4 * padded // size)
-            _step(gates, at_g, cells, at_c, next_c, a, next_a + features + 1, a_row, rows, padded)
+            product(False, sums, 0, columns, a, at_a, a_row, rows, panels, 0, depth, 0, depth, 4 * padded // size)
+            _step(sums, gates, at_g, cells, at_c, next_c, a, next_a + features + 1, a_row, rows, padded)
             at_a, at_c = next_a, next_c
             if keep:
                 at_g += rows * columns
