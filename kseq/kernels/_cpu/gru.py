@@ -25,42 +25,46 @@ from kseq.kernels._cpu.simd import claim, lanes, load, sigmoid, store, tanh
 
 
 @part
-def _step_after(gates, g, a, h_prev, h, a_row, rows, padded):
-    """Turn the sums in ``gates`` into gates and write the output, with the reset gate after the product."""
+def _step_after(sums, gates, g, a, h_prev, h, a_row, rows, padded):
+    """Turn ``sums`` into gates and write the output, with the reset gate after the product."""
     size = lanes(gates)
     for r in range(rows):
         for u in range(0, padded, size):
+            of, at = 4 * r * padded + u, g + 4 * r * padded + u
+            store(gates, at, load(sums, of))
+            store(gates, at + padded, sigmoid(load(sums, of + padded)))
+            store(gates, at + 2 * padded, sigmoid(load(sums, of + 2 * padded)))
+    # Apart, because a processor looks ahead no further than a few vectors, and the candidate waits for the reset gate.
+    for r in range(rows):
+        for u in range(0, padded, size):
             at = g + 4 * r * padded + u
-            inner, update = load(gates, at), sigmoid(load(gates, at + padded))
-            reset = sigmoid(load(gates, at + 2 * padded))
-            candidate = tanh(load(gates, at + 3 * padded) + reset * inner)
-            store(gates, at + padded, update)
-            store(gates, at + 2 * padded, reset)
+            inner, update, reset = load(gates, at), load(gates, at + padded), load(gates, at + 2 * padded)
+            candidate = tanh(load(sums, (4 * r + 3) * padded + u) + reset * inner)
             store(gates, at + 3 * padded, candidate)
             store(a, h + r * a_row + u, candidate + update * (load(a, h_prev + r * a_row + u) - candidate))
 
 
 @part
-def _reset_before(gates, g, a, h_prev, a_row, rows, padded):
+def _reset_before(sums, gates, g, a, h_prev, a_row, rows, padded):
     """Turn two sums into the update and reset gates, and write what the candidate's product takes."""
     size = lanes(gates)
     for r in range(rows):
         for u in range(0, padded, size):
-            at = g + 4 * r * padded + u
-            reset = sigmoid(load(gates, at + 2 * padded))
+            of, at = 4 * r * padded + u, g + 4 * r * padded + u
+            reset = sigmoid(load(sums, of + 2 * padded))
             store(gates, at, reset * load(a, h_prev + r * a_row + u))
-            store(gates, at + padded, sigmoid(load(gates, at + padded)))
+            store(gates, at + padded, sigmoid(load(sums, of + padded)))
             store(gates, at + 2 * padded, reset)
 
 
 @part
-def _candidate_before(gates, g, a, h_prev, h, a_row, rows, padded):
+def _candidate_before(sums, gates, g, a, h_prev, h, a_row, rows, padded):
     """Turn the third sum into the candidate and write the output."""
     size = lanes(gates)
     for r in range(rows):
         for u in range(0, padded, size):
             at = g + 4 * r * padded + u
-            candidate = tanh(load(gates, at + 3 * padded))
+            candidate = tanh(load(sums, (4 * r + 3) * padded + u))
             store(gates, at + 3 * padded, candidate)
             gap = load(a, h_prev + r * a_row + u) - candidate
             store(a, h + r * a_row + u, candidate + load(gates, at + padded) * gap)
@@ -110,7 +114,7 @@ def forward(claims, shape, keep, reverse, reset_after, x, x_row, x_member, weigh
     padded, lead = round_up(units, size), round_up(features + 1, size) - features - 1
     a_row, depth, columns = lead + features + 1 + padded, features + 1 + units, 4 * padded
     vectors = padded // size
-    panels = np.empty(depth * columns, a.dtype)
+    panels, sums = np.empty(depth * columns, a.dtype), np.empty(block_rows * columns, a.dtype)
     of_gates, of_candidate = depth * padded, depth * 3 * padded  # where their panels begin; the inner ones at 0
     blocks = (batch + block_rows - 1) // block_rows
     packed, done = -1, 0
@@ -138,22 +142,22 @@ def forward(claims, shape, keep, reverse, reset_after, x, x_row, x_member, weigh
             copy_rows(a, at_a, a_row, x, row * x_row + member * x_member + t * features, x_row, rows, features)
             fill_rows(a, at_a, a_row, rows, features, features + 1, 1)
             product(
-                False, gates, g + padded, columns, a, at_a, a_row, rows, panels, of_gates, depth, 0, depth, 2 * vectors
+                False, sums, padded, columns, a, at_a, a_row, rows, panels, of_gates, depth, 0, depth, 2 * vectors
             )
             product(
-                False, gates, g + 3 * padded, columns, a, at_a, a_row, rows, panels, of_candidate, depth, 0,
-                features + 1, vectors,
+                False, sums, 3 * padded, columns, a, at_a, a_row, rows, panels, of_candidate, depth, 0, features + 1,
+                vectors,
             )  # fmt: skip
             if reset_after:
-                product(False, gates, g, columns, a, at_a, a_row, rows, panels, 0, depth, features, depth, vectors)
-                _step_after(gates, g, a, h_prev, h, a_row, rows, padded)
+                product(False, sums, 0, columns, a, at_a, a_row, rows, panels, 0, depth, features, depth, vectors)
+                _step_after(sums, gates, g, a, h_prev, h, a_row, rows, padded)
             else:
-                _reset_before(gates, g, a, h_prev, a_row, rows, padded)
+                _reset_before(sums, gates, g, a, h_prev, a_row, rows, padded)
                 product(
-                    True, gates, g + 3 * padded, columns, gates, g - features - 1, columns, rows, panels, 0, depth,
+                    True, sums, 3 * padded, columns, gates, g - features - 1, columns, rows, panels, 0, depth,
                     features + 1, depth, vectors,
                 )  # fmt: skip
-                _candidate_before(gates, g, a, h_prev, h, a_row, rows, padded)
+                _candidate_before(sums, gates, g, a, h_prev, h, a_row, rows, padded)
             at_a = next_a
             if keep:
                 g += rows * columns
