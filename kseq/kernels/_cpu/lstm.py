@@ -19,7 +19,7 @@ from kseq.kernels._cpu.products import (
     product,
     round_up,
 )
-from kseq.kernels._cpu.simd import claim, lanes, load, sigmoid, store, tanh
+from kseq.kernels._cpu.simd import claim, lanes, load, prefetch, sigmoid, store, tanh
 
 
 @part
@@ -50,6 +50,11 @@ def _step_back(d_gates, d, d_row, d_h, d_c, gates, g, cells, c_prev, c, rows, pa
     """Write the gradients of the sums and, in place, that of the cell state before the step."""
     size = lanes(gates)
     for r in range(rows):
+        # What the step before this one will want, asked for bit by bit: memory is slower than all of this.
+        for k in range(0, 4 * padded, 2 * size):
+            prefetch(gates, g + 4 * (r - rows) * padded + k)
+        for k in range(0, padded, 2 * size):
+            prefetch(cells, c_prev + (r - rows) * padded + k)
         for u in range(0, padded, size):
             at = g + 4 * r * padded + u
             i_gate, f_gate = load(gates, at), load(gates, at + padded)
