@@ -141,9 +141,7 @@ def forward(claims, shape, keep, reverse, reset_after, x, x_row, x_member, weigh
             h_prev, h = at_a + features + 1, next_a + features + 1
             copy_rows(a, at_a, a_row, x, row * x_row + member * x_member + t * features, x_row, rows, features)
             fill_rows(a, at_a, a_row, rows, features, features + 1, 1)
-            product(
-                False, sums, padded, columns, a, at_a, a_row, rows, panels, of_gates, depth, 0, depth, 2 * vectors
-            )
+            product(False, sums, padded, columns, a, at_a, a_row, rows, panels, of_gates, depth, 0, depth, 2 * vectors)
             product(
                 False, sums, 3 * padded, columns, a, at_a, a_row, rows, panels, of_candidate, depth, 0, features + 1,
                 vectors,

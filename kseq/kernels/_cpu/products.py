@@ -35,6 +35,16 @@ def panel_width(vectors):
 
 
 @part
+def tile_width(vectors, rows):
+    """How many of the ``vectors`` columns left a product of ``rows`` rows takes at a time: whole panels."""
+    if rows == 1:
+        for panels in (4, 2):
+            if vectors >= panels * TILE_VECTORS:
+                return panels * TILE_VECTORS
+    return panel_width(vectors)
+
+
+@part
 def tile_height(rows):
     """How many of the ``rows`` rows left go into the next tile: as many as into the others, for all to be large."""
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
@@ -77,13 +87,16 @@ def product(add, out, o, o_row, a, i, a_row, rows, panels, j, depth, first, last
     size = lanes(out)
     v = 0
     while v < vectors:
-        width = panel_width(vectors - v)
-        w = j + (depth * v + first * width) * size
+        width, panel = tile_width(vectors - v, rows), panel_width(vectors - v)
+        w = j + (depth * v + first * panel) * size
         r = 0
         while r < rows:
             height = tile_height(rows - r)
             to, of = o + r * o_row + v * size, i + r * a_row + first
-            tile(height, width, add, out, to, o_row, a, of, a_row, 1, panels, w, width * size, last - first)
+            tile(
+                height, width, add, out, to, o_row, a, of, a_row, 1, panels, w, panel * size, depth * panel * size,
+                last - first,
+            )  # fmt: skip
             r += height
         v += width
 
@@ -99,7 +112,7 @@ def add_transposed_product(out, o, o_row, a, i, a_row, columns, w, j, w_row, vec
         while k < columns:
             height = tile_height(columns - k)
             to = o + k * o_row + v * size
-            tile(height, width, True, out, to, o_row, a, i + k, 1, a_row, w, j + v * size, w_row, rows)
+            tile(height, width, True, out, to, o_row, a, i + k, 1, a_row, w, j + v * size, w_row, width * size, rows)
             k += height
         v += width
 

@@ -21,6 +21,9 @@ VECTOR_BYTES = 32
 #: Largest tile of a matrix product. Its 12 sums, two vectors and one number spread over a vector fill 15 of the 16
 #: registers that every processor with AVX has, and 12 sums hide the time that a multiply-add takes.
 TILE_ROWS, TILE_VECTORS = 6, 2
+#: A tile of one row is wider, for as many sums as hide the time of a multiply-add.
+_TILES = [(rows, vectors) for rows in range(1, TILE_ROWS + 1) for vectors in range(1, TILE_VECTORS + 1)]
+_TILES += [(1, 2 * TILE_VECTORS), (1, 4 * TILE_VECTORS)]
 
 _FLAGS = ("contract",)
 
@@ -244,7 +247,7 @@ def where_positive(typingctx, condition, vector):
 
 
 @intrinsic
-def tile(typingctx, height, width, add, out, o, o_row, a, i, a_row, a_step, w, j, w_step, steps):
+def tile(typingctx, height, width, add, out, o, o_row, a, i, a_row, a_step, w, j, w_step, w_panel, steps):
     """A small matrix product that stays in registers until it is done.
 
     ``out[r] (+)= sum over k of a[r, k] * w[k]`` for ``height`` rows ``r``, where ``out[r]`` and ``w[k]`` are ``width``
@@ -255,7 +258,7 @@ def tile(typingctx, height, width, add, out, o, o_row, a, i, a_row, a_step, w, j
     Args:
         typingctx: Numba's.
         height: rows, at least 1 and at most ``TILE_ROWS``.
-        width: vectors a row, at least 1 and at most ``TILE_VECTORS``.
+        width: vectors a row, at least 1 and at most ``TILE_VECTORS``; for one row twice or four times as many, too.
         add: keep what ``out`` holds and add to it.
         out: array of the results.
         o: index of the first result.
@@ -267,24 +270,26 @@ def tile(typingctx, height, width, add, out, o, o_row, a, i, a_row, a_step, w, j
         w: array of the factors that are vectors.
         j: index of the first of them.
         w_step: distance to the next step's.
+        w_panel: distance to the next ``TILE_VECTORS`` vectors of a step.
         steps: number of terms of each sum.
     """
     index = types.intp
-    sig = types.void(index, index, types.boolean, out, index, index, a, index, index, index, w, index, index, index)
+    two, three, four = ((index,) * count for count in (2, 3, 4))
+    sig = types.void(*two, types.boolean, out, *two, a, *three, w, *four)
 
     def codegen(context, builder, sig, args):
         # Registers cannot be indexed: every size of tile is a loop of its own.
         height, width = args[:2]
         end = builder.append_basic_block("tile.end")
-        size = builder.add(builder.mul(height, context.get_constant(types.intp, TILE_VECTORS)), width)
+        span = 4 * TILE_VECTORS + 1
+        size = builder.add(builder.mul(height, context.get_constant(types.intp, span)), width)
         switch = builder.switch(size, end)
-        for rows in range(1, TILE_ROWS + 1):
-            for vectors in range(1, TILE_VECTORS + 1):
-                case = builder.append_basic_block(f"tile.{rows}x{vectors}")
-                switch.add_case(ir.Constant(size.type, rows * TILE_VECTORS + vectors), case)
-                builder.position_at_end(case)
-                _tile(context, builder, sig, args, rows, vectors)
-                builder.branch(end)
+        for rows, vectors in _TILES:
+            case = builder.append_basic_block(f"tile.{rows}x{vectors}")
+            switch.add_case(ir.Constant(size.type, rows * span + vectors), case)
+            builder.position_at_end(case)
+            _tile(context, builder, sig, args, rows, vectors)
+            builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()
 
@@ -292,7 +297,7 @@ def tile(typingctx, height, width, add, out, o, o_row, a, i, a_row, a_step, w, j
 
 
 def _tile(context, builder: ir.IRBuilder, sig, args, rows: int, vectors: int) -> None:
-    add, out, o, o_row, a, i, a_row, a_step, w, j, w_step, steps = args[2:]
+    add, out, o, o_row, a, i, a_row, a_step, w, j, w_step, w_panel, steps = args[2:]
     out_kind, a_kind, w_kind = sig.args[3], sig.args[6], sig.args[10]
     dtype = out_kind.dtype
     vector = _vector_type(dtype)
@@ -319,7 +324,11 @@ def _tile(context, builder: ir.IRBuilder, sig, args, rows: int, vectors: int) ->
     with cgutils.for_range(builder, steps) as loop:
         a_now = builder.gep(first_a, [builder.mul(loop.index, a_step)])
         w_now = builder.gep(first_w, [builder.mul(loop.index, w_step)])
-        factors = [_load(builder, builder.gep(w_now, [constant(v * vector.count)]), dtype) for v in range(vectors)]
+        factors = []
+        for v in range(vectors):
+            panel, within = divmod(v, TILE_VECTORS)
+            offset = builder.add(builder.mul(constant(panel), w_panel), constant(within * vector.count))
+            factors.append(_load(builder, builder.gep(w_now, [offset]), dtype))
         for r in range(rows):
             number = builder.load(builder.gep(a_now, [builder.mul(constant(r), a_row)]))
             spread = _broadcast(builder, number, vector)
