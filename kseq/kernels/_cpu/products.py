@@ -120,17 +120,27 @@ def add_transposed_product(out, o, o_row, a, i, a_row, columns, w, j, w_row, vec
 @part
 def copy_rows(out, o, o_row, a, i, a_row, rows, columns):
     """``out = a`` for ``rows`` rows of ``columns`` numbers."""
+    size = lanes(out)
+    whole = columns - columns % size
     for r in range(rows):
-        for k in range(columns):
-            out[o + r * o_row + k] = a[i + r * a_row + k]
+        to, of = o + r * o_row, i + r * a_row
+        for k in range(0, whole, size):
+            store(out, to + k, load(a, of + k))
+        for k in range(whole, columns):
+            out[to + k] = a[of + k]
 
 
 @part
 def add_rows(out, o, o_row, a, i, a_row, rows, columns):
     """``out += a`` for ``rows`` rows of ``columns`` numbers."""
+    size = lanes(out)
+    whole = columns - columns % size
     for r in range(rows):
-        for k in range(columns):
-            out[o + r * o_row + k] += a[i + r * a_row + k]
+        to, of = o + r * o_row, i + r * a_row
+        for k in range(0, whole, size):
+            store(out, to + k, load(out, to + k) + load(a, of + k))
+        for k in range(whole, columns):
+            out[to + k] += a[of + k]
 
 
 @part
