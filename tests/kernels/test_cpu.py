@@ -176,6 +176,30 @@ def test_float32_is_right_to_a_millionth(spec):
     assert np.abs(cpu.forward(spec, *arguments).outputs - right).max() < 1e-6 * max(1, np.abs(right).max())
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-15), ("float32", 4e-7)])
+def test_tanh_keeps_its_digits(dtype, bound):
+    spread = np.concatenate([np.linspace(1e-3, 25, 20_001), np.logspace(-30, 1, 5_000)])
+    values = np.concatenate([spread, -spread]).astype(dtype)
+    one, zero = np.ones((1, 1), dtype), np.zeros((1, 1), dtype)
+    # A SimpleRNN of one unit and one step, whose input goes through nothing but the activation.
+    start = np.zeros((len(values), 1), dtype)
+    found = cpu.forward(spec_of("simple_rnn"), values[:, None, None], one, zero, None, [start]).last[:, 0]
+    assert np.abs(found / np.tanh(values.astype("float64")) - 1).max() < bound
+    ends = np.array([0, -0.0, np.inf, -np.inf, np.nan], dtype)
+    found = cpu.forward(spec_of("simple_rnn"), ends[:, None, None], one, zero, None, [start[:5]]).last[:, 0]
+    np.testing.assert_allclose(found, [0, 0, 1, -1, np.nan], rtol=bound)
+
+
+@every_cell
+def test_a_row_has_the_bits_of_a_batch_of_one(spec):
+    x, *weights, state = cast(draw(spec, batch=23, features=3, units=37), "float32")
+    together = flatten(cpu.forward(spec, x, *weights, state))
+    for row in range(23):
+        only = slice(row, row + 1)
+        alone = flatten(cpu.forward(spec, x[only], *weights, [part[only] for part in state]))
+        assert_same_bits([array[only] for array in together], alone)
+
+
 @every_cell
 def test_bits_do_not_depend_on_threads(spec, monkeypatch):
     monkeypatch.setattr(cpu, "_WORTH_THREADS", 0)

@@ -6,6 +6,7 @@ element by element, ``tanh`` and ``sigmoid`` are branch-free. The operations car
 product and a sum may become one fused instruction), so NaN and infinity go through them as IEEE 754 says.
 """
 
+import math
 import operator
 from collections.abc import Callable
 
@@ -32,6 +33,11 @@ _FLAGS = ("contract",)
 TANH_BOUND = 8.0
 TANH_P = (0.999999981, 0.129792208, 0.00298585918, 9.87863528e-06, -1.47041464e-08, 2.35084173e-11)
 TANH_Q = (1.0, 0.463125369, 0.0240279133, 0.000237202857)
+
+# exp(z) - 1 in float64 for |z| <= 40, beyond which tanh(z / 2) rounds to 1.
+EXP_BOUND = 40.0
+EXP_SHIFT = 1.5 * 2.0**52
+LOG_2 = (float.fromhex("0x1.62e42fee00000p-1"), float.fromhex("0x1.a39ef35793c76p-33"))  # the first times n is exact
 
 
 class Vector(types.Type):
@@ -178,15 +184,12 @@ def claim(typingctx, counter):
 
 
 def _tanh(context, builder: ir.IRBuilder, x: ir.Value, dtype: types.Float, halved: bool) -> ir.Value:
-    """tanh(x), or tanh(x / 2) / 2: float32 by the rational approximation, float64 by the C library's own."""
+    """tanh(x), or tanh(x / 2) / 2: float32 by the rational approximation, float64 by the exponential function."""
     if dtype.bitwidth == 64:
-        return _tanh_by_lane(builder, builder.fmul(x, _splat(0.5, dtype)) if halved else x, dtype, halved)
+        return _tanh_by_exp(builder, x, dtype, halved)
     scale = 0.5 if halved else 1.0
     bound = TANH_BOUND / scale
-    # An ordered comparison is false for NaN, which therefore stays.
-    for order, limit in ((">", bound), ("<", -bound)):
-        beyond = builder.fcmp_ordered(order, x, _splat(limit, dtype))
-        x = builder.select(beyond, _splat(limit, dtype), x)
+    x = _clamp(builder, x, bound, dtype)
     s = builder.fmul(x, x)
     p = _polynomial(builder, s, [scale * scale ** (2 * n + 1) * value for n, value in enumerate(TANH_P)], dtype)
     q = _polynomial(builder, s, [scale ** (2 * n) * value for n, value in enumerate(TANH_Q)], dtype)
@@ -200,14 +203,34 @@ def _polynomial(builder: ir.IRBuilder, s: ir.Value, coefficients: list[float], d
     return value
 
 
-def _tanh_by_lane(builder: ir.IRBuilder, x: ir.Value, dtype: types.Float, halved: bool) -> ir.Value:
-    double = ir.DoubleType()
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(double, [double]), "tanh")
-    result = x
-    for lane in range(_lanes(dtype)):
-        index = ir.Constant(ir.IntType(32), lane)
-        value = builder.call(function, [builder.extract_element(x, index)])
-        result = builder.insert_element(result, value, index)
+def _clamp(builder: ir.IRBuilder, x: ir.Value, bound: float, dtype: types.Float) -> ir.Value:
+    # An ordered comparison is false for NaN, which therefore stays.
+    for order, limit in ((">", bound), ("<", -bound)):
+        beyond = builder.fcmp_ordered(order, x, _splat(limit, dtype))
+        x = builder.select(beyond, _splat(limit, dtype), x)
+    return x
+
+
+def _tanh_by_exp(builder: ir.IRBuilder, x: ir.Value, dtype: types.Float, halved: bool) -> ir.Value:
+    """``e / (e + 2)`` with ``e = exp(2 x) - 1``, which keeps its digits near zero."""
+
+    def fma(first: ir.Value, second: ir.Value, third: ir.Value) -> ir.Value:
+        return builder.fadd(builder.fmul(first, second, flags=_FLAGS), third, flags=_FLAGS)
+
+    z = _clamp(builder, x if halved else builder.fadd(x, x), EXP_BOUND, dtype)
+    # z = n log(2) + r. A number as large as EXP_SHIFT has no digits behind the point, and n in its lowest bits.
+    shifted = fma(z, _splat(1 / math.log(2), dtype), _splat(EXP_SHIFT, dtype))
+    n = builder.fsub(shifted, _splat(EXP_SHIFT, dtype))
+    r = z
+    for part in LOG_2:
+        r = fma(n, _splat(-part, dtype), r)
+    less_one = builder.fmul(r, _polynomial(builder, r, [1 / math.factorial(k) for k in range(1, 14)], dtype))
+    integers = ir.VectorType(ir.IntType(64), _lanes(dtype))
+    exponent = builder.shl(builder.bitcast(shifted, integers), ir.Constant(integers, [52] * integers.count))
+    one = _splat(1.0, dtype)
+    power = builder.bitcast(builder.add(exponent, builder.bitcast(one, integers)), x.type)
+    e = fma(power, less_one, builder.fsub(power, one))
+    result = builder.fdiv(e, builder.fadd(e, _splat(2.0, dtype)))
     return builder.fmul(result, _splat(0.5, dtype)) if halved else result
 
 
