@@ -21,6 +21,7 @@ import pandas as pd
 
 from kseq import baselines
 from kseq.errors import ConfigError, DataError
+from kseq.global_parts import PanelSplit
 from kseq.global_transforms import PanelTransform
 from kseq.global_windows import WindowedPanel, make_panel_windows
 from kseq.intervals import Interval, intervals
@@ -92,8 +93,8 @@ def _transform(settings: Settings) -> Transform | None:
     return Transform(settings.transform, settings.season, settings.past_target)
 
 
-def cut_panel(panel: Panel, settings: Settings) -> WindowedPanel:
-    """Cut a panel as settings say.
+def cut_panel(panel: Panel, settings: Settings, split: PanelSplit | None = None) -> WindowedPanel:
+    """Cut a panel as settings say; ``split`` as in :func:`kseq.global_windows.make_panel_windows`.
 
     Raises:
         ConfigError: ``refit``, which trains anew for each origin: a panel has those of all its series.
@@ -117,6 +118,7 @@ def cut_panel(panel: Panel, settings: Settings) -> WindowedPanel:
         step_size=settings.step_size,
         gap=settings.gap,
         train_size=settings.train_size,
+        split=split,
     )
 
 

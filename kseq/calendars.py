@@ -16,6 +16,8 @@ A row holds its own place. That of the rows to forecast needs no column of its o
 they are. So a window reads the same whether or not the dates after the last row are known.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -51,15 +53,18 @@ def calendar_columns(series: Series) -> pd.DataFrame:
     return columns_of_dates(series.index, series.name, series.step)
 
 
-def columns_of_dates(index: pd.Index, name: str, step: str) -> pd.DataFrame:
-    """As :func:`calendar_columns`, of dates in order, the name of what has them and its time step in words."""
+def columns_of_dates(index: pd.Index, name: str, step: str, cycles: Sequence[str] = ()) -> pd.DataFrame:
+    """As :func:`calendar_columns`, of dates in order, the name of what has them and its time step in words.
+
+    Cycles that are named are taken whatever the time step; :func:`cycles_in` finds them among columns.
+    """
     if not isinstance(index, pd.DatetimeIndex):
         raise ConfigError(
             f"received a calendar for {name}, whose rows have no dates, expected dates; name their "
             "column with --time, or leave out --calendar."
         )
     days = float(np.median(np.diff(index.to_numpy()) / np.timedelta64(1, "D"))) if len(index) > 1 else np.inf
-    cycles = next((cycles for longest, cycles in _CYCLES if days <= longest), ())
+    cycles = cycles or next((cycles for longest, cycles in _CYCLES if days <= longest), ())
     if not cycles:
         raise ConfigError(
             f"received a calendar for {name}, whose step is {step}, expected half a year or less: "
@@ -73,6 +78,18 @@ def columns_of_dates(index: pd.Index, name: str, step: str) -> pd.DataFrame:
         angle = 2 * np.pi * _share(index, cycle)
         columns |= {f"{cycle} (sin)": np.sin(angle), f"{cycle} (cos)": np.cos(angle)}
     return pd.DataFrame(columns, index=dates)
+
+
+def cycles_in(columns: Sequence[str]) -> tuple[str, ...]:
+    """Cycles of which sine and cosine are among some columns, in order.
+
+    Example:
+        >>> cycles_in(["y", "day of week (sin)", "day of week (cos)"])
+        ('day of week',)
+    """
+    known = {cycle for _, cycles in _CYCLES for cycle in cycles}
+    named = [column.removesuffix(" (sin)") for column in columns if column.endswith(" (sin)")]
+    return tuple(cycle for cycle in named if cycle in known)
 
 
 def _share(index: pd.DatetimeIndex, cycle: str) -> np.ndarray:

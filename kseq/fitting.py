@@ -8,9 +8,8 @@ A model that is asked for more steps than its horizon reads its own forecasts fo
 intervals too, it forecasts the validation part in the same way, from every origin on.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from typing import Any, cast
+from typing import Any, cast, overload
 
 import keras
 import numpy as np
@@ -18,26 +17,19 @@ import numpy as np
 from kseq import backends, baselines
 from kseq.backtest import cut_windows
 from kseq.baselines import Cycle
-from kseq.errors import ConfigError, DataError
-from kseq.evaluation import Progress
+from kseq.errors import ConfigError
 from kseq.forecasting import last_rows
+from kseq.global_fitting import fit_panel
 from kseq.intervals import half_width
-from kseq.jobs import blocks_of, build_cell
-from kseq.layers import accelerate, split_members
 from kseq.metrics import mae
 from kseq.modelcard import HalfWidths, ModelCard
-from kseq.modelfile import TrainedModel
-from kseq.series import Series
+from kseq.modelfile import TrainedModel, TrainedPanel
+from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
+from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
-from kseq.training import Training, fit
+from kseq.training import Training
 from kseq.transforms import Anomaly, FittedTransform, Step, Trend
-from kseq.windows import Split, WindowedSeries, fewest_rows
-
-#: Steps ahead up to which intervals are calibrated, where the horizon is shorter: two days of hours, four years.
-CALIBRATED = 48
-
-#: Origins in the validation part from which more steps than the horizon are forecast; of more, some are skipped evenly.
-ORIGINS = 500
+from kseq.windows import Split, WindowedSeries
 
 #: Windows that are forecast at once.
 BATCH = 1024
@@ -45,15 +37,8 @@ BATCH = 1024
 #: Rows of the series that a model keeps at least: for the picture, and for what tells a calendar from another.
 KEPT = 100
 
-#: Baselines that stand beside the model's error.
-RIVALS = ("persistence", "seasonal-naive")
 
-#: Options of reading that say how a file looks, and so hold for a file with newer rows.
-READING = ("time", "header", "id", "series", "fill", "freq")
-
-Told = Callable[[str, int, int], None]
-
-
+@overload
 def fit_model(
     series: Series,
     settings: Settings | None = None,
@@ -61,11 +46,32 @@ def fit_model(
     refit: bool = True,
     progress: Told | None = None,
     **options: Any,
-) -> TrainedModel:
+) -> TrainedModel: ...
+
+
+@overload
+def fit_model(
+    series: Panel,
+    settings: Settings | None = None,
+    *,
+    refit: bool = True,
+    progress: Told | None = None,
+    **options: Any,
+) -> TrainedPanel: ...
+
+
+def fit_model(
+    series: Series | Panel,
+    settings: Settings | None = None,
+    *,
+    refit: bool = True,
+    progress: Told | None = None,
+    **options: Any,
+) -> TrainedModel | TrainedPanel:
     """Train a cell on a series, with intervals, for forecasts of what comes after it.
 
     Args:
-        series: the series.
+        series: the series; or a panel, of all whose series one model is made, see :mod:`kseq.global_fitting`.
         settings: with one cell; of several seeds the mean of the forecasts is taken. What they say of a test part, of
             baselines and of a backtest is not read.
         refit: train again on all rows once the validation part has done its work.
@@ -73,7 +79,7 @@ def fit_model(
         **options: single settings by name, instead of ``settings``.
 
     Returns:
-        TrainedModel: see :func:`kseq.modelfile.save` and :func:`kseq.forecasting.forecast`.
+        TrainedModel: or TrainedPanel; see :func:`kseq.modelfile.save` and :func:`kseq.forecasting.forecast`.
 
     Raises:
         ConfigError: a setting is wrong, or all trainings diverged.
@@ -97,18 +103,20 @@ def fit_model(
         raise ConfigError(
             "received scaler minmax-leaks-test, expected standard or minmax: what is to be forecast is not known yet."
         )
+    if isinstance(series, Panel):
+        return fit_panel(series, settings, refit, progress)
     n = len(series)
-    _require_rows(n, settings)
+    require_rows(n, settings)
     training = Training(**settings.training)
     data = cut_windows(series, settings, Split.at(n, n, settings.validation))
-    network, seeds, epochs = _train(data, settings, training, progress, "")
+    network, seeds, epochs = train(data, settings, training, progress, "")
     season = _season(data, settings)
     widths, scores = _calibrate(network, data, settings, season)
     refit = refit and len(data.validation) > 0
     if refit:
-        data = cut_windows(series, _as_chosen(settings, _transform_of(data)), Split(n, n, n))
+        data = cut_windows(series, as_chosen(settings, _transform_of(data)), Split(n, n, n))
         budget = replace(training, epochs=epochs, patience=0)
-        network, seeds, _ = _train(data, replace(settings, seeds=seeds), budget, progress, " on all rows")
+        network, seeds, _ = train(data, replace(settings, seeds=seeds), budget, progress, " on all rows")
     context = _context(data, season)
     card = ModelCard(
         name=CELL_NAMES[settings.cells[0]],
@@ -122,7 +130,7 @@ def fit_model(
         freq=series.calendar.alias,
         step=series.step,
         season=season,
-        reading=_reading(series),
+        reading=reading_of(series),
         input_columns=data.input_columns,
         input_scaler=data.input_scaler,
         target_scaler=data.target_scaler,
@@ -134,65 +142,6 @@ def fit_model(
         context=context,
     )
     return TrainedModel(network, card)
-
-
-def _require_rows(n: int, settings: Settings) -> None:
-    """Refuse a series that leaves the training or the validation part without a window."""
-    share = settings.validation
-
-    def enough(rows: int) -> bool:
-        training = Split.at(rows, rows, share).validation
-        return training >= settings.lookback + settings.horizon and (rows - training >= settings.horizon or not share)
-
-    if not enough(n):
-        least = fewest_rows(enough, n + 1)
-        raise DataError(
-            f"received a series of {n} rows, expected at least {least} for lookback {settings.lookback}, horizon "
-            f"{settings.horizon} and a validation share of {share:g}; shorten --lookback or --horizon, or bring more "
-            "rows."
-        )
-
-
-def _train(
-    data: WindowedSeries, settings: Settings, training: Training, progress: Told | None, what: str
-) -> tuple[keras.Model, tuple[int, ...], int]:
-    """Train all seeds; give the network that averages those that did not diverge, their seeds, and the best epoch."""
-    cell = settings.cells[0]
-    networks, kept, epochs = [], [], []
-    for seeds in blocks_of(cell, data, settings):
-        model = build_cell(cell, data, settings, seeds)
-        shown = f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
-        told = [] if progress is None else [Progress(progress, f"{CELL_NAMES[cell]}, {shown}{what}", training.epochs)]
-        fitted = fit(model, data, training, seeds, told)
-        watched = fitted.history.get("val_loss") if training.patience else None
-        for number, single in enumerate(split_members(model) if len(seeds) > 1 else [model]):
-            if not fitted.diverged[number]:
-                networks.append(single)
-                kept.append(seeds[number])
-                best = fitted.epochs[number] if watched is None else int(np.nanargmin(watched[number])) + 1
-                epochs.append(best)
-    if not networks:
-        raise ConfigError(
-            f"the training of {CELL_NAMES[cell]} diverged: its loss ceased to be a number; lower --learning-rate, or "
-            "look for outliers in the series."
-        )
-    # All seeds go on together, so that they share one number of epochs.
-    return _mean_of(networks, CELL_NAMES[cell]), tuple(kept), max(1, round(float(np.median(epochs))))
-
-
-def _mean_of(networks: Sequence[keras.Model], name: str) -> keras.Model:
-    """One model of all, with fast layers: their mean forecast."""
-    fast = [accelerate(network) for network in networks]
-    if len(fast) == 1:
-        return _named(fast[0], name)
-    window = keras.Input(fast[0].input_shape[1:], name="window")
-    parts = [_named(network, f"{name}_{number}") for number, network in enumerate(fast)]
-    return keras.Model(window, keras.layers.Average(name="mean")([part(window) for part in parts]), name=name)
-
-
-def _named(network: keras.Model, name: str) -> keras.Model:
-    """The same layers under another name; of one input and one output, which a copy may hold as lists of one."""
-    return keras.Model(network.inputs[0], network.outputs[0], name=name)
 
 
 def _season(data: WindowedSeries, settings: Settings) -> int:
@@ -209,7 +158,7 @@ def _calibrate(
     network: keras.Model, data: WindowedSeries, settings: Settings, season: int
 ) -> tuple[HalfWidths, dict[str, float]]:
     """Half-widths of intervals for every whole percent, and scores beside baselines, both on the validation part."""
-    levels = tuple(sorted({*map(float, range(1, 100)), *map(float, settings.levels)}))
+    levels = levels_of(settings)
     if not len(data.validation):
         return HalfWidths(levels, np.empty((len(levels), 0, data.targets)), 0), {}
     blocks = max(1, min(CALIBRATED, len(data.validation)) // data.horizon)
@@ -277,14 +226,6 @@ def _as_read(data: WindowedSeries, made: np.ndarray, starts: np.ndarray) -> np.n
     return levels[starts - 1][:, None] + np.cumsum(made, axis=1)
 
 
-def _as_chosen(settings: Settings, transform: FittedTransform | None) -> Settings:
-    """Settings that name the transform, so that other rows do not lead to another choice."""
-    if transform is None:
-        return settings
-    season = next((step.cycle.season for step in transform.steps if isinstance(step, Anomaly)), settings.season)
-    return replace(settings, transform=transform.name, season=season)
-
-
 def _at_the_end(transform: FittedTransform | None, rows: int) -> FittedTransform | None:
     """A transform that knows the phases and times of the last rows alone."""
     if transform is None:
@@ -298,12 +239,6 @@ def _at_the_end(transform: FittedTransform | None, rows: int) -> FittedTransform
         else:
             steps.append(step)
     return replace(transform, steps=tuple(steps))
-
-
-def _reading(series: Series) -> dict[str, Any]:
-    """How the series' file was read, as far as it holds for a file with newer rows."""
-    given = series.origin.arguments if series.origin else {}
-    return {name: given[name] for name in READING if given.get(name) is not None}
 
 
 def _context(data: WindowedSeries, season: int) -> Series:

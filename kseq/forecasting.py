@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,11 @@ from kseq.baselines import Cycle, calendar_seasons, cycle_of
 from kseq.dates_ahead import dates_after
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import places_of
+from kseq.global_forecasting import PanelForecast, forecast_panel
 from kseq.intervals import Interval
-from kseq.modelcard import ModelCard
-from kseq.modelfile import TrainedModel
-from kseq.series import Series, calendars
+from kseq.modelcard import ModelCard, bands_around
+from kseq.modelfile import TrainedModel, TrainedPanel
+from kseq.series import Panel, Series, calendars
 from kseq.series.dates import placing, read_dates
 from kseq.series.files import numbers
 from kseq.series.roles import TIME_NAMES, require_columns
@@ -59,6 +60,7 @@ class Forecast:
         return pd.concat(frames, ignore_index=True)
 
 
+@overload
 def forecast(
     model: TrainedModel,
     steps: int | None = None,
@@ -66,7 +68,30 @@ def forecast(
     rows: Series | None = None,
     future: pd.DataFrame | None = None,
     levels: Sequence[float] | None = None,
-) -> Forecast:
+) -> Forecast: ...
+
+
+@overload
+def forecast(
+    model: TrainedPanel,
+    steps: int | None = None,
+    *,
+    rows: Panel | None = None,
+    future: pd.DataFrame | None = None,
+    levels: Sequence[float] | None = None,
+    ids: Sequence[object] | None = None,
+) -> PanelForecast: ...
+
+
+def forecast(
+    model: TrainedModel | TrainedPanel,
+    steps: int | None = None,
+    *,
+    rows: Series | Panel | None = None,
+    future: pd.DataFrame | None = None,
+    levels: Sequence[float] | None = None,
+    ids: Sequence[object] | None = None,
+) -> Forecast | PanelForecast:
     """Forecast the steps after a series.
 
     Steps beyond the model's horizon are forecast from the forecasts before them.
@@ -80,9 +105,11 @@ def forecast(
             all steps, and past ones of those that later blocks of ``horizon`` steps read.
         levels: percents that intervals are to cover; by default those named when the model was fitted, as far as
             they are known.
+        ids: of a model of many series, those to forecast; by default all that it was trained on, or all of ``rows``,
+            which may be others if their past is long enough.
 
     Returns:
-        Forecast: with ``.frame``.
+        Forecast: with ``.frame``; of a model of many series a :class:`kseq.global_forecasting.PanelForecast`.
 
     Raises:
         ConfigError: a number of steps below 1, or a level of which nothing is known.
@@ -91,6 +118,12 @@ def forecast(
     Example:
         >>> forecast(model, 12).frame  # doctest: +SKIP
     """
+    if isinstance(model, TrainedPanel):
+        if isinstance(rows, Series):
+            raise DataError(f"received the series {rows.name} for a model of many series, expected a panel.")
+        return forecast_panel(model, steps, rows=rows, future=future, levels=levels, ids=ids)
+    if isinstance(rows, Panel) or ids is not None:
+        raise DataError("received many series for a model that was trained on one, expected one series.")
     card = model.card
     steps = card.horizon if steps is None else steps
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
@@ -115,7 +148,7 @@ def forecast(
         data = windows_like(card, series, [range(first, first + 1)], transform)
         frame.loc[frame.index[first : first + card.horizon], targets] = predict(model.network, data, data.test)[0, 0]
     values = frame[targets].to_numpy()[len(history) :][:steps]
-    bands, missing = _intervals(card, values, levels)
+    bands, missing = bands_around(card, values, levels)
     if blocks > 1:
         what = "1 step" if card.horizon == 1 else f"{card.horizon} steps"
         notes.append(f"The model forecasts {what} at once: from step {card.horizon + 1} on it reads its own forecasts.")
@@ -358,23 +391,3 @@ def _covariates(card: ModelCard, ahead: pd.DataFrame, blocks: int, dates: pd.Ind
                 f"forecast {blocks * horizon}; give it with --future, or forecast fewer --steps."
             )
     return ahead.set_axis(dates[: len(ahead)])
-
-
-def _intervals(
-    card: ModelCard, values: np.ndarray, levels: Sequence[float] | None
-) -> tuple[dict[float, Interval], list[str]]:
-    """Bounds around forecasts, and what is missing of them; a level that was asked for must be known."""
-    bands, notes = {}, []
-    for level in card.settings["levels"] if levels is None else levels:
-        reason = card.half_widths.reason(level)
-        if reason is None:
-            half = card.half_widths.at(level, len(values))
-            bands[level] = Interval(level, values - half, values + half)
-        elif levels is None:
-            notes.append(f"No {level:g} % interval: {reason}.")
-        else:
-            raise ConfigError(f"received level {level:g}, and {reason}; give another --level.")
-    known = min((int(np.isfinite(band.lo).all(axis=1).sum()) for band in bands.values()), default=len(values))
-    if known < len(values):
-        notes.append(f"Intervals end at step {known}: too few errors are known of later ones.")
-    return bands, notes

@@ -41,6 +41,13 @@ class PanelSplit:
         return cls(start, _validation(start, first, validation), first, first, end)
 
     @classmethod
+    def without_test(cls, panel: Panel, validation: float) -> "PanelSplit":
+        """Learn from all rows with a target, of which the last share is the validation part."""
+        Split.at(100, 100, validation)
+        start, end = panel.borders[:-1], panel.ends
+        return cls(start, _validation(start, end, validation), end, end, end)
+
+    @classmethod
     def by_origins(
         cls, panel: Panel, horizon: int, validation: float, n_windows: int, step: int, gap: int, train_size: int | None
     ) -> "PanelSplit":

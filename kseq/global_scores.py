@@ -182,9 +182,9 @@ class PanelScores:
         )
 
     def intervals(self, row: ModelResult, levels: Sequence[float]) -> dict[float, Interval]:
-        """Put intervals around a row's forecasts: one half-width for all series, each in its own scale.
+        """Put intervals around a row's forecasts: one half-width for all series, each in its own unit.
 
-        Errors of the validation part are scaled as the models' targets are, so that series can be pooled.
+        Errors of the validation part are counted in the unit of each series, so that series can be pooled.
 
         Returns:
             An interval by level; none where the row has no forecasts of the validation part, or it is too short.
@@ -192,7 +192,7 @@ class PanelScores:
         if row.validation is None or not row.sound.any():
             return {}
         data, sound = self.data, row.sound
-        here, there = (data.target_scaler.scale[part.series, None] for part in (data.test, data.validation))
+        here, there = (data.unit[part.series, None] for part in (data.test, data.validation))
         missed = row.validation[sound] - data.series.y[data.validation.target_rows]
         bands = intervals(row.predictions[sound] / here, missed / there, levels)
         return {

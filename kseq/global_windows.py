@@ -9,7 +9,7 @@ Values are scaled once, some hundred thousand rows at a time, into one array of 
 it when they are asked for. Static covariates are kept once a series and joined to a window as it is cut.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -71,6 +71,7 @@ class WindowedPanel(WindowedSeries):
         split: parts of each series.
         input_scaler: scale of what changes with time, of each series.
         target_scaler: scale of the targets, of each series.
+        static_scaler: scale of static covariates, those of text as columns of zeros and ones.
     """
 
     series: Panel  # type: ignore[assignment]
@@ -80,11 +81,23 @@ class WindowedPanel(WindowedSeries):
     train: PanelWindows
     validation: PanelWindows
     test: PanelWindows
+    static_scaler: Scaler | None = None
 
     @cached_property
     def members(self) -> np.ndarray:
         """Series that have windows, places in the panel's ``ids``; sorted."""
         return np.unique(np.concatenate([part.owners for part in (self.train, self.validation, self.test)]))
+
+    @cached_property
+    def unit(self) -> np.ndarray:
+        """What errors of each series are counted in where series are pooled, ``(series, targets)``.
+
+        It is the scale of what models forecast; of logarithms, which have no unit, that of the values themselves.
+        """
+        if self.transform is None or not self.transform.label.startswith("log"):
+            return self.target_scaler.scale
+        start, stop = self.split.start, np.maximum(self.split.validation, self.split.start + 1)
+        return PanelScaler.fit_parts("standard", list(self.series.y.T), start, stop, self.series.values).scale
 
     @property
     def test_ids(self) -> pd.Index:
@@ -132,6 +145,7 @@ def make_panel_windows(
     step_size: int | None = None,
     gap: int = 0,
     train_size: int | None = None,
+    split: PanelSplit | None = None,
     dtype: str = "float32",
 ) -> WindowedPanel:
     """Cut all series of a panel into scaled windows, each series in three chronological parts.
@@ -155,6 +169,7 @@ def make_panel_windows(
         step_size: rows from one of them to the next; the horizon by default.
         gap: rows before the first of them from which nothing is learnt.
         train_size: rows that are learnt from, validation included; by default all before it.
+        split: the parts themselves, instead of all that says how to make them; they may leave no test part.
         dtype: of inputs and targets.
 
     Returns:
@@ -172,34 +187,34 @@ def make_panel_windows(
         (54, 12, 20)
     """
     require_sizes(lookback, horizon)
-    past, columns = past_columns(panel, past_target), input_columns(panel, horizon, past_target)
-    dates = _calendar(panel) if calendar else {}
-    # Static covariates stand after all that changes with time.
-    columns = (*columns[: len(past) + len(panel.future)], *dates, *columns[len(past) + len(panel.future) :])
+    dates = calendar_of(panel) if calendar else {}
+    columns = panel_columns(panel, horizon, past_target, tuple(dates))
     require_inputs(columns, panel.future, lookback, horizon)
-    if n_windows:
-        step = step_size or horizon
-        split = PanelSplit.by_origins(panel, horizon, validation, n_windows, step, gap, train_size)
+    step = (step_size or horizon) if n_windows else 1
+    if split is not None:
+        parted = split
+    elif n_windows:
+        parted = PanelSplit.by_origins(panel, horizon, validation, n_windows, step, gap, train_size)
     else:
-        step = 1
-        split = PanelSplit.by_fraction(panel, test, validation)
+        parted = PanelSplit.by_fraction(panel, test, validation)
         require_length(int(panel.lengths.max()), lookback, horizon, test, validation)
 
     def laid(lost: int) -> tuple[dict[str, tuple[np.ndarray, np.ndarray, int]], dict[str, np.ndarray], np.ndarray]:
         """Parts with the rows between windows, how many windows they have room for, and which series have enough."""
         parts: dict[str, tuple[np.ndarray, np.ndarray, int]] = {
             # Nothing before the first row that is learnt from is read either.
-            "training": (split.start + lost + lookback, split.validation, 1),
-            "validation": (split.validation, split.stop, 1),
-            "test": (split.test, split.end, step),
+            "training": (parted.start + lost + lookback, parted.validation, 1),
+            "validation": (parted.validation, parted.stop, 1),
+            "test": (parted.test, parted.end, step),
         }
         room = {name: _room(panel, *part, lost + lookback, horizon) for name, part in parts.items()}
-        return parts, room, (room["training"] > 0) & (room["test"] > 0)
+        # Where all is learnt from there is no test part to have room in.
+        return parts, room, (room["training"] > 0) & ((room["test"] > 0) | (parted.test >= parted.end))
 
     parts, room, kept = laid(0)
     fitted = None
     if transform is not None and kept.any():
-        fitted = transform.fit(panel, split, np.flatnonzero(kept))
+        fitted = transform.fit(panel, parted, np.flatnonzero(kept))
         parts, room, kept = laid(fitted.lost)
     lost = 0 if fitted is None else fitted.lost
     if not kept.any():
@@ -209,35 +224,68 @@ def make_panel_windows(
             "lower --n-windows."
         )
     placed = {name: _place(panel, kept, *part, lost + lookback, horizon) for name, part in parts.items()}
-    notes = [_short_note(panel, kept, lookback, horizon), _overlap_note(panel, kept, split)]
+    notes = [_short_note(panel, kept, lookback, horizon), _overlap_note(panel, kept, parted)]
     notes.append(_left_out(panel.name, {name: int(counts[kept].sum()) for name, counts in room.items()}, placed))
 
-    kind, known = scaler, split.validation
+    kind, known = scaler, parted.validation
     if scaler == "minmax-leaks-test":
-        kind, known = "minmax", split.end
+        kind, known = "minmax", parted.end
     # A series that is left out may have no training row: its scale is read by no window.
-    learnt = (split.start, np.maximum(known, split.start + 1), panel.values)
-    read = forecast = panel.y
-    if fitted is not None:
-        read, forecast = fitted.apply(panel)
-    of_targets = dict(zip(panel.targets, read.T, strict=True))
-    sources = [of_targets[c] if c in of_targets else panel.values_of([c])[:, 0] for c in [*past, *panel.future]]
-    sources += dates.values()
-    ahead = [0] * len(past) + [horizon] * len(panel.future) + [0] * len(dates)
+    learnt = (parted.start, np.maximum(known, parted.start + 1), panel.values)
+    sources, ahead, forecast = panel_sources(panel, horizon, past_target, dates, fitted)
     input_scaler = PanelScaler.fit_parts(kind, sources, *learnt)
-    target_scaler = PanelScaler.fit_parts(kind, list(forecast.T), *learnt)
-    x = _scaled(panel, sources, ahead, input_scaler, dtype)
+    target_scaler = PanelScaler.fit_parts(kind, forecast, *learnt)
+    x = scaled_rows(panel, sources, ahead, input_scaler, dtype)
     # What is both read and forecast is held once.
-    same = read is forecast and [*past, *panel.future, *dates] == list(panel.targets)
-    y = x if same else _scaled(panel, list(forecast.T), [0] * len(panel.targets), target_scaler, dtype)
-    constant = _scaled_static(encoded(panel.static), kept).astype(dtype)
+    same = all(one is other for one, other in zip(sources, forecast, strict=False)) and len(sources) == len(forecast)
+    y = x if same else scaled_rows(panel, forecast, [0] * len(panel.targets), target_scaler, dtype)
+    static_scaler, constant = _scaled_static(encoded(panel.static).to_numpy(dtype="float64"), kept)
     train, valid, held_out = (
-        PanelWindows(x, y, segments, lookback, horizon, owners, constant) for segments, owners in placed.values()
+        PanelWindows(x, y, segments, lookback, horizon, owners, constant.astype(dtype))
+        for segments, owners in placed.values()
     )
     return WindowedPanel(
-        panel, split, lookback, horizon, columns, input_scaler, target_scaler, train, valid, held_out,
-        (*panel.notes, *(note for note in notes if note)), fitted,
+        panel, parted, lookback, horizon, columns, input_scaler, target_scaler, train, valid, held_out,
+        (*panel.notes, *(note for note in notes if note)), fitted, static_scaler,
     )  # fmt: skip
+
+
+def panel_columns(panel: Panel, horizon: int, past_target: bool, dates: Sequence[str]) -> tuple[str, ...]:
+    """Names of what models read of a panel, in order; static covariates stand after all that changes with time."""
+    changing = len(past_columns(panel, past_target)) + len(panel.future)
+    columns = input_columns(panel, horizon, past_target)
+    return (*columns[:changing], *dates, *columns[changing:])
+
+
+def panel_sources(
+    panel: Panel,
+    horizon: int,
+    past_target: bool,
+    dates: Mapping[str, np.ndarray],
+    transform: FittedTransform | None,
+) -> tuple[list[np.ndarray], list[int], list[np.ndarray]]:
+    """What models read of each row of a panel and forecast of it, transformed and not scaled.
+
+    Args:
+        panel: the series.
+        horizon: rows that a model forecasts.
+        past_target: whether models read the targets' own past.
+        dates: columns of :func:`calendar_of`; none where models do not read the calendar.
+        transform: of the targets, fitted.
+
+    Returns:
+        Columns that are read and change with time, ``(rows,)`` each; how many rows ahead each of them is read; and the
+        columns that are forecast.
+    """
+    read = forecast = panel.y
+    if transform is not None:
+        read, forecast = transform.apply(panel)
+    of_targets = dict(zip(panel.targets, read.T, strict=True))
+    past = past_columns(panel, past_target)
+    sources = [of_targets[c] if c in of_targets else panel.values_of([c])[:, 0] for c in [*past, *panel.future]]
+    ahead = [0] * len(past) + [horizon] * len(panel.future) + [0] * len(dates)
+    same = read is forecast
+    return [*sources, *dates.values()], ahead, list(of_targets.values()) if same else list(forecast.T)
 
 
 def _room(panel: Panel, start: np.ndarray, stop: np.ndarray, step: int, lookback: int, horizon: int) -> np.ndarray:
@@ -265,14 +313,14 @@ def _place(
     return tuple(range(a, b, step) for a, b in spans), owners[there]
 
 
-def _calendar(panel: Panel) -> dict[str, np.ndarray]:
-    """Columns of :mod:`kseq.calendars`, made once for each date that series share."""
+def calendar_of(panel: Panel, cycles: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Columns of :mod:`kseq.calendars`, made once for each date that series share; ``cycles`` where they are named."""
     which, dates = pd.factorize(panel.index, sort=True)
-    columns = columns_of_dates(dates, panel.name, panel.step)
+    columns = columns_of_dates(dates, panel.name, panel.step, cycles)
     return {name: columns[name].to_numpy("float32")[which] for name in columns}
 
 
-def _scaled(
+def scaled_rows(
     panel: Panel, columns: Sequence[np.ndarray], ahead: Sequence[int], scaler: PanelScaler, dtype: str
 ) -> np.ndarray:
     """Columns in the scale of each series, each row holding what is so many rows ``ahead``, ``(rows, columns)``."""
@@ -286,12 +334,10 @@ def _scaled(
     return scaled
 
 
-def _scaled_static(static: pd.DataFrame, kept: np.ndarray) -> np.ndarray:
-    """Static covariates, numbers with mean 0 and deviation 1 over the series that are kept, ``(series, columns)``."""
-    values = static.to_numpy(dtype="float64")
-    if not values.shape[1]:
-        return values
-    return Scaler.fit("standard", values[kept]).transform(values)
+def _scaled_static(static: np.ndarray, kept: np.ndarray) -> tuple[Scaler, np.ndarray]:
+    """Static covariates with mean 0 and deviation 1 over the series that are kept, ``(series, columns)``; the scale."""
+    scaler = Scaler.fit("standard", static[kept])
+    return scaler, scaler.transform(static)
 
 
 def _short_note(panel: Panel, kept: np.ndarray, lookback: int, horizon: int) -> str | None:
@@ -307,7 +353,7 @@ def _short_note(panel: Panel, kept: np.ndarray, lookback: int, horizon: int) -> 
 
 def _overlap_note(panel: Panel, kept: np.ndarray, split: PanelSplit) -> str | None:
     """Say where one series is learnt from at dates that are still to come in another."""
-    if not panel.has_dates:
+    if not panel.has_dates or (split.test >= split.end).all():
         return None
     dates = panel.index
     latest = dates[split.validation[kept] - 1].max()

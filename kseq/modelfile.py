@@ -1,7 +1,8 @@
 """A trained model in one ``.keras`` file, with all that it takes to forecast with it.
 
 Such a file is a zip archive of Keras's own members, ``config.json``, ``metadata.json`` and ``model.weights.h5``. Keras
-leaves further members alone, so that a :class:`kseq.modelcard.ModelCard` travels as a fourth, ``kseq.json``.
+leaves further members alone, so that a :class:`kseq.modelcard.ModelCard` travels as a fourth, ``kseq.json``. A model of
+many series has a fifth, ``kseq.arrays``: the numbers of its :class:`kseq.global_card.PanelCard`.
 ``keras.models.load_model`` loads the file without kseq.
 
 Nothing in a file is run. What is read is JSON and arrays of numbers; the layers that ``config.json`` may name are those
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kseq.errors import ConfigError, DataError
+from kseq.global_card import PanelCard
 from kseq.modelcard import FORMAT, ModelCard
 from kseq.runs import replacing
 
@@ -28,11 +30,14 @@ if TYPE_CHECKING:
 #: The member that is kseq's.
 MEMBER = "kseq.json"
 
-#: Keras's members, which checksums are kept of.
+#: The member with arrays of a model of many series.
+ARRAYS = "kseq.arrays"
+
+#: Keras's members, which checksums are kept of, as of the arrays.
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
 #: Largest members that are read, in bytes. A card holds some hundred rows and numbers, a config a few layers.
-LARGEST = {MEMBER: 2**26, CONFIG: 2**24, WEIGHTS: 2**32}
+LARGEST = {MEMBER: 2**26, CONFIG: 2**24, WEIGHTS: 2**32, ARRAYS: 2**31}
 
 #: Classes that a config may name, by module.
 CLASSES = {
@@ -58,7 +63,20 @@ class TrainedModel:
     card: ModelCard
 
 
-def save(model: TrainedModel, path: str | Path) -> Path:
+@dataclass(frozen=True, eq=False)
+class TrainedPanel:
+    """A network that was trained on many series, and its card.
+
+    Args:
+        network: as of :class:`TrainedModel`.
+        card: what else a forecast needs.
+    """
+
+    network: "keras.Model"
+    card: PanelCard
+
+
+def save(model: TrainedModel | TrainedPanel, path: str | Path) -> Path:
     """Write a model into one file, of Keras's own layers; an existing file is replaced once the new one is whole.
 
     Args:
@@ -73,7 +91,12 @@ def save(model: TrainedModel, path: str | Path) -> Path:
         with replacing(path) as temporary:
             model.network.save(temporary)
             with zipfile.ZipFile(temporary, "a") as archive:
-                sums = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in (CONFIG, WEIGHTS)}
+                kept = [CONFIG, WEIGHTS]
+                if isinstance(model, TrainedPanel):
+                    arrays = b"".join(array.tobytes() for array in model.card.arrays().values())
+                    archive.writestr(ARRAYS, arrays, zipfile.ZIP_DEFLATED)
+                    kept.append(ARRAYS)
+                sums = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in kept}
                 content = json.dumps({**model.card.to_json(), "checksums": sums}, allow_nan=False, ensure_ascii=False)
                 archive.writestr(MEMBER, content, zipfile.ZIP_DEFLATED)
     except OSError as error:
@@ -92,7 +115,7 @@ def require_name(path: str | Path) -> Path:
     return path
 
 
-def read_card(path: str | Path) -> ModelCard:
+def read_card(path: str | Path) -> ModelCard | PanelCard:
     """Read what a file says of its model; Keras is not loaded.
 
     Raises:
@@ -107,17 +130,19 @@ def read_card(path: str | Path) -> ModelCard:
                 f"{FORMAT}; load it with that version."
             )
         try:
-            for name in (CONFIG, WEIGHTS):
+            many = "panel" in content
+            for name in (CONFIG, WEIGHTS, *([ARRAYS] if many else ())):
                 if hashlib.sha256(archive.read(name)).hexdigest() != content["checksums"][name]:
                     raise archive.damaged(f"{name} has been changed")
-            card = ModelCard.from_json(content)
+            card: ModelCard | PanelCard
+            card = PanelCard.from_json(content, archive.read(ARRAYS)) if many else ModelCard.from_json(content)
             _require_plain(archive.json(CONFIG), archive.size(WEIGHTS))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise archive.damaged(f"{MEMBER} or {CONFIG}: {error}") from error
     return card
 
 
-def load(path: str | Path) -> TrainedModel:
+def load(path: str | Path) -> TrainedModel | TrainedPanel:
     """Load a model that :func:`save` has written, on any backend, with the fast layers of kseq.
 
     Args:
@@ -151,7 +176,7 @@ def load(path: str | Path) -> TrainedModel:
     expected = (None, card.lookback, len(card.input_columns)), (None, card.horizon * len(card.context.targets))
     if shapes != expected:
         raise DataError(f"{path}: its network takes and gives {shapes}, expected {expected}; fit the model again.")
-    return TrainedModel(network, card)
+    return TrainedPanel(network, card) if isinstance(card, PanelCard) else TrainedModel(network, card)
 
 
 class _Archive:

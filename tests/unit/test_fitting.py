@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from keras import ops
 
-from kseq import ConfigError, DataError, fitting, from_frame
+from kseq import ConfigError, DataError, from_frame, one_network
 from kseq.fitting import fit_model
 from kseq.forecasting import forecast
 from kseq.intervals import half_width
@@ -72,8 +72,8 @@ def test_training_again_on_all_rows(model, monkeypatch):
         trainings.append((training, len(data.train), len(data.validation), result.history))
         return result
 
-    training_fit = fitting.fit
-    monkeypatch.setattr(fitting, "fit", fit)
+    training_fit = one_network.fit
+    monkeypatch.setattr(one_network, "fit", fit)
     again = fitted().card
     first, second = trainings
     assert (again.refitted, model.card.refitted) == (True, False)

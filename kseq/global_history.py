@@ -1,0 +1,290 @@
+"""The rows that a model of many series forecasts from, in the scales and with the transform that it was trained with.
+
+A series that the model was trained on keeps its scale and the means of its seasons. One that it has not seen gets them
+from its own past, by the same rules: :class:`kseq.global_parts.PanelScaler` and
+:class:`kseq.global_transforms.PanelTransform` are fitted on that past, and what the model knows takes their place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from kseq.baselines import Cycle, calendar_seasons
+from kseq.errors import ConfigError, DataError
+from kseq.global_card import PanelCard
+from kseq.global_parts import PanelScaler, PanelSplit
+from kseq.global_rows import chosen, common_rows, joined, places_in
+from kseq.global_transforms import PanelTransform
+from kseq.global_windows import PanelWindows, WindowedPanel, calendar_of, panel_sources, scaled_rows
+from kseq.inputs import encoded
+from kseq.series import Panel, calendars
+from kseq.series.roles import require_columns
+from kseq.transforms import Anomaly, FittedTransform
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Rows of many series, up to which all is known.
+
+    Args:
+        panel: the series, with what is known ahead in the rows after the last target.
+        place: of each among those that the model was trained on; -1 for one that it has not seen.
+        own: first row of each that is none of those that the model keeps.
+        given: how many series came with rows of their own; 0 where all rows are the model's.
+    """
+
+    panel: Panel
+    place: np.ndarray
+    own: np.ndarray
+    given: int
+
+    def of(self, places: np.ndarray) -> "History":
+        """Some of its series, by their places; sorted."""
+        shift = self.own[places] - self.panel.borders[places]
+        panel = chosen(self.panel, places)
+        return replace(self, panel=panel, place=self.place[places], own=panel.borders[:-1] + shift)
+
+    def ids(self, which: np.ndarray) -> str:
+        """Name some of its series, for messages: how many, and the first."""
+        places = np.flatnonzero(which)
+        return f"{len(places)} of {len(which)} series (first: '{self.panel.ids[places[0]]}')"
+
+
+def history_of(card: PanelCard, rows: Panel | None = None, ids: Sequence[object] | None = None) -> History:
+    """Gather what is known of the series that are to be forecast.
+
+    Args:
+        card: of the model.
+        rows: newer rows, of series that the model knows or of others; they count where both have one of the same date.
+            None for the rows that the model keeps of all of its series.
+        ids: series to take; all by default.
+
+    Raises:
+        ConfigError: there is none of an id.
+        DataError: columns, dates or frequency of the rows differ from those that the model was trained on.
+    """
+    kept = card.context
+    if rows is None:
+        at = np.arange(len(kept.ids))
+        found = History(kept, at, kept.ends, 0)
+    else:
+        _require_alike(card, rows)
+        rows = replace(rows, index=_as_kept(rows.index, kept.index), static=_static_like(card, rows))
+        at = places_in(rows.ids, kept.ids)
+        if rows.has_dates:
+            panel, own = joined(kept, rows, at, card.freq)
+        else:
+            panel, own = replace(rows, index=_numbered(card, rows, at), fill="mask"), rows.borders[:-1]
+        found = History(panel, at, own, len(rows.ids))
+    return found if ids is None else found.of(_places_of(found.panel, ids))
+
+
+def _places_of(panel: Panel, ids: Sequence[object]) -> np.ndarray:
+    places = places_in(pd.Index([str(id) for id in ids]), panel.ids)
+    if (places < 0).any():
+        unknown = list(ids)[int((places < 0).argmax())]
+        shown = ", ".join(map(str, panel.ids[:3])) + ", ..." * (len(panel.ids) > 3)
+        raise ConfigError(f"received series {str(unknown)!r}, expected one of the {len(panel.ids)} there are: {shown}")
+    return np.unique(places)
+
+
+def _require_alike(card: PanelCard, rows: Panel) -> None:
+    """Refuse rows of another kind than the model was trained on."""
+    kept = card.context
+    require_columns(pd.DataFrame(columns=[*rows.columns, *rows.static]), [*kept.columns, *kept.static], rows.name)
+    if (rows.targets, rows.features, rows.future) != (kept.targets, kept.features, kept.future):
+        raise DataError(
+            f"{rows.name}: received columns {', '.join(rows.columns)}, expected {', '.join(kept.columns)} in the same "
+            "roles: what the model was trained on."
+        )
+    zones = [_zone(panel) for panel in (rows, kept)]
+    if zones[0] != zones[1] and {"no dates", "no time zone"} & set(zones):
+        raise DataError(
+            f"{rows.name}: received dates with {zones[0]}, expected {zones[1]}, as those that the model was trained "
+            "on; name the column of dates with --time."
+        )
+    if rows.has_dates and _other_step(card, rows):
+        raise DataError(
+            f"{rows.name}: received dates that are {rows.step}, expected {card.step}, as those that the model was "
+            "trained on; resample the file, or fit a model on it."
+        )
+
+
+def _zone(panel: Panel) -> str:
+    if not isinstance(panel.index, pd.DatetimeIndex):
+        return "no dates"
+    return "no time zone" if panel.index.tz is None else str(panel.index.tz)
+
+
+def _other_step(card: PanelCard, rows: Panel) -> bool:
+    if card.freq:
+        return len(calendars.read(rows.index, rows.borders, card.freq).off) > 0
+    steps = []
+    for panel in (rows, card.context):
+        inside = np.ones(len(panel) - 1, bool)
+        inside[panel.borders[1:-1] - 1] = False
+        steps.append(np.diff(panel.index.as_unit("ns").asi8)[inside])
+    if not min(map(len, steps)):
+        return False
+    return not 2 / 3 < np.median(steps[0]) / np.median(steps[1]) < 3 / 2
+
+
+def _as_kept(index: pd.Index, kept: pd.Index) -> pd.Index:
+    """Dates in the time zone and precision of those that a model keeps."""
+    if not isinstance(index, pd.DatetimeIndex) or not isinstance(kept, pd.DatetimeIndex):
+        return index
+    index = index.as_unit(kept.unit)
+    return index if index.tz is None else index.tz_convert(kept.tz)
+
+
+def _static_like(card: PanelCard, rows: Panel) -> pd.DataFrame:
+    """Static covariates with the categories that the model knows."""
+    static = {}
+    for column, known in card.context.static.items():
+        values = rows.static[column]
+        if isinstance(known.dtype, pd.CategoricalDtype):
+            values = values.astype(str).astype(known.dtype)
+            if values.isna().any():
+                other = rows.static[column][values.isna()].iloc[0]
+                raise DataError(
+                    f"{rows.name}: received {other!r} in the static covariate {column!r}, expected one of "
+                    f"{', '.join(known.cat.categories)}: what the model was trained on."
+                )
+        static[column] = values
+    return pd.DataFrame(static, index=rows.ids)
+
+
+def _numbered(card: PanelCard, rows: Panel, at: np.ndarray) -> pd.Index:
+    """Numbers of rows without dates: as in the training where these rows hold its last ones, else after them.
+
+    Raises:
+        DataError: they do not, and the model has to know where in the season they stand.
+    """
+    kept, numbers = card.context, rows.index.to_numpy() - rows.index.to_numpy()[rows.borders[:-1]][_series(rows)]
+    shifts = np.zeros(len(rows.ids), dtype="int64")
+    for number in np.flatnonzero(at >= 0):
+        here, there = slice(rows.borders[number], rows.ends[number]), at[number]
+        last = kept.values[kept.borders[there] : kept.ends[there]]
+        length = int(card.lengths[there])
+        known = rows.values[here][max(0, length - len(last)) : length]
+        if len(known) < len(last) or not np.allclose(known, last, equal_nan=True):
+            shifts[number] = length
+    if shifts.any() and card.anomaly is not None:
+        first = rows.ids[int((shifts > 0).argmax())]
+        raise DataError(
+            f"{rows.name}: received rows without dates in which series '{first}' does not begin as in the training, "
+            "expected it from the same first row on: it cannot be told where in the season they stand."
+        )
+    return pd.Index(numbers + shifts[_series(rows)])
+
+
+def _series(panel: Panel) -> np.ndarray:
+    return np.repeat(np.arange(len(panel.ids)), np.diff(panel.borders))
+
+
+def panel_like(
+    card: PanelCard, history: History, stop: np.ndarray, segments: Sequence[range], owners: np.ndarray
+) -> WindowedPanel:
+    """Cut rows into windows with the scales of a trained model.
+
+    Args:
+        card: of the model.
+        history: the rows; those of steps to come too, where these are forecast.
+        stop: one after the last row of each series that its scale may be learnt from, if the model has not seen it.
+        segments: first target rows of the windows, in the order of the series.
+        owners: series of each segment, by its place.
+
+    Returns:
+        WindowedPanel: all of its windows are in its test part.
+
+    Raises:
+        DataError: a value has no logarithm, or it cannot be told where in the season the rows stand.
+    """
+    panel, settings = history.panel, card.settings
+    split = PanelSplit(panel.borders[:-1], stop, stop, stop, panel.borders[1:])
+    fitted = _transform_like(card, history, split)
+    dates = calendar_of(panel, card.cycles) if card.cycles else {}
+    sources, ahead, forecast = panel_sources(panel, card.horizon, bool(settings["past_target"]), dates, fitted)
+    input_scaler, target_scaler = (
+        _known(
+            PanelScaler.fit_parts(settings["scaler"], columns, split.start, stop, panel.values), scaler, history.place
+        )
+        for columns, scaler in ((sources, card.input_scaler), (forecast, card.target_scaler))
+    )
+    x = scaled_rows(panel, sources, ahead, input_scaler, "float32")
+    y = scaled_rows(panel, forecast, [0] * len(panel.targets), target_scaler, "float32")
+    static = card.static_scaler.transform(encoded(panel.static).to_numpy(dtype="float64")).astype("float32")
+    none = PanelWindows(x, y, (), card.lookback, card.horizon, np.empty(0, int), static)
+    windows = replace(none, segments=tuple(segments), owners=owners)
+    return WindowedPanel(
+        panel, replace(split, end=panel.ends), card.lookback, card.horizon, card.input_columns, input_scaler,
+        target_scaler, none, none, windows, transform=fitted, static_scaler=card.static_scaler,
+    )  # fmt: skip
+
+
+def _known(own: PanelScaler, known: PanelScaler, at: np.ndarray) -> PanelScaler:
+    """Scales of series by their own past, in whose place stand those of series that are known."""
+    seen = at >= 0
+    center, scale = own.center.copy(), own.scale.copy()
+    center[seen], scale[seen] = known.center[at[seen]], known.scale[at[seen]]
+    return PanelScaler(center, scale)
+
+
+def _transform_like(card: PanelCard, history: History, split: PanelSplit) -> FittedTransform | None:
+    """The model's transform for these rows; series that it has not seen are fitted by the rows before ``stop``."""
+    if card.transform is None:
+        return None
+    known = card.anomaly
+    season = 1 if known is None else known.cycle.season
+    every = np.arange(len(history.panel.ids))
+    fitted = PanelTransform(card.transform.name, season).fit(history.panel, split, every)
+    steps = [
+        _anomaly_like(card, known, step, history) if known is not None and isinstance(step, Anomaly) else step
+        for step in fitted.steps
+    ]
+    return replace(fitted, steps=tuple(steps))
+
+
+def _anomaly_like(card: PanelCard, known: Anomaly, own: Anomaly, history: History) -> Anomaly:
+    """Means and phases of the training for the series that were in it."""
+    panel, at, season = history.panel, history.place, known.cycle.season
+    seen = at >= 0
+    here, there = common_rows(panel, card.context, at)
+    met = here >= 0
+    longest = int(panel.lengths.argmax())
+    index = panel.index[panel.borders[longest] : panel.ends[longest]]
+    if (seen & ~met).any() and season not in calendar_seasons(index):
+        first = panel.ids[int((seen & ~met).argmax())]
+        raise DataError(
+            f"{panel.name}: cannot tell where in the season of {season} the rows of series '{first}' stand, expected "
+            f"rows that follow those that the model was trained on, to {card.last}."
+        )
+    # A season that the calendar does not know is counted from the first row, which is another one here.
+    shift = np.zeros(len(at), dtype="int64")
+    shift[met] = (known.cycle.phase[there[met]] - own.cycle.phase[here[met]]) % season
+    owners = _series(panel)
+    phase = owners * season + (own.cycle.phase + shift[owners]) % season
+    targets = own.means.shape[1]
+    means = own.means.reshape(-1, season, targets).copy()
+    means[seen] = known.means.reshape(-1, season, targets)[at[seen]]
+    return Anomaly(Cycle(season, phase), means.reshape(-1, targets))
+
+
+def unit_like(card: PanelCard, history: History, data: WindowedPanel) -> np.ndarray:
+    """Unit in which errors of each series are counted: that of the training, or by its own past, ``(series, targets)``."""
+    seen = history.place >= 0
+    unit = data.unit.copy()
+    unit[seen] = card.unit[history.place[seen]]
+    return unit
+
+
+def rows_at_end(history: History) -> np.ndarray:
+    """How many rows follow one another without gap or missing value up to the last one of each series."""
+    panel = history.panel
+    last = np.searchsorted(panel.stretches[:, 0], panel.ends, side="left") - 1
+    if not len(panel.stretches):
+        return np.zeros(len(panel.ids), dtype="int64")
+    first, stop = panel.stretches[last].T
+    return np.where((stop == panel.ends) & (first >= panel.borders[:-1]), stop - first, 0)

@@ -1,0 +1,110 @@
+"""One cell trained with all its seeds into one network that forecasts, on the windows of one series or of many."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from kseq.errors import ConfigError, DataError
+from kseq.evaluation import Progress
+from kseq.jobs import blocks_of, build_cell
+from kseq.layers import accelerate, split_members
+from kseq.series import Panel, Series
+from kseq.settings import CELL_NAMES, Settings
+from kseq.training import Training, fit
+from kseq.transforms import Anomaly, FittedTransform
+from kseq.windows import Split, WindowedSeries, fewest_rows
+
+#: Options of reading that say how a file looks, and so hold for a file with newer rows.
+READING = ("time", "header", "id", "series", "fill", "freq")
+
+#: Steps ahead up to which intervals are calibrated, where the horizon is shorter: two days of hours, four years.
+CALIBRATED = 48
+
+#: Origins in the validation part from which more steps than the horizon are forecast; of more, some are skipped evenly.
+ORIGINS = 500
+
+#: Baselines that stand beside the model's error.
+RIVALS = ("persistence", "seasonal-naive")
+
+Told = Callable[[str, int, int], None]
+
+
+def train(
+    data: WindowedSeries, settings: Settings, training: Training, progress: Told | None, what: str
+) -> tuple[keras.Model, tuple[int, ...], int]:
+    """Train all seeds; give the network that averages those that did not diverge, their seeds, and the best epoch."""
+    cell = settings.cells[0]
+    networks, kept, epochs = [], [], []
+    for seeds in blocks_of(cell, data, settings):
+        model = build_cell(cell, data, settings, seeds)
+        shown = f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+        told = [] if progress is None else [Progress(progress, f"{CELL_NAMES[cell]}, {shown}{what}", training.epochs)]
+        fitted = fit(model, data, training, seeds, told)
+        watched = fitted.history.get("val_loss") if training.patience else None
+        for number, single in enumerate(split_members(model) if len(seeds) > 1 else [model]):
+            if not fitted.diverged[number]:
+                networks.append(single)
+                kept.append(seeds[number])
+                best = fitted.epochs[number] if watched is None else int(np.nanargmin(watched[number])) + 1
+                epochs.append(best)
+    if not networks:
+        raise ConfigError(
+            f"the training of {CELL_NAMES[cell]} diverged: its loss ceased to be a number; lower --learning-rate, or "
+            "look for outliers in the series."
+        )
+    # All seeds go on together, so that they share one number of epochs.
+    return _mean_of(networks, CELL_NAMES[cell]), tuple(kept), max(1, round(float(np.median(epochs))))
+
+
+def _mean_of(networks: Sequence[keras.Model], name: str) -> keras.Model:
+    """One model of all, with fast layers: their mean forecast."""
+    fast = [accelerate(network) for network in networks]
+    if len(fast) == 1:
+        return _named(fast[0], name)
+    window = keras.Input(fast[0].input_shape[1:], name="window")
+    parts = [_named(network, f"{name}_{number}") for number, network in enumerate(fast)]
+    return keras.Model(window, keras.layers.Average(name="mean")([part(window) for part in parts]), name=name)
+
+
+def _named(network: keras.Model, name: str) -> keras.Model:
+    """The same layers under another name; of one input and one output, which a copy may hold as lists of one."""
+    return keras.Model(network.inputs[0], network.outputs[0], name=name)
+
+
+def require_rows(n: int, settings: Settings) -> None:
+    """Refuse a series of ``n`` rows that leaves the training or the validation part without a window."""
+    share = settings.validation
+
+    def enough(rows: int) -> bool:
+        training = Split.at(rows, rows, share).validation
+        return training >= settings.lookback + settings.horizon and (rows - training >= settings.horizon or not share)
+
+    if not enough(n):
+        least = fewest_rows(enough, n + 1)
+        raise DataError(
+            f"received a series of {n} rows, expected at least {least} for lookback {settings.lookback}, horizon "
+            f"{settings.horizon} and a validation share of {share:g}; shorten --lookback or --horizon, or bring more "
+            "rows."
+        )
+
+
+def as_chosen(settings: Settings, transform: FittedTransform | None) -> Settings:
+    """Settings that name the transform, so that other rows do not lead to another choice."""
+    if transform is None:
+        return settings
+    season = next((step.cycle.season for step in transform.steps if isinstance(step, Anomaly)), settings.season)
+    return replace(settings, transform=transform.name, season=season)
+
+
+def reading_of(series: Series | Panel) -> dict[str, Any]:
+    """How the series' file was read, as far as it holds for a file with newer rows."""
+    given = series.origin.arguments if series.origin else {}
+    return {name: given[name] for name in READING if given.get(name) is not None}
+
+
+def levels_of(settings: Settings) -> tuple[float, ...]:
+    """Percents of which a model keeps half-widths: every whole one, and those that were asked for."""
+    return tuple(sorted({*map(float, range(1, 100)), *map(float, settings.levels)}))
