@@ -11,7 +11,8 @@ from kseq.baselines import Cycle, calendar_seasons, cycle_of
 from kseq.dates_ahead import dates_after
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import places_of
-from kseq.global_forecasting import PanelForecast, forecast_panel
+from kseq.global_card import PanelCard
+from kseq.global_forecasting import PanelForecast, forecast_panel, panel_covariates_ahead
 from kseq.intervals import Interval
 from kseq.modelcard import ModelCard, bands_around
 from kseq.modelfile import TrainedModel, TrainedPanel
@@ -339,7 +340,7 @@ def _require_stretch(card: ModelCard, series: Series) -> None:
         )
 
 
-def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def covariates_ahead(card: ModelCard | PanelCard, frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Take a model's covariates at the steps to come out of a table.
 
     Args:
@@ -348,11 +349,14 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str) -> pd.Data
         name: of the table, for messages.
 
     Returns:
-        The covariates that it holds, indexed by dates, or by row numbers where the model's rows have no dates.
+        The covariates that it holds, indexed by dates, or by row numbers where the model's rows have no dates; of a
+        model of many series see :func:`kseq.global_forecasting.panel_covariates_ahead`.
 
     Raises:
         DataError: no covariate or no date is among the columns, or one holds no numbers.
     """
+    if isinstance(card, PanelCard):
+        return panel_covariates_ahead(card, frame, name)
     kept = card.context
     columns = [column for column in (*kept.features, *kept.future) if column in frame.columns]
     if not columns:

@@ -28,8 +28,9 @@ from kseq.windows import Scaler
 #: Arrays of a card in the order in which they are kept, and their kinds of numbers.
 ARRAYS = {
     "borders": "<i8", "ends": "<i8", "dates": "<i8", "which": "<i4", "values": "<f4", "gaps": "<i8", "sizes": "<i8",
-    "lengths": "<i8", "unit": "<f8", "static": "<f8", "static_center": "<f8", "static_scale": "<f8", "input_center": "<f8",
-    "input_scale": "<f8", "target_center": "<f8", "target_scale": "<f8", "phase": "<i4", "means": "<f8",
+    "lengths": "<i8", "unit": "<f8", "static": "<f8", "static_center": "<f8", "static_scale": "<f8",
+    "input_center": "<f8", "input_scale": "<f8", "target_center": "<f8", "target_scale": "<f8", "phase": "<i4",
+    "means": "<f8",
 }  # fmt: skip
 
 #: Fields of the context that are texts.

@@ -85,8 +85,8 @@ def _places_of(panel: Panel, ids: Sequence[object]) -> np.ndarray:
     places = places_in(pd.Index([str(id) for id in ids]), panel.ids)
     if (places < 0).any():
         unknown = list(ids)[int((places < 0).argmax())]
-        shown = ", ".join(map(str, panel.ids[:3])) + ", ..." * (len(panel.ids) > 3)
-        raise ConfigError(f"received series {str(unknown)!r}, expected one of the {len(panel.ids)} there are: {shown}")
+        shown = ", ".join(map(str, panel.ids[:3])) + " and more" * (len(panel.ids) > 3)
+        raise ConfigError(f"received series {str(unknown)!r}, expected one of the {len(panel.ids)} there are: {shown}.")
     return np.unique(places)
 
 
@@ -273,7 +273,7 @@ def _anomaly_like(card: PanelCard, known: Anomaly, own: Anomaly, history: Histor
 
 
 def unit_like(card: PanelCard, history: History, data: WindowedPanel) -> np.ndarray:
-    """Unit in which errors of each series are counted: that of the training, or by its own past, ``(series, targets)``."""
+    """Unit of the errors of each series, that of the training or by its own past, ``(series, targets)``."""
     seen = history.place >= 0
     unit = data.unit.copy()
     unit[seen] = card.unit[history.place[seen]]

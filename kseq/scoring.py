@@ -1,5 +1,6 @@
 """How well a trained model does on rows of its series, beside baselines that need no training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,12 @@ from kseq import baselines
 from kseq.comparison import Comparison
 from kseq.errors import DataError
 from kseq.forecasting import known_rows, transform_like, windows_like
+from kseq.global_scoring import score_panel
 from kseq.intervals import Interval
 from kseq.modelcard import ModelCard
-from kseq.modelfile import TrainedModel
+from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.results import ModelResult
-from kseq.series import Series
+from kseq.series import Panel, Series
 from kseq.series.dates import placing
 from kseq.settings import Settings
 from kseq.windows import window_starts
@@ -36,23 +38,38 @@ class Score:
     notes: tuple[str, ...]
 
 
-def evaluate(model: TrainedModel, series: Series, *, all_rows: bool = False) -> Score:
+def evaluate(
+    model: TrainedModel | TrainedPanel,
+    series: Series | Panel,
+    *,
+    all_rows: bool = False,
+    ids: Sequence[object] | None = None,
+) -> Score:
     """Score a model on what comes after the rows that it was trained on, or on all rows where there are no others.
 
     Args:
         model: from :func:`kseq.fitting.fit_model` or :func:`kseq.modelfile.load`.
         series: rows of the same kind. Those just before them, as far as the model keeps them, are put before them.
+            Of a model of many series a panel, which may hold others too, see :mod:`kseq.global_scoring`.
         all_rows: score all rows, those that it was trained on too.
+        ids: of a panel, the series to score; all by default.
 
     Returns:
         Score: persistence and, where there is a season, seasonal naive forecast the same windows.
 
     Raises:
+        ConfigError: the panel has no series of an id.
         DataError: the rows do not fit the model, or are too few.
 
     Example:
         >>> print(evaluate(model, read_csv("newer.csv")).comparison.table)  # doctest: +SKIP
     """
+    if isinstance(model, TrainedPanel):
+        if isinstance(series, Series):
+            raise DataError(f"received the series {series.name} for a model of many series, expected a panel.")
+        return Score(*score_panel(model, series, all_rows, ids))
+    if isinstance(series, Panel) or ids is not None:
+        raise DataError("received many series for a model that was trained on one, expected one series.")
     card = model.card
     known = known_rows(card, series)
     own = len(known) - len(series)

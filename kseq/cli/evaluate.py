@@ -8,7 +8,7 @@ import click
 from kseq import backends
 from kseq.cli import completion
 from kseq.cli.options import backend_options
-from kseq.cli.rows import model_option, rows_options, take_rows
+from kseq.cli.rows import model_option, rows_options, take_ids, take_rows
 from kseq.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,22 +20,38 @@ if TYPE_CHECKING:
 @click.option("--data", metavar="NAME", shell_complete=completion.built_ins, help="Rows of a built-in series.")
 @rows_options
 @click.option("--all-rows", is_flag=True, help="Score all rows, those that the model was trained on too.")
+@click.option("--by-series", is_flag=True, help="One row a series and model, of a model of many series.")
 @backend_options
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
               show_default=True, help="Of the printed table.")  # fmt: skip
 def evaluate(
-    path: Path, data: str | None, all_rows: bool, backend: str | None, device: str | None, style: str, **options: Any
+    path: Path,
+    data: str | None,
+    all_rows: bool,
+    by_series: bool,
+    backend: str | None,
+    device: str | None,
+    style: str,
+    **options: Any,
 ) -> None:
     """Score a model that `kseq fit` has saved on rows of a file, beside persistence and seasonal naive.
 
     Scored are the rows after those that the model was trained on; where the file holds no such rows, all of them, and
     it is said that they were in its training.
+
+    Of a model of many series every number is the mean over series of that series' own; --by-series shows these. A
+    series that it has not seen is scored on its last rows, by the scale of those before.
     """
     from kseq import modelfile
     from kseq.series import load_series
 
     card = modelfile.read_card(path)
     rows = take_rows(card, options)
+    # Of a model of one series this was an option of reading.
+    many = "series" in options
+    chosen = {"ids": take_ids(options)} if many else {}
+    if by_series and not many:
+        raise ConfigError("received --by-series for a model of one series, expected it with one of many.")
     if (rows is None) == (data is None):
         raise ConfigError("expected rows to score, from one of --csv, --parquet and --data.")
     if rows is None:
@@ -43,8 +59,8 @@ def evaluate(
     backends.choose(backend, device)
     from kseq.scoring import evaluate as score_model
 
-    score = score_model(modelfile.load(path), rows, all_rows=all_rows)
-    click.echo(_table(score, style))
+    score = score_model(modelfile.load(path), rows, all_rows=all_rows, **chosen)
+    click.echo(_by_series(score, style) if by_series else _table(score, style))
     for note in _sentences(score):
         click.echo(note, err=style in ("csv", "json"))
 
@@ -55,6 +71,22 @@ def _table(score: "Score", style: str) -> str:
     if style in ("csv", "json"):
         return render(score.comparison, style)
     shown = shown_table(score.comparison).drop(columns=["epochs", "ms/epoch/seed"])
+    return f"{markdown(shown) if style == 'markdown' else aligned(shown)}\n"
+
+
+def _by_series(score: "Score", style: str) -> str:
+    from kseq.report.table import aligned, as_json, markdown
+
+    frame = score.comparison.by_series
+    if style == "csv":
+        return frame.to_csv(index=False, lineterminator="\n").rstrip("\n")
+    if style == "json":
+        return as_json(frame)
+    columns = ["mase", "mae", "rmse", "mape"]
+    shown = frame[["unique_id", "model", "windows", *columns]].astype({"unique_id": str, "windows": str})
+    for column in columns:
+        shown[column] = ["-" if value != value else f"{value:.3f}" for value in frame[column]]
+    shown = shown.rename(columns={column: column.upper() for column in columns})
     return f"{markdown(shown) if style == 'markdown' else aligned(shown)}\n"
 
 

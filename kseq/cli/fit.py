@@ -12,6 +12,7 @@ from kseq.cli.options import Progress, take_series
 from kseq.cli.types import POSITIVE
 
 if TYPE_CHECKING:
+    from kseq.global_card import PanelCard
     from kseq.modelcard import ModelCard
 
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out: Path, **options: Any) -> None:
     """Train one cell on a whole series, and save it with all that forecasts take.
 
+    Of a file of many series it is one model of them all, which forecasts each in its own scale.
+
     The end of the series stops the training and bounds the intervals. The model is then trained again on all rows, for
     as many epochs as were best. `kseq forecast` forecasts with it, `kseq evaluate` scores it on newer rows, and Keras
     alone loads it, on any backend.
@@ -31,7 +34,7 @@ def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out:
     from kseq import modelfile, runs
 
     modelfile.require_name(out)
-    series = take_series(options)
+    series = take_series(options, many=True)
     settings = settings_of(_comparing | options | {"cells": (cell,)})
     chosen = backends.choose(backend, device)
     with runs.folder(out.parent), Progress() as progress:
@@ -57,19 +60,26 @@ _own = {option.name for option in fit.params} | set(_comparing) | {"style"}
 fit.params = [*(option for option in compare.params if option.name not in _own), *fit.params]
 
 
-def _summary(card: "ModelCard") -> str:
+def _summary(card: "ModelCard | PanelCard") -> str:
     """What was trained, on what, and how good it was on the validation part."""
-    series = card.context
-    unit = f" {series.unit}" * bool(series.unit)
+    from kseq.global_card import PanelCard
+
+    series, many = card.context, isinstance(card, PanelCard)
+    # Errors of many series are counted in units of each.
+    unit = f" {series.unit}" * (bool(series.unit) and not many)
     several = f", the mean of {len(card.seeds)} networks" * (len(card.seeds) > 1)
     span = f"{card.first} to {card.last}".replace(" 00:00:00", "")
-    lines = [f"{card.name}{several}, on {series.name}: {card.rows} rows ({card.step}), {span}"]
+    what = f"{card.rows} rows ({card.step})"
+    what = f"{len(series.ids)} series, {what}" if many else what
+    lines = [f"{card.name}{several}, on {series.name}: {what}, {span}"]
+    lines += series.notes if many else ()
     lines.append(f"Transform: {card.transform.label if card.transform else 'none'}")
     epochs = f"{card.epochs} epoch{'s' * (card.epochs > 1)}"
     if not card.scores:
         return "\n".join([*lines, f"Trained {epochs} on all rows; no validation part, so no errors and no intervals."])
     again = ", then again on all rows" * card.refitted
-    lines.append(f"Trained {epochs}, by the validation part{again}. Mean absolute errors there:")
+    errors = "Mean absolute scaled errors (MASE), averaged over series," if many else "Mean absolute errors"
+    lines.append(f"Trained {epochs}, by the validation part{again}. {errors} there:")
     lines.append("  " + ", ".join(f"{name} {score:.4g}{unit}" for name, score in card.scores.items()))
     rivals = [name for name, score in card.scores.items() if score < card.scores[card.name]]
     if rivals:
@@ -81,5 +91,6 @@ def _summary(card: "ModelCard") -> str:
     }
     widths = [f"{level:g} % ± {' and '.join(f'{w:.4g}{unit}' for w in half)}" for level, half in first.items()]
     if widths:
-        lines.append(f"Intervals, one step ahead: {', '.join(widths)}")
+        scaled = ", in the scale of each series" * many
+        lines.append(f"Intervals, one step ahead{scaled}: {', '.join(widths)}")
     return "\n".join(lines)

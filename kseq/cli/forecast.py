@@ -8,7 +8,7 @@ import click
 
 from kseq import backends
 from kseq.cli.options import backend_options
-from kseq.cli.rows import model_option, rows_options, take_rows
+from kseq.cli.rows import model_option, rows_options, take_ids, take_rows
 from kseq.cli.types import POSITIVE, Folder, Levels
 
 
@@ -36,18 +36,23 @@ def forecast(
 
     Starts after the last row that the model was trained on, or after the last one of --csv or --parquet, which may hold
     newer rows alone. Prints the forecasts as CSV: unique_id, ds, the forecast and the bounds of its intervals.
+
+    A model of many series forecasts each of them, or those of the file, or of --series. A series that it has not seen
+    is scaled by its own past, if that is long enough.
     """
     from kseq import forecasting, modelfile, runs
     from kseq.series.files import read_text
 
     card = modelfile.read_card(path)
     rows = take_rows(card, options)
+    # Of a model of one series this was an option of reading.
+    chosen = {"ids": take_ids(options)} if "series" in options else {}
     ahead = None
     if future is not None:
         ahead = forecasting.covariates_ahead(card, read_text(future, 0), future.name)
     backends.choose(backend, device)
     with runs.folder(out) if out else contextlib.nullcontext() as folder:
-        made = forecasting.forecast(modelfile.load(path), steps, rows=rows, future=ahead, levels=level)
+        made = forecasting.forecast(modelfile.load(path), steps, rows=rows, future=ahead, levels=level, **chosen)
         written = runs.write_forecast(made, folder) if folder is not None else []
     click.echo(made.frame.to_csv(index=False, lineterminator="\n").rstrip("\n"))
     for note in made.notes:

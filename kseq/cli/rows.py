@@ -10,8 +10,9 @@ from kseq.cli.types import FROM_ZERO, CommaList
 from kseq.errors import ConfigError
 
 if TYPE_CHECKING:
+    from kseq.global_card import PanelCard
     from kseq.modelcard import ModelCard
-    from kseq.series import Series
+    from kseq.series import Panel, Series
 
 model_option = click.option(
     "--model",
@@ -33,13 +34,19 @@ rows_options = options(
     ),
     click.option("--header", type=FROM_ZERO, default=None, help="Line of column names."),
     click.option("--id", metavar="COLUMN", help="Column that tells series apart."),
-    click.option("--series", metavar="ID", help="Of a file of many series, the one to take."),
+    click.option(
+        "--series",
+        metavar="ID[,...]",
+        help="Of a file of many series, the one to take.  [default: all, of a model that was trained on many]",
+    ),
     click.option("--fill", type=click.Choice(["ffill", "seasonal"]), help="Missing values."),
 )
 
 
-def take_rows(card: "ModelCard", given: dict[str, Any]) -> "Series | None":
+def take_rows(card: "ModelCard | PanelCard", given: dict[str, Any]) -> "Series | Panel | None":
     """Take the rows' options out of ``given`` and read the file, as the model's own file was read.
+
+    Of a model that was trained on many series ``--series`` stays where it is: see :func:`take_ids`.
 
     Returns:
         The rows; None where no file is named.
@@ -50,7 +57,10 @@ def take_rows(card: "ModelCard", given: dict[str, Any]) -> "Series | None":
     named = [name for name, path in files.items() if path is not None]
     if len(named) > 1:
         raise ConfigError("received both --csv and --parquet, expected one of them.")
-    typed = {name: given.pop(name) for name in ("time", "header", "id", "series", "fill")}
+    from kseq.global_card import PanelCard
+
+    many = isinstance(card, PanelCard)
+    typed = {name: given.pop(name) for name in ("time", "header", "id", "fill", *(() if many else ("series",)))}
     typed = {name: value for name, value in typed.items() if value is not None}
     if not named:
         if typed:
@@ -64,9 +74,38 @@ def take_rows(card: "ModelCard", given: dict[str, Any]) -> "Series | None":
     }  # fmt: skip
     if card.season > 1 and reading.get("fill") == "seasonal":
         reading["season"] = card.season
+    if named == ["parquet"]:
+        _require_lines(typed)
+    if many:
+        return _take_panel(card, files, reading)
     if named == ["csv"]:
         return series.read_csv(files["csv"], **reading)
-    if typed.get("header"):
-        raise ConfigError("received --header with --parquet, which has no lines; expected it with --csv.")
     reading.pop("header", None)
     return series.read_parquet(files["parquet"], **reading)
+
+
+def _require_lines(typed: dict[str, Any]) -> None:
+    if typed.get("header"):
+        raise ConfigError("received --header with --parquet, which has no lines; expected it with --csv.")
+
+
+def _take_panel(card: "ModelCard | PanelCard", files: dict[str, Any], reading: dict[str, Any]) -> "Panel":
+    """Read all series of a file."""
+    from kseq.series import read_panel
+
+    reading.pop("series", None)
+    # Of few rows a series no frequency can be found: it is that of the training.
+    reading["freq"] = reading.get("freq") or card.freq or None
+    # A row a series that follows those of the training is enough.
+    return read_panel(files["csv"] or files["parquet"], constant=True, **reading)
+
+
+def take_ids(given: dict[str, Any]) -> tuple[str, ...] | None:
+    """Take the ids of ``--series`` out of ``given``; None for all."""
+    text = given.pop("series")
+    if text is None:
+        return None
+    ids = tuple(part.strip() for part in text.split(","))
+    if not all(ids):
+        raise ConfigError(f"received --series {text}, expected ids with commas between them.")
+    return ids

@@ -39,10 +39,15 @@ def render(comparison: "Comparison", style: str = "table") -> str:
     if style == "csv":
         return comparison.table.to_csv(index=False, lineterminator="\n").rstrip("\n")
     if style == "json":
-        return json.dumps(json.loads(comparison.table.to_json(orient="records", double_precision=15)), indent=2)
+        return as_json(comparison.table)
     shown = shown_table(comparison)
     table = markdown(shown) if style == "markdown" else aligned(shown)
     return f"{table}\n\n{words(comparison, style)}"
+
+
+def as_json(frame: pd.DataFrame) -> str:
+    """A frame as a JSON list of records, numbers in full."""
+    return json.dumps(json.loads(frame.to_json(orient="records", double_precision=15)), indent=2)
 
 
 def words(comparison: "Comparison", style: str = "table") -> str:

@@ -76,7 +76,7 @@ def read_panel(
         name: how to call the panel; by default the file's name.
         unit: unit of the targets.
         header: of a CSV file, number of the line that holds the column names.
-        **options: ``id``, ``future``, ``static``, ``freq`` and ``season``, see :func:`panel_from_frame`.
+        **options: ``id``, ``future``, ``static``, ``freq``, ``season`` and ``constant``, see :func:`panel_from_frame`.
 
     Returns:
         Panel: checked.
@@ -95,7 +95,7 @@ def read_panel(
         )
     require_fill(fill, CAUSAL_FILLS)
     table = files.ParquetTable(path)
-    how = {key: options.pop(key) for key in ("freq", "season") if key in options}
+    how = {key: options.pop(key) for key in ("freq", "season", "constant") if key in options}
     roles = _roles(table.columns, name, table.time(time), target, features, **options)
     if roles.id is None:
         frame = pd.concat(list(table.batches(roles.columns)), ignore_index=True)
@@ -123,6 +123,7 @@ def panel_from_frame(
     static: Sequence[str] = (),
     freq: str | None = None,
     season: int | None = None,
+    constant: bool = False,
 ) -> Panel:
     """Make a panel of a DataFrame.
 
@@ -144,6 +145,8 @@ def panel_from_frame(
         static: columns that hold one value a series.
         freq: frequency of the dates, as in :func:`kseq.from_frame`.
         season: steps in a season, for ``fill="seasonal"``.
+        constant: whether a target may be constant in every series, as in rows that follow others; by default that is
+            refused.
 
     Returns:
         Panel: checked; series sorted by id.
@@ -164,7 +167,7 @@ def panel_from_frame(
         frame, roles = _long(frame, roles, name)
     rows = Rows(roles, len(frame), name)
     rows.add(frame)
-    return rows.panel(fill, unit, source, freq, season)
+    return rows.panel(fill, unit, source, freq, season, constant)
 
 
 def _roles(frame: pd.DataFrame, name: str, time: Names, target: Names, features: Sequence[str], **roles: Any) -> Roles:

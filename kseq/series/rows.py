@@ -92,9 +92,15 @@ class Rows:
                 )
 
     def panel(
-        self, fill: str | None, unit: str, source: str, freq: str | None = None, season: int | None = None
+        self,
+        fill: str | None,
+        unit: str,
+        source: str,
+        freq: str | None = None,
+        season: int | None = None,
+        constant: bool = False,
     ) -> Panel:
-        """Sort the rows by series, check them and fill what is missing."""
+        """Sort the rows by series, check them and fill what is missing; ``constant`` allows targets that never vary."""
         roles, name = self.roles, self.name
         if not len(self.values):
             raise DataError(f"{name}: received no rows, expected one a time step.")
@@ -124,7 +130,8 @@ class Rows:
         elif missing.any():
             filled = missing
             notes.append(fill_values(values, missing, fill, roles.numbers, borders, calendar, name, place, season))
-        notes.append(self._constant_note(borders, place))
+        if not constant:
+            notes.append(self._constant_note(borders, place))
         return Panel(
             name, ids, borders, index, values, roles.targets, roles.features, roles.future, self._static(ids), ends,
             calendar, fill, filled, unit or unit_of(str(roles.targets[0])), source,
