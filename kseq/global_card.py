@@ -138,6 +138,7 @@ class PanelCard(Card):
         _require(borders.shape == (count + 1,) and ends.shape == (count,) and count > 0 and len(ids) == count)
         _require(ids.is_unique and borders[0] == 0 and borders[-1] == len(arrays["values"]))
         _require(bool((borders[:-1] < ends).all() and (ends <= borders[1:]).all()))
+        _require(arrays["values"].shape[1:] == (len(dict.fromkeys([*targets, *features, *future])),))
         static = _static(panel["static"], arrays["static"], ids)
         context = Panel(
             ids=ids, borders=borders, index=_index(panel["dates"], arrays), values=arrays["values"],

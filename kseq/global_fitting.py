@@ -28,7 +28,7 @@ from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, level
 from kseq.series import Panel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
-from kseq.transforms import Anomaly, FittedTransform
+from kseq.transforms import Anomaly, FittedTransform, Step
 from kseq.windows import Scaler
 
 #: Rows of each series that a model keeps at least: for a picture, and for the days of the months that follow.
@@ -176,7 +176,7 @@ def _at_the_end(data: WindowedPanel, context: Panel) -> FittedTransform | None:
     # The rows that are kept of a series are its last ones.
     firsts = data.series.borders[1:][members] - lengths
     rows = np.repeat(firsts - context.borders[:-1], lengths) + np.arange(len(context))
-    steps = []
+    steps: list[Step] = []
     for step in transform.steps:
         if isinstance(step, Anomaly):
             season = step.cycle.season

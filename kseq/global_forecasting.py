@@ -236,13 +236,14 @@ def panel_covariates_ahead(card: PanelCard, frame: pd.DataFrame, name: str) -> p
     columns = [column for column in dict.fromkeys([*kept.features, *kept.future]) if column in frame.columns]
     if not columns:
         require_columns(frame, [*kept.future, *kept.features][:1], name)
-    id = card.reading.get("id") if card.reading.get("id") in frame.columns else ID_NAME
+    id = str(card.reading.get("id") or ID_NAME)
+    id = id if id in frame.columns else ID_NAME
     require_columns(frame, [id], name)
     ids = pd.Index(frame[id]).astype(str)
     step: pd.Index = pd.Index(frame.groupby(id, sort=False).cumcount())
     if kept.has_dates:
-        times = card.reading.get("time")
-        times = [times] if isinstance(times, str) else list(times or ())
+        given = card.reading.get("time") or ()
+        times: list[str] = [given] if isinstance(given, str) else list(given)
         if not times or not set(times) <= set(frame.columns):
             times = [column for column in frame.columns if str(column).lower() in TIME_NAMES][:1]
         if not times:

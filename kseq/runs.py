@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -152,7 +152,8 @@ def write_forecast(forecast: "Forecast | PanelForecast", path: Path) -> list[Pat
         ConfigError: a file cannot be written.
     """
     # A forecast of many series holds a value a series and step, one of a single series a value a step.
-    figure = plot_panel_forecast(forecast) if forecast.values.ndim == 3 else plot_forecast(forecast)
+    many = forecast.values.ndim == 3
+    figure = plot_panel_forecast(cast("PanelForecast", forecast)) if many else plot_forecast(cast("Forecast", forecast))
     contents = {"forecast.csv": _csv(forecast.frame).encode(), "forecast.png": _png(figure)}
     return _write_all(contents, path, tuple(contents))
 
