@@ -145,13 +145,13 @@ def _static_like(card: PanelCard, rows: Panel) -> pd.DataFrame:
     for column, known in card.context.static.items():
         values = rows.static[column]
         if isinstance(known.dtype, pd.CategoricalDtype):
-            values = values.astype(str).astype(known.dtype)
-            if values.isna().any():
-                other = rows.static[column][values.isna()].iloc[0]
+            codes = known.cat.categories.get_indexer(values.astype(str))
+            if (codes < 0).any():
                 raise DataError(
-                    f"{rows.name}: received {other!r} in the static covariate {column!r}, expected one of "
-                    f"{', '.join(known.cat.categories)}: what the model was trained on."
+                    f"{rows.name}: received '{values.iloc[int((codes < 0).argmax())]}' in the static covariate "
+                    f"{column!r}, expected one of {', '.join(known.cat.categories)}: what the model was trained on."
                 )
+            values = pd.Series(pd.Categorical.from_codes(codes, dtype=known.dtype), rows.ids)
         static[column] = values
     return pd.DataFrame(static, index=rows.ids)
 

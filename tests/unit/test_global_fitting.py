@@ -185,7 +185,7 @@ def test_a_new_series_is_transformed_by_its_own_past_as_if_it_had_been_trained_o
 
 def test_a_new_series_that_is_too_short_is_refused(plain):
     rows = panel_from_frame(pd.concat([shops(), shops(1, 4, first=5)]))
-    with pytest.raises(DataError, match="series 'shop 5' was not in the training, and its last 4 rows .* at least 5"):
+    with pytest.raises(DataError, match=r"series 'shop 5' was not in the training, and its last 4 rows .* at least 5"):
         forecast(plain, 1, rows=rows)
     assert len(forecast(plain, 1, rows=rows, ids=["shop 1"]).frame) == 1
 
@@ -437,7 +437,7 @@ def test_files_that_were_changed_are_refused(saved, tmp_path, member, edit):
 
 def test_arrays_that_do_not_fit_their_checksum(saved, tmp_path):
     flipped = rewritten(saved, tmp_path / "model.keras", modelfile.ARRAYS, lambda data: data[::-1], checksum=False)
-    with pytest.raises(DataError, match="kseq.arrays has been changed"):
+    with pytest.raises(DataError, match=r"kseq\.arrays has been changed"):
         modelfile.read_card(flipped)
 
 
