@@ -16,12 +16,13 @@ import pandas as pd
 from kseq import backends
 from kseq.errors import ConfigError, DataError
 from kseq.forecasting import covariates_ahead, forecast
-from kseq.series import Series, from_frame
+from kseq.global_folds import panel_folds
+from kseq.series import Panel, Series, from_frame, panel_from_frame
 from kseq.series.roles import ID_NAME
 from kseq.settings import Settings
 
 if TYPE_CHECKING:
-    from kseq.modelfile import TrainedModel
+    from kseq.modelfile import TrainedModel, TrainedPanel
 
 #: Parameters that belong to the training's budget.
 _BUDGET = ("epochs", "batch_size", "learning_rate", "patience", "weight_decay", "clip_norm")
@@ -34,10 +35,11 @@ _SETTINGS = (
 
 
 class Forecaster:
-    """A recurrent network that forecasts one series, with prediction intervals.
+    """A recurrent network that forecasts one series, or each of many, with prediction intervals.
 
-    ``fit`` takes a frame ``unique_id, ds, y`` of one series, with further columns for covariates; ``unique_id`` may
-    be left out, and so may ``ds`` where rows are evenly spaced. It also takes a :class:`kseq.Series`.
+    ``fit`` takes a frame ``unique_id, ds, y``, with further columns for covariates; of one series ``unique_id`` may be
+    left out, and ``ds`` may be where rows are evenly spaced. It also takes a :class:`kseq.Series` or
+    :class:`kseq.Panel`. Of several series one network learns from all, each in its own scale.
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
@@ -54,6 +56,7 @@ class Forecaster:
         past_target: read the target's own past.
         features: past covariates: further columns to read. Steps beyond the horizon need them ahead, as ``X_df``.
         future: future covariates: columns to read at the steps to forecast, in ``X_df``.
+        static: static covariates: columns that hold one value a series.
         validation: share of the rows, at the end, that stop the training and bound the intervals; 0 for none.
         epochs: the most.
         batch_size: windows in a batch; 0 for all at once.
@@ -69,7 +72,8 @@ class Forecaster:
         freq: frequency of the dates; by default it is found.
 
     Attributes:
-        model_: the trained network and its card, a :class:`kseq.modelfile.TrainedModel`.
+        model_: the trained network and its card, a :class:`kseq.modelfile.TrainedModel`, or of several series a
+            :class:`kseq.modelfile.TrainedPanel`.
 
     Example:
         >>> forecaster = Forecaster("gru", lookback=24).fit(df)  # doctest: +SKIP
@@ -92,6 +96,7 @@ class Forecaster:
         past_target: bool = True,
         features: Sequence[str] = (),
         future: Sequence[str] = (),
+        static: Sequence[str] = (),
         validation: float = 0.15,
         epochs: int = 200,
         batch_size: int = 32,
@@ -119,6 +124,7 @@ class Forecaster:
         self.past_target = past_target
         self.features = features
         self.future = future
+        self.static = static
         self.validation = validation
         self.epochs = epochs
         self.batch_size = batch_size
@@ -165,31 +171,31 @@ class Forecaster:
                    if repr(getattr(self, name)) != repr(default)]  # fmt: skip
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    def fit(self, df: pd.DataFrame | Series) -> Self:
-        """Train on a series.
+    def fit(self, df: pd.DataFrame | Series | Panel) -> Self:
+        """Train on a series, or on all of many.
 
         Args:
-            df: columns ``unique_id, ds, y`` and covariates; or a series.
+            df: columns ``unique_id, ds, y`` and covariates; or a series or a panel.
 
         Returns:
             Itself, with ``model_``.
 
         Raises:
             ConfigError: a parameter is wrong.
-            DataError: the frame holds several series, is too short or cannot be used as it is.
+            DataError: the frame is too short or cannot be used as it is.
         """
-        self.model_ = self._fit(self._series(df))
+        self.model_ = self._fit(self._data(df))
         return self
 
     def predict(
         self, h: int | None = None, X_df: pd.DataFrame | None = None, level: Sequence[float] | None = None
     ) -> pd.DataFrame:
-        """Forecast the steps after the series.
+        """Forecast the steps after the series, or after each.
 
         Args:
             h: how many; ``horizon`` by default.
             X_df: ``ds`` and covariates of the steps to come: ``future``, and ``features`` where ``h`` is beyond the
-                horizon.
+                horizon; of several series ``unique_id`` too.
             level: percents that intervals are to cover; by default those that it was fitted with.
 
         Returns:
@@ -208,14 +214,14 @@ class Forecaster:
 
     def cross_validation(
         self,
-        df: pd.DataFrame | Series,
+        df: pd.DataFrame | Series | Panel,
         h: int | None = None,
         n_windows: int = 1,
         step_size: int | None = None,
         refit: bool = False,
         level: Sequence[float] | None = None,
     ) -> pd.DataFrame:
-        """Forecast the last origins of a series, each from what came before it.
+        """Forecast the last origins of a series, or of each of many, each from what came before it.
 
         What has been fitted before is not touched, and each training starts from fresh weights.
 
@@ -234,12 +240,14 @@ class Forecaster:
             ConfigError: a parameter or a number is wrong.
             DataError: the series is too short.
         """
-        series = self._series(df)
+        series = self._data(df)
         h = self.horizon if h is None else h
         step_size = h if step_size is None else step_size
         for name, value in (("h", h), ("n_windows", n_windows), ("step_size", step_size)):
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")
+        if isinstance(series, Panel):
+            return panel_folds(series, self._fit, self.horizon, h, n_windows, step_size, refit, level)
         n = len(series)
         origins = range(n - h - (n_windows - 1) * step_size, n - h + 1, step_size)
         if origins[0] < 1:
@@ -248,7 +256,7 @@ class Forecaster:
                 f"step_size {step_size} and h {h} leave nothing of; lower them, or bring more rows."
             )
         frames = []
-        model: TrainedModel | None = None
+        model: TrainedModel | TrainedPanel | None = None
         for stop in origins:
             known = _known(series, stop)
             if model is None or refit:
@@ -294,19 +302,21 @@ class Forecaster:
             n_seeds=len(settings["seeds"]),
             level=settings["levels"],
             refit=card.refitted,
-            freq=card.context.freq,
+            static=tuple(card.context.static),
+            # A panel keeps the frequency that was found.
+            freq=card.context.freq if isinstance(card.context, Series) else card.reading.get("freq"),
         )
         made.model_ = modelfile.load(path)
         return made
 
     @property
-    def _fitted(self) -> "TrainedModel":
+    def _fitted(self) -> "TrainedModel | TrainedPanel":
         model = getattr(self, "model_", None)
         if model is None:
             raise ConfigError("this Forecaster is not fitted yet; call fit with a series first.")
         return model
 
-    def _fit(self, series: Series) -> "TrainedModel":
+    def _fit(self, series: Series | Panel) -> "TrainedModel | TrainedPanel":
         settings = Settings(
             cells=(self.cell,),
             seeds=tuple(range(self.seed, self.seed + self.n_seeds)),
@@ -320,22 +330,18 @@ class Forecaster:
 
         return fit_model(series, settings, refit=self.refit)
 
-    def _series(self, df: pd.DataFrame | Series) -> Series:
-        """The one series of a frame."""
-        if isinstance(df, Series):
+    def _data(self, df: pd.DataFrame | Series | Panel) -> Series | Panel:
+        """The one series of a frame, or the panel of several."""
+        if isinstance(df, Series | Panel):
             return df
         if not isinstance(df, pd.DataFrame):
             raise DataError(f"received a {type(df).__name__}, expected a pandas DataFrame with columns ds and y.")
         frame = df.reset_index() if df.index.name == ID_NAME else df
         ids = frame[ID_NAME].unique() if ID_NAME in frame.columns else ["series"]
+        roles: dict[str, Any] = {name: tuple(getattr(self, name)) for name in ("features", "future", "static")}
         if len(ids) > 1:
-            raise DataError(
-                f"received {len(ids)} series in {ID_NAME} ({', '.join(map(str, ids[:3]))}...), expected one; fit a "
-                "Forecaster for each."
-            )
-        return from_frame(
-            frame, features=tuple(self.features), future=tuple(self.future), name=str(ids[0]), freq=self.freq
-        )
+            return panel_from_frame(frame, freq=self.freq, **roles)
+        return from_frame(frame, name=str(ids[0]), freq=self.freq, **roles)
 
 
 def _choose_backend() -> None:

@@ -91,7 +91,6 @@ def test_a_series_and_a_frame_by_id(fitted):
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (pd.concat([monthly(), monthly(name="other")]), r"received 2 series in unique_id \(plant, other\.\.\.\)"),
         (monthly().drop(columns="y"), "no target named"),
         (monthly(6).assign(y=1.0), "constant"),
         (monthly()["y"], "received a Series, expected a pandas DataFrame"),
@@ -177,6 +176,77 @@ def test_numbers_of_a_cross_validation(numbers, message):
 def test_too_many_windows():
     with pytest.raises(DataError, match="received a series of 48 rows, expected more than 50, which n_windows 50"):
         Forecaster(**QUICK).cross_validation(monthly(), n_windows=50)
+
+
+def several(rows=48, **columns):
+    """Two series, of which the second is ten times as large and begins a year later."""
+    other = monthly(rows - 12, name="other").assign(ds=monthly(rows)["ds"].tolist()[12:])
+    return pd.concat([other.assign(y=10 * other["y"]), monthly(rows)], ignore_index=True).assign(**columns)
+
+
+def test_several_series():
+    forecaster = Forecaster(**QUICK, level=(50,)).fit(several())
+    made = forecaster.predict(2)
+    assert made.columns.tolist() == ["unique_id", "ds", "GRU", "GRU-lo-50", "GRU-hi-50"]
+    assert made["unique_id"].tolist() == ["other"] * 2 + ["plant"] * 2
+    assert made["ds"].tolist() == [*pd.date_range("2004-01-01", periods=2, freq="MS")] * 2
+    assert forecaster.model_.card.context.ids.tolist() == ["other", "plant"]
+    panel = kseq.panel_from_frame(several())
+    assert Forecaster(**QUICK, level=(50,)).fit(panel).predict(2).equals(made)
+    assert Forecaster(**QUICK, level=(50,)).fit(several().set_index("unique_id")).predict(2).equals(made)
+
+
+def test_several_series_saved_and_loaded(tmp_path):
+    frame = several().assign(kind=several()["unique_id"])
+    forecaster = Forecaster(**QUICK, static=("kind",)).fit(frame)
+    again = Forecaster.load(forecaster.save(tmp_path / "model.keras"))
+    assert again.get_params() == forecaster.get_params()
+    assert again.model_.card.input_columns == ("y", "kind=other", "kind=plant")
+    pd.testing.assert_frame_equal(again.predict(4), forecaster.predict(4), rtol=1e-6)
+
+
+def test_folds_of_several_series_are_what_utilsforecast_evaluates():
+    frame = Forecaster(**QUICK, level=(50,)).cross_validation(several(), h=3, n_windows=4, step_size=2)
+    assert frame.columns.tolist() == ["unique_id", "ds", "cutoff", "y", "GRU", "GRU-lo-50", "GRU-hi-50"]
+    truth = several().set_index(["unique_id", "ds"])["y"]
+    known = truth.loc[list(zip(frame["unique_id"], frame["ds"], strict=True))]
+    assert frame["y"].to_numpy() == pytest.approx(known.to_numpy(), rel=1e-6)
+    cutoffs = pd.to_datetime(["2003-03-01", "2003-05-01", "2003-07-01", "2003-09-01"])
+    for _, part in frame.groupby("unique_id"):
+        assert part["cutoff"].tolist() == cutoffs.repeat(3).tolist()
+    scores = evaluate(frame.drop(columns="cutoff"), [mae], models=["GRU"])
+    assert scores.set_index("unique_id")["GRU"].to_dict() == pytest.approx(
+        (frame["y"] - frame["GRU"]).abs().groupby(frame["unique_id"]).mean().to_dict()
+    )
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_folds_of_several_series_know_no_more_than_what_came_before(refit):
+    forecaster = Forecaster(**QUICK, horizon=2)
+    frame = forecaster.cross_validation(several(), n_windows=3, refit=refit)
+    first = clone(forecaster).fit(several()[lambda part: part["ds"] < "2003-07-01"]).predict()
+    last = clone(forecaster).fit(several()[lambda part: part["ds"] < "2003-11-01"]).predict()
+    assert frame["GRU"][:4].tolist() == first["GRU"].tolist()
+    assert (frame["GRU"][8:].tolist() == last["GRU"].tolist()) is refit
+
+
+def test_covariates_of_several_series():
+    rng = np.random.default_rng(1)
+    frame = several(50, rain=rng.normal(size=88), price=rng.normal(size=88))
+    later = frame["ds"] >= "2004-01-01"
+    forecaster = Forecaster(**QUICK, features=["rain"], future=["price"]).fit(frame[~later])
+    with pytest.raises(DataError, match="'price' is missing at 2 of 2 steps to come"):
+        forecaster.predict()
+    ahead = frame[later].drop(columns="y")
+    folds = Forecaster(**QUICK, features=["rain"], future=["price"]).cross_validation(frame, h=2)
+    assert folds["GRU"].to_numpy() == pytest.approx(forecaster.predict(2, X_df=ahead)["GRU"].to_numpy(), rel=1e-6)
+
+
+def test_too_many_windows_of_several_series():
+    with pytest.raises(
+        DataError, match="received series of 48 rows at most, expected more than 50, which n_windows 50"
+    ):
+        Forecaster(**QUICK).cross_validation(several(), n_windows=50)
 
 
 def test_saved_and_loaded(fitted, tmp_path):

@@ -1,0 +1,89 @@
+"""The last origins of each series of a panel, forecast by models of all series that know no more than what came before.
+
+Series may end on different dates: an origin is so many rows before the end of each.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kseq.errors import DataError
+from kseq.forecasting import forecast
+from kseq.global_rows import before, chosen, places_in
+from kseq.series import Panel
+from kseq.series.roles import ID_NAME
+
+if TYPE_CHECKING:
+    from kseq.global_forecasting import PanelForecast
+
+
+def panel_folds(
+    panel: Panel,
+    fit: Callable[[Panel], Any],
+    horizon: int,
+    h: int,
+    n_windows: int,
+    step_size: int,
+    refit: bool,
+    level: Sequence[float] | None,
+) -> pd.DataFrame:
+    """Forecast the last origins of each series, see :meth:`kseq.Forecaster.cross_validation`.
+
+    Args:
+        panel: the series; those that a model does not know, because they are too short, are left out.
+        fit: trains on a panel; gives a :class:`kseq.modelfile.TrainedPanel`.
+        horizon: rows that it forecasts at once.
+        h: steps to forecast from each origin.
+        n_windows: origins of each series.
+        step_size: rows from one to the next.
+        refit: train anew before each.
+        level: percents that intervals are to cover; None for those of the model.
+
+    Returns:
+        ``unique_id, ds, cutoff, y``, then forecasts and bounds, origin after origin.
+
+    Raises:
+        DataError: all series are too short.
+    """
+    first = panel.lengths - h - (n_windows - 1) * step_size
+    if (first < 1).all():
+        longest = int(panel.lengths.max())
+        raise DataError(
+            f"received series of {longest} rows at most, expected more than {longest - int(first.max())}, which "
+            f"n_windows {n_windows}, step_size {step_size} and h {h} leave nothing of; lower them, or bring more rows."
+        )
+    panel = chosen(panel, np.flatnonzero(first > 0))
+    model, frames = None, []
+    for window in range(n_windows):
+        stop = panel.ends - h - (n_windows - 1 - window) * step_size
+        known = before(panel, stop)
+        if model is None or refit:
+            model = fit(known)
+        rows = chosen(known, np.flatnonzero(places_in(known.ids, model.card.context.ids) >= 0))
+        # Past covariates of the steps to come count as known, as they must be known to forecast so many.
+        ahead = _covariates(panel, stop) if h > horizon and panel.features else None
+        frames.append(_fold(panel, stop, forecast(model, h, rows=rows, future=ahead, levels=level)))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _fold(panel: Panel, stop: np.ndarray, made: "PanelForecast") -> pd.DataFrame:
+    """Forecasts of one origin of each series, beside the true values."""
+    at = panel.ids.get_indexer(made.history.ids)
+    h, targets = made.values.shape[1:]
+    truth = panel.y[stop[at][:, None] + np.arange(h)]
+    frame = made.frame
+    frame.insert(2, "cutoff", panel.index[stop[at] - 1].repeat(h * targets))
+    frame.insert(3, "y", np.moveaxis(truth, 2, 1).ravel().astype("float64"))
+    return frame
+
+
+def _covariates(panel: Panel, stop: np.ndarray) -> pd.DataFrame:
+    """Covariates of the rows from ``stop`` on, as :func:`kseq.forecasting.covariates_ahead` gives them."""
+    owners = np.repeat(np.arange(len(panel.ids)), np.diff(panel.borders))
+    rows = np.flatnonzero(np.arange(len(panel)) >= stop[owners])
+    steps = panel.index[rows] if panel.has_dates else pd.Index(rows - stop[owners[rows]])
+    index = pd.MultiIndex.from_arrays([panel.ids.astype(str)[owners[rows]], steps], names=[ID_NAME, "ds"])
+    columns = list(dict.fromkeys([*panel.features, *panel.future]))
+    return pd.DataFrame(panel.values_of(columns)[rows].astype("float64"), index, columns)
