@@ -17,27 +17,34 @@ the first target of a window  what is read for this window and for those before 
 What may be chosen by errors on the validation part, a cell's stopping epoch or a baseline's order, is not held to be
 the same when that part is changed. Dates and columns that are known ahead (``Series.future``) keep their values; values
 that ``fill="linear"`` has put into a series are filled anew. With ``refit`` every fold is looked at.
+
+A panel is changed from such a row of each of its series on, in all series at once.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 
 from kseq import backends
-from kseq.backtest import cut_windows, make_backtest
+from kseq.backtest import cut_panel, cut_windows, make_backtest
 from kseq.comparison import Comparison
-from kseq.errors import BackendError, ConfigError
+from kseq.errors import BackendError
+from kseq.global_audit import golden_shares, panel_cutoffs, perturbed_panel
+from kseq.global_windows import PanelWindows, WindowedPanel
 from kseq.results import ModelResult
-from kseq.series import Series
+from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.windows import WindowedSeries, Windows
 
 #: Baselines whose order is chosen by errors on the validation part.
 CHOSEN_BY_VALIDATION = ("climatology-ar",)
+
+#: A row from which on values are changed; of a panel a row of each series, ``(series,)``.
+Cutoff = int | np.ndarray
 
 #: Called with what is trained, the epoch and the epoch limit.
 Progress = Callable[[str, int, int], None]
@@ -110,11 +117,11 @@ class Audit:
         return f"Leak: values after the cutoff move {', '.join(self.leaks)}."
 
 
-def audit(series: Series, settings: Settings | None = None, *, progress: Progress | None = None) -> Audit:
+def audit(series: Series | Panel, settings: Settings | None = None, *, progress: Progress | None = None) -> Audit:
     """Look for leaks: change everything after each cutoff, and compare what must not have changed.
 
     Args:
-        series: the series.
+        series: the series, or a panel.
         settings: of the comparison to audit; a few epochs and seeds are enough, for a leak shows in the first. By
             default two seeds and five epochs of the default settings.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
@@ -123,7 +130,7 @@ def audit(series: Series, settings: Settings | None = None, *, progress: Progres
         Audit: ``.clean``, ``.leaks``, ``.table``, and every :class:`Check` as ``.checks``.
 
     Raises:
-        ConfigError: a panel, or a setting that the series does not allow.
+        ConfigError: a setting that the series does not allow.
         BackendError: the same training on the same values gives other weights each time, as some kernels of GPUs do:
             nothing can be said bit for bit.
 
@@ -133,8 +140,6 @@ def audit(series: Series, settings: Settings | None = None, *, progress: Progres
         >>> audit(load_series("nino12"), Settings(scaler="minmax-leaks-test", cells=())).leaks  # doctest: +SKIP
         ('scaler', 'training windows', 'inputs of forecasts', 'transform and scale undone', 'validation windows')
     """
-    if not isinstance(series, Series):
-        raise ConfigError(f"received the panel {series.name!r}, expected one series: panel.one(id).")
     settings = settings or Settings(seeds=(0, 1), training={"epochs": 5})
     comparison = _laid_out(series, settings)
     if settings.cells:
@@ -150,42 +155,51 @@ def audit(series: Series, settings: Settings | None = None, *, progress: Progres
     return Audit(series.name, tuple(checks))
 
 
-def perturbed(series: Series, first: int) -> Series:
+@overload
+def perturbed(series: Series, first: int) -> Series: ...
+
+
+@overload
+def perturbed(series: Panel, first: np.ndarray) -> Panel: ...
+
+
+def perturbed(series: Series | Panel, first: Cutoff) -> Series | Panel:
     """Change every value of a series from a row on, as far as it is not known ahead.
 
     Each grows by two to three times the largest value of its column, by an amount of its own: the changed values lie
     outside the range of the others, finite, and positive where those are. No chance is in it.
 
     Args:
-        series: the series.
-        first: the first row to change.
+        series: the series, or a panel.
+        first: the first row to change; of a panel that of each series, ``(series,)``.
 
     Returns:
-        Series: another one. Values that were filled on a line to the next one are filled anew.
+        Another series, in which values that were filled on a line to the next one are filled anew; or another panel.
 
     Example:
         >>> frame = pd.DataFrame({"y": [1.0, 2.0, 3.0, 4.0]})
         >>> perturbed(from_frame(frame), 2).y[:, 0].round(1).tolist()  # doctest: +SKIP
         [1.0, 2.0, 11.9, 15.4]
     """
+    if isinstance(series, Panel):
+        return perturbed_panel(series, np.asarray(first))
     columns = [column for column in series.frame.columns if column not in series.future]
     frame = series.frame.copy()
     values = frame[columns].to_numpy()
     # A missing value, in a series whose windows leave it out, stays one.
     peak = np.fmax.reduce(np.abs(values), axis=0, initial=0.0)
     peak[peak == 0] = 1.0
-    # Shares from 0 to 1 that no season has: multiples of the golden ratio without their whole part.
-    numbers = np.arange(first, len(values))[:, None] + len(values) * np.arange(len(columns))
-    shares = numbers * (np.sqrt(5) - 1) / 2 % 1
-    frame.loc[frame.index[first:], columns] = values[first:] + peak * (2 + shares)
+    frame.loc[frame.index[first:], columns] = values[first:] + peak * (2 + golden_shares(values)[first:])
     if series.fill == "linear" and series.filled is not None:
         # As reading did: what lies before the cutoff on a line to a value after it moves with that value.
         frame = frame.mask(series.filled).interpolate("linear", limit_area="inside").ffill()
     return replace(series, frame=frame)
 
 
-def _laid_out(series: Series, settings: Settings) -> Comparison:
+def _laid_out(series: Series | Panel, settings: Settings) -> Comparison:
     """The comparison that :func:`kseq.compare` would fill, still without rows."""
+    if isinstance(series, Panel):
+        return Comparison(cut_panel(series, settings), settings)
     backtest = make_backtest(series, settings) if settings.n_windows else None
     return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
 
@@ -203,31 +217,33 @@ class _Run:
         return self.comparison.folds[self.number].start if self.comparison.folds else 0
 
     @property
-    def cutoffs(self) -> list[int]:
+    def cutoffs(self) -> Sequence[Cutoff]:
         """Rows of the training's own series from which all values are changed, in turn."""
+        if isinstance(self.data, WindowedPanel):
+            return panel_cutoffs(self.data)
         split, firsts = self.data.split, self.data.test.target_rows[:, 0]
         middle = firsts[len(firsts) // 2]
         return sorted({split.validation, split.test, *map(int, (firsts[0], middle, firsts[-1]))})
 
-    def learnt(self, cutoff: int) -> dict[str, list[np.ndarray]]:
+    def learnt(self, cutoff: Cutoff) -> dict[str, list[np.ndarray]]:
         """What is fitted or cut for training, where it must not know the rows from a cutoff on."""
         data, facts = self.data, {}
-        if cutoff == data.split.validation:
+        if np.array_equal(cutoff, data.split.validation):
             scalers = (data.input_scaler, data.target_scaler)
             facts["scaler"] = [part for scaler in scalers for part in (scaler.center, scaler.scale)]
             facts["training windows"] = list(data.train.gather(np.arange(len(data.train))))
             if self.number == 0:
                 facts["season"] = [np.array([self.comparison.season])]
-        if cutoff == data.split.test and len(data.validation):
+        if np.array_equal(cutoff, data.split.test) and len(data.validation):
             facts["validation windows"] = list(data.validation.gather(np.arange(len(data.validation))))
         return facts
 
-    def read(self, cutoff: int) -> list[np.ndarray]:
+    def read(self, cutoff: Cutoff) -> list[np.ndarray]:
         """What models read for the windows that do not know the rows from a cutoff on."""
         parts = [(part, np.flatnonzero(_before(part, cutoff))) for part in (self.data.validation, self.data.test)]
         return [part.gather(which)[0] for part, which in parts if len(which)]
 
-    def undone(self, cutoff: int) -> list[np.ndarray]:
+    def undone(self, cutoff: Cutoff) -> list[np.ndarray]:
         """What becomes of a forecast of 1 on its way back to the targets' unit, for the same windows."""
         data, made = self.data, []
         for part in (data.validation, data.test):
@@ -247,7 +263,7 @@ class _Run:
                 rows[name] = own.rows[0]
         return rows
 
-    def forecasts(self, row: ModelResult, cutoff: int) -> list[np.ndarray]:
+    def forecasts(self, row: ModelResult, cutoff: Cutoff) -> list[np.ndarray]:
         """A row's forecasts for the windows that do not know the rows from a cutoff on."""
         seen = [] if row.validation is None else [row.validation[:, _before(self.data.validation, cutoff)]]
         return [*seen, row.predictions[:, _before(self.data.test, cutoff)]]
@@ -270,26 +286,44 @@ class _Run:
         }
 
 
-def _before(windows: Windows, cutoff: int) -> np.ndarray:
+def _before(windows: Windows, cutoff: Cutoff) -> np.ndarray:
     """Whether each window's targets begin at a row, or before it."""
-    return windows.target_rows[:, 0] <= cutoff
+    of_windows = np.asarray(cutoff)[windows.series] if isinstance(windows, PanelWindows) else cutoff
+    return windows.target_rows[:, 0] <= of_windows
 
 
-def _checks(series: Series, run: _Run, progress: Progress | None) -> Iterator[Check]:
+def _checks(series: Series | Panel, run: _Run, progress: Progress | None) -> Iterator[Check]:
     """All checks of one training, in the order of time."""
     many = len(run.comparison.trainings) > 1
     fold = run.number + 1 if many else None
     for cutoff in run.cutoffs:
         first = run.start + cutoff
-        changed = _Run(_laid_out(perturbed(series, first), run.settings), run.number, run.settings)
+        changed = _Run(_laid_out(_changed(series, first), run.settings), run.number, run.settings)
         for name, before, after in _pairs(run, changed, cutoff, progress):
             values, differing, largest = _difference(before, after)
             if values:
-                known = str(series.index[first - 1]).removesuffix(" 00:00:00")
-                yield Check(name, known, len(series) - first, values, differing, largest, fold)
+                yield Check(name, _known(series, first), _rows(series, first), values, differing, largest, fold)
 
 
-def _pairs(run: _Run, changed: _Run, cutoff: int, progress: Progress | None) -> Iterator[tuple[str, list, list]]:
+def _changed(series: Series | Panel, first: Cutoff) -> Series | Panel:
+    if isinstance(series, Panel):
+        return perturbed(series, np.asarray(first))
+    return perturbed(series, int(first))
+
+
+def _known(series: Series | Panel, first: Cutoff) -> str:
+    """Date of the last row that is left as it is; of several series the first and the last of these dates."""
+    dates = series.index[np.atleast_1d(first) - 1]
+    shown = [str(date).removesuffix(" 00:00:00") for date in (dates.min(), dates.max())]
+    return " to ".join(dict.fromkeys(shown))
+
+
+def _rows(series: Series | Panel, first: Cutoff) -> int:
+    """How many rows are changed."""
+    return int(np.sum(series.ends - first)) if isinstance(series, Panel) else len(series) - int(first)
+
+
+def _pairs(run: _Run, changed: _Run, cutoff: Cutoff, progress: Progress | None) -> Iterator[tuple[str, list, list]]:
     """What was made from the series as it is, and from that with other values from a cutoff on, by name."""
     after = changed.learnt(cutoff)
     for name, before in run.learnt(cutoff).items():
@@ -297,11 +331,11 @@ def _pairs(run: _Run, changed: _Run, cutoff: int, progress: Progress | None) -> 
     yield "inputs of forecasts", run.read(cutoff), changed.read(cutoff)
     yield "transform and scale undone", run.undone(cutoff), changed.undone(cutoff)
     for name, row in run.baselines.items():
-        if name in CHOSEN_BY_VALIDATION and cutoff < run.data.split.test:
+        if name in CHOSEN_BY_VALIDATION and np.any(cutoff < run.data.split.test):
             continue
         other = changed.baselines.get(name)
         yield f"{row.name}: forecasts", run.forecasts(row, cutoff), changed.forecasts(other, cutoff) if other else []
-    if cutoff != run.data.split.test:
+    if not np.array_equal(cutoff, run.data.split.test):
         return
     for cell in run.settings.cells:
         ours, theirs = run.trained(cell, progress), changed.trained(cell, progress)

@@ -110,7 +110,9 @@ class PanelCard(Card):
             },
             "panel": {
                 **{name: getattr(panel, name) for name in _TEXTS},
-                "ids": panel.ids.tolist(), "targets": panel.targets, "features": panel.features,
+                # Ids that are neither text nor numbers, such as dates, are kept as text.
+                "ids": [id if isinstance(id, str | int | float) else str(id) for id in panel.ids.tolist()],
+                "targets": panel.targets, "features": panel.features,
                 "future": panel.future,
                 "dates": {"time_zone": named_zone(index), "precision": index.unit, "name": index.name}
                 if isinstance(index, pd.DatetimeIndex) else None,

@@ -164,9 +164,21 @@ def test_bad_panels_are_one_line_and_leave_nothing(here, capsys, kind, frame, ar
     assert os.listdir() == [f"shops.{kind}"]
 
 
+def test_a_panel_is_audited(here, capsys):
+    write(shops(), "csv")
+    quick = ["audit", "--cells", "rnn", "--epochs", "1", "--seeds", "1", "--units", "2", "--lookback", "7"]
+    given = ["--csv", "shops.csv", *ROLES, "--baselines", "persistence"]
+    assert main([*quick, *given]) == 0
+    assert "\nClean: " in capsys.readouterr().out
+    assert main([*quick, *given, "--scaler", "minmax-leaks-test"]) == 1
+    assert "\nLeak: values after the cutoff move scaler" in capsys.readouterr().out
+    assert main([*quick, *given, "--refit", "--n-windows", "2"]) == 2
+    assert "received refit and a panel" in capsys.readouterr().err
+
+
 def test_commands_on_one_series_ask_for_one(here, capsys):
     write(shops(), "csv")
-    assert main(["audit", "--csv", "shops.csv", *ROLES]) == 2
+    assert main(["tune", "--csv", "shops.csv", *ROLES]) == 2
     assert "column 'shop' holds 3 series (shop 0, shop 1, shop 2), expected one: choose it with --series" in (
         capsys.readouterr().err
     )

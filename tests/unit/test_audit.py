@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kseq import BackendError, Comparison, ConfigError, Settings, baselines, from_frame, make_windows, panel_from_frame
 from kseq.audit import audit, perturbed
+from kseq.global_parts import PanelScaler
 from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES
 from kseq.training import fit
@@ -115,12 +116,59 @@ def test_a_line_over_a_cutoff_leaks(monkeypatch):
     assert "training windows" in planted(from_frame(frame, fill="linear"), cells=())
 
 
-def test_one_series_at_a_time():
-    frame = months().rename_axis("ds").reset_index().assign(unique_id="sea")
-    panel = panel_from_frame(frame, target="sst")
-    with pytest.raises(ConfigError, match=r"received the panel '.*', expected one series"):
-        audit(panel, QUICK)
-    assert audit(panel.one("sea"), replace(QUICK, cells=())).clean
+def basins(count=3, rows=72, **columns):
+    """Series that end on different dates, each ten times as large as the one before."""
+    parts = []
+    for number in range(count):
+        frame = months(rows - 6 * number).rename_axis("ds").reset_index()
+        parts.append(frame.assign(unique_id=f"basin {number}", sst=frame["sst"] * 10**number))
+    return pd.concat(parts, ignore_index=True).assign(**columns)
+
+
+def test_every_value_of_a_panel_from_a_row_of_each_series_on_is_another_one():
+    panel = panel_from_frame(basins(holiday=1.0), target="sst", future=["holiday"])
+    first = panel.borders[:-1] + np.array([0, 60, 30])
+    other = perturbed(panel, first)
+    for number, row in enumerate(first):
+        before, after = slice(panel.borders[number], row), slice(row, panel.ends[number])
+        assert np.array_equal(other.y[before], panel.y[before])
+        assert (other.y[after] > panel.y[slice(*panel.borders[number : number + 2])].max()).all()
+    assert np.array_equal(other.values[:, 1], panel.values[:, 1]), "what is known ahead stays"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"transform": "anomaly,change", "baselines": tuple(baselines.BASELINES), "horizon": 2},
+        {"transform": "auto", "calendar": True, "n_windows": 3, "scaler": "minmax"},
+    ],
+)
+def test_a_panel_is_clean(options):
+    result = audit(panel_from_frame(basins(), target="sst"), replace(QUICK, **options))
+    assert result.clean, result.verdict
+    assert {"GRU: weights", "scaler", "training windows", "validation windows"} <= {c.name for c in result.checks}
+    first = result.checks[0]
+    assert (first.name, first.cutoff.count(" to ")) == ("scaler", 1)
+
+
+def test_a_scale_of_all_rows_leaks_in_a_panel():
+    result = audit(panel_from_frame(basins(), target="sst"), replace(QUICK, scaler="minmax-leaks-test", cells=()))
+    assert {"scaler", "training windows", "inputs of forecasts"} <= set(result.leaks)
+    assert "season" not in result.leaks
+
+
+def test_one_leaking_series_of_a_panel_is_enough(monkeypatch):
+    """Rows of one series alone are learnt from beyond its validation part."""
+    fit_parts = PanelScaler.fit_parts.__func__
+
+    def leaky(cls, kind, columns, start, stop, values):
+        stop = stop.copy()
+        stop[-1] += 20
+        return fit_parts(cls, kind, columns, start, stop, values)
+
+    monkeypatch.setattr(PanelScaler, "fit_parts", classmethod(leaky))
+    result = audit(panel_from_frame(basins(), target="sst"), replace(QUICK, cells=()))
+    assert "scaler" in result.leaks
 
 
 def test_what_is_checked_and_where(series):
