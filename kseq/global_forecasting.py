@@ -111,6 +111,7 @@ def _long_enough(card: PanelCard, history: History, named: bool) -> tuple[Histor
     """Leave out series whose last rows are broken; refuse such as were named, and unseen ones that are too short."""
     whole, notes = rows_at_end(history), []
     new = history.place < 0
+    absent = len(card.context.ids) - len(np.unique(history.place[~new]))
     need = card.reach + card.horizon
     if (new & (whole < need)).any():
         first = int((new & (whole < need)).argmax())
@@ -136,7 +137,6 @@ def _long_enough(card: PanelCard, history: History, named: bool) -> tuple[Histor
     if new.any():
         notes.append(f"{history.ids(new)} were not in the training, and are scaled by their own past.")
     if history.given:
-        absent = len(card.context.ids) - len(np.unique(history.place[~new]))
         notes.append(_start_note(history.panel))
         if absent and not named:
             notes.append(

@@ -100,10 +100,10 @@ def _require_alike(card: PanelCard, rows: Panel) -> None:
             "roles: what the model was trained on."
         )
     zones = [_zone(panel) for panel in (rows, kept)]
-    if zones[0] != zones[1] and {"no dates", "no time zone"} & set(zones):
+    if zones[0] != zones[1] and not all(zone.startswith("dates in") for zone in zones):
         raise DataError(
-            f"{rows.name}: received dates with {zones[0]}, expected {zones[1]}, as those that the model was trained "
-            "on; name the column of dates with --time."
+            f"{rows.name}: received rows with {zones[0]}, expected {zones[1]}, as those that the model was trained on; "
+            "name the column of dates with --time, or write dates in a time zone as the training had them."
         )
     if rows.has_dates and _other_step(card, rows):
         raise DataError(
@@ -115,7 +115,7 @@ def _require_alike(card: PanelCard, rows: Panel) -> None:
 def _zone(panel: Panel) -> str:
     if not isinstance(panel.index, pd.DatetimeIndex):
         return "no dates"
-    return "no time zone" if panel.index.tz is None else str(panel.index.tz)
+    return "dates without a time zone" if panel.index.tz is None else f"dates in {panel.index.tz}"
 
 
 def _other_step(card: PanelCard, rows: Panel) -> bool:

@@ -37,7 +37,7 @@ ARRAYS = "kseq.arrays"
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
 #: Largest members that are read, in bytes. A card holds some hundred rows and numbers, a config a few layers.
-LARGEST = {MEMBER: 2**26, CONFIG: 2**24, WEIGHTS: 2**32, ARRAYS: 2**31}
+LARGEST = {MEMBER: 2**26, CONFIG: 2**24, WEIGHTS: 2**32, ARRAYS: 2**30}
 
 #: Classes that a config may name, by module.
 CLASSES = {

@@ -212,6 +212,7 @@ def test_a_series_whose_last_rows_are_broken_is_left_out(plain):
     made = forecast(plain, 1, rows=rows)
     assert made.history.ids.tolist() == ["shop 1", "shop 2"]
     assert made.notes[0].startswith("1 of 3 series (first: 'shop 0') are left out: received 0 rows without missing")
+    assert not any("have no rows here" in note for note in made.notes)
     with pytest.raises(DataError, match="series 'shop 0': received 0 rows without missing dates or values"):
         forecast(plain, 1, rows=rows, ids=["shop 0"])
 
@@ -349,8 +350,8 @@ def test_a_picture_of_some_series(plain):
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (shops(zone="Europe/Berlin"), "received dates with Europe/Berlin, expected no time zone"),
-        (shops().drop(columns="ds"), "received dates with no dates, expected no time zone"),
+        (shops(zone="Europe/Berlin"), "received rows with dates in Europe/Berlin, expected dates without a time zone"),
+        (shops().drop(columns="ds"), "received rows with no dates, expected dates without a time zone"),
         (shops(freq="D"), "received dates that are daily, expected monthly"),
         (shops().rename(columns={"y": "x"}), "received column 'y', expected one of: x"),
     ],

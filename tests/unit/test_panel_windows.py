@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kseq import ConfigError, DataError, from_frame, make_windows, panel_from_frame
 from kseq.backtest import lay_folds
-from kseq.global_parts import PanelScaler, groups, reduce_parts
+from kseq.global_parts import PanelScaler, PanelSplit, groups, reduce_parts
 from kseq.global_transforms import PanelTransform
 from kseq.global_windows import make_panel_windows
 from kseq.settings import Settings
@@ -275,3 +275,27 @@ def test_parts_are_reduced_one_by_one():
 def test_an_unknown_scaler_is_told():
     with pytest.raises(ConfigError, match="received scaler 'robust'"):
         PanelScaler.fit_parts("robust", [np.zeros(3)], np.array([0]), np.array([2]), np.zeros((3, 1)))
+
+
+def test_parts_without_a_test_part():
+    panel = panel_from_frame(long().drop(columns=["size", "kind"]), **ROLES)
+    data = make_panel_windows(panel, 7, 2, split=PanelSplit.without_test(panel, 0.2))
+    assert len(data.test) == 0
+    assert data.validation.target_rows.max() == len(panel) - 1
+    first = np.rint(0.8 * panel.lengths).astype(int) + panel.borders[:-1]
+    assert [segment.start for segment in data.validation.segments] == first.tolist()
+    whole = make_panel_windows(panel, 7, 2, split=PanelSplit.without_test(panel, 0.0))
+    assert len(whole.validation) == 0
+    assert len(whole.train) == sum(panel.lengths - 7 - 1)
+
+
+@pytest.mark.parametrize("transform", ["none", "change", "log", "log,difference"])
+def test_the_unit_of_errors_is_that_of_values_where_logarithms_are_forecast(transform):
+    panel = panel_from_frame(long().drop(columns=["size", "kind"]), **ROLES)
+    data = make_panel_windows(panel, 7, 2, transform=PanelTransform(transform))
+    if not transform.startswith("log"):
+        assert data.unit is data.target_scaler.scale
+        return
+    for number, begin in enumerate(panel.borders[:-1]):
+        known = panel.y[begin : data.split.validation[number], 0].astype("float64")
+        assert data.unit[number, 0] == pytest.approx(known.std(), rel=1e-6)
