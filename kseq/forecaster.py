@@ -256,7 +256,7 @@ class Forecaster:
                 f"step_size {step_size} and h {h} leave nothing of; lower them, or bring more rows."
             )
         frames = []
-        model: TrainedModel | TrainedPanel | None = None
+        model: Any = None
         for stop in origins:
             known = _known(series, stop)
             if model is None or refit:

@@ -84,18 +84,6 @@ def forecast(
 ) -> PanelForecast: ...
 
 
-@overload
-def forecast(
-    model: TrainedModel | TrainedPanel,
-    steps: int | None = None,
-    *,
-    rows: Series | Panel | None = None,
-    future: pd.DataFrame | None = None,
-    levels: Sequence[float] | None = None,
-    ids: Sequence[object] | None = None,
-) -> Forecast | PanelForecast: ...
-
-
 def forecast(
     model: TrainedModel | TrainedPanel,
     steps: int | None = None,

@@ -44,7 +44,8 @@ def forecast(
     from kseq.series.files import read_text
 
     card = modelfile.read_card(path)
-    rows = take_rows(card, options)
+    # A series for a model of one, a panel for a model of many.
+    rows: Any = take_rows(card, options)
     # Of a model of one series this was an option of reading.
     chosen = {"ids": take_ids(options)} if "series" in options else {}
     ahead = None
@@ -52,7 +53,8 @@ def forecast(
         ahead = forecasting.covariates_ahead(card, read_text(future, 0), future.name)
     backends.choose(backend, device)
     with runs.folder(out) if out else contextlib.nullcontext() as folder:
-        made = forecasting.forecast(modelfile.load(path), steps, rows=rows, future=ahead, levels=level, **chosen)
+        model: Any = modelfile.load(path)
+        made = forecasting.forecast(model, steps, rows=rows, future=ahead, levels=level, **chosen)
         written = runs.write_forecast(made, folder) if folder is not None else []
     click.echo(made.frame.to_csv(index=False, lineterminator="\n").rstrip("\n"))
     for note in made.notes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from kseq.report.plot import ACTUAL, CELL_STYLES
@@ -99,6 +100,9 @@ def _draw(
         axes.fill_between(
             joint, low, high, color=color, alpha=0.15 + 0.1 * rank, linewidth=0, label=f"{level:g} % interval"
         )
+    if isinstance(joint, pd.DatetimeIndex):
+        # Dates in full would run into one another.
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.margins(x=0.01)
     axes.set_axisbelow(True)
     axes.grid(color="#dddddd", linewidth=0.6)
