@@ -112,7 +112,7 @@ class _LeanStep:
         momenta = [v.value for v in optimizer.variables if v.name.endswith("momentum")]
         velocities = [v.value for v in optimizer.variables if v.name.endswith("velocity")]
         self.values = [v.value for v in model.trainable_variables]
-        if not len(momenta) == len(velocities) == len(self.values):
+        if not len(momenta) == len(velocities) == len(self.values) or not self.backend.steps_on(self.values):
             return False
         self.adam = self.backend.Adam(self.values, momenta, velocities, optimizer)
         self.tracker = next(metric for metric in model.metrics if metric.name == "loss")

@@ -432,6 +432,11 @@ def _step_gru(x, carry, recurrent_kernel, recurrent_bias, spec):
 # --- The lean step (kseq.lean) ---------------------------------------------------------------------------------------
 
 
+def steps_on(values: list[Tensor]) -> bool:
+    """Whether the step has been made for the device of the weights; on others (Apple's) Keras's own runs."""
+    return bool(values) and values[0].device.type in ("cpu", "cuda")
+
+
 class Adam:
     """Keras's Adam or AdamW on all weights in one call: what it needs, gathered once.
 

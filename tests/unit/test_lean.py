@@ -109,6 +109,18 @@ def test_policy_off_and_sample_weights_run_keras_own_step(data):
     assert model.history.history["loss"] == [0.0]
 
 
+def test_a_frozen_model_runs_keras_own_step(data):
+    model = build_model("gru", units=4)
+    model.trainable = False
+    model.compile("adam", "mse")
+    before = model.get_weights()
+    with pytest.warns(UserWarning, match="does not have any trainable weights"):
+        model.fit(Batches(data.train, 64, seed=0), epochs=1, verbose=0, shuffle=False)
+    assert not lean_of(model).ready
+    for weight, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+
+
 def test_a_new_compilation_is_noticed(data):
     model = build_model("gru", units=4)
     for rate in (1e-3, 1e-12):
