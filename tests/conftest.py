@@ -11,7 +11,7 @@ ABOVE_BACKENDS = {
     "test_audit", "test_backtest", "test_fitting", "test_forecaster", "test_forecasting", "test_global",
     "test_global_fitting", "test_global_scoring",
     "test_reproduction", "test_scoring", "test_strategies", "test_tuning", "test_cli_audit", "test_cli_config",
-    "test_cli_data", "test_cli_panel", "test_cli_reproduce", "test_cli_tune",
+    "test_cli_data", "test_cli_panel", "test_cli_panel_model", "test_cli_reproduce", "test_cli_tune",
 }  # fmt: skip
 
 
