@@ -12,12 +12,12 @@ thread's processor time, 512 windows of 24 steps, 32 units, batches of 32):
 ==================  =====  =====  =====  =====  =====  =====  =====
 members at once         1      2      5     10     20     30     60
 ==================  =====  =====  =====  =====  =====  =====  =====
-PyTorch SimpleRNN    20.1   11.3    5.6    3.8    2.5    2.4    2.3
-PyTorch LSTM         21.7   13.1    8.3    6.9    7.8    7.4    6.8
-PyTorch GRU          20.9   12.5    7.0    5.5    6.1    5.5    5.3
-TensorFlow RNN       22.1   13.2    6.4    3.8    2.9    2.5    2.4
-TensorFlow LSTM      27.0   17.7   11.1    9.6    8.9    8.2    7.5
-TensorFlow GRU       25.0   16.6    9.7    7.6    7.2    6.7    6.0
+PyTorch SimpleRNN    18.6   12.2    5.5    4.7    2.6    2.1    2.2
+PyTorch LSTM         19.5   12.4   10.0    8.4    7.6    7.6    6.3
+PyTorch GRU          18.6   11.6    7.6    7.4    6.8    6.3    5.9
+TensorFlow RNN       34.3   20.5   11.4    5.8    4.1    3.0    3.1
+TensorFlow LSTM      37.4   23.6   19.7    9.8   10.5    7.9    7.2
+TensorFlow GRU       39.2   25.8   12.5    9.8    6.9    7.1    6.1
 JAX SimpleRNN         8.2    5.3    3.9    3.2    2.6    2.8    3.1
 JAX LSTM             12.2   11.4    9.0    9.2   11.5   11.4   13.4
 JAX GRU              12.3    9.4    7.8    7.3    8.9    9.0    8.4
