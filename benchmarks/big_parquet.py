@@ -80,7 +80,7 @@ def run(path: Path, given: argparse.Namespace) -> None:
         import kseq
         from kseq.backtest import cut_panel
         from kseq.evaluation import predict
-        from kseq.global_baselines import baseline_row
+        from kseq.panels.baselines import baseline_row
         from kseq.training import Training, compile_model, fed
     with stage("read"):
         panel = kseq.read_panel(path)

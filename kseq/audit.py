@@ -33,8 +33,8 @@ from kseq import backends
 from kseq.backtest import cut_panel, cut_windows, make_backtest
 from kseq.comparison import Comparison
 from kseq.errors import BackendError
-from kseq.global_audit import golden_shares, panel_cutoffs, perturbed_panel
-from kseq.global_windows import PanelWindows, WindowedPanel
+from kseq.panels.audit import golden_shares, panel_cutoffs, perturbed_panel
+from kseq.panels.windows import PanelWindows, WindowedPanel
 from kseq.results import ModelResult
 from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings

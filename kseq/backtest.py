@@ -21,10 +21,10 @@ import pandas as pd
 
 from kseq import baselines
 from kseq.errors import ConfigError, DataError
-from kseq.global_parts import PanelSplit
-from kseq.global_transforms import PanelTransform
-from kseq.global_windows import WindowedPanel, make_panel_windows
 from kseq.intervals import Interval, intervals
+from kseq.panels.parts import PanelSplit
+from kseq.panels.transforms import PanelTransform
+from kseq.panels.windows import WindowedPanel, make_panel_windows
 from kseq.results import ModelResult, stack_curves
 from kseq.series import Panel, Series
 from kseq.settings import Settings
@@ -94,7 +94,7 @@ def _transform(settings: Settings) -> Transform | None:
 
 
 def cut_panel(panel: Panel, settings: Settings, split: PanelSplit | None = None) -> WindowedPanel:
-    """Cut a panel as settings say; ``split`` as in :func:`kseq.global_windows.make_panel_windows`.
+    """Cut a panel as settings say; ``split`` as in :func:`kseq.panels.windows.make_panel_windows`.
 
     Raises:
         ConfigError: ``refit``, which trains anew for each origin: a panel has those of all its series.

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kseq import baselines, frames, global_baselines, metrics, statistics
+from kseq import baselines, frames, metrics, statistics
 from kseq.backtest import Backtest, baseline_row, cut_panel, cut_windows, join_folds, joint_intervals, make_backtest
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import on_grid, places_of
 from kseq.evidence import evidence_of
-from kseq.global_grid import season_of_panel
-from kseq.global_scores import PanelScores
-from kseq.global_windows import WindowedPanel
 from kseq.intervals import Interval, too_few
+from kseq.panels import baselines as panel_baselines
+from kseq.panels.grid import season_of_panel
+from kseq.panels.scores import PanelScores
+from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
 from kseq.series import Panel, Series
 from kseq.settings import Settings
@@ -107,7 +108,7 @@ class Comparison:
         for name in wanted:
             try:
                 if isinstance(self.data, WindowedPanel):
-                    row, remark = global_baselines.baseline_row(name, self.data, self._season)
+                    row, remark = panel_baselines.baseline_row(name, self.data, self._season)
                     self._remarks += [remark] if remark else []
                 else:
                     row = baseline_row(name, self.trainings, shared)
@@ -135,7 +136,7 @@ class Comparison:
 
     @cached_property
     def panel(self) -> PanelScores | None:
-        """Where the data are a panel: scores of its series, see :mod:`kseq.global_scores`."""
+        """Where the data are a panel: scores of its series, see :mod:`kseq.panels.scores`."""
         if not isinstance(self.data, WindowedPanel):
             return None
         data = self.data
@@ -345,7 +346,7 @@ def compare(
     """Train the cells on a series and set them beside baselines.
 
     Of a panel, each cell is one model for all its series (a global model), and baselines are fitted series by series;
-    see :mod:`kseq.global_windows` and, for how scores are averaged, :mod:`kseq.global_scores`.
+    see :mod:`kseq.panels.windows` and, for how scores are averaged, :mod:`kseq.panels.scores`.
 
     Args:
         series: see :func:`kseq.load_series`, :func:`kseq.read_csv`, :func:`kseq.from_frame`; or a panel, see

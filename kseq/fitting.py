@@ -19,12 +19,12 @@ from kseq.backtest import cut_windows
 from kseq.baselines import Cycle
 from kseq.errors import ConfigError
 from kseq.forecasting import last_rows
-from kseq.global_fitting import fit_panel
 from kseq.intervals import half_width
 from kseq.metrics import mae
 from kseq.modelcard import HalfWidths, ModelCard
 from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
+from kseq.panels.fitting import fit_panel
 from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
@@ -71,7 +71,7 @@ def fit_model(
     """Train a cell on a series, with intervals, for forecasts of what comes after it.
 
     Args:
-        series: the series; or a panel, of all whose series one model is made, see :mod:`kseq.global_fitting`.
+        series: the series; or a panel, of all whose series one model is made, see :mod:`kseq.panels.fitting`.
         settings: with one cell; of several seeds the mean of the forecasts is taken. What they say of a test part, of
             baselines and of a backtest is not read.
         refit: train again on all rows once the validation part has done its work.

@@ -16,7 +16,7 @@ import pandas as pd
 from kseq import backends
 from kseq.errors import ConfigError, DataError
 from kseq.forecasting import covariates_ahead, forecast
-from kseq.global_folds import panel_folds
+from kseq.panels.folds import panel_folds
 from kseq.series import Panel, Series, from_frame, panel_from_frame
 from kseq.series.roles import ID_NAME
 from kseq.settings import Settings

@@ -11,11 +11,11 @@ from kseq.baselines import Cycle, calendar_seasons, cycle_of
 from kseq.dates_ahead import dates_after
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import places_of
-from kseq.global_card import PanelCard
-from kseq.global_forecasting import PanelForecast, forecast_panel, panel_covariates_ahead
 from kseq.intervals import Interval
 from kseq.modelcard import ModelCard, bands_around
 from kseq.modelfile import TrainedModel, TrainedPanel
+from kseq.panels.card import PanelCard
+from kseq.panels.forecasting import PanelForecast, forecast_panel, panel_covariates_ahead
 from kseq.series import Panel, Series, calendars
 from kseq.series.dates import placing, read_dates
 from kseq.series.files import numbers
@@ -110,7 +110,7 @@ def forecast(
             which may be others if their past is long enough.
 
     Returns:
-        Forecast: with ``.frame``; of a model of many series a :class:`kseq.global_forecasting.PanelForecast`.
+        Forecast: with ``.frame``; of a model of many series a :class:`kseq.panels.forecasting.PanelForecast`.
 
     Raises:
         ConfigError: a number of steps below 1, or a level of which nothing is known.
@@ -350,7 +350,7 @@ def covariates_ahead(card: ModelCard | PanelCard, frame: pd.DataFrame, name: str
 
     Returns:
         The covariates that it holds, indexed by dates, or by row numbers where the model's rows have no dates; of a
-        model of many series see :func:`kseq.global_forecasting.panel_covariates_ahead`.
+        model of many series see :func:`kseq.panels.forecasting.panel_covariates_ahead`.
 
     Raises:
         DataError: no covariate or no date is among the columns, or one holds no numbers.

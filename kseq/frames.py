@@ -12,10 +12,10 @@ import pandas as pd
 from kseq import backends, metrics, statistics
 from kseq._version import __version__
 from kseq.backtest import Fold
-from kseq.global_windows import WindowedPanel
 from kseq.intervals import Interval
 from kseq.machine import machine
 from kseq.matching import layer_widths, units_of
+from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES, OWN_NETWORK, OWN_TRAINING, Settings
 

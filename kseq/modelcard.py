@@ -2,7 +2,7 @@
 
 A :class:`ModelCard` turns rows of a series into what the network reads, and its outputs into forecasts. It is plain
 data, kept as JSON, in which every number comes back as it was. What it has in common with the card of a model of many
-series, :class:`kseq.global_card.PanelCard`, is a :class:`Card`.
+series, :class:`kseq.panels.card.PanelCard`, is a :class:`Card`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -2,7 +2,7 @@
 
 Such a file is a zip archive of Keras's own members, ``config.json``, ``metadata.json`` and ``model.weights.h5``. Keras
 leaves further members alone, so that a :class:`kseq.modelcard.ModelCard` travels as a fourth, ``kseq.json``. A model of
-many series has a fifth, ``kseq.arrays``: the numbers of its :class:`kseq.global_card.PanelCard`.
+many series has a fifth, ``kseq.arrays``: the numbers of its :class:`kseq.panels.card.PanelCard`.
 ``keras.models.load_model`` loads the file without kseq.
 
 Nothing in a file is run. What is read is JSON and arrays of numbers; the layers that ``config.json`` may name are those
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kseq.errors import ConfigError, DataError
-from kseq.global_card import PanelCard
 from kseq.modelcard import FORMAT, ModelCard
+from kseq.panels.card import PanelCard
 from kseq.runs import replacing
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kseq.comparison import Comparison
     from kseq.databench import DataBench
     from kseq.forecasting import Forecast
-    from kseq.global_forecasting import PanelForecast
+    from kseq.panels.forecasting import PanelForecast
 
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (

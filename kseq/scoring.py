@@ -10,10 +10,10 @@ from kseq import baselines
 from kseq.comparison import Comparison
 from kseq.errors import DataError
 from kseq.forecasting import known_rows, transform_like, windows_like
-from kseq.global_scoring import score_panel
 from kseq.intervals import Interval
 from kseq.modelcard import ModelCard
 from kseq.modelfile import TrainedModel, TrainedPanel
+from kseq.panels.scoring import score_panel
 from kseq.results import ModelResult
 from kseq.series import Panel, Series
 from kseq.series.dates import placing
@@ -50,7 +50,7 @@ def evaluate(
     Args:
         model: from :func:`kseq.fitting.fit_model` or :func:`kseq.modelfile.load`.
         series: rows of the same kind. Those just before them, as far as the model keeps them, are put before them.
-            Of a model of many series a panel, which may hold others too, see :mod:`kseq.global_scoring`.
+            Of a model of many series a panel, which may hold others too, see :mod:`kseq.panels.scoring`.
         all_rows: score all rows, those that it was trained on too.
         ids: of a panel, the series to score; all by default.
 

@@ -46,7 +46,7 @@ class Evidence:
         index: dates of the series.
         step_size: rows between the origins of neighbouring windows.
         series: how many series a panel has; None for a series by itself. Rows of a panel hold losses by origin date,
-            and their mean absolute error is the MASE, see :mod:`kseq.global_scores`.
+            and their mean absolute error is the MASE, see :mod:`kseq.panels.scores`.
         trials: by which settings of each cell were chosen; 0 where they were not.
     """
 

@@ -12,8 +12,8 @@ from kseq.cli.options import Progress, take_series
 from kseq.cli.types import POSITIVE
 
 if TYPE_CHECKING:
-    from kseq.global_card import PanelCard
     from kseq.modelcard import ModelCard
+    from kseq.panels.card import PanelCard
 
 
 @click.command()
@@ -62,7 +62,7 @@ fit.params = [*(option for option in compare.params if option.name not in _own),
 
 def _summary(card: "ModelCard | PanelCard") -> str:
     """What was trained, on what, and how good it was on the validation part."""
-    from kseq.global_card import PanelCard
+    from kseq.panels.card import PanelCard
 
     series, many = card.context, isinstance(card, PanelCard)
     # Errors of many series are counted in units of each.

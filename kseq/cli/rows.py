@@ -10,8 +10,8 @@ from kseq.cli.types import FROM_ZERO, CommaList
 from kseq.errors import ConfigError
 
 if TYPE_CHECKING:
-    from kseq.global_card import PanelCard
     from kseq.modelcard import ModelCard
+    from kseq.panels.card import PanelCard
     from kseq.series import Panel, Series
 
 model_option = click.option(
@@ -57,7 +57,7 @@ def take_rows(card: "ModelCard | PanelCard", given: dict[str, Any]) -> "Series |
     named = [name for name, path in files.items() if path is not None]
     if len(named) > 1:
         raise ConfigError("received both --csv and --parquet, expected one of them.")
-    from kseq.global_card import PanelCard
+    from kseq.panels.card import PanelCard
 
     many = isinstance(card, PanelCard)
     typed = {name: given.pop(name) for name in ("time", "header", "id", "fill", *(() if many else ("series",)))}

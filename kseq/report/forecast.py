@@ -13,7 +13,7 @@ from kseq.report.plot import ACTUAL, CELL_STYLES
 
 if TYPE_CHECKING:
     from kseq.forecasting import Forecast
-    from kseq.global_forecasting import PanelForecast
+    from kseq.panels.forecasting import PanelForecast
 
 #: Rows of the past that are drawn, at least, and how many for each step to come.
 PAST, PAST_PER_STEP = 36, 3

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kseq import BackendError, Comparison, ConfigError, Settings, baselines, from_frame, make_windows, panel_from_frame
 from kseq.audit import audit, perturbed
-from kseq.global_parts import PanelScaler
+from kseq.panels.parts import PanelScaler
 from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES
 from kseq.training import fit

@@ -16,11 +16,11 @@ from functools import cached_property
 import numpy as np
 
 from kseq.evidence import row_of
-from kseq.global_grid import seasonal_scales
-from kseq.global_parts import reduce_parts
-from kseq.global_windows import WindowedPanel
 from kseq.intervals import Interval, intervals
 from kseq.metrics import NEAR_ZERO
+from kseq.panels.grid import seasonal_scales
+from kseq.panels.parts import reduce_parts
+from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
 from kseq.verdict import Evidence
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from kseq.baselines import Cycle
 from kseq.errors import ConfigError
-from kseq.global_grid import grids, longest, season_of_panel
-from kseq.global_parts import PanelSplit, groups
+from kseq.panels.grid import grids, longest, season_of_panel
+from kseq.panels.parts import PanelSplit, groups
 from kseq.series import Panel
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step, Transform, steps_of
 

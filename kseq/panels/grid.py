@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from kseq import baselines
-from kseq.global_parts import PanelSplit, groups, reduce_parts
-from kseq.global_windows import PanelWindows, WindowedPanel
+from kseq.panels.parts import PanelSplit, groups, reduce_parts
+from kseq.panels.windows import PanelWindows, WindowedPanel
 from kseq.series import Calendar, Panel
 from kseq.series.filling import fill_values
 

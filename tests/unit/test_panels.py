@@ -11,21 +11,17 @@ from kseq import (
     DataError,
     baselines,
     compare,
-    global_grid,
-    global_parts,
-    global_transforms,
-    global_windows,
     make_windows,
     metrics,
     panel_from_frame,
 )  # fmt: skip
 from kseq.evenly import on_grid, places_of
-from kseq.global_baselines import KINDS, MOST_SERIES_ETS, baseline_row
-from kseq.global_grid import season_of_panel, seasonal_scales
-from kseq.global_parts import groups as global_groups
-from kseq.global_scores import PanelScores
-from kseq.global_transforms import PanelTransform
-from kseq.global_windows import make_panel_windows
+from kseq.panels.baselines import KINDS, MOST_SERIES_ETS, baseline_row
+from kseq.panels.grid import season_of_panel, seasonal_scales
+from kseq.panels.parts import groups as global_groups
+from kseq.panels.scores import PanelScores
+from kseq.panels.transforms import PanelTransform
+from kseq.panels.windows import make_panel_windows
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
 from kseq.results import ModelResult
@@ -321,9 +317,9 @@ def test_how_many_series_are_taken_at_a_time_changes_nothing(monkeypatch):
         return [*data.train.gather(which), data.to_units(ones, data.test), *seasonal_scales(data, 12), *rows]
 
     together = made()
-    for module in (global_parts, global_grid, global_transforms):
-        monkeypatch.setattr(module, "groups", lambda lengths: global_groups(lengths, limit=100))
-    monkeypatch.setattr(global_windows, "CHUNK", 7)
+    for module in ("parts", "grid", "transforms"):
+        monkeypatch.setattr(f"kseq.panels.{module}.groups", lambda lengths: global_groups(lengths, limit=100))
+    monkeypatch.setattr("kseq.panels.windows.CHUNK", 7)
     for one, other in zip(made(), together, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 

@@ -14,12 +14,12 @@ import pandas as pd
 
 from kseq.baselines import Cycle
 from kseq.calendars import cycles_in
-from kseq.global_parts import PanelScaler
-from kseq.global_rows import dates_of
-from kseq.global_transforms import FittedPanelTransform
-from kseq.global_windows import panel_columns
 from kseq.inputs import encoded
 from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, typed
+from kseq.panels.parts import PanelScaler
+from kseq.panels.rows import dates_of
+from kseq.panels.transforms import FittedPanelTransform
+from kseq.panels.windows import panel_columns
 from kseq.runs import plain
 from kseq.series import Calendar, Panel
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step
@@ -48,7 +48,7 @@ class PanelCard(Card):
         context: the last rows of each series that it was trained on, and what is known ahead.
         lengths: rows of each of them, ``(series,)``.
         unit: in which errors of each series are counted, ``(series, targets)``; see
-            :attr:`kseq.global_windows.WindowedPanel.unit`.
+            :attr:`kseq.panels.windows.WindowedPanel.unit`.
         static_scaler: scale of static covariates.
     """
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from kseq import ConfigError, DataError, from_frame, make_windows, panel_from_frame
 from kseq.backtest import lay_folds
-from kseq.global_parts import PanelScaler, PanelSplit, groups, reduce_parts
-from kseq.global_transforms import PanelTransform
-from kseq.global_windows import make_panel_windows
+from kseq.panels.parts import PanelScaler, PanelSplit, groups, reduce_parts
+from kseq.panels.transforms import PanelTransform
+from kseq.panels.windows import make_panel_windows
 from kseq.settings import Settings
 from kseq.transforms import Transform
 

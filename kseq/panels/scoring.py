@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kseq import global_baselines
 from kseq.comparison import Comparison
 from kseq.errors import DataError
-from kseq.global_card import PanelCard
-from kseq.global_history import History, history_of, panel_like, unit_like
-from kseq.global_windows import WindowedPanel
 from kseq.intervals import Interval
 from kseq.modelfile import TrainedPanel
+from kseq.panels.baselines import baseline_row
+from kseq.panels.card import PanelCard
+from kseq.panels.history import History, history_of, panel_like, unit_like
+from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
 from kseq.series import Panel
 from kseq.series.dates import placing
@@ -155,7 +155,7 @@ def _add_baselines(comparison: Comparison, card: PanelCard) -> list[str]:
     elif season > 1:
         names.append("seasonal-naive")
     for name in names:
-        row, remark = global_baselines.baseline_row(name, data, season if len(names) > 1 else 1)
+        row, remark = baseline_row(name, data, season if len(names) > 1 else 1)
         comparison.add(row)
         notes += [remark] if remark else []
     return notes

@@ -13,9 +13,9 @@ from kseq import ConfigError, DataError, Settings, from_frame, modelfile, panel_
 from kseq.backtest import cut_panel
 from kseq.fitting import fit_model
 from kseq.forecasting import covariates_ahead, forecast
-from kseq.global_card import PanelCard
-from kseq.global_parts import PanelSplit
 from kseq.intervals import half_width
+from kseq.panels.card import PanelCard
+from kseq.panels.parts import PanelSplit
 from kseq.report.forecast import plot_panel_forecast
 
 QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2, "learning_rate": 0.01}}

@@ -19,8 +19,8 @@ import pandas as pd
 
 from kseq.calendars import columns_of_dates
 from kseq.errors import ConfigError, DataError
-from kseq.global_parts import CHUNK, PanelScaler, PanelSplit
 from kseq.inputs import encoded, input_columns, past_columns, require_inputs, require_sizes
+from kseq.panels.parts import CHUNK, PanelScaler, PanelSplit
 from kseq.series import Panel
 from kseq.windows import FittedTransform, Scaler, WindowedSeries, Windows, require_length
 
@@ -124,7 +124,7 @@ class WindowedPanel(WindowedSeries):
 
 
 class PanelTransform(Protocol):
-    """What fits a transform to a panel, see :mod:`kseq.global_transforms`."""
+    """What fits a transform to a panel, see :mod:`kseq.panels.transforms`."""
 
     def fit(self, panel: Panel, split: PanelSplit, members: np.ndarray) -> FittedTransform:
         """Fit on the training rows of some series."""
@@ -157,7 +157,7 @@ def make_panel_windows(
         panel: the series.
         lookback: rows that a model reads before each forecast.
         horizon: rows that a model forecasts.
-        transform: as in :func:`kseq.make_windows`, a :class:`kseq.global_transforms.PanelTransform`; fitted for each
+        transform: as in :func:`kseq.make_windows`, a :class:`kseq.panels.transforms.PanelTransform`; fitted for each
             series on its own training rows.
         calendar: as in :func:`kseq.make_windows`.
         scaler: as in :func:`kseq.make_windows`, fitted for each series on its own training rows. Numbers among the

@@ -16,9 +16,9 @@ import numpy as np
 
 from kseq.baselines import CHOICE_SHARE, ETS, Cycle, TrainingPart, available
 from kseq.errors import ConfigError, DataError
-from kseq.global_grid import PanelGrid, grids, season_of_panel
-from kseq.global_parts import reduce_parts
-from kseq.global_windows import WindowedPanel
+from kseq.panels.grid import PanelGrid, grids, season_of_panel
+from kseq.panels.parts import reduce_parts
+from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
 
 #: Exponential smoothing takes about a second a series, and is left out of larger panels.

@@ -11,12 +11,12 @@ import pandas as pd
 
 from kseq.errors import DataError
 from kseq.forecasting import forecast
-from kseq.global_rows import before, chosen, places_in
+from kseq.panels.rows import before, chosen, places_in
 from kseq.series import Panel
 from kseq.series.roles import ID_NAME
 
 if TYPE_CHECKING:
-    from kseq.global_forecasting import PanelForecast
+    from kseq.panels.forecasting import PanelForecast
 
 
 def panel_folds(

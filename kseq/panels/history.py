@@ -1,8 +1,8 @@
 """The rows that a model of many series forecasts from, in the scales and with the transform that it was trained with.
 
 A series that the model was trained on keeps its scale and the means of its seasons. One that it has not seen gets them
-from its own past, by the same rules: :class:`kseq.global_parts.PanelScaler` and
-:class:`kseq.global_transforms.PanelTransform` are fitted on that past, and what the model knows takes their place.
+from its own past, by the same rules: :class:`kseq.panels.parts.PanelScaler` and
+:class:`kseq.panels.transforms.PanelTransform` are fitted on that past, and what the model knows takes their place.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ import pandas as pd
 
 from kseq.baselines import Cycle, calendar_seasons
 from kseq.errors import ConfigError, DataError
-from kseq.global_card import PanelCard
-from kseq.global_parts import PanelScaler, PanelSplit
-from kseq.global_rows import chosen, common_rows, joined, places_in
-from kseq.global_transforms import PanelTransform
-from kseq.global_windows import PanelWindows, WindowedPanel, calendar_of, panel_sources, scaled_rows
 from kseq.inputs import encoded
+from kseq.panels.card import PanelCard
+from kseq.panels.parts import PanelScaler, PanelSplit
+from kseq.panels.rows import chosen, common_rows, joined, places_in
+from kseq.panels.transforms import PanelTransform
+from kseq.panels.windows import PanelWindows, WindowedPanel, calendar_of, panel_sources, scaled_rows
 from kseq.series import Panel, calendars
 from kseq.series.roles import require_columns
 from kseq.transforms import Anomaly, FittedTransform

@@ -11,20 +11,21 @@ from typing import cast
 import keras
 import numpy as np
 
-from kseq import backends, global_baselines
+from kseq import backends
 from kseq.backtest import cut_panel
 from kseq.baselines import Cycle
-from kseq.global_card import PanelCard
-from kseq.global_forecasting import as_values, go_on
-from kseq.global_grid import season_of_panel
-from kseq.global_parts import PanelScaler, PanelSplit
-from kseq.global_rows import chosen, last_rows
-from kseq.global_scores import PanelScores
-from kseq.global_windows import WindowedPanel
 from kseq.intervals import half_width
 from kseq.modelcard import HalfWidths
 from kseq.modelfile import TrainedPanel
 from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
+from kseq.panels.baselines import baseline_row
+from kseq.panels.card import PanelCard
+from kseq.panels.forecasting import as_values, go_on
+from kseq.panels.grid import season_of_panel
+from kseq.panels.parts import PanelScaler, PanelSplit
+from kseq.panels.rows import chosen, last_rows
+from kseq.panels.scores import PanelScores
+from kseq.panels.windows import WindowedPanel
 from kseq.series import Panel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
@@ -135,7 +136,7 @@ def _scores(name: str, data: WindowedPanel, forecasts: np.ndarray, season: int) 
     scores = PanelScores(known, season)
     found = {name: float(scores.overall(forecasts[None], "mase")[0])}
     for rival in RIVALS if season > 1 else RIVALS[:1]:
-        row, _ = global_baselines.baseline_row(rival, known, season)
+        row, _ = baseline_row(rival, known, season)
         found[row.name] = float(scores.overall(row.predictions, "mase")[0])
     return found
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import ConfigError, DataError
-from kseq.global_card import PanelCard
-from kseq.global_history import History, history_of, panel_like, rows_at_end, unit_like
-from kseq.global_rows import extended
-from kseq.global_windows import WindowedPanel
 from kseq.intervals import Interval
 from kseq.modelcard import bands_around
 from kseq.modelfile import TrainedPanel
+from kseq.panels.card import PanelCard
+from kseq.panels.history import History, history_of, panel_like, rows_at_end, unit_like
+from kseq.panels.rows import extended
+from kseq.panels.windows import WindowedPanel
 from kseq.series import Panel
 from kseq.series.dates import placing, read_dates
 from kseq.series.files import numbers

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kseq.global_windows import WindowedPanel
+from kseq.panels.windows import WindowedPanel
 from kseq.series import Panel
 
 
