@@ -80,8 +80,9 @@ def run(path: Path, given: argparse.Namespace) -> None:
         import kseq
         from kseq.backtest import cut_panel
         from kseq.evaluation import predict
+        from kseq.feeding import fed
         from kseq.panels.baselines import baseline_row
-        from kseq.training import Training, compile_model, fed
+        from kseq.training import Training, compile_model
     with stage("read"):
         panel = kseq.read_panel(path)
     with stage(f"cut and scale, transform {given.transform}"):

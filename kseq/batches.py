@@ -1,6 +1,6 @@
 """Windows in batches, as Keras takes them: on every backend, without TensorFlow, in an order that the seed fixes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -56,7 +56,7 @@ class Batches(keras.utils.PyDataset):
         self.seeds = None if seeds is None else tuple(seeds)
         self.members = members
         self.epoch = 0
-        self._rows = self._draw()
+        self._orders: dict[int, np.ndarray] = {}
         window = windows.lookback * windows.inputs.shape[1] * windows.inputs.itemsize
         self._at_once = max(1, AT_ONCE // max(1, self.batch_size * window * (members or len(self.seeds or (0,)))))
         self._held = _NOTHING
@@ -69,37 +69,50 @@ class Batches(keras.utils.PyDataset):
         # Looked at once: another thread may put other batches there.
         held, x, y = self._held
         if held != number:
-            x, y = self._gather(number)
+            x, y = self.piece(number)
             self._held = number, x, y
         rows = slice(place * self.batch_size, (place + 1) * self.batch_size)
         return x[rows], y[rows]
 
-    def gathered(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """All batches of this epoch in order, in pieces of many (some :data:`AT_ONCE` bytes) instead of one by one."""
-        for number in range(-(-len(self) // self._at_once)):
-            yield self._gather(number)
+    @property
+    def pieces(self) -> int:
+        """In how many pieces of many batches (some :data:`AT_ONCE` bytes) :meth:`piece` gives an epoch."""
+        return -(-len(self) // self._at_once)
 
-    def _gather(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Gather some neighbouring batches at once."""
+    @property
+    def shuffles(self) -> bool:
+        """Whether epochs differ in their order."""
+        return self.seed is not None or self.seeds is not None
+
+    def piece(self, number: int, epoch: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Gather some neighbouring batches at once, of this epoch or of another."""
         size = self._at_once * self.batch_size
-        x, y = self.windows.gather_at(self._rows[number * size : (number + 1) * size])
+        rows = self._order(self.epoch if epoch is None else epoch)
+        x, y = self.windows.gather_at(rows[number * size : (number + 1) * size])
         y = y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
         if self.members is not None:
             x, y = (np.repeat(part[:, None], self.members, axis=1) for part in (x, y))
         return x, y
 
     def on_epoch_end(self) -> None:
-        """Shuffle for the next epoch; Keras calls this after each."""
+        """Go on to the next epoch and its order; Keras calls this after each."""
         self.epoch += 1
-        self._rows = self._draw()
         self._held = _NOTHING
 
-    def _draw(self) -> np.ndarray:
-        """First target rows of the windows in the order of this epoch, ``(windows,)`` or ``(windows, members)``."""
+    def _order(self, epoch: int) -> np.ndarray:
+        """First target rows of the windows in the order of an epoch, ``(windows,)`` or ``(windows, members)``."""
+        if epoch not in self._orders:
+            # Of two, this epoch's and the next one's.
+            for past in [known for known in self._orders if known < self.epoch]:
+                del self._orders[past]
+            self._orders[epoch] = self._drawn(epoch)
+        return self._orders[epoch]
+
+    def _drawn(self, epoch: int) -> np.ndarray:
         rows = self.windows.all_starts()
         if self.seeds is not None:
-            return np.stack([shuffled(rows, seed, self.epoch) for seed in self.seeds], axis=1)
-        return rows if self.seed is None else shuffled(rows, self.seed, self.epoch)
+            return np.stack([shuffled(rows, seed, epoch) for seed in self.seeds], axis=1)
+        return rows if self.seed is None else shuffled(rows, self.seed, epoch)
 
 
 def shuffled(rows: np.ndarray, seed: int, epoch: int) -> np.ndarray:

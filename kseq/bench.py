@@ -25,9 +25,11 @@ from kseq import backends, interop, kernels, layers
 from kseq.batches import Batches
 from kseq.errors import BackendError, ConfigError
 from kseq.evaluation import EpochTimer, kernel_of
+from kseq.feeding import Listeners, fed
 from kseq.machine import machine
 from kseq.models import CELLS, build_model
-from kseq.training import Listeners, MemberStopping, Training, compile_model, fed
+from kseq.stopping import MemberStopping
+from kseq.training import Training, compile_model
 from kseq.windows import WindowedSeries, make_windows
 
 
@@ -337,7 +339,7 @@ def _own_epochs(
     watch = [] if count == 1 else [MemberStopping(count, patience=0)]
 
     def train(timer: EpochTimer) -> None:
-        told = Listeners([*also, *watch, timer], add_history=True, model=model, epochs=2, verbose=0)
+        told = Listeners([*watch, timer], feeding=also, add_history=True, model=model, epochs=2, verbose=0)
         model.fit(source, epochs=2, verbose=0, shuffle=False, callbacks=told)
 
     return _timed(train)

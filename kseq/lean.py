@@ -17,8 +17,8 @@ from typing import Any
 import keras
 
 from kseq import kernels, layers
-from kseq.errors import Unsupported
-from kseq.layers import Ensemble, MemberLoss, sum_over_members
+from kseq.layers import MemberLoss, sum_over_members
+from kseq.lean_calls import calls_of
 
 _MEAN_SQUARED = ("mse", "MSE", "mean_squared_error")
 
@@ -30,7 +30,7 @@ def attach(model: keras.Model) -> keras.Model:
         model: a functional model that is a chain of layers, compiled or not.
     """
     backend = kernels.load(keras.config.backend())
-    if not hasattr(backend, "Replay"):
+    if not hasattr(backend, "step"):
         return model
     train, test, lean = model.train_step, model.test_step, _LeanStep(model, backend)
 
@@ -53,6 +53,8 @@ class _LeanStep:
     def __init__(self, model: keras.Model, backend: ModuleType):
         self.model = model
         self.backend = backend
+        #: What a step is made of besides kernels.
+        self.parts: ModuleType = backend.step
         self.optimizer: Any = None
         self.loss: Any = None
         self.ready = False
@@ -75,7 +77,7 @@ class _LeanStep:
     def evaluate(self, data: tuple | list) -> dict[str, Any]:
         """The mean loss so far of an evaluation, and that of each member."""
         x, y = data
-        with self.backend.calm(x):
+        with self.parts.calm(x):
             errors, loss = self._errors(x, y.to(x.device))
             return self._logs(self._means(errors, loss, y.shape[0]))
 
@@ -112,41 +114,39 @@ class _LeanStep:
         momenta = [v.value for v in optimizer.variables if v.name.endswith("momentum")]
         velocities = [v.value for v in optimizer.variables if v.name.endswith("velocity")]
         self.values = [v.value for v in model.trainable_variables]
-        if not len(momenta) == len(velocities) == len(self.values) or not self.backend.steps_on(self.values):
+        if not len(momenta) == len(velocities) == len(self.values) or not self.parts.steps_on(self.values):
             return False
-        self.adam = self.backend.Adam(self.values, momenta, velocities, optimizer)
+        self.adam = self.parts.Adam(self.values, momenta, velocities, optimizer)
         self.tracker = next(metric for metric in model.metrics if metric.name == "loss")
         self.sums = _sums(self.tracker)
         self.member_sums = _sums(flat[0]) if flat else None
-        self.calls = [
-            _call_of(layer, self.backend) for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)
-        ]
-        self.replay = self.backend.Replay(self._step, self._settled)
+        self.calls = calls_of(model, self.backend)
+        self.replay = self.parts.Replay(self._step, self._settled)
         return True
 
     def __call__(self, data: tuple | list) -> dict[str, Any]:
         x, y = data
-        with self.backend.calm(x):
+        with self.parts.calm(x):
             self.adam.begin()
             return self._logs(self.replay(x, y.to(x.device), self.adam.constants))
 
     def _step(self, x: Any, y: Any) -> list[Any]:
         """Move the weights by a batch; return the epoch's mean losses so far."""
         errors, loss = self._errors(x, y)
-        self.adam.update(self.backend.gradients(loss, self.values))
+        self.adam.update(self.parts.gradients(loss, self.values))
         return self._means(errors, loss, y.shape[0])
 
     def _errors(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Squared errors of a batch, and the loss."""
         for call in self.calls:
             x = call(x)
-        return self.backend.squared_errors(x, y, summed=self.loss is sum_over_members)
+        return self.parts.squared_errors(x, y, summed=self.loss is sum_over_members)
 
     def _means(self, errors: Any, loss: Any, rows: int) -> list[Any]:
         """Add a batch to Keras's metrics; return the mean loss so far, and that of each member."""
-        means = [self.backend.mean_so_far(*self.sums, loss, rows)]
+        means = [self.parts.mean_so_far(*self.sums, loss, rows)]
         if self.member_sums is not None:
-            means.append(self.backend.mean_so_far(*self.member_sums, errors, rows))
+            means.append(self.parts.mean_so_far(*self.member_sums, errors, rows))
         return means
 
     def _logs(self, means: list[Any]) -> dict[str, Any]:
@@ -160,123 +160,3 @@ class _LeanStep:
 def _sums(metric: keras.metrics.Metric) -> tuple[Any, Any]:
     """The backend's tensors that a mean is kept in: what has been added up, and for how many windows."""
     return metric.total.value, metric.count.value
-
-
-def _call_of(layer: keras.Layer, backend: ModuleType) -> "_Call":
-    """The layer's computation in training mode, without what Keras does around it where that changes nothing."""
-    inner = layer.stacked if isinstance(layer, Ensemble) else layer
-    settings = inner.template if isinstance(layer, Ensemble) else layer
-    if isinstance(settings, keras.layers.Dense) and _is_plain(settings):
-        return _Product(layer, inner, backend)
-    if isinstance(settings, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
-        return _kernel_of(inner, settings, backend) or _Call(layer)
-    if isinstance(settings, keras.layers.Bidirectional) and settings.merge_mode is not None:
-        pair = (
-            (inner.ahead, inner.behind) if isinstance(layer, Ensemble) else (inner.forward_layer, inner.backward_layer)
-        )
-        found = [_kernel_of(part, getattr(part, "template", part), backend) for part in pair]
-        both = [kernel for kernel in found if kernel is not None]
-        if not settings.return_state and len(both) == 2:
-            return _Both(layer, settings, both, backend)
-    return _Call(layer)
-
-
-def _kernel_of(inner: keras.Layer, settings: keras.Layer, backend: ModuleType) -> "_Kernel | None":
-    """A recurrent layer's kernel, where nothing but the kernel computes."""
-    fast = hasattr(inner, "members") or isinstance(inner, layers.SimpleRNN | layers.LSTM | layers.GRU)
-    dropped = settings.dropout or settings.recurrent_dropout
-    if not fast or dropped or settings.stateful or settings.return_state or _chooses_path(settings):
-        return None
-    return _Kernel(inner, settings, backend)
-
-
-def _is_plain(dense: keras.layers.Dense) -> bool:
-    """Whether nothing but a product and a bias is computed."""
-    changed = getattr(dense, "lora_enabled", False) or getattr(dense, "quantization_mode", None)
-    return dense.activation is keras.activations.linear and not changed
-
-
-def _chooses_path(layer: keras.Layer) -> bool:
-    """Whether the user has chosen between Keras's own paths for the layer."""
-    return getattr(layer, "use_cudnn", "auto") != "auto"
-
-
-class _Call:
-    """A layer, called as Keras calls it."""
-
-    #: Whether it computes the same in training and elsewhere.
-    plain = False
-    #: Whether nothing in the call keeps a GPU from replaying it.
-    replayable = False
-
-    def __init__(self, layer: keras.Layer):
-        self.layer = layer
-
-    def __call__(self, x: Any) -> Any:
-        return self.layer(x, training=True)
-
-
-class _Product(_Call):
-    """A Dense layer without an activation, of one net or of members."""
-
-    plain = replayable = True
-
-    def __init__(self, layer: keras.Layer, inner: keras.Layer, backend: ModuleType):
-        super().__init__(layer)
-        self.kernel, self.bias = inner.kernel.value, None if inner.bias is None else inner.bias.value
-        self.backend = backend
-
-    def __call__(self, x: Any) -> Any:
-        return self.backend.dense(x, self.kernel, self.bias)
-
-
-class _Kernel(_Call):
-    """The kernel of a recurrent layer, from zero states; the whole layer where the kernel declines."""
-
-    plain = True
-
-    def __init__(self, inner: keras.Layer, settings: keras.Layer, backend: ModuleType):
-        super().__init__(inner)
-        self.backend = backend
-        self.spec = layers.spec_of(settings, training=True)
-        self.run = getattr(backend, self.spec.cell)
-        members = getattr(inner, "members", None)
-        holder = inner.cell if members is None else inner
-        self.weights = [None if w is None else w.value for w in (holder.kernel, holder.recurrent_kernel, holder.bias)]
-        self.shape = (settings.units,) if members is None else (members, settings.units)
-        self.states = len(settings.state_size)
-
-    def __call__(self, x: Any) -> Any:
-        zeros = self.backend.zeros(x, (x.shape[0], *self.shape))
-        try:
-            output = self.run(x, [zeros] * self.states, None, *self.weights, self.spec)
-        except Unsupported:
-            # The layer records why, or raises it.
-            return super().__call__(x)
-        # Keras inspects every attribute that is set, which costs more than a comparison.
-        if self.layer.kernel_used != output.kernel:
-            self.layer.kernel_used = output.kernel
-        return output.outputs if self.spec.return_sequences else output.last_output
-
-    @property
-    def replayable(self) -> bool:  # type: ignore[override]
-        return self.layer.kernel_used in self.backend.REPLAYED
-
-
-class _Both(_Call):
-    """A Bidirectional layer: two kernels, and what merges their outputs."""
-
-    plain = True
-
-    def __init__(self, layer: keras.Layer, settings: keras.Layer, both: "list[_Kernel]", backend: ModuleType):
-        super().__init__(layer)
-        self.both, self.backend = both, backend
-        self.mode, self.every = settings.merge_mode, settings.return_sequences
-
-    def __call__(self, x: Any) -> Any:
-        ahead, behind = (call(x) for call in self.both)
-        return self.backend.merge(ahead, self.backend.reverse(behind) if self.every else behind, self.mode)
-
-    @property
-    def replayable(self) -> bool:  # type: ignore[override]
-        return all(call.replayable for call in self.both)

@@ -17,7 +17,9 @@ from kseq import kernels, lean, memory
 from kseq.batches import Batches
 from kseq.errors import ConfigError
 from kseq.evaluation import members_of
+from kseq.feeding import Listeners, fed
 from kseq.layers import Ensemble, MemberLoss, sum_over_members, take_members
+from kseq.stopping import Fitted, MemberStopping
 from kseq.windows import WindowedSeries
 
 
@@ -54,21 +56,6 @@ class Training:
                 raise ConfigError(f"received {name} {getattr(self, name)!r}, expected a number from 0.")
 
 
-@dataclass
-class Fitted:
-    """What a training leaves besides the model's weights.
-
-    Args:
-        epochs: trained by each member.
-        diverged: whether each member's loss ceased to be a number.
-        history: ``{"loss": (member, epoch), "val_loss": ...}``, NaN after a member has stopped.
-    """
-
-    epochs: tuple[int, ...]
-    diverged: tuple[bool, ...]
-    history: dict[str, np.ndarray]
-
-
 def compile_model(model: keras.Model, training: Training) -> None:
     """Compile for mean squared error with Adam (AdamW if weights decay), members each as if alone."""
     options: dict[str, Any] = {"learning_rate": training.learning_rate}
@@ -93,28 +80,6 @@ def compile_model(model: keras.Model, training: Training) -> None:
         metrics=[MemberLoss(members_of(model) or 1, name="member")],
         steps_per_execution=steps,
     )
-
-
-class NextEpoch(keras.callbacks.Callback):
-    """Shuffles batches anew after each epoch, where what ``fit`` reads does not do so by itself."""
-
-    def __init__(self, batches: Batches):
-        super().__init__()
-        self.batches = batches
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Shuffle."""
-        self.batches.on_epoch_end()
-
-
-def fed(batches: Batches) -> tuple[Any, list[keras.callbacks.Callback]]:
-    """What ``fit`` reads fastest on this backend, the same batches in the same order, and the callbacks it takes."""
-    backend = kernels.load(keras.config.backend())
-    if not hasattr(backend, "dataset"):
-        return batches, []
-    # Keras shuffles what it reads itself before the first epoch too: the same order, then, on every backend.
-    batches.on_epoch_end()
-    return backend.dataset(batches), [NextEpoch(batches)]
 
 
 def fit(
@@ -182,9 +147,7 @@ def _batches(
     members = members_of(model)
     order: dict[str, Any] = {"seed": seeds[0]} if members is None else {"seeds": seeds}
     batches = Batches(data.train, training.batch_size or None, **order)
-    if epoch:
-        batches.epoch = epoch - 1
-        batches.on_epoch_end()
+    batches.epoch = epoch
     if not len(data.validation):
         return batches, None
     return batches, Batches(data.validation, memory.windows_at_once(model, data.lookback), members=members)
@@ -215,58 +178,6 @@ def _of_those_that_run(model: keras.Model, watch: "MemberStopping", training: Tr
     return smaller
 
 
-class Listeners(keras.callbacks.CallbackList):
-    """Keras's list of callbacks, which tells of batches only where somebody listens.
-
-    Keras hands the end of each batch to another thread, also where no callback does anything with it: waking that
-    thread takes processor time that the steps of small networks need.
-    """
-
-    def _heard(self, hook: str, alias: str) -> bool:
-        """Whether a callback has something to do at a moment, under either of its names."""
-        return any(
-            name in vars(callback) or getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name)
-            for callback in self.callbacks
-            for name in (hook, alias)
-        )
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        """Find who listens."""
-        self._look()
-        super().on_train_begin(logs)
-
-    def on_test_begin(self, logs: dict | None = None) -> None:
-        """Find who listens."""
-        self._look()
-        super().on_test_begin(logs)
-
-    def _look(self) -> None:
-        self._at_begin = self._heard("on_train_batch_begin", "on_batch_begin")
-        self._at_end = self._heard("on_train_batch_end", "on_batch_end")
-        self._at_test_begin = self._heard("on_test_batch_begin", "on_test_batch_begin")
-        self._at_test_end = self._heard("on_test_batch_end", "on_test_batch_end")
-
-    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """A step begins."""
-        if self._at_begin:
-            super().on_train_batch_begin(batch, logs)
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """A step has ended."""
-        if self._at_end:
-            super().on_train_batch_end(batch, logs)
-
-    def on_test_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """A step of an evaluation begins."""
-        if self._at_test_begin:
-            super().on_test_batch_begin(batch, logs)
-
-    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """A step of an evaluation has ended."""
-        if self._at_test_end:
-            super().on_test_batch_end(batch, logs)
-
-
 class _Course(Listeners):
     """The callbacks of one training, which begins and ends once, though it be several calls of ``fit`` in a row."""
 
@@ -276,13 +187,9 @@ class _Course(Listeners):
         super().__init__([watch, *callbacks], add_history=True, model=model, epochs=epochs, verbose=0)
         self.watch = watch
         self.over = False
-        #: What else the source of batches wants to be told, see :func:`fed`.
-        self.feeding: list[keras.callbacks.Callback] = []
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Tell all; end this ``fit`` if training is over, or goes on with fewer members."""
-        for callback in self.feeding:
-            callback.on_epoch_end(epoch, logs)
         super().on_epoch_end(epoch, logs)
         self.over = self.model.stop_training or epoch + 1 == self.params["epochs"]
         if self.watch.leaves_out:
@@ -301,114 +208,6 @@ class _Course(Listeners):
     def end(self) -> None:
         """Training ends."""
         super().on_train_end()
-
-
-class MemberStopping(keras.callbacks.Callback):
-    """``EarlyStopping(restore_best_weights=True)`` for each member by itself, or for an ordinary model.
-
-    A member stops when its validation loss has not been better for ``patience`` epochs, or when a loss of its own is
-    not a number; ``fit`` ends when all have stopped. At the end each member holds its best weights, or, without
-    ``patience``, its last finite ones.
-
-    Args:
-        members: S.
-        patience: epochs; 0 for no stopping by validation.
-        worth_leaving: go on without members that have stopped once they have computed for so many epochs in vain,
-            all together. (As who rents skis until the rent reaches their price: at most twice the least cost.)
-    """
-
-    def __init__(self, members: int, patience: int, worth_leaving: float = np.inf):
-        super().__init__()
-        self.patience = patience
-        self.worth_leaving = worth_leaving
-        self.running = np.ones(members, bool)
-        self.diverged = np.zeros(members, bool)
-        self.epochs = np.zeros(members, int)
-        self.best = np.full(members, np.inf)
-        self.wait = np.zeros(members, int)
-        self.in_vain = 0
-        #: Numbers of the members in the model in training, in its order.
-        self.held = np.arange(members)
-        self._kept: list[np.ndarray] | None = None
-        self._curves: dict[str, list[np.ndarray]] = {}
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Look at each running member's losses; keep its weights where they are the best."""
-        logs = logs or {}
-        loss = {}
-        # An ordinary model has one loss, a model of members has theirs besides.
-        for name, of_members in (("loss", "member"), ("val_loss", "val_member")):
-            found = logs.get(of_members, logs.get(name))
-            if found is not None:
-                loss[name] = self._of_all(ops.convert_to_numpy(found))
-        for name, values in loss.items():
-            self._curves.setdefault(name, []).append(values)
-        self.in_vain += int(np.count_nonzero(~self.running[self.held]))
-        self.epochs[self.running] += 1
-
-        lost = self.running & ~np.logical_and.reduce([np.isfinite(values) for values in loss.values()])
-        self.diverged |= lost
-        self.running &= ~lost
-        watched = loss.get("val_loss") if self.patience else None
-        if watched is None:
-            # Nothing to choose by: the last weights count, for as long as they are finite.
-            self._keep(self.running)
-        else:
-            better = self.running & (watched < self.best)
-            self.best[better] = watched[better]
-            self.wait[better] = 0
-            self.wait[self.running & ~better] += 1
-            self._keep(better)
-            self.running &= self.wait < self.patience
-        if not self.running.any():
-            self.model.stop_training = True
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Give each member the weights that were kept for it."""
-        if self._kept is not None:
-            single = members_of(self.model) is None
-            self.model.set_weights([weight[0] if single else weight for weight in self._kept])
-
-    @property
-    def epoch(self) -> int:
-        """Epochs done."""
-        return int(self.epochs.max())
-
-    @property
-    def leaves_out(self) -> bool:
-        """Whether to go on without the members that have stopped."""
-        stopped = ~self.running[self.held]
-        return bool(self.running.any() and stopped.any() and self.in_vain >= self.worth_leaving)
-
-    def hold(self, places: np.ndarray) -> None:
-        """Training goes on with a model of those members that had these places in the one before."""
-        self.held = self.held[places]
-        self.in_vain = 0
-
-    def _of_all(self, held: np.ndarray) -> np.ndarray:
-        """A number of each member, NaN for those that have stopped, of one for each that is held."""
-        values = np.full(len(self.running), np.nan)
-        values[self.held] = np.ravel(held)
-        return np.where(self.running, values, np.nan)
-
-    def _keep(self, which: np.ndarray) -> None:
-        """Remember the present weights of some members."""
-        if self._kept is not None and not which.any():
-            return
-        weights = self.model.get_weights()
-        if members_of(self.model) is None:
-            weights = [weight[None] for weight in weights]
-        if self._kept is None:
-            self._kept = [weight.copy() for weight in weights]
-            return
-        for kept, weight in zip(self._kept, weights, strict=True):
-            kept[which] = weight[which[self.held]]
-
-    @property
-    def fitted(self) -> Fitted:
-        """Epochs and curves of each member."""
-        curves = {name: np.stack(values, axis=1) for name, values in self._curves.items()}
-        return Fitted(tuple(int(e) for e in self.epochs), tuple(bool(d) for d in self.diverged), curves)
 
 
 class _PerMemberClipping:

@@ -13,17 +13,17 @@ CUDA, CPU without Numba      ``torch-members``   members: a loop over time of ba
 
 import contextlib
 import functools
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
-from typing import Any
 
-import keras
 import torch
 from torch import Tensor
 
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
+from kseq.kernels import torch_step as step  # noqa: F401 (what kseq.lean makes a step of)
+from kseq.kernels.torch_feed import dataset  # noqa: F401 (what kseq.training reads batches by)
+from kseq.kernels.torch_members import fits_triton, run_members, run_triton
 
 # A subclass of Tensor (a traced, sharded or quantized one) has no memory of its own that a kernel could read.
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
@@ -63,44 +63,6 @@ def full_precision() -> Iterator[None]:
 def recording() -> str | None:
     """What records a layer's operations such that only PyTorch's own may be among them; None if nothing does."""
     return "compiling or tracing" if torch.compiler.is_compiling() or torch.jit.is_tracing() else None
-
-
-class _Feed(torch.utils.data.DataLoader):
-    """Batches as tensors, many of them brought to the device at once: each call costs more than the bytes."""
-
-    def __init__(self, batches: Any):
-        super().__init__(batches, batch_size=None)
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        size = self._batches.batch_size
-        for gathered in self._batches.gathered():
-            parts = [_brought(part) for part in gathered]
-            for start in range(0, len(parts[0]), size):
-                yield tuple(part[start : start + size] for part in parts)
-
-
-def _brought(array: Any) -> Tensor:
-    """An array on the device; a GPU copies it from memory that stays in place, while this process goes on."""
-    tensor = torch.from_numpy(array)
-    if _device().type == "cuda":
-        return tensor.pin_memory().to(_device(), non_blocking=True)
-    return tensor.to(_device())
-
-
-@functools.cache
-def _device() -> torch.device:
-    """Where Keras puts its tensors."""
-    return keras.ops.zeros(()).device
-
-
-def dataset(batches: Any) -> torch.utils.data.DataLoader:
-    """The batches of :class:`kseq.batches.Batches` as Keras reads them with least overhead, on PyTorch.
-
-    Keras itself wraps a ``PyDataset`` in a generator, a loader and a conversion of every part, each of which costs its
-    time a batch. Whoever trains on this calls ``batches.on_epoch_end()`` after each epoch: here nothing is counted.
-    """
-    return _Feed(batches)
 
 
 def simple_rnn(
@@ -170,10 +132,10 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
     _require_standard_activations(spec)
     # A single layer is faster in cuDNN, which knows one order of the GRU's reset gate.
     wanted = members or (spec.cell == "gru" and not spec.reset_after)
-    if device == "cuda" and wanted and _fits_triton(sequences, recurrent_kernel):
-        return _run_triton(sequences, states, kernel, recurrent_kernel, bias, spec)
+    if device == "cuda" and wanted and fits_triton(sequences, recurrent_kernel):
+        return run_triton(sequences, states, kernel, recurrent_kernel, bias, spec)
     if members:
-        return _run_members(sequences, states, kernel, recurrent_kernel, bias, spec)
+        return run_members(sequences, states, kernel, recurrent_kernel, bias, spec)
     return _run_native(sequences, states, kernel, recurrent_kernel, bias, spec)
 
 
@@ -268,391 +230,86 @@ def _gates_for_torch(weights: Tensor) -> Tensor:
     return torch.cat([r, z, h], dim=-1)
 
 
+#: Kernel, recurrent kernel and bias of a layer in one direction, as Keras keeps them.
+Weights = tuple[Tensor, Tensor, Tensor | None]
+
+
 def _run_native(sequences, states, kernel, recurrent_kernel, bias, spec):
     """The loops behind ``torch.nn.RNN``, ``LSTM`` and ``GRU``: cuDNN on CUDA, oneDNN or ATen on the CPU."""
     _require(spec.cell != "gru" or spec.reset_after, "reset_after=False")
-    reorder = _gates_for_torch if spec.cell == "gru" else (lambda weights: weights)
-    weights = [reorder(kernel).T, reorder(recurrent_kernel).T]
-    if bias is not None:
-        # PyTorch wants a bias on either side; a GRU in Keras has both already.
-        weights += list(reorder(bias)) if bias.dim() == 2 else [bias, torch.zeros_like(bias)]
-    # cuDNN reads all weights from one block of memory; from separate ones it would first copy them, with a warning.
-    block = torch.cat([w.reshape(-1) for w in weights]).split([w.numel() for w in weights])
-    weights = [part.view(w.shape) for part, w in zip(block, weights, strict=True)]
     if spec.go_backwards:
         sequences = sequences.flip(1)
     first = [state.unsqueeze(0) for state in states]
-    loop = {"lstm": torch.lstm, "gru": torch.gru}.get(spec.cell) or getattr(torch, f"rnn_{spec.activation}")
-    outputs, *states = loop(
-        sequences,
-        first if spec.cell == "lstm" else first[0],
-        weights,
-        bias is not None,
-        1,  # layers
-        0.0,  # dropout
-        torch.is_grad_enabled(),  # cuDNN keeps what a backward pass needs in training mode alone
-        False,  # bidirectional
-        True,  # batch first
-    )
+    outputs, *states = _native_loop(sequences, first, [[(kernel, recurrent_kernel, bias)]], spec)
     states = [state.squeeze(0) for state in states]
     if not spec.return_sequences:
         outputs = states[0].unsqueeze(1)
-    name = "torch-native"
-    if sequences.device.type == "cuda":
-        name = "torch-cudnn" if torch.backends.cudnn.is_acceptable(sequences) else "torch-cuda"
-    return Output(states[0], outputs, states, name)
+    return Output(states[0], outputs, states, _native_name(sequences))
 
 
-# --- Members in one launch -------------------------------------------------------------------------------------------
+def stacks(spec: Spec, kernel: Tensor) -> bool:
+    """Whether layers of a kind run in PyTorch's own loop, which takes a stack of them at once: see :func:`stack`."""
+    own = kernel.device.type == "cuda" or _compiled() is None
+    known = ("tanh", "relu") if spec.cell == "simple_rnn" else ("tanh",)
+    gates = spec.recurrent_activation in (None, "sigmoid") and (spec.cell != "gru" or spec.reset_after)
+    return own and kernel.dim() == 2 and spec.activation in known and gates
 
 
-@functools.cache
-def _triton() -> ModuleType | None:
-    """The kernel in Triton; None where PyTorch comes without it."""
-    try:
-        from kseq.kernels import torch_triton
-    except ModuleNotFoundError as missing:
-        if missing.name != "triton":
-            raise
-        return None
-    return torch_triton
+def stack(sequences: Tensor, layers: Sequence[Sequence[Weights]], spec: Spec) -> tuple[Tensor, str]:
+    """Layers of one cell and size on top of one another, in one direction or in both, from zero states, in one call.
+
+    Args:
+        sequences: ``(batch, time, features)``.
+        layers: weights of each layer, of the direction ahead or of both.
+        spec: of the last layer ahead.
+
+    Returns:
+        ``(batch, time, directions * units)``, steps in the order of time; without ``spec.return_sequences`` the last
+        output of each direction, ``(batch, directions * units)``. And the name of the kernel.
+    """
+    directions = len(layers[0])
+    shape = (len(layers) * directions, len(sequences), layers[0][0][1].shape[0])
+    first = [sequences.new_zeros(shape)] * (2 if spec.cell == "lstm" else 1)
+    outputs, last, *_ = _native_loop(sequences, first, layers, spec)
+    if not spec.return_sequences:
+        outputs = torch.cat(list(last[-directions:]), dim=-1)
+    return outputs, _native_name(sequences)
 
 
-@functools.cache
-def _has_triton(device: torch.device) -> bool:
-    """Whether programs in Triton run on a GPU: their products want matrix units for TF32."""
-    return torch.cuda.get_device_capability(device) >= (8, 0) and _triton() is not None
-
-
-def _fits_triton(sequences: Tensor, recurrent_kernel: Tensor) -> bool:
-    """Whether the kernel in Triton takes these numbers, on this device."""
-    return (
-        sequences.dtype == torch.float32
-        and _has_triton(sequences.device)
-        and recurrent_kernel.shape[-2] <= _triton().MOST_UNITS
+def _native_loop(
+    sequences: Tensor, states: list[Tensor], layers: Sequence[Sequence[Weights]], spec: Spec
+) -> tuple[Tensor, ...]:
+    """Outputs and final states; states are ``(layers * directions, batch, units)``."""
+    weights = [part for layer in layers for direction in layer for part in _for_torch(direction, spec)]
+    # cuDNN reads all weights from one block of memory; from separate ones it would first copy them, with a warning.
+    block = torch.cat([w.reshape(-1) for w in weights]).split([w.numel() for w in weights])
+    weights = [part.view(w.shape) for part, w in zip(block, weights, strict=True)]
+    loop = {"lstm": torch.lstm, "gru": torch.gru}.get(spec.cell) or getattr(torch, f"rnn_{spec.activation}")
+    return loop(
+        sequences,
+        states if spec.cell == "lstm" else states[0],
+        weights,
+        layers[0][0][2] is not None,
+        len(layers),
+        0.0,  # dropout
+        torch.is_grad_enabled(),  # cuDNN keeps what a backward pass needs in training mode alone
+        len(layers[0]) == 2,  # bidirectional
+        True,  # batch first
     )
 
 
-def _run_triton(sequences, states, kernel, recurrent_kernel, bias, spec):
-    one = kernel.dim() == 2
-    if one:
-        # A single layer is an ensemble of one, whose windows all members share.
-        kernel, recurrent_kernel = kernel.unsqueeze(0), recurrent_kernel.unsqueeze(0)
-        bias = None if bias is None else bias.unsqueeze(0)
-        states = [state.unsqueeze(1) for state in states]
-    recurrent_bias = None
-    if bias is not None and bias.dim() == 3:
-        # Those of the gates z and r are added to the input's; the candidate's lies inside the reset gate's product.
-        units = recurrent_kernel.shape[1]
-        outside, recurrent_bias = bias[:, 1].split([2 * units, units], dim=-1)
-        bias = bias[:, 0] + torch.nn.functional.pad(outside, (0, units))
-        recurrent_bias = recurrent_bias.contiguous()
-    outputs, *states = _triton().run(
-        spec,
-        _input_products(sequences, kernel, bias, spec),
-        recurrent_kernel,
-        recurrent_bias,
-        [state.transpose(0, 1) for state in states],
-    )
-    states = [state.transpose(0, 1) for state in states]
-    outputs = outputs.permute(2, 0, 1, 3) if spec.return_sequences else states[0].unsqueeze(2)
-    if one:
-        states, outputs = [state.squeeze(1) for state in states], outputs.squeeze(1)
-    return Output(states[0], outputs, states, "torch-triton")
-
-
-# --- Members in batched products -------------------------------------------------------------------------------------
-
-
-def _input_products(sequences: Tensor, kernel: Tensor, bias: Tensor | None, spec: Spec) -> Tensor:
-    """Products of all members, windows and steps with the input weights, ``(S, time, batch, G * units)``."""
-    x = sequences if sequences.dim() == 4 else sequences.unsqueeze(1)
-    if spec.go_backwards:
-        x = x.flip(2)
-    batch, _, time, _ = x.shape
-    rows = x.permute(1, 2, 0, 3)
+def _for_torch(weights: Weights, spec: Spec) -> list[Tensor]:
+    """A layer's weights as PyTorch orders them, in one direction."""
+    kernel, recurrent_kernel, bias = weights
+    reorder = _gates_for_torch if spec.cell == "gru" else (lambda weights: weights)
+    ordered = [reorder(kernel).T, reorder(recurrent_kernel).T]
     if bias is not None:
-        # The bias is one more row of the weights, to an input of 1: no other pass over what is large, nor for its
-        # gradient.
-        rows = torch.nn.functional.pad(rows, (0, 1), value=1.0)
-        kernel = torch.cat([kernel, bias.unsqueeze(1)], dim=1)
-    products = torch.matmul(rows.reshape(rows.shape[0], time * batch, -1), kernel)
-    return products.view(kernel.shape[0], time, batch, -1)
+        # PyTorch wants a bias on either side; a GRU in Keras has both already.
+        ordered += list(reorder(bias)) if bias.dim() == 2 else [bias, torch.zeros_like(bias)]
+    return ordered
 
 
-def _run_members(sequences, states, kernel, recurrent_kernel, bias, spec):
-    """Loop over time for all members at once: the input product before it, one batched product a step."""
-    recurrent_bias = None
-    if bias is not None and bias.dim() == 3:
-        bias, recurrent_bias = bias[:, 0], bias[:, 1].unsqueeze(1)
-    steps = _input_products(sequences, kernel, bias, spec).unbind(1)
-
-    step = {"simple_rnn": _step_simple_rnn, "lstm": _step_lstm, "gru": _step_gru}[spec.cell]
-    carry = [state.transpose(0, 1) for state in states]
-    outputs = []
-    for now in steps:
-        carry = step(now, carry, recurrent_kernel, recurrent_bias, spec)
-        outputs.append(carry[0])
-    states = [state.transpose(0, 1) for state in carry]
-    stacked = torch.stack(outputs, dim=2).transpose(0, 1) if spec.return_sequences else states[0].unsqueeze(2)
-    return Output(states[0], stacked, states, "torch-members")
-
-
-def _step_simple_rnn(x, carry, recurrent_kernel, recurrent_bias, spec):
-    """One step; ``x`` holds the input product and bias, all tensors are ``(S, batch, ...)``."""
-    h = torch.baddbmm(x, carry[0], recurrent_kernel)
-    return [torch.tanh(h) if spec.activation == "tanh" else torch.relu(h)]
-
-
-def _step_lstm(x, carry, recurrent_kernel, recurrent_bias, spec):
-    h, c = carry
-    i, f, g, o = torch.baddbmm(x, h, recurrent_kernel).chunk(4, dim=-1)
-    c = torch.addcmul(torch.sigmoid(f) * c, torch.sigmoid(i), torch.tanh(g))
-    return [torch.sigmoid(o) * torch.tanh(c), c]
-
-
-def _step_gru(x, carry, recurrent_kernel, recurrent_bias, spec):
-    (h,) = carry
-    units = h.shape[-1]
-    xg, xh = x.split([2 * units, units], dim=-1)
-    if spec.reset_after:
-        inner = torch.bmm(h, recurrent_kernel)
-        if recurrent_bias is not None:
-            inner = inner + recurrent_bias
-        ug, uh = inner.split([2 * units, units], dim=-1)
-        z, r = torch.sigmoid(xg + ug).chunk(2, dim=-1)
-        candidate = torch.tanh(torch.addcmul(xh, r, uh))
-    else:
-        ug, uh = recurrent_kernel.split([2 * units, units], dim=-1)
-        z, r = torch.sigmoid(torch.baddbmm(xg, h, ug)).chunk(2, dim=-1)
-        candidate = torch.tanh(torch.baddbmm(xh, r * h, uh))
-    return [torch.lerp(candidate, h, z)]
-
-
-# --- The lean step (kseq.lean) ---------------------------------------------------------------------------------------
-
-
-def steps_on(values: list[Tensor]) -> bool:
-    """Whether the step has been made for the device of the weights; on others (Apple's) Keras's own runs."""
-    return bool(values) and values[0].device.type in ("cpu", "cuda")
-
-
-class Adam:
-    """Keras's Adam or AdamW on all weights in one call: what it needs, gathered once.
-
-    Keras adds epsilon to the root of the raw second moment (the paper's epsilon hat), PyTorch to that of the corrected
-    one. At a step number without end PyTorch corrects nothing, and the correction goes into the rate, as in Keras.
-
-    What changes from step to step lies in tensors, so that the update can be a part of a recorded graph.
-
-    Args:
-        values: the weights.
-        momenta: their first moments.
-        velocities: their second moments.
-        optimizer: Keras's.
-    """
-
-    def __init__(self, values: list[Tensor], momenta: list[Tensor], velocities: list[Tensor], optimizer: Any):
-        # The fused update reads memory in order, whatever the strides are; Keras starts square weights transposed.
-        for tensor in (*values, *momenta, *velocities):
-            tensor.data = tensor.data.contiguous()
-        self.values, self.momenta, self.velocities, self.optimizer = values, momenta, velocities, optimizer
-        self._iterations, self._learning_rate = _Number(), _Number()
-        self._endless = [torch.full((), 1e9, dtype=torch.float32, device=values[0].device)] * len(values)
-        # PyTorch's update gives 65,536 weights to one of the GPU's many processors, which works on while others idle.
-        self._in_triton = not _on_cpu(values) and values[0].dtype == torch.float32 and _has_triton(values[0].device)
-        #: The learning rate of this step, and the share of the weights that their decay leaves.
-        self._rate = torch.zeros((), dtype=torch.float64 if _on_cpu(values) else torch.float32, device=values[0].device)
-        self._left = torch.ones((), dtype=values[0].dtype, device=values[0].device)
-
-    @property
-    def constants(self) -> tuple:
-        """The optimizer's settings that a recorded graph holds as they were."""
-        optimizer = self.optimizer
-        return optimizer.beta_1, optimizer.beta_2, optimizer.epsilon, bool(optimizer.weight_decay)
-
-    @torch.no_grad()
-    def begin(self) -> None:
-        """Begin a step: count it, and work out its learning rate."""
-        optimizer = self.optimizer
-        # A variable, or what a schedule says of this step.
-        rate = optimizer.learning_rate
-        rate = self._learning_rate.read(rate.value) if hasattr(rate, "value") else float(rate)
-        step = int(self._iterations.read(optimizer.iterations.value)) + 1
-        self._iterations.add(1)
-        self._rate.fill_(rate * (1 - optimizer.beta_2**step) ** 0.5 / (1 - optimizer.beta_1**step))
-        if optimizer.weight_decay:
-            self._left.fill_(1 - rate * optimizer.weight_decay)
-
-    @torch.no_grad()
-    def update(self, gradients: tuple[Tensor, ...]) -> None:
-        """Move the weights."""
-        optimizer = self.optimizer
-        if optimizer.weight_decay:
-            torch._foreach_mul_(self.values, self._left)
-        if self._in_triton:
-            for value, gradient, momentum, velocity in zip(
-                self.values, gradients, self.momenta, self.velocities, strict=True
-            ):
-                _triton().adam(
-                    value, gradient, momentum, velocity, self._rate,
-                    optimizer.beta_1, optimizer.beta_2, optimizer.epsilon,
-                )  # fmt: skip
-            return
-        torch._fused_adam_(
-            self.values,
-            [gradient.contiguous() for gradient in gradients],
-            self.momenta,
-            self.velocities,
-            [],
-            self._endless,
-            lr=self._rate,
-            beta1=optimizer.beta_1,
-            beta2=optimizer.beta_2,
-            weight_decay=0.0,
-            eps=optimizer.epsilon,
-            amsgrad=False,
-            maximize=False,
-        )
-
-
-class _Number:
-    """The number in a tensor, read again only after somebody has written to it: each reading waits for a GPU."""
-
-    def __init__(self) -> None:
-        self._tensor: Tensor | None = None
-        self._version, self._number = -1, 0.0
-
-    def read(self, tensor: Tensor) -> float:
-        if tensor is not self._tensor or tensor._version != self._version:
-            self._tensor, self._version, self._number = tensor, tensor._version, tensor.item()
-        return self._number
-
-    def add(self, more: float) -> None:
-        """Add to the tensor that was read, and to the number."""
-        tensor = self._tensor
-        assert tensor is not None
-        tensor.add_(more)
-        self._version, self._number = tensor._version, self._number + more
-
-
-class Replay:
-    """A step that a GPU does again and again from a recording: launched at once, not operation by operation.
-
-    A small network's step is some forty operations, and launching one takes longer than computing it. Once a step has
-    run some times with batches of a size it is recorded as a CUDA graph; from then on a batch is copied to where the
-    recorded one lay. Elsewhere than on a GPU, and where ``settled`` says no, the step simply runs.
-
-    Args:
-        step: of a batch ``(x, y)``; returns tensors.
-        settled: whether all that the step does can be recorded, asked after it has run.
-    """
-
-    #: Runs before a recording: what is compiled, or allocated, at the first must not be part of it.
-    _RUNS_BEFORE = 3
-
-    def __init__(self, step: Callable[[Tensor, Tensor], list[Tensor]], settled: Callable[[], bool]):
-        self._step, self._settled = step, settled
-        self._runs: Counter[tuple] = Counter()
-        self._graphs: dict[tuple, tuple[torch.cuda.CUDAGraph, tuple[Tensor, Tensor], list[Tensor]]] = {}
-
-    def __call__(self, x: Tensor, y: Tensor, constants: tuple) -> list[Tensor]:
-        """Do the step; ``constants`` are the numbers that a recording keeps."""
-        if x.device.type != "cuda":
-            return self._step(x, y)
-        key = (tuple(x.shape), constants)
-        if key not in self._graphs:
-            self._runs[key] += 1
-            if self._runs[key] <= self._RUNS_BEFORE or not self._settled():
-                return self._step(x, y)
-            self._graphs[key] = self._recorded(x, y)
-        graph, (x_there, y_there), results = self._graphs[key]
-        x_there.copy_(x)
-        y_there.copy_(y)
-        graph.replay()
-        # The next replay writes over them.
-        return [result.clone() for result in results]
-
-    def _recorded(self, x: Tensor, y: Tensor) -> tuple[torch.cuda.CUDAGraph, tuple[Tensor, Tensor], list[Tensor]]:
-        batch = x.clone(), y.clone()
-        graph = torch.cuda.CUDAGraph()
-        torch.cuda.synchronize()
-        with torch.cuda.graph(graph):
-            results = self._step(*batch)
-        return graph, batch, results
-
-
-#: Kernels whose operations a CUDA graph can hold.
-REPLAYED = ("torch-triton", "torch-cudnn")
-
-
-def _on_cpu(values: list[Tensor]) -> bool:
-    return values[0].device.type == "cpu"
-
-
-def gradients(loss: Tensor, values: list[Tensor]) -> tuple[Tensor, ...]:
-    """Gradients of a loss with respect to weights."""
-    return torch.autograd.grad(loss, values)
-
-
-def squared_errors(forecast: Tensor, y: Tensor, *, summed: bool) -> tuple[Tensor, Tensor]:
-    """Squared errors, ``(batch, ...)``, and the loss: their mean, or the sum over members of their means."""
-    errors = (forecast - y.to(forecast.device)).square().mean(-1)
-    loss = errors.mean(0).sum() if summed else errors.mean()
-    return errors.detach(), loss
-
-
-@torch.no_grad()
-def mean_so_far(total: Tensor, count: Tensor, found: Tensor, rows: int) -> Tensor:
-    """Add a batch's loss, or each window's errors, to a metric of Keras; return the mean of all that it holds."""
-    total.add_(found.sum(0) if found.dim() else found.detach() * rows)
-    count.add_(rows)
-    return total / count
-
-
-def merge(ahead: Tensor, behind: Tensor, mode: str) -> Tensor:
-    """Both directions' outputs as Keras's Bidirectional merges them: ``concat``, ``sum``, ``mul`` or ``ave``."""
-    if mode == "concat":
-        return torch.cat([ahead, behind], dim=-1)
-    if mode == "mul":
-        return ahead * behind
-    return ahead + behind if mode == "sum" else (ahead + behind) / 2
-
-
-def reverse(outputs: Tensor) -> Tensor:
-    """Turn the order of steps around in ``(..., time, units)``."""
-    return outputs.flip(-2)
-
-
-def zeros(like: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Zeros of the number type and on the device of a tensor."""
-    return like.new_zeros(shape)
-
-
-def dense(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
-    """``x W + b`` over the last axis; with members ``x`` is ``(batch, S, ..., features)`` and ``W`` has S first."""
-    if kernel.dim() == 2:
-        product = torch.matmul(x, kernel)
-        return product if bias is None else product + bias
-    rows = x.transpose(0, 1)
-    product = torch.bmm(rows.flatten(1, -2), kernel)
-    if bias is not None:
-        product = product + bias.unsqueeze(1)
-    return product.view(*rows.shape[:-1], kernel.shape[-1]).transpose(0, 1)
-
-
-@contextlib.contextmanager
-def calm(tensor: Tensor):
-    """On a CPU, keep PyTorch's own threads out of a step of small operations.
-
-    They wait for one another by spinning, on processors that the compiled loop's threads need.
-    """
-    threads = torch.get_num_threads()
-    if tensor.device.type != "cpu" or threads == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+def _native_name(sequences: Tensor) -> str:
+    if sequences.device.type != "cuda":
+        return "torch-native"
+    return "torch-cudnn" if torch.backends.cudnn.is_acceptable(sequences) else "torch-cuda"

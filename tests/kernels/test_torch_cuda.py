@@ -80,7 +80,7 @@ def test_numbers_of_units_of_members(member_cell, units):
     arguments = [x, *states, draw(3, 2, gates * units), draw(3, units, gates * units) * units**-0.5, bias]
     factor = draw(19, 3, units)
     results = []
-    for run_members, dtype in ((kernels._run_triton, torch.float32), (kernels._run_members, torch.float64)):
+    for run_members, dtype in ((kernels.run_triton, torch.float32), (kernels.run_members, torch.float64)):
         given = [argument.to(dtype).requires_grad_() for argument in arguments]
         output = run_members(given[0], given[1 : 1 + len(states)], *given[1 + len(states) :], spec)
         gradients = torch.autograd.grad((output.last_output * factor).sum(), given)

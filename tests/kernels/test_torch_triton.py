@@ -13,7 +13,7 @@ pytest.importorskip("triton", reason="needs Triton, which PyTorch for GPUs bring
 
 import torch
 
-import kseq.kernels.torch as kernels
+import kseq.kernels.torch_members as kernels
 from kseq.kernels import Spec
 
 if torch.cuda.is_available():
@@ -27,7 +27,7 @@ def interpreted():
         patch.setenv("TRITON_INTERPRET", "1")
         patch.delitem(sys.modules, "kseq.kernels.torch_triton", raising=False)
         module = importlib.import_module("kseq.kernels.torch_triton")
-        patch.setattr(kernels, "_triton", lambda: module)
+        patch.setattr(kernels, "triton", lambda: module)
         yield module
     sys.modules.pop("kseq.kernels.torch_triton", None)
 
@@ -57,7 +57,7 @@ def test_members(
     x, *rest = given_tensors
     states, weights = rest[: len(problem.states)], rest[len(problem.states) :]
     weights = [*weights, None][:3]
-    output = kernels._run_triton(x, states, *weights, spec)
+    output = kernels.run_triton(x, states, *weights, spec)
     loss = sum(
         (torch.tensor(d) * result).sum()
         for d, result in zip([problem.d_outputs, *problem.d_states], [output.outputs, *output.states], strict=True)
@@ -68,7 +68,7 @@ def test_members(
     problem.assert_close(found, problem.expected, 1e-5)
 
     with torch.no_grad():
-        alone = kernels._run_triton(x, states, *weights, spec)
+        alone = kernels.run_triton(x, states, *weights, spec)
     # PyTorch's product before the loop may take another way where no gradient is recorded.
     torch.testing.assert_close(alone.outputs, output.outputs)
     torch.testing.assert_close(alone.states, output.states)
@@ -80,8 +80,8 @@ def test_a_loss_of_one_state_alone(members_problem):
     problem = members_problem(spec, shared=False, dtype="float32")
     x, *states = (torch.tensor(array) for array in (problem.sequences, *problem.states))
     weights = [torch.tensor(weight, requires_grad=True) for weight in problem.weights]
-    found = torch.autograd.grad(kernels._run_triton(x, states, *weights, spec).states[1].sum(), weights)
-    expected = torch.autograd.grad(kernels._run_members(x, states, *weights, spec).states[1].sum(), weights)
+    found = torch.autograd.grad(kernels.run_triton(x, states, *weights, spec).states[1].sum(), weights)
+    expected = torch.autograd.grad(kernels.run_members(x, states, *weights, spec).states[1].sum(), weights)
     torch.testing.assert_close(found, expected)
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kseq import Batches, build_model, layers, load_series, make_windows
+from kseq import Batches, build_model, kernels, layers, load_series, make_windows
 from kseq.training import Training, fit
 
 pytestmark = pytest.mark.skipif(os.environ["KERAS_BACKEND"] != "torch", reason="the lean step is for PyTorch")
@@ -15,6 +15,16 @@ pytestmark = pytest.mark.skipif(os.environ["KERAS_BACKEND"] != "torch", reason="
 @pytest.fixture(scope="module")
 def data():
     return make_windows(load_series("nino12"))
+
+
+@pytest.fixture
+def float64(monkeypatch):
+    """On PyTorch Keras computes parts of float64 in float32 otherwise."""
+    monkeypatch.setitem(keras.src.backend.common.dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx(before)
 
 
 def lean_of(model):
@@ -138,3 +148,44 @@ def test_learning_rate_may_change_between_steps(data):
     model.fit(Batches(data.train, 64), epochs=3, verbose=0, shuffle=False, callbacks=[schedule])
     losses = model.history.history["loss"]
     assert losses[1] == pytest.approx(losses[2], rel=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize(
+    ("options", "calls"),
+    [
+        ({"units": 5, "num_layers": 3}, ["_Stack", "_Product"]),
+        ({"units": 5, "bidirectional": True}, ["_Stack", "_Product"]),
+        ({"units": 5, "num_layers": 2, "bidirectional": True, "use_bias": False}, ["_Stack", "_Product"]),
+        ({"units": 5}, ["_Kernel", "_Product"]),
+        ({"units": (5, 5, 4)}, ["_Stack", "_Kernel", "_Product"]),
+        ({"units": 5, "num_layers": 2, "dropout": 0.2}, ["_Kernel", "_Call", "_Kernel", "_Product"]),
+        ({"units": 5, "num_layers": 2, "recurrent_dropout": 0.2}, ["_Call", "_Call", "_Product"]),
+    ],
+    ids=str,
+)
+def test_a_stack_and_a_pair_are_one_call_of_the_native_loop(monkeypatch, float64, cell, options, calls):
+    """As on a GPU, where cuDNN takes them together; validation and training are Keras's but for rounding."""
+    monkeypatch.setattr(kernels.load("torch"), "_compiled", lambda: None)
+    data = make_windows(load_series("nino12"), lookback=5, dtype="float64")
+    results = []
+    for lean in (True, False):
+        model = build_model(cell, lookback=5, seed=2, **options)
+        if not lean:
+            del model.train_step, model.test_step
+        fitted = fit(model, data, Training(epochs=2), [2])
+        if lean:
+            assert [type(call).__name__ for call in lean_of(model).calls] == calls
+        results.append([*fitted.history.values(), *model.get_weights()])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
+
+
+def test_the_name_of_the_kernel_is_kept_of_every_layer_of_a_stack(monkeypatch, data):
+    monkeypatch.setattr(kernels.load("torch"), "_compiled", lambda: None)
+    model = build_model("gru", units=4, num_layers=2, bidirectional=True)
+    fit(model, data, Training(epochs=1), [0])
+    pairs = [layer for layer in model.layers if isinstance(layer, keras.layers.Bidirectional)]
+    used = {part.kernel_used for pair in pairs for part in (pair.forward_layer, pair.backward_layer)}
+    assert len(pairs) == 2
+    assert used == {"torch-native"}

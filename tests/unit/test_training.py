@@ -18,7 +18,9 @@ from kseq import (
     make_windows,
     predict,
 )
-from kseq.training import Listeners, MemberStopping, Training, compile_model, fed, fit
+from kseq.feeding import Listeners, fed
+from kseq.stopping import MemberStopping
+from kseq.training import Training, compile_model, fit
 
 BACKEND = os.environ["KERAS_BACKEND"]
 SEEDS = (2, 7)

@@ -1,0 +1,201 @@
+"""Layers as a lean step calls them, see :mod:`kseq.lean`: their computation without what Keras does around it.
+
+A stack of recurrent layers of one cell and size, or a pair of two directions, is one call where the backend's loop
+takes them together (cuDNN's does). Dropout between them, whose masks Keras draws by seed, keeps them apart.
+"""
+
+import itertools
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import keras
+
+from kseq import layers
+from kseq.errors import Unsupported
+from kseq.layers import Ensemble
+
+
+def calls_of(model: keras.Model, backend: ModuleType) -> "list[_Call]":
+    """Give the calls that a model's chain of layers is, in their order.
+
+    Args:
+        model: a functional model that is a chain of layers.
+        backend: its file of kernels, with a ``step``.
+    """
+    single = [_call_of(layer, backend) for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    calls: list[_Call] = []
+    for kind, alike in itertools.groupby(single, key=lambda call: call.kind):
+        found = list(alike)
+        if kind is None or (len(found) == 1 and isinstance(found[0], _Kernel)):
+            calls += found
+        else:
+            calls.append(_Stack(found, backend))
+    return calls
+
+
+def _call_of(layer: keras.Layer, backend: ModuleType) -> "_Call":
+    """The layer's computation in training mode, without what Keras does around it where that changes nothing."""
+    inner = layer.stacked if isinstance(layer, Ensemble) else layer
+    settings = inner.template if isinstance(layer, Ensemble) else layer
+    if isinstance(settings, keras.layers.Dense) and _is_plain(settings):
+        return _Product(layer, inner, backend)
+    if isinstance(settings, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
+        return _kernel_of(inner, settings, backend) or _Call(layer)
+    if isinstance(settings, keras.layers.Bidirectional) and settings.merge_mode is not None:
+        pair = (
+            (inner.ahead, inner.behind) if isinstance(layer, Ensemble) else (inner.forward_layer, inner.backward_layer)
+        )
+        found = [_kernel_of(part, getattr(part, "template", part), backend) for part in pair]
+        both = [kernel for kernel in found if kernel is not None]
+        if not settings.return_state and len(both) == 2:
+            return _Both(layer, settings, both, backend)
+    return _Call(layer)
+
+
+def _kernel_of(inner: keras.Layer, settings: keras.Layer, backend: ModuleType) -> "_Kernel | None":
+    """A recurrent layer's kernel, where nothing but the kernel computes."""
+    fast = hasattr(inner, "members") or isinstance(inner, layers.SimpleRNN | layers.LSTM | layers.GRU)
+    dropped = settings.dropout or settings.recurrent_dropout
+    if not fast or dropped or settings.stateful or settings.return_state or _chooses_path(settings):
+        return None
+    return _Kernel(inner, settings, backend)
+
+
+def _is_plain(dense: keras.layers.Dense) -> bool:
+    """Whether nothing but a product and a bias is computed."""
+    changed = getattr(dense, "lora_enabled", False) or getattr(dense, "quantization_mode", None)
+    return dense.activation is keras.activations.linear and not changed
+
+
+def _chooses_path(layer: keras.Layer) -> bool:
+    """Whether the user has chosen between Keras's own paths for the layer."""
+    return getattr(layer, "use_cudnn", "auto") != "auto"
+
+
+class _Call:
+    """A layer, called as Keras calls it."""
+
+    #: Whether it computes the same in training and elsewhere.
+    plain = False
+    #: Whether nothing in the call keeps a GPU from replaying it.
+    replayable = False
+    #: What layers have in common that one call can run together; None for one that is called by itself.
+    kind: Hashable = None
+    #: Kernels of a recurrent layer, one a direction.
+    directions: "Sequence[_Kernel]" = ()
+
+    def __init__(self, layer: keras.Layer):
+        self.layer = layer
+
+    def __call__(self, x: Any) -> Any:
+        return self.layer(x, training=True)
+
+
+class _Product(_Call):
+    """A Dense layer without an activation, of one net or of members."""
+
+    plain = replayable = True
+
+    def __init__(self, layer: keras.Layer, inner: keras.Layer, backend: ModuleType):
+        super().__init__(layer)
+        self.kernel, self.bias = inner.kernel.value, None if inner.bias is None else inner.bias.value
+        self.backend = backend
+
+    def __call__(self, x: Any) -> Any:
+        return self.backend.step.dense(x, self.kernel, self.bias)
+
+
+class _Kernel(_Call):
+    """The kernel of a recurrent layer, from zero states; the whole layer where the kernel declines."""
+
+    plain = True
+
+    def __init__(self, inner: keras.Layer, settings: keras.Layer, backend: ModuleType):
+        super().__init__(inner)
+        self.backend = backend
+        self.spec = layers.spec_of(settings, training=True)
+        self.run = getattr(backend, self.spec.cell)
+        members = getattr(inner, "members", None)
+        holder = inner.cell if members is None else inner
+        self.weights = [None if w is None else w.value for w in (holder.kernel, holder.recurrent_kernel, holder.bias)]
+        self.shape = (settings.units,) if members is None else (members, settings.units)
+        self.states = len(settings.state_size)
+        self.directions = [self]
+        #: What both directions, and neighbours in a stack, must agree in to be one call.
+        alike = replace(self.spec, go_backwards=False, return_sequences=False)
+        self.alike: Hashable = alike, self.shape, holder.bias is None, holder.kernel.value.dtype
+        if not self.spec.go_backwards and backend.stacks(self.spec, self.weights[0]):
+            self.kind = (1, self.alike)
+
+    def note(self, kernel: str) -> None:
+        """Keep the name of the kernel that ran."""
+        # Keras inspects every attribute that is set, which costs more than a comparison.
+        if self.layer.kernel_used != kernel:
+            self.layer.kernel_used = kernel
+
+    def __call__(self, x: Any) -> Any:
+        zeros = self.backend.step.zeros(x, (x.shape[0], *self.shape))
+        try:
+            output = self.run(x, [zeros] * self.states, None, *self.weights, self.spec)
+        except Unsupported:
+            # The layer records why, or raises it.
+            return super().__call__(x)
+        self.note(output.kernel)
+        return output.outputs if self.spec.return_sequences else output.last_output
+
+    @property
+    def replayable(self) -> bool:  # type: ignore[override]
+        return self.layer.kernel_used in self.backend.step.REPLAYED
+
+
+class _Both(_Call):
+    """A Bidirectional layer: two kernels, and what merges their outputs."""
+
+    plain = True
+
+    def __init__(self, layer: keras.Layer, settings: keras.Layer, both: "list[_Kernel]", backend: ModuleType):
+        super().__init__(layer)
+        self.directions, self.backend = both, backend
+        self.mode, self.every = settings.merge_mode, settings.return_sequences
+        ahead, behind = both
+        together = ahead.kind is not None and ahead.alike == behind.alike and behind.spec.go_backwards
+        if together and self.mode == "concat":
+            self.kind = (2, ahead.alike)
+
+    def __call__(self, x: Any) -> Any:
+        ahead, behind = (call(x) for call in self.directions)
+        return self.backend.step.merge(ahead, self.backend.step.reverse(behind) if self.every else behind, self.mode)
+
+    @property
+    def replayable(self) -> bool:  # type: ignore[override]
+        return all(call.replayable for call in self.directions)
+
+
+class _Stack(_Call):
+    """Recurrent layers on top of one another, in one direction or in both, in one call of the backend's loop.
+
+    Args:
+        found: their calls, in order.
+        backend: its file of kernels.
+    """
+
+    plain = True
+
+    def __init__(self, found: "Sequence[_Call]", backend: ModuleType):
+        super().__init__(found[-1].layer)
+        self.kernels = [call.directions for call in found]
+        self.spec, self.backend = self.kernels[-1][0].spec, backend
+        self.weights = [[kernel.weights for kernel in directions] for directions in self.kernels]
+
+    def __call__(self, x: Any) -> Any:
+        outputs, kernel = self.backend.stack(x, self.weights, self.spec)
+        for directions in self.kernels:
+            for direction in directions:
+                direction.note(kernel)
+        return outputs
+
+    @property
+    def replayable(self) -> bool:  # type: ignore[override]
+        return all(direction.replayable for directions in self.kernels for direction in directions)
