@@ -29,8 +29,8 @@ _BUDGET = ("epochs", "batch_size", "learning_rate", "patience", "weight_decay", 
 
 #: Parameters that are settings of a comparison too, by the same name.
 _SETTINGS = (
-    "lookback", "horizon", "units", "num_layers", "dropout", "bidirectional", "transform", "calendar", "scaler",
-    "past_target", "validation", "season",
+    "lookback", "horizon", "units", "num_layers", "dropout", "bidirectional", "start", "transform", "calendar",
+    "scaler", "past_target", "validation", "season",
 )  # fmt: skip
 
 
@@ -49,6 +49,7 @@ class Forecaster:
         num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
         dropout: share of outputs dropped between layers.
         bidirectional: read windows in both directions.
+        start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.starts`.
         transform: what is read and forecast instead of the values, see :mod:`kseq.transforms`: ``"none"``, steps such
             as ``"anomaly,change"``, or ``"auto"``.
         calendar: read where in the day, the week or the year each row stands.
@@ -90,6 +91,7 @@ class Forecaster:
         num_layers: int | None = None,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        start: str = "keras",
         transform: str = Settings.transform,
         calendar: bool = Settings.calendar,
         scaler: str = "standard",
@@ -118,6 +120,7 @@ class Forecaster:
         self.num_layers = num_layers
         self.dropout = dropout
         self.bidirectional = bidirectional
+        self.start = start
         self.transform = transform
         self.calendar = calendar
         self.scaler = scaler
@@ -294,7 +297,7 @@ class Forecaster:
         settings = {name: _tuples(value) for name, value in card.settings.items()}
         made = cls(
             cell=settings["cells"][0],
-            **{name: settings[name] for name in _SETTINGS},
+            **{name: settings[name] for name in _SETTINGS if name in settings},
             **{name: settings["training"][name] for name in _BUDGET if name in settings["training"]},
             features=card.context.features,
             future=card.context.future,

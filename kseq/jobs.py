@@ -119,6 +119,7 @@ def build_cell(cell: str, data: WindowedSeries, settings: Settings, seeds: Seque
         "num_layers": settings.num_layers,
         "dropout": settings.dropout,
         "seed": seeds[0],
+        "start": settings.start,
     }
     if settings.strategy == "seq2seq":
         return build_seq2seq(cell, **network)

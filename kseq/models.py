@@ -29,6 +29,7 @@ from kseq.errors import ConfigError
 from kseq.layers import Ensemble
 from kseq.matching import layer_widths, require_size
 from kseq.settings import CELL_NAMES
+from kseq.starts import draw_weights
 
 #: Cells by the name that a user gives, and the name that a table shows.
 CELLS = CELL_NAMES
@@ -50,6 +51,7 @@ def build_model(
     return_states: bool = False,
     seed: int = 0,
     members: Sequence[int] | int | None = None,
+    start: str = "keras",
     **layer_options: Any,
 ) -> keras.Model:
     """Build a recurrent forecaster.
@@ -68,6 +70,7 @@ def build_model(
         seed: of the initial weights and of dropout.
         members: train several networks as one: a number S (seeds ``seed .. seed + S - 1``) or their seeds. Inputs and
             outputs then have a members axis after the batch axis.
+        start: whose initial weights to draw, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.starts`.
         **layer_options: passed to every recurrent layer (``activation=``, ``use_bias=``, ``reset_after=``...).
 
     Returns:
@@ -75,7 +78,7 @@ def build_model(
         ``(batch, S, lookback, features)`` to ``(batch, S, horizon * targets)``.
 
     Raises:
-        ConfigError: an unknown cell, or a size that is not a positive whole number.
+        ConfigError: an unknown cell or start, or a size that is not a positive whole number.
 
     Example:
         >>> model = build_model("gru", lookback=24, units=[32, 16])  # doctest: +SKIP
@@ -116,7 +119,9 @@ def build_model(
             x = wrap(keras.layers.Dropout(dropout, seed=layer_seeds[0], name=f"dropout_{number}"), layer_seeds)(x)
     forecast = wrap(keras.layers.Dense(horizon * targets, name="forecast"), seeds or [seed])(x)
     model = keras.Model(inputs, [forecast, *states] if return_states else forecast, name=cell)
-    draw_weights(model, seeds if seeds is not None else [seed], stacked=seeds is not None, options=layer_options)
+    draw_weights(
+        model, seeds if seeds is not None else [seed], stacked=seeds is not None, start=start, options=layer_options
+    )
     return lean.attach(model)
 
 
@@ -172,34 +177,3 @@ def _member_seeds(members: Sequence[int] | int | None, seed: int) -> list[int] |
 def layer_seed(seed: int, number: int) -> int:
     """A seed for one layer's dropout, far from its neighbours', that fits every backend's 32 bits."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
-
-
-def draw_weights(model: keras.Model, seeds: list[int], *, stacked: bool, options: dict[str, Any]) -> None:
-    """Give every weight its start, drawn from the seeds; initializers that the user chose are left alone."""
-    chosen = {name.removesuffix("_initializer") for name in options if name.endswith("_initializer")}
-    generators = [np.random.default_rng(seed) for seed in seeds]
-    for variable in model.trainable_variables:
-        name = variable.name
-        if name in chosen and "forecast" not in variable.path:
-            continue
-        shape = tuple(variable.shape)[1:] if stacked else tuple(variable.shape)
-        forget = model.name == "lstm" and name == "bias" and "forecast" not in variable.path
-        forget = forget and options.get("unit_forget_bias", True)
-        draws = [_draw(name, shape, forget, generator) for generator in generators]
-        variable.assign(np.stack(draws) if stacked else draws[0])
-
-
-def _draw(name: str, shape: tuple[int, ...], forget: bool, generator: np.random.Generator) -> np.ndarray:
-    if name == "kernel":
-        limit = np.sqrt(6 / sum(shape))
-        return generator.uniform(-limit, limit, shape)
-    if name == "recurrent_kernel":
-        # Orthonormal rows: the Q of a Gaussian matrix, signs made unique.
-        q, r = np.linalg.qr(generator.standard_normal(shape[::-1]))
-        return (q * np.sign(np.diag(r))).T
-    bias = np.zeros(shape)
-    if forget:
-        # Gates lie i, f, c, o: a forget gate that starts open (Jozefowicz et al. 2015).
-        units = shape[-1] // 4
-        bias[units : 2 * units] = 1
-    return bias

@@ -13,7 +13,8 @@ from typing import Any
 import keras
 
 from kseq.matching import layer_widths, require_size
-from kseq.models import LAYERS, draw_weights, layer_seed, require_cell
+from kseq.models import LAYERS, layer_seed, require_cell
+from kseq.starts import draw_weights
 
 
 def build_seq2seq(
@@ -27,6 +28,7 @@ def build_seq2seq(
     num_layers: int | None = None,
     dropout: float = 0.0,
     seed: int = 0,
+    start: str = "keras",
     **layer_options: Any,
 ) -> keras.Model:
     """Build a recurrent forecaster of an encoder and a decoder (Cho et al. 2014).
@@ -41,6 +43,7 @@ def build_seq2seq(
         num_layers: recurrent layers on top of one another, in each of the two.
         dropout: share of outputs dropped between recurrent layers while training, in each of the two.
         seed: of the initial weights and of dropout.
+        start: as in :func:`kseq.build_model`.
         **layer_options: passed to every recurrent layer.
 
     Returns:
@@ -88,5 +91,5 @@ def build_seq2seq(
     x = keras.layers.Dense(targets, name="forecast")(x)
     outputs = keras.layers.Reshape((horizon * targets,), name="steps")(x)
     model = keras.Model(inputs, outputs, name=cell)
-    draw_weights(model, [seed], stacked=False, options=layer_options)
+    draw_weights(model, [seed], stacked=False, start=start, options=layer_options)
     return model

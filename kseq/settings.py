@@ -22,6 +22,20 @@ OWN_TRAINING = ("learning_rate", "weight_decay")
 STRATEGIES = ("direct", "recursive", "seq2seq")
 
 
+#: Whose initial weights there are, see :mod:`kseq.starts`.
+STARTS = ("keras", "pytorch")
+
+
+def require_start(start: str) -> None:
+    """Refuse a start that is not one of :data:`STARTS`.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if start not in STARTS:
+        raise ConfigError(f"received start {start!r}, expected {' or '.join(STARTS)}.")
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides a comparison's numbers, besides the series, the backend and the versions.
@@ -42,6 +56,7 @@ class Settings:
         num_layers: recurrent layers.
         dropout: between layers.
         bidirectional: read windows in both directions.
+        start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.starts`.
         transform: what models read and forecast instead of the targets' values: ``"none"``, or steps of
             :mod:`kseq.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them by the
             training rows.
@@ -76,6 +91,7 @@ class Settings:
     num_layers: int | None = None
     dropout: float = 0.0
     bidirectional: bool = False
+    start: str = "keras"
     transform: str = "auto"
     calendar: bool = False
     scaler: str = "standard"
@@ -115,6 +131,7 @@ class Settings:
             if len(set(names)) != len(names):
                 raise ConfigError(f"received {what} {', '.join(names)}, expected each once.")
         steps_of(self.transform)
+        require_start(self.start)
         if self.match not in MATCHES:
             raise ConfigError(f"received match {self.match!r}, expected {' or '.join(MATCHES)}.")
         if len(set(self.levels)) != len(self.levels) or not all(0 < level < 100 for level in self.levels):

@@ -55,6 +55,7 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
 @click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True,
               help="Dropped between layers.")  # fmt: skip
 @click.option("--bidirectional", is_flag=True, help="Read windows in both directions.")
+@click.option("--start", default="keras", show_default=True, help="Whose initial weights: keras or pytorch.")
 @click.option("--epochs", type=POSITIVE, default=200, show_default=True, help="The most epochs of a training.")
 @click.option("--batch-size", type=FROM_ZERO, default=32, show_default=True, help="0 for all at once.")
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of Adam.")
@@ -126,6 +127,7 @@ def settings_of(options: dict[str, Any]) -> Any:
         num_layers=options["layers"],
         dropout=options["dropout"],
         bidirectional=options["bidirectional"],
+        start=options["start"],
         transform=options["transform"],
         calendar=options["calendar"],
         scaler=options["scaler"],
