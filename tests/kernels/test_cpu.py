@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from kseq.errors import Unsupported
 from kseq.kernels import Spec, cpu, reference
-from kseq.kernels._cpu import pool
+from kseq.kernels._cpu import code, pool
 
 GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
 #: Largest error allowed, relative to the largest value of an array.
@@ -441,3 +442,19 @@ def test_warm_up(cell):
     cpu.warm_up(cell)
     with pytest.raises(Unsupported, match="int64"):
         cpu.warm_up(cell, "int64")
+
+
+def test_machine_code_is_kept_until_a_shared_file_changes(monkeypatch, tmp_path):
+    """Numba itself compiles a loop anew when the file it is in changes, not when what it calls does."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+
+    def doubled(number):
+        return 2 * number
+
+    found = []
+    for sources in ("as it was", "as it was", "changed"):
+        monkeypatch.setattr(code, "SOURCES", sources)
+        loop = code.compiled(doubled)
+        assert loop(4) == 8
+        found.append((len(loop.stats.cache_hits), len(loop.stats.cache_misses)))
+    assert found == [(0, 1), (1, 0), (0, 1)]

@@ -9,15 +9,14 @@ holds, for the way back, what the reset gate was multiplied with: ``h_prev @ U_h
 
 import numpy as np
 
+from kseq.kernels._cpu.code import compiled, part
 from kseq.kernels._cpu.products import (
     add_rows,
     add_transposed_product,
-    compiled,
     copy_rows,
     fill_rows,
     pack,
     pack_transposed,
-    part,
     product,
     round_up,
 )

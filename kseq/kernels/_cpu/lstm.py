@@ -7,15 +7,14 @@ last. Where nothing is kept for the way back, ``a``, ``gates`` and ``cells`` hav
 
 import numpy as np
 
+from kseq.kernels._cpu.code import compiled, part
 from kseq.kernels._cpu.products import (
     add_rows,
     add_transposed_product,
-    compiled,
     copy_rows,
     fill_rows,
     pack,
     pack_transposed,
-    part,
     product,
     round_up,
 )

@@ -11,15 +11,8 @@ gradients of all weights. ``lead`` puts ``h`` where vectors begin. The columns o
 units, ``units`` rounded up to whole vectors; the padding's weights are zero and its results are never read.
 """
 
-import numba
-from numba.extending import register_jitable
-
+from kseq.kernels._cpu.code import part
 from kseq.kernels._cpu.simd import TILE_ROWS, TILE_VECTORS, lanes, load, store, tile
-
-#: For the loops: the lock of the interpreter is not held and the machine code is kept on disk.
-compiled = numba.njit(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True)
-#: For what they call. Unlike ``njit``, it compiles one version for ``f(0)`` and ``f(n)``.
-part = register_jitable(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
 
 
 @part

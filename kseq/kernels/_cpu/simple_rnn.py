@@ -6,15 +6,14 @@ Nothing is kept for the way back but ``a``, whose next row holds the output: the
 
 import numpy as np
 
+from kseq.kernels._cpu.code import compiled, part
 from kseq.kernels._cpu.products import (
     add_rows,
     add_transposed_product,
-    compiled,
     copy_rows,
     fill_rows,
     pack,
     pack_transposed,
-    part,
     product,
     round_up,
 )
