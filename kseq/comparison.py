@@ -27,7 +27,8 @@ from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
 from kseq.series import Panel, Series
 from kseq.settings import Settings
-from kseq.verdict import Evidence, traps, verdict
+from kseq.traps import traps
+from kseq.verdict import Evidence, verdict
 from kseq.windows import WindowedSeries
 
 if TYPE_CHECKING:

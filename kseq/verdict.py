@@ -1,12 +1,10 @@
-"""The verdict in words: what the numbers of a comparison say, and what must not be read into them.
+"""The verdict in words: which one, by how much, at which cost, and what to use.
 
 Each sentence is a function of the :class:`Evidence` that returns its text, or None where its condition does not hold.
-:func:`verdict` gives the sentences that answer "which one?", :func:`traps` those that say what to beware of. Nothing
-but the numbers decides.
+Nothing but the numbers decides. What must not be read into them stands in :mod:`kseq.traps`.
 """
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,20 +12,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from kseq.metrics import mape_reason
 from kseq.statistics import LEVEL, LEVEL_TRAINED, Difference, Row, best_baseline, differences, ranked, spread
-
-#: Fewer seeds than this say little of the noise between trainings.
-FEW_SEEDS = 5
-
-#: Fewer test windows than this have no correlation worth a word.
-FEW_WINDOWS = 10
-
-#: Units whose zero is a convention, in small letters.
-ARBITRARY_ZERO = (
-    "°c", "°f", "deg c", "deg f", "degc", "degf", "celsius", "fahrenheit", "degrees c", "degrees f", "degrees celsius",
-    "degrees fahrenheit", "degree_celsius", "degree_fahrenheit", "degrees_celsius", "degrees_fahrenheit",
-)  # fmt: skip
+from kseq.words import names, p_value, seconds, verb
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,21 +118,13 @@ def verdict(evidence: Evidence) -> list[str]:
     """Sentences on who wins, against what, at which cost, and what to use; empty without a cell that can be scored."""
     if not evidence.cells:
         return []
-    return _texts(SENTENCES, evidence)
+    return texts(SENTENCES, evidence)
 
 
-def traps(evidence: Evidence) -> list[str]:
-    """Sentences on what must not be read into the numbers."""
-    return _texts(TRAPS, evidence) + [f"{row.name}: {flag}" for row in evidence.rows for flag in row.flags]
-
-
-def _texts(sentences: Iterable[Callable[[Evidence], str | None]], evidence: Evidence) -> list[str]:
-    texts = (sentence(evidence) for sentence in sentences)
-    return [text for text in texts if text is not None]
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Which one?
+def texts(sentences: Iterable[Callable[[Evidence], str | None]], evidence: Evidence) -> list[str]:
+    """Give the sentences whose conditions hold, in their order."""
+    found = (sentence(evidence) for sentence in sentences)
+    return [text for text in found if text is not None]
 
 
 def winner(evidence: Evidence) -> str | None:
@@ -158,7 +136,7 @@ def winner(evidence: Evidence) -> str | None:
     p = max(evidence.pair(best, other).p_adjusted for other in others)
     return (
         f"{best.name} wins among the cells: its {evidence.measure}, {evidence.amount(best.score)}, is "
-        f"{1 - best.score / second.score:.1%} below that of {second.name} ({_p(p)})."
+        f"{1 - best.score / second.score:.1%} below that of {second.name} ({p_value(p)})."
     )
 
 
@@ -171,12 +149,12 @@ def tie(evidence: Evidence) -> str | None:
     shown = f"{evidence.amount(leaders[0].score)} to {evidence.amount(leaders[-1].score)}"
     errors = f"{evidence.measure if evidence.series else 'mean absolute errors'} of {shown}"
     if any(np.isnan(pair.p_seeds) for pair in pairs):
-        return f"{_names(leaders)} cannot be told apart without several seeds of each: {errors}."
+        return f"{names(leaders)} cannot be told apart without several seeds of each: {errors}."
     p = min(pair.p_adjusted for pair in pairs)
-    noise = f"{_p(p)} or more" if len(pairs) > 1 else _p(p)
+    noise = f"{p_value(p)} or more" if len(pairs) > 1 else p_value(p)
     # A reader knows 0.05 as the level.
     strict = f"; between cells a difference takes p <= {LEVEL_TRAINED:g}" if p <= LEVEL else ""
-    return f"{_names(leaders)} tie ({noise}{strict}): {errors}."
+    return f"{names(leaders)} tie ({noise}{strict}): {errors}."
 
 
 def behind(evidence: Evidence) -> str | None:
@@ -186,7 +164,7 @@ def behind(evidence: Evidence) -> str | None:
     if len(leaders) == 1 or not others:
         return None
     p = max(evidence.pair(leaders[0], other).p_adjusted for other in others)
-    return f"{_names(others)} {_verb(others, 'is', 'are')} behind {leaders[0].name} ({_p(p)})."
+    return f"{names(others)} {verb(others, 'is', 'are')} behind {leaders[0].name} ({p_value(p)})."
 
 
 def seed_noise(evidence: Evidence) -> str | None:
@@ -216,8 +194,8 @@ def time_noise(evidence: Evidence) -> str | None:
         return None
     windows = "test windows" if evidence.series is None else "origin dates"
     return (
-        f"{best.name} is ahead of {second.name} in the mean of its seeds ({_p(pair.p_seeds)}), but the "
-        f"{len(best.errors[0])} {windows} are too few to say that it would be elsewhere ({_p(pair.p_time)})."
+        f"{best.name} is ahead of {second.name} in the mean of its seeds ({p_value(pair.p_seeds)}), but the "
+        f"{len(best.errors[0])} {windows} are too few to say that it would be elsewhere ({p_value(pair.p_time)})."
     )
 
 
@@ -237,11 +215,11 @@ def against_best_baseline(evidence: Evidence) -> str | None:
             continue
         p = [evidence.pair(cell, baseline).p_adjusted for cell in cells]
         # The least convincing of the p-values, whichever way they are read.
-        shown = _p(min(p)) + (" or more" if len(p) > 1 else "") if standing == "par" else _p(max(p))
+        shown = p_value(min(p)) + (" or more" if len(p) > 1 else "") if standing == "par" else p_value(max(p))
         amount = f"{evidence.amount(baseline.score)}; "
         every = {1: "", 2: " both"}.get(len(cells), " all") if len(cells) == len(evidence.cells) else ""
         target = f"{baseline.name}, the best baseline ({amount}{shown})" if not parts else f"it ({shown})"
-        parts.append(f"{_names(cells)}{every} {_verb(cells, *verbs[standing])} {target}")
+        parts.append(f"{names(cells)}{every} {verb(cells, *verbs[standing])} {target}")
     return f"{'; '.join(parts)}."
 
 
@@ -254,7 +232,7 @@ def beaten_baseline(evidence: Evidence) -> str | None:
         if cells:
             p = max(evidence.pair(cell, baseline).p_adjusted for cell in cells)
             amount = evidence.amount(baseline.score)
-            return f"{_names(cells)} {_verb(cells, 'beats', 'beat')} {baseline.name} ({amount}; {_p(p)})."
+            return f"{names(cells)} {verb(cells, 'beats', 'beat')} {baseline.name} ({amount}; {p_value(p)})."
     return None
 
 
@@ -273,7 +251,7 @@ def reach(evidence: Evidence) -> str | None:
         return None
     shown = {0: "not at step 1", steps: f"at all {steps} steps"}
     parts = [
-        f"{_names(cells)} {shown.get(step, f'up to step {step} of {steps}, not at step {step + 1}')}"
+        f"{names(cells)} {shown.get(step, f'up to step {step} of {steps}, not at step {step + 1}')}"
         for step, cells in sorted(reached.items(), reverse=True)
     ]
     return f"Step by step, below {baseline.name} in mean absolute error: {'; '.join(parts)}."
@@ -292,12 +270,12 @@ def cost(evidence: Evidence) -> str | None:
     if timed:
         fastest, slowest = (choose(timed, key=lambda cell: cell.seconds) for choose in (min, max))
         if len(cells) == 1:
-            parts.append(f"{fastest.name} trains in {_seconds(fastest.seconds)} a seed")
+            parts.append(f"{fastest.name} trains in {seconds(fastest.seconds)} a seed")
         # Less than a tenth is the machine's own noise.
         elif fastest.seconds < 0.9 * slowest.seconds:
             parts.append(
-                f"{fastest.name} trains in {_seconds(fastest.seconds)} a seed, "
-                f"{slowest.name} in {_seconds(slowest.seconds)}"
+                f"{fastest.name} trains in {seconds(fastest.seconds)} a seed, "
+                f"{slowest.name} in {seconds(slowest.seconds)}"
             )
     return f"{'; '.join(parts)}." if parts else None
 
@@ -347,172 +325,3 @@ SENTENCES = (
     winner, tie, behind, seed_noise, time_noise, against_best_baseline, beaten_baseline, reach, cost, tuned,
     use_a_network, use_the_baseline, use_no_network,
 )  # fmt: skip
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Traps.
-
-
-def no_baseline(evidence: Evidence) -> str | None:
-    """Cells stand alone."""
-    if evidence.baseline is not None or not evidence.trained:
-        return None
-    return "No baseline stands beside the cells: nothing says whether training was worth it."
-
-
-def copies_last_value(evidence: Evidence) -> str | None:
-    """One step ahead, forecasts correlate better with the last known value than with the value to be forecast.
-
-    That is asked of windows that follow one another row by row, and are enough for a correlation to mean something:
-    the folds of a backtest may be a season apart, where the last value says as much as the truth.
-    """
-    if evidence.step_size > 1 or len(evidence.y) < FEW_WINDOWS or evidence.series is not None:
-        return None
-    found = []
-    for row in evidence.trained:
-        forecast = evidence.y[:, 0] + row.finite[:, :, 0]
-        with_last = _correlation(forecast, evidence.last)
-        with_truth = _correlation(forecast, evidence.y[:, 0])
-        if with_last > with_truth:
-            found.append(f"{row.name} ({with_last:.3f} with y(t-1), {with_truth:.3f} with y(t))")
-    if not found:
-        return None
-    return (
-        f"Forecasts that follow the last value: {', '.join(found)}. Such a curve looks right and is the truth one step "
-        "late."
-    )
-
-
-def at_epoch_limit(evidence: Evidence) -> str | None:
-    """A cell was still training when its epochs ran out."""
-    found = []
-    for row in evidence.cells:
-        reached = sum(epochs >= row.epoch_limit for epochs in row.epochs)
-        if row.epoch_limit and reached:
-            # A seed that is trained anew in each fold counts once a fold.
-            what = "seeds" if len(row.epochs) == len(row.errors) else "trainings"
-            found.append(f"{row.name} with {reached} of {len(row.epochs)} {what} (limit {row.epoch_limit})")
-    if not found:
-        return None
-    return f"Stopped by the limit of epochs, not by the validation error: {', '.join(found)}; raise --epochs."
-
-
-def outside_training_range(evidence: Evidence) -> str | None:
-    """Test values that the networks have never seen the like of."""
-    outside = int(((evidence.y < evidence.low) | (evidence.y > evidence.high)).any(axis=(1, 2)).sum())
-    if not outside:
-        return None
-    if evidence.low.ndim > 1:
-        return (
-            f"{outside} of {len(evidence.y)} test windows hold values outside the training range of their "
-            f"{'fold' if evidence.series is None else 'series'}: networks extrapolate badly."
-        )
-    ranges = ", ".join(
-        f"{evidence.amount(low)} to {evidence.amount(high)}"
-        for low, high in zip(evidence.low, evidence.high, strict=True)
-    )
-    return (
-        f"{outside} of {len(evidence.y)} test windows hold values outside the training range ({ranges}): networks "
-        "extrapolate badly."
-    )
-
-
-def few_seeds(evidence: Evidence) -> str | None:
-    """A cell with fewer than five seeds."""
-    few = [cell for cell in evidence.cells if len(cell.scores) < FEW_SEEDS]
-    if not few:
-        return None
-    fewest, most = (choose(len(cell.scores) for cell in few) for choose in (min, max))
-    if most == 1:
-        return f"{_names(few)}: one seed says nothing of the noise between trainings; use --seeds {FEW_SEEDS}."
-    shown = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    return f"{_names(few)}: {shown} seeds say little of the noise between trainings; use --seeds {FEW_SEEDS}."
-
-
-def diverged(evidence: Evidence) -> str | None:
-    """Members whose forecasts are not numbers."""
-    found = [f"{row.name} with {row.diverged} of {len(row.errors)} seeds" for row in evidence.rows if row.diverged]
-    return f"Diverged, and left out of tests and verdict: {', '.join(found)}." if found else None
-
-
-def irregular_steps(evidence: Evidence) -> str | None:
-    """Dates that are not evenly spaced: networks and lags count rows, not days."""
-    index = evidence.index
-    if not isinstance(index, pd.DatetimeIndex) or len(index) < 3 or _is_even(index):
-        return None
-    days = np.diff(index.to_numpy()) / np.timedelta64(1, "D")
-    return (
-        f"Time steps are irregular, {days.min():.3g} to {days.max():.3g} days (median {np.median(days):.3g}): models "
-        "count rows, not days."
-    )
-
-
-def mape_origin(evidence: Evidence) -> str | None:
-    """MAPE is shown for a unit whose zero is a convention."""
-    if evidence.unit.lower() not in ARBITRARY_ZERO or mape_reason(evidence.y) is not None:
-        return None
-    return f"MAPE depends on where {evidence.unit} has its zero: in kelvin the same errors give another percentage."
-
-
-def mape_missing(evidence: Evidence) -> str | None:
-    """MAPE is not shown; of a panel it is told series by series elsewhere."""
-    reason = mape_reason(evidence.y) if evidence.series is None else None
-    return f"MAPE is n/a: {reason}." if reason else None
-
-
-#: In the order in which they are read.
-TRAPS = (
-    no_baseline, few_seeds, diverged, at_epoch_limit, copies_last_value, outside_training_range, irregular_steps,
-    mape_origin, mape_missing,
-)  # fmt: skip
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Words.
-
-
-def _names(rows: Sequence[Row]) -> str:
-    """``"GRU"``, ``"GRU and LSTM"``, ``"GRU, LSTM and SimpleRNN"``."""
-    *first, last = [row.name for row in rows]
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def _verb(rows: Sequence[Row], one: str, many: str) -> str:
-    return one if len(rows) == 1 else many
-
-
-def _p(p: float) -> str:
-    # Two digits below 0.1: 0.052 must not look like 0.05.
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
-
-
-def _is_even(index: pd.DatetimeIndex) -> bool:
-    """Whether dates follow a calendar: every so many days or hours, working days, or once in so many months."""
-    months = np.diff(12 * index.year + index.month)
-    # Middles and ends of months move by as much as the lengths of months.
-    if months[0] > 0 and np.ptp(months) == 0 and np.ptp(index.day) <= 3:
-        return True
-    with warnings.catch_warnings():
-        # pandas 3 warns that pandas 4 returns another type; only None is asked for.
-        warnings.simplefilter("ignore")
-        return pd.infer_freq(index) is not None
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's correlation over windows, averaged over members and targets.
-
-    Args:
-        a: ``(members, windows, targets)``.
-        b: ``(windows, targets)``.
-
-    Returns:
-        0 where one of them does not vary.
-    """
-    a, b = a - a.mean(axis=-2, keepdims=True), b - b.mean(axis=-2, keepdims=True)
-    product = (a * b).sum(axis=-2)
-    size = np.sqrt((a**2).sum(axis=-2) * (b**2).sum(axis=-2))
-    return float(np.mean(np.divide(product, size, out=np.zeros_like(product), where=size > 0)))

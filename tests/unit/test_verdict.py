@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kseq import traps as warned
 from kseq import verdict as said
 from kseq.statistics import Row
-from kseq.verdict import Evidence, traps, verdict
+from kseq.traps import traps
+from kseq.verdict import Evidence, verdict
 
 WINDOWS = 120
 
@@ -352,11 +354,11 @@ def test_windows_further_apart_overlap_less():
 
 def test_no_baseline():
     alone = evidence(cell("GRU", 1.0))
-    assert appears(said.no_baseline, alone) == (
+    assert appears(warned.no_baseline, alone) == (
         "No baseline stands beside the cells: nothing says whether training was worth it."
     )
-    assert said.no_baseline(evidence(cell("GRU", 1.0), baseline("naive", 1.0))) is None
-    assert said.no_baseline(evidence()) is None
+    assert warned.no_baseline(evidence(cell("GRU", 1.0), baseline("naive", 1.0))) is None
+    assert warned.no_baseline(evidence()) is None
 
 
 def test_forecasts_that_copy_the_last_value():
@@ -365,22 +367,22 @@ def test_forecasts_that_copy_the_last_value():
     y, last = series[1:, None, None], series[:-1, None]
     copies = (last[:, 0] - y[:, 0, 0]) + 0.01 * rng.normal(size=(5, WINDOWS))
     copied = evidence(row("GRU", copies), cell("LSTM", 0.1), y=y, last=last)
-    text = appears(said.copies_last_value, copied)
+    text = appears(warned.copies_last_value, copied)
     correlation = np.corrcoef(series[1:], series[:-1])[0, 1]
     assert f"Forecasts that follow the last value: GRU (1.000 with y(t-1), {correlation:.3f} with y(t))." in text
     assert "LSTM" not in text
-    assert said.copies_last_value(evidence(cell("LSTM", 0.1), y=y, last=last)) is None
+    assert warned.copies_last_value(evidence(cell("LSTM", 0.1), y=y, last=last)) is None
     # A good forecast of a series that moves slowly is also near its last value, but nearer to the truth.
     slow = 20 + np.cumsum(rng.uniform(-1, 1, WINDOWS + 1))
     good = evidence(row("GRU", 0.1 * TURNS), y=slow[1:, None, None], last=slow[:-1, None])
     assert np.corrcoef(slow[1:], slow[:-1])[0, 1] > 0.9
-    assert said.copies_last_value(good) is None
+    assert warned.copies_last_value(good) is None
     # A baseline may repeat the last value: that is what it is for.
     naive = row("persistence", copies[0], "baseline")
-    assert said.copies_last_value(evidence(cell("LSTM", 0.1), naive, y=y, last=last)) is None
+    assert warned.copies_last_value(evidence(cell("LSTM", 0.1), naive, y=y, last=last)) is None
     # A forecast that never varies follows nothing.
     flat = row("flat", 20 - y[:, 0, 0])
-    assert said.copies_last_value(evidence(flat, y=y, last=last)) is None
+    assert warned.copies_last_value(evidence(flat, y=y, last=last)) is None
 
 
 def test_only_the_first_step_can_copy_the_last_value():
@@ -390,54 +392,54 @@ def test_only_the_first_step_can_copy_the_last_value():
     last = series[:WINDOWS, None]
     errors = np.zeros((1, WINDOWS, 3, 1))
     errors[0, :, 1:] = last[:, None] - y[:, 1:]
-    assert said.copies_last_value(evidence(Row("GRU", errors), y=y, last=last)) is None
+    assert warned.copies_last_value(evidence(Row("GRU", errors), y=y, last=last)) is None
     errors[0, :, :1] = last[:, None] - y[:, :1]
-    assert said.copies_last_value(evidence(Row("GRU", errors), y=y, last=last)) is not None
+    assert warned.copies_last_value(evidence(Row("GRU", errors), y=y, last=last)) is not None
 
 
 def test_stopped_by_the_limit_of_epochs():
     limited = cell("GRU", 1.0, epochs=(200, 80, 200, 90, 100), epoch_limit=200)
     free = cell("LSTM", 1.0, epochs=(199, 80, 70, 90, 100), epoch_limit=200)
-    assert appears(said.at_epoch_limit, evidence(limited, free)) == (
+    assert appears(warned.at_epoch_limit, evidence(limited, free)) == (
         "Stopped by the limit of epochs, not by the validation error: GRU with 2 of 5 seeds (limit 200); raise "
         "--epochs."
     )
-    assert said.at_epoch_limit(evidence(free)) is None
-    assert said.at_epoch_limit(evidence(cell("GRU", 1.0, epochs=(200,) * 5))) is None
+    assert warned.at_epoch_limit(evidence(free)) is None
+    assert warned.at_epoch_limit(evidence(cell("GRU", 1.0, epochs=(200,) * 5))) is None
 
 
 def test_test_values_outside_the_training_range():
     y = np.full((WINDOWS, 2, 2), 20.0)
     y[3, 1, 0], y[4, 0, 1], y[4, 1, 1] = 31.0, -6.0, -7.0
     low, high = np.array([10.0, -5.0]), np.array([30.0, 25.0])
-    assert appears(said.outside_training_range, evidence(y=y, low=low, high=high, unit="°C")) == (
+    assert appears(warned.outside_training_range, evidence(y=y, low=low, high=high, unit="°C")) == (
         "2 of 120 test windows hold values outside the training range (10.0 °C to 30.0 °C, -5.00 °C to 25.0 °C): "
         "networks extrapolate badly."
     )
     # The ends of the range were seen in training.
     ends = np.clip(y, low, high)
-    assert said.outside_training_range(evidence(y=ends, low=low, high=high)) is None
+    assert warned.outside_training_range(evidence(y=ends, low=low, high=high)) is None
 
 
 def test_fewer_than_five_seeds():
-    assert appears(said.few_seeds, evidence(cell("GRU", 1.0, SEEDS[:1]), cell("LSTM", 1.0, SEEDS[:1]))) == (
+    assert appears(warned.few_seeds, evidence(cell("GRU", 1.0, SEEDS[:1]), cell("LSTM", 1.0, SEEDS[:1]))) == (
         "GRU and LSTM: one seed says nothing of the noise between trainings; use --seeds 5."
     )
-    assert appears(said.few_seeds, evidence(cell("GRU", 1.0, SEEDS[:3]), cell("LSTM", 1.0))) == (
+    assert appears(warned.few_seeds, evidence(cell("GRU", 1.0, SEEDS[:3]), cell("LSTM", 1.0))) == (
         "GRU: 3 seeds say little of the noise between trainings; use --seeds 5."
     )
-    unequal = said.few_seeds(evidence(cell("GRU", 1.0, SEEDS[:4]), cell("LSTM", 1.1, SEEDS[:1])))
+    unequal = warned.few_seeds(evidence(cell("GRU", 1.0, SEEDS[:4]), cell("LSTM", 1.1, SEEDS[:1])))
     assert unequal.startswith("GRU and LSTM: 1 to 4 seeds say little")
-    assert said.few_seeds(evidence(cell("GRU", 1.0), ensemble("mean", 1.0), baseline("naive", 1.0))) is None
+    assert warned.few_seeds(evidence(cell("GRU", 1.0), ensemble("mean", 1.0), baseline("naive", 1.0))) is None
 
 
 def test_diverged_members():
     errors = np.outer(SEEDS, MISSED)
     errors[1, 5] = np.nan
-    assert appears(said.diverged, evidence(row("GRU", errors), cell("LSTM", 1.0))) == (
+    assert appears(warned.diverged, evidence(row("GRU", errors), cell("LSTM", 1.0))) == (
         "Diverged, and left out of tests and verdict: GRU with 1 of 5 seeds."
     )
-    assert said.diverged(evidence(cell("LSTM", 1.0))) is None
+    assert warned.diverged(evidence(cell("LSTM", 1.0))) is None
 
 
 MONTHS = pd.date_range("2000-01-01", periods=60, freq="MS")
@@ -446,15 +448,15 @@ DAYS = pd.date_range("2000-01-01", periods=100, freq="D")
 
 def test_irregular_time_steps():
     holes = DAYS.delete([10, 11, 50])
-    assert appears(said.irregular_steps, evidence(cell("GRU", 1.0), index=holes)) == (
+    assert appears(warned.irregular_steps, evidence(cell("GRU", 1.0), index=holes)) == (
         "Time steps are irregular, 1 to 3 days (median 1): models count rows, not days."
     )
-    assert said.irregular_steps(evidence(index=MONTHS.delete(20))) is not None
+    assert warned.irregular_steps(evidence(index=MONTHS.delete(20))) is not None
     hours = pd.DatetimeIndex(["2000-01-01 00:00", "2000-01-01 01:00", "2000-01-01 02:00", "2000-01-03 00:00"])
-    assert said.irregular_steps(evidence(index=hours)) is not None
+    assert warned.irregular_steps(evidence(index=hours)) is not None
     # Once a month, but anywhere in it.
     wandering = MONTHS + pd.to_timedelta(np.tile([0, 20], 30), unit="D")
-    assert said.irregular_steps(evidence(index=wandering)) is not None
+    assert warned.irregular_steps(evidence(index=wandering)) is not None
 
 
 @pytest.mark.parametrize(
@@ -477,25 +479,25 @@ def test_irregular_time_steps():
     ],
 )
 def test_regular_time_steps(index):
-    assert said.irregular_steps(evidence(index=index)) is None
+    assert warned.irregular_steps(evidence(index=index)) is None
 
 
 def test_percentages_depend_on_the_origin_of_a_unit():
-    assert appears(said.mape_origin, evidence(unit="°C")) == (
+    assert appears(warned.mape_origin, evidence(unit="°C")) == (
         "MAPE depends on where °C has its zero: in kelvin the same errors give another percentage."
     )
-    assert said.mape_origin(evidence(unit="degrees_Celsius")) is not None
-    assert said.mape_origin(evidence(unit="K")) is None
-    assert said.mape_origin(evidence()) is None
+    assert warned.mape_origin(evidence(unit="degrees_Celsius")) is not None
+    assert warned.mape_origin(evidence(unit="K")) is None
+    assert warned.mape_origin(evidence()) is None
     # Where no percentage is shown, nothing is said of it but that.
-    assert said.mape_origin(evidence(unit="°C", y=np.zeros((WINDOWS, 1, 1)))) is None
+    assert warned.mape_origin(evidence(unit="°C", y=np.zeros((WINDOWS, 1, 1)))) is None
 
 
 def test_percentages_that_mean_nothing():
     zero = np.full((WINDOWS, 1, 1), 20.0)
     zero[4] = 0.0
-    assert appears(said.mape_missing, evidence(y=zero)) == "MAPE is n/a: 1 of 120 targets is at or near zero."
-    assert said.mape_missing(evidence()) is None
+    assert appears(warned.mape_missing, evidence(y=zero)) == "MAPE is n/a: 1 of 120 targets is at or near zero."
+    assert warned.mape_missing(evidence()) is None
 
 
 def test_remarks_on_rows():

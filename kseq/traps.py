@@ -1,0 +1,172 @@
+"""What must not be read into the numbers of a comparison.
+
+Each trap is a sentence as in :mod:`kseq.verdict`: it appears where the numbers show it, and nowhere else.
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from kseq.metrics import mape_reason
+from kseq.verdict import Evidence, texts
+from kseq.words import names
+
+#: Fewer seeds than this say little of the noise between trainings.
+FEW_SEEDS = 5
+
+#: Fewer test windows than this have no correlation worth a word.
+FEW_WINDOWS = 10
+
+#: Units whose zero is a convention, in small letters.
+ARBITRARY_ZERO = (
+    "°c", "°f", "deg c", "deg f", "degc", "degf", "celsius", "fahrenheit", "degrees c", "degrees f", "degrees celsius",
+    "degrees fahrenheit", "degree_celsius", "degree_fahrenheit", "degrees_celsius", "degrees_fahrenheit",
+)  # fmt: skip
+
+
+def traps(evidence: Evidence) -> list[str]:
+    """Sentences on what must not be read into the numbers."""
+    return texts(TRAPS, evidence) + [f"{row.name}: {flag}" for row in evidence.rows for flag in row.flags]
+
+
+def no_baseline(evidence: Evidence) -> str | None:
+    """Cells stand alone."""
+    if evidence.baseline is not None or not evidence.trained:
+        return None
+    return "No baseline stands beside the cells: nothing says whether training was worth it."
+
+
+def copies_last_value(evidence: Evidence) -> str | None:
+    """One step ahead, forecasts correlate better with the last known value than with the value to be forecast.
+
+    That is asked of windows that follow one another row by row, and are enough for a correlation to mean something:
+    the folds of a backtest may be a season apart, where the last value says as much as the truth.
+    """
+    if evidence.step_size > 1 or len(evidence.y) < FEW_WINDOWS or evidence.series is not None:
+        return None
+    found = []
+    for row in evidence.trained:
+        forecast = evidence.y[:, 0] + row.finite[:, :, 0]
+        with_last = _correlation(forecast, evidence.last)
+        with_truth = _correlation(forecast, evidence.y[:, 0])
+        if with_last > with_truth:
+            found.append(f"{row.name} ({with_last:.3f} with y(t-1), {with_truth:.3f} with y(t))")
+    if not found:
+        return None
+    return (
+        f"Forecasts that follow the last value: {', '.join(found)}. Such a curve looks right and is the truth one step "
+        "late."
+    )
+
+
+def at_epoch_limit(evidence: Evidence) -> str | None:
+    """A cell was still training when its epochs ran out."""
+    found = []
+    for row in evidence.cells:
+        reached = sum(epochs >= row.epoch_limit for epochs in row.epochs)
+        if row.epoch_limit and reached:
+            # A seed that is trained anew in each fold counts once a fold.
+            what = "seeds" if len(row.epochs) == len(row.errors) else "trainings"
+            found.append(f"{row.name} with {reached} of {len(row.epochs)} {what} (limit {row.epoch_limit})")
+    if not found:
+        return None
+    return f"Stopped by the limit of epochs, not by the validation error: {', '.join(found)}; raise --epochs."
+
+
+def outside_training_range(evidence: Evidence) -> str | None:
+    """Test values that the networks have never seen the like of."""
+    outside = int(((evidence.y < evidence.low) | (evidence.y > evidence.high)).any(axis=(1, 2)).sum())
+    if not outside:
+        return None
+    if evidence.low.ndim > 1:
+        return (
+            f"{outside} of {len(evidence.y)} test windows hold values outside the training range of their "
+            f"{'fold' if evidence.series is None else 'series'}: networks extrapolate badly."
+        )
+    ranges = ", ".join(
+        f"{evidence.amount(low)} to {evidence.amount(high)}"
+        for low, high in zip(evidence.low, evidence.high, strict=True)
+    )
+    return (
+        f"{outside} of {len(evidence.y)} test windows hold values outside the training range ({ranges}): networks "
+        "extrapolate badly."
+    )
+
+
+def few_seeds(evidence: Evidence) -> str | None:
+    """A cell with fewer than five seeds."""
+    few = [cell for cell in evidence.cells if len(cell.scores) < FEW_SEEDS]
+    if not few:
+        return None
+    fewest, most = (choose(len(cell.scores) for cell in few) for choose in (min, max))
+    if most == 1:
+        return f"{names(few)}: one seed says nothing of the noise between trainings; use --seeds {FEW_SEEDS}."
+    shown = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    return f"{names(few)}: {shown} seeds say little of the noise between trainings; use --seeds {FEW_SEEDS}."
+
+
+def diverged(evidence: Evidence) -> str | None:
+    """Members whose forecasts are not numbers."""
+    found = [f"{row.name} with {row.diverged} of {len(row.errors)} seeds" for row in evidence.rows if row.diverged]
+    return f"Diverged, and left out of tests and verdict: {', '.join(found)}." if found else None
+
+
+def irregular_steps(evidence: Evidence) -> str | None:
+    """Dates that are not evenly spaced: networks and lags count rows, not days."""
+    index = evidence.index
+    if not isinstance(index, pd.DatetimeIndex) or len(index) < 3 or _is_even(index):
+        return None
+    days = np.diff(index.to_numpy()) / np.timedelta64(1, "D")
+    return (
+        f"Time steps are irregular, {days.min():.3g} to {days.max():.3g} days (median {np.median(days):.3g}): models "
+        "count rows, not days."
+    )
+
+
+def mape_origin(evidence: Evidence) -> str | None:
+    """MAPE is shown for a unit whose zero is a convention."""
+    if evidence.unit.lower() not in ARBITRARY_ZERO or mape_reason(evidence.y) is not None:
+        return None
+    return f"MAPE depends on where {evidence.unit} has its zero: in kelvin the same errors give another percentage."
+
+
+def mape_missing(evidence: Evidence) -> str | None:
+    """MAPE is not shown; of a panel it is told series by series elsewhere."""
+    reason = mape_reason(evidence.y) if evidence.series is None else None
+    return f"MAPE is n/a: {reason}." if reason else None
+
+
+#: In the order in which they are read.
+TRAPS = (
+    no_baseline, few_seeds, diverged, at_epoch_limit, copies_last_value, outside_training_range, irregular_steps,
+    mape_origin, mape_missing,
+)  # fmt: skip
+
+
+def _is_even(index: pd.DatetimeIndex) -> bool:
+    """Whether dates follow a calendar: every so many days or hours, working days, or once in so many months."""
+    months = np.diff(12 * index.year + index.month)
+    # Middles and ends of months move by as much as the lengths of months.
+    if months[0] > 0 and np.ptp(months) == 0 and np.ptp(index.day) <= 3:
+        return True
+    with warnings.catch_warnings():
+        # pandas 3 warns that pandas 4 returns another type; only None is asked for.
+        warnings.simplefilter("ignore")
+        return pd.infer_freq(index) is not None
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's correlation over windows, averaged over members and targets.
+
+    Args:
+        a: ``(members, windows, targets)``.
+        b: ``(windows, targets)``.
+
+    Returns:
+        0 where one of them does not vary.
+    """
+    a, b = a - a.mean(axis=-2, keepdims=True), b - b.mean(axis=-2, keepdims=True)
+    product = (a * b).sum(axis=-2)
+    size = np.sqrt((a**2).sum(axis=-2) * (b**2).sum(axis=-2))
+    return float(np.mean(np.divide(product, size, out=np.zeros_like(product), where=size > 0)))
