@@ -14,6 +14,14 @@ ABOVE_BACKENDS = {
     "test_cli_data", "test_cli_panel", "test_cli_panel_model", "test_cli_reproduce", "test_cli_tune",
 }  # fmt: skip
 
+#: What computes with NumPy, whatever the backend is. These too run beside PyTorch alone.
+WITHOUT_BACKENDS = {
+    "test_baselines", "test_calendars", "test_cpu", "test_databench", "test_dates_ahead", "test_intervals",
+    "test_metrics", "test_metrics_and_baselines", "test_panels_rows", "test_panels_windows", "test_report",
+    "test_report_bench", "test_series", "test_series_calendars", "test_series_filling", "test_series_origin",
+    "test_series_panel", "test_series_parquet", "test_statistics", "test_transforms", "test_verdict",
+}  # fmt: skip
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run ask for everything."""
@@ -29,5 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what a run on this backend does not take."""
-    left_out = os.environ["KERAS_BACKEND"] != "torch" and not config.getoption("--every")
-    return True if left_out and collection_path.stem in ABOVE_BACKENDS else None
+    return True if _leaves_out(config) and collection_path.stem in ABOVE_BACKENDS | WITHOUT_BACKENDS else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out single tests of what stands above backends."""
+    if _leaves_out(config):
+        items[:] = [item for item in items if item.get_closest_marker("above_backends") is None]
+
+
+def _leaves_out(config: pytest.Config) -> bool:
+    return os.environ["KERAS_BACKEND"] != "torch" and not config.getoption("--every")

@@ -74,6 +74,7 @@ def test_same_seed_same_table(here):
     assert one == two
 
 
+@pytest.mark.above_backends
 def test_options_reach_the_model(here):
     arguments = [*QUICK, "--cells", "gru", "--members", "1", "--units", "6,3", "--bidirectional", "--dropout", "0.1",
                  "--horizon", "3", "--lookback", "8", "--out", "run", "--data", "co2"]  # fmt: skip
@@ -87,6 +88,7 @@ def test_options_reach_the_model(here):
     assert len(pd.read_csv(here / "run/predictions.csv")) == (106 - 2) * 3
 
 
+@pytest.mark.above_backends
 def test_baselines_by_default_and_those_that_a_series_does_not_allow(here, capsys):
     arguments = ["compare", "--epochs", "2", "--seeds", "2", "--cells", "rnn", "--data", "sunspots", "--out", "run"]
     assert main(arguments) == 0
@@ -98,6 +100,7 @@ def test_baselines_by_default_and_those_that_a_series_does_not_allow(here, capsy
     assert record["settings"]["baselines"] == list(BASELINES)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(("level", "bounds"), [("none", 0), ("90", 2), ("50,80,99", 4)])
 def test_levels_of_intervals(here, level, bounds):
     # 88 validation months bound 80 %, and no 99 %.
@@ -114,6 +117,7 @@ def test_help_names_every_baseline(capsys):
     assert f"of {', '.join(BASELINES)}" in text
 
 
+@pytest.mark.above_backends
 def test_a_file_of_the_users_with_dates_in_columns(here):
     rows = "".join(f"{2000 + i // 12},{i % 12 + 1},{np.sin(i):.4f},{i % 5}\n" for i in range(120))
     (here / "mine.csv").write_text("a comment\nyear,month,temp deg C,other\n" + rows)
@@ -240,6 +244,7 @@ def test_a_bad_file_is_one_line_and_leaves_nothing(here, capsys, content, argume
     assert [path.name for path in here.iterdir()] == ["mine.csv"]
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(("fill", "expected"), [("linear", 4.0), ("ffill", 4.0)])
 def test_missing_values_are_filled_as_asked(here, fill, expected):
     rows = [f"{m[:10]},{i % 9 + 1},1" for i, m in enumerate(MONTHS)]
@@ -292,6 +297,7 @@ def test_data_and_info(capsys):
     assert f"{BACKEND} " in capsys.readouterr().out
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("style", ["csv", "json"])
 def test_formats_for_programs_print_the_table_alone(here, capsys, style):
     assert main([*QUICK, "--cells", "rnn", "--format", style, "--out", "run"]) == 0
@@ -303,6 +309,7 @@ def test_formats_for_programs_print_the_table_alone(here, capsys, style):
     assert "Verdict\n  - " in captured.err
 
 
+@pytest.mark.above_backends
 def test_markdown_is_what_the_file_holds(here, capsys):
     assert main([*QUICK, "--cells", "rnn", "--format", "markdown", "--out", "run"]) == 0
     captured = capsys.readouterr()
@@ -325,6 +332,7 @@ def test_module_help():
     assert "compare" in done.stdout
 
 
+@pytest.mark.above_backends
 def test_inputs_are_chosen_said_and_recorded(here, capsys):
     assert main([*QUICK, "--cells", "rnn", "--out", "run"]) == 0
     assert capsys.readouterr().out.rstrip().endswith("; transform: anomaly,change (season 12)")
@@ -333,6 +341,7 @@ def test_inputs_are_chosen_said_and_recorded(here, capsys):
     assert (record["series"]["transform"], record["series"]["inputs"]) == ("anomaly,change (season 12)", ["sst"])
 
 
+@pytest.mark.above_backends
 def test_inputs_as_asked(here, capsys):
     arguments = ["--transform", "log, difference", "--calendar", "--weight-decay", "0.01", "--clip-norm", "1"]
     assert main([*QUICK, "--cells", "rnn", *arguments, "--out", "run"]) == 0
@@ -348,6 +357,7 @@ def test_inputs_as_asked(here, capsys):
     assert one.loc["Persistence", "mae"] == two.loc["Persistence", "mae"] == pytest.approx(0.984, abs=5e-4)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("transform", ["auto", "anomaly,change", "difference", "log,anomaly"])
 def test_baselines_do_not_know_of_transforms(here, transform):
     baselines = {"Persistence": 0.984, "Climatology + last anomaly": 0.380, "AR(12)": 0.423}

@@ -84,6 +84,7 @@ def test_settings():
             Settings(match="params", by_cell={"gru": own})
 
 
+@pytest.mark.above_backends
 def test_a_comparison_of_equal_weights(tmp_path):
     asked = {"seeds": (0,), "lookback": 3, "units": (8, 4), "baselines": (), "training": {"epochs": 1}}
     comparison = compare(load_series("sunspots"), match="params", **asked)
