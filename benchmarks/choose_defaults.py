@@ -29,6 +29,7 @@ from kseq.windows import Split
 TRIALS: dict[str, tuple[Any, ...]] = {
     "transform": (
         "none", "log", "anomaly", "difference", "change", "anomaly,difference", "difference,anomaly", "anomaly,change",
+        "trend", "trend,anomaly",
     ),
     "calendar": (True,),
     "lookback": (6, 24, 36),
