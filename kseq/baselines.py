@@ -9,8 +9,7 @@ origin is the number of the last row that is known: values up to it, the origin 
     array([[0., 1.],
            [1., 2.]])
 
-Several targets are forecast each on its own. The file's second half finds the season of a series and where in it each
-row stands.
+Several targets are forecast each on its own. Seasons are those of :mod:`kseq.seasons`.
 """
 
 import copy
@@ -21,11 +20,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import Evenly, lay_evenly, places_of
 from kseq.metrics import mae
+from kseq.seasons import Cycle, as_columns, cycle_of, season_of
 from kseq.windows import WindowedSeries
 
 #: Share of the training part, cut from its end, on which an order is chosen where there is no validation part.
@@ -33,24 +32,6 @@ CHOICE_SHARE = 0.15
 
 #: Exponential smoothing keeps a season of states a row: beyond this many numbers it is left out.
 ETS_STATES = 20_000_000
-
-
-@dataclass(frozen=True)
-class Cycle:
-    """The season of a series and where in it each row stands.
-
-    Args:
-        season: steps in a season; 1 for none.
-        phase: of each row, from 0 to ``season - 1``.
-    """
-
-    season: int
-    phase: np.ndarray
-
-    def at(self, rows: np.ndarray) -> np.ndarray:
-        """Phase of rows by number; rows after the last date continue the cycle."""
-        beyond = np.maximum(rows - len(self.phase) + 1, 0)
-        return self.phase[rows - -(-beyond // self.season) * self.season]
 
 
 @dataclass(frozen=True)
@@ -123,7 +104,7 @@ class Persistence(Baseline):
 
     def predict(self, y: np.ndarray, origins: np.ndarray, horizon: int = 1) -> np.ndarray:
         """Repeat the value of each origin."""
-        return np.repeat(_columns(y)[origins][:, None], horizon, axis=1)
+        return np.repeat(as_columns(y)[origins][:, None], horizon, axis=1)
 
 
 class Seasonal(Baseline):
@@ -154,7 +135,7 @@ class SeasonalNaive(Seasonal):
         """Repeat the season before each origin."""
         _require_history(origins, self.season)
         steps = np.arange(horizon) % self.season + 1
-        return _columns(y)[origins[:, None] + steps - self.season]
+        return as_columns(y)[origins[:, None] + steps - self.season]
 
 
 class Climatology(Seasonal):
@@ -165,12 +146,8 @@ class Climatology(Seasonal):
 
     def fit(self, training: TrainingPart) -> Self:
         """Learn the mean of each phase; a phase that never occurs takes the mean of all rows."""
-        y, self.cycle = _columns(training.y), training.cycle
-        phase = self.cycle.at(np.arange(len(y)))
-        counts = np.bincount(phase, minlength=self.cycle.season)[:, None]
-        sums = np.zeros((self.cycle.season, y.shape[1]))
-        np.add.at(sums, phase, y)
-        self.means = np.where(counts > 0, sums / np.maximum(counts, 1), y.mean(axis=0))
+        self.cycle = training.cycle
+        self.means = self.cycle.means_of(as_columns(training.y))
         return self
 
     def mean_at(self, rows: np.ndarray) -> np.ndarray:
@@ -179,11 +156,11 @@ class Climatology(Seasonal):
 
     def anomalies(self, y: np.ndarray) -> np.ndarray:
         """Distance of each row from the mean of its phase, ``(rows, targets)``."""
-        return _columns(y) - self.mean_at(np.arange(len(y)))
+        return as_columns(y) - self.mean_at(np.arange(len(y)))
 
     def predict(self, y: np.ndarray, origins: np.ndarray, horizon: int = 1) -> np.ndarray:
         """Carry the last anomaly forward."""
-        anomaly = _columns(y)[origins] - self.mean_at(origins)
+        anomaly = as_columns(y)[origins] - self.mean_at(origins)
         return self.mean_at(_ahead(origins, horizon)) + anomaly[:, None]
 
 
@@ -210,7 +187,9 @@ class AR(Baseline):
         """Solve for intercept and coefficients, ``(1 + order, targets)``, that of the last value first."""
         self.order = self.order or training.lookback
         self.label = f"AR({self.order})"
-        self.coefficients = np.stack([_least_squares(column, self.order) for column in _columns(training.y).T], axis=1)
+        self.coefficients = np.stack(
+            [_least_squares(column, self.order) for column in as_columns(training.y).T], axis=1
+        )
         return self
 
     def predict(self, y: np.ndarray, origins: np.ndarray, horizon: int = 1) -> np.ndarray:
@@ -218,7 +197,7 @@ class AR(Baseline):
         order = len(self.coefficients) - 1
         _require_history(origins, order)
         # The last value first, as the coefficients are: (windows, order, targets).
-        past = _columns(y)[origins[:, None] - np.arange(order)]
+        past = as_columns(y)[origins[:, None] - np.arange(order)]
         steps = []
         for _ in range(horizon):
             step = self.coefficients[0] + np.sum(self.coefficients[1:] * past, axis=1)
@@ -259,7 +238,7 @@ class ClimatologyAR(Seasonal):
     def _choose(self, training: TrainingPart) -> int:
         before = training.before_choice()
         rows = np.arange(len(before), len(training))
-        y = _columns(training.y)
+        y = as_columns(training.y)
         orders = [order for order in sorted({1, 2, 3, training.lookback}) if AR(order).reason(before) is None]
         return min(orders, key=lambda order: mae(y[rows], ClimatologyAR(order).fit(before).predict(y, rows - 1)[:, 0]))
 
@@ -295,7 +274,7 @@ class ETS(Baseline):
     def fit(self, training: TrainingPart) -> Self:
         """Choose the form and its parameters for each target."""
         self.season = self._season(training)
-        self.fitted = [self._fit_column(column) for column in _columns(training.y).T]
+        self.fitted = [self._fit_column(column) for column in as_columns(training.y).T]
         forms = {fitted.model.short_name for fitted in self.fitted}
         self.label = f"ETS({_form(forms.pop())})" if len(forms) == 1 else "ETS"
         return self
@@ -333,7 +312,7 @@ class ETS(Baseline):
         """Smooth up to each origin with fixed parameters and extend level, trend and season from there."""
         columns = [
             self._predict_column(fitted, column, np.asarray(origins), horizon)
-            for fitted, column in zip(self.fitted, _columns(y).T, strict=True)
+            for fitted, column in zip(self.fitted, as_columns(y).T, strict=True)
         ]
         forecast = np.stack(columns, axis=-1)
         if not np.isfinite(forecast).all():
@@ -466,119 +445,9 @@ def season_known(data: WindowedSeries) -> int:
     return season_of(series.index[known], series.y[known])
 
 
-def season_of(index: pd.Index, y: np.ndarray | None = None) -> int:
-    """Find how many steps a season has, from the dates.
-
-    A season is one of the calendar: a year, or for daily data a week, or for faster data a day. A cycle that the
-    calendar does not know, such as the eleven years of sunspots, must be given by the user.
-
-    Args:
-        index: the dates; anything else has no season.
-        y: values of the training part, ``(rows,)`` or ``(rows, targets)``. With them daily data get the week or the
-            year, and faster data the day or the week, whichever explains more of their variance; without them the
-            shorter one.
-
-    Returns:
-        12 for months, 4 for quarters, 52 for weeks, 7 for days (5 without weekends), 24 for hours; for other steps of
-        days the number that a year holds on average (72 for six a month); 1 where there is no season.
-
-    Example:
-        >>> season_of(pd.date_range("2000-01-01", periods=36, freq="MS"))
-        12
-    """
-    candidates = calendar_seasons(index)
-    if y is None or len(candidates) == 1:
-        return candidates[0]
-    y = _columns(y)
-    long_enough = [season for season in candidates if len(y) >= 2 * season]
-    return max(long_enough, key=lambda season: _explained(y, cycle_of(index[: len(y)], season)), default=candidates[0])
-
-
-def cycle_of(index: pd.Index, season: int, places: np.ndarray | None = None) -> Cycle:
-    """Find where in the season each row stands.
-
-    A season of the calendar is read from the dates, so that dates which are not quite evenly spaced, such as six a
-    month, stay in phase: the month, the place within the month, the day of the year (29 February counts as the 28th),
-    the day of the week or the time of day. Any other season is counted in rows, or in ``places``, where each row stands
-    when missing dates are counted.
-
-    Example:
-        >>> cycle_of(pd.date_range("2000-11-01", periods=3, freq="MS"), 12).phase
-        array([10, 11,  0])
-    """
-    by_row = (np.arange(len(index)) if places is None else places) % season
-    if getattr(index, "tz", None):
-        # A day on which clocks change keeps 24 phases: its times are those of the wall.
-        index = index.tz_localize(None)
-    if season < 2 or season not in calendar_seasons(index):
-        return Cycle(season, by_row)
-    hours = _step_hours(index)
-    month, day = index.month.to_numpy() - 1, index.day_of_year.to_numpy() - 1
-    if hours < 24:
-        per_day = round(24 / hours)
-        seconds = ((index - index.normalize()) / pd.Timedelta(seconds=1)).to_numpy()
-        slot = np.floor(seconds * per_day / 86400).astype(int)
-        return Cycle(season, slot if season == per_day else index.day_of_week.to_numpy() * per_day + slot)
-    if season in (5, 7) and hours < 48:
-        return Cycle(season, index.day_of_week.to_numpy())
-    if season == 365:
-        after_february = index.is_leap_year & (day >= 59)
-        return Cycle(season, day - after_february)
-    if season in (4, 12):
-        return Cycle(season, month * season // 12)
-    per_month = _rows_per_month(index)
-    if per_month * 12 == season:
-        order = pd.Series(0, index=index).groupby([index.year, index.month]).cumcount().to_numpy()
-        # The first month may lack its first dates.
-        in_first = (index.year == index[0].year) & (index.month == index[0].month)
-        return Cycle(season, month * per_month + order + in_first * (per_month - int(in_first.sum())))
-    return Cycle(season, day * season // 366)
-
-
-def calendar_seasons(index: pd.Index) -> list[int]:
-    """Seasons that the dates may have, the likeliest first; ``[1]`` for none."""
-    if not isinstance(index, pd.DatetimeIndex) or len(index) < 3:
-        return [1]
-    hours = _step_hours(index)
-    if hours <= 12:
-        per_day = round(24 / hours)
-        return [per_day, 7 * per_day]
-    if 20 <= hours < 48:
-        return [7, 365] if (index.day_of_week >= 5).any() else [5]
-    days = hours / 24
-    for low, high, season in ((7, 7, 52), (28, 31, 12), (89, 92, 4)):
-        if low <= days <= high:
-            return [season]
-    years = (index[-1] - index[0]) / pd.Timedelta(days=365.2425)
-    per_year = round((len(index) - 1) / years)
-    return [per_year if per_year >= 2 else 1]
-
-
-def _step_hours(index: pd.DatetimeIndex) -> float:
-    return float(np.median(np.diff(index.to_numpy()) / np.timedelta64(1, "h")))
-
-
-def _rows_per_month(index: pd.DatetimeIndex) -> int:
-    """How many dates every whole month has; 0 where months differ."""
-    counts = pd.Series(1, index=index).groupby([index.year, index.month]).sum().to_numpy()[1:-1]
-    return int(counts[0]) if len(counts) and (counts == counts[0]).all() else 0
-
-
-def _explained(y: np.ndarray, cycle: Cycle) -> float:
-    """Share of variance that the phases' means explain, less what as many means of noise would explain."""
-    anomalies = Climatology().fit(TrainingPart(y, cycle)).anomalies(y)
-    rows = len(y)
-    return float(np.mean(1 - anomalies.var(axis=0) / y.var(axis=0) * (rows - 1) / (rows - cycle.season)))
-
-
 def _form(short_name: str) -> str:
     """``"A,Ad,M"`` for statsmodels' ``"AAdM"``."""
     return ",".join(short_name.replace("Ad", "D")).replace("D", "Ad")
-
-
-def _columns(y: np.ndarray) -> np.ndarray:
-    y = np.asarray(y, dtype="float64")
-    return y[:, None] if y.ndim == 1 else y
 
 
 def _least_squares(y: np.ndarray, order: int) -> np.ndarray:

@@ -16,7 +16,6 @@ import numpy as np
 
 from kseq import backends, baselines
 from kseq.backtest import cut_windows
-from kseq.baselines import Cycle
 from kseq.errors import ConfigError
 from kseq.forecasting import last_rows
 from kseq.intervals import half_width
@@ -25,6 +24,7 @@ from kseq.modelcard import HalfWidths, ModelCard
 from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
 from kseq.panels.fitting import fit_panel
+from kseq.seasons import Cycle
 from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training

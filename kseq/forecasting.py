@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import pandas as pd
 
-from kseq.baselines import Cycle, calendar_seasons, cycle_of
 from kseq.dates_ahead import dates_after
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import places_of
-from kseq.intervals import Interval
+from kseq.forecasts import Forecasts
 from kseq.modelcard import ModelCard, bands_around
 from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.panels.card import PanelCard
 from kseq.panels.forecasting import PanelForecast, forecast_panel, panel_covariates_ahead
+from kseq.seasons import Cycle, calendar_seasons, cycle_of
 from kseq.series import Panel, Series, calendars
 from kseq.series.dates import placing, read_dates
 from kseq.series.files import numbers
@@ -24,25 +24,15 @@ from kseq.transforms import Anomaly, FittedTransform, Log, Step, Trend, times_of
 from kseq.windows import Split, WindowedSeries, Windows, model_rows
 
 
-@dataclass(frozen=True, eq=False)
-class Forecast:
-    """Forecasts of the steps after a series.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Forecast(Forecasts):
+    """Forecasts of the steps after a series: ``dates`` of the steps, and values ``(steps, targets)``.
 
     Args:
-        name: of the model: ``"GRU"``.
         history: the last rows that were known.
-        dates: of the steps; row numbers where there are no dates.
-        values: ``(steps, targets)``, in the targets' unit.
-        intervals: by level, bounds ``(steps, targets)``, NaN where none is known.
-        notes: sentences on how the forecasts were made.
     """
 
-    name: str
     history: Series
-    dates: pd.Index
-    values: np.ndarray
-    intervals: dict[float, Interval]
-    notes: tuple[str, ...] = ()
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -50,15 +40,7 @@ class Forecast:
 
         Several targets are several series, ``name/target``.
         """
-        frames = []
-        for number, target in enumerate(self.history.targets):
-            name = self.history.name if len(self.history.targets) == 1 else f"{self.history.name}/{target}"
-            columns: dict[str, Any] = {"unique_id": name, "ds": self.dates, self.name: self.values[:, number]}
-            for level, band in self.intervals.items():
-                columns[f"{self.name}-lo-{level:g}"] = band.lo[:, number]
-                columns[f"{self.name}-hi-{level:g}"] = band.hi[:, number]
-            frames.append(pd.DataFrame(columns))
-        return pd.concat(frames, ignore_index=True)
+        return self._frame([self.history.name], self.history.targets)
 
 
 @overload
@@ -153,7 +135,7 @@ def forecast(
     if blocks > 1:
         what = "1 step" if card.horizon == 1 else f"{card.horizon} steps"
         notes.append(f"The model forecasts {what} at once: from step {card.horizon + 1} on it reads its own forecasts.")
-    return Forecast(card.name, history, dates[:steps], values, bands, (*notes, *missing))
+    return Forecast(card.name, dates[:steps], values, bands, (*notes, *missing), history=history)
 
 
 def last_rows(series: Series, least: int) -> Series:

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from kseq._version import __version__
-from kseq.baselines import Cycle
 from kseq.calendars import calendar_columns
 from kseq.errors import ConfigError, DataError
 from kseq.inputs import input_columns as columns_read
 from kseq.intervals import Interval, too_few
 from kseq.runs import plain
+from kseq.seasons import Cycle
 from kseq.series import Series
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend, times_of
 from kseq.windows import Scaler

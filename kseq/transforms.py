@@ -39,9 +39,10 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from kseq.baselines import Climatology, Cycle, TrainingPart, cycle_of, season_of
+from kseq.baselines import Climatology, TrainingPart
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import places_of
+from kseq.seasons import Cycle, cycle_of, season_of
 from kseq.series import Panel, Series
 from kseq.windows import Targets
 

@@ -14,12 +14,13 @@ from functools import cached_property
 
 import numpy as np
 
-from kseq.baselines import CHOICE_SHARE, ETS, Cycle, TrainingPart, available
+from kseq.baselines import CHOICE_SHARE, ETS, TrainingPart, available
 from kseq.errors import ConfigError, DataError
 from kseq.panels.grid import PanelGrid, grids, season_of_panel
 from kseq.panels.parts import reduce_parts
 from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
+from kseq.seasons import Cycle
 
 #: Exponential smoothing takes about a second a series, and is left out of larger panels.
 MOST_SERIES_ETS = 20

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kseq.baselines import Cycle
 from kseq.calendars import cycles_in
 from kseq.inputs import encoded
 from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, typed
@@ -21,6 +20,7 @@ from kseq.panels.rows import dates_of
 from kseq.panels.transforms import FittedPanelTransform
 from kseq.panels.windows import panel_columns
 from kseq.runs import plain
+from kseq.seasons import Cycle
 from kseq.series import Calendar, Panel
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step
 from kseq.windows import Scaler

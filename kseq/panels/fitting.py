@@ -13,7 +13,6 @@ import numpy as np
 
 from kseq import backends
 from kseq.backtest import cut_panel
-from kseq.baselines import Cycle
 from kseq.intervals import half_width
 from kseq.modelcard import HalfWidths
 from kseq.modelfile import TrainedPanel
@@ -26,6 +25,7 @@ from kseq.panels.parts import PanelScaler, PanelSplit
 from kseq.panels.rows import chosen, last_rows
 from kseq.panels.scores import PanelScores
 from kseq.panels.windows import WindowedPanel
+from kseq.seasons import Cycle
 from kseq.series import Panel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from kseq.errors import ConfigError, DataError
-from kseq.intervals import Interval
+from kseq.forecasts import Forecasts
 from kseq.modelcard import bands_around
 from kseq.modelfile import TrainedPanel
 from kseq.panels.card import PanelCard
@@ -25,47 +25,22 @@ if TYPE_CHECKING:
     import keras
 
 
-@dataclass(frozen=True, eq=False)
-class PanelForecast:
-    """Forecasts of the steps after each series of a panel.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PanelForecast(Forecasts):
+    """Forecasts of the steps after each series of a panel: values ``(series, steps, targets)``.
+
+    Dates are those of the steps, series after series, ``(series * steps,)``.
 
     Args:
-        name: of the model: ``"GRU"``.
         history: the last rows that were known of each series.
-        dates: of the steps, series after series, ``(series * steps,)``; row numbers where there are no dates.
-        values: ``(series, steps, targets)``, in the targets' unit.
-        intervals: by level, bounds ``(series, steps, targets)``, NaN where none is known.
-        notes: sentences on how the forecasts were made.
     """
 
-    name: str
     history: Panel
-    dates: pd.Index
-    values: np.ndarray
-    intervals: dict[float, Interval]
-    notes: tuple[str, ...] = ()
 
     @property
     def frame(self) -> pd.DataFrame:
-        """Long form: ``unique_id, ds``, forecasts under the model's name, and bounds as ``GRU-lo-80``, ``GRU-hi-80``.
-
-        Of several targets each is a series of its own, ``id/target``.
-        """
-        series, steps, targets = self.values.shape
-        ids = self.history.ids.astype(str)
-        if targets > 1:
-            ids = pd.Index([f"{id}/{target}" for id in ids for target in self.history.targets])
-        places = np.repeat(np.arange(series * steps).reshape(series, 1, steps), targets, axis=1)
-
-        def flat(values: np.ndarray) -> np.ndarray:
-            return np.moveaxis(values, 2, 1).ravel()
-
-        columns: dict[str, Any] = {
-            "unique_id": ids.repeat(steps), "ds": self.dates[places.ravel()], self.name: flat(self.values),
-        }  # fmt: skip
-        for level, band in self.intervals.items():
-            columns |= {f"{self.name}-lo-{level:g}": flat(band.lo), f"{self.name}-hi-{level:g}": flat(band.hi)}
-        return pd.DataFrame(columns)
+        """Long form, as :attr:`kseq.forecasting.Forecast.frame`."""
+        return self._frame(self.history.ids.astype(str).tolist(), self.history.targets)
 
 
 def forecast_panel(
@@ -104,7 +79,7 @@ def forecast_panel(
         what = "1 step" if card.horizon == 1 else f"{card.horizon} steps"
         notes.append(f"The model forecasts {what} at once: from step {card.horizon + 1} on it reads its own forecasts.")
     dates = ahead.index[target_rows[:, :steps].ravel()]
-    return PanelForecast(card.name, history.panel, dates, values, bands, (*notes, *missing))
+    return PanelForecast(card.name, dates, values, bands, (*notes, *missing), history=history.panel)
 
 
 def _long_enough(card: PanelCard, history: History, named: bool) -> tuple[History, list[str]]:

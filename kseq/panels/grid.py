@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from kseq import baselines
+from kseq import seasons
 from kseq.panels.parts import PanelSplit, groups, reduce_parts
 from kseq.panels.windows import PanelWindows, WindowedPanel
 from kseq.series import Calendar, Panel
@@ -74,7 +74,7 @@ class PanelGrid:
             return counted % season
         # A phase of the calendar hangs on the date alone, and series share dates.
         which, dates = pd.factorize(self.panel.index[self.rows], sort=True)
-        of_rows = baselines.cycle_of(dates, season).phase[which]
+        of_rows = seasons.cycle_of(dates, season).phase[which]
         before = np.searchsorted(self.places, np.arange(self.borders[-1]), side="right") - 1
         return (of_rows[before] + counted - counted[self.places[before]]) % season
 
@@ -82,7 +82,7 @@ class PanelGrid:
         panel = self.panel
         longest = int(panel.lengths.argmax())
         index = panel.index[panel.borders[longest] : panel.ends[longest]]
-        return season > 1 and season in baselines.calendar_seasons(index)
+        return season > 1 and season in seasons.calendar_seasons(index)
 
     def place_of(self, bounds: np.ndarray) -> np.ndarray:
         """Place of a row of each series of the panel, such as ``split.test``, for those of the group, ``(series,)``."""
@@ -135,7 +135,7 @@ def season_of_panel(panel: Panel, split: PanelSplit, members: np.ndarray) -> int
         y = panel.y[rows].astype("float64")
         known = ~np.isnan(y).any(axis=1)
         if np.ptp(y[known], axis=0).all():
-            found.append(baselines.season_of(panel.index[rows[known]], y[known]))
+            found.append(seasons.season_of(panel.index[rows[known]], y[known]))
     return max(sorted(set(found)), key=found.count, default=1)
 
 

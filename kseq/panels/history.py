@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kseq.baselines import Cycle, calendar_seasons
 from kseq.errors import ConfigError, DataError
 from kseq.inputs import encoded
 from kseq.panels.card import PanelCard
@@ -19,6 +18,7 @@ from kseq.panels.parts import PanelScaler, PanelSplit
 from kseq.panels.rows import chosen, common_rows, joined, places_in
 from kseq.panels.transforms import PanelTransform
 from kseq.panels.windows import PanelWindows, WindowedPanel, calendar_of, panel_sources, scaled_rows
+from kseq.seasons import Cycle, calendar_seasons
 from kseq.series import Panel, calendars
 from kseq.series.roles import require_columns
 from kseq.transforms import Anomaly, FittedTransform

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kseq.baselines import Cycle
 from kseq.errors import ConfigError
 from kseq.panels.grid import grids, longest, season_of_panel
 from kseq.panels.parts import PanelSplit, groups
+from kseq.seasons import Cycle
 from kseq.series import Panel
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step, Transform, steps_of
 

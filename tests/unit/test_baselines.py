@@ -17,11 +17,10 @@ from kseq.baselines import (
     SeasonalNaive,
     TrainingPart,
     available,
-    cycle_of,
     forecasts,
-    season_of,
 )
 from kseq.errors import ConfigError, DataError
+from kseq.seasons import cycle_of, season_of
 
 BALEARIC = Path(__file__).parents[3] / "shared" / "data" / "sst_balearic_5day_1980_2025.csv"
 

@@ -4,7 +4,8 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from kseq import Comparison, ConfigError, load_series, make_windows, metrics
-from kseq.baselines import forecasts, season_of
+from kseq.baselines import forecasts
+from kseq.seasons import season_of
 
 
 def test_metrics_equal_scikit_learn():

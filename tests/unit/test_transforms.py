@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from kseq import ConfigError, DataError, from_frame, load_series, make_windows, metrics
-from kseq.baselines import Climatology, TrainingPart, cycle_of
+from kseq.baselines import Climatology, TrainingPart
+from kseq.seasons import cycle_of
 from kseq.transforms import Transform, steps_of
 
 CHAINS = [

@@ -1,0 +1,147 @@
+"""How long the season of a series is, and where in it each row stands, from its dates and training rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """The season of a series and where in it each row stands.
+
+    Args:
+        season: steps in a season; 1 for none.
+        phase: of each row, from 0 to ``season - 1``.
+    """
+
+    season: int
+    phase: np.ndarray
+
+    def at(self, rows: np.ndarray) -> np.ndarray:
+        """Phase of rows by number; rows after the last date continue the cycle."""
+        beyond = np.maximum(rows - len(self.phase) + 1, 0)
+        return self.phase[rows - -(-beyond // self.season) * self.season]
+
+    def means_of(self, y: np.ndarray) -> np.ndarray:
+        """Mean of each phase, ``(season, targets)``; a phase that never occurs takes the mean of all rows.
+
+        Args:
+            y: values of the first rows, ``(rows, targets)``.
+        """
+        phase = self.at(np.arange(len(y)))
+        counts = np.bincount(phase, minlength=self.season)[:, None]
+        sums = np.zeros((self.season, y.shape[1]))
+        np.add.at(sums, phase, y)
+        return np.where(counts > 0, sums / np.maximum(counts, 1), y.mean(axis=0))
+
+
+def season_of(index: pd.Index, y: np.ndarray | None = None) -> int:
+    """Find how many steps a season has, from the dates.
+
+    A season is one of the calendar: a year, or for daily data a week, or for faster data a day. A cycle that the
+    calendar does not know, such as the eleven years of sunspots, must be given by the user.
+
+    Args:
+        index: the dates; anything else has no season.
+        y: values of the training part, ``(rows,)`` or ``(rows, targets)``. With them daily data get the week or the
+            year, and faster data the day or the week, whichever explains more of their variance; without them the
+            shorter one.
+
+    Returns:
+        12 for months, 4 for quarters, 52 for weeks, 7 for days (5 without weekends), 24 for hours; for other steps of
+        days the number that a year holds on average (72 for six a month); 1 where there is no season.
+
+    Example:
+        >>> season_of(pd.date_range("2000-01-01", periods=36, freq="MS"))
+        12
+    """
+    candidates = calendar_seasons(index)
+    if y is None or len(candidates) == 1:
+        return candidates[0]
+    y = as_columns(y)
+    long_enough = [season for season in candidates if len(y) >= 2 * season]
+    return max(long_enough, key=lambda season: _explained(y, cycle_of(index[: len(y)], season)), default=candidates[0])
+
+
+def cycle_of(index: pd.Index, season: int, places: np.ndarray | None = None) -> Cycle:
+    """Find where in the season each row stands.
+
+    A season of the calendar is read from the dates, so that dates which are not quite evenly spaced, such as six a
+    month, stay in phase: the month, the place within the month, the day of the year (29 February counts as the 28th),
+    the day of the week or the time of day. Any other season is counted in rows, or in ``places``, where each row stands
+    when missing dates are counted.
+
+    Example:
+        >>> cycle_of(pd.date_range("2000-11-01", periods=3, freq="MS"), 12).phase
+        array([10, 11,  0])
+    """
+    by_row = (np.arange(len(index)) if places is None else places) % season
+    if getattr(index, "tz", None):
+        # A day on which clocks change keeps 24 phases: its times are those of the wall.
+        index = index.tz_localize(None)
+    if season < 2 or season not in calendar_seasons(index):
+        return Cycle(season, by_row)
+    hours = _step_hours(index)
+    month, day = index.month.to_numpy() - 1, index.day_of_year.to_numpy() - 1
+    if hours < 24:
+        per_day = round(24 / hours)
+        seconds = ((index - index.normalize()) / pd.Timedelta(seconds=1)).to_numpy()
+        slot = np.floor(seconds * per_day / 86400).astype(int)
+        return Cycle(season, slot if season == per_day else index.day_of_week.to_numpy() * per_day + slot)
+    if season in (5, 7) and hours < 48:
+        return Cycle(season, index.day_of_week.to_numpy())
+    if season == 365:
+        after_february = index.is_leap_year & (day >= 59)
+        return Cycle(season, day - after_february)
+    if season in (4, 12):
+        return Cycle(season, month * season // 12)
+    per_month = _rows_per_month(index)
+    if per_month * 12 == season:
+        order = pd.Series(0, index=index).groupby([index.year, index.month]).cumcount().to_numpy()
+        # The first month may lack its first dates.
+        in_first = (index.year == index[0].year) & (index.month == index[0].month)
+        return Cycle(season, month * per_month + order + in_first * (per_month - int(in_first.sum())))
+    return Cycle(season, day * season // 366)
+
+
+def calendar_seasons(index: pd.Index) -> list[int]:
+    """Seasons that the dates may have, the likeliest first; ``[1]`` for none."""
+    if not isinstance(index, pd.DatetimeIndex) or len(index) < 3:
+        return [1]
+    hours = _step_hours(index)
+    if hours <= 12:
+        per_day = round(24 / hours)
+        return [per_day, 7 * per_day]
+    if 20 <= hours < 48:
+        return [7, 365] if (index.day_of_week >= 5).any() else [5]
+    days = hours / 24
+    for low, high, season in ((7, 7, 52), (28, 31, 12), (89, 92, 4)):
+        if low <= days <= high:
+            return [season]
+    years = (index[-1] - index[0]) / pd.Timedelta(days=365.2425)
+    per_year = round((len(index) - 1) / years)
+    return [per_year if per_year >= 2 else 1]
+
+
+def _step_hours(index: pd.DatetimeIndex) -> float:
+    return float(np.median(np.diff(index.to_numpy()) / np.timedelta64(1, "h")))
+
+
+def _rows_per_month(index: pd.DatetimeIndex) -> int:
+    """How many dates every whole month has; 0 where months differ."""
+    counts = pd.Series(1, index=index).groupby([index.year, index.month]).sum().to_numpy()[1:-1]
+    return int(counts[0]) if len(counts) and (counts == counts[0]).all() else 0
+
+
+def _explained(y: np.ndarray, cycle: Cycle) -> float:
+    """Share of variance that the phases' means explain, less what as many means of noise would explain."""
+    rows = len(y)
+    anomalies = y - cycle.means_of(y)[cycle.at(np.arange(rows))]
+    return float(np.mean(1 - anomalies.var(axis=0) / y.var(axis=0) * (rows - 1) / (rows - cycle.season)))
+
+
+def as_columns(y: np.ndarray) -> np.ndarray:
+    """Values of one target, ``(rows,)``, or of several, as ``(rows, targets)``, float64."""
+    y = np.asarray(y, dtype="float64")
+    return y[:, None] if y.ndim == 1 else y
