@@ -82,7 +82,7 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
     """
     from kseq import runs
 
-    series = take_series(options, many=True)
+    series = take_series(options)
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
     with runs.folder(out or runs.default_folder(series.name, chosen)) as folder, Progress() as progress:

@@ -33,6 +33,8 @@ def tune(
     comparison at the end, whose seeds are others. Of units, layers, lookback, learning rate, dropout and weight decay
     give the values to choose from; one value alone is fixed. Takes all other options of `kseq compare`.
 
+    Of a file of many series, each trial is one model for all of them, scored by its MASE, the mean over series.
+
     Every trial is added to tuning.csv in the run's folder as soon as it is done, and stays there if the run is stopped.
     """
     from kseq import runs

@@ -11,6 +11,7 @@ to the overall MASE, so that the mean over dates is that MASE again.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -26,6 +27,27 @@ from kseq.verdict import Evidence
 
 #: Metrics of which the mean of squares is rooted.
 ROOTED = ("rmse", "rmsse")
+
+
+def of_validation(data: WindowedPanel) -> WindowedPanel:
+    """The same windows with the validation parts in the place of the test parts: what scores a choice made before them.
+
+    Nothing of the test parts is left in it, and MASE scales by the training rows of each series.
+
+    Args:
+        data: with validation parts.
+
+    Example:
+        >>> PanelScores(of_validation(data), season=7).overall(forecasts, "mase")  # doctest: +SKIP
+        array([0.81])
+    """
+    begin = data.split.validation
+    return replace(
+        data,
+        split=replace(data.split, stop=begin, test=begin, end=data.split.stop),
+        validation=replace(data.validation, segments=(), owners=np.empty(0, int)),
+        test=data.validation,
+    )
 
 
 class PanelScores:

@@ -8,7 +8,7 @@ import pytest
 
 from kseq import ConfigError, DataError, Settings, compare, from_frame, make_windows, panel_from_frame, tune
 from kseq.audit import perturbed
-from kseq.backtest import cut_windows
+from kseq.backtest import cut_panel, cut_windows
 from kseq.jobs import train_cell, with_lookback
 from kseq.report.table import shown_table
 from kseq.reproduction import Agreement, Recorded
@@ -236,11 +236,83 @@ def test_what_cannot_be_tuned_is_refused(series, options, said):
         tune(series, **{"space": SPACE, **known, **options})
 
 
-def test_a_panel_is_refused(series):
-    days = np.repeat(pd.date_range("2000-01-01", periods=60), 2)
-    frame = pd.DataFrame({"unique_id": ["a", "b"] * 60, "ds": days, "y": series.y[:, 0]})
-    with pytest.raises(ConfigError, match="received a panel, expected one series"):
-        tune(panel_from_frame(frame, target="y"), trials=1, space=SPACE, **QUICK)
+def shops(lengths=(90, 110, 100)):
+    """Shops with a week each, one of which sells a thousand times what another does."""
+    rng = np.random.default_rng(0)
+    parts = [
+        pd.DataFrame({
+            "unique_id": f"s{i}", "ds": pd.date_range("2001-01-01", periods=n),
+            "y": (np.arange(n) % 7 + 9 + rng.normal(size=n)) * 1000.0**i,
+        })
+        for i, n in enumerate(lengths)
+    ]  # fmt: skip
+    return panel_from_frame(pd.concat(parts, ignore_index=True), target="y", name="shops")
+
+
+@pytest.fixture(scope="module")
+def tuned_shops():
+    return tune(shops(), trials=3, trial_seeds=2, space=SPACE, horizon=2, **QUICK)
+
+
+def test_trials_of_a_panel_are_scored_as_panels_are_ranked(tuned_shops):
+    """By the mean over series of scaled errors on the validation part, computed plainly."""
+    frame = tuned_shops.tuning
+    assert tuned_shops.search.metric == "mase"
+    assert {"mase", "mase_std"} <= set(frame)
+    assert not {"mae", "mae_std"} & set(frame)
+    line, panel = frame.iloc[1], shops()
+    own = {setting: int(line[setting]) for setting in ("units", "num_layers", "lookback")}
+    own |= {setting: float(line[setting]) for setting in ("learning_rate", "dropout", "weight_decay")}
+    settings = Settings(**QUICK | {"seeds": (2, 3)}, lookback=6, horizon=2, by_cell={"rnn": own})
+    data = cut_panel(panel, settings)
+    row = train_cell("rnn", data, settings)
+    scores = []
+    for number in range(3):
+        learnt = panel.y[data.split.start[number] : data.split.validation[number], 0]
+        which = data.validation.series == number
+        missed = np.abs(row.validation[:, which] - panel.y[data.validation.target_rows[which]])
+        scores.append(missed.mean(axis=(1, 2, 3)) / np.abs(learnt[7:] - learnt[:-7]).mean())
+    expected = np.mean(scores, axis=0)
+    np.testing.assert_allclose(line["mase"], expected.mean(), rtol=1e-6)
+    np.testing.assert_allclose(line["mase_std"], expected.std(ddof=1), rtol=1e-5)
+
+
+def test_the_best_trial_of_a_panel_is_what_is_compared(tuned_shops, tmp_path):
+    frame, settings = tuned_shops.tuning, tuned_shops.settings
+    for cell, name in (("rnn", "SimpleRNN"), ("gru", "GRU")):
+        trials = frame[frame["model"] == name]
+        best = trials.loc[trials["mase"].idxmin()]
+        assert trials["chosen"].tolist() == (trials["mase"] == trials["mase"].min()).tolist()
+        assert settings.by_cell[cell] == {setting: best[setting] for setting in SPACE.values}
+    assert plain(tuned_shops.record)["tuning"]["metric"] == "mase"
+    write(tuned_shops, tmp_path)
+    recorded = Recorded.read(tmp_path)
+    assert Agreement(recorded, compare(shops(), recorded.settings)).identical
+
+
+@pytest.mark.parametrize("plan", [{}, {"n_windows": 2, "strategy": "recursive"}])
+def test_no_test_row_of_a_panel_moves_a_trial(plan):
+    panel, options = shops(), QUICK | plan | {"cells": ("rnn",), "horizon": 2}
+    split = cut_panel(panel, Settings(**options, lookback=6)).split
+    before, after, moved = (
+        tune(given, trials=2, trial_seeds=1, space=SPACE, **options)
+        for given in (panel, perturbed(panel, split.test), perturbed(panel, split.stop - 1))
+    )
+    pd.testing.assert_frame_equal(timeless(after.tuning), timeless(before.tuning), check_exact=True)
+    assert after.table["mase"].iloc[0] != before.table["mase"].iloc[0]
+    # The last validation rows do.
+    assert (moved.tuning["mase"] != before.tuning["mase"]).all()
+
+
+def test_a_panel_that_trials_cannot_be_scored_on_is_refused():
+    with pytest.raises(DataError, match="no series has room for a validation window of horizon 2"):
+        tune(shops(), trials=1, space=SPACE, horizon=2, n_windows=2, validation=0.01, **QUICK)
+    # Each repeats itself in what is learnt from, and no more in the validation part.
+    days = pd.date_range("2001-01-01", periods=100)
+    y = np.where(np.arange(100) < 70, 5.0, np.arange(100) % 7)
+    frame = pd.concat([pd.DataFrame({"unique_id": id, "ds": days, "y": y}) for id in "ab"])
+    with pytest.raises(DataError, match="repeat themselves exactly"):
+        tune(panel_from_frame(frame, target="y"), trials=1, space=SPACE, validation=0.2, transform="none", **QUICK)
 
 
 def test_a_series_too_short_for_the_longest_lookback_is_refused(series):
