@@ -8,7 +8,8 @@ season misses in its training part, averaged over series, whose units may have n
 opened once, when the chosen cells are compared, with other seeds than those of the trials.
 
 Lookbacks differ among settings, target rows do not: windows stand where the longest lookback of the space has room, and
-a shorter one reads fewer rows before the same targets. So errors of any two trials are over the same values.
+a shorter one reads fewer rows before the same targets. So errors of any two trials are over the same values. Where
+transforms are chosen among, and one of them takes differences, there is room for one row more, which those read.
 
 Trials are drawn by the tree-structured Parzen estimator (Bergstra et al. 2011) of Optuna. It serves better than
 KerasTuner here: trials are asked for and told, so that training stays that of a comparison (several seeds at once, each
@@ -33,7 +34,8 @@ from kseq.panels.grid import season_of_panel
 from kseq.panels.scores import PanelScores, of_validation
 from kseq.panels.windows import WindowedPanel
 from kseq.series import Panel, Series
-from kseq.settings import CELL_NAMES, OWN_NETWORK, Settings
+from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, Settings
+from kseq.transforms import steps_of
 from kseq.windows import WindowedSeries
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class Space:
         learning_rate: of Adam.
         dropout: between layers; of a single layer there is none, and none is drawn.
         weight_decay: decoupled, as in AdamW.
+        transform: of the targets, as ``Settings.transform``, in any order; none for that of the settings.
 
     Raises:
         ConfigError: a setting has no value, one twice, or one that it cannot have.
@@ -69,12 +72,16 @@ class Space:
     learning_rate: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2)
     dropout: tuple[float, ...] = (0.0, 0.2)
     weight_decay: tuple[float, ...] = (0.0, 1e-4, 1e-3)
+    transform: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, values in self.values.items():
             if not values or len(set(values)) != len(values):
                 raise ConfigError(f"received {name} {values!r} to choose among, expected values, each once.")
-            object.__setattr__(self, name, tuple(sorted(values)))
+            # Transforms have no order.
+            object.__setattr__(self, name, tuple(values if name == "transform" else sorted(values)))
+        for transform in self.transform:
+            steps_of(transform)
         for name in ("units", "num_layers", "lookback"):
             for value in self.values[name]:
                 require_size(name, value)
@@ -89,8 +96,9 @@ class Space:
 
     @property
     def values(self) -> dict[str, tuple]:
-        """Values by the name of the setting."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Values by the name of the setting; without the transform where none is chosen."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: of_it for name, of_it in values.items() if of_it or name != "transform"}
 
     @property
     def grid(self) -> list[dict[str, Any]]:
@@ -129,12 +137,9 @@ class Search:
     @property
     def chosen(self) -> dict[str, dict[str, Any]]:
         """Settings chosen for each cell, as ``Settings.by_cell`` takes them."""
-        best = self.frame[self.frame["chosen"]].set_index("model")
-        return {
-            cell: {setting: best[setting][name].item() for setting in self.space.values}
-            for cell, name in CELL_NAMES.items()
-            if name in best.index
-        }
+        # As objects, numbers are Python's own.
+        best = self.frame[self.frame["chosen"]].set_index("model")[list(self.space.values)].astype(object)
+        return {cell: best.loc[name].to_dict() for cell, name in CELL_NAMES.items() if name in best.index}
 
     @property
     def record(self) -> dict[str, Any]:
@@ -178,7 +183,7 @@ def tune(
 
     Returns:
         Comparison: of the chosen settings, with all trials as ``.tuning``. AR, among the baselines, reads as many rows
-        as the longest lookback of the space.
+        as the longest lookback of the space, and one more where transforms are chosen among that take differences.
 
     Raises:
         ConfigError: a setting is wrong or belongs to the space, there is no validation part, the space holds fewer
@@ -196,7 +201,10 @@ def tune(
     for name, value in (("trials", trials), ("trial_seeds", trial_seeds)):
         require_size(name, value)
     _require_tunable(settings, space, trials)
-    shared = replace(settings, lookback=space.lookback[-1])
+    shared = _with_room(settings, space)
+    for transform in space.transform:
+        # What the series does not allow is told before anything is trained.
+        _cut(series, replace(shared, transform=transform))
     data = _cut(series, shared)
     score = _score_of(data, settings.season)
     # What trials forecast is the validation part: no window of the test part is read.
@@ -214,6 +222,15 @@ def tune(
     comparison = compare(series, replace(shared, by_cell=search.chosen), progress=progress)
     comparison.search = search
     return comparison
+
+
+def _with_room(settings: Settings, space: Space) -> Settings:
+    """Settings whose windows stand where every lookback and every transform of the space has room."""
+    lookback = space.lookback[-1]
+    if not space.transform:
+        return replace(settings, lookback=lookback)
+    differences = any({"auto", "difference"} & set(steps_of(transform)) for transform in space.transform)
+    return replace(settings, lookback=lookback + differences, transform=space.transform[0])
 
 
 def _cut(series: Series | Panel, settings: Settings) -> WindowedSeries:
@@ -260,7 +277,8 @@ def _require_tunable(settings: Settings, space: Space, trials: int) -> None:
     if settings.scaler == "minmax-leaks-test":
         raise ConfigError("received scaler minmax-leaks-test, expected another: it shows the test part to trials.")
     default = Settings()
-    given = [name for name in OWN_NETWORK if getattr(settings, name) != getattr(default, name)]
+    own = [name for name in OWN_NETWORK + OWN_DATA if name in space.values]
+    given = [name for name in own if getattr(settings, name) != getattr(default, name)]
     given += [name for name in space.values if name in settings.training]
     given += ["by_cell"] * bool(settings.by_cell) + ["match"] * (settings.match != default.match)
     if given:
@@ -351,10 +369,15 @@ class _Draws:
         return {name: values.index(own[name]) for name, values in drawn.items()}
 
     def _setting(self, trial: "optuna.Trial") -> dict[str, Any]:
-        """Values by name. Places in ascending order are drawn, so that neighbours are known to be alike."""
+        """Values by name. Places in ascending order are drawn, so that neighbours are known to be alike.
+
+        Transforms have no neighbours.
+        """
         own: dict[str, Any] = {}
         for name, values in self.space.values.items():
-            if name != "dropout" or _between(own):
+            if name == "transform":
+                own[name] = values[trial.suggest_categorical(name, range(len(values)))]
+            elif name != "dropout" or _between(own):
                 own[name] = values[trial.suggest_int(name, 0, len(values) - 1)]
             else:
                 own[name] = 0.0

@@ -103,7 +103,9 @@ def show(comparison: "Comparison", style: str, folder: Path, written: list[Path]
     click.echo(f"\n{folder}: {', '.join(file.name for file in written)}", err=style != "table")
     record = comparison.record
     made_on = f"{backend} {backends.installed()[backend]} on {record['device']}"
-    click.echo(f"{made_on}; transform: {record['series']['transform']}", err=style != "table")
+    own = [name for name in record["settings"]["by_cell"].values() if "transform" in name]
+    transform = "each cell's own" if own else record["series"]["transform"]
+    click.echo(f"{made_on}; transform: {transform}", err=style != "table")
 
 
 def settings_of(options: dict[str, Any]) -> Any:

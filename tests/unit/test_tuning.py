@@ -1,6 +1,7 @@
 import json
 import sys
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,8 @@ from kseq import ConfigError, DataError, Settings, compare, from_frame, make_win
 from kseq.audit import perturbed
 from kseq.backtest import cut_panel, cut_windows
 from kseq.jobs import train_cell, with_lookback
-from kseq.report.table import shown_table
+from kseq.panels.scores import PanelScores, of_validation
+from kseq.report.table import render, shown_table
 from kseq.reproduction import Agreement, Recorded
 from kseq.runs import plain, write
 from kseq.tuning import Space, _Draws
@@ -228,6 +230,7 @@ def test_a_trial_that_diverged_is_not_chosen(series):
         ({"by_cell": {"gru": {"units": 3}}}, "received by_cell among"),
         ({"match": "params"}, "received match among"),
         ({"settings": Settings(), "horizon": 2}, "received settings and also"),
+        ({"space": replace(SPACE, transform=("none", "log")), "transform": "none"}, "received transform among"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused(series, options, said):
@@ -329,6 +332,8 @@ def test_a_series_too_short_for_the_longest_lookback_is_refused(series):
         ({"learning_rate": (0.0,)}, "numbers above 0"),
         ({"dropout": (1.0,)}, "numbers from 0 to below 1"),
         ({"weight_decay": (float("nan"),)}, "numbers from 0"),
+        ({"transform": ("none", "none")}, "each once"),
+        ({"transform": ("none", "root")}, "received transform 'root'"),
     ],
 )
 def test_a_space_that_means_nothing_is_refused(values, said):
@@ -349,8 +354,84 @@ def test_without_optuna_it_is_said_how_to_get_it(series, monkeypatch):
         ({"by_cell": {"gru": {"epochs": 3}}}, "received epochs for gru alone"),
         ({"by_cell": {"gru": {"lookback": 13}}}, "received lookback 13 for gru, expected at most 12"),
         ({"by_cell": {"gru": {"units": 8}}, "match": "params"}, "received units of gru and match 'params'"),
+        ({"by_cell": {"gru": {"transform": "root"}}}, "received transform 'root'"),
     ],
 )
 def test_cells_differ_in_what_they_may(options, said):
     with pytest.raises(ConfigError, match=said):
         Settings(**options)
+
+
+TRANSFORMS = ("none", "difference", "change")
+OWN = Space((2,), (1,), (3, 6), (0.01,), (0.0,), (0.0,), TRANSFORMS)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "recursive", "seq2seq"])
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(("transform", "lookback"), [("change", 6), ("difference", 5)])
+def test_a_transform_of_its_own_is_that_transform(series, strategy, many, transform, lookback):
+    """A cell forecasts what it forecasts where all have its transform; differences have one row more to read."""
+    given = shops((60, 75, 48)) if many else series
+    plan = QUICK | {"cells": ("rnn", "gru"), "horizon": 2, "strategy": strategy}
+    own = {"rnn": {"transform": transform, "lookback": lookback}}
+    mixed = compare(given, Settings(**plan, lookback=6, transform="none", by_cell=own))
+    alike = compare(given, Settings(**plan, lookback=lookback, transform=transform))
+    plainly = compare(given, Settings(**plan, lookback=6, transform="none"))
+    found, expected, other = ({row.name: row for row in made.rows} for made in (mixed, alike, plainly))
+    for name, by_name in (("SimpleRNN", expected), ("GRU", other)):
+        np.testing.assert_array_equal(found[name].predictions, by_name[name].predictions)
+        np.testing.assert_array_equal(found[name].validation, by_name[name].validation)
+        np.testing.assert_array_equal(found[name].history["loss"], by_name[name].history["loss"])
+    assert not np.allclose(found["SimpleRNN"].predictions, other["SimpleRNN"].predictions)
+    assert mixed.table.set_index("model").loc[["SimpleRNN", "GRU"], "transform"].tolist() == [transform, "none"]
+    assert transform in render(mixed)
+
+
+def test_each_fold_of_a_backtest_has_a_cells_own_transform(series):
+    plan = QUICK | {"cells": ("rnn",), "n_windows": 2, "refit": True, "train_size": 60, "lookback": 5}
+    mixed, alike = (
+        next(row for row in compare(series, **plan, **own).rows if row.name == "SimpleRNN")
+        for own in ({"transform": "none", "by_cell": {"rnn": {"transform": "change"}}}, {"transform": "change"})
+    )
+    np.testing.assert_array_equal(mixed.predictions, alike.predictions)
+    np.testing.assert_array_equal(mixed.validation, alike.validation)
+
+
+def test_a_transform_of_its_own_needs_room(series):
+    own = {"gru": {"transform": "difference"}}
+    with pytest.raises(ConfigError, match=r"transform difference and lookback 6 .* at most 5"):
+        compare(series, **QUICK, lookback=6, transform="none", by_cell=own)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_transforms_are_chosen_among(series, many, tmp_path):
+    given, metric = (shops(), "mase") if many else (series, "mae")
+    plan = QUICK | {"cells": ("gru",)}
+    made = tune(given, trials=6, trial_seeds=1, space=OWN, **plan)
+    trials = made.tuning
+    assert sorted(zip(trials["transform"], trials["lookback"], strict=True)) == sorted(product(TRANSFORMS, (3, 6)))
+    best = trials.loc[trials[metric].idxmin()]
+    assert made.settings.by_cell["gru"]["transform"] == best["transform"]
+    # One row more than the longest lookback, for differences.
+    assert made.settings.lookback == 7
+    # All are scored over the same values, as if their transform had been that of all.
+    for _, line in trials.iterrows():
+        own = {"units": 2, "lookback": line["lookback"], "transform": line["transform"], "learning_rate": 0.01}
+        settings = Settings(**plan | {"seeds": made.search.seeds}, lookback=7, transform="none", by_cell={"gru": own})
+        alone = compare(given, settings)
+        row = next(row for row in alone.rows if row.name == "GRU")
+        if many:
+            missed = PanelScores(of_validation(alone.data), 7).overall(row.validation, "mase").mean()
+        else:
+            missed = np.abs(row.validation - series.y[made.data.validation.target_rows]).mean()
+        np.testing.assert_allclose(missed, line[metric], rtol=1e-6)
+    write(made, tmp_path)
+    recorded = Recorded.read(tmp_path)
+    assert Agreement(recorded, compare(given, recorded.settings)).identical
+
+
+def test_a_transform_that_the_series_does_not_allow_is_told_before_any_trial(series):
+    seen = []
+    with pytest.raises(DataError, match="log"):
+        tune(series, trials=1, space=replace(OWN, transform=("none", "log")), told=seen.append, **QUICK)
+    assert not seen
