@@ -28,10 +28,9 @@ import pandas as pd
 
 from kseq.backtest import cut_panel, cut_windows, make_backtest
 from kseq.comparison import Comparison, compare
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError
 from kseq.matching import require_size
-from kseq.panels.grid import season_of_panel
-from kseq.panels.scores import PanelScores, of_validation
+from kseq.panels.scores import scores_of_validation
 from kseq.panels.windows import WindowedPanel
 from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, Settings
@@ -250,22 +249,11 @@ class _Score:
 
 def _score_of(data: WindowedSeries, season: int) -> _Score:
     """Score by what the comparison ranks by: errors in the target's unit or, of a panel, in units of each series."""
-    if not isinstance(data, WindowedPanel):
-        y = data.series.y[data.validation.target_rows]
-        return _Score("mae", lambda forecasts: np.abs(forecasts - y).mean(axis=(1, 2, 3)))
-    panel = data.series
-    if not len(data.validation):
-        raise DataError(
-            f"{panel.name}: no series has room for a validation window of horizon {data.horizon}, expected one to "
-            "score trials on; raise --validation-share, or shorten --horizon."
-        )
-    scores = PanelScores(of_validation(data), season or season_of_panel(panel, data.split, data.members))
-    if np.isnan(scores.overall(scores.y[None], "mase")).any():
-        raise DataError(
-            f"{panel.name}: the training rows of all series that have validation windows repeat themselves exactly, "
-            "expected some that do not: trials are scored in units of what repeating them misses."
-        )
-    return _Score("mase", lambda forecasts: scores.overall(forecasts, "mase"))
+    if isinstance(data, WindowedPanel):
+        scores = scores_of_validation(data, season)
+        return _Score("mase", lambda forecasts: scores.overall(forecasts, "mase"))
+    y = data.series.y[data.validation.target_rows]
+    return _Score("mae", lambda forecasts: np.abs(forecasts - y).mean(axis=(1, 2, 3)))
 
 
 def _require_tunable(settings: Settings, space: Space, trials: int) -> None:
@@ -369,13 +357,11 @@ class _Draws:
         return {name: values.index(own[name]) for name, values in drawn.items()}
 
     def _setting(self, trial: "optuna.Trial") -> dict[str, Any]:
-        """Values by name. Places in ascending order are drawn, so that neighbours are known to be alike.
-
-        Transforms have no neighbours.
-        """
+        """Values by name. Places in ascending order are drawn, so that neighbours are known to be alike."""
         own: dict[str, Any] = {}
         for name, values in self.space.values.items():
             if name == "transform":
+                # Which is like which is not known.
                 own[name] = values[trial.suggest_categorical(name, range(len(values)))]
             elif name != "dropout" or _between(own):
                 own[name] = values[trial.suggest_int(name, 0, len(values) - 1)]
