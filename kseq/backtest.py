@@ -93,8 +93,10 @@ def _transform(settings: Settings) -> Transform | None:
     return Transform(settings.transform, settings.season, settings.past_target)
 
 
-def cut_panel(panel: Panel, settings: Settings, split: PanelSplit | None = None) -> WindowedPanel:
-    """Cut a panel as settings say; ``split`` as in :func:`kseq.panels.windows.make_panel_windows`.
+def cut_panel(
+    panel: Panel, settings: Settings, split: PanelSplit | None = None, like: WindowedPanel | None = None
+) -> WindowedPanel:
+    """Cut a panel as settings say; ``split`` and ``like`` as in :func:`kseq.panels.windows.make_panel_windows`.
 
     Raises:
         ConfigError: ``refit``, which trains anew for each origin: a panel has those of all its series.
@@ -119,6 +121,7 @@ def cut_panel(panel: Panel, settings: Settings, split: PanelSplit | None = None)
         gap=settings.gap,
         train_size=settings.train_size,
         split=split,
+        like=like,
     )
 
 

@@ -17,7 +17,7 @@ from kseq.machine import machine
 from kseq.matching import layer_widths, units_of
 from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
-from kseq.settings import CELL_NAMES, OWN_NETWORK, OWN_TRAINING, Settings
+from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, OWN_TRAINING, Settings
 
 if TYPE_CHECKING:
     from kseq.comparison import Comparison
@@ -75,7 +75,7 @@ def _own_settings(comparison: "Comparison", row: ModelResult) -> dict[str, Any]:
     shared, columns = comparison.settings, {}
     named = {name for own in shared.by_cell.values() for name in own} if shared else set()
     settings = _settings_of(comparison, row)
-    for name in OWN_NETWORK + OWN_TRAINING:
+    for name in OWN_NETWORK + OWN_TRAINING + OWN_DATA:
         if name not in named - {"units"}:
             continue
         value = None

@@ -11,10 +11,13 @@ import keras
 import numpy as np
 
 from kseq import memory
+from kseq.backtest import cut_panel, cut_windows
+from kseq.errors import ConfigError
 from kseq.evaluation import Evaluation, Progress, predict
 from kseq.inputs import require_inputs
 from kseq.matching import units_of
 from kseq.models import build_model
+from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult, stack_curves
 from kseq.seq2seq import build_seq2seq
 from kseq.settings import CELL_NAMES, Settings
@@ -54,9 +57,12 @@ def train_cell(
     Returns:
         ModelResult: the row of the cell, named as tables show it.
     """
-    recursive = settings.strategy == "recursive"
+    recursive, own = settings.strategy == "recursive", settings.of(cell)
     near = one_step(data, settings) if recursive else data
-    settings = settings.of(cell)
+    if own.transform != settings.transform:
+        data = with_transform(data, own)
+        near = _standing_as(one_step(data, replace(own, lookback=data.lookback)), near) if recursive else data
+    settings = own
     data, near = (with_lookback(part, settings.lookback) for part in (data, near))
     training = Training(**settings.training)
     results = []
@@ -96,6 +102,45 @@ def with_lookback(data: WindowedSeries, lookback: int) -> WindowedSeries:
     require_inputs(data.input_columns, data.series.future, lookback, data.horizon)
     train, validation, test = (replace(part, lookback=lookback) for part in (data.train, data.validation, data.test))
     return replace(data, lookback=lookback, train=train, validation=validation, test=test)
+
+
+def with_transform(data: WindowedSeries, settings: Settings) -> WindowedSeries:
+    """The same windows with another transform of the targets: every target row stays where it is.
+
+    Args:
+        data: the windowed series.
+        settings: of a cell, with its own transform and lookback.
+
+    Raises:
+        ConfigError: windows reach rows that the transform leaves without a value.
+        DataError: the series does not allow the transform.
+    """
+    shared = replace(settings, lookback=data.lookback, horizon=data.horizon)
+    if isinstance(data, WindowedPanel):
+        cut: WindowedSeries = cut_panel(data.series, shared, split=data.split)
+    else:
+        cut = cut_windows(data.series, shared, split=data.split)
+    lost, room = (part.transform.lost if part.transform else 0 for part in (cut, data))
+    if settings.lookback + lost > data.lookback + room:
+        raise ConfigError(
+            f"received transform {settings.transform} and lookback {settings.lookback} for a cell alone, expected a "
+            f"lookback of at most {data.lookback + room - lost}: the transform leaves the first row without a value; "
+            "raise the shared lookback, which says where windows stand."
+        )
+    return _standing_as(cut, data)
+
+
+def _standing_as(cut: WindowedSeries, data: WindowedSeries) -> WindowedSeries:
+    """What is read and forecast of ``cut``, in windows that stand where those of ``data`` do."""
+    train, validation, test = (
+        replace(part, inputs=cut.train.inputs, targets=cut.train.targets)
+        for part in (data.train, data.validation, data.test)
+    )
+    cut = replace(cut, train=train, validation=validation, test=test, notes=data.notes)
+    if isinstance(cut, WindowedPanel) and isinstance(data, WindowedPanel):
+        # Parts hold the static columns of the series, which no transform changes.
+        return replace(cut, static_scaler=data.static_scaler)
+    return cut
 
 
 def blocks_of(cell: str, data: WindowedSeries, settings: Settings) -> list[tuple[int, ...]]:

@@ -14,9 +14,11 @@ from kseq.transforms import steps_of
 #: Cells in the order of the table.
 CELL_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 
-#: What one cell may have otherwise than the others: of the network, and of its training. The budget is one for all.
+#: What one cell may have otherwise than the others: of the network, of its training, and of what it reads and
+#: forecasts. The budget is one for all.
 OWN_NETWORK = ("units", "num_layers", "lookback", "dropout")
 OWN_TRAINING = ("learning_rate", "weight_decay")
+OWN_DATA = ("transform",)
 
 #: How several steps are forecast, see :mod:`kseq.strategies`.
 STRATEGIES = ("direct", "recursive", "seq2seq")
@@ -75,9 +77,10 @@ class Settings:
         members: seeds trained at once; 0 to choose.
         levels: percents of future values that intervals are to cover; empty for no intervals.
         training: the budget, as a mapping of :class:`kseq.training.Training`'s arguments.
-        by_cell: settings of single cells in place of those above, of ``OWN_NETWORK`` and ``OWN_TRAINING``:
-            ``{"lstm": {"units": 64, "lookback": 6}}``. A cell's own lookback is at most ``lookback``, which says how
-            many rows stand before each part: all cells learn from, and forecast, the same target rows.
+        by_cell: settings of single cells in place of those above, of ``OWN_NETWORK``, ``OWN_TRAINING`` and
+            ``OWN_DATA``: ``{"lstm": {"units": 64, "lookback": 6}}``. A cell's own lookback is at most ``lookback``,
+            which says how many rows stand before each part: all cells learn from, and forecast, the same target rows.
+            A transform of its own that takes differences needs room for one row more.
     """
 
     cells: tuple[str, ...] = ("rnn", "lstm", "gru")
@@ -162,12 +165,14 @@ class Settings:
         for cell, own in self.by_cell.items():
             if cell not in self.cells:
                 raise ConfigError(f"received settings of cell {cell!r}, expected one of {', '.join(self.cells)}.")
-            unknown = [name for name in own if name not in (*OWN_NETWORK, *OWN_TRAINING)]
+            allowed = (*OWN_NETWORK, *OWN_TRAINING, *OWN_DATA)
+            unknown = [name for name in own if name not in allowed]
             if unknown:
                 raise ConfigError(
                     f"received {', '.join(unknown)} for {cell} alone, expected settings that cells may have of their "
-                    f"own: {', '.join((*OWN_NETWORK, *OWN_TRAINING))}."
+                    f"own: {', '.join(allowed)}."
                 )
+            steps_of(own.get("transform", "none"))
             sizes = [name for name in ("units", "num_layers") if name in own]
             if sizes and self.match != "units":
                 raise ConfigError(

@@ -8,6 +8,8 @@
 
 A recursive model trains on one-step windows of the same parts, and early stopping looks at one-step errors. Its errors
 add up over the horizon; in return all that it learns serves every step (Ben Taieb et al. 2012 compare strategies).
+
+Of a panel each window goes on in its own series: in its scale, and with its covariates and static columns.
 """
 
 from dataclasses import replace
@@ -16,30 +18,29 @@ import keras
 import numpy as np
 
 from kseq import memory
-from kseq.backtest import cut_windows
+from kseq.backtest import cut_panel, cut_windows
 from kseq.errors import ConfigError
 from kseq.evaluation import forecast_batch, members_of
-from kseq.series import Series
+from kseq.panels.windows import PanelWindows, WindowedPanel
 from kseq.settings import Settings
 from kseq.transforms import FittedTransform
-from kseq.windows import WindowedSeries, Windows
+from kseq.windows import Scaler, WindowedSeries, Windows
 
 
 def one_step(data: WindowedSeries, settings: Settings) -> WindowedSeries:
     """Cut the same rows into windows of one step, for a recursive model to learn from.
 
     Args:
-        data: the windowed series of the comparison.
+        data: the windowed series, or panel, of the comparison.
         settings: by which it was cut.
 
     Returns:
-        WindowedSeries: of horizon 1, with the same parts, transform and scales.
+        WindowedSeries: of horizon 1, with the same parts, transform and scales; of a panel with the same series, so
+        that one too short for the whole horizon is not learnt from either.
 
     Raises:
-        ConfigError: the data are a panel, or models read columns whose values to come are not known.
+        ConfigError: models read columns whose values to come are not known.
     """
-    if not isinstance(data.series, Series):
-        raise ConfigError("received strategy recursive and a panel, expected one series, or another --strategy.")
     known = data.series.targets if settings.past_target else ()
     unknown = [column for column in data.series.features if column not in known]
     if unknown and data.horizon > 1:
@@ -47,7 +48,10 @@ def one_step(data: WindowedSeries, settings: Settings) -> WindowedSeries:
             f"received strategy recursive and past covariates ({', '.join(unknown)}), which are not known for the "
             "steps to forecast; expected such as are known ahead, or another --strategy."
         )
-    return cut_windows(data.series, replace(settings, horizon=1), split=data.split)
+    settings = replace(settings, horizon=1)
+    if isinstance(data, WindowedPanel):
+        return cut_panel(data.series, settings, like=data)
+    return cut_windows(data.series, settings, split=data.split)
 
 
 class Recursive:
@@ -84,18 +88,22 @@ class Recursive:
         Returns:
             ``(member, window, step, target)``.
         """
-        firsts = windows.starts(np.arange(len(windows)))
+        which = np.arange(len(windows))
         size = memory.windows_at_once(model, self.near.lookback)
         parts = [
-            self._continued(model, firsts[start : start + size], data.horizon) for start in range(0, len(firsts), size)
+            self._continued(model, windows, which[start : start + size], data.horizon)
+            for start in range(0, len(which), size)
         ]
         return data.to_units(np.concatenate(parts, axis=1), windows)
 
-    def _continued(self, model: keras.Model, firsts: np.ndarray, horizon: int) -> np.ndarray:
-        """Scaled forecasts of the windows that begin at some rows, ``(member, window, step, target)``."""
-        near, members = self.near, members_of(model)
-        inputs = near.test.inputs
-        x = inputs[firsts[:, None] + np.arange(-near.lookback, 0)]
+    def _continued(self, model: keras.Model, windows: Windows, which: np.ndarray, horizon: int) -> np.ndarray:
+        """Scaled forecasts of the windows numbered ``which``, ``(member, window, step, target)``."""
+        near, members, firsts = self.near, members_of(model), windows.starts(which)
+        owners = windows.series_of(which) if isinstance(windows, PanelWindows) else None
+        scales = [
+            _of_windows(scaler, near.targets, owners, members) for scaler in (near.input_scaler, near.target_scaler)
+        ]
+        x = self._rows(firsts[:, None] + np.arange(-near.lookback, 0), owners)
         if members is not None:
             x = np.repeat(x[:, None], members, axis=1)
         steps = []
@@ -104,22 +112,42 @@ class Recursive:
             steps.append(forecast)
             if step + 1 == horizon:
                 break
-            row = inputs[firsts + step]
+            row = self._rows((firsts + step)[:, None], owners)
             if members is not None:
                 row = np.repeat(row[:, None], members, axis=1)
             if self.reads_targets:
-                row[..., : near.targets] = self._as_input(forecast, x[..., -1, : near.targets])
-            x = np.concatenate([x[..., 1:, :], row[..., None, :]], axis=-2)
+                row[..., 0, : near.targets] = self._as_input(forecast, x[..., -1, : near.targets], *scales)
+            x = np.concatenate([x[..., 1:, :], row], axis=-2)
         # (window, [member,] target) a step.
         scaled = np.stack(steps, axis=-2)
         return scaled[None] if members is None else np.moveaxis(scaled, 1, 0)
 
-    def _as_input(self, forecast: np.ndarray, last: np.ndarray) -> np.ndarray:
-        """A forecast as models read the row that it is of; ``last`` is what they read of the targets the row before."""
-        near = self.near
-        center, scale = near.input_scaler.center[: near.targets], near.input_scaler.scale[: near.targets]
-        value = near.target_scaler.inverse(forecast.astype("float64"))
-        if self.levels:
-            # What is forecast is the change of what is read.
-            value = last * scale + center + value
-        return (value - center) / scale
+    def _rows(self, rows: np.ndarray, owners: np.ndarray | None) -> np.ndarray:
+        """What models read of ``rows``, ``(window, time)``, as a copy; static columns of a panel stand last."""
+        part = self.near.test
+        x = part.inputs[rows]
+        if owners is None or not isinstance(part, PanelWindows):
+            return x
+        static = part.static[owners][:, None]
+        return np.concatenate([x, np.broadcast_to(static, (*x.shape[:-1], static.shape[-1]))], axis=-1)
+
+    def _as_input(self, forecast: np.ndarray, last: np.ndarray, read: Scaler, forecasts: Scaler) -> np.ndarray:
+        """A forecast as models read the row that it is of.
+
+        Args:
+            forecast: scaled, ``(window, [member,] target)``.
+            last: what they read of the targets the row before, of the same shape.
+            read: scale of the targets as they are read.
+            forecasts: scale of the targets as they are forecast.
+        """
+        value = forecasts.inverse(forecast.astype("float64"))
+        # Where levels are read, what is forecast is the change of what is read.
+        return read.transform(read.inverse(last) + value if self.levels else value)
+
+
+def _of_windows(scaler: Scaler, targets: int, owners: np.ndarray | None, members: int | None) -> Scaler:
+    """The scale of the targets, which stand first; of a panel that of each window's series, for its members too."""
+    if owners is None:
+        return Scaler(scaler.center[:targets], scaler.scale[:targets])
+    center, scale = scaler.center[owners, :targets], scaler.scale[owners, :targets]
+    return Scaler(center, scale) if members is None else Scaler(center[:, None], scale[:, None])

@@ -2,11 +2,14 @@
 
 A comparison at one setting may favour the cell that this setting suits. Here every cell has its settings chosen in the
 same way: as many trials, each with the same epochs, patience, batches and seeds, from the same space, beginning with
-the same draws. A trial trains on the training part and is scored by its mean absolute error on the validation part. The
-test part is opened once, when the chosen cells are compared, with other seeds than those of the trials.
+the same draws. A trial trains on the training part and is scored by its mean absolute error on the validation part; of
+a panel by its MASE there, as a comparison of panels is: errors of each series in units of what repeating the last
+season misses in its training part, averaged over series, whose units may have nothing in common. The test part is
+opened once, when the chosen cells are compared, with other seeds than those of the trials.
 
 Lookbacks differ among settings, target rows do not: windows stand where the longest lookback of the space has room, and
-a shorter one reads fewer rows before the same targets. So errors of any two trials are over the same values.
+a shorter one reads fewer rows before the same targets. So errors of any two trials are over the same values. Where
+transforms are chosen among, and one of them takes differences, there is room for one row more, which those read.
 
 Trials are drawn by the tree-structured Parzen estimator (Bergstra et al. 2011) of Optuna. It serves better than
 KerasTuner here: trials are asked for and told, so that training stays that of a comparison (several seeds at once, each
@@ -23,12 +26,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kseq.backtest import cut_windows, make_backtest
+from kseq.backtest import cut_panel, cut_windows, make_backtest
 from kseq.comparison import Comparison, compare
 from kseq.errors import ConfigError
 from kseq.matching import require_size
+from kseq.panels.scores import scores_of_validation
+from kseq.panels.windows import WindowedPanel
 from kseq.series import Panel, Series
-from kseq.settings import CELL_NAMES, OWN_NETWORK, Settings
+from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, Settings
+from kseq.transforms import steps_of
 from kseq.windows import WindowedSeries
 
 if TYPE_CHECKING:
@@ -49,6 +55,7 @@ class Space:
         learning_rate: of Adam.
         dropout: between layers; of a single layer there is none, and none is drawn.
         weight_decay: decoupled, as in AdamW.
+        transform: of the targets, as ``Settings.transform``, in any order; none for that of the settings.
 
     Raises:
         ConfigError: a setting has no value, one twice, or one that it cannot have.
@@ -64,12 +71,16 @@ class Space:
     learning_rate: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2)
     dropout: tuple[float, ...] = (0.0, 0.2)
     weight_decay: tuple[float, ...] = (0.0, 1e-4, 1e-3)
+    transform: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, values in self.values.items():
             if not values or len(set(values)) != len(values):
                 raise ConfigError(f"received {name} {values!r} to choose among, expected values, each once.")
-            object.__setattr__(self, name, tuple(sorted(values)))
+            # Transforms have no order.
+            object.__setattr__(self, name, tuple(values if name == "transform" else sorted(values)))
+        for transform in self.transform:
+            steps_of(transform)
         for name in ("units", "num_layers", "lookback"):
             for value in self.values[name]:
                 require_size(name, value)
@@ -84,8 +95,9 @@ class Space:
 
     @property
     def values(self) -> dict[str, tuple]:
-        """Values by the name of the setting."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Values by the name of the setting; without the transform where none is chosen."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: of_it for name, of_it in values.items() if of_it or name != "transform"}
 
     @property
     def grid(self) -> list[dict[str, Any]]:
@@ -108,25 +120,25 @@ class Search:
         space: values to choose among.
         trials: of each cell.
         seeds: of the trainings of each trial.
-        frame: one row a trial: ``model``, ``trial`` from 1, a column a setting, ``mae`` on the validation part in the
-            target's unit, mean over seeds, and ``mae_std`` over them, ``parameters``, ``epochs`` in the mean,
-            ``seconds`` and ``chosen``. A trial of which a seed diverged has no ``mae``.
+        metric: what trials are scored by on the validation part: ``"mae"``, in the target's unit, or of a panel
+            ``"mase"``, the mean over its series.
+        frame: one row a trial: ``model``, ``trial`` from 1, a column a setting, the score under the metric's name,
+            mean over seeds, and ``mae_std`` or ``mase_std`` over them, ``parameters``, ``epochs`` in the mean,
+            ``seconds`` and ``chosen``. A trial of which a seed diverged has no score.
     """
 
     space: Space
     trials: int
     seeds: tuple[int, ...]
+    metric: str
     frame: pd.DataFrame
 
     @property
     def chosen(self) -> dict[str, dict[str, Any]]:
         """Settings chosen for each cell, as ``Settings.by_cell`` takes them."""
-        best = self.frame[self.frame["chosen"]].set_index("model")
-        return {
-            cell: {setting: best[setting][name].item() for setting in self.space.values}
-            for cell, name in CELL_NAMES.items()
-            if name in best.index
-        }
+        # As objects, numbers are Python's own.
+        best = self.frame[self.frame["chosen"]].set_index("model")[list(self.space.values)].astype(object)
+        return {cell: best.loc[name].to_dict() for cell, name in CELL_NAMES.items() if name in best.index}
 
     @property
     def record(self) -> dict[str, Any]:
@@ -134,6 +146,7 @@ class Search:
         return {
             "trials": self.trials,
             "seeds": self.seeds,
+            "metric": self.metric,
             "space": asdict(self.space),
             "chosen": self.chosen,
             "seconds": float(self.frame["seconds"].sum()),
@@ -142,7 +155,7 @@ class Search:
 
 
 def tune(
-    series: Series,
+    series: Series | Panel,
     settings: Settings | None = None,
     *,
     trials: int = 20,
@@ -154,10 +167,11 @@ def tune(
 ) -> Comparison:
     """Choose settings for each cell on the validation part, and compare the chosen ones on the test part.
 
-    In a backtest, trials see what the first fold knows, and nothing later.
+    In a backtest, trials see what the first fold knows, and nothing later. Of a panel each trial is one model for all
+    series, scored on the validation parts of all of them.
 
     Args:
-        series: the series.
+        series: the series, or a panel.
         settings: of the comparison; what the space holds is chosen, and is not to be set.
         trials: of each cell, all of different settings.
         space: values to choose among.
@@ -168,13 +182,13 @@ def tune(
 
     Returns:
         Comparison: of the chosen settings, with all trials as ``.tuning``. AR, among the baselines, reads as many rows
-        as the longest lookback of the space.
+        as the longest lookback of the space, and one more where transforms are chosen among that take differences.
 
     Raises:
         ConfigError: a setting is wrong or belongs to the space, there is no validation part, the space holds fewer
-            settings than there are trials, all trials of a cell diverged, Optuna is not installed, or the series is a
-            panel.
-        DataError: the series is too short for the longest lookback of the space.
+            settings than there are trials, all trials of a cell diverged, or Optuna is not installed.
+        DataError: the series is too short for the longest lookback of the space; or no series of a panel has a
+            validation window, or a MASE there.
 
     Example:
         >>> tuned = tune(load_series("nino12"), trials=10, cells=("gru",))  # doctest: +SKIP
@@ -182,14 +196,16 @@ def tune(
     """
     if settings is not None and options:
         raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
-    if isinstance(series, Panel):
-        raise ConfigError("received a panel, expected one series to tune cells on; choose it with --series.")
     settings, space = settings or Settings(**options), space or Space()
     for name, value in (("trials", trials), ("trial_seeds", trial_seeds)):
         require_size(name, value)
     _require_tunable(settings, space, trials)
-    shared = replace(settings, lookback=space.lookback[-1])
-    data = make_backtest(series, shared).trainings[0] if shared.n_windows else cut_windows(series, shared)
+    shared = _with_room(settings, space)
+    for transform in space.transform:
+        # What the series does not allow is told before anything is trained.
+        _cut(series, replace(shared, transform=transform))
+    data = _cut(series, shared)
+    score = _score_of(data, settings.season)
     # What trials forecast is the validation part: no window of the test part is read.
     data = replace(data, test=data.validation)
     first = max(settings.seeds) + 1
@@ -197,14 +213,47 @@ def tune(
     budget = replace(shared, seeds=seeds)
     done: list[dict[str, Any]] = []
     for cell in settings.cells:
-        for trial in _trials(cell, data, budget, space, trials, progress):
+        for trial in _trials(cell, data, budget, space, trials, score, progress):
             done.append(trial)
             if told is not None:
                 told(_frame(done))
-    search = Search(space, trials, seeds, _with_best(_frame(done)))
+    search = Search(space, trials, seeds, score.metric, _with_best(_frame(done), score.metric))
     comparison = compare(series, replace(shared, by_cell=search.chosen), progress=progress)
     comparison.search = search
     return comparison
+
+
+def _with_room(settings: Settings, space: Space) -> Settings:
+    """Settings whose windows stand where every lookback and every transform of the space has room."""
+    lookback = space.lookback[-1]
+    if not space.transform:
+        return replace(settings, lookback=lookback)
+    differences = any({"auto", "difference"} & set(steps_of(transform)) for transform in space.transform)
+    return replace(settings, lookback=lookback + differences, transform=space.transform[0])
+
+
+def _cut(series: Series | Panel, settings: Settings) -> WindowedSeries:
+    """Windows of what the comparison learns from, in a backtest those of its first training."""
+    if isinstance(series, Panel):
+        return cut_panel(series, settings)
+    return make_backtest(series, settings).trainings[0] if settings.n_windows else cut_windows(series, settings)
+
+
+@dataclass(frozen=True)
+class _Score:
+    """How forecasts of the validation part are scored: ``of`` them, ``(seeds, ...)``, a number a seed."""
+
+    metric: str
+    of: Callable[[np.ndarray], np.ndarray]
+
+
+def _score_of(data: WindowedSeries, season: int) -> _Score:
+    """Score by what the comparison ranks by: errors in the target's unit or, of a panel, in units of each series."""
+    if isinstance(data, WindowedPanel):
+        scores = scores_of_validation(data, season)
+        return _Score("mase", lambda forecasts: scores.overall(forecasts, "mase"))
+    y = data.series.y[data.validation.target_rows]
+    return _Score("mae", lambda forecasts: np.abs(forecasts - y).mean(axis=(1, 2, 3)))
 
 
 def _require_tunable(settings: Settings, space: Space, trials: int) -> None:
@@ -216,7 +265,8 @@ def _require_tunable(settings: Settings, space: Space, trials: int) -> None:
     if settings.scaler == "minmax-leaks-test":
         raise ConfigError("received scaler minmax-leaks-test, expected another: it shows the test part to trials.")
     default = Settings()
-    given = [name for name in OWN_NETWORK if getattr(settings, name) != getattr(default, name)]
+    own = [name for name in OWN_NETWORK + OWN_DATA if name in space.values]
+    given = [name for name in own if getattr(settings, name) != getattr(default, name)]
     given += [name for name in space.values if name in settings.training]
     given += ["by_cell"] * bool(settings.by_cell) + ["match"] * (settings.match != default.match)
     if given:
@@ -232,13 +282,18 @@ def _require_tunable(settings: Settings, space: Space, trials: int) -> None:
 
 
 def _trials(
-    cell: str, data: WindowedSeries, budget: Settings, space: Space, trials: int, progress: Progress | None
+    cell: str,
+    data: WindowedSeries,
+    budget: Settings,
+    space: Space,
+    trials: int,
+    score: _Score,
+    progress: Progress | None,
 ) -> Iterator[dict[str, Any]]:
     """Train a cell with one setting after another; give a row of the frame for each."""
     # Keras and its backend are loaded here and no earlier: wrong settings are told by now.
     from kseq.jobs import train_cell
 
-    y = data.test_y
     drawn = _Draws(space, seed=budget.seeds[0])
     for number in range(1, trials + 1):
         trial, own = drawn.ask()
@@ -246,14 +301,14 @@ def _trials(
             cell, data, replace(budget, by_cell={cell: own}), _told(progress, f"trial {number} of {trials}")
         )
         sound = bool(row.sound.all())
-        errors = np.abs(row.predictions - y).mean(axis=(1, 2, 3)) if sound else np.array([np.nan])
+        errors = score.of(row.predictions) if sound else np.array([np.nan])
         drawn.tell(trial, float(errors.mean()))
         yield {
             "model": CELL_NAMES[cell],
             "trial": number,
             **own,
-            "mae": float(errors.mean()),
-            "mae_std": float(errors.std(ddof=1)) if len(errors) > 1 else float("nan"),
+            score.metric: float(errors.mean()),
+            f"{score.metric}_std": float(errors.std(ddof=1)) if len(errors) > 1 else float("nan"),
             "parameters": row.parameters,
             "epochs": float(np.mean(row.epochs)),
             "seconds": row.seconds,
@@ -305,7 +360,10 @@ class _Draws:
         """Values by name. Places in ascending order are drawn, so that neighbours are known to be alike."""
         own: dict[str, Any] = {}
         for name, values in self.space.values.items():
-            if name != "dropout" or _between(own):
+            if name == "transform":
+                # Which is like which is not known.
+                own[name] = values[trial.suggest_categorical(name, range(len(values)))]
+            elif name != "dropout" or _between(own):
                 own[name] = values[trial.suggest_int(name, 0, len(values) - 1)]
             else:
                 own[name] = 0.0
@@ -324,12 +382,12 @@ def _frame(done: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(done).assign(chosen=False)
 
 
-def _with_best(frame: pd.DataFrame) -> pd.DataFrame:
+def _with_best(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Mark of each cell's trials the one with the smallest error; of two as good, that with fewer parameters."""
     for name, of_cell in frame.groupby("model", sort=False):
-        if of_cell["mae"].isna().all():
+        if of_cell[metric].isna().all():
             raise ConfigError(
                 f"all {len(of_cell)} trials of {name} diverged: a loss ceased to be a number; lower --learning-rate."
             )
-        frame.loc[of_cell.sort_values(["mae", "parameters", "trial"]).index[0], "chosen"] = True
+        frame.loc[of_cell.sort_values([metric, "parameters", "trial"]).index[0], "chosen"] = True
     return frame

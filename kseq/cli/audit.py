@@ -24,7 +24,7 @@ def audit(backend: str | None, device: str | None, style: str, **options: Any) -
     the series, and of one with other values after the cutoff. They must be the same bit for bit. The status is 0 where
     they are, and 1 where one is not. Of a file of many series, all are changed at once.
     """
-    series = take_series(options, many=True)
+    series = take_series(options)
     settings = settings_of(options | {"level": ()})
     backends.choose(backend, device)
     from kseq import audit as auditing

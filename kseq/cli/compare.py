@@ -82,7 +82,7 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
     """
     from kseq import runs
 
-    series = take_series(options, many=True)
+    series = take_series(options)
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
     with runs.folder(out or runs.default_folder(series.name, chosen)) as folder, Progress() as progress:
@@ -103,7 +103,9 @@ def show(comparison: "Comparison", style: str, folder: Path, written: list[Path]
     click.echo(f"\n{folder}: {', '.join(file.name for file in written)}", err=style != "table")
     record = comparison.record
     made_on = f"{backend} {backends.installed()[backend]} on {record['device']}"
-    click.echo(f"{made_on}; transform: {record['series']['transform']}", err=style != "table")
+    own = [name for name in record["settings"]["by_cell"].values() if "transform" in name]
+    transform = "each cell's own" if own else record["series"]["transform"]
+    click.echo(f"{made_on}; transform: {transform}", err=style != "table")
 
 
 def settings_of(options: dict[str, Any]) -> Any:

@@ -34,7 +34,7 @@ def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out:
     from kseq import modelfile, runs
 
     modelfile.require_name(out)
-    series = take_series(options, many=True)
+    series = take_series(options)
     settings = settings_of(_comparing | options | {"cells": (cell,)})
     chosen = backends.choose(backend, device)
     with runs.folder(out.parent), Progress() as progress:

@@ -83,12 +83,13 @@ backend_options = options(
 )
 
 
-def take_series(given: dict[str, Any], many: bool = False) -> Any:
+def take_series(given: dict[str, Any]) -> Any:
     """Take the series' options out of ``given`` and load the series.
+
+    Of a file of several series, of which none is named, all are read as a panel.
 
     Args:
         given: what was typed.
-        many: whether a file of several series, of which none is named, is read as a panel of all.
     """
     from kseq import series
 
@@ -114,9 +115,7 @@ def take_series(given: dict[str, Any], many: bool = False) -> Any:
     path = named["csv"] or named["parquet"]
     if named["parquet"] is not None and reading.pop("header"):
         raise ConfigError("received --header with --parquet, which has no lines; expected it with --csv.")
-    if many:
-        return series.read_file(path, **reading)
-    return (series.read_csv if named["csv"] is not None else series.read_parquet)(path, **reading)
+    return series.read_file(path, **reading)
 
 
 class Progress:

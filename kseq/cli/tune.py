@@ -9,7 +9,7 @@ import click
 from kseq import backends
 from kseq.cli.compare import compare, settings_of, show
 from kseq.cli.options import Progress, take_series
-from kseq.cli.types import POSITIVE, Numbers, Wholes
+from kseq.cli.types import POSITIVE, Numbers, Transforms, Wholes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 @click.option("--layers", type=Wholes(), default="1,2", show_default=True, help="Numbers of recurrent layers.")
 @click.option("--lookback", type=Wholes(), default="6,12,24", show_default=True, help="Time steps that a model reads.")
 @click.option("--learning-rate", type=Numbers(), default="0.0003,0.001,0.003,0.01", show_default=True, help="Of Adam.")
+@click.option("--transform", type=Transforms(), default="auto", show_default=True, metavar="STEP[,...][/...]",
+              help="What models read and forecast, as of kseq compare; of several, with / between them, each cell has "
+                   "its own: none/anomaly,change.")  # fmt: skip
 @click.option("--dropout", type=Numbers(), default="0,0.2", show_default=True, help="Between layers.")
 @click.option("--weight-decay", type=Numbers(), default="0,0.0001,0.001", show_default=True, help="As in AdamW.")
 def tune(
@@ -30,8 +33,10 @@ def tune(
     """Choose each cell's settings on the validation part, then compare the chosen ones.
 
     Each cell tries as many settings as the others, with the same epochs and seeds. The test part is read once, in the
-    comparison at the end, whose seeds are others. Of units, layers, lookback, learning rate, dropout and weight decay
-    give the values to choose from; one value alone is fixed. Takes all other options of `kseq compare`.
+    comparison at the end, whose seeds are others. Of units, layers, lookback, learning rate, transform, dropout and
+    weight decay give the values to choose from; one value alone is fixed. Takes all other options of `kseq compare`.
+
+    Of a file of many series, each trial is one model for all of them, scored by its MASE, the mean over series.
 
     Every trial is added to tuning.csv in the run's folder as soon as it is done, and stays there if the run is stopped.
     """
@@ -40,6 +45,7 @@ def tune(
     from kseq.tuning import tune as run
 
     series = take_series(options)
+    transforms = options.pop("transform")
     space = Space(
         units=options.pop("units"),
         num_layers=options.pop("layers"),
@@ -47,8 +53,10 @@ def tune(
         learning_rate=options.pop("learning_rate"),
         dropout=options.pop("dropout"),
         weight_decay=options.pop("weight_decay"),
+        transform=transforms if len(transforms) > 1 else (),
     )
-    settings = settings_of(_chosen | options)
+    fixed = {"transform": transforms[0]} if len(transforms) == 1 else {}
+    settings = settings_of(_chosen | fixed | options)
     budget = {name: value for name, value in settings.training.items() if name not in _chosen}
     settings = replace(settings, training=budget)
     chosen = backends.choose(backend, device)
@@ -66,6 +74,9 @@ def tune(
 
 # All other options are those of `kseq compare`, those that come later too. What is chosen is at its default until then,
 # and equal sizes are no matter of a tuning.
-_chosen = {"units": 32, "layers": None, "lookback": 12, "learning_rate": 1e-3, "dropout": 0.0, "match": "units"}
+_chosen = {
+    "units": 32, "layers": None, "lookback": 12, "learning_rate": 1e-3, "transform": "auto", "dropout": 0.0,
+    "match": "units",
+}  # fmt: skip
 _own = {option.name for option in tune.params} | set(_chosen)
 tune.params = [*(option for option in compare.params if option.name not in _own), *tune.params]

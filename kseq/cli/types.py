@@ -115,4 +115,16 @@ class Levels(CommaList):
             self.fail(f"received {value!r}, expected percentages between 0 and 100, or none.", param, ctx)
 
 
+class Transforms(click.ParamType):
+    """Transforms, whose steps have commas between them: ``none/anomaly,change``."""
+
+    name = "transforms"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a tuple of strings."""
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split("/"))
+
+
 POSITIVE, FROM_ZERO = Whole(1), Whole(0)

@@ -23,7 +23,7 @@ from kseq.panels.forecasting import as_values, go_on
 from kseq.panels.grid import season_of_panel
 from kseq.panels.parts import PanelScaler, PanelSplit
 from kseq.panels.rows import chosen, last_rows
-from kseq.panels.scores import PanelScores
+from kseq.panels.scores import PanelScores, of_validation
 from kseq.panels.windows import WindowedPanel
 from kseq.seasons import Cycle
 from kseq.series import Panel
@@ -126,13 +126,7 @@ def _calibrate(
 
 def _scores(name: str, data: WindowedPanel, forecasts: np.ndarray, season: int) -> dict[str, float]:
     """Mean over series of errors in units of what repeating the last season misses before the validation part."""
-    begin = data.split.validation
-    known = replace(
-        data,
-        split=replace(data.split, stop=begin, test=begin),
-        validation=replace(data.validation, segments=(), owners=np.empty(0, int)),
-        test=data.validation,
-    )
+    known = of_validation(data)
     scores = PanelScores(known, season)
     found = {name: float(scores.overall(forecasts[None], "mase")[0])}
     for rival in RIVALS if season > 1 else RIVALS[:1]:

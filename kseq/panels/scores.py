@@ -11,14 +11,16 @@ to the overall MASE, so that the mean over dates is that MASE again.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
+from kseq.errors import DataError
 from kseq.evidence import row_of
 from kseq.intervals import Interval, intervals
 from kseq.metrics import NEAR_ZERO
-from kseq.panels.grid import seasonal_scales
+from kseq.panels.grid import season_of_panel, seasonal_scales
 from kseq.panels.parts import reduce_parts
 from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
@@ -26,6 +28,27 @@ from kseq.verdict import Evidence
 
 #: Metrics of which the mean of squares is rooted.
 ROOTED = ("rmse", "rmsse")
+
+
+def of_validation(data: WindowedPanel) -> WindowedPanel:
+    """The same windows with the validation parts in the place of the test parts: what scores a choice made before them.
+
+    Nothing of the test parts is left in it, and MASE scales by the training rows of each series.
+
+    Args:
+        data: with validation parts.
+
+    Example:
+        >>> PanelScores(of_validation(data), season=7).overall(forecasts, "mase")  # doctest: +SKIP
+        array([0.81])
+    """
+    begin = data.split.validation
+    return replace(
+        data,
+        split=replace(data.split, stop=begin, test=begin, end=data.split.stop),
+        validation=replace(data.validation, segments=(), owners=np.empty(0, int)),
+        test=data.validation,
+    )
 
 
 class PanelScores:
@@ -200,3 +223,28 @@ class PanelScores:
             for level, band in bands.items()
             if band.reason is None
         }
+
+
+def scores_of_validation(data: WindowedPanel, season: int) -> PanelScores:
+    """Scores of forecasts of the validation windows, by which a tuning chooses.
+
+    Args:
+        data: the windowed panel.
+        season: steps in a season; 0 to find it from the training rows.
+
+    Raises:
+        DataError: there is no such window, or no series has a MASE there.
+    """
+    panel = data.series
+    if not len(data.validation):
+        raise DataError(
+            f"{panel.name}: no series has room for a validation window of horizon {data.horizon}, expected one to "
+            "score trials on; raise --validation-share, or shorten --horizon."
+        )
+    scores = PanelScores(of_validation(data), season or season_of_panel(panel, data.split, data.members))
+    if np.isnan(scores.overall(scores.y[None], "mase")).any():
+        raise DataError(
+            f"{panel.name}: the training rows of all series that have validation windows repeat themselves exactly, "
+            "expected some that do not: trials are scored in units of what repeating them misses."
+        )
+    return scores

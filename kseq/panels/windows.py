@@ -12,7 +12,7 @@ it when they are asked for. Static covariates are kept once a series and joined 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -146,6 +146,7 @@ def make_panel_windows(
     gap: int = 0,
     train_size: int | None = None,
     split: PanelSplit | None = None,
+    like: WindowedPanel | None = None,
     dtype: str = "float32",
 ) -> WindowedPanel:
     """Cut all series of a panel into scaled windows, each series in three chronological parts.
@@ -170,6 +171,8 @@ def make_panel_windows(
         gap: rows before the first of them from which nothing is learnt.
         train_size: rows that are learnt from, validation included; by default all before it.
         split: the parts themselves, instead of all that says how to make them; they may leave no test part.
+        like: windows of the same panel, of another lookback or of a longer horizon: its parts, series and fitted
+            transform are taken, instead of what says how to find them.
         dtype: of inputs and targets.
 
     Returns:
@@ -191,7 +194,9 @@ def make_panel_windows(
     columns = panel_columns(panel, horizon, past_target, tuple(dates))
     require_inputs(columns, panel.future, lookback, horizon)
     step = (step_size or horizon) if n_windows else 1
-    if split is not None:
+    if like is not None:
+        parted = like.split
+    elif split is not None:
         parted = split
     elif n_windows:
         parted = PanelSplit.by_origins(panel, horizon, validation, n_windows, step, gap, train_size)
@@ -209,12 +214,14 @@ def make_panel_windows(
         }
         room = {name: _room(panel, *part, lost + lookback, horizon) for name, part in parts.items()}
         # Where all is learnt from there is no test part to have room in.
-        return parts, room, (room["training"] > 0) & ((room["test"] > 0) | (parted.test >= parted.end))
+        enough = (room["training"] > 0) & ((room["test"] > 0) | (parted.test >= parted.end))
+        return parts, room, enough if like is None else enough & np.isin(np.arange(len(panel.ids)), like.members)
 
     parts, room, kept = laid(0)
-    fitted = None
-    if transform is not None and kept.any():
+    fitted = None if like is None else like.transform
+    if like is None and transform is not None and kept.any():
         fitted = transform.fit(panel, parted, np.flatnonzero(kept))
+    if fitted is not None:
         parts, room, kept = laid(fitted.lost)
     lost = 0 if fitted is None else fitted.lost
     if not kept.any():
@@ -239,7 +246,9 @@ def make_panel_windows(
     # What is both read and forecast is held once.
     same = all(one is other for one, other in zip(sources, forecast, strict=False)) and len(sources) == len(forecast)
     y = x if same else scaled_rows(panel, forecast, [0] * len(panel.targets), target_scaler, dtype)
-    static_scaler, constant = _scaled_static(encoded(panel.static).to_numpy(dtype="float64"), kept)
+    static = encoded(panel.static).to_numpy(dtype="float64")
+    static_scaler = Scaler.fit("standard", static[kept]) if like is None else cast(Scaler, like.static_scaler)
+    constant = static_scaler.transform(static)
     train, valid, held_out = (
         PanelWindows(x, y, segments, lookback, horizon, owners, constant.astype(dtype))
         for segments, owners in placed.values()
@@ -332,12 +341,6 @@ def scaled_rows(
             series = panel.series_of(np.arange(rows.start, rows.stop))
             scaled[rows, at] = (source[rows] - scaler.center[series, at]) / scaler.scale[series, at]
     return scaled
-
-
-def _scaled_static(static: np.ndarray, kept: np.ndarray) -> tuple[Scaler, np.ndarray]:
-    """Static covariates with mean 0 and deviation 1 over the series that are kept, ``(series, columns)``; the scale."""
-    scaler = Scaler.fit("standard", static[kept])
-    return scaler, scaler.transform(static)
 
 
 def _short_note(panel: Panel, kept: np.ndarray, lookback: int, horizon: int) -> str | None:

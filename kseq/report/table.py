@@ -21,7 +21,7 @@ DASH = "–"
 #: Heads of the columns of what cells may have of their own, where they have.
 OWN_SETTINGS = {
     "num_layers": "layers", "lookback": "lookback", "dropout": "dropout", "learning_rate": "learning rate",
-    "weight_decay": "weight decay", "trials": "trials",
+    "weight_decay": "weight decay", "transform": "transform", "trials": "trials",
 }  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def shown_table(comparison: "Comparison") -> pd.DataFrame:
         shown["units"] = [units or DASH for units in table["units"]]
     for name, head in OWN_SETTINGS.items():
         if name in table:
-            shown[head] = [f"{value:g}" if value == value and cell else DASH
+            shown[head] = [_setting(value) if value == value and cell else DASH
                            for value, cell in zip(table[name], table["kind"] == "cell", strict=True)]  # fmt: skip
     for metric, head in heads.items():
         decimals = 2 if metric == "mape" else 3
@@ -134,6 +134,10 @@ def shown_table(comparison: "Comparison") -> pd.DataFrame:
     shown["epochs"] = [f"{e:.0f}" if e == e else DASH for e in table["epochs"]]
     shown["ms/epoch/seed"] = [f"{1000 * s:.1f}" if s == s else DASH for s in table["seconds_per_epoch_and_seed"]]
     return shown
+
+
+def _setting(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _mean_and_spread(mean: float, spread: float, decimals: int) -> str:

@@ -176,9 +176,32 @@ def test_a_panel_is_audited(here, capsys):
     assert "received refit and a panel" in capsys.readouterr().err
 
 
-def test_commands_on_one_series_ask_for_one(here, capsys):
+@pytest.mark.parametrize("strategy", ["recursive", "seq2seq"])
+def test_a_strategy_serves_all_series(here, capsys, strategy):
     write(shops(), "csv")
-    assert main(["tune", "--csv", "shops.csv", *ROLES]) == 2
-    assert "column 'shop' holds 3 series (shop 0, shop 1, shop 2), expected one: choose it with --series" in (
-        capsys.readouterr().err
-    )
+    roles = [*ROLES[:4], *ROLES[6:]]
+    assert main([*QUICK, "--csv", "shops.csv", *roles, "--horizon", "3", "--strategy", strategy]) == 0
+    assert record()["settings"]["strategy"] == strategy
+    assert set(pd.read_csv("run/horizon.csv")["step"]) == {1, 2, 3}
+    assert set(pd.read_csv("run/series.csv")["unique_id"]) == {"shop 0", "shop 1", "shop 2"}
+    assert main(["reproduce", "run"]) == 0
+    # Rain is not known for the steps to come.
+    refused = main([*QUICK[:-1], "other", "--csv", "shops.csv", *ROLES, "--horizon", "3", "--strategy", strategy])
+    assert refused == (2 if strategy == "recursive" else 0)
+    assert ("recursive and past covariates (rain)" in capsys.readouterr().err) == bool(refused)
+
+
+def test_all_series_are_tuned_as_one(here, capsys):
+    write(shops(), "csv")
+    tune = ["tune", "--trials", "2", "--trial-seeds", "1", "--units", "2,3", "--layers", "1", "--lookback", "3,7",
+            "--learning-rate", "0.01", "--dropout", "0", "--weight-decay", "0", "--epochs", "1", "--seeds", "2",
+            "--cells", "rnn", "--baselines", "persistence", "--out", "run"]  # fmt: skip
+    assert main([*tune, "--csv", "shops.csv", *ROLES, "--horizon", "2"]) == 0
+    assert "tuned with 2 trials for each cell" in " ".join(capsys.readouterr().out.split())
+    trials, run = pd.read_csv("run/tuning.csv"), record()
+    assert trials.columns[trials.columns.str.startswith("ma")].tolist() == ["mase", "mase_std"]
+    assert run["tuning"]["metric"] == "mase"
+    assert run["series"]["series"] == 3
+    assert run["settings"]["by_cell"]["rnn"]["units"] == trials.set_index("chosen")["units"][True]
+    assert set(pd.read_csv("run/series.csv")["unique_id"]) == {"shop 0", "shop 1", "shop 2"}
+    assert main(["reproduce", "run"]) == 0

@@ -59,6 +59,7 @@ def test_trials_that_are_done_stay_when_the_user_stops(here, capsys, monkeypatch
         (["--dropout", "high"], "received 'high', expected numbers"),
         (["--units", "8,8"], "received units (8, 8) to choose among, expected values, each once"),
         (["--validation-share", "0"], "validation share of 0"),
+        (["--transform", "none/"], "received transform ''"),
     ],
 )
 def test_wrong_input_is_told_in_one_line(here, capsys, typed, said):
@@ -81,6 +82,20 @@ def test_a_strategy_is_tuned_as_it_is_compared(here):
     assert main([*QUICK, *typed]) == 0
     assert json.loads((here / "run/run.json").read_text())["settings"]["strategy"] == "recursive"
     assert pd.read_csv(here / "run/horizon.csv")["step"].max() == 3
+
+
+def test_transforms_are_chosen_among_or_fixed(here, capsys):
+    assert main([*QUICK, "--cells", "rnn", "--trials", "6", "--transform", "none/anomaly,change", "--out", "run"]) == 0
+    assert "transform: each cell's own" in capsys.readouterr().out
+    trials = pd.read_csv(here / "run/tuning.csv")
+    assert set(trials["transform"]) == {"none", "anomaly,change"}
+    record = json.loads((here / "run/run.json").read_text())
+    assert record["settings"]["by_cell"]["rnn"]["transform"] == trials.set_index("chosen")["transform"][True]
+    assert main([*QUICK, "--cells", "rnn", "--transform", "anomaly,change", "--out", "other"]) == 0
+    assert "transform: anomaly" in capsys.readouterr().out
+    assert "transform" not in pd.read_csv(here / "other/tuning.csv")
+    record = json.loads((here / "other/run.json").read_text())
+    assert record["settings"]["transform"] == "anomaly,change"
 
 
 def test_a_model_that_is_saved_has_no_strategy(here, capsys):

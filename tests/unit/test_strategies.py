@@ -6,7 +6,7 @@ import pytest
 
 from kseq import ConfigError, Settings, build_model, compare, from_frame, panel_from_frame, predict
 from kseq.audit import audit
-from kseq.backtest import cut_windows
+from kseq.backtest import cut_panel, cut_windows
 from kseq.evaluation import kernel_of
 from kseq.jobs import build_cell, train_cell
 from kseq.layers import kernel_policy
@@ -135,11 +135,149 @@ def test_recursion_needs_to_know_what_it_reads():
     assert compare(blown, **QUICK, cells=("rnn",), strategy="recursive").best
 
 
-def test_recursion_of_a_panel_is_refused():
-    days = np.repeat(pd.date_range("2000-01-01", periods=60), 2)
-    frame = pd.DataFrame({"unique_id": ["a", "b"] * 60, "ds": days, "y": np.arange(120.0) % 7})
-    with pytest.raises(ConfigError, match="recursive and a panel"):
-        compare(panel_from_frame(frame, target="y"), **QUICK, strategy="recursive")
+def shops(lengths=(60, 75, 48)):
+    """Shops of several lengths and scales, with a price that is known ahead, a size and a kind."""
+    rng = np.random.default_rng(0)
+    parts = [
+        pd.DataFrame({
+            "unique_id": f"s{i}", "ds": pd.date_range("2001-01-01", periods=n), "size": float(i), "kind": "ab"[i % 2],
+            "y": (rng.normal(size=n).cumsum() + 30) * 10.0**i, "z": rng.normal(size=n) + i, "price": rng.normal(size=n),
+        })
+        for i, n in enumerate(lengths)
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+#: A date is missing in the test part of the first shop, and a value in that of the second.
+GAPPED = shops().drop(index=52).assign(y=lambda frame: frame["y"].where(frame.index != 127)).reset_index(drop=True)
+
+
+def panel_of(frame, target=("y",)):
+    return panel_from_frame(
+        frame, target=list(target), future=["price"], static=["size", "kind"], fill="mask", name="shops"
+    )
+
+
+def shop_by_shop(model, near, settings, windows, frame):
+    """The same for a panel: of each window of each shop every step is cut from rows that end with those so far."""
+    targets = list(near.series.targets)
+    forecasts = []
+    for rows, shop in zip(windows.target_rows, windows.series, strict=True):
+        known = frame.copy()
+        for row in rows:
+            # Later rows of the shop must not matter.
+            later = (known.index >= row) & (known["unique_id"] == f"s{shop}") & known["y"].notna()
+            known.loc[later, targets] = 1e6
+            own = cut_panel(panel_of(known, targets), settings, split=near.split)
+            window = replace(own.test, segments=(range(row, row + 1),), owners=np.array([shop]))
+            known.loc[row, targets] = predict(model, own, window)[0, 0, 0]
+        forecasts.append(known.loc[rows, targets].to_numpy())
+    return np.array(forecasts)
+
+
+@pytest.mark.parametrize(
+    ("options", "target"),
+    [
+        ({"transform": "none"}, ["y"]),
+        ({"transform": "none", "scaler": "minmax"}, ["y", "z"]),
+        ({"transform": "anomaly,change", "calendar": True}, ["y"]),
+        ({"transform": "difference"}, ["z", "y"]),
+        ({"transform": "log"}, ["y"]),
+        ({"transform": "change", "past_target": False}, ["y"]),
+    ],
+)
+def test_recursion_in_a_panel_goes_on_in_each_series(options, target):
+    settings = Settings(**QUICK, horizon=3, strategy="recursive", **options)
+    data = cut_panel(panel_of(GAPPED, target), settings)
+    near = one_step(data, settings)
+    assert near.horizon == 1
+    np.testing.assert_array_equal(near.members, data.members)
+    np.testing.assert_array_equal(near.target_scaler.scale, data.target_scaler.scale)
+    both = build_cell("gru", near, settings, (0, 1))
+    alone = build_cell("gru", near, settings, (1,))
+    for part in (data.validation, data.test):
+        found = Recursive(near)(both, data, part)
+        assert found.shape == (2, len(part), 3, len(target))
+        np.testing.assert_allclose(Recursive(near)(alone, data, part)[0], found[1], rtol=1e-4)
+        # A window of each stretch of each series, the two parts of one with a gap among them.
+        which = np.unique(np.cumsum([0, *map(len, part.segments)])[:-1])
+        few = replace(part, segments=tuple(segment[:1] for segment in part.segments))
+        expected = shop_by_shop(alone, near, replace(settings, horizon=1), few, GAPPED)
+        np.testing.assert_allclose(found[1, which], expected, rtol=1e-4)
+        assert set(few.series) == {0, 1, 2}
+
+
+def test_recursion_in_a_panel_takes_so_many_windows_as_memory_allows(monkeypatch):
+    settings = Settings(**QUICK, horizon=3, strategy="recursive")
+    data = cut_panel(panel_of(GAPPED), settings)
+    near = one_step(data, settings)
+    model = build_cell("rnn", near, settings, (0, 1))
+    whole = Recursive(near)(model, data, data.test)
+    sizes = []
+    monkeypatch.setattr("kseq.memory.windows_at_once", lambda *given: 4)
+    monkeypatch.setattr("kseq.strategies.forecast_batch", lambda *given: sizes.append(len(given[1])) or at_once(*given))
+    np.testing.assert_allclose(Recursive(near)(model, data, data.test), whole, rtol=1e-5)
+    assert max(sizes) == 4
+    assert sum(sizes) == 3 * len(data.test)
+
+
+def at_once(model, x):
+    return model.predict_on_batch(x)
+
+
+@pytest.mark.parametrize("transform", ["auto", "anomaly,change"])
+def test_one_step_ahead_in_a_panel_recursive_is_direct(transform):
+    direct, recursive = (
+        compare(panel_of(GAPPED), Settings(**QUICK, cells=("rnn",), strategy=strategy, transform=transform))
+        for strategy in ("direct", "recursive")
+    )
+    for row, other in zip(direct.rows, recursive.rows, strict=True):
+        np.testing.assert_array_equal(row.predictions, other.predictions)
+        np.testing.assert_array_equal(row.validation, other.validation)
+    assert len(direct.rows) == 1 + 1 + 1
+
+
+def test_a_series_too_short_for_the_horizon_is_not_learnt_from():
+    # Eleven training rows of the last one hold windows of one step, and none of eight.
+    panel = panel_of(shops((60, 75, 17)))
+    settings = Settings(**QUICK | {"lookback": 8}, horizon=8, strategy="recursive", transform="none")
+    data = cut_panel(panel, settings)
+    near = one_step(data, settings)
+    assert len(cut_panel(panel, replace(settings, horizon=1)).members) == 3
+    assert set(near.train.series) == set(data.members) == {0, 1}
+    x, _ = near.train.gather(np.arange(len(near.train)))
+    # Sizes of 0 and 1 stand for the shops that are learnt from, in the scale of these two.
+    assert set(x[..., -3].ravel()) == {-1, 1}
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "seq2seq"])
+def test_strategies_serve_panels_as_they_serve_a_series(strategy):
+    settings = Settings(**QUICK, horizon=3, cells=("gru",), strategy=strategy, n_windows=2)
+    comparison = compare(panel_of(shops()), settings)
+    row = next(row for row in comparison.rows if row.name == "GRU")
+    assert row.predictions.shape == (2, len(comparison.data.test), 3, 1)
+    assert row.validation.shape == (2, len(comparison.data.validation), 3, 1)
+    assert np.isfinite(row.predictions).all()
+    assert comparison.by_step["step"].max() == 3
+    assert set(comparison.by_series["unique_id"]) == {"s0", "s1", "s2"}
+    # It has learnt: after two epochs less is missed than after one.
+    loss = row.history["loss"]
+    assert (loss[:, 1] < loss[:, 0]).all()
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "seq2seq"])
+def test_nothing_in_a_panel_depends_on_what_comes_after(strategy):
+    settings = Settings(**QUICK | {"seeds": (0,), "training": {"epochs": 1}}, cells=("gru",), horizon=3,
+                        strategy=strategy, transform="anomaly,change")  # fmt: skip
+    found = audit(panel_of(GAPPED), settings)
+    assert found.clean, found.leaks
+    assert {"GRU: weights", "GRU: forecasts"} <= set(found.table["name"])
+
+
+def test_recursion_in_a_panel_needs_to_know_what_it_reads():
+    windy = panel_from_frame(shops(), target="y", features=["z"])
+    with pytest.raises(ConfigError, match=r"recursive and past covariates \(z\)"):
+        compare(windy, **QUICK, horizon=2, strategy="recursive")
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])

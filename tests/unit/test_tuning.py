@@ -1,6 +1,7 @@
 import json
 import sys
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -8,9 +9,10 @@ import pytest
 
 from kseq import ConfigError, DataError, Settings, compare, from_frame, make_windows, panel_from_frame, tune
 from kseq.audit import perturbed
-from kseq.backtest import cut_windows
+from kseq.backtest import cut_panel, cut_windows
 from kseq.jobs import train_cell, with_lookback
-from kseq.report.table import shown_table
+from kseq.panels.scores import PanelScores, of_validation
+from kseq.report.table import render, shown_table
 from kseq.reproduction import Agreement, Recorded
 from kseq.runs import plain, write
 from kseq.tuning import Space, _Draws
@@ -228,6 +230,7 @@ def test_a_trial_that_diverged_is_not_chosen(series):
         ({"by_cell": {"gru": {"units": 3}}}, "received by_cell among"),
         ({"match": "params"}, "received match among"),
         ({"settings": Settings(), "horizon": 2}, "received settings and also"),
+        ({"space": replace(SPACE, transform=("none", "log")), "transform": "none"}, "received transform among"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused(series, options, said):
@@ -236,11 +239,83 @@ def test_what_cannot_be_tuned_is_refused(series, options, said):
         tune(series, **{"space": SPACE, **known, **options})
 
 
-def test_a_panel_is_refused(series):
-    days = np.repeat(pd.date_range("2000-01-01", periods=60), 2)
-    frame = pd.DataFrame({"unique_id": ["a", "b"] * 60, "ds": days, "y": series.y[:, 0]})
-    with pytest.raises(ConfigError, match="received a panel, expected one series"):
-        tune(panel_from_frame(frame, target="y"), trials=1, space=SPACE, **QUICK)
+def shops(lengths=(90, 110, 100)):
+    """Shops with a week each, one of which sells a thousand times what another does."""
+    rng = np.random.default_rng(0)
+    parts = [
+        pd.DataFrame({
+            "unique_id": f"s{i}", "ds": pd.date_range("2001-01-01", periods=n),
+            "y": (np.arange(n) % 7 + 9 + rng.normal(size=n)) * 1000.0**i,
+        })
+        for i, n in enumerate(lengths)
+    ]  # fmt: skip
+    return panel_from_frame(pd.concat(parts, ignore_index=True), target="y", name="shops")
+
+
+@pytest.fixture(scope="module")
+def tuned_shops():
+    return tune(shops(), trials=3, trial_seeds=2, space=SPACE, horizon=2, **QUICK)
+
+
+def test_trials_of_a_panel_are_scored_as_panels_are_ranked(tuned_shops):
+    """By the mean over series of scaled errors on the validation part, computed plainly."""
+    frame = tuned_shops.tuning
+    assert tuned_shops.search.metric == "mase"
+    assert {"mase", "mase_std"} <= set(frame)
+    assert not {"mae", "mae_std"} & set(frame)
+    line, panel = frame.iloc[1], shops()
+    own = {setting: int(line[setting]) for setting in ("units", "num_layers", "lookback")}
+    own |= {setting: float(line[setting]) for setting in ("learning_rate", "dropout", "weight_decay")}
+    settings = Settings(**QUICK | {"seeds": (2, 3)}, lookback=6, horizon=2, by_cell={"rnn": own})
+    data = cut_panel(panel, settings)
+    row = train_cell("rnn", data, settings)
+    scores = []
+    for number in range(3):
+        learnt = panel.y[data.split.start[number] : data.split.validation[number], 0]
+        which = data.validation.series == number
+        missed = np.abs(row.validation[:, which] - panel.y[data.validation.target_rows[which]])
+        scores.append(missed.mean(axis=(1, 2, 3)) / np.abs(learnt[7:] - learnt[:-7]).mean())
+    expected = np.mean(scores, axis=0)
+    np.testing.assert_allclose(line["mase"], expected.mean(), rtol=1e-6)
+    np.testing.assert_allclose(line["mase_std"], expected.std(ddof=1), rtol=1e-5)
+
+
+def test_the_best_trial_of_a_panel_is_what_is_compared(tuned_shops, tmp_path):
+    frame, settings = tuned_shops.tuning, tuned_shops.settings
+    for cell, name in (("rnn", "SimpleRNN"), ("gru", "GRU")):
+        trials = frame[frame["model"] == name]
+        best = trials.loc[trials["mase"].idxmin()]
+        assert trials["chosen"].tolist() == (trials["mase"] == trials["mase"].min()).tolist()
+        assert settings.by_cell[cell] == {setting: best[setting] for setting in SPACE.values}
+    assert plain(tuned_shops.record)["tuning"]["metric"] == "mase"
+    write(tuned_shops, tmp_path)
+    recorded = Recorded.read(tmp_path)
+    assert Agreement(recorded, compare(shops(), recorded.settings)).identical
+
+
+@pytest.mark.parametrize("plan", [{}, {"n_windows": 2, "strategy": "recursive"}])
+def test_no_test_row_of_a_panel_moves_a_trial(plan):
+    panel, options = shops(), QUICK | plan | {"cells": ("rnn",), "horizon": 2}
+    split = cut_panel(panel, Settings(**options, lookback=6)).split
+    before, after, moved = (
+        tune(given, trials=2, trial_seeds=1, space=SPACE, **options)
+        for given in (panel, perturbed(panel, split.test), perturbed(panel, split.stop - 1))
+    )
+    pd.testing.assert_frame_equal(timeless(after.tuning), timeless(before.tuning), check_exact=True)
+    assert after.table["mase"].iloc[0] != before.table["mase"].iloc[0]
+    # The last validation rows do.
+    assert (moved.tuning["mase"] != before.tuning["mase"]).all()
+
+
+def test_a_panel_that_trials_cannot_be_scored_on_is_refused():
+    with pytest.raises(DataError, match="no series has room for a validation window of horizon 2"):
+        tune(shops(), trials=1, space=SPACE, horizon=2, n_windows=2, validation=0.01, **QUICK)
+    # Each repeats itself in what is learnt from, and no more in the validation part.
+    days = pd.date_range("2001-01-01", periods=100)
+    y = np.where(np.arange(100) < 70, 5.0, np.arange(100) % 7)
+    frame = pd.concat([pd.DataFrame({"unique_id": id, "ds": days, "y": y}) for id in "ab"])
+    with pytest.raises(DataError, match="repeat themselves exactly"):
+        tune(panel_from_frame(frame, target="y"), trials=1, space=SPACE, validation=0.2, transform="none", **QUICK)
 
 
 def test_a_series_too_short_for_the_longest_lookback_is_refused(series):
@@ -257,6 +332,8 @@ def test_a_series_too_short_for_the_longest_lookback_is_refused(series):
         ({"learning_rate": (0.0,)}, "numbers above 0"),
         ({"dropout": (1.0,)}, "numbers from 0 to below 1"),
         ({"weight_decay": (float("nan"),)}, "numbers from 0"),
+        ({"transform": ("none", "none")}, "each once"),
+        ({"transform": ("none", "root")}, "received transform 'root'"),
     ],
 )
 def test_a_space_that_means_nothing_is_refused(values, said):
@@ -277,8 +354,84 @@ def test_without_optuna_it_is_said_how_to_get_it(series, monkeypatch):
         ({"by_cell": {"gru": {"epochs": 3}}}, "received epochs for gru alone"),
         ({"by_cell": {"gru": {"lookback": 13}}}, "received lookback 13 for gru, expected at most 12"),
         ({"by_cell": {"gru": {"units": 8}}, "match": "params"}, "received units of gru and match 'params'"),
+        ({"by_cell": {"gru": {"transform": "root"}}}, "received transform 'root'"),
     ],
 )
 def test_cells_differ_in_what_they_may(options, said):
     with pytest.raises(ConfigError, match=said):
         Settings(**options)
+
+
+TRANSFORMS = ("none", "difference", "change")
+OWN = Space((2,), (1,), (3, 6), (0.01,), (0.0,), (0.0,), TRANSFORMS)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "recursive", "seq2seq"])
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(("transform", "lookback"), [("change", 6), ("difference", 5)])
+def test_a_transform_of_its_own_is_that_transform(series, strategy, many, transform, lookback):
+    """A cell forecasts what it forecasts where all have its transform; differences have one row more to read."""
+    given = shops((60, 75, 48)) if many else series
+    plan = QUICK | {"cells": ("rnn", "gru"), "horizon": 2, "strategy": strategy}
+    own = {"rnn": {"transform": transform, "lookback": lookback}}
+    mixed = compare(given, Settings(**plan, lookback=6, transform="none", by_cell=own))
+    alike = compare(given, Settings(**plan, lookback=lookback, transform=transform))
+    plainly = compare(given, Settings(**plan, lookback=6, transform="none"))
+    found, expected, other = ({row.name: row for row in made.rows} for made in (mixed, alike, plainly))
+    for name, by_name in (("SimpleRNN", expected), ("GRU", other)):
+        np.testing.assert_array_equal(found[name].predictions, by_name[name].predictions)
+        np.testing.assert_array_equal(found[name].validation, by_name[name].validation)
+        np.testing.assert_array_equal(found[name].history["loss"], by_name[name].history["loss"])
+    assert not np.allclose(found["SimpleRNN"].predictions, other["SimpleRNN"].predictions)
+    assert mixed.table.set_index("model").loc[["SimpleRNN", "GRU"], "transform"].tolist() == [transform, "none"]
+    assert transform in render(mixed)
+
+
+def test_each_fold_of_a_backtest_has_a_cells_own_transform(series):
+    plan = QUICK | {"cells": ("rnn",), "n_windows": 2, "refit": True, "train_size": 60, "lookback": 5}
+    mixed, alike = (
+        next(row for row in compare(series, **plan, **own).rows if row.name == "SimpleRNN")
+        for own in ({"transform": "none", "by_cell": {"rnn": {"transform": "change"}}}, {"transform": "change"})
+    )
+    np.testing.assert_array_equal(mixed.predictions, alike.predictions)
+    np.testing.assert_array_equal(mixed.validation, alike.validation)
+
+
+def test_a_transform_of_its_own_needs_room(series):
+    own = {"gru": {"transform": "difference"}}
+    with pytest.raises(ConfigError, match=r"transform difference and lookback 6 .* at most 5"):
+        compare(series, **QUICK, lookback=6, transform="none", by_cell=own)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_transforms_are_chosen_among(series, many, tmp_path):
+    given, metric = (shops(), "mase") if many else (series, "mae")
+    plan = QUICK | {"cells": ("gru",)}
+    made = tune(given, trials=6, trial_seeds=1, space=OWN, **plan)
+    trials = made.tuning
+    assert sorted(zip(trials["transform"], trials["lookback"], strict=True)) == sorted(product(TRANSFORMS, (3, 6)))
+    best = trials.loc[trials[metric].idxmin()]
+    assert made.settings.by_cell["gru"]["transform"] == best["transform"]
+    # One row more than the longest lookback, for differences.
+    assert made.settings.lookback == 7
+    # All are scored over the same values, as if their transform had been that of all.
+    for _, line in trials.iterrows():
+        own = {"units": 2, "lookback": line["lookback"], "transform": line["transform"], "learning_rate": 0.01}
+        settings = Settings(**plan | {"seeds": made.search.seeds}, lookback=7, transform="none", by_cell={"gru": own})
+        alone = compare(given, settings)
+        row = next(row for row in alone.rows if row.name == "GRU")
+        if many:
+            missed = PanelScores(of_validation(alone.data), 7).overall(row.validation, "mase").mean()
+        else:
+            missed = np.abs(row.validation - series.y[made.data.validation.target_rows]).mean()
+        np.testing.assert_allclose(missed, line[metric], rtol=1e-6)
+    write(made, tmp_path)
+    recorded = Recorded.read(tmp_path)
+    assert Agreement(recorded, compare(given, recorded.settings)).identical
+
+
+def test_a_transform_that_the_series_does_not_allow_is_told_before_any_trial(series):
+    seen = []
+    with pytest.raises(DataError, match="log"):
+        tune(series, trials=1, space=replace(OWN, transform=("none", "log")), told=seen.append, **QUICK)
+    assert not seen
