@@ -30,10 +30,11 @@ import numpy as np
 import pandas as pd
 
 from kseq import backends
-from kseq.backtest import cut_panel, cut_windows, make_backtest
-from kseq.comparison import Comparison
+from kseq.baselines import BASELINES
+from kseq.comparison import Comparison, laid_out
 from kseq.errors import BackendError
 from kseq.panels.audit import golden_shares, panel_cutoffs, perturbed_panel
+from kseq.panels.backtest import PanelBacktest
 from kseq.panels.windows import PanelWindows, WindowedPanel
 from kseq.results import ModelResult
 from kseq.series import Panel, Series
@@ -141,7 +142,7 @@ def audit(series: Series | Panel, settings: Settings | None = None, *, progress:
         ('scaler', 'training windows', 'inputs of forecasts', 'transform and scale undone', 'validation windows')
     """
     settings = settings or Settings(seeds=(0, 1), training={"epochs": 5})
-    comparison = _laid_out(series, settings)
+    comparison = laid_out(series, settings)
     if settings.cells:
         # A wrong budget is told before anything is made.
         from kseq.training import Training
@@ -196,14 +197,6 @@ def perturbed(series: Series | Panel, first: Cutoff) -> Series | Panel:
     return replace(series, frame=frame)
 
 
-def _laid_out(series: Series | Panel, settings: Settings) -> Comparison:
-    """The comparison that :func:`kseq.compare` would fill, still without rows."""
-    if isinstance(series, Panel):
-        return Comparison(cut_panel(series, settings), settings)
-    backtest = make_backtest(series, settings) if settings.n_windows else None
-    return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
-
-
 class _Run:
     """One training of a comparison, and what it makes of its series."""
 
@@ -211,10 +204,12 @@ class _Run:
         self.comparison, self.number, self.settings = comparison, number, settings
         self.data: WindowedSeries = comparison.trainings[number]
 
-    @property
-    def start(self) -> int:
-        """Row of the whole series with which the training's own rows begin."""
-        return self.comparison.folds[self.number].start if self.comparison.folds else 0
+    def row_of(self, cutoff: Cutoff) -> Cutoff:
+        """A row of the training's own series in the whole one; of a panel one of each series."""
+        backtest = self.comparison.backtest
+        if isinstance(backtest, PanelBacktest):
+            return backtest.rows_of(self.number, np.asarray(cutoff))
+        return cutoff + backtest.folds[self.number].start if backtest else cutoff
 
     @property
     def cutoffs(self) -> Sequence[Cutoff]:
@@ -254,11 +249,11 @@ class _Run:
     @cached_property
     def baselines(self) -> dict[str, ModelResult]:
         """A row by the name with which a baseline is asked for; none of one that the series does not allow."""
-        season = self.comparison.season
+        season, asked = self.comparison.season, self.settings.baselines
         rows: dict[str, ModelResult] = {}
-        for name in self.settings.baselines:
+        for name in BASELINES if asked is None else asked:
             own = Comparison(self.data, self.settings)
-            own.add_baselines([name], season if season > 1 else 0)
+            own.add_baselines([name], season if season > 1 else 0, named=asked is not None)
             if own.rows:
                 rows[name] = own.rows[0]
         return rows
@@ -297,8 +292,8 @@ def _checks(series: Series | Panel, run: _Run, progress: Progress | None) -> Ite
     many = len(run.comparison.trainings) > 1
     fold = run.number + 1 if many else None
     for cutoff in run.cutoffs:
-        first = run.start + cutoff
-        changed = _Run(_laid_out(_changed(series, first), run.settings), run.number, run.settings)
+        first = run.row_of(cutoff)
+        changed = _Run(laid_out(_changed(series, first), run.settings), run.number, run.settings)
         for name, before, after in _pairs(run, changed, cutoff, progress):
             values, differing, largest = _difference(before, after)
             if values:

@@ -20,13 +20,10 @@ import numpy as np
 import pandas as pd
 
 from kseq import baselines
-from kseq.errors import ConfigError, DataError
+from kseq.errors import DataError
 from kseq.intervals import Interval, intervals
-from kseq.panels.parts import PanelSplit
-from kseq.panels.transforms import PanelTransform
-from kseq.panels.windows import WindowedPanel, make_panel_windows
 from kseq.results import ModelResult, stack_curves
-from kseq.series import Panel, Series
+from kseq.series import Series
 from kseq.settings import Settings
 from kseq.transforms import Transform
 from kseq.windows import Split, WindowedSeries, fewest_rows, make_windows
@@ -91,38 +88,6 @@ def _transform(settings: Settings) -> Transform | None:
     if settings.transform == "none":
         return None
     return Transform(settings.transform, settings.season, settings.past_target)
-
-
-def cut_panel(
-    panel: Panel, settings: Settings, split: PanelSplit | None = None, like: WindowedPanel | None = None
-) -> WindowedPanel:
-    """Cut a panel as settings say; ``split`` and ``like`` as in :func:`kseq.panels.windows.make_panel_windows`.
-
-    Raises:
-        ConfigError: ``refit``, which trains anew for each origin: a panel has those of all its series.
-    """
-    if settings.refit:
-        raise ConfigError(
-            "received refit and a panel, expected one series; leave out --refit, or choose with --series."
-        )
-    transform = PanelTransform(settings.transform, settings.season, settings.past_target)
-    return make_panel_windows(
-        panel,
-        settings.lookback,
-        settings.horizon,
-        transform=None if settings.transform == "none" else transform,
-        calendar=settings.calendar,
-        scaler=settings.scaler,
-        past_target=settings.past_target,
-        test=settings.test,
-        validation=settings.validation,
-        n_windows=settings.n_windows,
-        step_size=settings.step_size,
-        gap=settings.gap,
-        train_size=settings.train_size,
-        split=split,
-        like=like,
-    )
 
 
 def make_backtest(series: Series, settings: Settings) -> Backtest:
@@ -256,7 +221,7 @@ def baseline_row(name: str, trainings: Sequence[WindowedSeries], season: int = 0
     return join_folds(rows)
 
 
-def join_folds(rows: Sequence[ModelResult]) -> ModelResult:
+def join_folds(rows: Sequence[ModelResult], order: np.ndarray | None = None) -> ModelResult:
     """Make one row of what a model's trainings have given, in the order of time.
 
     Forecasts are joined along their windows, those of the validation parts too. Epochs and learning curves stand fold
@@ -264,6 +229,7 @@ def join_folds(rows: Sequence[ModelResult]) -> ModelResult:
 
     Args:
         rows: of the same members, one a training.
+        order: of the test windows, as :attr:`kseq.panels.backtest.PanelBacktest.order`; fold after fold by default.
 
     Returns:
         ModelResult: named as all of them, or with all that trainings have chosen: ``"ETS(A,N,A or A,N,M)"``.
@@ -272,10 +238,11 @@ def join_folds(rows: Sequence[ModelResult]) -> ModelResult:
     if len(rows) == 1:
         return first
     validation = [row.validation for row in rows if row.validation is not None]
+    predictions = np.concatenate([row.predictions for row in rows], axis=1)
     return replace(
         first,
         name=_joint_name([row.name for row in rows]),
-        predictions=np.concatenate([row.predictions for row in rows], axis=1),
+        predictions=predictions if order is None else predictions[:, order],
         validation=np.concatenate(validation, axis=1) if validation else None,
         epochs=sum((row.epochs for row in rows), ()),
         diverged=tuple(seed for seed in first.seeds if any(seed in row.diverged for row in rows)),
@@ -311,8 +278,8 @@ def joint_intervals(
     """
     if row.validation is None or not row.sound.any():
         return {}
-    forecasts = _apart(row.predictions[row.sound], [len(data.test) for data in trainings])
-    seen = _apart(row.validation[row.sound], [len(data.validation) for data in trainings])
+    forecasts = apart(row.predictions[row.sound], [len(data.test) for data in trainings])
+    seen = apart(row.validation[row.sound], [len(data.validation) for data in trainings])
     bands = [
         intervals(forecast, known - data.series.y[data.validation.target_rows], levels)
         for data, forecast, known in zip(trainings, forecasts, seen, strict=True)
@@ -326,6 +293,6 @@ def joint_intervals(
     return joint
 
 
-def _apart(forecasts: np.ndarray, windows: Sequence[int]) -> list[np.ndarray]:
-    """Cut forecasts along their windows, so many to each training."""
+def apart(forecasts: np.ndarray, windows: Sequence[int]) -> list[np.ndarray]:
+    """Cut forecasts, ``(member, window, ...)``, along their windows, so many to each training."""
     return np.split(forecasts, np.cumsum(windows)[:-1], axis=1)

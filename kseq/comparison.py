@@ -9,18 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 
 from kseq import baselines, frames, metrics, statistics
-from kseq.backtest import Backtest, baseline_row, cut_panel, cut_windows, join_folds, joint_intervals, make_backtest
+from kseq.backtest import Backtest, baseline_row, cut_windows, join_folds, joint_intervals, make_backtest
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import on_grid, places_of
 from kseq.evidence import evidence_of
 from kseq.intervals import Interval, too_few
-from kseq.panels import baselines as panel_baselines
+from kseq.panels.backtest import PanelBacktest, baseline_of, cut_panel, make_panel_backtest
 from kseq.panels.grid import season_of_panel
 from kseq.panels.scores import PanelScores
 from kseq.panels.windows import WindowedPanel
@@ -44,9 +44,12 @@ class Comparison:
         backtest: where the windows are the folds of one: what each training sees, see :mod:`kseq.backtest`.
 
     Attributes:
+        backtest: as given.
         folds: of the backtest; empty where the windows are all those of one test part.
         trainings: the windowed series that models are trained on, in the order of time: ``data`` itself without a
             backtest. Joined rows hold forecasts of the validation parts of all of them.
+        order: of the windows of all trainings those that stand in ``data.test``, where they are joined otherwise than
+            fold after fold.
         search: where the cells' settings come from a tuning: its trials, see :mod:`kseq.tuning`.
 
     Example:
@@ -56,10 +59,16 @@ class Comparison:
         >>> comparison.write("runs/first")  # doctest: +SKIP
     """
 
-    def __init__(self, data: WindowedSeries, settings: Settings | None = None, backtest: Backtest | None = None):
-        self.data = data
+    def __init__(
+        self,
+        data: WindowedSeries,
+        settings: Settings | None = None,
+        backtest: Backtest | PanelBacktest | None = None,
+    ):
+        self.data, self.backtest = data, backtest
         self.folds = backtest.folds if backtest else ()
         self.trainings = backtest.trainings if backtest else (data,)
+        self.order = backtest.order if isinstance(backtest, PanelBacktest) else None
         self.settings = settings
         self.seconds = float("nan")
         self.search: Search | None = None
@@ -95,21 +104,36 @@ class Comparison:
         self._rows = (*(row for row in self._rows if row.name != result.name), result)
         self._evidence = None
 
-    def add_baselines(self, names: Sequence[str] | None = None, season: int = 0) -> None:
+    def add_baselines(
+        self,
+        names: Sequence[str] | None = None,
+        season: int = 0,
+        *,
+        named: bool | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
         """Add a row for each baseline.
 
         Args:
-            names: which, of ``kseq.baselines.BASELINES``; those of the settings by default.
+            names: which, of ``kseq.baselines.BASELINES``; by default those of the settings, or all.
             season: steps in a season; 0 for that of the settings, or to find it from the dates.
+            named: whether somebody wants these by their names: exponential smoothing of many series, which takes long,
+                is left out otherwise. By default where names are given, here or by the settings.
+            progress: called with what is fitted, how many series are done and how many there are, where a baseline is
+                fitted to many series one after the other.
         """
         self._season = season or self._season
-        wanted = names if names is not None else (self.settings or Settings()).baselines
+        asked = names if names is not None else self.settings.baselines if self.settings else None
+        named = asked is not None if named is None else named
         # One season for all trainings; where the first is too short for it, each says so itself.
         shared = self._season or (self.season if self.season > 1 else 0)
-        for name in wanted:
+        for name in baselines.BASELINES if asked is None else asked:
             try:
                 if isinstance(self.data, WindowedPanel):
-                    row, remark = panel_baselines.baseline_row(name, self.data, self._season)
+                    trainings = cast("tuple[WindowedPanel, ...]", self.trainings)
+                    row, remark = baseline_of(
+                        name, trainings, self._season, shared, order=self.order, named=named, progress=progress
+                    )
                     self._remarks += [remark] if remark else []
                 else:
                     row = baseline_row(name, self.trainings, shared)
@@ -141,7 +165,8 @@ class Comparison:
         if not isinstance(self.data, WindowedPanel):
             return None
         data = self.data
-        return PanelScores(data, self._season or season_of_panel(data.series, data.split, data.members))
+        season = self._season or season_of_panel(data.series, data.split, data.members)
+        return PanelScores(data, season, self.backtest if isinstance(self.backtest, PanelBacktest) else None)
 
     @cached_property
     def _season_of_dates(self) -> int:
@@ -263,7 +288,9 @@ class Comparison:
     def by_fold(self) -> pd.DataFrame:
         """One row a model and fold of a backtest: errors as in :attr:`table`, of that window alone.
 
-        ``cutoff`` is the date of the last value known to the forecast. Empty without a backtest.
+        ``cutoff`` is the date of the last value known to the forecast. Of a panel a fold is a window of each series,
+        ``windows`` says of how many, and ``cutoff`` and ``last_cutoff`` are the first and the last of their cutoffs.
+        Empty without a backtest.
         """
         return frames.by_fold(self)
 
@@ -353,7 +380,8 @@ def compare(
         series: see :func:`kseq.load_series`, :func:`kseq.read_csv`, :func:`kseq.from_frame`; or a panel, see
             :func:`kseq.read_panel`, :func:`kseq.panel_from_frame`.
         settings: all settings; the defaults where None.
-        progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+        progress: called with what is trained, the epoch and the epoch limit, after each epoch; with series in place of
+            epochs where exponential smoothing is fitted to the series of a panel, one after the other.
         **options: single settings by name, instead of ``settings``.
 
     Returns:
@@ -367,27 +395,37 @@ def compare(
         raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
     started = time.perf_counter()
     settings = settings or Settings(**options)
-    if isinstance(series, Panel):
-        comparison = Comparison(cut_panel(series, settings), settings)
-    else:
-        backtest = make_backtest(series, settings) if settings.n_windows else None
-        comparison = Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
+    comparison = laid_out(series, settings)
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
         from kseq.jobs import train_cell
         from kseq.training import Training
 
         Training(**settings.training)
-    comparison.add_baselines()
+    comparison.add_baselines(progress=progress)
     for cell in settings.cells:
         trained = [
             train_cell(cell, data, settings, _told(progress, number, len(comparison.trainings)))
             for number, data in enumerate(comparison.trainings)
         ]
-        comparison.add(join_folds(trained))
+        comparison.add(join_folds(trained, comparison.order))
     comparison.add_means()
     comparison.seconds = time.perf_counter() - started
     return comparison
+
+
+def laid_out(series: Series | Panel, settings: Settings) -> Comparison:
+    """Make the comparison that :func:`compare` fills, still without rows.
+
+    Args:
+        series: a series or a panel.
+        settings: of the comparison.
+    """
+    if isinstance(series, Panel):
+        folds = make_panel_backtest(series, settings) if settings.n_windows else None
+        return Comparison(folds.data if folds else cut_panel(series, settings), settings, folds)
+    backtest = make_backtest(series, settings) if settings.n_windows else None
+    return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
 
 
 def _told(

@@ -190,7 +190,7 @@ def transform_like(card: ModelCard, series: Series) -> FittedTransform | None:
         if isinstance(step, Anomaly):
             steps.append(replace(step, cycle=_cycle_like(card, step.cycle, series)))
         elif isinstance(step, Trend):
-            steps.append(replace(step, times=times_of(series)))
+            steps.append(replace(step, times=times_of(series.index)))
         else:
             steps.append(step)
     return replace(card.transform, steps=tuple(steps))

@@ -15,6 +15,7 @@ from kseq.backtest import Fold
 from kseq.intervals import Interval
 from kseq.machine import machine
 from kseq.matching import layer_widths, units_of
+from kseq.panels.backtest import PanelBacktest
 from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, OWN_TRAINING, Settings
@@ -158,6 +159,8 @@ def by_step(comparison: "Comparison") -> pd.DataFrame:
 
 def by_fold(comparison: "Comparison") -> pd.DataFrame:
     """One row a model and fold, see :attr:`kseq.Comparison.by_fold`."""
+    if isinstance(comparison.backtest, PanelBacktest):
+        return _by_fold_of_panel(comparison, comparison.backtest)
     cutoffs = comparison.data.test_cutoffs
     lines = []
     for row in comparison.rows:
@@ -166,6 +169,29 @@ def by_fold(comparison: "Comparison") -> pd.DataFrame:
             line: dict[str, Any] = {"model": row.name, "kind": row.kind, "fold": fold + 1, "cutoff": cutoffs[fold]}
             for name, values in scores.items():
                 line[name], line[f"{name}_std"] = statistics.spread(values[:, fold])
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _by_fold_of_panel(comparison: "Comparison", backtest: PanelBacktest) -> pd.DataFrame:
+    """One row a model and fold of a panel; a fold of which all windows are left out has none."""
+    panel = comparison.panel
+    assert panel is not None
+    folds = [np.flatnonzero(backtest.numbers == number) for number in range(len(backtest.folds))]
+    scores = [panel.only(which) if len(which) else None for which in folds]
+    lines = []
+    for row in comparison.rows:
+        for number, (which, part) in enumerate(zip(folds, scores, strict=True), start=1):
+            if part is None:
+                continue
+            cutoffs = part.data.test_cutoffs
+            line: dict[str, Any] = {
+                "model": row.name, "kind": row.kind, "fold": number, "cutoff": cutoffs.min(),
+                "last_cutoff": cutoffs.max(), "windows": len(which),
+            }  # fmt: skip
+            for name in metrics.METRICS:
+                overall = part.overall(row.predictions[row.sound][:, which], name)
+                line[name], line[f"{name}_std"] = statistics.spread(overall)
             lines.append(line)
     return pd.DataFrame(lines)
 
@@ -248,7 +274,7 @@ def record(comparison: "Comparison") -> dict[str, Any]:
         },
         "split": None if comparison.folds or comparison.panel else asdict(data.split),
         "windows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
-        "folds": [_fold(series.index, fold) for fold in comparison.folds],
+        "folds": _folds(comparison),
         "seconds": comparison.seconds,
         "tuning": comparison.search.record if comparison.search else None,
         "verdict": comparison.verdict,
@@ -258,6 +284,35 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             asdict(pair) | {"significant": pair.significant} for pair in comparison.evidence.pairs.values()
         ],
     }
+
+
+def _folds(comparison: "Comparison") -> list[dict[str, Any]]:
+    """What the record says of each fold."""
+    index, backtest = comparison.data.series.index, comparison.backtest
+    if isinstance(backtest, PanelBacktest):
+        return [_fold_of_panel(backtest, number) for number in range(len(backtest.folds))]
+    return [_fold(index, fold) for fold in backtest.folds] if backtest else []
+
+
+def _fold_of_panel(backtest: PanelBacktest, number: int) -> dict[str, Any]:
+    """One fold of a panel: series and windows, and the first and the last date of each part over all series."""
+    index, fold, members = backtest.data.series.index, backtest.folds[number], backtest.members
+    parts = {
+        "training": (fold.start, fold.validation),
+        "validation": (fold.validation, fold.stop),
+        "targets": (fold.test, fold.end),
+    }
+    cutoffs = index[fold.test[members] - 1]
+    return {
+        "series": len(members),
+        "windows": int((backtest.numbers == number).sum()),
+        "cutoff": {"first": str(cutoffs.min()), "last": str(cutoffs.max())},
+    } | {
+        name: {"rows": int((stop - start)[members].sum()), "first": str(index[start[members]].min()),
+               "last": str(index[stop[members] - 1].max())}
+        for name, (start, stop) in parts.items()
+        if (start < stop)[members].any()
+    }  # fmt: skip
 
 
 def _fold(index: pd.Index, fold: Fold) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from kseq import memory
-from kseq.backtest import cut_panel, cut_windows
+from kseq.backtest import cut_windows
+from kseq.panels.backtest import cut_panel
 from kseq.errors import ConfigError
 from kseq.evaluation import Evaluation, Progress, predict
 from kseq.inputs import require_inputs

@@ -334,7 +334,7 @@ def _transform_from_json(content: Mapping[str, Any] | None, context: Series) -> 
             steps.append(Anomaly(Cycle(season, phase), means))
         elif step["name"] == Trend.name:
             start, slope = (_numbers(step[name], (len(context.targets),)) for name in ("start", "slope"))
-            steps.append(Trend(times_of(context), start, slope))
+            steps.append(Trend(times_of(context.index), start, slope))
         else:
             steps.append({Log.name: Log, Difference.name: Difference}[step["name"]]())
     return FittedTransform(tuple(steps), typed(content["changes"], bool))

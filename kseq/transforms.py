@@ -192,9 +192,7 @@ class Trend(Step):
             raise ConfigError(
                 f"received transform trend for {whole.sum()} training rows with values, expected at least two."
             )
-        at, middle = times[:known][whole], times[:known][whole].mean()
-        slope = (at - middle) @ y[:known][whole] / np.sum((at - middle) ** 2)
-        return cls(times, y[:known][whole].mean(axis=0) - slope * middle, slope)
+        return cls(times, *line_through(times[:known][whole], y[:known][whole]))
 
     def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
         """Take the line off."""
@@ -299,6 +297,7 @@ class Transform:
         season: steps in a season; 0 to find it from the dates.
         past_target: whether models read the targets' past. If not, ``auto`` leaves values as they are: a forecast that
             starts from the last value would bring that past in by another door.
+        trend: whether ``auto`` may choose ``trend``.
 
     Raises:
         ConfigError: see :func:`steps_of`.
@@ -307,6 +306,7 @@ class Transform:
     names: str
     season: int = 0
     past_target: bool = True
+    trend: bool = True
 
     def __post_init__(self) -> None:
         steps_of(self.names)
@@ -325,7 +325,7 @@ class Transform:
         names = steps_of(self.names)
         cycle = self._cycle(series, known) if {"auto", "anomaly"} & set(names) else Cycle(1, np.zeros(len(series), int))
         if names == ("auto",):
-            names = choose(series, known, cycle) if self.past_target else ()
+            names = choose(series, known, cycle, self.trend) if self.past_target else ()
         steps: list[Step] = []
         y = series.y
         for name in names:
@@ -334,7 +334,7 @@ class Transform:
             elif name == "anomaly":
                 steps.append(Anomaly.fit(y, known, cycle))
             elif name == "trend":
-                steps.append(Trend.fit(y, known, times_of(series)))
+                steps.append(Trend.fit(y, known, times_of(series.index)))
             elif name == "difference":
                 steps.append(Difference())
             else:
@@ -348,21 +348,42 @@ class Transform:
         return cycle_of(series.index, season, places_of(series))
 
 
-def times_of(series: Series) -> np.ndarray:
+def times_of(index: pd.Index) -> np.ndarray:
     """Time of each row, ``(rows,)``: years since 1970, or the row's number where there are no dates."""
-    if not series.has_dates:
-        return series.index.to_numpy().astype("float64")
-    dates = series.index if series.index.tz is None else series.index.tz_convert("UTC").tz_localize(None)
+    if not isinstance(index, pd.DatetimeIndex):
+        return index.to_numpy().astype("float64")
+    dates = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
     return ((dates - pd.Timestamp(0)) / pd.Timedelta(days=365.25)).to_numpy()
 
 
-def choose(series: Series, known: int, cycle: Cycle) -> tuple[str, ...]:
+def line_through(times: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fit a straight line by least squares.
+
+    Args:
+        times: at least two, ``(rows,)``.
+        y: values, ``(rows,)`` or ``(rows, columns)``.
+
+    Returns:
+        The line at time zero, and its slope, ``()`` or ``(columns,)`` both.
+
+    Example:
+        >>> start, slope = line_through(np.array([1.0, 2.0, 3.0]), np.array([5.0, 7.0, 9.0]))
+        >>> start.item(), slope.item()
+        (3.0, 2.0)
+    """
+    middle = times.mean()
+    slope = (times - middle) @ y / np.sum((times - middle) ** 2)
+    return y.mean(axis=0) - slope * middle, slope
+
+
+def choose(series: Series, known: int, cycle: Cycle, trend: bool = True) -> tuple[str, ...]:
     """Choose steps for a series by its first ``known`` rows, as the head of this file says.
 
     Args:
         series: the series.
         known: rows that may be looked at.
         cycle: its season.
+        trend: whether ``trend`` may be among them.
 
     Returns:
         Names of :data:`STEPS`.
@@ -372,8 +393,8 @@ def choose(series: Series, known: int, cycle: Cycle) -> tuple[str, ...]:
     seasonal = _has_season(y, cycle)
     level = Anomaly.fit(y, known, cycle).apply(y, series.stretches) if seasonal else y
     if _comes_back(level):
-        trend = _has_trend(level, times_of(series)[:known])
-        return (*["anomaly"] * seasonal, *["trend"] * trend, "change")
+        moves = trend and _has_trend(level, times_of(series.index)[:known])
+        return (*["anomaly"] * seasonal, *["trend"] * moves, "change")
     differences = Difference().apply(series.y, series.stretches)[:known]
     return ("difference", *["anomaly"] * _has_season(differences, cycle))
 
@@ -417,17 +438,17 @@ def _has_trend(y: np.ndarray, times: np.ndarray) -> bool:
 def _has_slope(times: np.ndarray, y: np.ndarray) -> bool:
     from scipy import stats
 
-    line = stats.linregress(times, y)
-    left = y - line.intercept - line.slope * times
+    start, slope = line_through(times, y)
+    left = y - start - slope * times
     if not np.ptp(left):
-        return bool(line.slope)
+        return bool(slope)
     # Values that follow one another are alike: so many independent ones say as much as they do.
     alike = max(np.corrcoef(left[1:], left[:-1])[0, 1], 0.0)
     independent = len(y) * (1 - alike) / (1 + alike)
     if independent <= 2:
         return False
-    error = line.stderr * np.sqrt((len(y) - 2) / (independent - 2))
-    return bool(2 * stats.t.sf(abs(line.slope) / error, independent - 2) < 0.01)
+    error = np.sqrt(np.sum(left**2) / np.sum((times - times.mean()) ** 2) / (independent - 2))
+    return bool(2 * stats.t.sf(abs(slope) / error, independent - 2) < 0.01)
 
 
 def _rejects_unit_root(y: np.ndarray) -> bool:

@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kseq.backtest import cut_panel, cut_windows, make_backtest
+from kseq.backtest import cut_windows, make_backtest
+from kseq.panels.backtest import cut_panel
 from kseq.comparison import Comparison, compare
 from kseq.errors import ConfigError
 from kseq.matching import require_size

@@ -25,7 +25,7 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
               help="Cells to train.")  # fmt: skip
 @click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]", shell_complete=completion.baselines,
               help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
-                   "[default: all that the series allows]")  # fmt: skip
+                   "[default: all that the series allows; ets for 20 series at most]")  # fmt: skip
 @click.option("--season", type=FROM_ZERO, default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--lookback", type=POSITIVE, default=12, show_default=True, help="Time steps that a model reads.")
 @click.option("--horizon", type=POSITIVE, default=1, show_default=True, help="Time steps to forecast.")

@@ -128,8 +128,9 @@ class Progress:
 
         console = Console(stderr=True)
         self.bar = progress.Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
-            TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal,
+            TextColumn("{task.description}"), BarColumn(),
+            TextColumn("{task.fields[unit]} {task.completed:.0f}/{task.total:.0f}"), TimeElapsedColumn(),
+            console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
         self.task: Any = None
 
@@ -142,6 +143,8 @@ class Progress:
 
     def __call__(self, what: str, epoch: int, epochs: int) -> None:
         """Show that ``what`` ("LSTM, seeds 0-4") has trained ``epoch`` of ``epochs``."""
+        # Exponential smoothing, which is fitted series by series, tells how many series are done.
+        unit = "series" if what.startswith("ETS") else "epoch"
         if self.task is None:
-            self.task = self.bar.add_task(what, total=epochs)
-        self.bar.update(self.task, description=what, completed=epoch, total=epochs)
+            self.task = self.bar.add_task(what, total=epochs, unit=unit)
+        self.bar.update(self.task, description=what, completed=epoch, total=epochs, unit=unit)

@@ -2,7 +2,7 @@
 
 They are those of :mod:`kseq.baselines`, with the same numbers but for rounding. A series whose training rows do not
 allow one, such as fewer than two seasons, is forecast by persistence in its place, and it is said how many are.
-Exponential smoothing is fitted series by series, and so to few series alone.
+Exponential smoothing is fitted series by series, and so to few series, or to as many as whoever names it has time for.
 
 A baseline here is a function that fits on the places before ``known`` of each series and returns another one, which
 forecasts from origins: places of the last known values, ``(windows,)``, to ``(windows, horizon, targets)``.
@@ -22,7 +22,8 @@ from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
 from kseq.seasons import Cycle
 
-#: Exponential smoothing takes about a second a series, and is left out of larger panels.
+#: Exponential smoothing takes 0.1 to 0.2 s a series of 100 to 2,000 rows, and is left out of larger panels unless it is
+#: named.
 MOST_SERIES_ETS = 20
 
 #: Directions of past values that vary less than this share of the most varying one tell rounding, not dynamics.
@@ -41,6 +42,7 @@ class _Group:
         lookback: rows that the networks read.
         horizon: rows to forecast.
         fitted: series that allow the baseline, ``(series,)``.
+        told: called after each series of a baseline that is fitted series by series.
     """
 
     grid: PanelGrid
@@ -48,6 +50,7 @@ class _Group:
     lookback: int
     horizon: int
     fitted: np.ndarray
+    told: Callable[[], None] = lambda: None
 
     @cached_property
     def y(self) -> np.ndarray:
@@ -73,7 +76,14 @@ class _Group:
         return np.arange(len(self.grid.owners)) < known[self.grid.owners]
 
 
-def baseline_row(name: str, data: WindowedPanel, season: int = 0) -> tuple[ModelResult, str | None]:
+def baseline_row(
+    name: str,
+    data: WindowedPanel,
+    season: int = 0,
+    *,
+    named: bool = True,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> tuple[ModelResult, str | None]:
     """Fit a baseline to each series and forecast the test and validation windows of all.
 
     As in :func:`kseq.baselines.forecasts`, test forecasts come from a fit on what stands before the test part, those of
@@ -83,13 +93,18 @@ def baseline_row(name: str, data: WindowedPanel, season: int = 0) -> tuple[Model
         name: of ``kseq.baselines.BASELINES``.
         data: the windowed panel.
         season: steps in a season; 0 to find it from the dates.
+        named: whether somebody has named this baseline. Exponential smoothing is fitted one series after the other, and
+            where nobody has, to :data:`MOST_SERIES_ETS` at most.
+        progress: called with what is fitted, how many series are done and how many there are, after each series of
+            exponential smoothing.
 
     Returns:
         The row; and a sentence on series that do not allow this baseline, None where all do.
 
     Raises:
         ConfigError: an unknown name, or a season of which no series holds two.
-        DataError: no series allows this baseline; the message begins with the reason.
+        DataError: no series allows this baseline, or there are too many for one that nobody has named; the message
+            begins with the reason.
     """
     split, members = data.split, data.members
     lengths = np.stack([split.validation - split.start, split.stop - split.start], axis=1)[members]
@@ -100,10 +115,10 @@ def baseline_row(name: str, data: WindowedPanel, season: int = 0) -> tuple[Model
         )
     season = season or season_of_panel(data.series, split, members)
     reasons = _reasons(name, lengths, season, data.lookback)
-    if name == ETS.name and len(members) > MOST_SERIES_ETS:
+    if name == ETS.name and len(members) > MOST_SERIES_ETS and not named:
         raise DataError(
-            f"exponential smoothing is fitted one series after the other, to {MOST_SERIES_ETS} at most; leave ets out "
-            "of --baselines."
+            f"exponential smoothing is fitted one series after the other, and to more than {MOST_SERIES_ETS} only "
+            "where --baselines names ets; name it, or leave it out."
         )
     bad = [number for number, reason in enumerate(reasons) if reason]
     if len(bad) == len(members):
@@ -113,8 +128,9 @@ def baseline_row(name: str, data: WindowedPanel, season: int = 0) -> tuple[Model
 
     test, seen = (np.empty((len(part), data.horizon, data.targets)) for part in (data.test, data.validation))
     labels: list[str] = []
+    told = _Told(progress, "ETS, series by series", int(allowed[members].sum()))
     for grid in grids(data.series, split, members):
-        group = _Group(grid, season, data.lookback, data.horizon, allowed[grid.members])
+        group = _Group(grid, season, data.lookback, data.horizon, allowed[grid.members], told)
         label, whole, before = KINDS[name](group, grid.place_of(split.stop), grid.place_of(split.validation))
         labels.append(label)
         for forecast, part, forecasts in ((whole, data.test, test), (before, data.validation, seen)):
@@ -133,6 +149,18 @@ def baseline_row(name: str, data: WindowedPanel, season: int = 0) -> tuple[Model
         )
     row = ModelResult(label, test[None], kind="baseline", validation=seen[None] if len(data.validation) else None)
     return row, note
+
+
+class _Told:
+    """Counts series that are done, and says so to whoever watches."""
+
+    def __init__(self, progress: Callable[[str, int, int], None] | None, what: str, series: int):
+        self.progress, self.what, self.series, self.done = progress, what, series, 0
+
+    def __call__(self) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.what, self.done, self.series)
 
 
 def _reasons(name: str, lengths: np.ndarray, season: int, lookback: int) -> list[str | None]:
@@ -336,6 +364,7 @@ def _ets(group: _Group, whole: np.ndarray, before: np.ndarray) -> tuple[str, For
         fitted = ETS().fit(parts[0])
         labels.add(fitted.label)
         models.append((fitted, fitted.refit(parts[1])))
+        group.told()
 
     def forecasting(which: int) -> Forecast:
         def forecast(origins: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from kseq.inputs import encoded
 from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, typed
 from kseq.panels.parts import PanelScaler
 from kseq.panels.rows import dates_of
-from kseq.panels.transforms import FittedPanelTransform
+from kseq.panels.transforms import FittedPanelTransform, PanelTrend
 from kseq.panels.windows import panel_columns
 from kseq.runs import plain
 from kseq.seasons import Cycle
@@ -30,7 +30,7 @@ ARRAYS = {
     "borders": "<i8", "ends": "<i8", "dates": "<i8", "which": "<i4", "values": "<f4", "gaps": "<i8", "sizes": "<i8",
     "lengths": "<i8", "unit": "<f8", "static": "<f8", "static_center": "<f8", "static_scale": "<f8",
     "input_center": "<f8", "input_scale": "<f8", "target_center": "<f8", "target_scale": "<f8", "phase": "<i4",
-    "means": "<f8",
+    "means": "<f8", "trend_start": "<f8", "trend_slope": "<f8",
 }  # fmt: skip
 
 #: Fields of the context that are texts.
@@ -71,13 +71,19 @@ class PanelCard(Card):
         return next((step for step in steps if isinstance(step, Anomaly)), None)
 
     @property
+    def trend(self) -> PanelTrend | None:
+        """The step of the transform that knows a line for each series; None where there is none."""
+        steps = self.transform.steps if self.transform else ()
+        return next((step for step in steps if isinstance(step, PanelTrend)), None)
+
+    @property
     def cycles(self) -> tuple[str, ...]:
         """Cycles of the calendar that the model reads, see :mod:`kseq.calendars`."""
         return cycles_in(self.input_columns) if self.settings["calendar"] else ()
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The numbers that JSON does not hold, by the names of :data:`ARRAYS`."""
-        panel, anomaly, index = self.context, self.anomaly, self.context.index
+        panel, anomaly, trend, index = self.context, self.anomaly, self.trend, self.context.index
         which, dates = pd.factorize(index.asi8 if isinstance(index, pd.DatetimeIndex) else index.to_numpy(), sort=True)
         static = [
             values.cat.codes if isinstance(values.dtype, pd.CategoricalDtype) else values
@@ -94,6 +100,8 @@ class PanelCard(Card):
             "target_center": self.target_scaler.center, "target_scale": self.target_scaler.scale,
             "phase": none if anomaly is None else anomaly.cycle.phase % anomaly.cycle.season,
             "means": none if anomaly is None else anomaly.means,
+            "trend_start": none if trend is None else trend.start,
+            "trend_slope": none if trend is None else trend.slope,
         }  # fmt: skip
         return {name: np.ascontiguousarray(found[name], dtype=kind) for name, kind in ARRAYS.items()}
 
@@ -237,6 +245,11 @@ def _transform(
             # In a panel phases count on from series to series.
             begin = season * np.repeat(np.arange(len(context.ids)), np.diff(context.borders))
             steps.append(Anomaly(Cycle(season, phase + begin), means))
+        elif name == PanelTrend.name:
+            start, slope = arrays["trend_start"], arrays["trend_slope"]
+            _require(start.shape == slope.shape == (len(context.ids), len(context.targets)))
+            _require(bool(np.isfinite(start).all() and np.isfinite(slope).all()))
+            steps.append(PanelTrend(context.index, context.borders, start, slope))
         else:
             steps.append({Log.name: Log, Difference.name: Difference}[name]())
     return FittedPanelTransform(tuple(steps), typed(content["changes"], bool))

@@ -12,11 +12,11 @@ import keras
 import numpy as np
 
 from kseq import backends
-from kseq.backtest import cut_panel
 from kseq.intervals import half_width
 from kseq.modelcard import HalfWidths
 from kseq.modelfile import TrainedPanel
 from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
+from kseq.panels.backtest import cut_panel
 from kseq.panels.baselines import baseline_row
 from kseq.panels.card import PanelCard
 from kseq.panels.forecasting import as_values, go_on
@@ -24,6 +24,7 @@ from kseq.panels.grid import season_of_panel
 from kseq.panels.parts import PanelScaler, PanelSplit
 from kseq.panels.rows import chosen, last_rows
 from kseq.panels.scores import PanelScores, of_validation
+from kseq.panels.transforms import PanelTrend
 from kseq.panels.windows import WindowedPanel
 from kseq.seasons import Cycle
 from kseq.series import Panel
@@ -179,6 +180,8 @@ def _at_the_end(data: WindowedPanel, context: Panel) -> FittedTransform | None:
             means = step.means.reshape(-1, season, step.means.shape[1])[members]
             phase = step.cycle.phase[rows] % season + begin
             steps.append(Anomaly(Cycle(season, phase), means.reshape(-1, means.shape[-1])))
+        elif isinstance(step, PanelTrend):
+            steps.append(PanelTrend(context.index, context.borders, step.start[members], step.slope[members]))
         else:
             steps.append(step)
     return replace(transform, steps=tuple(steps))

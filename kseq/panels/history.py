@@ -1,7 +1,7 @@
 """The rows that a model of many series forecasts from, in the scales and with the transform that it was trained with.
 
-A series that the model was trained on keeps its scale and the means of its seasons. One that it has not seen gets them
-from its own past, by the same rules: :class:`kseq.panels.parts.PanelScaler` and
+A series that the model was trained on keeps its scale, the means of its seasons and its trend. One that it has not seen
+gets them from its own past, by the same rules: :class:`kseq.panels.parts.PanelScaler` and
 :class:`kseq.panels.transforms.PanelTransform` are fitted on that past, and what the model knows takes their place.
 """
 
@@ -16,12 +16,12 @@ from kseq.inputs import encoded
 from kseq.panels.card import PanelCard
 from kseq.panels.parts import PanelScaler, PanelSplit
 from kseq.panels.rows import chosen, common_rows, joined, places_in
-from kseq.panels.transforms import PanelTransform
+from kseq.panels.transforms import PanelTransform, PanelTrend
 from kseq.panels.windows import PanelWindows, WindowedPanel, calendar_of, panel_sources, scaled_rows
 from kseq.seasons import Cycle, calendar_seasons
 from kseq.series import Panel, calendars
 from kseq.series.roles import require_columns
-from kseq.transforms import Anomaly, FittedTransform
+from kseq.transforms import Anomaly, FittedTransform, Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,11 +171,11 @@ def _numbered(card: PanelCard, rows: Panel, at: np.ndarray) -> pd.Index:
         known = rows.values[here][max(0, length - len(last)) : length]
         if len(known) < len(last) or not np.allclose(known, last, equal_nan=True):
             shifts[number] = length
-    if shifts.any() and card.anomaly is not None:
+    if shifts.any() and (card.anomaly or card.trend):
         first = rows.ids[int((shifts > 0).argmax())]
         raise DataError(
             f"{rows.name}: received rows without dates in which series '{first}' does not begin as in the training, "
-            "expected it from the same first row on: it cannot be told where in the season they stand."
+            "expected it from the same first row on: it cannot be told where in the season and on the trend they stand."
         )
     return pd.Index(numbers + shifts[_series(rows)])
 
@@ -236,15 +236,26 @@ def _transform_like(card: PanelCard, history: History, split: PanelSplit) -> Fit
     """The model's transform for these rows; series that it has not seen are fitted by the rows before ``stop``."""
     if card.transform is None:
         return None
-    known = card.anomaly
+    known, line = card.anomaly, card.trend
     season = 1 if known is None else known.cycle.season
     every = np.arange(len(history.panel.ids))
     fitted = PanelTransform(card.transform.name, season).fit(history.panel, split, every)
-    steps = [
-        _anomaly_like(card, known, step, history) if known is not None and isinstance(step, Anomaly) else step
-        for step in fitted.steps
-    ]
+    steps: list[Step] = []
+    for step in fitted.steps:
+        if known is not None and isinstance(step, Anomaly):
+            steps.append(_anomaly_like(card, known, step, history))
+        elif line is not None and isinstance(step, PanelTrend):
+            steps.append(_trend_like(line, step, history))
+        else:
+            steps.append(step)
     return replace(fitted, steps=tuple(steps))
+
+
+def _trend_like(known: PanelTrend, own: PanelTrend, history: History) -> PanelTrend:
+    """Lines of the training for the series that were in it."""
+    seen, start, slope = history.place >= 0, own.start.copy(), own.slope.copy()
+    start[seen], slope[seen] = known.start[history.place[seen]], known.slope[history.place[seen]]
+    return replace(own, start=start, slope=slope)
 
 
 def _anomaly_like(card: PanelCard, known: Anomaly, own: Anomaly, history: History) -> Anomaly:

@@ -12,6 +12,9 @@ from kseq.windows import SCALERS, Scaler, Split
 #: Rows that are scaled at once.
 CHUNK = 2**18
 
+#: Of each part by name: its first row in each series, one after its last, and the rows between windows.
+Parts = dict[str, tuple[np.ndarray, np.ndarray, int]]
+
 
 @dataclass(frozen=True, eq=False)
 class PanelSplit:
@@ -62,6 +65,50 @@ class PanelSplit:
 
 def _validation(start: np.ndarray, stop: np.ndarray, share: float) -> np.ndarray:
     return stop - np.rint((stop - start) * share).astype(int)
+
+
+def parts_of(split: PanelSplit, lookback: int, step: int, lost: int) -> Parts:
+    """Parts of each series by name: the first row of each, one after its last, and the rows between windows."""
+    return {
+        # Nothing before the first row that is learnt from is read either.
+        "training": (split.start + lost + lookback, split.validation, 1),
+        "validation": (split.validation, split.stop, 1),
+        "test": (split.test, split.end, step),
+    }
+
+
+def long_enough(
+    panel: Panel, split: PanelSplit, lookback: int, horizon: int, step: int = 1, lost: int = 0
+) -> np.ndarray:
+    """Say which series have room for a training and a test window, if nothing is missing.
+
+    Args:
+        panel: the series.
+        split: of each.
+        lookback: rows that a model reads.
+        horizon: rows that it forecasts.
+        step: rows from one test window to the next.
+        lost: rows at the beginning of each series that a transform has no values for.
+
+    Returns:
+        ``(series,)``.
+    """
+    parts = parts_of(split, lookback, step, lost)
+    training, test = (room_in(panel, *parts[name], lost + lookback, horizon) for name in ("training", "test"))
+    # Where all is learnt from there is no test part to have room in.
+    return (training > 0) & ((test > 0) | (split.test >= split.end))
+
+
+def room_in(panel: Panel, start: np.ndarray, stop: np.ndarray, step: int, lookback: int, horizon: int) -> np.ndarray:
+    """How many windows fit into a part of each series if nothing is missing, ``(series,)``."""
+    low = first_target(start, panel.borders[:-1], step, lookback)
+    return np.maximum(-(-(stop - horizon + 1 - low) // step), 0)
+
+
+def first_target(start: np.ndarray, border: np.ndarray, step: int, lookback: int) -> np.ndarray:
+    """First target row of the first window; windows some rows apart count from the first row of their part."""
+    low = np.maximum(start, border + lookback)
+    return low + (start - low) % step
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,10 +16,12 @@ from functools import cached_property
 
 import numpy as np
 
+from kseq.backtest import apart
 from kseq.errors import DataError
 from kseq.evidence import row_of
 from kseq.intervals import Interval, intervals
 from kseq.metrics import NEAR_ZERO
+from kseq.panels.backtest import PanelBacktest
 from kseq.panels.grid import season_of_panel, seasonal_scales
 from kseq.panels.parts import reduce_parts
 from kseq.panels.windows import WindowedPanel
@@ -58,19 +60,42 @@ class PanelScores:
         data: the windowed panel.
         season: steps in a season, by which MASE and RMSSE scale; where no series differs from itself a season earlier,
             they scale by the last value.
+        backtest: where the windows are the folds of one, what each training sees; by default all is learnt from the
+            training parts of ``data``.
+        scales: of each series, as :func:`kseq.panels.grid.seasonal_scales` gives them; found by default.
 
     Attributes:
         series: the series that have test windows, places in the panel's ``ids``.
     """
 
-    def __init__(self, data: WindowedPanel, season: int):
+    def __init__(
+        self,
+        data: WindowedPanel,
+        season: int,
+        backtest: PanelBacktest | None = None,
+        scales: tuple[np.ndarray, np.ndarray] | None = None,
+    ):
         self.data = data
+        self._trainings = backtest.trainings if backtest else (data,)
+        self._order = backtest.order if backtest else np.arange(len(data.test))
         self.series, self._firsts, self.windows = np.unique(data.test.series, return_index=True, return_counts=True)
-        scales = seasonal_scales(data, season)
-        if np.isnan(scales[0][self.series]).all():
-            season, scales = 1, seasonal_scales(data, 1)
-        self.season = season
+        if scales is None:
+            scales = seasonal_scales(data, season)
+            if np.isnan(scales[0][self.series]).all():
+                season, scales = 1, seasonal_scales(data, 1)
+        self.season, self._scales = season, scales
         self._absolute, self._squared = (scale[self.series] for scale in scales)
+
+    def only(self, which: np.ndarray) -> "PanelScores":
+        """The scores of some test windows, such as those of a fold, by the same scales.
+
+        Args:
+            which: numbers of the windows; sorted.
+        """
+        test, starts = self.data.test, self.data.test.starts(which)
+        segments = tuple(range(start, start + 1) for start in starts.tolist())
+        part = replace(self.data, test=replace(test, segments=segments, owners=test.series[which]))
+        return PanelScores(part, self.season, scales=self._scales)
 
     @cached_property
     def y(self) -> np.ndarray:
@@ -191,8 +216,7 @@ class PanelScores:
         """Gather what a verdict is drawn from: losses by origin date, in place of errors by window."""
         data, panel = self.data, self.data.series
         starts = data.test.all_starts()
-        learnt = (data.split.start[self.series], data.split.validation[self.series])
-        low, high = (reduce_parts(choose, panel.y, *learnt)[self._number, None] for choose in (np.fmin, np.fmax))
+        low, high = (self._extreme(choose) for choose in (np.fmin, np.fmax))
         return Evidence(
             rows=[row_of(result, self.losses(result.predictions)) for result in results],
             y=self.y,
@@ -204,25 +228,43 @@ class PanelScores:
             series=len(self.series),
         )
 
+    def _extreme(self, choose: np.ufunc) -> np.ndarray:
+        """Smallest or largest value that is learnt from in the series of each window, ``(windows, 1, targets)``."""
+        found = []
+        for training in self._trainings:
+            series, number = np.unique(training.test.series, return_inverse=True)
+            learnt = (training.split.start[series], training.split.validation[series])
+            found.append(reduce_parts(choose, training.series.y, *learnt)[number, None])
+        return np.concatenate(found)[self._order]
+
     def intervals(self, row: ModelResult, levels: Sequence[float]) -> dict[float, Interval]:
         """Put intervals around a row's forecasts: one half-width for all series, each in its own unit.
 
-        Errors of the validation part are counted in the unit of each series, so that series can be pooled.
+        Errors of the validation part are counted in the unit of each series, so that series can be pooled. A training
+        of its own for each fold has a width of its own.
 
         Returns:
             An interval by level; none where the row has no forecasts of the validation part, or it is too short.
         """
         if row.validation is None or not row.sound.any():
             return {}
-        data, sound = self.data, row.sound
-        here, there = (data.unit[part.series, None] for part in (data.test, data.validation))
-        missed = row.validation[sound] - data.series.y[data.validation.target_rows]
-        bands = intervals(row.predictions[sound] / here, missed / there, levels)
-        return {
-            level: Interval(level, band.lo * here, band.hi * here)
-            for level, band in bands.items()
-            if band.reason is None
-        }
+        forecasts = np.empty_like(row.predictions[row.sound])
+        forecasts[:, self._order] = row.predictions[row.sound]
+        bands = []
+        seen = apart(row.validation[row.sound], [len(training.validation) for training in self._trainings])
+        made = apart(forecasts, [len(training.test) for training in self._trainings])
+        for training, ahead, known in zip(self._trainings, made, seen, strict=True):
+            here, there = (training.unit[part.series, None] for part in (training.test, training.validation))
+            missed = known - training.series.y[training.validation.target_rows]
+            found = intervals(ahead / here, missed / there, levels)
+            bands.append({level: replace(band, lo=band.lo * here, hi=band.hi * here) for level, band in found.items()})
+        joint = {}
+        for level in levels:
+            parts = [band[level] for band in bands]
+            if all(part.reason is None for part in parts):
+                lo, hi = (np.concatenate([getattr(part, side) for part in parts], axis=1) for side in ("lo", "hi"))
+                joint[level] = Interval(level, lo[:, self._order], hi[:, self._order])
+        return joint
 
 
 def scores_of_validation(data: WindowedPanel, season: int) -> PanelScores:

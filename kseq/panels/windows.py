@@ -20,7 +20,16 @@ import pandas as pd
 from kseq.calendars import columns_of_dates
 from kseq.errors import ConfigError, DataError
 from kseq.inputs import encoded, input_columns, past_columns, require_inputs, require_sizes
-from kseq.panels.parts import CHUNK, PanelScaler, PanelSplit
+from kseq.panels.parts import (
+    CHUNK,
+    PanelScaler,
+    PanelSplit,
+    Parts,
+    first_target,
+    long_enough,
+    parts_of,
+    room_in,
+)
 from kseq.series import Panel
 from kseq.windows import FittedTransform, Scaler, WindowedSeries, Windows, require_length
 
@@ -147,6 +156,7 @@ def make_panel_windows(
     train_size: int | None = None,
     split: PanelSplit | None = None,
     like: WindowedPanel | None = None,
+    only: np.ndarray | None = None,
     dtype: str = "float32",
 ) -> WindowedPanel:
     """Cut all series of a panel into scaled windows, each series in three chronological parts.
@@ -173,6 +183,7 @@ def make_panel_windows(
         split: the parts themselves, instead of all that says how to make them; they may leave no test part.
         like: windows of the same panel, of another lookback or of a longer horizon: its parts, series and fitted
             transform are taken, instead of what says how to find them.
+        only: whether a series may have windows at all, ``(series,)``; by default all may that are long enough.
         dtype: of inputs and targets.
 
     Returns:
@@ -204,18 +215,13 @@ def make_panel_windows(
         parted = PanelSplit.by_fraction(panel, test, validation)
         require_length(int(panel.lengths.max()), lookback, horizon, test, validation)
 
-    def laid(lost: int) -> tuple[dict[str, tuple[np.ndarray, np.ndarray, int]], dict[str, np.ndarray], np.ndarray]:
-        """Parts with the rows between windows, how many windows they have room for, and which series have enough."""
-        parts: dict[str, tuple[np.ndarray, np.ndarray, int]] = {
-            # Nothing before the first row that is learnt from is read either.
-            "training": (parted.start + lost + lookback, parted.validation, 1),
-            "validation": (parted.validation, parted.stop, 1),
-            "test": (parted.test, parted.end, step),
-        }
-        room = {name: _room(panel, *part, lost + lookback, horizon) for name, part in parts.items()}
-        # Where all is learnt from there is no test part to have room in.
-        enough = (room["training"] > 0) & ((room["test"] > 0) | (parted.test >= parted.end))
-        return parts, room, enough if like is None else enough & np.isin(np.arange(len(panel.ids)), like.members)
+    def laid(lost: int) -> tuple[Parts, dict[str, np.ndarray], np.ndarray]:
+        parts = parts_of(parted, lookback, step, lost)
+        room = {name: room_in(panel, *part, lost + lookback, horizon) for name, part in parts.items()}
+        enough = long_enough(panel, parted, lookback, horizon, step, lost)
+        if like is not None:
+            enough &= np.isin(np.arange(len(panel.ids)), like.members)
+        return parts, room, enough if only is None else enough & only
 
     parts, room, kept = laid(0)
     fitted = None if like is None else like.transform
@@ -227,8 +233,8 @@ def make_panel_windows(
     if not kept.any():
         raise DataError(
             f"{panel.name}: received {len(kept)} series of {panel.lengths.max()} rows at most, expected longer ones "
-            f"for lookback {lookback}, horizon {horizon} and the parts of each; shorten --lookback or --horizon, or "
-            "lower --n-windows."
+            f"for lookback {lookback}, horizon {horizon} and the parts of each; shorten --lookback or --horizon, lower "
+            "--n-windows, or raise --train-size."
         )
     placed = {name: _place(panel, kept, *part, lost + lookback, horizon) for name, part in parts.items()}
     notes = [_short_note(panel, kept, lookback, horizon), _overlap_note(panel, kept, parted)]
@@ -297,25 +303,13 @@ def panel_sources(
     return [*sources, *dates.values()], ahead, list(of_targets.values()) if same else list(forecast.T)
 
 
-def _room(panel: Panel, start: np.ndarray, stop: np.ndarray, step: int, lookback: int, horizon: int) -> np.ndarray:
-    """How many windows fit into a part of each series if nothing is missing, ``(series,)``."""
-    low = _first(start, panel.borders[:-1], step, lookback)
-    return np.maximum(-(-(stop - horizon + 1 - low) // step), 0)
-
-
-def _first(start: np.ndarray, border: np.ndarray, step: int, lookback: int) -> np.ndarray:
-    """First target row of the first window; windows some rows apart count from the first row of their part."""
-    low = np.maximum(start, border + lookback)
-    return low + (start - low) % step
-
-
 def _place(
     panel: Panel, kept: np.ndarray, start: np.ndarray, stop: np.ndarray, step: int, lookback: int, horizon: int
 ) -> tuple[tuple[range, ...], np.ndarray]:
     """Segments of one part of all series that are kept, and the series of each."""
     runs = panel.stretches
     owners = panel.series_of(runs[:, 0])
-    low = _first(start[owners], runs[:, 0], step, lookback)
+    low = first_target(start[owners], runs[:, 0], step, lookback)
     high = np.minimum(stop[owners], runs[:, 1]) - horizon + 1
     there = (low < high) & kept[owners]
     spans = zip(low[there].tolist(), high[there].tolist(), strict=True)

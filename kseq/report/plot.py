@@ -123,6 +123,9 @@ class _Track:
     def of(cls, comparison: "Comparison") -> "_Track":
         rows, horizon = comparison.data.test.target_rows, comparison.data.horizon
         step = comparison.evidence.step_size
+        if comparison.panel is not None:
+            # Each series has axes of its own, with a point a window; rows before its first may be another's.
+            return cls(rows[:, 0], False, "." if comparison.folds else "", 0)
         before = horizon if comparison.folds else 0
         if comparison.folds and 1 < horizon <= step:
             return cls(np.pad(rows, ((0, 0), (0, 1)), mode="edge").ravel(), True, "", before)

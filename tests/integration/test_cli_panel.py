@@ -117,6 +117,21 @@ def test_last_origins_of_each_series(here):
     assert forecasts.groupby("unique_id")["cutoff"].unique().map(list).tolist() == [cutoffs] * 3
 
 
+def test_everything_is_trained_anew_for_each_origin(here, capsys):
+    write(shops(), "csv")
+    given = ["--csv", "shops.csv", *ROLES, "--horizon", "2", "--n-windows", "3", "--refit"]
+    assert main([*QUICK, *given]) == 0
+    assert "all models were trained anew for each" in " ".join(capsys.readouterr().out.split())
+    run, folds, forecasts = record(), pd.read_csv("run/folds.csv"), pd.read_csv("run/predictions.csv")
+    assert [fold["series"] for fold in run["folds"]] == [3, 3, 3]
+    assert [fold["cutoff"]["last"][:10] for fold in run["folds"]] == [str(DAYS[day].date()) for day in (61, 63, 65)]
+    assert folds[folds["model"] == "SimpleRNN"]["fold"].tolist() == [1, 2, 3]
+    assert forecasts.groupby("unique_id")["cutoff"].nunique().tolist() == [3, 3, 3]
+    assert set(pd.read_csv("run/history.csv")["fold"]) == {1, 2, 3}
+    assert pd.read_csv("run/series.csv")["windows"].unique().tolist() == [3]
+    assert main(["reproduce", "run"]) == 0
+
+
 def test_gaps_and_masked_rows_are_told(here, capsys):
     frame = shops().drop(columns=["rain", "price"]).dropna()
     frame = frame.drop(index=frame.index[20]).reset_index(drop=True)
@@ -136,7 +151,7 @@ def test_gaps_and_masked_rows_are_told(here, capsys):
 @pytest.mark.parametrize(
     ("frame", "arguments", "expected"),
     [
-        (shops(), ["--refit", "--n-windows", "2"], "received refit and a panel, expected one series; leave out"),
+        (shops(), ["--n-windows", "70"], "received 3 series of 68 rows at most, expected longer ones for lookback 7"),
         (shops(), ["--horizon", "9"], "received lookback 7, horizon 9 and future covariates (price), expected"),
         (shops(), ["--lookback", "60"], "received a series of 68 rows, expected at least 90 for lookback 60"),
         (shops(), ["--season", "40"], "received season 40, expected at most 23: half of the rows before"),
@@ -172,8 +187,8 @@ def test_a_panel_is_audited(here, capsys):
     assert "\nClean: " in capsys.readouterr().out
     assert main([*quick, *given, "--scaler", "minmax-leaks-test"]) == 1
     assert "\nLeak: values after the cutoff move scaler" in capsys.readouterr().out
-    assert main([*quick, *given, "--refit", "--n-windows", "2"]) == 2
-    assert "received refit and a panel" in capsys.readouterr().err
+    assert main([*quick, *given, "--refit", "--n-windows", "2"]) == 0
+    assert "\nClean: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("strategy", ["recursive", "seq2seq"])

@@ -149,7 +149,6 @@ def test_scores_overall_and_series_by_series(files, capsys):
         (["forecast", "--model", "model.keras", "--level", "99.5"], "received level 99.5"),
         (["forecast", "--model", "model.keras", "--csv", "ahead.csv"], "received column 'sales'"),
         (["evaluate", "--model", "model.keras", "--data", "nino12"], "for a model of many series, expected a panel"),
-        (["fit", "--csv", "known.csv", *ROLES, "--transform", "trend"], "received transform trend for a panel"),
         (["fit", "--csv", "known.csv", *ROLES, "--strategy", "recursive"], "No such option"),
         (["fit", "--csv", "short.csv", *ROLES, "--lookback", "60"], "received a series of 40 rows, expected at least"),
     ],

@@ -16,7 +16,7 @@ from kseq import (
     panel_from_frame,
 )  # fmt: skip
 from kseq.evenly import on_grid, places_of
-from kseq.panels.baselines import KINDS, MOST_SERIES_ETS, baseline_row
+from kseq.panels.baselines import KINDS, baseline_row
 from kseq.panels.grid import season_of_panel, seasonal_scales
 from kseq.panels.parts import groups as global_groups
 from kseq.panels.scores import PanelScores
@@ -93,12 +93,22 @@ def test_a_series_that_does_not_allow_a_baseline_gets_persistence_and_it_is_said
     assert [row.name for row in result.rows] == ["Persistence", "AR(3)", "ETS"]
 
 
-def test_exponential_smoothing_is_for_few_series():
-    data = make_panel_windows(panel_from_frame(monthly((40,) * (MOST_SERIES_ETS + 1)), target="y"), lookback=3)
-    with pytest.raises(DataError, match="exponential smoothing is fitted one series after the other, to 20 at most"):
-        baseline_row("ets", data)
-    result = compare(data.series, cells=(), lookback=3)
-    assert any(trap.startswith("Left out of the baselines: ets (exponential smoothing") for trap in result.traps)
+def test_exponential_smoothing_of_many_series_is_for_those_who_name_it(monkeypatch):
+    monkeypatch.setattr("kseq.panels.baselines.MOST_SERIES_ETS", 2)
+    panel = panel_from_frame(monthly((40, 44, 48)), target="y")
+    left_out = compare(panel, cells=(), lookback=3)
+    assert "ETS" not in " ".join(row.name for row in left_out.rows)
+    assert any(
+        trap == "Left out of the baselines: ets (exponential smoothing is fitted one series after the other, and to "
+        "more than 2 only where --baselines names ets)."
+        for trap in left_out.traps
+    )
+    told = []
+    named = compare(panel, cells=(), lookback=3, baselines=("ets",), progress=lambda *what: told.append(what))
+    assert [row.name[:3] for row in named.rows] == ["ETS"]
+    assert told == [("ETS, series by series", done, 3) for done in (1, 2, 3)]
+    by_hand, _ = baseline_row("ets", named.data)
+    assert (by_hand.predictions == named.rows[0].predictions).all()
 
 
 def test_an_unknown_baseline_and_too_long_a_season_are_told():
@@ -295,11 +305,6 @@ def test_a_picture_shows_a_few_series_or_those_that_are_chosen(result):
         result.plot(ids=["x"])
 
 
-def test_a_panel_is_not_trained_anew_for_each_origin():
-    with pytest.raises(ConfigError, match="received refit and a panel"):
-        compare(panel_from_frame(monthly(), target="y"), n_windows=2, refit=True)
-
-
 def test_a_single_series_has_no_table_by_series():
     series = panel_from_frame(monthly(), target="y").one("s0")
     assert compare(series, cells=(), baselines=("persistence",)).by_series.empty
@@ -309,7 +314,7 @@ def test_how_many_series_are_taken_at_a_time_changes_nothing(monkeypatch):
     panel = panel_from_frame(GAPPED, target=["y", "z"], fill="mask")
 
     def made():
-        transform = PanelTransform("anomaly,change")
+        transform = PanelTransform("trend,anomaly,change")
         data = make_panel_windows(panel, lookback=6, horizon=2, transform=transform, calendar=True)
         which = np.arange(len(data.train))
         ones = np.ones((1, len(data.test), 2, 2))
@@ -330,6 +335,9 @@ def test_a_table_is_made_once_and_cannot_be_spoiled(result):
     assert result.table.loc[0, "mase"] > 0
 
 
-def test_a_panel_has_no_trend():
-    with pytest.raises(ConfigError, match="received transform anomaly,trend for a panel, expected one without trend"):
-        compare(panel_from_frame(monthly(), target="y"), cells=(), transform="anomaly,trend")
+def test_auto_takes_no_trend_off_a_panel():
+    frame = monthly((240, 240), z=0.0)
+    frame["y"] = np.random.default_rng(3).normal(size=480) + 0.01 * np.arange(480)
+    panel = panel_from_frame(frame, target="y")
+    assert "trend" in compare(panel.one("s1"), cells=(), baselines=("persistence",)).data.transform.label
+    assert compare(panel, cells=(), baselines=("persistence",)).data.transform.label == "change"

@@ -14,6 +14,10 @@ from kseq.transforms import Transform
 
 LENGTHS = (60, 75, 34, 90, 50)
 PARTS = ("train", "validation", "test")
+NAMES = (
+    "log", "anomaly", "trend", "difference", "change", "log,anomaly,change", "log,anomaly,trend", "trend,anomaly",
+    "trend,difference",
+)  # fmt: skip
 
 
 def long(lengths=LENGTHS, seed=0, freq="D"):
@@ -55,7 +59,10 @@ def test_each_series_has_the_windows_that_it_has_alone(scaler, past_target):
     assert any("Windows across missing dates or values are left out: 19 of" in note for note in data.notes)
 
 
-@pytest.mark.parametrize("names", ["log", "anomaly", "difference", "change", "log,anomaly,change"])
+@pytest.mark.parametrize(
+    "names",
+    ["log", "anomaly", "trend", "difference", "change", "log,anomaly,change", "log,anomaly,trend", "trend,anomaly"],
+)
 def test_transforms_and_calendar_are_those_of_each_series_alone(names):
     options = {"lookback": 5, "horizon": 2, "calendar": True, "dtype": "float64"}
     panel = panel_from_frame(GAPPED, fill="mask", **ROLES)
