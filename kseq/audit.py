@@ -24,7 +24,7 @@ A panel is changed from such a row of each of its series on, in all series at on
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, cast, overload
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ from kseq.baselines import BASELINES
 from kseq.comparison import Comparison, laid_out
 from kseq.errors import BackendError
 from kseq.panels.audit import golden_shares, panel_cutoffs, perturbed_panel
-from kseq.panels.backtest import PanelBacktest
+from kseq.panels.backtest import PanelBacktest, shared_season
 from kseq.panels.windows import PanelWindows, WindowedPanel
 from kseq.results import ModelResult
 from kseq.series import Panel, Series
@@ -249,14 +249,23 @@ class _Run:
     @cached_property
     def baselines(self) -> dict[str, ModelResult]:
         """A row by the name with which a baseline is asked for; none of one that the series does not allow."""
-        season, asked = self.comparison.season, self.settings.baselines
+        season, asked = self._season, self.settings.baselines
         rows: dict[str, ModelResult] = {}
         for name in BASELINES if asked is None else asked:
             own = Comparison(self.data, self.settings)
-            own.add_baselines([name], season if season > 1 else 0, named=asked is not None)
+            own.add_baselines([name], season, named=asked is not None)
             if own.rows:
                 rows[name] = own.rows[0]
         return rows
+
+    @property
+    def _season(self) -> int:
+        """The season that the comparison shares among its trainings; 0 where each finds it by itself."""
+        found = self.comparison.season
+        if isinstance(self.data, WindowedPanel):
+            trainings = cast("tuple[WindowedPanel, ...]", self.comparison.trainings)
+            return shared_season(trainings, self.settings.season, found)
+        return found if found > 1 else 0
 
     def forecasts(self, row: ModelResult, cutoff: Cutoff) -> list[np.ndarray]:
         """A row's forecasts for the windows that do not know the rows from a cutoff on."""

@@ -3,7 +3,8 @@
 A fold is an origin of every series: the k-th of its last ones. Series may end on different dates, and so each has a
 cutoff of its own in a fold. What :mod:`kseq.backtest` says of one series holds for each. Models are trained once, on
 what the first fold knows of all series; or with ``refit`` anew in each fold, on the panel as it was known at the fold's
-last targets. All folds hold the same series: those that are long enough for the first one.
+last targets. All folds hold the same series: those that are long enough for the first one. The rows of all trainings
+are held at once, as those of so many panels.
 """
 
 from collections.abc import Callable, Sequence
@@ -173,6 +174,24 @@ def _joined(
     return PanelBacktest(data, tuple(splits), tuple(trainings), members, order, _numbers(data, step))
 
 
+def shared_season(trainings: Sequence[WindowedPanel], asked: int, found: int) -> int:
+    """The season of all trainings: what was asked for, or of several what the dates of the first one say.
+
+    Args:
+        trainings: in the order of time.
+        asked: steps in a season; 0 where nobody has asked for one.
+        found: what the dates of the first training say of it; 1 for none.
+
+    Returns:
+        Steps in a season; 0 where each training finds it by itself, as where no series of the first one holds two.
+    """
+    first = trainings[0]
+    longest = int((first.split.validation - first.split.start)[first.members].max())
+    if asked or len(trainings) == 1:
+        return asked
+    return found if 1 < found <= longest // 2 else 0
+
+
 def baseline_of(
     name: str,
     trainings: Sequence[WindowedPanel],
@@ -189,7 +208,7 @@ def baseline_of(
         name: of ``kseq.baselines.BASELINES``.
         trainings: in the order of time.
         season: steps in a season; 0 to find it from the dates.
-        found: what the dates of the first training say of it, which holds for all where there are several.
+        found: as in :func:`shared_season`.
         order: of their windows, as :attr:`PanelBacktest.order`.
         named: as in :func:`kseq.panels.baselines.baseline_row`.
         progress: as there.
@@ -201,10 +220,7 @@ def baseline_of(
         ConfigError: as :func:`kseq.panels.baselines.baseline_row`.
         DataError: as there.
     """
-    first = trainings[0]
-    longest = int((first.split.validation - first.split.start)[first.members].max())
-    if not season and len(trainings) > 1 and 2 * found <= longest:
-        season = found
+    season = shared_season(trainings, season, found)
     made = [baseline_row(name, data, season, named=named, progress=progress) for data in trainings]
     notes = [(number, note) for number, (_, note) in enumerate(made, start=1) if note]
     row = join_folds([row for row, _ in made], order)

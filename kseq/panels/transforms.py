@@ -228,11 +228,11 @@ def _trend(panel: Panel, before: Sequence[Step], split: PanelSplit, members: np.
         # Series of these rows are counted from the first of them.
         here = slice(owners[0], owners[-1] + 1)
         y, times, owners = y[known], times_of(panel.index[numbers[known]]), owners[known] - here.start
-        start[here], slope[here] = _lines_through(times, y, owners, here.stop - here.start)
+        start[here], slope[here] = lines_through(times, y, owners, here.stop - here.start)
     return PanelTrend(panel.index, panel.borders, start, slope)
 
 
-def _lines_through(times: np.ndarray, y: np.ndarray, owners: np.ndarray, series: int) -> tuple[np.ndarray, np.ndarray]:
+def lines_through(times: np.ndarray, y: np.ndarray, owners: np.ndarray, series: int) -> tuple[np.ndarray, np.ndarray]:
     """Fit a line to the rows of each series at once, as :func:`kseq.transforms.line_through` does to one.
 
     Args:

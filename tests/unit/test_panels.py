@@ -20,7 +20,7 @@ from kseq.panels.baselines import KINDS, baseline_row
 from kseq.panels.grid import season_of_panel, seasonal_scales
 from kseq.panels.parts import groups as global_groups
 from kseq.panels.scores import PanelScores
-from kseq.panels.transforms import PanelTransform
+from kseq.panels.transforms import PanelTransform, lines_through
 from kseq.panels.windows import make_panel_windows
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
@@ -341,3 +341,16 @@ def test_auto_takes_no_trend_off_a_panel():
     panel = panel_from_frame(frame, target="y")
     assert "trend" in compare(panel.one("s1"), cells=(), baselines=("persistence",)).data.transform.label
     assert compare(panel, cells=(), baselines=("persistence",)).data.transform.label == "change"
+
+
+def test_a_line_through_few_rows_is_flat():
+    times, y = np.array([1.0, 2.0, 5.0, 6.0, 8.0, 7.0]), np.array([[3.0], [4.0], [1.0], [2.0], [4.0], [9.0]])
+    start, slope = lines_through(times, y, np.array([0, 0, 1, 1, 1, 3]), 4)
+    expected = np.polyfit(times[2:5], y[2:5, 0], 1)
+    np.testing.assert_allclose(slope[:, 0], [0.0, expected[0], 0.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(start[:, 0], [3.5, expected[1], 0.0, 9.0])
+
+
+def test_rows_of_one_time_have_no_slope():
+    _, slope = lines_through(np.full(4, 2.0), np.arange(4.0)[:, None], np.zeros(4, int), 1)
+    assert slope.item() == 0.0

@@ -133,6 +133,21 @@ def test_values_after_the_cutoff_of_a_fold_change_nothing_of_it(panel, run, numb
         assert (ours.predictions[:, ~which] != theirs.predictions[:, ~which]).any()
 
 
+@pytest.mark.parametrize("refit", [True, False])
+def test_rows_before_those_that_are_learnt_from_change_nothing(panel, refit):
+    plan = {**SMALL, "cells": (), "train_size": 30, "transform": "auto", "refit": refit}
+    plain = compare(panel, **plan)
+    rows = np.arange(len(panel))
+    early = rows < plain.folds[0].start[panel.series_of(rows)]
+    values = panel.values.copy()
+    # From zero on and without noise: a line that would be taken for one without a level.
+    values[early] = rows[early, None]
+    changed = compare(replace(panel, values=values), **plan)
+    assert [data.transform.label for data in plain.trainings] == [data.transform.label for data in changed.trainings]
+    for ours, theirs in zip(plain.rows, changed.rows, strict=True):
+        assert (ours.predictions == theirs.predictions).all()
+
+
 def test_tables_and_files_are_of_all_folds(run, tmp_path):
     table, folds, series = run.table.set_index("model"), run.by_fold, run.by_series
     assert folds["fold"].tolist() == [1, 2, 3] * len(run.rows)
