@@ -276,7 +276,7 @@ def test_a_transform(transform, tmp_path):
 def test_training_again_keeps_the_transform_that_was_chosen(monkeypatch):
     rows = []
 
-    def choose(series, known, cycle):
+    def choose(series, known, cycle, trend):
         rows.append(known)
         return ("difference",)
 
