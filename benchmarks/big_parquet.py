@@ -78,9 +78,9 @@ def run(path: Path, given: argparse.Namespace) -> None:
     """Everything from the file to a forecast."""
     with stage("import"):
         import kseq
-        from kseq.panels.backtest import cut_panel
         from kseq.evaluation import predict
         from kseq.feeding import fed
+        from kseq.panels.backtest import cut_panel
         from kseq.panels.baselines import baseline_row
         from kseq.training import Training, compile_model
     with stage("read"):

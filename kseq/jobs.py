@@ -12,12 +12,12 @@ import numpy as np
 
 from kseq import memory
 from kseq.backtest import cut_windows
-from kseq.panels.backtest import cut_panel
 from kseq.errors import ConfigError
 from kseq.evaluation import Evaluation, Progress, predict
 from kseq.inputs import require_inputs
 from kseq.matching import units_of
 from kseq.models import build_model
+from kseq.panels.backtest import cut_panel
 from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult, stack_curves
 from kseq.seq2seq import build_seq2seq

@@ -19,9 +19,9 @@ import numpy as np
 
 from kseq import memory
 from kseq.backtest import cut_windows
-from kseq.panels.backtest import cut_panel
 from kseq.errors import ConfigError
 from kseq.evaluation import forecast_batch, members_of
+from kseq.panels.backtest import cut_panel
 from kseq.panels.windows import PanelWindows, WindowedPanel
 from kseq.settings import Settings
 from kseq.transforms import FittedTransform

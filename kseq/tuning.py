@@ -27,10 +27,10 @@ import numpy as np
 import pandas as pd
 
 from kseq.backtest import cut_windows, make_backtest
-from kseq.panels.backtest import cut_panel
 from kseq.comparison import Comparison, compare
 from kseq.errors import ConfigError
 from kseq.matching import require_size
+from kseq.panels.backtest import cut_panel
 from kseq.panels.scores import scores_of_validation
 from kseq.panels.windows import WindowedPanel
 from kseq.series import Panel, Series

@@ -23,6 +23,10 @@ SMALL = {
 }  # fmt: skip
 
 
+#: Models of one step are trained on windows of their own, cut out of each fold.
+RECURSIVE = {"strategy": "recursive", "transform": "difference", "features": ()}
+
+
 def basins(lengths=LENGTHS, **columns):
     """Series that end on different days, each ten times as large as the one before."""
     parts = []
@@ -78,14 +82,18 @@ def test_rows_of_each_fold_by_hand(run):
     assert (once.folds[2].test == run.folds[2].test)[run.backtest.members].all()
 
 
-@pytest.mark.parametrize("plan", [{}, {"train_size": 30, "transform": "auto", "validation": 0.2}])
+@pytest.mark.parametrize("plan", [{}, {"train_size": 30, "transform": "auto", "validation": 0.2}, RECURSIVE])
 def test_a_fold_is_a_training_of_its_own_on_the_panel_as_it_was(panel, plan):
     """To the digit, and with nothing of the rows that follow."""
-    together = compare(panel, **{**SMALL, **plan})
+    plan = dict(plan)
+    features = plan.pop("features", ["wind"])
+    together = compare(
+        replace(panel, features=tuple(features), values=panel.values[:, : 1 + len(features)]), **{**SMALL, **plan}
+    )
     alone = {**SMALL, **plan, "n_windows": 1, "step_size": None, "refit": False}
     kept = basins()[lambda frame: frame["unique_id"].isin(["b0", "b1", "b3"])]
     for number in range(3):
-        fold = compare(panel_of(cut_off(kept, 3 * (2 - number))), **alone)
+        fold = compare(panel_from_frame(cut_off(kept, 3 * (2 - number)), target="y", features=features), **alone)
         which = together.backtest.numbers == number
         assert which.sum() == 3
         dates = together.data.test_cutoffs[which]

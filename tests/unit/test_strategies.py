@@ -7,10 +7,10 @@ import pytest
 from kseq import ConfigError, Settings, build_model, compare, from_frame, panel_from_frame, predict
 from kseq.audit import audit
 from kseq.backtest import cut_windows
-from kseq.panels.backtest import cut_panel
 from kseq.evaluation import kernel_of
 from kseq.jobs import build_cell, train_cell
 from kseq.layers import kernel_policy
+from kseq.panels.backtest import cut_panel
 from kseq.seq2seq import build_seq2seq
 from kseq.statistics import Row
 from kseq.strategies import Recursive, one_step
