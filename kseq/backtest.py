@@ -20,13 +20,14 @@ import numpy as np
 import pandas as pd
 
 from kseq import baselines
+from kseq.choosing import Transform
 from kseq.errors import DataError
 from kseq.intervals import Interval, intervals
+from kseq.parts import Split, fewest_rows
 from kseq.results import ModelResult, stack_curves
 from kseq.series import Series
 from kseq.settings import Settings
-from kseq.transforms import Transform
-from kseq.windows import Split, WindowedSeries, fewest_rows, make_windows
+from kseq.windows import WindowedSeries, make_windows
 
 
 @dataclass(frozen=True)

@@ -205,7 +205,7 @@ def make_data(workload: Workload, seed: int = 0) -> WindowedSeries:
     rows = workload.windows + workload.time
     values = np.random.default_rng(seed).normal(size=(rows + 2, workload.features))
     frame = pd.DataFrame(values, columns=[f"x{number}" for number in range(workload.features)])
-    from kseq.windows import Split
+    from kseq.parts import Split
 
     series = Series("bench", frame, ("x0",), tuple(frame.columns[1:]))
     return make_windows(series, workload.time, split=Split(rows, rows, rows + 2))

@@ -24,12 +24,13 @@ from kseq.modelcard import HalfWidths, ModelCard
 from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
 from kseq.panels.fitting import fit_panel
+from kseq.parts import Split
 from kseq.seasons import Cycle
 from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
 from kseq.transforms import Anomaly, FittedTransform, Step, Trend
-from kseq.windows import Split, WindowedSeries
+from kseq.windows import WindowedSeries
 
 #: Windows that are forecast at once.
 BATCH = 1024

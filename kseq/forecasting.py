@@ -15,13 +15,14 @@ from kseq.modelcard import ModelCard, bands_around
 from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.panels.card import PanelCard
 from kseq.panels.forecasting import PanelForecast, forecast_panel, panel_covariates_ahead
+from kseq.parts import Split
 from kseq.seasons import Cycle, calendar_seasons, cycle_of
 from kseq.series import Panel, Series, calendars
 from kseq.series.dates import placing, read_dates
 from kseq.series.files import numbers
 from kseq.series.roles import TIME_NAMES, require_columns
 from kseq.transforms import Anomaly, FittedTransform, Log, Step, Trend, times_of
-from kseq.windows import Split, WindowedSeries, Windows, model_rows
+from kseq.windows import WindowedSeries, Windows, model_rows
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

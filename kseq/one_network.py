@@ -11,11 +11,12 @@ from kseq.errors import ConfigError, DataError
 from kseq.evaluation import Progress
 from kseq.jobs import blocks_of, build_cell
 from kseq.layers import accelerate, split_members
+from kseq.parts import Split, fewest_rows
 from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training, fit
 from kseq.transforms import Anomaly, FittedTransform
-from kseq.windows import Split, WindowedSeries, fewest_rows
+from kseq.windows import WindowedSeries
 
 #: Options of reading that say how a file looks, and so hold for a file with newer rows.
 READING = ("time", "header", "id", "series", "fill", "freq")

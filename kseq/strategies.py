@@ -23,9 +23,10 @@ from kseq.errors import ConfigError
 from kseq.evaluation import forecast_batch, members_of
 from kseq.panels.backtest import cut_panel
 from kseq.panels.windows import PanelWindows, WindowedPanel
+from kseq.parts import Scaler
 from kseq.settings import Settings
 from kseq.transforms import FittedTransform
-from kseq.windows import Scaler, WindowedSeries, Windows
+from kseq.windows import WindowedSeries, Windows
 
 
 def one_step(data: WindowedSeries, settings: Settings) -> WindowedSeries:

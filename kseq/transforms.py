@@ -18,20 +18,9 @@ step            what models read and forecast          how it is undone
 
 With ``change`` models forecast what persistence misses, and read what differences have lost: the level to which values
 come back. Where they come back to none, as in a series with a trend, a level outside the training range means nothing
-to a model, and ``difference`` serves better. ``auto`` decides by that, on the rows before the validation part alone:
-
-- ``anomaly`` where the phases' means lower Akaike's information criterion (Akaike 1974).
-- ``change`` after it where the test of Dickey and Fuller (1979), augmented and at 5 %, says that each target comes back
-  to a level; and before that ``trend`` where this level moves: where the slope of a line is not zero at 1 %, for a
-  number of rows that allows for their likeness to the row before (Santer et al. 2000). Where the first test does not
-  say so, ``difference`` comes first, then ``anomaly`` if the differences have a season.
-
-    >>> series = load_series("co2")
-    >>> Transform("auto").fit(series, 355).label
-    'difference,anomaly (season 12)'
+to a model, and ``difference`` serves better. :mod:`kseq.choosing` decides by that.
 """
 
-import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -41,20 +30,13 @@ import pandas as pd
 
 from kseq.baselines import Climatology, TrainingPart
 from kseq.errors import ConfigError, DataError
-from kseq.evenly import places_of
-from kseq.seasons import Cycle, cycle_of, season_of
+from kseq.seasons import Cycle
 from kseq.series import Panel, Series
 from kseq.windows import Targets
 
 #: Steps by name; ``none`` and ``auto`` stand alone.
 STEPS = ("log", "anomaly", "trend", "difference", "change")
 NAMES = ("auto", "none", *STEPS)
-
-#: Fewer rows than this are not tested and count as coming back to a level.
-FEWEST = 20
-
-#: Rows that are tested, the last ones: more say the same and take long.
-LATEST = 1000
 
 
 def steps_of(names: str) -> tuple[str, ...]:
@@ -151,7 +133,7 @@ class Anomaly(Step):
     @classmethod
     def fit(cls, y: np.ndarray, known: int, cycle: Cycle) -> "Anomaly":
         """Learn the means from the first ``known`` rows, as far as they have values."""
-        part = _part(y[:known], cycle)
+        part = part_of(y[:known], cycle)
         reason = Climatology().reason(part)
         if reason is not None:
             raise ConfigError(
@@ -187,7 +169,7 @@ class Trend(Step):
     @classmethod
     def fit(cls, y: np.ndarray, known: int, times: np.ndarray) -> "Trend":
         """Learn the line from the first ``known`` rows by least squares, as far as they have values."""
-        whole = _whole(y[:known])
+        whole = whole_rows(y[:known])
         if whole.sum() < 2:
             raise ConfigError(
                 f"received transform trend for {whole.sum()} training rows with values, expected at least two."
@@ -288,66 +270,6 @@ class FittedTransform:
         return levels
 
 
-@dataclass(frozen=True)
-class Transform:
-    """A transform to be fitted, by name.
-
-    Args:
-        names: of its steps with commas between them, of :data:`STEPS`; or ``"auto"``, or ``"none"``.
-        season: steps in a season; 0 to find it from the dates.
-        past_target: whether models read the targets' past. If not, ``auto`` leaves values as they are: a forecast that
-            starts from the last value would bring that past in by another door.
-        trend: whether ``auto`` may choose ``trend``.
-
-    Raises:
-        ConfigError: see :func:`steps_of`.
-    """
-
-    names: str
-    season: int = 0
-    past_target: bool = True
-    trend: bool = True
-
-    def __post_init__(self) -> None:
-        steps_of(self.names)
-
-    def fit(self, series: Series, known: int) -> FittedTransform:
-        """Fit on the first ``known`` rows of a series.
-
-        Raises:
-            ConfigError: ``anomaly`` without a season.
-            DataError: ``log`` of values that are not positive.
-
-        Example:
-            >>> Transform("anomaly").fit(load_series("nino12"), 497).steps[0].means.shape
-            (12, 1)
-        """
-        names = steps_of(self.names)
-        cycle = self._cycle(series, known) if {"auto", "anomaly"} & set(names) else Cycle(1, np.zeros(len(series), int))
-        if names == ("auto",):
-            names = choose(series, known, cycle, self.trend) if self.past_target else ()
-        steps: list[Step] = []
-        y = series.y
-        for name in names:
-            if name == "log":
-                steps.append(Log.fit(series))
-            elif name == "anomaly":
-                steps.append(Anomaly.fit(y, known, cycle))
-            elif name == "trend":
-                steps.append(Trend.fit(y, known, times_of(series.index)))
-            elif name == "difference":
-                steps.append(Difference())
-            else:
-                return FittedTransform(tuple(steps), changes=True)
-            y = steps[-1].apply(y, series.stretches)
-        return FittedTransform(tuple(steps), changes=False)
-
-    def _cycle(self, series: Series, known: int) -> Cycle:
-        rows = np.flatnonzero(_whole(series.y[:known]))
-        season = self.season or season_of(series.index[rows], series.y[rows])
-        return cycle_of(series.index, season, places_of(series))
-
-
 def times_of(index: pd.Index) -> np.ndarray:
     """Time of each row, ``(rows,)``: years since 1970, or the row's number where there are no dates."""
     if not isinstance(index, pd.DatetimeIndex):
@@ -376,88 +298,12 @@ def line_through(times: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return y.mean(axis=0) - slope * middle, slope
 
 
-def choose(series: Series, known: int, cycle: Cycle, trend: bool = True) -> tuple[str, ...]:
-    """Choose steps for a series by its first ``known`` rows, as the head of this file says.
-
-    Args:
-        series: the series.
-        known: rows that may be looked at.
-        cycle: its season.
-        trend: whether ``trend`` may be among them.
-
-    Returns:
-        Names of :data:`STEPS`.
-    """
-    y = series.y[:known]
-    cycle = Cycle(cycle.season, cycle.phase[:known])
-    seasonal = _has_season(y, cycle)
-    level = Anomaly.fit(y, known, cycle).apply(y, series.stretches) if seasonal else y
-    if _comes_back(level):
-        moves = trend and _has_trend(level, times_of(series.index)[:known])
-        return (*["anomaly"] * seasonal, *["trend"] * moves, "change")
-    differences = Difference().apply(series.y, series.stretches)[:known]
-    return ("difference", *["anomaly"] * _has_season(differences, cycle))
-
-
-def _part(y: np.ndarray, cycle: Cycle) -> TrainingPart:
+def part_of(y: np.ndarray, cycle: Cycle) -> TrainingPart:
     """Rows that have values, with their phases."""
-    whole = _whole(y)
+    whole = whole_rows(y)
     return TrainingPart(y[whole], Cycle(cycle.season, cycle.phase[: len(y)][whole]))
 
 
-def _whole(y: np.ndarray) -> np.ndarray:
+def whole_rows(y: np.ndarray) -> np.ndarray:
+    """Whether each row has values of all targets, ``(rows,)``."""
     return ~np.isnan(y).any(axis=1)
-
-
-def _has_season(y: np.ndarray, cycle: Cycle) -> bool:
-    """Whether the phases' means are worth their number, by Akaike's criterion summed over the targets."""
-    part = _part(y, cycle)
-    spread = part.y.std(axis=0)
-    if Climatology().reason(part) is not None or not spread.all():
-        return False
-    left = Climatology().fit(part).anomalies(part.y).std(axis=0)
-    with np.errstate(divide="ignore"):
-        # A season without any noise explains everything: minus infinity.
-        return bool(np.sum(2 * len(part) * np.log(left / spread) + 2 * (cycle.season - 1)) < 0)
-
-
-def _comes_back(y: np.ndarray) -> bool:
-    """Whether each target comes back to a level, as far as the test tells."""
-    y = y[_whole(y)][-LATEST:]
-    return len(y) < FEWEST or all(_rejects_unit_root(column) for column in y.T if np.ptp(column) > 0)
-
-
-def _has_trend(y: np.ndarray, times: np.ndarray) -> bool:
-    """Whether the level of a target moves along a line, as far as the test tells."""
-    whole = _whole(y)
-    if whole.sum() < FEWEST:
-        return False
-    return any(_has_slope(times[whole], column) for column in y[whole].T if np.ptp(column) > 0)
-
-
-def _has_slope(times: np.ndarray, y: np.ndarray) -> bool:
-    from scipy import stats
-
-    start, slope = line_through(times, y)
-    left = y - start - slope * times
-    if not np.ptp(left):
-        return bool(slope)
-    # Values that follow one another are alike: so many independent ones say as much as they do.
-    alike = max(np.corrcoef(left[1:], left[:-1])[0, 1], 0.0)
-    independent = len(y) * (1 - alike) / (1 + alike)
-    if independent <= 2:
-        return False
-    error = np.sqrt(np.sum(left**2) / np.sum((times - times.mean()) ** 2) / (independent - 2))
-    return bool(2 * stats.t.sf(abs(slope) / error, independent - 2) < 0.01)
-
-
-def _rejects_unit_root(y: np.ndarray) -> bool:
-    from statsmodels.tsa.stattools import adfuller
-
-    if np.ptp(np.diff(y)) == 0:
-        # A straight line, of which there is nothing to estimate.
-        return False
-    with warnings.catch_warnings():
-        # What a later version will return, and divisions by the noise of a series without any.
-        warnings.simplefilter("ignore")
-        return bool(adfuller(y, regression="c", autolag="BIC")[1] < 0.05)

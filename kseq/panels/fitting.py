@@ -26,12 +26,12 @@ from kseq.panels.rows import chosen, last_rows
 from kseq.panels.scores import PanelScores, of_validation
 from kseq.panels.transforms import PanelTrend
 from kseq.panels.windows import WindowedPanel
+from kseq.parts import Scaler
 from kseq.seasons import Cycle
 from kseq.series import Panel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
 from kseq.transforms import Anomaly, FittedTransform, Step
-from kseq.windows import Scaler
 
 #: Rows of each series that a model keeps at least: for a picture, and for the days of the months that follow.
 KEPT = 36

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kseq.errors import ConfigError
+from kseq.parts import SCALERS, Scaler, Split
 from kseq.series import Panel
-from kseq.windows import SCALERS, Scaler, Split
 
 #: Rows that are scaled at once.
 CHUNK = 2**18
@@ -36,7 +36,7 @@ class PanelSplit:
 
     @classmethod
     def by_fraction(cls, panel: Panel, test: float, validation: float) -> "PanelSplit":
-        """Split each series as :meth:`kseq.windows.Split.by_fraction` does."""
+        """Split each series as :meth:`kseq.parts.Split.by_fraction` does."""
         # The checks of the shares, and their words, are those of a single series.
         Split.by_fraction(100, test, validation)
         start, end = panel.borders[:-1], panel.ends

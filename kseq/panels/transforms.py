@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from kseq.choosing import Transform
 from kseq.errors import ConfigError
 from kseq.panels.grid import grids, longest, season_of_panel
 from kseq.panels.parts import PanelSplit, groups
 from kseq.seasons import Cycle
 from kseq.series import Panel
-from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step, Transform, steps_of, times_of
+from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step, steps_of, times_of
 
 #: Through fewer rows than this a line is flat: any two rows lie on one that says nothing of what comes.
 FEWEST_OF_LINE = 3
@@ -135,7 +136,7 @@ class PanelTransform:
     """A transform to be fitted to a panel.
 
     Args:
-        names: of its steps, see :class:`kseq.transforms.Transform`.
+        names: of its steps, see :class:`kseq.choosing.Transform`.
         season: steps in a season; 0 to find it from the dates.
         past_target: as for a single series.
     """

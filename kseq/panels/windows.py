@@ -30,8 +30,9 @@ from kseq.panels.parts import (
     parts_of,
     room_in,
 )
+from kseq.parts import Scaler, require_length
 from kseq.series import Panel
-from kseq.windows import FittedTransform, Scaler, WindowedSeries, Windows, require_length
+from kseq.windows import FittedTransform, WindowedSeries, Windows
 
 
 @dataclass(frozen=True, eq=False)

@@ -182,12 +182,14 @@ def _of_series(comparison: "Comparison", ids: Sequence[Any] | None) -> list[_Pan
     cells = [row for row in drawn if row.kind == "cell"] or [row for row in drawn if row.kind == "ensemble"]
     rows = [*cells, *(row for row in drawn if baseline is not None and row.name == baseline.name)]
     stops = np.cumsum(panel.windows)
+    horizon = comparison.data.horizon
+    step = f"; first of {horizon} steps ahead" if horizon > 1 else ""
     return [
         _Panel(
             slice(max(stops[number] - panel.windows[number], stops[number] - READABLE // 2), stops[number]),
             rows,
             f"{names[number]}: MASE {errors[number]:.3g} of {best.name} (mean over {len(names)} series "
-            f"{np.nanmean(errors):.3g})",
+            f"{np.nanmean(errors):.3g}){step}",
         )
         for number in chosen
     ]

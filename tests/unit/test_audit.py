@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from kseq import BackendError, Comparison, ConfigError, Settings, baselines, from_frame, make_windows, panel_from_frame
 from kseq.audit import audit, perturbed
+from kseq.choosing import Transform
 from kseq.panels.parts import PanelScaler
 from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES
 from kseq.training import fit
-from kseq.transforms import Transform
 from kseq.windows import Windows
 
 QUICK = Settings(

@@ -7,9 +7,9 @@ from kseq.backtest import cut_windows
 from kseq.fitting import fit_model
 from kseq.forecasting import covariates_ahead, forecast
 from kseq.intervals import half_width
+from kseq.parts import Split
 from kseq.report.forecast import plot_forecast
 from kseq.scoring import evaluate
-from kseq.windows import Split
 
 QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}
 ROWS = 48

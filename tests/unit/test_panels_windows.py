@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from kseq import ConfigError, DataError, from_frame, make_windows, panel_from_frame
 from kseq.backtest import lay_folds
+from kseq.choosing import Transform
 from kseq.panels.parts import PanelScaler, PanelSplit, groups, reduce_parts
 from kseq.panels.transforms import PanelTransform
 from kseq.panels.windows import make_panel_windows
 from kseq.settings import Settings
-from kseq.transforms import Transform
 
 LENGTHS = (60, 75, 34, 90, 50)
 PARTS = ("train", "validation", "test")

@@ -4,8 +4,9 @@ import pytest
 
 from kseq import ConfigError, DataError, from_frame, load_series, make_windows, metrics
 from kseq.baselines import Climatology, TrainingPart
+from kseq.choosing import Transform
 from kseq.seasons import cycle_of
-from kseq.transforms import Transform, steps_of
+from kseq.transforms import steps_of
 
 CHAINS = [
     "none", "log", "anomaly", "difference", "change", "log,anomaly", "anomaly,difference", "difference,anomaly",

@@ -13,11 +13,11 @@ from kseq.backtest import cut_windows
 from kseq.jobs import train_cell, with_lookback
 from kseq.panels.backtest import cut_panel
 from kseq.panels.scores import PanelScores, of_validation
+from kseq.parts import Split
 from kseq.report.table import render, shown_table
 from kseq.reproduction import Agreement, Recorded
 from kseq.runs import plain, write
 from kseq.tuning import Space, _Draws
-from kseq.windows import Split
 
 SPACE = Space(
     units=(2, 4),

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kseq import Batches, ConfigError, DataError, from_frame, load_series, make_windows
-from kseq.windows import Split, Windows, window_starts
+from kseq.parts import Split
+from kseq.windows import Windows, window_starts
 
 
 def series_of(values):
