@@ -297,9 +297,8 @@ def test_the_best_trial_of_a_panel_is_what_is_compared(tuned_shops, tmp_path):
 @pytest.mark.parametrize(
     "plan", [{}, {"n_windows": 2, "strategy": "recursive"}, {"n_windows": 2, "refit": True}], ids=str
 )
-def test_no_test_row_of_a_panel_moves_a_trial(more):
-    more |= {"n_windows": 2} if more else {}
-    panel, options = shops(), QUICK | more | {"cells": ("rnn",), "horizon": 2}
+def test_no_test_row_of_a_panel_moves_a_trial(plan):
+    panel, options = shops(), QUICK | plan | {"cells": ("rnn",), "horizon": 2}
     split = cut_panel(panel, Settings(**options, lookback=6)).split
     before, after, moved = (
         tune(given, trials=2, trial_seeds=1, space=SPACE, **options)
