@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import ConfigError, DataError, Settings, from_frame, modelfile, predict, transforms
+from kseq import ConfigError, DataError, Settings, choosing, from_frame, modelfile, predict
 from kseq.backtest import cut_windows
 from kseq.fitting import fit_model
 from kseq.forecasting import covariates_ahead, forecast
@@ -280,7 +280,7 @@ def test_training_again_keeps_the_transform_that_was_chosen(monkeypatch):
         rows.append(known)
         return ("difference",)
 
-    monkeypatch.setattr(transforms, "choose", choose)
+    monkeypatch.setattr(choosing, "choose", choose)
     model = fit_model(from_frame(seasonal(60)), **{**QUICK, "transform": "auto"})
     assert rows == [51]
     assert model.card.transform.name == "difference"
