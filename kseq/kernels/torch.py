@@ -281,9 +281,13 @@ def _native_loop(
 ) -> tuple[Tensor, ...]:
     """Outputs and final states; states are ``(layers * directions, batch, units)``."""
     weights = [part for layer in layers for direction in layer for part in _for_torch(direction, spec)]
-    # cuDNN reads all weights from one block of memory; from separate ones it would first copy them, with a warning.
-    block = torch.cat([w.reshape(-1) for w in weights]).split([w.numel() for w in weights])
-    weights = [part.view(w.shape) for part, w in zip(block, weights, strict=True)]
+    # cuDNN reads all weights from one block of memory, the matrices of all layers before their biases; from elsewhere it
+    # would first copy them, with a warning.
+    places = sorted(range(len(weights)), key=lambda number: weights[number].dim() == 1)
+    block = torch.cat([weights[number].reshape(-1) for number in places])
+    parts = block.split([weights[number].numel() for number in places])
+    for number, part in zip(places, parts, strict=True):
+        weights[number] = part.view(weights[number].shape)
     loop = {"lstm": torch.lstm, "gru": torch.gru}.get(spec.cell) or getattr(torch, f"rnn_{spec.activation}")
     return loop(
         sequences,
