@@ -281,8 +281,8 @@ def _native_loop(
 ) -> tuple[Tensor, ...]:
     """Outputs and final states; states are ``(layers * directions, batch, units)``."""
     weights = [part for layer in layers for direction in layer for part in _for_torch(direction, spec)]
-    # cuDNN reads all weights from one block of memory, the matrices of all layers before their biases; from elsewhere it
-    # would first copy them, with a warning.
+    # cuDNN reads all weights from one block of memory, the matrices of all layers before their biases; from elsewhere
+    # it would first copy them, with a warning.
     places = sorted(range(len(weights)), key=lambda number: weights[number].dim() == 1)
     block = torch.cat([weights[number].reshape(-1) for number in places])
     parts = block.split([weights[number].numel() for number in places])
