@@ -49,7 +49,7 @@ def draw_weights(
     chosen = {weight for option, weight in _CHOSEN_BY.items() if option in options}
     generators = [np.random.default_rng(seed) for seed in seeds]
     rows = 0
-    for variable in model.trainable_variables:
+    for variable in model.weights:
         name, dense = variable.name, "forecast" in variable.path
         shape = tuple(variable.shape)[1:] if stacked else tuple(variable.shape)
         # Of a Dense layer's bias, those of the kernel before it.

@@ -262,7 +262,9 @@ def _cut(members: int, batch: int, time: int, features: int, units: int) -> _Sha
     block_rows = 32 if batch > 512 else 16
     blocks = -(-batch // block_rows)
     chunk = max(1, min(time, 64 // max(1, min(batch, block_rows))))
-    return _Shape(members, batch, time, features, units, block_rows, min(blocks, _MAX_GROUPS), chunk)
+    # Of an empty batch one group, whose sums are zeros.
+    groups = max(1, min(blocks, _MAX_GROUPS))
+    return _Shape(members, batch, time, features, units, block_rows, groups, chunk)
 
 
 def _threads(shape: _Shape, weights: Array, threads: int | None) -> int:

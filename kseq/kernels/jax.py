@@ -111,7 +111,8 @@ def _require(condition: bool, reason: str) -> None:
 def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec, late=None):
     _require(mask is None, "mask")
     _require(kernel.dtype in (jnp.float32, jnp.float64), f"{kernel.dtype.name} weights")
-    _require(sequences.dtype == kernel.dtype, f"{sequences.dtype.name} input to {kernel.dtype.name} weights")
+    for what, array in (("input", sequences), *(("an initial state", state) for state in states)):
+        _require(array.dtype == kernel.dtype, f"{array.dtype.name} of {what} to {kernel.dtype.name} weights")
     known = ("tanh", "relu", "linear") if spec.cell == "simple_rnn" else ("tanh",)
     _require(spec.activation in known, f"activation {spec.activation}")
     _require(spec.recurrent_activation in (None, "sigmoid"), f"recurrent_activation {spec.recurrent_activation}")

@@ -170,6 +170,7 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
     number = kernel.dtype
     _require(number in (tf.float32, tf.float64), f"{number.name} on the CPU")
     _require(sequences.dtype == number, f"{sequences.dtype.name} input to {number.name} weights")
+    _require(states[0].shape[0] != 1 or sequences.shape[0] == 1, "one initial state for all windows")
     known = ("tanh", "relu", "linear") if spec.cell == "simple_rnn" else ("tanh",)
     _require(spec.activation in known, f"activation {spec.activation}")
     _require(spec.recurrent_activation in (None, "sigmoid"), f"recurrent_activation {spec.recurrent_activation}")
@@ -238,7 +239,10 @@ def _run_compiled(sequences, weights, states, spec):
 # What runs kept for their way back, by the number of the run. A graph can pass a number on, and nothing else.
 _kept: dict[int, Any] = {}
 _numbers = itertools.count()
-_MOST_KEPT = 64
+
+#: A run in training mode need not have a way back, as in dropout at prediction: what is kept is let go after so many
+#: others, or so many bytes, for it can be computed again.
+_MOST_KEPT, _MOST_BYTES = 64, 2**29
 
 
 def _keep(saved: Any) -> np.int64:
@@ -246,6 +250,11 @@ def _keep(saved: Any) -> np.int64:
     number = next(_numbers)
     if saved is not None:
         _kept[number] = saved
-        while len(_kept) > _MOST_KEPT:
-            _kept.pop(next(iter(_kept)), None)
+        # A copy: another thread may take one out.
+        sizes = {kept: run.memory.nbytes for kept, run in _kept.copy().items()}
+        for oldest in list(sizes)[:-1]:
+            if len(sizes) <= _MOST_KEPT and sum(sizes.values()) <= _MOST_BYTES:
+                break
+            _kept.pop(oldest, None)
+            del sizes[oldest]
     return np.int64(number)

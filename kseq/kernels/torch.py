@@ -22,6 +22,7 @@ from torch import Tensor
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
 from kseq.kernels import torch_step as step  # noqa: F401 (what kseq.lean makes a step of)
+from kseq.kernels.torch_autograd import require_one_way_back, transformed
 from kseq.kernels.torch_feed import dataset  # noqa: F401 (what kseq.training reads batches by)
 from kseq.kernels.torch_members import fits_triton, run_members, run_triton
 
@@ -62,7 +63,9 @@ def full_precision() -> Iterator[None]:
 
 def recording() -> str | None:
     """What records a layer's operations such that only PyTorch's own may be among them; None if nothing does."""
-    return "compiling or tracing" if torch.compiler.is_compiling() or torch.jit.is_tracing() else None
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return "compiling or tracing"
+    return "a transform of torch.func, or derivatives ahead" if transformed() else None
 
 
 def simple_rnn(
@@ -120,10 +123,12 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
     _require(mask is None, "mask")
     _require(type(sequences) in _PLAIN and type(kernel) in _PLAIN, f"a {type(sequences).__name__} input")
     _require(sequences.dtype == kernel.dtype, f"{_name(sequences.dtype)} input to {_name(kernel.dtype)} weights")
+    _require(len(states[0]) == len(sequences), f"initial states of {len(states[0])} for {len(sequences)} windows")
     members = kernel.dim() == 3
     device = sequences.device.type
     if device == "meta":
         return _shapes(sequences, states, spec)
+    _require(sequences.device == kernel.device, f"input on {sequences.device}, weights on {kernel.device}")
     _require(device in ("cpu", "cuda"), f"device {device}")
     if device == "cpu":
         _require(sequences.dtype in (torch.float32, torch.float64), f"{_name(sequences.dtype)} on the CPU")
@@ -210,9 +215,7 @@ class _CompiledLoop(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, d_outputs, *d_states):
-        # Gradients are recorded here only under create_graph=True.
-        if torch.is_grad_enabled():
-            raise Unsupported("second derivatives; compute them under kernel_policy('off')")
+        require_one_way_back(d_outputs, *d_states)
         ctx.saved_tensors  # noqa: B018 (raises if one was written over)
         dx, d_initial, d_kernel, d_recurrent_kernel, d_bias = _compiled().backward(
             ctx.saved, None, _array(d_outputs), [_array(d) for d in d_states], ctx.needs_input_grad[2]

@@ -11,6 +11,11 @@ from torch import Tensor
 from kseq.kernels.torch_members import has_triton, triton
 
 
+def compiling() -> bool:
+    """Whether PyTorch is compiling what runs, which must then be operations of its own."""
+    return torch.compiler.is_compiling()
+
+
 def steps_on(values: list[Tensor]) -> bool:
     """Whether the step has been made for the device of the weights; on others (Apple's) Keras's own runs."""
     return bool(values) and values[0].device.type in ("cpu", "cuda")
@@ -28,14 +33,23 @@ class Adam:
         values: the weights.
         momenta: their first moments.
         velocities: their second moments.
+        decayed: those of the weights that weight decay is for.
         optimizer: Keras's.
     """
 
-    def __init__(self, values: list[Tensor], momenta: list[Tensor], velocities: list[Tensor], optimizer: Any):
+    def __init__(
+        self,
+        values: list[Tensor],
+        momenta: list[Tensor],
+        velocities: list[Tensor],
+        decayed: list[Tensor],
+        optimizer: Any,
+    ):
         # The fused update reads memory in order, whatever the strides are; Keras starts square weights transposed.
         for tensor in (*values, *momenta, *velocities):
             tensor.data = tensor.data.contiguous()
-        self.values, self.momenta, self.velocities, self.optimizer = values, momenta, velocities, optimizer
+        self.values, self.momenta, self.velocities, self.decayed = values, momenta, velocities, decayed
+        self.optimizer = optimizer
         self._iterations, self._learning_rate = _Number(), _Number()
         self._endless = [torch.full((), 1e9, dtype=torch.float32, device=values[0].device)] * len(values)
         # PyTorch's update gives 65,536 weights to one of the GPU's many processors, which works on while others idle.
@@ -67,8 +81,8 @@ class Adam:
     def update(self, gradients: tuple[Tensor, ...]) -> None:
         """Move the weights."""
         optimizer = self.optimizer
-        if optimizer.weight_decay:
-            torch._foreach_mul_(self.values, self._left)
+        if optimizer.weight_decay and self.decayed:
+            torch._foreach_mul_(self.decayed, self._left)
         if self._in_triton:
             for value, gradient, momentum, velocity in zip(
                 self.values, gradients, self.momenta, self.velocities, strict=True
@@ -139,7 +153,7 @@ class Replay:
         """Do the step; ``constants`` are the numbers that a recording keeps."""
         if x.device.type != "cuda":
             return self._step(x, y)
-        key = (tuple(x.shape), constants)
+        key = (tuple(x.shape), tuple(y.shape), constants)
         if key not in self._graphs:
             self._runs[key] += 1
             if self._runs[key] <= self._RUNS_BEFORE or not self._settled():

@@ -22,6 +22,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kseq.kernels import Spec
+from kseq.kernels.torch_autograd import require_one_way_back
 
 #: Most units that a program's registers hold states and weights of.
 MOST_UNITS = 128
@@ -431,6 +432,7 @@ class _Loop(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, d_outputs: Tensor | None, *d_states: Tensor | None):
+        require_one_way_back(d_outputs, *d_states)
         spec = ctx.spec
         gates, recurrent, h_all, *c_all, inner = ctx.saved_tensors
         members, time, batch, width = gates.shape

@@ -6,11 +6,14 @@ runs. ``layer.kernel_used`` tells which one ran in the last call: ``"torch-cpu"`
 ``"keras (recurrent_dropout > 0)"``. TensorFlow and JAX decide when they trace a function, and keep to it.
 
 Saved models name Keras's classes, so that any Keras loads them, without kseq; where ``kseq.layers`` is imported they
-load as the classes here. :func:`accelerate` and :func:`to_stock` turn a model of one kind into the other.
+load as the classes here. A class of one's own that is also called SimpleRNN, LSTM or GRU must then be registered with a
+package (``keras.saving.register_keras_serializable``). :func:`accelerate` and :func:`to_stock` turn a model of one kind
+into the other.
 """
 
 import inspect
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -28,15 +31,22 @@ def _check_policy(policy: str, where: str) -> str:
     return policy
 
 
-_policy = _check_policy(os.environ.get("KSEQ_KERNELS", "auto"), "KSEQ_KERNELS")
+_PROCESS_POLICY = _check_policy(os.environ.get("KSEQ_KERNELS", "auto"), "KSEQ_KERNELS")
+
+# ``policies`` of each thread are those of the blocks that it is in, the innermost last. (PyTorch's compiler, which
+# follows this file, reads a thread's own data, and no ``contextvars``.)
+_blocks = threading.local()
 
 
 class kernel_policy:
-    """Set what happens where a kernel declines a layer; in a ``with`` statement, for its block alone.
+    """For the block of a ``with`` statement, set what happens where a kernel declines a layer.
+
+    It holds for the thread that is in the block; blocks may lie within one another. For a whole process set the
+    environment variable ``KSEQ_KERNELS``, which is read when kseq is imported; without it the policy is ``"auto"``.
 
     Args:
         policy: ``"auto"``, run Keras's loop instead; ``"strict"``, raise the kernel's ``Unsupported``; ``"off"``,
-            always run Keras's loop. At the start it is the environment variable ``KSEQ_KERNELS``, or ``"auto"``.
+            always run Keras's loop.
 
     Raises:
         ConfigError: the policy is none of the three.
@@ -47,21 +57,20 @@ class kernel_policy:
     """
 
     def __init__(self, policy: str):
-        global _policy
-        self._before = _policy
-        _policy = _check_policy(policy, "kernel policy")
+        self._policy = _check_policy(policy, "kernel policy")
 
     def __enter__(self) -> "kernel_policy":
+        _blocks.policies = (*getattr(_blocks, "policies", ()), self._policy)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        global _policy
-        _policy = self._before
+        _blocks.policies = _blocks.policies[:-1]
 
 
 def policy() -> str:
     """The kernel policy in force; see :class:`kernel_policy`."""
-    return _policy
+    policies = getattr(_blocks, "policies", ())
+    return policies[-1] if policies else _PROCESS_POLICY
 
 
 # Names of Keras's activations, by identity: a callable that a user brings need not be hashable.
@@ -100,7 +109,7 @@ _KERNELS = kernels.load(keras.config.backend()) if keras.config.backend() in ker
 
 def decline(reason: str) -> str:
     """Return the reason, or raise it under the strict policy."""
-    if _policy == "strict":
+    if policy() == "strict":
         raise Unsupported(reason)
     return reason
 
@@ -133,7 +142,7 @@ def run_kernel(
     Raises:
         Unsupported: a kernel declined and the policy is ``"strict"``.
     """
-    if _policy == "off":
+    if policy() == "off":
         return "policy off"
     if recurrent_dropout:
         return decline("recurrent_dropout > 0")
@@ -157,7 +166,7 @@ class _FastLoop:
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        if _policy != "off" and _KERNELS is not None and not _KERNELS.supports_jit():
+        if policy() != "off" and _KERNELS is not None and not _KERNELS.supports_jit():
             # Read by Keras when it chooses whether to compile a model with XLA.
             self.supports_jit = False
 
@@ -177,12 +186,12 @@ class _FastLoop:
 
     def _run_kernel(self, sequences: Any, initial_state: Any, mask: Any, training: bool) -> kernels.Output | str:
         cell = self.cell
-        if getattr(self, "use_cudnn", "auto") != "auto" and _policy != "off":
+        if getattr(self, "use_cudnn", "auto") != "auto" and policy() != "off":
             return decline(f"use_cudnn={self.use_cudnn}")
         states = list(initial_state) if isinstance(initial_state, list | tuple) else [initial_state]
         if isinstance(mask, list | tuple):
             mask = mask[0]
-        if training and cell.dropout and _policy != "off":
+        if training and cell.dropout and policy() != "off":
             # Keras draws the mask before this loop and keeps it in the cell: the same is used at every step.
             dropped = cell.get_dropout_mask(sequences[:, 0, :])
             if isinstance(dropped, list | tuple):
@@ -280,7 +289,9 @@ def _remake(layer: keras.Layer, registered_name: Callable[[str], str | None]) ->
         return type(layer).from_config(layer.get_config())
     # A built layer's config says how to build it again: whoever calls the new one does that.
     config.pop("build_config", None)
-    with keras.saving.custom_object_scope({**_FAST, type(layer).__name__: type(layer)}):
+    # A wrapper of the user's own need not be registered; a SimpleRNN, LSTM or GRU goes by its name alone.
+    wrapper = {} if isinstance(layer, tuple(_CELLS)) else {type(layer).__name__: type(layer)}
+    with keras.saving.custom_object_scope({**wrapper, **_FAST}):
         return keras.saving.deserialize_keras_object(config, safe_mode=False)
 
 

@@ -66,6 +66,10 @@ class _Stacked(keras.layers.Layer):
         for option in ("activity_regularizer", "kernel_constraint", "recurrent_constraint", "bias_constraint"):
             if settings.get(option) is not None:
                 raise ConfigError(f"received {option} on {layer.name!r}, which would mix members; expected none.")
+        if getattr(layer, "lora_rank", None):
+            raise ConfigError(
+                f"received lora_rank on {layer.name!r}, expected a layer whose weights are trained whole."
+            )
 
     @property
     def template(self) -> keras.Layer:
@@ -100,8 +104,8 @@ class _Stacked(keras.layers.Layer):
             single.build(single_input_shape)
             singles.append(single)
         return {
-            weight.name: np.stack([ops.convert_to_numpy(single.trainable_weights[number]) for single in singles])
-            for number, weight in enumerate(singles[0].trainable_weights)
+            weight.name: np.stack([ops.convert_to_numpy(single.weights[number]) for single in singles])
+            for number, weight in enumerate(singles[0].weights)
         }
 
     def _add_member_weights(self, single_input_shape: tuple) -> None:
@@ -113,6 +117,7 @@ class _Stacked(keras.layers.Layer):
                 shape=values.shape,
                 initializer=lambda shape, dtype, values=values: ops.convert_to_tensor(values, dtype=dtype),
                 regularizer=getattr(self.template, regularizer, None),
+                trainable=self.template.trainable,
                 name=name,
             )
             setattr(self, name, stacked)
@@ -244,7 +249,10 @@ class _Recurrent(_Stacked):
             projected = projected + input_bias
         steps = (projected,)
         if mask is not None:
-            steps = (projected, ops.expand_dims(ops.expand_dims(ops.transpose(ops.cast(mask, "bool")), -1), -1))
+            # (batch, time), or (batch, S, time) where members read windows of their own.
+            own = ops.cast(mask if len(mask.shape) == 3 else ops.expand_dims(mask, 1), "bool")
+            steps = (projected, ops.expand_dims(ops.transpose(own, (2, 0, 1)), -1))
+        blank = mask is not None and layer.zero_output_for_mask
         advance = {"simple_rnn": _step_simple_rnn, "lstm": _step_lstm, "gru": _step_gru}[spec_of(layer).cell]
 
         def step(carry: list, now: tuple) -> tuple[list, Any]:
@@ -253,7 +261,7 @@ class _Recurrent(_Stacked):
             if mask is not None:
                 new = [ops.where(now[1], after, before) for after, before in zip(new, carry, strict=True)]
             # TensorFlow's scan wants as many outputs as states, of the same shapes.
-            return new, new
+            return new, [ops.where(now[1], new[0], ops.zeros_like(new[0])), *new[1:]] if blank else new
 
         states, (outputs, *_) = ops.scan(step, list(states), steps, reverse=layer.go_backwards)
         outputs = ops.transpose(outputs, (1, 2, 0, 3))

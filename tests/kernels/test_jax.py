@@ -142,8 +142,14 @@ def built(cell, **options):
         ("LSTM", {"activation": "relu"}, {}, "activation relu"),
         ("GRU", {"recurrent_activation": "hard_sigmoid"}, {}, "recurrent_activation hard_sigmoid"),
         ("LSTM", {}, {"mask": np.ones((2, 3), bool)}, "mask"),
-        ("LSTM", {}, {"sequences": np.zeros((2, 3, 1), "int32")}, "int32 input to float32 weights"),
+        ("LSTM", {}, {"sequences": np.zeros((2, 3, 1), "int32")}, "int32 of input to float32 weights"),
         ("GRU", {"dtype": "bfloat16", "recurrent_initializer": "zeros"}, {}, "bfloat16 weights"),
+        (
+            "GRU",
+            {},
+            {"initial_state": [np.zeros((2, 4), "float16")]},
+            "float16 of an initial state to float32 weights",
+        ),
     ],
 )
 def test_declines(cell, options, changes, reason):

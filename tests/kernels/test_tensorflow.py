@@ -120,6 +120,7 @@ def built(cell, **options):
         ("LSTM", {}, {"mask": np.ones((2, 3), bool)}, "mask"),
         ("LSTM", {}, {"sequences": tf.zeros((2, 3, 1), "int32")}, "int32 input to float32 weights"),
         ("GRU", {"dtype": "bfloat16", "recurrent_initializer": "zeros"}, {}, "bfloat16 on the CPU"),
+        ("GRU", {}, {"initial_state": [tf.zeros((1, 4))]}, "one initial state for all windows"),
     ],
 )
 def test_declines(cell, options, changes, reason):
@@ -187,6 +188,17 @@ def test_what_forward_runs_without_a_way_back_keep_is_bounded():
     for _ in range(2 * kernels._MOST_KEPT):
         layer(X[:2, :3], training=True)
     assert len(kernels._kept) <= kernels._MOST_KEPT
+
+
+def test_they_are_bounded_in_bytes(monkeypatch):
+    monkeypatch.setattr(kernels, "_kept", {})
+    layer = built("GRU")
+    layer(X[:2, :3], training=True)
+    (one,) = kernels._kept.values()
+    monkeypatch.setattr(kernels, "_MOST_BYTES", 3 * one.memory.nbytes)
+    for _ in range(6):
+        layer(X[:2, :3], training=True)
+    assert len(kernels._kept) == 3
 
 
 def test_the_way_back_of_a_run_that_was_let_go():

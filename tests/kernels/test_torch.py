@@ -177,6 +177,8 @@ def built(cell, **options):
             {"sequences": torch.zeros(2, 3, 1, dtype=torch.bfloat16)},
             "bfloat16 on the CPU",
         ),
+        ("GRU", {}, {"initial_state": [torch.zeros(1, 4)]}, "initial states of 1 for 2 windows"),
+        ("GRU", {}, {"kernel": torch.zeros(1, 12, device="meta")}, "input on cpu, weights on meta"),
     ],
 )
 def test_declines(cell, options, changes, reason):
@@ -244,6 +246,34 @@ def test_second_derivatives_are_refused():
     x = torch.randn(2, 3, 1, requires_grad=True)
     with pytest.raises(Unsupported, match="second derivatives"):
         torch.autograd.grad(layer(x).sum(), x, create_graph=True)
+
+
+def test_many_gradients_at_once_are_refused():
+    layer = built("LSTM")
+    with pytest.raises(Unsupported, match="vectorize=True"):
+        torch.autograd.functional.jacobian(lambda x: layer(x).sum(0), torch.randn(2, 3, 1), vectorize=True)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # raised inside PyTorch's jvp
+def test_transforms_of_functions_run_kerass_loop():
+    layer = built("LSTM")
+    x = torch.randn(4, 2, 3, 1)
+    torch.testing.assert_close(torch.func.vmap(layer)(x), torch.stack([layer(part) for part in x]))
+    _, ahead = torch.func.jvp(lambda x: layer(x).sum(), (x[0],), (torch.ones_like(x[0]),))
+    first = x[0].clone().requires_grad_()
+    back = torch.autograd.grad(layer(first).sum(), first)[0].sum()
+    torch.testing.assert_close(ahead, back)
+    torch.func.vmap(layer)(x)
+    assert layer.kernel_used == "keras (a transform of torch.func, or derivatives ahead)"
+
+
+@pytest.mark.parametrize("cell", ["SimpleRNN", "LSTM", "GRU"])
+def test_an_empty_batch_has_gradients_of_zero(cell):
+    layer = built(cell)
+    layer(torch.zeros(0, 3, 1)).sum().backward()
+    assert layer.kernel_used == "torch-cpu"
+    for weight in layer.trainable_weights:
+        assert weight.value.grad.abs().sum() == 0
 
 
 def test_weights_written_over_before_the_way_back_are_noticed():

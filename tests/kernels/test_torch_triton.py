@@ -14,6 +14,7 @@ pytest.importorskip("triton", reason="needs Triton, which PyTorch for GPUs bring
 import torch
 
 import kseq.kernels.torch_members as kernels
+from kseq.errors import Unsupported
 from kseq.kernels import Spec
 
 if torch.cuda.is_available():
@@ -83,6 +84,15 @@ def test_a_loss_of_one_state_alone(members_problem):
     found = torch.autograd.grad(kernels.run_triton(x, states, *weights, spec).states[1].sum(), weights)
     expected = torch.autograd.grad(kernels.run_members(x, states, *weights, spec).states[1].sum(), weights)
     torch.testing.assert_close(found, expected)
+
+
+def test_second_derivatives_are_refused(members_problem):
+    spec = Spec("gru", recurrent_activation="sigmoid")
+    problem = members_problem(spec, shared=True, dtype="float32")
+    x, *states = (torch.tensor(array, requires_grad=True) for array in (problem.sequences, *problem.states))
+    output = kernels.run_triton(x, states, *map(torch.tensor, problem.weights), spec)
+    with pytest.raises(Unsupported, match="second derivatives"):
+        torch.autograd.grad(output.last_output.sum(), x, create_graph=True)
 
 
 def test_adam_as_pytorch_computes_it(interpreted):

@@ -1,6 +1,8 @@
 """The lean step gives the loss curve and the weights of Keras's own step."""
 
+import functools
 import os
+import warnings
 
 import keras
 import numpy as np
@@ -192,3 +194,134 @@ def test_the_name_of_the_kernel_is_kept_of_every_layer_of_a_stack(monkeypatch, d
     used = {part.kernel_used for pair in pairs for part in (pair.forward_layer, pair.backward_layer)}
     assert len(pairs) == 2
     assert used == {"torch-cudnn" if torch.cuda.is_available() else "torch-native"}
+
+
+def stock_and_lean(train, **options):
+    """What a training gives with the lean step, and with Keras's."""
+    results = []
+    for lean in (True, False):
+        model = build_model("gru", units=4, seed=1, **options)
+        if not lean:
+            del model.train_step, model.test_step
+        results.append(np.hstack([np.ravel(part) for part in (train(model), *model.get_weights())]))
+    return results
+
+
+def arrays(count=64):
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(count, 12, 1)).astype("float32"), generator.normal(size=(count, 1)).astype("float32")
+
+
+def fitted(model, x, y):
+    return model.fit(x, y, epochs=2, verbose=0, shuffle=False).history["loss"]
+
+
+@pytest.mark.parametrize("shape", [(64,), (64, 1), (64, 1, 1)], ids=str)
+def test_targets_of_any_shape_that_keras_takes(shape):
+    def train(model):
+        model.compile("adam", "mse")
+        x, y = arrays()
+        return [*fitted(model, x, y.reshape(shape)), model.evaluate(x, y.reshape(shape), verbose=0)]
+
+    np.testing.assert_allclose(*stock_and_lean(train), rtol=1e-5, atol=1e-6)
+
+
+def test_windows_without_an_axis_of_features():
+    def train(model):
+        model.compile("adam", "mse")
+        x, y = arrays()
+        return fitted(model, x[:, :, 0], y)
+
+    np.testing.assert_allclose(*stock_and_lean(train), rtol=1e-5, atol=1e-6)
+
+
+def test_compiled_again_with_the_same_optimizer_and_loss():
+    def train(model):
+        optimizer, (x, y) = keras.optimizers.Adam(), arrays()
+        model.compile(optimizer, "mse")
+        first = fitted(model, x, y)
+        model.compile(optimizer, "mse")
+        second = fitted(model, x, y)
+        model.compile(optimizer, "mse", metrics=["mae"])
+        history = model.fit(x, y, epochs=1, verbose=0, shuffle=False).history
+        return [*first, *second, *history["loss"], *history["mae"]]
+
+    np.testing.assert_allclose(*stock_and_lean(train), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_layer_frozen_after_an_epoch_stays_as_it_is(again):
+    def train(model):
+        x, y = arrays()
+        model.compile("adam", "mse")
+        fitted(model, x, y)
+        model.layers[1].trainable = False
+        if again:
+            model.compile(model.optimizer, "mse")
+        before = model.layers[1].get_weights()
+        losses = fitted(model, x, y)
+        for one, other in zip(before, model.layers[1].get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+        return losses
+
+    np.testing.assert_allclose(*stock_and_lean(train), rtol=1e-5, atol=1e-6)
+
+
+def without_decay_of_biases():
+    optimizer = keras.optimizers.AdamW(weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "recurrent"])
+    return {"optimizer": optimizer, "loss": "mse"}
+
+
+@pytest.mark.parametrize(
+    ("compiled", "options"),
+    [
+        (lambda: {"optimizer": "adam", "loss": "mse", "loss_weights": [0.1]}, {}),
+        (without_decay_of_biases, {}),
+        (
+            lambda: {"optimizer": "adam", "loss": "mse"},
+            {"bidirectional": True, "activity_regularizer": keras.regularizers.L2(1.0)},
+        ),
+    ],
+    ids=["loss_weights", "exclude_from_weight_decay", "activity_regularizer"],
+)
+def test_options_that_change_the_loss_or_the_update(compiled, options):
+    def train(model):
+        model.compile(**compiled())
+        return fitted(model, *arrays())
+
+    np.testing.assert_allclose(*stock_and_lean(train, **options), rtol=1e-5, atol=1e-6)
+
+
+def test_an_optimizer_that_is_changed_between_epochs():
+    def train(model):
+        model.compile("adam", "mse")
+        first = fitted(model, *arrays())
+        model.optimizer.clipnorm = 1e-3
+        return [*first, *fitted(model, *arrays())]
+
+    np.testing.assert_allclose(*stock_and_lean(train), rtol=1e-5, atol=1e-6)
+
+
+def test_an_optimizer_of_another_model_is_refused_as_keras_does():
+    optimizer = keras.optimizers.Adam()
+    for number in range(2):
+        model = build_model("gru", units=4)
+        model.compile(optimizer, "mse")
+        if number == 0:
+            fitted(model, *arrays())
+        else:
+            with pytest.raises(ValueError, match="Unknown variable"):
+                fitted(model, *arrays())
+
+
+def test_a_model_that_keras_compiles_runs_its_own_step(monkeypatch):
+    """Inductor would have to be built; that nothing of the step reaches the compiler is the same for any."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    model = build_model("gru", units=4)
+    model.compile("adam", "mse", jit_compile=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        losses = fitted(model, *arrays())
+    assert losses[1] < losses[0]
+    assert not lean_of(model).ready

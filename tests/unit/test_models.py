@@ -143,6 +143,7 @@ def test_masked_steps_are_passed_over():
         (lambda: keras.layers.Conv1D(2, 3), "a Conv1D"),
         (lambda: keras.layers.GRU(2, stateful=True), "stateful"),
         (lambda: keras.layers.GRU(2, kernel_constraint="unit_norm"), "kernel_constraint"),
+        (lambda: keras.layers.Dense(2, lora_rank=1), "lora_rank"),
         (lambda: keras.layers.Dropout(0.1, noise_shape=(1, 2)), "noise_shape"),
     ],
 )

@@ -65,3 +65,11 @@ def test_an_encoder_and_a_decoder_start_so_too():
 def test_an_unknown_start_is_refused(make):
     with pytest.raises(ConfigError, match="received start 'jax', expected keras or pytorch"):
         make(start="jax")
+
+
+@pytest.mark.parametrize("members", [None, [3, 4]])
+def test_frozen_weights_are_drawn_by_seed_too(members):
+    options = {"units": 4, "seed": 3, "members": members}
+    frozen, free = build_model("gru", **options, trainable=False), build_model("gru", **options)
+    for one, other in zip(frozen.get_weights(), free.get_weights(), strict=True):
+        np.testing.assert_array_equal(np.sort(one, axis=None), np.sort(other, axis=None))
