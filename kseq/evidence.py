@@ -31,6 +31,7 @@ def evidence_of(data: WindowedSeries, trainings: Sequence[WindowedSeries], resul
         unit=data.series.unit,
         # Where the dates follow a frequency, a longer step is a gap, which notes and windows speak of.
         index=None if data.series.calendar.alias else data.series.index,
+        targets=data.series.targets,
         step_size=min((segment.step for segment in data.test.segments), default=1),
     )
 
@@ -41,6 +42,12 @@ def _extreme(choose: Callable[..., np.ndarray], trainings: Sequence[WindowedSeri
     if len(found) == 1:
         return found[0]
     return np.repeat(found, [len(training.test) for training in trainings], axis=0)[:, None]
+
+
+def _seconds(result: ModelResult) -> float:
+    """Seconds of a training, its first epoch at the pace of the others: whichever cell comes first compiles for all."""
+    extra = result.first_epoch_seconds - result.seconds_per_epoch
+    return result.seconds - max(0.0, extra) if np.isfinite(extra) else result.seconds
 
 
 def row_of(result: ModelResult, errors: np.ndarray) -> Row:
@@ -57,7 +64,7 @@ def row_of(result: ModelResult, errors: np.ndarray) -> Row:
         # An ensemble has the seeds of many members and the forecasts of one.
         seeds=result.seeds if result.kind == "cell" else (),
         parameters=result.parameters,
-        seconds=result.seconds / max(1, len(errors)),
+        seconds=_seconds(result) / max(1, len(errors)),
         epochs=result.epochs,
         epoch_limit=result.epoch_limit,
     )

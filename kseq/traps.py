@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.metrics import mape_reason
+from kseq.statistics import Row
 from kseq.verdict import Evidence, texts
 from kseq.words import names
 
@@ -17,6 +18,15 @@ FEW_SEEDS = 5
 
 #: Fewer test windows than this have no correlation worth a word.
 FEW_WINDOWS = 10
+
+#: A forecast that correlates less with the last value does not follow it.
+FOLLOWS = 0.5
+
+#: Errors of so many times the training range are no forecasts of the series.
+BLOWN_UP = 10
+
+#: Targets whose ranges differ by more than this have one mean error by name alone.
+UNLIKE = 10
 
 #: Units whose zero is a convention, in small letters.
 ARBITRARY_ZERO = (
@@ -50,7 +60,7 @@ def copies_last_value(evidence: Evidence) -> str | None:
         forecast = evidence.y[:, 0] + row.finite[:, :, 0]
         with_last = _correlation(forecast, evidence.last)
         with_truth = _correlation(forecast, evidence.y[:, 0])
-        if with_last > with_truth:
+        if with_last > max(with_truth, FOLLOWS):
             found.append(f"{row.name} ({with_last:.3f} with y(t-1), {with_truth:.3f} with y(t))")
     if not found:
         return None
@@ -60,10 +70,51 @@ def copies_last_value(evidence: Evidence) -> str | None:
     )
 
 
+def blown_up(evidence: Evidence) -> str | None:
+    """Forecasts that are numbers, and out of all proportion to the series."""
+    found = [f"{row.name} (by {_misses(evidence, row):,.0f} times)" for row in _blown(evidence)]
+    if not found:
+        return None
+    return (
+        f"Errors far beyond the range of the training part: {', '.join(found)}. Such a training failed: lower "
+        "--learning-rate."
+    )
+
+
+def _blown(evidence: Evidence) -> list[Row]:
+    # Rows of a panel hold losses, which have no range to be measured by.
+    return [] if evidence.series is not None else [r for r in evidence.trained if _misses(evidence, r) > BLOWN_UP]
+
+
+def _misses(evidence: Evidence, row: Row) -> float:
+    """Mean absolute error in ranges of the training part, over the targets that have one."""
+    ranges = np.broadcast_to(evidence.high - evidence.low, evidence.y.shape)
+    errors = np.abs(row.finite).mean(axis=0)
+    return float((errors[ranges > 0] / ranges[ranges > 0]).mean()) if (ranges > 0).any() else 0.0
+
+
+def unlike_targets(evidence: Evidence) -> str | None:
+    """The mean error over several targets is that of the largest."""
+    if evidence.series is not None or len(evidence.targets) < 2:
+        return None
+    ranges = np.broadcast_to(evidence.high - evidence.low, evidence.y.shape).mean(axis=(0, 1))
+    largest, smallest = int(ranges.argmax()), int(ranges.argmin())
+    if ranges[largest] <= UNLIKE * ranges[smallest]:
+        return None
+    return (
+        f"Errors are means over {', '.join(evidence.targets)}, whose ranges differ from {ranges[smallest]:,.3g} to "
+        f"{ranges[largest]:,.3g}: order and verdict are those of {evidence.targets[largest]}. MASE weighs targets "
+        "alike; or compare them one by one."
+    )
+
+
 def at_epoch_limit(evidence: Evidence) -> str | None:
     """A cell was still training when its epochs ran out."""
     found = []
+    blown = [row.name for row in _blown(evidence)]
     for row in evidence.cells:
+        if row.name in blown:
+            continue
         reached = sum(epochs >= row.epoch_limit for epochs in row.epochs)
         if row.epoch_limit and reached:
             # A seed that is trained anew in each fold counts once a fold.
@@ -139,8 +190,8 @@ def mape_missing(evidence: Evidence) -> str | None:
 
 #: In the order in which they are read.
 TRAPS = (
-    no_baseline, few_seeds, diverged, at_epoch_limit, copies_last_value, outside_training_range, irregular_steps,
-    mape_origin, mape_missing,
+    no_baseline, few_seeds, diverged, blown_up, at_epoch_limit, copies_last_value, unlike_targets,
+    outside_training_range, irregular_steps, mape_origin, mape_missing,
 )  # fmt: skip
 
 

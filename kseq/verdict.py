@@ -34,6 +34,7 @@ class Evidence:
         series: how many series a panel has; None for a series by itself. Rows of a panel hold losses by origin date,
             and their mean absolute error is the MASE, see :mod:`kseq.panels.scores`.
         trials: by which settings of each cell were chosen; 0 where they were not.
+        targets: names of the targets; empty where they do not matter.
     """
 
     rows: Sequence[Row]
@@ -47,6 +48,7 @@ class Evidence:
     step_size: int = 1
     series: int | None = None
     trials: int = 0
+    targets: Sequence[str] = ()
 
     @cached_property
     def cells(self) -> list[Row]:

@@ -83,6 +83,23 @@ backend_options = options(
 )
 
 
+#: Of what makes a run again.
+recorded_backend_options = options(
+    click.option(
+        "--backend",
+        metavar="NAME",
+        shell_complete=completion.backends,
+        help="torch, tensorflow or jax.  [default: the run's]",
+    ),
+    click.option(
+        "--device",
+        metavar="cpu|gpu",
+        shell_complete=completion.devices,
+        help="Keep off the GPU, or insist on it.  [default: the run's]",
+    ),
+)
+
+
 def take_series(given: dict[str, Any]) -> Any:
     """Take the series' options out of ``given`` and load the series.
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 
 from kseq import backends
-from kseq.cli.options import Progress, backend_options
+from kseq.cli.options import Progress, recorded_backend_options
 from kseq.cli.types import Folder
 from kseq.errors import ConfigError
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
-@backend_options
+@recorded_backend_options
 @click.option("--file", type=click.Path(path_type=Path), metavar="FILE",
               help="Where the run's data are now.  [default: where they were]")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for the files of the new run.  [default: none]")

@@ -11,6 +11,9 @@ from kseq.errors import DataError
 #: Parts of a date that may stand in columns of their own, in the order in which they are shown to the user.
 DATE_PARTS = ("year", "month", "day", "hour", "minute", "second")
 
+#: Dates that begin with a day or a month, which only the others tell: 01/04/1960.
+DAY_OR_MONTH_FIRST = r"\s*\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:\D|$)"
+
 #: How the text of a date and time ends where it names its distance from UTC.
 OFFSET = r":\d{2}(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})$"
 
@@ -35,7 +38,9 @@ def read_dates(frame: pd.DataFrame, columns: Sequence[str], name: str, first_row
     if not present.all():
         row = first_row + int(np.flatnonzero(~present)[0])
         raise DataError(f"{name}: no date in row {row} of column {','.join(columns)}; expected one in each row.")
-    if {column.lower() for column in columns} <= set(DATE_PARTS):
+    # A column of whole dates may be called "Month".
+    parts = len(columns) > 1 or pd.api.types.is_numeric_dtype(frame[columns[0]])
+    if parts and {column.lower() for column in columns} <= set(DATE_PARTS):
         dates = _from_parts(frame, columns, name)
     else:
         text = frame[columns[0]]
@@ -99,12 +104,34 @@ def _from_text(text: pd.Series, columns: list[str], name: str, first_row: int) -
             # pandas warns of a first value whose format it cannot tell; such a value is told by our caller.
             warnings.simplefilter("ignore", UserWarning)
             dates = pd.to_datetime(text, errors="coerce")
+            if text.astype(str).str.match(DAY_OR_MONTH_FIRST).any():
+                dates = _day_or_month_first(text, dates, columns, name)
     except (ValueError, TypeError, OverflowError) as error:
         _require_one_zone(text, columns, name, first_row)
         raise _not_dates(columns, name, str(error).strip().splitlines()[0].split(". ")[0]) from error
     if dates.isna().any():
         _require_one_zone(text, columns, name, first_row)
     return dates
+
+
+def _day_or_month_first(text: pd.Series, month_first: pd.Series, columns: list[str], name: str) -> pd.Series:
+    """Read dates such as 01/04/1960 in the one of two ways in which all of them are dates, and even ones."""
+    day_first = pd.to_datetime(text, errors="coerce", dayfirst=True)
+    readings = [dates for dates in (month_first, day_first) if not dates.isna().any()]
+    if len(readings) == 2 and not month_first.equals(day_first):
+        readings = [dates for dates in readings if _is_even(dates)]
+        if len(readings) != 1:
+            row = int(np.flatnonzero((month_first != day_first).to_numpy())[0])
+            raise _not_dates(
+                columns, name, f"{text.iloc[row]!r} is {month_first.iloc[row].date()} or {day_first.iloc[row].date()}"
+            )
+    return readings[0] if readings else month_first
+
+
+def _is_even(dates: pd.Series) -> bool:
+    """Whether dates lie on one day of their months, or at one distance."""
+    unique = dates.drop_duplicates().sort_values()
+    return len(set(unique.dt.day)) == 1 or len(set(unique.diff().dropna())) == 1
 
 
 def _require_one_zone(text: pd.Series, columns: list[str], name: str, first_row: int) -> None:

@@ -1,5 +1,6 @@
 """Files, as frames or in batches, and what makes one unreadable: CSV text and Parquet."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,16 @@ def read_text(path: Path, header: int, rows: int | None = None) -> pd.DataFrame:
         raise DataError(f"{path} is a Parquet file; give it with --parquet.")
     if b"\0" in head:
         raise DataError(f"{path} is a binary file; expected text: a CSV file with a header line.")
+    options: dict[str, Any] = {
+        "header": header, "nrows": rows, "skip_blank_lines": False, "skipinitialspace": True
+    }  # fmt: skip
     try:
-        frame = pd.read_csv(path, header=header, nrows=rows, skip_blank_lines=False, skipinitialspace=True)
+        frame = pd.read_csv(path, **options)
+        if not isinstance(frame.index, pd.RangeIndex) and frame.iloc[:, -1].isna().all():
+            # Every row ends in a comma: pandas takes what is too much for an index, at the beginning.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", pd.errors.ParserWarning)
+                frame = pd.read_csv(path, index_col=False, **options)
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8.") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, IndexError) as error:
@@ -37,6 +46,7 @@ def read_text(path: Path, header: int, rows: int | None = None) -> pd.DataFrame:
             "give the header's line number, from 0, with --header."
         ) from error
     frame.columns = [str(column).strip() for column in frame.columns]
+    _require_commas(frame, path)
     if all(_is_number(column) for column in frame.columns):
         raise DataError(
             f"{path} has numbers where its column names should be (line {header}: "
@@ -45,6 +55,23 @@ def read_text(path: Path, header: int, rows: int | None = None) -> pd.DataFrame:
     if frame.empty:
         raise DataError(f"{path} has a header and no rows; expected one row a time step.")
     return frame
+
+
+def _require_commas(frame: pd.DataFrame, path: Path) -> None:
+    """Refuse a table whose columns are not separated by commas, or whose rows have more fields than its header."""
+    separator = next((mark for mark in ";\t" if mark in frame.columns[0]), None)
+    if separator is not None and len(frame.columns) == 1:
+        raise DataError(
+            f"{path} has its columns separated by {'tabs' if separator != ';' else 'semicolons'}, expected commas "
+            "between columns and points in numbers; save it so: "
+            f"pandas.read_csv(FILE, sep={separator!r}, decimal=',').to_csv('FILE.csv', index=False)."
+        )
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise DataError(
+            f"{path} has rows of {len(frame.columns) + frame.index.nlevels} fields under a header of "
+            f"{len(frame.columns)} ({', '.join(frame.columns[:4])}), expected as many; name every column, and write "
+            "decimal points, not commas."
+        )
 
 
 def is_parquet(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """Which column is what: dates, series, targets, and covariates of the past, of the future and of no time at all."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from kseq.errors import DataError
 
 #: Names under which a file's time column is found when the user names none.
 TIME_NAMES = ("ds", "date", "time", "datetime", "timestamp")
+
+#: Text that begins with a date: 1949-01, 1949/1/31, 31.1.1949.
+DATE = r"\s*(?:\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?:[T\s]|$)"
 
 #: Name under which the column that tells series apart is found when the user names none.
 ID_NAME = "unique_id"
@@ -45,9 +49,10 @@ class Roles:
         """Find the columns that are named, and those that need no naming.
 
         Args:
-            frame: what holds the columns; its rows are not looked at.
+            frame: what holds the columns; of its rows the first and the last are looked at, for dates.
             name: of the data, for messages.
-            time: columns of dates; None for one of :data:`TIME_NAMES`, if there is one.
+            time: columns of dates; None for one of :data:`TIME_NAMES`, or the first column that holds dates, if there
+                is one.
             id: column that tells series apart; None for ``unique_id``, if there is one.
             target: columns to forecast; None for ``y``, or the only column of numbers.
             features: past covariates.
@@ -67,6 +72,11 @@ class Roles:
         times = _listed(time)
         if time is None:
             times = [column for column in frame.columns if str(column).lower() in TIME_NAMES][:1]
+            named = {id, *_listed(target), *features, *future, *static}
+            others = [column for column in frame.columns if column not in named]
+            # Of columns under other names the one that holds dates, unless the frame's index does.
+            if not times and not isinstance(frame.index, pd.DatetimeIndex):
+                times = [column for column in others if _holds_dates(frame[column])][:1]
         require_columns(frame, times, name)
         if id is None and ID_NAME in frame.columns:
             id = ID_NAME
@@ -101,6 +111,16 @@ class Roles:
             both = [column for column in columns if column in others]
             if both:
                 raise DataError(f"{name}: received {both[0]!r} as {one} and as {other}, expected one of the two.")
+
+
+def _holds_dates(column: pd.Series) -> bool:
+    """Whether a column is of dates, or of text that begins and ends with one."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return True
+    if len(column) < 2 or pd.api.types.is_numeric_dtype(column):
+        return False
+    ends = [column.iloc[0], column.iloc[-1]]
+    return ends[0] != ends[1] and all(isinstance(text, str) and re.match(DATE, text) is not None for text in ends)
 
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:

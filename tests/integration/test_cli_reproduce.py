@@ -112,7 +112,7 @@ def _stop(*job):
         (["run", "--out", "run"], "received --out run, the folder of the run itself; expected another."),
         (["run", "--out", ""], "received '', expected the name of a folder"),
         (["run", "--file", "none.csv"], "run/run.json was made from none.csv, which does not exist here"),
-        (["run", "--file", "project/kseq.toml"], "received column 'year', expected one of: header = 1."),
+        (["run", "--file", "project/kseq.toml"], "has rows of 2 fields under a header of 1 (header = 1)"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(run, capsys, arguments, expected):

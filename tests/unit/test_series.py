@@ -226,3 +226,71 @@ def test_frame_with_date_index_needs_no_time():
     index = pd.date_range("2001-01-01", periods=5, freq="h")
     series = from_frame(pd.DataFrame({"y": np.arange(5.0)}, index=index))
     assert series.step == "hourly"
+
+
+VALUES = [f"{10 + number % 7}.5" for number in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("date;y\n" + "".join(f"2000-01-{day:02};1{day},5\n" for day in range(1, 29)), "separated by semicolons"),
+        ("date;y;z\n" + "".join(f"2000-01-{day:02};1{day},5;2\n" for day in range(1, 29)), "separated by semicolons"),
+        ("date\ty\n" + "".join(f"2000-01-{day:02}\t1{day}\n" for day in range(1, 29)), "separated by tabs"),
+        (
+            "date,y\n" + "".join(f"2000-01-{day:02},1{day},5\n" for day in range(1, 29)),
+            "rows of 3 fields under a header",
+        ),
+    ],
+)
+def test_files_of_other_separators_are_refused_and_not_misread(tmp_path, text, expected):
+    with pytest.raises(DataError, match=expected):
+        read_csv(write(tmp_path, text))
+
+
+def test_rows_that_end_in_a_comma(tmp_path):
+    text = "date,x,y\n" + "".join(f"2000-01-{day:02},{day},1{day}.5,\n" for day in range(1, 29))
+    series = read_csv(write(tmp_path, text), target="y")
+    assert series.has_dates
+    assert series.y[:2, 0].tolist() == [11.5, 12.5]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "first"),
+    [("{day:02}/{month:02}/{year}", "day"), ("{day:02}.{month:02}.{year}", "day"), ("{month}/{day}/{year}", "month")],
+)
+@pytest.mark.parametrize("step", [1, 3, 12])
+def test_days_and_months_in_either_order(tmp_path, pattern, first, step):
+    months = [12 * 1960 + step * number for number in range(40)]
+    dates = [pattern.format(year=month // 12, month=month % 12 + 1, day=1) for month in months]
+    text = "date,y\n" + "".join(f"{date},{value}\n" for date, value in zip(dates, VALUES, strict=True))
+    series = read_csv(write(tmp_path, text))
+    assert series.index[1] == pd.Timestamp(year=months[1] // 12, month=months[1] % 12 + 1, day=1)
+    assert series.index[-1] == pd.Timestamp(year=months[-1] // 12, month=months[-1] % 12 + 1, day=1)
+
+
+def test_days_first_of_every_day(tmp_path):
+    dates = pd.date_range("2000-01-01", periods=40).strftime("%d/%m/%Y")
+    text = "date,y\n" + "".join(f"{date},{value}\n" for date, value in zip(dates, VALUES, strict=True))
+    assert read_csv(write(tmp_path, text)).index[31] == pd.Timestamp("2000-02-01")
+
+
+def test_dates_of_two_readings_are_refused(tmp_path):
+    dates = ["01/02/2000", "02/05/2000", "07/08/2000", "09/10/2000"]
+    text = "date,y\n" + "".join(f"{date},{number}\n" for number, date in enumerate(dates))
+    with pytest.raises(DataError, match="'01/02/2000' is 2000-01-02 or 2000-02-01"):
+        read_csv(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("name", ["Month", "week", "observed at"])
+def test_a_column_of_dates_is_found_under_any_name(tmp_path, name):
+    dates = pd.date_range("1949-01-01", periods=40, freq="MS").strftime("%Y-%m")
+    text = f"{name},passengers\n" + "".join(f"{date},{value}\n" for date, value in zip(dates, VALUES, strict=True))
+    series = read_csv(write(tmp_path, text))
+    assert series.step == "monthly"
+    assert series.targets == ("passengers",)
+
+
+def test_text_that_is_the_same_in_every_row_is_no_time(tmp_path):
+    text = "made,y\n" + "".join(f"2020-01-01,{value}\n" for value in VALUES)
+    assert not read_csv(write(tmp_path, text)).has_dates

@@ -385,6 +385,27 @@ def test_forecasts_that_copy_the_last_value():
     assert warned.copies_last_value(evidence(flat, y=y, last=last)) is None
 
 
+def test_a_forecast_far_from_everything_follows_nothing_and_is_told():
+    rng = np.random.default_rng(0)
+    series = 20 + rng.uniform(-5, 5, WINDOWS + 1)
+    known = {"y": series[1:, None, None], "last": series[:-1, None], "low": np.array([15.0]), "high": np.array([25.0])}
+    wild = row("GRU", 1e6 * rng.normal(size=(5, WINDOWS)))
+    assert warned.copies_last_value(evidence(wild, **known)) is None
+    text = appears(warned.blown_up, evidence(wild, cell("LSTM", 1.0), **known))
+    assert "GRU (by " in text
+    assert "LSTM" not in text
+    assert warned.blown_up(evidence(cell("LSTM", 90.0), **known)) is None
+
+
+def test_targets_whose_sizes_differ():
+    y = np.stack([np.linspace(0, 1, WINDOWS), np.linspace(0, 1e5, WINDOWS)], axis=-1)[:, None]
+    known = {"y": y, "last": y[:, 0], "low": np.zeros(2), "targets": ("temp", "sales")}
+    both = Row("GRU", np.ones((5, WINDOWS, 1, 2)), "cell")
+    text = appears(warned.unlike_targets, evidence(both, high=np.array([1.0, 1e5]), **known))
+    assert "order and verdict are those of sales" in text
+    assert warned.unlike_targets(evidence(both, high=np.array([1.0, 9.0]), **known)) is None
+
+
 def test_only_the_first_step_can_copy_the_last_value():
     rng = np.random.default_rng(0)
     series = 20 + rng.uniform(-5, 5, WINDOWS + 3)
