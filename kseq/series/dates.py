@@ -1,5 +1,6 @@
 """Dates out of columns, and what is refused: text that is no date, several time zones, dates out of order."""
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -104,7 +105,7 @@ def _from_text(text: pd.Series, columns: list[str], name: str, first_row: int) -
             # pandas warns of a first value whose format it cannot tell; such a value is told by our caller.
             warnings.simplefilter("ignore", UserWarning)
             dates = pd.to_datetime(text, errors="coerce")
-            if text.astype(str).str.match(DAY_OR_MONTH_FIRST).any():
+            if len(text) and re.match(DAY_OR_MONTH_FIRST, str(text.iloc[0])):
                 dates = _day_or_month_first(text, dates, columns, name)
     except (ValueError, TypeError, OverflowError) as error:
         _require_one_zone(text, columns, name, first_row)

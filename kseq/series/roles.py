@@ -72,7 +72,7 @@ class Roles:
         times = _listed(time)
         if time is None:
             times = [column for column in frame.columns if str(column).lower() in TIME_NAMES][:1]
-            named = {id, *_listed(target), *features, *future, *static}
+            named = {id or ID_NAME, *_listed(target), *features, *future, *static}
             others = [column for column in frame.columns if column not in named]
             # Of columns under other names the one that holds dates, unless the frame's index does.
             if not times and not isinstance(frame.index, pd.DatetimeIndex):
