@@ -315,6 +315,7 @@ def test_an_optimizer_of_another_model_is_refused_as_keras_does():
                 fitted(model, *arrays())
 
 
+@pytest.mark.skipif(keras.__version__ < "3.15", reason="PyTorch's compiler fails on the loss of older Keras")
 def test_a_model_that_keras_compiles_runs_its_own_step(monkeypatch):
     """Inductor would have to be built; that nothing of the step reaches the compiler is the same for any."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
