@@ -67,37 +67,29 @@ series_options = options(
     click.option("--unit", metavar="TEXT", default="", help="Unit of the target, for tables and axes."),
 )
 
-backend_options = options(
-    click.option(
-        "--backend",
-        metavar="NAME",
-        shell_complete=completion.backends,
-        help="torch, tensorflow or jax.  [default: the first installed]",
-    ),
-    click.option(
-        "--device",
-        metavar="cpu|gpu",
-        shell_complete=completion.devices,
-        help="Keep off the GPU, or insist on it.  [default: a GPU if any]",
-    ),
-)
 
+def _backend_options(backend: str, device: str) -> Any:
+    """Options of backend and device, whose help says what is taken where they are not given."""
+    return options(
+        click.option(
+            "--backend",
+            metavar="NAME",
+            shell_complete=completion.backends,
+            help=f"torch, tensorflow or jax.  [default: {backend}]",
+        ),
+        click.option(
+            "--device",
+            metavar="cpu|gpu",
+            shell_complete=completion.devices,
+            help=f"Keep off the GPU, or insist on it.  [default: {device}]",
+        ),
+    )
+
+
+backend_options = _backend_options("the first installed", "a GPU if any")
 
 #: Of what makes a run again.
-recorded_backend_options = options(
-    click.option(
-        "--backend",
-        metavar="NAME",
-        shell_complete=completion.backends,
-        help="torch, tensorflow or jax.  [default: the run's]",
-    ),
-    click.option(
-        "--device",
-        metavar="cpu|gpu",
-        shell_complete=completion.devices,
-        help="Keep off the GPU, or insist on it.  [default: the run's]",
-    ),
-)
+recorded_backend_options = _backend_options("the run's", "the run's")
 
 
 def take_series(given: dict[str, Any]) -> Any:
