@@ -120,7 +120,7 @@ def _day_or_month_first(text: pd.Series, month_first: pd.Series, columns: list[s
     day_first = pd.to_datetime(text, errors="coerce", dayfirst=True)
     readings = [dates for dates in (month_first, day_first) if not dates.isna().any()]
     if len(readings) == 2 and not month_first.equals(day_first):
-        readings = [dates for dates in readings if _is_even(dates)]
+        readings = [dates for dates in readings if _keeps_step(dates)]
         if len(readings) != 1:
             row = int(np.flatnonzero((month_first != day_first).to_numpy())[0])
             raise _not_dates(
@@ -129,7 +129,7 @@ def _day_or_month_first(text: pd.Series, month_first: pd.Series, columns: list[s
     return readings[0] if readings else month_first
 
 
-def _is_even(dates: pd.Series) -> bool:
+def _keeps_step(dates: pd.Series) -> bool:
     """Whether dates lie on one day of their months, or at one distance."""
     unique = dates.drop_duplicates().sort_values()
     return len(set(unique.dt.day)) == 1 or len(set(unique.diff().dropna())) == 1
