@@ -20,7 +20,7 @@ _PUBLIC = {
     "read_panel": "series",
     "from_frame": "series",
     "panel_from_frame": "series",
-    "make_windows": "windows",
+    "make_windows": "preprocessing.windows",
     "Batches": "batches",
     "build_model": "models",
     "build_simple_rnn": "models",

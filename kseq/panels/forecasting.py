@@ -14,12 +14,12 @@ from kseq.modelfile import TrainedPanel
 from kseq.panels.card import PanelCard
 from kseq.panels.history import History, history_of, panel_like, rows_at_end, unit_like
 from kseq.panels.rows import extended
-from kseq.panels.windows import WindowedPanel
+from kseq.preprocessing.transforms import FittedTransform
+from kseq.preprocessing.windows import WindowedPanel
 from kseq.series import Panel
 from kseq.series.dates import placing, read_dates
 from kseq.series.files import numbers
 from kseq.series.roles import ID_NAME, TIME_NAMES, require_columns
-from kseq.transforms import FittedTransform
 
 if TYPE_CHECKING:
     import keras

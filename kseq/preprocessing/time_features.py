@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import ConfigError
-from kseq.series import Series
+from kseq.series import Panel, Series
 
 #: Cycles by the longest time step that has them, in days.
 _CYCLES = (
@@ -33,7 +33,7 @@ _CYCLES = (
 )
 
 
-def calendar_columns(series: Series) -> pd.DataFrame:
+def calendar_columns(series: Series | Panel) -> pd.DataFrame:
     """Make columns of a series' dates.
 
     Args:
