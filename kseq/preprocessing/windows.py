@@ -312,8 +312,8 @@ class WindowedPanel:
         """
         if windows is None and (self.transform is not None or len(self.series.ids) > 1):
             raise ConfigError(
-                "received forecasts without their windows, expected to_units(y, part): a transform, and scales of several "
-                "series, have to know them."
+                "received forecasts without their windows, expected to_units(y, part): a transform, and scales of "
+                "several series, have to know them."
             )
         wide = np.asarray(scaled, dtype="float64")
         if wide.shape[-2:] != (self.horizon, self.targets):
@@ -548,7 +548,7 @@ def _place(
 
 
 def calendar_of(panel: Panel, cycles: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """Columns of :mod:`kseq.preprocessing.time_features`, made once a date; those of ``cycles`` where they are named."""
+    """Columns of :mod:`kseq.preprocessing.time_features`, made once a date; only ``cycles`` where named."""
     which, dates = pd.factorize(panel.index, sort=True)
     columns = columns_of_dates(dates, panel.name, panel.step, cycles)
     return {name: columns[name].to_numpy("float32")[which] for name in columns}
