@@ -24,7 +24,8 @@ def days(rows, seed=0, level=20.0):
     at = np.arange(rows)
     frame = pd.DataFrame({
         "unique_id": f"s{seed}", "ds": pd.date_range("2001-01-01", periods=rows, freq="D"),
-        "y": level + 3 * np.sin(at * 2 * np.pi / 7) + rng.normal(size=rows).cumsum() * 0.2, "wind": rng.normal(size=rows),
+        "y": level + 3 * np.sin(at * 2 * np.pi / 7) + rng.normal(size=rows).cumsum() * 0.2,
+        "wind": rng.normal(size=rows),
         "price": np.cos(at / 5),
     })  # fmt: skip
     frame.loc[30, "y"] = np.nan
