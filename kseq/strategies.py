@@ -17,12 +17,11 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from kseq import memory
 from kseq.backtest import cut_windows
 from kseq.errors import ConfigError
-from kseq.evaluation import forecast_batch, members_of
-from kseq.preprocessing.scalers import Scaler
+from kseq.evaluation import members_of
 from kseq.preprocessing.windows import WindowedPanel, Windows
+from kseq.rollout import roll_out
 from kseq.settings import Settings
 
 
@@ -67,11 +66,6 @@ class Recursive:
 
     def __init__(self, near: WindowedPanel):
         self.near = near
-        series = near.series
-        #: Whether models read the targets' past, which stands in the first columns.
-        self.reads_targets = tuple(near.input_columns[: near.targets]) == tuple(series.targets)
-        #: Whether they read levels and forecast changes.
-        self.levels = near.transform is not None and near.transform.changes
 
     def __call__(self, model: keras.Model, data: WindowedPanel, windows: Windows) -> np.ndarray:
         """Forecast every window of a part, in the targets' unit.
@@ -84,58 +78,8 @@ class Recursive:
         Returns:
             ``(member, window, step, target)``.
         """
-        which = np.arange(len(windows))
-        size = memory.windows_at_once(model, self.near.lookback)
-        parts = [
-            self._continued(model, windows, which[start : start + size], data.horizon)
-            for start in range(0, len(which), size)
-        ]
-        return data.to_units(np.concatenate(parts, axis=1), windows)
-
-    def _continued(self, model: keras.Model, windows: Windows, which: np.ndarray, horizon: int) -> np.ndarray:
-        """Scaled forecasts of the windows numbered ``which``, ``(member, window, step, target)``."""
-        near, members, firsts = self.near, members_of(model), windows.starts(which)
-        owners = windows.series_of(which)
-        # The targets stand first; where there are members, their axis comes after that of the windows.
-        places = owners if members is None else owners[:, None]
-        scales = [
-            Scaler(scaler.center[places, : near.targets], scaler.scale[places, : near.targets])
-            for scaler in (near.input_scaler, near.target_scaler)
-        ]
-        x = self._rows(firsts[:, None] + np.arange(-near.lookback, 0), owners)
-        if members is not None:
-            x = np.repeat(x[:, None], members, axis=1)
-        steps = []
-        for step in range(horizon):
-            forecast = np.asarray(forecast_batch(model, x))
-            steps.append(forecast)
-            if step + 1 == horizon:
-                break
-            row = self._rows((firsts + step)[:, None], owners)
-            if members is not None:
-                row = np.repeat(row[:, None], members, axis=1)
-            if self.reads_targets:
-                row[..., 0, : near.targets] = self._as_input(forecast, x[..., -1, : near.targets], *scales)
-            x = np.concatenate([x[..., 1:, :], row], axis=-2)
-        # (window, [member,] target) a step.
-        scaled = np.stack(steps, axis=-2)
-        return scaled[None] if members is None else np.moveaxis(scaled, 1, 0)
-
-    def _rows(self, rows: np.ndarray, owners: np.ndarray) -> np.ndarray:
-        """What models read of ``rows``, ``(window, time)``, as a copy; static columns stand last."""
-        part = self.near.test
-        x, static = part.inputs[rows], part.static[owners][:, None]
-        return np.concatenate([x, np.broadcast_to(static, (*x.shape[:-1], static.shape[-1]))], axis=-1)
-
-    def _as_input(self, forecast: np.ndarray, last: np.ndarray, read: Scaler, forecasts: Scaler) -> np.ndarray:
-        """A forecast as models read the row that it is of.
-
-        Args:
-            forecast: scaled, ``(window, [member,] target)``.
-            last: what they read of the targets the row before, of the same shape.
-            read: scale of the targets as they are read.
-            forecasts: scale of the targets as they are forecast.
-        """
-        value = forecasts.inverse(forecast.astype("float64"))
-        # Where levels are read, what is forecast is the change of what is read.
-        return read.transform(read.inverse(last) + value if self.levels else value)
+        starts = windows.all_starts()
+        made = np.empty((members_of(model) or 1, len(starts), 0, data.targets))
+        made = roll_out(model, self.near, starts, made, blocks=data.horizon)
+        rows = windows.target_rows
+        return made if data.transform is None else data.transform.undo(made, data.series, rows)

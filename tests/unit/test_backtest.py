@@ -17,7 +17,7 @@ from kseq.intervals import intervals
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import words
 from kseq.results import ModelResult
-from kseq.series import Panel
+from kseq.series import Calendar, Panel
 
 N = 96
 
@@ -111,7 +111,11 @@ def once(once_run):
 
 def folds_of(rows, settings):
     """The folds of a series of so many rows: start, validation, stop, first and end of each."""
-    panel = Panel.of(from_frame(pd.DataFrame({"y": np.arange(float(rows)) if rows > 1 else [0.0]}), name="y"))
+    values, ends = np.arange(float(rows))[:, None], np.array([rows])
+    panel = Panel(
+        "y", pd.Index(["y"]), np.array([0, rows]), pd.RangeIndex(rows), values, ("y",), (), (),
+        pd.DataFrame(index=["y"]), ends, Calendar("rows"),
+    )  # fmt: skip
     folds = lay_folds(panel, settings)
     return tuple(
         tuple(int(of[0]) for of in (fold.start, fold.validation, fold.stop, fold.test, fold.end)) for fold in folds
@@ -210,7 +214,7 @@ def test_folds_are_those_of_other_packages(series, n_windows, h, step_size, inpu
     backtest = make_backtest(series, settings)
     assert backtest.data.test_cutoffs.tolist() == [cutoffs["cutoff"].item() for cutoffs, _, _ in splits]
     for (_, train, valid), training in zip(splits, backtest.trainings, strict=True):
-        known = training.split.test
+        known = training.split.test.item()
         assert training.series.index[:known].tolist() == train["ds"].tolist()
         assert training.test_dates.tolist() == valid["ds"].tolist()
         assert training.test_y.ravel().tolist() == valid["y"].tolist()
@@ -233,7 +237,7 @@ def test_windows_equal_a_plain_loop(series, refit, train_size):
         known = values[start : origin - 3]
         cut = len(known) - round(0.15 * len(known))
         center, scale = known[:cut].mean(), known[:cut].std()
-        assert (data.target_scaler.center.item(), data.target_scaler.scale.item()) == (center, scale)
+        assert (data.target_scaler.center.item(), data.target_scaler.scale.item()) == pytest.approx((center, scale))
         # Targets of training and validation lie apart and before the gap.
         for part, first, stop in ((data.train, 5, cut), (data.validation, cut, len(known))):
             x, y = part.gather(np.arange(len(part)))
@@ -244,7 +248,7 @@ def test_windows_equal_a_plain_loop(series, refit, train_size):
         x, _ = data.test.gather(np.arange(len(data.test)))
         own = [origin] if refit else firsts
         np.testing.assert_allclose(x[..., 0] * scale + center, [values[f - 5 : f] for f in own], rtol=1e-5)
-        assert len(data.series) == own[-1] + 3 - start
+        assert (data.split.start.item(), data.series.ends.item()) == (start, own[-1] + 3)
 
 
 def test_what_is_known_of_rows_goes_with_them():
@@ -255,11 +259,12 @@ def test_what_is_known_of_rows_goes_with_them():
     series = replace(series, ahead=frame[["holiday"]][58:])
     settings = Settings(lookback=2, n_windows=2, step_size=10, refit=True, train_size=30)
     first, second = (training.series for training in make_backtest(series, settings).trainings)
-    assert (len(first), len(second)) == (31, 31)
-    assert np.flatnonzero(first.filled.any(axis=1)).tolist() == [20 - 17]
-    assert np.flatnonzero(second.filled.any(axis=1)).tolist() == [50 - 27]
-    assert first.ahead["holiday"].tolist() == frame["holiday"][48:].tolist()
-    assert second.ahead["holiday"].tolist() == frame["holiday"][58:].tolist()
+    assert (first.ends.item(), second.ends.item()) == (48, 58)
+    assert np.flatnonzero(first.filled.any(axis=1)).tolist() == [20]
+    assert np.flatnonzero(second.filled.any(axis=1)).tolist() == [20, 50]
+    for known in (first, second):
+        assert np.isnan(known.y[known.ends.item() :]).all()
+        assert known.values_of(["holiday"])[:, 0].tolist() == frame["holiday"].tolist()
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -313,7 +318,7 @@ def alike(some, others):
 def test_no_value_after_what_a_fold_knows_moves_what_it_learns(series, refitted_run, part, same):
     comparison, fits = refitted_run
     # The last training row is changed too where weights are expected to move.
-    row = getattr(comparison.folds[0], part) - (not same)
+    row = getattr(comparison.folds[0], part).item() - (not same)
     settings = Settings(**SMALL, **REFITTED)
     with watching() as trained:
         jobs.train_cell("gru", make_backtest(changed_from(series, row), settings).trainings[0], settings)
@@ -326,7 +331,7 @@ def test_no_value_after_what_a_fold_knows_moves_what_it_learns(series, refitted_
 
 def test_no_value_from_the_first_target_on_moves_a_forecast(series, refitted, once):
     for before, plan in ((refitted, REFITTED), (once, {"n_windows": 3})):
-        after, _ = compared(changed_from(series, before.folds[1].first), **plan)
+        after, _ = compared(changed_from(series, before.folds[1].test.item()), **plan)
         for row, other in zip(before.rows, after.rows, strict=True):
             assert (row.predictions[:, :2] == other.predictions[:, :2]).all(), row.name
             # The change is seen where it may be.
@@ -374,8 +379,9 @@ def test_baselines_learn_what_the_networks_learn(refitted, once, series):
         for window, (fold, stop) in enumerate(zip(comparison.folds, stops, strict=True)):
             known = series.y[:stop, 0]
             means = np.array([known[phase::12].mean() for phase in range(12)])
-            last = fold.first - 1
-            expected = means[np.arange(fold.first, fold.end) % 12] + series.y[last, 0] - means[last % 12]
+            rows = np.arange(fold.test.item(), fold.end.item())
+            last = rows[0] - 1
+            expected = means[rows % 12] + series.y[last, 0] - means[last % 12]
             np.testing.assert_allclose(row.predictions[0, window, :, 0], expected, rtol=1e-12)
 
 
@@ -396,7 +402,7 @@ def test_errors_by_fold(refitted, once):
 
 
 def test_scaled_errors_have_one_scale_that_the_first_fold_knows(refitted, series):
-    known = series.y[: refitted.folds[0].stop, 0]
+    known = series.y[: refitted.folds[0].stop.item(), 0]
     scale = np.abs(known[12:] - known[:-12]).mean()
     np.testing.assert_allclose(refitted.table["mase"], refitted.table["mae"] / scale)
     np.testing.assert_allclose(refitted.by_fold["mase"], refitted.by_fold["mae"] / scale)
@@ -433,10 +439,10 @@ def test_evidence_knows_how_far_apart_windows_are(refitted, once, series):
     assert refitted.evidence.step_size == 2
     assert once.evidence.step_size == 3
     assert Comparison(cut_windows(series, Settings())).evidence.step_size == 1
-    assert once.evidence.low.shape == (1,)
-    lows = [series.y[: fold.validation].min() for fold in refitted.folds]
+    assert once.evidence.low.shape == (3, 1, 1)
+    lows = [series.y[: fold.validation.item()].min() for fold in refitted.folds]
     assert refitted.evidence.low.ravel().tolist() == lows
-    last = series.y[[fold.first - 1 for fold in refitted.folds]]
+    last = series.y[[fold.test.item() - 1 for fold in refitted.folds]]
     assert (refitted.evidence.last == last).all()
 
 

@@ -253,7 +253,7 @@ def test_a_transform(transform, tmp_path):
     model = modelfile.load(modelfile.save(model, tmp_path / "model.keras"))
 
     # Forecasts are those of the windows that a comparison makes of all rows.
-    whole = cut_windows(from_frame(seasonal(72)), settings, Split(51, 60, 72))
+    whole = cut_windows(from_frame(seasonal(72)), settings, Split(*np.array([[0], [51], [60], [60], [72]])))
     expected = predict(model.network, whole, whole.test)
     for rows in (seasonal(72), seasonal(72)[60:]):
         score = evaluate(model, from_frame(rows))
