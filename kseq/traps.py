@@ -130,14 +130,15 @@ def outside_training_range(evidence: Evidence) -> str | None:
     outside = int(((evidence.y < evidence.low) | (evidence.y > evidence.high)).any(axis=(1, 2)).sum())
     if not outside:
         return None
-    if evidence.series is not None or np.ptp(evidence.low, axis=0).any() or np.ptp(evidence.high, axis=0).any():
+    lows, highs = (np.broadcast_to(bound, evidence.y.shape) for bound in (evidence.low, evidence.high))
+    if evidence.series is not None or np.ptp(lows, axis=0).any() or np.ptp(highs, axis=0).any():
         return (
             f"{outside} of {len(evidence.y)} test windows hold values outside the training range of their "
             f"{'fold' if evidence.series is None else 'series'}: networks extrapolate badly."
         )
     ranges = ", ".join(
         f"{evidence.amount(low)} to {evidence.amount(high)}"
-        for low, high in zip(evidence.low[0, 0], evidence.high[0, 0], strict=True)
+        for low, high in zip(lows[0, 0], highs[0, 0], strict=True)
     )
     return (
         f"{outside} of {len(evidence.y)} test windows hold values outside the training range ({ranges}): networks "

@@ -25,7 +25,7 @@ class Evidence:
         y: true values of the test windows, ``(windows, horizon, targets)``.
         last: the last value that each window knows, ``(windows, targets)``.
         low: smallest value of each target in the rows that the networks are trained on, of the series and the training
-            of each window, ``(windows, 1, targets)``.
+            of each window, ``(windows, 1, targets)``; ``(targets,)`` where all windows have the same.
         high: the largest.
         lookback: rows that the networks read; 0 where unknown.
         unit: of the targets ("°C").

@@ -231,7 +231,7 @@ def test_a_baseline_that_a_fold_does_not_allow_to_a_series_is_told_with_the_fold
 
 
 def test_series_that_are_all_too_short_are_refused():
-    with pytest.raises(DataError, match="received a train size of 6 rows, .*raise --train-size"):
+    with pytest.raises(DataError, match=r"received a train size of 6 rows, .*raise --train-size"):
         make_backtest(panel_of(basins((60, 42))), Settings(**{**PLAN, "train_size": 6}))
     with pytest.raises(DataError, match="lower --n-windows"):
         make_backtest(panel_of(basins((60, 42))), Settings(**{**PLAN, "n_windows": 30}))
@@ -239,7 +239,7 @@ def test_series_that_are_all_too_short_are_refused():
 
 def test_a_fold_without_any_whole_window_is_told():
     frame = basins((60, 60)).drop(index=[54, 114])
-    with pytest.raises(DataError, match="[0-9] of 3 test windows lie across missing dates or values, expected none"):
+    with pytest.raises(DataError, match=r"[0-9] of 3 test windows lie across missing dates or values, expected none"):
         compare(panel_of(frame), **{**SMALL, "cells": (), "gap": 0, "transform": "none"})
 
 

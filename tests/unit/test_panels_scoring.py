@@ -104,7 +104,7 @@ def test_a_new_series_that_is_too_short(model):
         DataError, match=rf"'shop 5' was not in the training and holds 4 rows, expected at least {need}"
     ):
         evaluate(model, panel(shops(), shops(1, 4, first=5)))
-    assert len(evaluate(model, panel(shops(), shops(1, 4, first=5)), ids=["shop 0"]).comparison.by_series) == 3
+    assert len(evaluate(model, panel(shops(), shops(1, 4, first=5)), ids=["shop 0"]).comparison.table) == 3
 
 
 def test_series_without_a_window_are_left_out(model):
