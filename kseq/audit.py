@@ -33,10 +33,10 @@ from kseq import backends
 from kseq.backtest import shared_season
 from kseq.baselines import BASELINES
 from kseq.comparison import Comparison, laid_out
+from kseq.data import Panel, Series
 from kseq.errors import BackendError
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.results import ModelResult
-from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 
 #: Baselines whose order is chosen by errors on the validation part.

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kseq.baselines import Skipped, baseline_row
+from kseq.data import Panel, Series
 from kseq.errors import DataError
 from kseq.panels.rows import before, chosen
 from kseq.preprocessing.auto_transform import Transform
@@ -28,7 +29,6 @@ from kseq.preprocessing.splits import Split, fewest_rows, long_enough
 from kseq.preprocessing.transforms import Difference, steps_of
 from kseq.preprocessing.windows import WindowedPanel, make_windows
 from kseq.results import ModelResult, stack_curves
-from kseq.series import Panel, Series
 from kseq.settings import Settings
 
 

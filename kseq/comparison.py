@@ -16,13 +16,13 @@ import pandas as pd
 from kseq import baselines, frames, statistics
 from kseq.backtest import Backtest, baseline_of, cut_windows, join_folds, make_backtest
 from kseq.baselines import Skipped
+from kseq.data import Panel, Series
 from kseq.errors import ConfigError
 from kseq.intervals import Interval, too_few
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.results import ModelResult
 from kseq.scores import Scores
-from kseq.series import Panel, Series
 from kseq.settings import Settings
 from kseq.traps import traps
 from kseq.verdict import Evidence, verdict

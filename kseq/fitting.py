@@ -16,6 +16,7 @@ import numpy as np
 
 from kseq import backends
 from kseq.backtest import cut_windows
+from kseq.data import Panel, Series
 from kseq.errors import ConfigError
 from kseq.forecasting import last_rows
 from kseq.modelcard import ModelCard
@@ -27,7 +28,6 @@ from kseq.preprocessing.seasonality import Cycle
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
 

@@ -7,6 +7,10 @@ from typing import overload
 import numpy as np
 import pandas as pd
 
+from kseq.data import Panel, Series, frequency
+from kseq.data.columns import TIME_NAMES, require_columns
+from kseq.data.dates import placing, read_dates
+from kseq.data.files import numbers
 from kseq.dates_ahead import dates_after
 from kseq.errors import ConfigError, DataError
 from kseq.forecasts import Forecasts
@@ -27,10 +31,6 @@ from kseq.preprocessing.windows import (
     panel_sources,
     scaled_rows,
 )
-from kseq.series import Panel, Series, calendars
-from kseq.series.dates import placing, read_dates
-from kseq.series.files import numbers
-from kseq.series.roles import TIME_NAMES, require_columns
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -316,7 +316,7 @@ def _require_step(card: ModelCard, rows: Series) -> None:
     if len(rows) < 2:
         return
     if card.freq:
-        other = len(calendars.read(rows.index, freq=card.freq).off) > 0
+        other = len(frequency.read(rows.index, freq=card.freq).off) > 0
     else:
         steps = [float(np.median(np.diff(index.asi8) / 1e9)) for index in _in_seconds(rows, card.context)]
         other = not 2 / 3 < steps[0] / steps[1] < 3 / 2

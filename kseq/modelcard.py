@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kseq._version import __version__
+from kseq.data import Panel, Series
 from kseq.errors import ConfigError, DataError
 from kseq.intervals import Interval, too_few
 from kseq.preprocessing.columns import input_columns as columns_read
@@ -22,7 +23,6 @@ from kseq.preprocessing.time_features import calendar_columns
 from kseq.preprocessing.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend
 from kseq.preprocessing.windows import panel_columns
 from kseq.runs import plain
-from kseq.series import Panel, Series
 
 #: Goes up when an older kseq could not read a card.
 FORMAT = 1

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kseq.data import Panel, Series
 from kseq.errors import ConfigError, DataError
 from kseq.evaluation import Progress
 from kseq.jobs import blocks_of, build_cell
@@ -14,7 +15,6 @@ from kseq.layers import accelerate, split_members
 from kseq.preprocessing.splits import fewest_rows
 from kseq.preprocessing.transforms import Anomaly, FittedTransform
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training, fit
 

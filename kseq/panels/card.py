@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kseq.data import Calendar, Panel
 from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, typed
 from kseq.panels.rows import dates_of
 from kseq.preprocessing.columns import encoded
@@ -21,7 +22,6 @@ from kseq.preprocessing.time_features import cycles_in
 from kseq.preprocessing.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend
 from kseq.preprocessing.windows import panel_columns
 from kseq.runs import plain
-from kseq.series import Calendar, Panel
 
 #: Arrays of a card in the order in which they are kept, and their kinds of numbers.
 ARRAYS = {

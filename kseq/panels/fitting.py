@@ -14,6 +14,7 @@ import numpy as np
 from kseq import backends
 from kseq.backtest import cut_windows
 from kseq.baselines import Skipped, baseline_row
+from kseq.data import Panel
 from kseq.intervals import half_width
 from kseq.modelcard import HalfWidths
 from kseq.modelfile import TrainedPanel
@@ -28,7 +29,6 @@ from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.scores import Scores, of_validation
-from kseq.series import Panel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
 

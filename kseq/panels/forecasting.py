@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from kseq.data import Panel
+from kseq.data.columns import ID_NAME, TIME_NAMES, require_columns
+from kseq.data.dates import placing, read_dates
+from kseq.data.files import numbers
 from kseq.errors import ConfigError, DataError
 from kseq.forecasts import Forecasts
 from kseq.modelcard import bands_around
@@ -16,10 +20,6 @@ from kseq.panels.history import History, history_of, panel_like, rows_at_end, un
 from kseq.panels.rows import extended
 from kseq.preprocessing.transforms import FittedTransform
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.series import Panel
-from kseq.series.dates import placing, read_dates
-from kseq.series.files import numbers
-from kseq.series.roles import ID_NAME, TIME_NAMES, require_columns
 
 if TYPE_CHECKING:
     import keras

@@ -7,6 +7,8 @@ import pandas as pd
 
 from kseq.baselines import Skipped, baseline_row
 from kseq.comparison import Comparison
+from kseq.data import Panel
+from kseq.data.dates import placing
 from kseq.errors import DataError
 from kseq.intervals import Interval
 from kseq.modelfile import TrainedPanel
@@ -14,8 +16,6 @@ from kseq.panels.card import PanelCard
 from kseq.panels.history import History, history_of, panel_like, unit_like
 from kseq.preprocessing.windows import WindowedPanel, window_starts
 from kseq.results import ModelResult
-from kseq.series import Panel
-from kseq.series.dates import placing
 from kseq.settings import Settings
 
 #: Share of the rows of a series that the model has not seen, at its end, that is scored.

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kseq.data import Panel
 from kseq.preprocessing.grid import grids, longest, season_of_panel
 from kseq.preprocessing.seasonality import Cycle
 from kseq.preprocessing.splits import Split
@@ -33,7 +34,6 @@ from kseq.preprocessing.transforms import (
     times_of,
     whole_rows,
 )
-from kseq.series import Panel
 
 #: Fewer rows than this are not tested and count as coming back to a level.
 FEWEST = 20

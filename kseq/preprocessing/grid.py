@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from kseq.data import Calendar, Panel
+from kseq.data.missing import fill_values
 from kseq.preprocessing import seasonality
 from kseq.preprocessing._runs import groups, reduce_runs
 from kseq.preprocessing.splits import Split
-from kseq.series import Calendar, Panel
-from kseq.series.filling import fill_values
 
 if TYPE_CHECKING:
     from kseq.preprocessing.windows import Windows

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kseq.data import Panel
 from kseq.errors import ConfigError, DataError
-from kseq.series import Panel
 
 #: Of each part by name: its first row in each series, one after its last, and the rows between windows.
 Parts = dict[str, tuple[np.ndarray, np.ndarray, int]]

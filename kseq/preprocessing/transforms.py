@@ -33,12 +33,12 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from kseq.data import Panel
 from kseq.errors import ConfigError, DataError
 from kseq.preprocessing._runs import groups
 from kseq.preprocessing.grid import grids
 from kseq.preprocessing.seasonality import Cycle
 from kseq.preprocessing.splits import Split
-from kseq.series import Panel
 
 #: Steps by name; ``none`` and ``auto`` stand alone.
 STEPS = ("log", "anomaly", "trend", "difference", "change")

@@ -23,6 +23,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
+from kseq.data import Panel, Series
 from kseq.errors import ConfigError, DataError
 from kseq.preprocessing._runs import CHUNK
 from kseq.preprocessing.auto_transform import Transform
@@ -31,7 +32,6 @@ from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Parts, Split, first_target, long_enough, parts_of, require_length, room_in
 from kseq.preprocessing.time_features import columns_of_dates
 from kseq.preprocessing.transforms import FittedTransform
-from kseq.series import Panel, Series
 
 
 def window_starts(start: int, stop: int, lookback: int, horizon: int, *, step: int = 1, border: int = 0) -> range:

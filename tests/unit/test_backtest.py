@@ -13,11 +13,11 @@ from kseq import Comparison, ConfigError, DataError, Settings, compare, from_fra
 from kseq.backtest import cut_windows, join_folds, lay_folds, make_backtest
 from kseq.baselines import BASELINES
 from kseq.cli import main
+from kseq.data import Calendar, Panel
 from kseq.intervals import intervals
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import words
 from kseq.results import ModelResult
-from kseq.series import Calendar, Panel
 
 N = 96
 

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from kseq import ConfigError, DataError, from_frame, make_windows, panel_from_frame
 from kseq.backtest import lay_folds
+from kseq.data import Panel
 from kseq.preprocessing._runs import groups, reduce_runs
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Split
-from kseq.series import Panel
 from kseq.settings import Settings
 
 LENGTHS = (60, 75, 34, 90, 50)

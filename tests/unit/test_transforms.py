@@ -4,11 +4,11 @@ import pytest
 
 from kseq import ConfigError, DataError, from_frame, load_series, make_windows, metrics
 from kseq.baselines import baseline_row
+from kseq.data import Panel
 from kseq.panels.rows import extended
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import steps_of
-from kseq.series import Panel
 
 CHAINS = [
     "none", "log", "anomaly", "difference", "change", "log,anomaly", "anomaly,difference", "difference,anomaly",

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kseq import Batches, ConfigError, DataError, from_frame, load_series, make_windows
+from kseq.data import Panel
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import Windows, window_starts
-from kseq.series import Panel
 
 
 def series_of(values):
