@@ -27,7 +27,7 @@ from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step
 
 #: Arrays of a card in the order in which they are kept, and their kinds of numbers.
 ARRAYS = {
-    "borders": "<i8", "ends": "<i8", "dates": "<i8", "which": "<i4", "values": "<f4", "gaps": "<i8", "sizes": "<i8",
+    "borders": "<i8", "ends": "<i8", "dates": "<i8", "which": "<i4", "values": "<f8", "gaps": "<i8", "sizes": "<i8",
     "lengths": "<i8", "unit": "<f8", "static": "<f8", "static_center": "<f8", "static_scale": "<f8",
     "input_center": "<f8", "input_scale": "<f8", "target_center": "<f8", "target_scale": "<f8", "phase": "<i4",
     "means": "<f8", "trend_start": "<f8", "trend_slope": "<f8",
@@ -130,6 +130,7 @@ class PanelCard(Card):
                     for column, values in panel.static.items()
                 },
             },
+            "bits": 64,
             "arrays": {name: array.shape for name, array in self.arrays().items()},
         })  # fmt: skip
 
@@ -140,7 +141,10 @@ class PanelCard(Card):
         Raises:
             KeyError, TypeError, ValueError, KseqError: the content is no card.
         """
-        arrays = _arrays(content["arrays"], data)
+        # kseq 0.1.0 kept values in 32 bits and did not say so.
+        kinds = ARRAYS | {"values": {32: "<f4", 64: "<f8"}[content.get("bits", 32)]}
+        arrays = _arrays(content["arrays"], data, kinds)
+        arrays["values"] = arrays["values"].astype("float64")
         panel, count = content["panel"], len(arrays["lengths"])
         targets, features, future = (names(panel[role]) for role in ("targets", "features", "future"))
         ids = pd.Index(typed(panel["ids"], list))
@@ -177,10 +181,10 @@ class PanelCard(Card):
         return card
 
 
-def _arrays(shapes: Mapping[str, Any], data: bytes) -> dict[str, np.ndarray]:
-    """Arrays out of one piece of bytes, which they fill."""
+def _arrays(shapes: Mapping[str, Any], data: bytes, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Arrays of ``kinds`` out of one piece of bytes, which they fill."""
     arrays, first = {}, 0
-    for name, kind in ARRAYS.items():
+    for name, kind in kinds.items():
         shape = tuple(typed(length, int) for length in typed(shapes[name], list))
         _require(min(shape, default=0) >= 0)
         size = prod(shape)

@@ -141,7 +141,7 @@ class PanelScaler(Scaler):
             block = np.stack([column[first:last] for column in columns], axis=1, dtype="float64")
             block[np.isnan(values[first:last]).any(axis=1)] = np.nan
             center[group], scale[group] = _statistics(kind, block, start[group] - first, stop[group] - first)
-        # What float32 makes of a constant column is no variation.
+        # What rounding makes of a constant column is no variation.
         flat = ~(scale > 1e-12 * np.abs(center))
         return cls(np.nan_to_num(center), np.where(flat, 1.0, scale))
 

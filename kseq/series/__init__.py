@@ -6,9 +6,9 @@ so that everything after it can rely on sorted dates and finite numbers. A file 
 
 - ``core``, ``panel``: the two objects
 - ``builtin``: series that need no file
-- ``reading``: from a frame or a file to a series
-- ``panels``, ``rows``: from a frame or a file to a panel
-- ``files``: CSV text and Parquet, as frames or in batches
+- ``readers``: from a frame or a file to a series or a panel
+- ``rows``: rows while they are read, then sorted, checked and filled
+- ``tables``, ``text``, ``parquet``, ``heads``: frames, CSV text and Parquet behind the same few names
 - ``roles``: which column is what
 - ``dates``: dates out of columns
 - ``rules``, ``calendars``, ``mixtures``: how dates follow one another, gaps, and mixed frequencies
@@ -21,8 +21,7 @@ from kseq.series.calendars import Calendar
 from kseq.series.core import Series
 from kseq.series.filling import FILLS
 from kseq.series.panel import Panel
-from kseq.series.panels import panel_from_frame, read_file, read_panel
-from kseq.series.reading import from_frame, read_csv, read_parquet
+from kseq.series.readers import from_frame, panel_from_frame, read_csv, read_file, read_panel, read_parquet
 
 __all__ = [
     "BUILT_INS",

@@ -28,10 +28,10 @@ class Panel:
 
     Args:
         name: how the panel is called in files.
-        ids: names of the series, sorted, ``(series,)``.
+        ids: names of the series, text, sorted, ``(series,)``.
         borders: rows at which a series begins, and the number of rows, ``(series + 1,)``.
         index: date of each row, ``(rows,)``; its number within its series where no dates are known.
-        values: ``(rows, columns)``, float32: targets, past and future covariates, each once; NaN where ``fill`` is
+        values: ``(rows, columns)``, float64: targets, past and future covariates, each once; NaN where ``fill`` is
             ``"mask"`` and a value is missing, and for targets of rows from ``ends`` on.
         targets: the columns to forecast.
         features: past covariates, see :class:`kseq.Series`.
@@ -108,11 +108,11 @@ class Panel:
 
     @property
     def y(self) -> np.ndarray:
-        """Target values in their own unit, ``(rows, targets)``, float32: a view."""
+        """Target values in their own unit, ``(rows, targets)``, float64: a view."""
         return self.values[:, : len(self.targets)]
 
     def values_of(self, columns: Sequence[str]) -> np.ndarray:
-        """Values of columns in their own unit, ``(rows, columns)``, float32; a view where they stand in a row."""
+        """Values of columns in their own unit, ``(rows, columns)``, float64; a view where they stand in a row."""
         have = self.columns
         at = [have.index(column) for column in columns]
         if at == list(range(at[0], at[0] + len(at))):
@@ -148,19 +148,19 @@ class Panel:
         """Take one series out, for what reads a series at a time.
 
         Args:
-            id: one of ``ids``.
+            id: one of ``ids``, or what reads the same as text.
 
         Returns:
-            Series: in float64, with the values that the panel holds in float32.
+            Series: with the panel's values.
 
         Raises:
             DataError: there is none of that name, or its targets do not vary.
         """
-        if id not in self.ids:
-            raise DataError(f"{self.name}: received series {id!r}, expected one of its {len(self.ids)} series.")
-        at = self.ids.get_loc(id)
+        if str(id) not in self.ids:
+            raise DataError(f"{self.name}: received series {str(id)!r}, expected one of its {len(self.ids)} series.")
+        at = self.ids.get_loc(str(id))
         first, end, last = self.borders[at], self.ends[at], self.borders[at + 1]
-        frame = pd.DataFrame(self.values[first:last].astype("float64"), self.index[first:last], self.columns)
+        frame = pd.DataFrame(self.values[first:last], self.index[first:last], self.columns)
         return Series(
             str(id),
             frame.iloc[: end - first],
@@ -183,7 +183,7 @@ class Panel:
             horizon: how many steps.
 
         Returns:
-            ``(series, horizon, future)``, float32.
+            ``(series, horizon, future)``, float64.
 
         Raises:
             DataError: a series has fewer rows after its last target.
@@ -214,6 +214,6 @@ class Panel:
             # pandas keeps dates in units that differ between its versions.
             numbers = index.as_unit("us").asi8 if isinstance(index, pd.DatetimeIndex) else index.to_numpy()
             digest.update(np.ascontiguousarray(numbers, dtype="<i8").tobytes())
-            digest.update(np.ascontiguousarray(self.values[chunk], dtype="<f4").tobytes())
+            digest.update(np.ascontiguousarray(self.values[chunk], dtype="<f8").tobytes())
         digest.update(self.static.to_csv().encode())
         return digest.hexdigest()
