@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from kseq import DataError, from_frame, panel_from_frame, read_csv, read_panel, read_parquet
 from kseq.series import parquet, read_file
 
+pytestmark = pytest.mark.above_backends
+
 NAN = np.nan
 
 
