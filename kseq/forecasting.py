@@ -19,8 +19,7 @@ from kseq.parts import Split
 from kseq.seasons import Cycle, calendar_seasons, cycle_of
 from kseq.series import Panel, Series, calendars
 from kseq.series.dates import placing, read_dates
-from kseq.series.roles import TIME_NAMES, require_columns
-from kseq.series.tables import numbers
+from kseq.series.roles import TIME_NAMES, numbers, require_columns
 from kseq.transforms import Anomaly, FittedTransform, Log, Step, Trend, times_of
 from kseq.windows import WindowedSeries, Windows, model_rows
 

@@ -17,8 +17,7 @@ from kseq.panels.rows import extended
 from kseq.panels.windows import WindowedPanel
 from kseq.series import Panel
 from kseq.series.dates import placing, read_dates
-from kseq.series.roles import ID_NAME, TIME_NAMES, require_columns
-from kseq.series.tables import numbers
+from kseq.series.roles import ID_NAME, TIME_NAMES, numbers, require_columns
 from kseq.transforms import FittedTransform
 
 if TYPE_CHECKING:

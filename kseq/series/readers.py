@@ -16,7 +16,7 @@ from kseq.series.dates import read_dates
 from kseq.series.filling import CAUSAL_FILLS, require_fill
 from kseq.series.origin import remembered
 from kseq.series.panel import Panel
-from kseq.series.roles import ID_NAME, Names, Roles
+from kseq.series.roles import ID_NAME, Names, Roles, numbers
 from kseq.series.rows import Rows
 from kseq.series.tables import (
     FrameTable,
@@ -24,7 +24,6 @@ from kseq.series.tables import (
     Table,
     columns_of,
     is_parquet,
-    numbers,
     open_table,
     text_table,
 )

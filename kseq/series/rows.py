@@ -18,8 +18,7 @@ from kseq.series import calendars, mixtures
 from kseq.series.dates import clock_hint, placing, read_dates
 from kseq.series.filling import fill_values, mask_note, require_none_missing
 from kseq.series.panel import Panel
-from kseq.series.roles import Roles, unit_of
-from kseq.series.tables import numbers
+from kseq.series.roles import Roles, numbers, unit_of
 
 #: Ids that are numbers and are sorted as such.
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")

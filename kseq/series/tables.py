@@ -8,16 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import pandas as pd
 
-from kseq.errors import DataError
 from kseq.series.heads import is_parquet
 from kseq.series.parquet import ParquetTable
 from kseq.series.roles import ID_NAME, Names
 from kseq.series.text import read_text
 
-__all__ = ["FrameTable", "ParquetTable", "Table", "columns_of", "is_parquet", "numbers", "open_table", "text_table"]
+__all__ = ["FrameTable", "ParquetTable", "Table", "columns_of", "is_parquet", "open_table", "text_table"]
 
 
 class Table(Protocol):
@@ -97,26 +95,3 @@ def text_table(path: Path, header: int = 0, id: str | None = None) -> FrameTable
 def columns_of(path: Path, header: int = 0) -> list[str]:
     """Names of a file's columns."""
     return list(ParquetTable(path).schema if is_parquet(path) else read_text(path, header, rows=1))
-
-
-def numbers(column: pd.Series, name: str, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
-    """Return a column's values as floats; blanks become NaN, text is refused.
-
-    Args:
-        column: the values.
-        name: name of the data, for messages.
-        rows: number of each value's row in its file, for messages; None to count from 0.
-
-    Raises:
-        DataError: a value is text.
-    """
-    values = pd.to_numeric(column, errors="coerce")
-    text = values.isna() & column.notna()
-    if text.any():
-        row = int(np.flatnonzero(text)[0])
-        raise DataError(
-            f"{name}: column {column.name!r} holds text ({str(column.iloc[row])!r} in row "
-            f"{row if rows is None else rows[row]}, {int(text.sum())} in all); expected numbers: mend the file or "
-            "choose another column."
-        )
-    return values.to_numpy(dtype="float64", na_value=np.nan)
