@@ -10,10 +10,10 @@ from typing import Protocol
 
 import pandas as pd
 
-from kseq.series.heads import is_parquet
-from kseq.series.parquet import ParquetTable
-from kseq.series.roles import ID_NAME, Names
-from kseq.series.text import read_text
+from kseq.data._heads import is_parquet
+from kseq.data._parquet import ParquetTable
+from kseq.data._text import read_text
+from kseq.data.columns import ID_NAME, Names
 
 __all__ = ["FrameTable", "ParquetTable", "Table", "columns_of", "is_parquet", "open_table", "text_table"]
 

@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from kseq import DataError, from_frame, panel_from_frame, read_csv, read_panel, read_parquet
-from kseq.series import parquet
+from kseq.data import _parquet
+
+pytestmark = pytest.mark.above_backends
 
 DAYS = pd.date_range("2001-01-01", periods=20)
 
@@ -25,7 +27,7 @@ def long():
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
     """Batches that end in the middle of series and of row groups."""
-    monkeypatch.setattr(parquet, "BATCH", 13)
+    monkeypatch.setattr(_parquet, "BATCH", 13)
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from kseq.data._heads import PARQUET, head
 from kseq.errors import DataError
-from kseq.series.heads import PARQUET, head
 
 #: Fields that hold no value, as pandas knows them by default.
 MISSING = (

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from kseq.data._heads import PARQUET, head
+from kseq.data.columns import TIME_NAMES, Names
 from kseq.errors import DataError
-from kseq.series.heads import PARQUET, head
-from kseq.series.roles import TIME_NAMES, Names
 
 #: Rows of a Parquet file that are in memory at once.
 BATCH = 2**18

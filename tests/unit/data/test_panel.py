@@ -4,6 +4,8 @@ import pytest
 
 from kseq import DataError, Panel, from_frame, panel_from_frame, read_panel
 
+pytestmark = pytest.mark.above_backends
+
 LENGTH = 20
 DAYS = pd.date_range("2001-01-01", periods=LENGTH)
 

@@ -1,6 +1,6 @@
 """From a DataFrame or a file to a series or a panel.
 
-All readers take one path: a table, the roles of its columns, its rows (:mod:`kseq.series.rows`).
+All readers take one path: a table, the roles of its columns, its rows (:mod:`kseq.data._rows`).
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kseq.errors import DataError
-from kseq.series.core import Series
-from kseq.series.dates import read_dates
-from kseq.series.filling import CAUSAL_FILLS, require_fill
-from kseq.series.origin import remembered
-from kseq.series.panel import Panel
-from kseq.series.roles import ID_NAME, Names, Roles, numbers
-from kseq.series.rows import Rows
-from kseq.series.tables import (
+from kseq.data._origin import remembered
+from kseq.data._rows import Rows
+from kseq.data._tables import (
     FrameTable,
     ParquetTable,
     Table,
@@ -27,6 +21,12 @@ from kseq.series.tables import (
     open_table,
     text_table,
 )
+from kseq.data.columns import ID_NAME, Names, Roles, numbers
+from kseq.data.dates import read_dates
+from kseq.data.missing import CAUSAL_FILLS, require_fill
+from kseq.data.panel import Panel
+from kseq.data.series import Series
+from kseq.errors import DataError
 
 
 @remembered

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kseq import DataError, from_frame, panel_from_frame, read_csv, read_panel, read_parquet
-from kseq.series import parquet, read_file
+from kseq.data import _parquet, read_file
 
 pytestmark = pytest.mark.above_backends
 
@@ -82,7 +82,7 @@ def test_a_row_is_named_by_its_number_in_the_file(tmp_path):
 
 
 def test_a_later_batch_may_have_finer_dates(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "BATCH", 3)
+    monkeypatch.setattr(_parquet, "BATCH", 3)
     dates = [f"2001-01-01T00:00:0{second}" for second in range(3)] + [f"2001-01-01T00:00:0{3 + i}.5" for i in range(3)]
     pd.DataFrame({"unique_id": "a", "ds": dates, "y": [1.0, 2, 4, 3, 5, 6]}).to_parquet(tmp_path / "file.parquet")
     assert read_panel(tmp_path / "file.parquet").index[3] == pd.Timestamp("2001-01-01T00:00:03.5")
