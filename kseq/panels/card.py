@@ -15,7 +15,7 @@ import pandas as pd
 from kseq.calendars import cycles_in
 from kseq.data import Calendar, Panel
 from kseq.inputs import encoded
-from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, typed
+from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, require_going_on, typed
 from kseq.panels.parts import PanelScaler
 from kseq.panels.rows import dates_of
 from kseq.panels.transforms import FittedPanelTransform, PanelTrend
@@ -141,9 +141,7 @@ class PanelCard(Card):
         Raises:
             KeyError, TypeError, ValueError, KseqError: the content is no card.
         """
-        # kseq 0.1.0 kept values in 32 bits and did not say so.
-        kinds = ARRAYS | {"values": {32: "<f4", 64: "<f8"}[content.get("bits", 32)]}
-        arrays = _arrays(content["arrays"], data, kinds)
+        arrays = _arrays(content["arrays"], data, kinds_of(content))
         arrays["values"] = arrays["values"].astype("float64")
         panel, count = content["panel"], len(arrays["lengths"])
         targets, features, future = (names(panel[role]) for role in ("targets", "features", "future"))
@@ -178,7 +176,16 @@ class PanelCard(Card):
         dates = [f"{cycle} ({side})" for cycle in card.cycles for side in ("sin", "cos")]
         expected = panel_columns(context, card.horizon, bool(settings["past_target"]), dates)
         _require(input_columns == expected and min(card.lookback, card.horizon, card.season) > 0)
+        longest = int((context.ends - context.borders[:-1]).argmax())
+        own = context.index[context.borders[longest] : context.ends[longest]]
+        _require(len(own) > 1 or not context.has_dates)
+        require_going_on(card.freq, own)
         return card
+
+
+def kinds_of(content: Mapping[str, Any]) -> dict[str, str]:
+    """Kind of each array of a card, from its JSON: kseq 0.1.0 kept values in 32 bits and did not say so."""
+    return ARRAYS | {"values": {32: "<f4", 64: "<f8"}[content.get("bits", 32)]}
 
 
 def _arrays(shapes: Mapping[str, Any], data: bytes, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:

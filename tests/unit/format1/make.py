@@ -103,7 +103,7 @@ def results(model, name, kind, reading, steps):
         "newer": plain(forecast(model, steps, rows=newer).frame),
         "score": {row.name: float(np.mean(np.abs(row.predictions.mean(axis=0) - score.comparison.data.test_y)))
                   for row in score.comparison.rows},
-        "coverage": {str(level): float(share) for level, share in score.coverage.items()},
+        "coverage": {f"{level:g}": float(share) for level, share in score.coverage.items()},
         "seen": score.seen,
     }  # fmt: skip
 
