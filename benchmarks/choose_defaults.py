@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 
 from kseq import ConfigError, DataError, Series, Settings, compare, load_series
+from kseq.data import BUILT_INS
 from kseq.parts import Split
-from kseq.series import BUILT_INS
 
 #: Tried in place of the default, one at a time.
 TRIALS: dict[str, tuple[Any, ...]] = {

@@ -12,14 +12,14 @@ from kseq.errors import BackendError, ConfigError, DataError, KseqError
 
 #: Public names and the modules that hold them.
 _PUBLIC = {
-    "Series": "series",
-    "Panel": "series",
-    "load_series": "series",
-    "read_csv": "series",
-    "read_parquet": "series",
-    "read_panel": "series",
-    "from_frame": "series",
-    "panel_from_frame": "series",
+    "Series": "data",
+    "Panel": "data",
+    "load_series": "data",
+    "read_csv": "data",
+    "read_parquet": "data",
+    "read_panel": "data",
+    "from_frame": "data",
+    "panel_from_frame": "data",
     "make_windows": "windows",
     "Batches": "batches",
     "build_model": "models",

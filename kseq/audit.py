@@ -32,12 +32,12 @@ import pandas as pd
 from kseq import backends
 from kseq.baselines import BASELINES
 from kseq.comparison import Comparison, laid_out
+from kseq.data import Panel, Series
 from kseq.errors import BackendError
 from kseq.panels.audit import golden_shares, panel_cutoffs, perturbed_panel
 from kseq.panels.backtest import PanelBacktest, shared_season
 from kseq.panels.windows import PanelWindows, WindowedPanel
 from kseq.results import ModelResult
-from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.windows import WindowedSeries, Windows
 

@@ -21,11 +21,11 @@ import pandas as pd
 
 from kseq import baselines
 from kseq.choosing import Transform
+from kseq.data import Series
 from kseq.errors import DataError
 from kseq.intervals import Interval, intervals
 from kseq.parts import Split, fewest_rows
 from kseq.results import ModelResult, stack_curves
-from kseq.series import Series
 from kseq.settings import Settings
 from kseq.windows import WindowedSeries, make_windows
 

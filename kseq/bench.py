@@ -200,7 +200,7 @@ def peak_flops(size: int | None = None, seconds: float = 2.0) -> float:
 
 def make_data(workload: Workload, seed: int = 0) -> WindowedSeries:
     """Random columns whose training part holds the workload's windows."""
-    from kseq.series import Series
+    from kseq.data import Series
 
     rows = workload.windows + workload.time
     values = np.random.default_rng(seed).normal(size=(rows + 2, workload.features))

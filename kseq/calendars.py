@@ -21,8 +21,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from kseq.data import Series
 from kseq.errors import ConfigError
-from kseq.series import Series
 
 #: Cycles by the longest time step that has them, in days.
 _CYCLES = (

@@ -16,6 +16,7 @@ import pandas as pd
 
 from kseq import baselines, frames, metrics, statistics
 from kseq.backtest import Backtest, baseline_row, cut_windows, join_folds, joint_intervals, make_backtest
+from kseq.data import Panel, Series
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import on_grid, places_of
 from kseq.evidence import evidence_of
@@ -25,7 +26,6 @@ from kseq.panels.grid import season_of_panel
 from kseq.panels.scores import PanelScores
 from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
-from kseq.series import Panel, Series
 from kseq.settings import Settings
 from kseq.traps import traps
 from kseq.verdict import Evidence, verdict

@@ -16,6 +16,7 @@ import numpy as np
 
 from kseq import backends, baselines
 from kseq.backtest import cut_windows
+from kseq.data import Panel, Series
 from kseq.errors import ConfigError
 from kseq.forecasting import last_rows
 from kseq.intervals import half_width
@@ -26,7 +27,6 @@ from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, level
 from kseq.panels.fitting import fit_panel
 from kseq.parts import Split
 from kseq.seasons import Cycle
-from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
 from kseq.transforms import Anomaly, FittedTransform, Step, Trend

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from kseq.data import Panel, Series
 from kseq.errors import ConfigError
-from kseq.series import Panel, Series
 
 
 def require_sizes(lookback: int, horizon: int) -> None:

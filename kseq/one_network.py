@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from kseq.data import Panel, Series
 from kseq.errors import ConfigError, DataError
 from kseq.evaluation import Progress
 from kseq.jobs import blocks_of, build_cell
 from kseq.layers import accelerate, split_members
 from kseq.parts import Split, fewest_rows
-from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training, fit
 from kseq.transforms import Anomaly, FittedTransform

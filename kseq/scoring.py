@@ -8,6 +8,8 @@ import pandas as pd
 
 from kseq import baselines
 from kseq.comparison import Comparison
+from kseq.data import Panel, Series
+from kseq.data.dates import placing
 from kseq.errors import DataError
 from kseq.forecasting import known_rows, transform_like, windows_like
 from kseq.intervals import Interval
@@ -15,8 +17,6 @@ from kseq.modelcard import ModelCard
 from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.panels.scoring import score_panel
 from kseq.results import ModelResult
-from kseq.series import Panel, Series
-from kseq.series.dates import placing
 from kseq.settings import Settings
 from kseq.windows import window_starts
 

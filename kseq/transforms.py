@@ -29,9 +29,9 @@ import numpy as np
 import pandas as pd
 
 from kseq.baselines import Climatology, TrainingPart
+from kseq.data import Panel, Series
 from kseq.errors import ConfigError, DataError
 from kseq.seasons import Cycle
-from kseq.series import Panel, Series
 from kseq.windows import Targets
 
 #: Steps by name; ``none`` and ``auto`` stand alone.

@@ -28,12 +28,12 @@ import pandas as pd
 
 from kseq.backtest import cut_windows, make_backtest
 from kseq.comparison import Comparison, compare
+from kseq.data import Panel, Series
 from kseq.errors import ConfigError
 from kseq.matching import require_size
 from kseq.panels.backtest import cut_panel
 from kseq.panels.scores import scores_of_validation
 from kseq.panels.windows import WindowedPanel
-from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, Settings
 from kseq.transforms import steps_of
 from kseq.windows import WindowedSeries

@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 
 from kseq.calendars import calendar_columns
+from kseq.data import Series
 from kseq.errors import ConfigError, DataError
 from kseq.inputs import input_columns, input_rows, require_inputs, require_sizes
 from kseq.parts import Scaler, Split, require_length
-from kseq.series import Series
 
 
 def window_starts(start: int, stop: int, lookback: int, horizon: int, *, step: int = 1, border: int = 0) -> range:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from kseq.data import Panel
 from kseq.panels.windows import WindowedPanel
-from kseq.series import Panel
 
 
 def golden_shares(values: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kseq.backtest import join_folds
+from kseq.data import Panel
 from kseq.errors import DataError
 from kseq.panels.baselines import baseline_row
 from kseq.panels.parts import PanelSplit, long_enough
@@ -20,7 +21,6 @@ from kseq.panels.rows import before, chosen
 from kseq.panels.transforms import PanelTransform
 from kseq.panels.windows import WindowedPanel, make_panel_windows
 from kseq.results import ModelResult
-from kseq.series import Panel
 from kseq.settings import Settings
 from kseq.transforms import Difference, steps_of
 

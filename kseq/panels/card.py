@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.calendars import cycles_in
+from kseq.data import Calendar, Panel
 from kseq.inputs import encoded
 from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, typed
 from kseq.panels.parts import PanelScaler
@@ -22,7 +23,6 @@ from kseq.panels.windows import panel_columns
 from kseq.parts import Scaler
 from kseq.runs import plain
 from kseq.seasons import Cycle
-from kseq.series import Calendar, Panel
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step
 
 #: Arrays of a card in the order in which they are kept, and their kinds of numbers.

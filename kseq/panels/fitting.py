@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from kseq import backends
+from kseq.data import Panel
 from kseq.intervals import half_width
 from kseq.modelcard import HalfWidths
 from kseq.modelfile import TrainedPanel
@@ -28,7 +29,6 @@ from kseq.panels.transforms import PanelTrend
 from kseq.panels.windows import WindowedPanel
 from kseq.parts import Scaler
 from kseq.seasons import Cycle
-from kseq.series import Panel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
 from kseq.transforms import Anomaly, FittedTransform, Step

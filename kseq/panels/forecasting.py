@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from kseq.data import Panel
+from kseq.data.columns import ID_NAME, TIME_NAMES, require_columns
+from kseq.data.dates import placing, read_dates
+from kseq.data.files import numbers
 from kseq.errors import ConfigError, DataError
 from kseq.forecasts import Forecasts
 from kseq.modelcard import bands_around
@@ -15,10 +19,6 @@ from kseq.panels.card import PanelCard
 from kseq.panels.history import History, history_of, panel_like, rows_at_end, unit_like
 from kseq.panels.rows import extended
 from kseq.panels.windows import WindowedPanel
-from kseq.series import Panel
-from kseq.series.dates import placing, read_dates
-from kseq.series.files import numbers
-from kseq.series.roles import ID_NAME, TIME_NAMES, require_columns
 from kseq.transforms import FittedTransform
 
 if TYPE_CHECKING:

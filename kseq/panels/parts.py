@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kseq.data import Panel
 from kseq.errors import ConfigError
 from kseq.parts import SCALERS, Scaler, Split
-from kseq.series import Panel
 
 #: Rows that are scaled at once.
 CHUNK = 2**18

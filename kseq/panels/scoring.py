@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from kseq.comparison import Comparison
+from kseq.data import Panel
+from kseq.data.dates import placing
 from kseq.errors import DataError
 from kseq.intervals import Interval
 from kseq.modelfile import TrainedPanel
@@ -14,8 +16,6 @@ from kseq.panels.card import PanelCard
 from kseq.panels.history import History, history_of, panel_like, unit_like
 from kseq.panels.windows import WindowedPanel
 from kseq.results import ModelResult
-from kseq.series import Panel
-from kseq.series.dates import placing
 from kseq.settings import Settings
 from kseq.windows import window_starts
 

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from kseq.choosing import Transform
+from kseq.data import Panel
 from kseq.errors import ConfigError
 from kseq.panels.grid import grids, longest, season_of_panel
 from kseq.panels.parts import PanelSplit, groups
 from kseq.seasons import Cycle
-from kseq.series import Panel
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step, steps_of, times_of
 
 #: Through fewer rows than this a line is flat: any two rows lie on one that says nothing of what comes.

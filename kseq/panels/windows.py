@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.calendars import columns_of_dates
+from kseq.data import Panel
 from kseq.errors import ConfigError, DataError
 from kseq.inputs import encoded, input_columns, past_columns, require_inputs, require_sizes
 from kseq.panels.parts import (
@@ -31,7 +32,6 @@ from kseq.panels.parts import (
     room_in,
 )
 from kseq.parts import Scaler, require_length
-from kseq.series import Panel
 from kseq.windows import FittedTransform, WindowedSeries, Windows
 
 

@@ -110,7 +110,7 @@ def test_a_line_over_a_cutoff_is_taken_back():
 
 
 def test_a_line_over_a_cutoff_leaks(monkeypatch):
-    monkeypatch.setattr("kseq.series.Series.causal", lambda self, known: self)
+    monkeypatch.setattr("kseq.data.Series.causal", lambda self, known: self)
     frame = months()
     frame.iloc[46:50, 0] = np.nan
     assert "training windows" in planted(from_frame(frame, fill="linear"), cells=())

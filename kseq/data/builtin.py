@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from kseq.data._origin import remembered
+from kseq.data.series import Series
 from kseq.errors import DataError
-from kseq.series.core import Series
-from kseq.series.origin import remembered
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kseq.data.columns import ID_NAME, TIME_NAMES, Names
 from kseq.errors import DataError
-from kseq.series.roles import ID_NAME, TIME_NAMES, Names
 
 #: Rows of a Parquet file that are in memory at once.
 BATCH = 2**18

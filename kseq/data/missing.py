@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from kseq.data.frequency import Calendar
 from kseq.errors import DataError
-from kseq.series.calendars import Calendar
 
 #: Ways to deal with missing values.
 FILLS = ("linear", "ffill", "seasonal", "mask")
