@@ -30,7 +30,7 @@ class Rows:
     def __init__(self, roles: Roles, rows: int, name: str):
         self.roles = roles
         self.name = name
-        self.values = np.empty((rows, len(roles.numbers)), dtype="float32")
+        self.values = np.empty((rows, len(roles.numbers)), dtype="float64")
         self.codes = np.empty(rows, dtype="int32")
         self.dates: np.ndarray | None = None
         self.zone: Any = None
