@@ -78,15 +78,15 @@ def run(path: Path, given: argparse.Namespace) -> None:
     """Everything from the file to a forecast."""
     with stage("import"):
         import kseq
+        from kseq.backtest import cut_windows
+        from kseq.baselines import baseline_row
         from kseq.evaluation import predict
         from kseq.feeding import fed
-        from kseq.panels.backtest import cut_panel
-        from kseq.panels.baselines import baseline_row
         from kseq.training import Training, compile_model
     with stage("read"):
         panel = kseq.read_panel(path)
     with stage(f"cut and scale, transform {given.transform}"):
-        data = cut_panel(panel, kseq.Settings(lookback=given.lookback, transform=given.transform))
+        data = cut_windows(panel, kseq.Settings(lookback=given.lookback, transform=given.transform))
     print(f"{len(data.train):,} training windows, {len(data.test):,} test windows")
     with stage("build and shuffle"):
         model = kseq.build_gru(lookback=given.lookback, features=data.features, units=32, seed=0)

@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 
 from kseq import ConfigError, DataError, Series, Settings, compare, load_series
-from kseq.data import BUILT_INS
-from kseq.parts import Split
+from kseq.data import BUILT_INS, Panel
+from kseq.preprocessing.splits import Split
 
 #: Tried in place of the default, one at a time.
 TRIALS: dict[str, tuple[Any, ...]] = {
@@ -92,9 +92,10 @@ def best_baseline(name: str, block: int) -> float:
 def before_test_part(name: str, block: int) -> tuple[Series, float]:
     """A series up to the end of one of the last blocks before its test part, and the share of it that a block is."""
     series = load_series(name)
-    split = Split.by_fraction(len(series))
-    rows = split.test - split.validation
-    cut = replace(series, frame=series.frame.iloc[: split.test - block * rows])
+    split = Split.by_fraction(Panel.of(series))
+    test = int(split.test[0])
+    rows = test - int(split.validation[0])
+    cut = replace(series, frame=series.frame.iloc[: test - block * rows])
     # Half a row less: the share is then cut down to this very number of rows.
     return cut, (rows - 0.5) / len(cut)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 import kseq
 from kseq import backends
-from kseq.windows import Windows
+from kseq.preprocessing.windows import Windows
 
 STEPS = 100
 UNITS = 32

@@ -20,7 +20,7 @@ _PUBLIC = {
     "read_panel": "data",
     "from_frame": "data",
     "panel_from_frame": "data",
-    "make_windows": "windows",
+    "make_windows": "preprocessing.windows",
     "Batches": "batches",
     "build_model": "models",
     "build_simple_rnn": "models",

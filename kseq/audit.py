@@ -18,34 +18,29 @@ What may be chosen by errors on the validation part, a cell's stopping epoch or 
 the same when that part is changed. Dates and columns that are known ahead (``Series.future``) keep their values; values
 that ``fill="linear"`` has put into a series are filled anew. With ``refit`` every fold is looked at.
 
-A panel is changed from such a row of each of its series on, in all series at once.
+Of several series each is changed from such a row of its own on, all at once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, cast, overload
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kseq import backends
+from kseq.backtest import shared_season
 from kseq.baselines import BASELINES
 from kseq.comparison import Comparison, laid_out
 from kseq.data import Panel, Series
 from kseq.errors import BackendError
-from kseq.panels.audit import golden_shares, panel_cutoffs, perturbed_panel
-from kseq.panels.backtest import PanelBacktest, shared_season
-from kseq.panels.windows import PanelWindows, WindowedPanel
+from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES, Settings
-from kseq.windows import WindowedSeries, Windows
 
 #: Baselines whose order is chosen by errors on the validation part.
 CHOSEN_BY_VALIDATION = ("climatology-ar",)
-
-#: A row from which on values are changed; of a panel a row of each series, ``(series,)``.
-Cutoff = int | np.ndarray
 
 #: Called with what is trained, the epoch and the epoch limit.
 Progress = Callable[[str, int, int], None]
@@ -142,7 +137,8 @@ def audit(series: Series | Panel, settings: Settings | None = None, *, progress:
         ('scaler', 'training windows', 'inputs of forecasts', 'transform and scale undone', 'validation windows')
     """
     settings = settings or Settings(seeds=(0, 1), training={"epochs": 5})
-    comparison = laid_out(series, settings)
+    panel = Panel.of(series)
+    comparison = laid_out(panel, settings)
     if settings.cells:
         # A wrong budget is told before anything is made.
         from kseq.training import Training
@@ -151,50 +147,51 @@ def audit(series: Series | Panel, settings: Settings | None = None, *, progress:
     checks = [
         check
         for number in range(len(comparison.trainings))
-        for check in _checks(series, _Run(comparison, number, settings), progress)
+        for check in _checks(panel, _Run(comparison, number, settings), progress)
     ]
-    return Audit(series.name, tuple(checks))
+    return Audit(panel.name, tuple(checks))
 
 
-@overload
-def perturbed(series: Series, first: int) -> Series: ...
-
-
-@overload
-def perturbed(series: Panel, first: np.ndarray) -> Panel: ...
-
-
-def perturbed(series: Series | Panel, first: Cutoff) -> Series | Panel:
+def perturbed(series: Series | Panel, first: int | np.ndarray) -> Panel:
     """Change every value of a series from a row on, as far as it is not known ahead.
 
     Each grows by two to three times the largest value of its column, by an amount of its own: the changed values lie
     outside the range of the others, finite, and positive where those are. No chance is in it.
 
     Args:
-        series: the series, or a panel.
-        first: the first row to change; of a panel that of each series, ``(series,)``.
+        series: a series, or a panel.
+        first: the first row to change, of each series, ``(series,)``.
 
     Returns:
-        Another series, in which values that were filled on a line to the next one are filled anew; or another panel.
+        A panel with other values, in which those that were filled on a line to the next one are filled anew.
 
     Example:
         >>> frame = pd.DataFrame({"y": [1.0, 2.0, 3.0, 4.0]})
         >>> perturbed(from_frame(frame), 2).y[:, 0].round(1).tolist()  # doctest: +SKIP
         [1.0, 2.0, 11.9, 15.4]
     """
-    if isinstance(series, Panel):
-        return perturbed_panel(series, np.asarray(first))
-    columns = [column for column in series.frame.columns if column not in series.future]
-    frame = series.frame.copy()
-    values = frame[columns].to_numpy()
+    panel = Panel.of(series)
+    past = panel.values[:, : len(panel.columns) - len(panel.future)]
     # A missing value, in a series whose windows leave it out, stays one.
-    peak = np.fmax.reduce(np.abs(values), axis=0, initial=0.0)
-    peak[peak == 0] = 1.0
-    frame.loc[frame.index[first:], columns] = values[first:] + peak * (2 + golden_shares(values)[first:])
-    if series.fill == "linear" and series.filled is not None:
+    peak = np.fmax.reduceat(np.abs(past), panel.borders[:-1], axis=0)
+    peak[~(peak > 0)] = 1.0
+    rows = np.arange(len(panel))
+    owners = panel.series_of(rows)
+    later = (rows >= np.broadcast_to(first, len(panel.ids))[owners]) & (rows < panel.ends[owners])
+    values = panel.values.copy()
+    values[later, : past.shape[1]] += (peak[owners] * (2 + _golden_shares(past)))[later]
+    if panel.fill == "linear" and panel.filled is not None:
         # As reading did: what lies before the cutoff on a line to a value after it moves with that value.
-        frame = frame.mask(series.filled).interpolate("linear", limit_area="inside").ffill()
-    return replace(series, frame=frame)
+        holes = pd.DataFrame(values).mask(panel.filled)
+        for begin, end in zip(panel.borders[:-1], panel.ends, strict=True):
+            values[begin:end] = holes[begin:end].interpolate("linear", limit_area="inside").ffill()
+    return replace(panel, values=values)
+
+
+def _golden_shares(values: np.ndarray) -> np.ndarray:
+    """Numbers from 0 to 1 in which there is no season: multiples of the golden ratio without their whole part."""
+    numbers = np.arange(len(values))[:, None] + len(values) * np.arange(values.shape[1])
+    return numbers * (np.sqrt(5) - 1) / 2 % 1
 
 
 class _Run:
@@ -202,25 +199,28 @@ class _Run:
 
     def __init__(self, comparison: Comparison, number: int, settings: Settings):
         self.comparison, self.number, self.settings = comparison, number, settings
-        self.data: WindowedSeries = comparison.trainings[number]
+        self.data: WindowedPanel = comparison.trainings[number]
 
-    def row_of(self, cutoff: Cutoff) -> Cutoff:
-        """A row of the training's own series in the whole one; of a panel one of each series."""
+    def row_of(self, cutoff: np.ndarray) -> np.ndarray:
+        """Rows of the training's own series in the whole panel, one of each series."""
         backtest = self.comparison.backtest
-        if isinstance(backtest, PanelBacktest):
-            return backtest.rows_of(self.number, np.asarray(cutoff))
-        return cutoff + backtest.folds[self.number].start if backtest else cutoff
+        return backtest.rows_of(self.number, cutoff) if backtest else cutoff
 
     @property
-    def cutoffs(self) -> Sequence[Cutoff]:
-        """Rows of the training's own series from which all values are changed, in turn."""
-        if isinstance(self.data, WindowedPanel):
-            return panel_cutoffs(self.data)
-        split, firsts = self.data.split, self.data.test.target_rows[:, 0]
-        middle = firsts[len(firsts) // 2]
-        return sorted({split.validation, split.test, *map(int, (firsts[0], middle, firsts[-1]))})
+    def cutoffs(self) -> list[np.ndarray]:
+        """A row of each series in turn: of its validation and its test part, of its first, middle and last window."""
+        data, split = self.data, self.data.split
+        found = [split.validation, split.test]
+        number, firsts, counts = np.unique(data.test.series, return_index=True, return_counts=True)
+        for window in (firsts, firsts + counts // 2, firsts + counts - 1):
+            # Nothing is changed in a series without windows.
+            rows = split.end.copy()
+            rows[number] = data.test.starts(window)
+            found.append(rows)
+        distinct = {rows.tobytes(): rows for rows in found}
+        return sorted(distinct.values(), key=lambda rows: int(rows.sum()))
 
-    def learnt(self, cutoff: Cutoff) -> dict[str, list[np.ndarray]]:
+    def learnt(self, cutoff: np.ndarray) -> dict[str, list[np.ndarray]]:
         """What is fitted or cut for training, where it must not know the rows from a cutoff on."""
         data, facts = self.data, {}
         if np.array_equal(cutoff, data.split.validation):
@@ -233,12 +233,12 @@ class _Run:
             facts["validation windows"] = list(data.validation.gather(np.arange(len(data.validation))))
         return facts
 
-    def read(self, cutoff: Cutoff) -> list[np.ndarray]:
+    def read(self, cutoff: np.ndarray) -> list[np.ndarray]:
         """What models read for the windows that do not know the rows from a cutoff on."""
         parts = [(part, np.flatnonzero(_before(part, cutoff))) for part in (self.data.validation, self.data.test)]
         return [part.gather(which)[0] for part, which in parts if len(which)]
 
-    def undone(self, cutoff: Cutoff) -> list[np.ndarray]:
+    def undone(self, cutoff: np.ndarray) -> list[np.ndarray]:
         """What becomes of a forecast of 1 on its way back to the targets' unit, for the same windows."""
         data, made = self.data, []
         for part in (data.validation, data.test):
@@ -261,13 +261,9 @@ class _Run:
     @property
     def _season(self) -> int:
         """The season that the comparison shares among its trainings; 0 where each finds it by itself."""
-        found = self.comparison.season
-        if isinstance(self.data, WindowedPanel):
-            trainings = cast("tuple[WindowedPanel, ...]", self.comparison.trainings)
-            return shared_season(trainings, self.settings.season, found)
-        return found if found > 1 else 0
+        return shared_season(self.comparison.trainings, self.settings.season, self.comparison.season)
 
-    def forecasts(self, row: ModelResult, cutoff: Cutoff) -> list[np.ndarray]:
+    def forecasts(self, row: ModelResult, cutoff: np.ndarray) -> list[np.ndarray]:
         """A row's forecasts for the windows that do not know the rows from a cutoff on."""
         seen = [] if row.validation is None else [row.validation[:, _before(self.data.validation, cutoff)]]
         return [*seen, row.predictions[:, _before(self.data.test, cutoff)]]
@@ -290,44 +286,33 @@ class _Run:
         }
 
 
-def _before(windows: Windows, cutoff: Cutoff) -> np.ndarray:
+def _before(windows: Windows, cutoff: np.ndarray) -> np.ndarray:
     """Whether each window's targets begin at a row, or before it."""
-    of_windows = np.asarray(cutoff)[windows.series] if isinstance(windows, PanelWindows) else cutoff
-    return windows.target_rows[:, 0] <= of_windows
+    return windows.target_rows[:, 0] <= cutoff[windows.series]
 
 
-def _checks(series: Series | Panel, run: _Run, progress: Progress | None) -> Iterator[Check]:
+def _checks(panel: Panel, run: _Run, progress: Progress | None) -> Iterator[Check]:
     """All checks of one training, in the order of time."""
     many = len(run.comparison.trainings) > 1
     fold = run.number + 1 if many else None
     for cutoff in run.cutoffs:
         first = run.row_of(cutoff)
-        changed = _Run(laid_out(_changed(series, first), run.settings), run.number, run.settings)
+        changed = _Run(laid_out(perturbed(panel, first), run.settings), run.number, run.settings)
+        rows = int(np.sum(panel.ends - first))
         for name, before, after in _pairs(run, changed, cutoff, progress):
             values, differing, largest = _difference(before, after)
             if values:
-                yield Check(name, _known(series, first), _rows(series, first), values, differing, largest, fold)
+                yield Check(name, _known(panel, first), rows, values, differing, largest, fold)
 
 
-def _changed(series: Series | Panel, first: Cutoff) -> Series | Panel:
-    if isinstance(series, Panel):
-        return perturbed(series, np.asarray(first))
-    return perturbed(series, int(first))
-
-
-def _known(series: Series | Panel, first: Cutoff) -> str:
+def _known(panel: Panel, first: np.ndarray) -> str:
     """Date of the last row that is left as it is; of several series the first and the last of these dates."""
-    dates = series.index[np.atleast_1d(first) - 1]
+    dates = panel.index[first - 1]
     shown = [str(date).removesuffix(" 00:00:00") for date in (dates.min(), dates.max())]
     return " to ".join(dict.fromkeys(shown))
 
 
-def _rows(series: Series | Panel, first: Cutoff) -> int:
-    """How many rows are changed."""
-    return int(np.sum(series.ends - first)) if isinstance(series, Panel) else len(series) - int(first)
-
-
-def _pairs(run: _Run, changed: _Run, cutoff: Cutoff, progress: Progress | None) -> Iterator[tuple[str, list, list]]:
+def _pairs(run: _Run, changed: _Run, cutoff: np.ndarray, progress: Progress | None) -> Iterator[tuple[str, list, list]]:
     """What was made from the series as it is, and from that with other values from a cutoff on, by name."""
     after = changed.learnt(cutoff)
     for name, before in run.learnt(cutoff).items():

@@ -1,106 +1,121 @@
-"""Rolling-origin backtests: the last origins of a series, each forecast from what came before it.
+"""Rolling-origin backtests: the last origins of each series, each forecast from what came before it.
 
-A fold is one origin (Tashman 2000). The last fold's targets end at the last row, and folds are ``step_size`` rows
-apart::
+A fold is an origin of every series (Tashman 2000): the k-th of its last ones. The last fold's targets end at the last
+row of each series, and folds are ``step_size`` rows apart::
 
     rows     0 .............................................. n
     fold 1   | training | validation | gap | targets |
     fold 2   | training      | validation | gap | targets |
     fold 3   | training           | validation | gap | targets |
 
-Models are trained once, on what the first fold knows, and forecast all folds; or with ``refit`` anew in each. A
-training is given a series that begins with its first row and ends with its last target: what comes later is not there
-to leak. The gap's rows are kept from training and validation; a window reads them, as every row before its targets.
+Models are trained once, on what the first fold knows; or with ``refit`` anew in each, on the panel as it was known at
+the fold's last targets: what comes later is not there to leak. The gap's rows are kept from training and validation; a
+window reads them, as every row before its targets. Series may end on different dates, and so each has a cutoff of its
+own in a fold. All folds hold the same series: those that are long enough for the first one. The rows of all trainings
+are held at once, as those of so many panels.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
-from kseq import baselines
-from kseq.choosing import Transform
-from kseq.data import Series
+from kseq.baselines import Skipped, baseline_row
+from kseq.data import Panel, Series
 from kseq.errors import DataError
-from kseq.intervals import Interval, intervals
-from kseq.parts import Split, fewest_rows
+from kseq.panels.rows import before, chosen
+from kseq.preprocessing.auto_transform import Transform
+from kseq.preprocessing.splits import Split, fewest_rows, long_enough
+from kseq.preprocessing.transforms import Difference, steps_of
+from kseq.preprocessing.windows import WindowedPanel, make_windows
 from kseq.results import ModelResult, stack_curves
 from kseq.settings import Settings
-from kseq.windows import WindowedSeries, make_windows
 
 
-@dataclass(frozen=True)
-class Fold:
-    """One origin and what its forecast is learnt from, in row numbers of the series.
-
-    Args:
-        start: first row that is learnt from.
-        validation: first row of the validation part.
-        stop: one after the last row that is learnt from.
-        first: first target row; the row before it is the cutoff.
-        end: one after the last target row.
-    """
-
-    start: int
-    validation: int
-    stop: int
-    first: int
-    end: int
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Backtest:
-    """What is forecast, and what it is learnt from.
+    """What is forecast of a panel, and what it is learnt from.
 
     Args:
-        data: the whole series with the windows of all folds as its test part; training and validation part are those of
-            the first fold.
-        folds: in the order of time, one a window.
-        trainings: the rows of each training with the windows that it forecasts, in the order of time: one for all folds
-            or, with ``refit``, one a fold.
+        data: the whole panel with the windows of all folds as its test part; training and validation parts are those
+            of the first fold.
+        folds: parts of each series in each fold, in rows of the panel, in the order of time; a fold's test part is its
+            targets. Those of series that are left out say nothing.
+        trainings: the panel as it was known in each training, with the windows that it forecasts, in the order of time:
+            one for all folds or, with ``refit``, one a fold.
+        members: series of the trainings, places in the panel's ``ids``; sorted.
+        order: of the windows of all trainings, one training after the other, those that stand in ``data.test``, one
+            series after the other, ``(windows,)``.
+        numbers: fold of each window of ``data.test``, from 0, ``(windows,)``.
     """
 
-    data: WindowedSeries
-    folds: tuple[Fold, ...]
-    trainings: tuple[WindowedSeries, ...]
+    data: WindowedPanel
+    folds: tuple[Split, ...]
+    trainings: tuple[WindowedPanel, ...]
+    members: np.ndarray
+    order: np.ndarray
+    numbers: np.ndarray
+
+    def rows_of(self, training: int, rows: np.ndarray) -> np.ndarray:
+        """Find rows of a training in the whole panel.
+
+        Args:
+            training: its number, from 0.
+            rows: one of each of its series, ``(series,)``.
+
+        Returns:
+            One of each series of the whole panel; of those that are left out, one after the last.
+        """
+        panel, own = self.data.series, self.trainings[training].series
+        if own is panel:
+            return rows
+        found = panel.ends.copy()
+        found[self.members] = rows - own.borders[:-1] + panel.borders[self.members]
+        return found
 
 
 def cut_windows(
-    series: Series, settings: Settings, split: Split | None = None, test_starts: range | None = None
-) -> WindowedSeries:
-    """Cut a series as settings say; ``split`` and ``test_starts`` as in :func:`kseq.make_windows`."""
+    series: Series | Panel,
+    settings: Settings,
+    split: Split | None = None,
+    like: WindowedPanel | None = None,
+    only: np.ndarray | None = None,
+) -> WindowedPanel:
+    """Cut a series or a panel as settings say; the others as in :func:`kseq.make_windows`."""
+    panel = Panel.of(series)
+    if settings.n_windows and split is None and like is None:
+        _require_rows(int(panel.lengths.max()), settings)
+    transform = Transform(settings.transform, settings.season, settings.past_target)
     return make_windows(
-        series,
+        panel,
         settings.lookback,
         settings.horizon,
-        transform=_transform(settings),
+        transform=None if settings.transform == "none" else transform,
         calendar=settings.calendar,
         scaler=settings.scaler,
         past_target=settings.past_target,
         test=settings.test,
         validation=settings.validation,
+        n_windows=0 if split is not None or like is not None else settings.n_windows,
+        step_size=settings.step_size,
+        gap=settings.gap,
+        train_size=settings.train_size,
         split=split,
-        test_starts=test_starts,
+        like=like,
+        only=only,
     )
 
 
-def _transform(settings: Settings) -> Transform | None:
-    if settings.transform == "none":
-        return None
-    return Transform(settings.transform, settings.season, settings.past_target)
-
-
-def make_backtest(series: Series, settings: Settings) -> Backtest:
-    """Lay the folds of a backtest over a series.
+def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
+    """Lay the folds of a backtest over a series or a panel.
 
     Args:
-        series: the series.
+        series: a series or a panel.
         settings: with ``n_windows`` from 1.
 
     Raises:
-        DataError: the series, or ``train_size``, is too short for the first fold; the message says how many rows are
-            needed.
+        DataError: all series, or ``train_size``, are too short for the first fold, the message says how many rows are
+            needed; or all windows of a part, or of a fold, lie across missing dates or values.
 
     Example:
         >>> from kseq import load_series
@@ -108,60 +123,69 @@ def make_backtest(series: Series, settings: Settings) -> Backtest:
         >>> backtest.data.test_cutoffs.strftime("%Y-%m").tolist(), len(backtest.trainings)
         (['2007-12', '2008-12', '2009-12'], 1)
     """
-    folds = lay_folds(len(series), settings)
+    panel = Panel.of(series)
+    splits = lay_folds(panel, settings)
     step = settings.step_size or settings.horizon
-    if settings.refit:
-        trainings = tuple(_training(series, settings, fold, range(fold.first, fold.first + 1)) for fold in folds)
-    else:
-        trainings = (_training(series, settings, folds[0], range(folds[0].first, folds[-1].first + 1, step)),)
-    if len(trainings) == 1 and folds[0].start == 0:
-        return Backtest(trainings[0], folds, trainings)
-    split = Split(folds[0].validation, folds[0].stop, len(series))
-    data = cut_windows(series, settings, split, range(folds[0].first, folds[-1].first + 1, step))
-    return Backtest(data, folds, trainings)
+    if not settings.refit:
+        data = cut_windows(panel, settings)
+        numbers = _numbers(data, step)
+        return Backtest(data, splits, (data,), data.members, np.arange(len(numbers)), numbers)
+    # What a fold's transform loses at the beginning of a series is not known yet: a series that is long enough for the
+    # first fold, whatever that is, is so for all of them.
+    differs = settings.transform == "auto" or Difference.name in steps_of(settings.transform)
+    only = long_enough(panel, splits[0], settings.lookback, settings.horizon, lost=Difference.lost * differs)
+    if not only.any():
+        only = long_enough(panel, splits[0], settings.lookback, settings.horizon)
+    data = cut_windows(panel, settings, only=only)
+    members = np.flatnonzero(only)
+    own = panel if only.all() else chosen(panel, members)
+    one = replace(settings, n_windows=1, step_size=None, refit=False)
+    trainings = []
+    for number in range(settings.n_windows):
+        known = before(own, own.ends - (settings.n_windows - 1 - number) * step)
+        try:
+            trainings.append(cut_windows(known, one))
+        except DataError as error:
+            raise DataError(f"fold {number + 1} of {settings.n_windows}: {error}") from error
+    return _joined(data, splits, trainings, members, step)
 
 
-def lay_folds(n: int, settings: Settings) -> tuple[Fold, ...]:
+def lay_folds(panel: Panel, settings: Settings) -> tuple[Split, ...]:
     """Find the rows of each fold.
 
     The last rows that are learnt from are the validation part, in the share that the settings give. They begin with the
     first row, or ``train_size`` rows before the gap. Without ``refit`` they are those of the first fold in all folds.
 
     Args:
-        n: rows of the series.
+        panel: the series.
         settings: with ``n_windows`` from 1; what is not a matter of rows is not read.
 
     Returns:
-        The folds in the order of time.
+        Parts of each series in each fold, in the order of time; a fold's test part is its targets.
 
     Raises:
         DataError: as :func:`make_backtest`.
 
     Example:
-        >>> for fold in lay_folds(100, Settings(lookback=6, horizon=5, n_windows=2, gap=3, refit=True)):
-        ...     print(fold)
-        Fold(start=0, validation=74, stop=87, first=90, end=95)
-        Fold(start=0, validation=78, stop=92, first=95, end=100)
+        >>> import pandas as pd
+        >>> from kseq import panel_from_frame
+        >>> panel = panel_from_frame(pd.DataFrame({"unique_id": "a", "y": np.arange(100.0)}))
+        >>> for fold in lay_folds(panel, Settings(lookback=6, horizon=5, n_windows=2, gap=3, refit=True)):
+        ...     print(fold.start, fold.validation, fold.stop, fold.test, fold.end)
+        [0] [74] [87] [90] [95]
+        [0] [78] [92] [95] [100]
     """
-    horizon, gap = settings.horizon, settings.gap
-    step = settings.step_size or horizon
-    _require_rows(n, settings, step)
-    firsts = range(n - horizon - (settings.n_windows - 1) * step, n - horizon + 1, step)
-    folds = []
-    for first in firsts:
-        stop = (first if settings.refit else firsts.start) - gap
-        start = stop - settings.train_size if settings.train_size else 0
-        validation = start + Split.at(stop - start, n, settings.validation).validation
-        folds.append(Fold(start, validation, stop, first, first + horizon))
-    return tuple(folds)
+    _require_rows(int(panel.lengths.max()), settings)
+    return tuple(_split(panel, settings, number, refit=settings.refit) for number in range(settings.n_windows))
 
 
-def _require_rows(n: int, settings: Settings, step: int) -> None:
+def _require_rows(n: int, settings: Settings) -> None:
     """Refuse a series or a training size that leaves the first fold without a window to learn from."""
     lookback, horizon, share = settings.lookback, settings.horizon, settings.validation
+    step = settings.step_size or horizon
 
     def enough(known: int) -> bool:
-        training = Split.at(known, n, share).validation
+        training = known - round(known * share)
         return training >= lookback + horizon and (known - training >= horizon or not share)
 
     least = fewest_rows(enough, lookback + horizon)
@@ -180,46 +204,100 @@ def _require_rows(n: int, settings: Settings, step: int) -> None:
         )
 
 
-def _training(series: Series, settings: Settings, fold: Fold, firsts: range) -> WindowedSeries:
-    """The rows of one training, from the fold's first to the last target, with the windows that it forecasts."""
-    start, end = fold.start, firsts[-1] + settings.horizon
-    own = series if (start, end) == (0, len(series)) else _rows(series, start, end)
-    split = Split(fold.validation - start, fold.stop - start, end - start)
-    return cut_windows(own, settings, split, range(firsts.start - start, firsts.stop - start, firsts.step))
+def _split(panel: Panel, settings: Settings, number: int, refit: bool) -> Split:
+    """Parts of each series in a fold; without ``refit`` its models learn from those of the first one."""
+    step, last = settings.step_size or settings.horizon, settings.n_windows - 1
+    share, gap, size = settings.validation, settings.gap, settings.train_size
+    first = Split.by_origins(panel, settings.horizon, share, settings.n_windows, step, gap, size)
+    test = first.test + number * step
+    if refit:
+        known = replace(panel, ends=panel.ends - (last - number) * step)
+        return Split.by_origins(known, settings.horizon, share, 1, step, gap, size)
+    return replace(first, test=test, end=test + settings.horizon)
 
 
-def _rows(series: Series, start: int, stop: int) -> Series:
-    """The series as it was known at one of its rows: from ``start`` to before ``stop``."""
-    return replace(
-        series,
-        frame=series.frame.iloc[start:stop],
-        filled=None if series.filled is None else series.filled[start:stop],
-        # What was known ahead of it are the rows that followed.
-        ahead=pd.concat([series.frame.iloc[stop:], series.ahead])[list(series.future)],
-    )
+def _numbers(data: WindowedPanel, step: int) -> np.ndarray:
+    """Fold of each test window."""
+    return (data.test.all_starts() - data.split.test[data.test.series]) // step
 
 
-def baseline_row(name: str, trainings: Sequence[WindowedSeries], season: int = 0) -> ModelResult:
+def _joined(
+    data: WindowedPanel,
+    splits: Sequence[Split],
+    trainings: Sequence[WindowedPanel],
+    members: np.ndarray,
+    step: int,
+) -> Backtest:
+    """Make the test part of all folds of those of the trainings, one series after the other."""
+    shift = data.series.borders[members] - trainings[0].series.borders[:-1]
+    owners = np.concatenate([training.test.series for training in trainings])
+    starts = np.concatenate([training.test.all_starts() for training in trainings]) + shift[owners]
+    order = np.argsort(starts)
+    segments = tuple(range(start, start + 1, step) for start in starts[order].tolist())
+    test = replace(data.test, segments=segments, owners=members[owners[order]])
+    data = replace(data, test=test)
+    return Backtest(data, tuple(splits), tuple(trainings), members, order, _numbers(data, step))
+
+
+def shared_season(trainings: Sequence[WindowedPanel], asked: int, found: int) -> int:
+    """The season of all trainings: what was asked for, or of several what the dates of the first one say.
+
+    Args:
+        trainings: in the order of time.
+        asked: steps in a season; 0 where nobody has asked for one.
+        found: what the dates of the first training say of it; 1 for none.
+
+    Returns:
+        Steps in a season; 0 where each training finds it by itself, as where no series of the first one holds two.
+    """
+    first = trainings[0]
+    longest = int((first.split.validation - first.split.start)[first.members].max())
+    if asked or len(trainings) == 1:
+        return asked
+    return found if 1 < found <= longest // 2 else 0
+
+
+def baseline_of(
+    name: str,
+    trainings: Sequence[WindowedPanel],
+    season: int = 0,
+    found: int = 0,
+    *,
+    order: np.ndarray | None = None,
+    named: bool = True,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> ModelResult | Skipped:
     """Fit a baseline in each training and join its forecasts.
 
     Args:
         name: of ``kseq.baselines.BASELINES``.
         trainings: in the order of time.
         season: steps in a season; 0 to find it from the dates.
+        found: as in :func:`shared_season`.
+        order: of their windows, as :attr:`Backtest.order`.
+        named: as in :func:`kseq.baselines.baseline_row`.
+        progress: as there.
+
+    Returns:
+        The row, whose remark tells of series that do not allow this baseline; or why there is none.
 
     Raises:
-        ConfigError: an unknown name, or a season of which a training holds fewer than two.
-        DataError: a training does not allow this baseline; the message begins with the reason.
+        ConfigError: as :func:`kseq.baselines.baseline_row`.
     """
+    season = shared_season(trainings, season, found)
     rows = []
     for data in trainings:
-        made = list(baselines.forecasts(data, [name], season))
-        if not made:
-            raise DataError(f"{baselines.reason_against(name, data, season)}; leave {name} out of --baselines.")
-        for label, forecast, validation in made:
-            seen = None if validation is None else validation[None]
-            rows.append(ModelResult(label, forecast[None], kind="baseline", validation=seen))
-    return join_folds(rows)
+        made = baseline_row(name, data, season, named=named, progress=progress)
+        if isinstance(made, Skipped):
+            return made
+        rows.append(made)
+    remarks = [(number, row.remark) for number, row in enumerate(rows, start=1) if row.remark]
+    row = join_folds(rows, order)
+    if not remarks or len(trainings) == 1:
+        return row
+    fold, remark = remarks[0]
+    others = f", and likewise in {len(remarks) - 1} more" * (len(remarks) > 1)
+    return replace(row, remark=f"In fold {fold} of {len(rows)}{others}: {remark}")
 
 
 def join_folds(rows: Sequence[ModelResult], order: np.ndarray | None = None) -> ModelResult:
@@ -230,7 +308,7 @@ def join_folds(rows: Sequence[ModelResult], order: np.ndarray | None = None) -> 
 
     Args:
         rows: of the same members, one a training.
-        order: of the test windows, as :attr:`kseq.panels.backtest.PanelBacktest.order`; fold after fold by default.
+        order: of the test windows, as :attr:`Backtest.order`; fold after fold by default.
 
     Returns:
         ModelResult: named as all of them, or with all that trainings have chosen: ``"ETS(A,N,A or A,N,M)"``.
@@ -261,37 +339,6 @@ def _joint_name(names: Sequence[str]) -> str:
     # A baseline of several targets that chose differently for each has no brackets.
     chosen = [name.partition("(")[2].removesuffix(")") or "mixed" for name in distinct]
     return f"{distinct[0].partition('(')[0]}({' or '.join(chosen)})"
-
-
-def joint_intervals(
-    row: ModelResult, trainings: Sequence[WindowedSeries], levels: Iterable[float]
-) -> dict[float, Interval]:
-    """Put intervals around a row's forecasts, those of each training by what it missed on its own validation part.
-
-    Args:
-        row: its members that diverged are left out.
-        trainings: of which it was joined.
-        levels: percents to cover.
-
-    Returns:
-        An interval by level, bounds ``(member, window, step, target)``; none where the row has no forecasts of the
-        validation parts, or where one of them is too short for a level.
-    """
-    if row.validation is None or not row.sound.any():
-        return {}
-    forecasts = apart(row.predictions[row.sound], [len(data.test) for data in trainings])
-    seen = apart(row.validation[row.sound], [len(data.validation) for data in trainings])
-    bands = [
-        intervals(forecast, known - data.series.y[data.validation.target_rows], levels)
-        for data, forecast, known in zip(trainings, forecasts, seen, strict=True)
-    ]
-    joint = {}
-    for level in bands[0]:
-        parts = [band[level] for band in bands]
-        if all(part.reason is None for part in parts):
-            lo, hi = (np.concatenate([getattr(part, side) for part in parts], axis=1) for side in ("lo", "hi"))
-            joint[level] = Interval(level, lo, hi)
-    return joint
 
 
 def apart(forecasts: np.ndarray, windows: Sequence[int]) -> list[np.ndarray]:

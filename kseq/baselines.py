@@ -1,31 +1,32 @@
 """Forecasts that cost next to nothing: what a network must beat to be worth its training.
 
-A baseline is fitted on the training part alone and then forecasts ``horizon`` rows from every origin it is given. An
-origin is the number of the last row that is known: values up to it, the origin included, are read; none after it.
+Each series is forecast from its own training rows, all series of a group at once. Test forecasts come from a fit on
+what stands before the test part, those of the validation part from a fit on what stands before that, so that their
+errors are those of rows not seen. A baseline reads values up to an origin, the last known row, the origin included, and
+none after it. Missing dates and values are read as :mod:`kseq.preprocessing.grid` fills them. Several targets are
+forecast each on its own.
 
-    >>> y = np.arange(48.0) % 12
-    >>> training = TrainingPart(y[:36], cycle_of(pd.RangeIndex(48), 12))
-    >>> SeasonalNaive().fit(training).predict(y, origins=np.array([35, 36]), horizon=2)[..., 0]
-    array([[0., 1.],
-           [1., 2.]])
+A series whose training rows do not allow a baseline, such as fewer than two seasons, is forecast by persistence in its
+place, and it is said how many are; where no series allows it, it is skipped. Exponential smoothing is fitted series by
+series, and so to few series, or to as many as whoever names it has time for.
 
-Several targets are forecast each on its own. Seasons are those of :mod:`kseq.seasons`.
+A baseline here is a function that fits on the places before ``known`` of each series and returns another one, which
+forecasts from origins: places of the last known values, ``(windows,)``, to ``(windows, horizon, targets)``.
 """
 
-import copy
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from kseq.errors import ConfigError, DataError
-from kseq.evenly import Evenly, lay_evenly, places_of
-from kseq.metrics import mae
-from kseq.seasons import Cycle, as_columns, cycle_of, season_of
-from kseq.windows import WindowedSeries
+from kseq.errors import ConfigError
+from kseq.preprocessing._runs import reduce_runs
+from kseq.preprocessing.grid import Grid, grids, season_of_panel
+from kseq.preprocessing.windows import WindowedPanel
+from kseq.results import ModelResult
 
 #: Share of the training part, cut from its end, on which an order is chosen where there is no validation part.
 CHOICE_SHARE = 0.15
@@ -33,251 +34,443 @@ CHOICE_SHARE = 0.15
 #: Exponential smoothing keeps a season of states a row: beyond this many numbers it is left out.
 ETS_STATES = 20_000_000
 
+#: Exponential smoothing takes 0.1 to 0.2 s a series of 100 to 2,000 rows, and is left out of larger panels unless it is
+#: named.
+MOST_SERIES_ETS = 20
+
+#: Directions of past values that vary less than this share of the most varying one tell rounding, not dynamics.
+RANK = 1e-12
+
+Forecast = Callable[[np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True)
-class TrainingPart:
-    """What a baseline may learn from.
+class Skipped:
+    """A baseline that a panel does not allow.
 
     Args:
-        y: targets, ``(rows,)`` or ``(rows, targets)``.
-        cycle: the season; it may know more rows than ``y`` has.
-        lookback: rows that the networks read: the order of ``ar``.
-        validation: rows at the end of ``y`` on which an order may be chosen; 0 for the last 15 %.
+        name: by which a user asks for it, one of :data:`BASELINES`.
+        reason: why it is left out, as the end of a sentence.
     """
 
-    y: np.ndarray
-    cycle: Cycle
-    lookback: int = 12
-    validation: int = 0
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def before_choice(self) -> "TrainingPart":
-        """The part without the rows on which an order is chosen."""
-        rows = self.validation or max(1, round(CHOICE_SHARE * len(self)))
-        return TrainingPart(self.y[: len(self) - rows], self.cycle, self.lookback)
+    name: str
+    reason: str
 
 
-class Baseline(ABC):
-    """One way to forecast without a network; ``name`` is how a user asks for it."""
-
-    name: ClassVar[str]
-    #: The table's row, once fitted: "AR(12)".
-    label: str
-
-    def reason(self, training: TrainingPart) -> str | None:
-        """Say why this baseline cannot be fitted on a training part; None where it can."""
-        return None
-
-    @abstractmethod
-    def fit(self, training: TrainingPart) -> Self:
-        """Learn from the training part."""
-
-    @abstractmethod
-    def predict(self, y: np.ndarray, origins: np.ndarray, horizon: int = 1) -> np.ndarray:
-        """Forecast the ``horizon`` rows after each origin.
-
-        Args:
-            y: targets of the whole series, ``(rows,)`` or ``(rows, targets)``.
-            origins: numbers of the last known rows, ``(windows,)``.
-            horizon: rows to forecast.
-
-        Returns:
-            ``(windows, horizon, targets)``.
-        """
-
-    def refit(self, training: TrainingPart) -> Self:
-        """Return one of the same kind, with the order that this one has chosen, fitted on another training part."""
-        return copy.copy(self).fit(training)
+class _CannotFit(Exception):
+    """Exponential smoothing cannot be fitted to a series, or gives no numbers; the text says why."""
 
 
-class Persistence(Baseline):
-    """The last value, repeated."""
-
-    name = "persistence"
-    label = "Persistence"
-
-    def fit(self, training: TrainingPart) -> Self:
-        """There is nothing to learn."""
-        return self
-
-    def predict(self, y: np.ndarray, origins: np.ndarray, horizon: int = 1) -> np.ndarray:
-        """Repeat the value of each origin."""
-        return np.repeat(as_columns(y)[origins][:, None], horizon, axis=1)
-
-
-class Seasonal(Baseline):
-    """What baselines with a season share: two whole seasons to learn from."""
-
-    def reason(self, training: TrainingPart) -> str | None:
-        """No season, or fewer than two."""
-        season = training.cycle.season
-        if season < 2:
-            return "its dates show no season"
-        if len(training) < 2 * season:
-            return f"{len(training)} training rows hold fewer than two seasons of {season}"
-        return None
-
-
-class SeasonalNaive(Seasonal):
-    """The value one season before; for steps beyond a season, the last known one of the same phase."""
-
-    name = "seasonal-naive"
-
-    def fit(self, training: TrainingPart) -> Self:
-        """Learn the season."""
-        self.season = training.cycle.season
-        self.label = f"Seasonal naive ({self.season})"
-        return self
-
-    def predict(self, y: np.ndarray, origins: np.ndarray, horizon: int = 1) -> np.ndarray:
-        """Repeat the season before each origin."""
-        _require_history(origins, self.season)
-        steps = np.arange(horizon) % self.season + 1
-        return as_columns(y)[origins[:, None] + steps - self.season]
-
-
-class Climatology(Seasonal):
-    """The training part's mean of the phase, plus the last value's distance from the mean of its own phase."""
-
-    name = "climatology"
-    label = "Climatology + last anomaly"
-
-    def fit(self, training: TrainingPart) -> Self:
-        """Learn the mean of each phase; a phase that never occurs takes the mean of all rows."""
-        self.cycle = training.cycle
-        self.means = self.cycle.means_of(as_columns(training.y))
-        return self
-
-    def mean_at(self, rows: np.ndarray) -> np.ndarray:
-        """The mean of each row's phase, ``(*rows.shape, targets)``."""
-        return self.means[self.cycle.at(rows)]
-
-    def anomalies(self, y: np.ndarray) -> np.ndarray:
-        """Distance of each row from the mean of its phase, ``(rows, targets)``."""
-        return as_columns(y) - self.mean_at(np.arange(len(y)))
-
-    def predict(self, y: np.ndarray, origins: np.ndarray, horizon: int = 1) -> np.ndarray:
-        """Carry the last anomaly forward."""
-        anomaly = as_columns(y)[origins] - self.mean_at(origins)
-        return self.mean_at(_ahead(origins, horizon)) + anomaly[:, None]
-
-
-class AR(Baseline):
-    """Autoregression with intercept, by least squares; further steps ahead by feeding forecasts back.
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """A group of series as baselines read it.
 
     Args:
-        order: how many past values it reads; None for the lookback of the networks.
+        grid: its places.
+        season: steps in a season.
+        lookback: rows that the networks read.
+        horizon: rows to forecast.
+        fitted: series that allow the baseline, ``(series,)``.
+        told: called after each series of a baseline that is fitted series by series.
     """
 
-    name = "ar"
+    grid: Grid
+    season: int
+    lookback: int
+    horizon: int
+    fitted: np.ndarray
+    told: Callable[[], None] = lambda: None
 
-    def __init__(self, order: int | None = None):
-        self.order = order
+    @cached_property
+    def y(self) -> np.ndarray:
+        """Targets, filled, ``(places, targets)``."""
+        return self.grid.filled(self.season)
 
-    def reason(self, training: TrainingPart) -> str | None:
-        """Fewer equations than coefficients."""
-        order = self.order or training.lookback
-        if len(training) < 2 * order + 1:
-            return f"{len(training)} training rows, expected at least {2 * order + 1} for AR({order})"
-        return None
+    @cached_property
+    def phase(self) -> np.ndarray:
+        """Phase of each place."""
+        return self.grid.phase(self.season)
 
-    def fit(self, training: TrainingPart) -> Self:
-        """Solve for intercept and coefficients, ``(1 + order, targets)``, that of the last value first."""
-        self.order = self.order or training.lookback
-        self.label = f"AR({self.order})"
-        self.coefficients = np.stack(
-            [_least_squares(column, self.order) for column in as_columns(training.y).T], axis=1
+    @property
+    def begin(self) -> np.ndarray:
+        """First place of each series."""
+        return self.grid.borders[:-1]
+
+    def ahead(self, origins: np.ndarray) -> np.ndarray:
+        """Places after each origin, ``(windows, horizon)``."""
+        return origins[:, None] + np.arange(1, self.horizon + 1)
+
+    def before(self, known: np.ndarray) -> np.ndarray:
+        """Whether each place stands before that which is known of its series."""
+        return np.arange(len(self.grid.owners)) < known[self.grid.owners]
+
+
+def baseline_row(
+    name: str,
+    data: WindowedPanel,
+    season: int = 0,
+    *,
+    named: bool = True,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> ModelResult | Skipped:
+    """Fit a baseline to each series and forecast the test and validation windows of all.
+
+    Args:
+        name: of :data:`BASELINES`.
+        data: the windowed panel.
+        season: steps in a season; 0 to find it from the dates.
+        named: whether somebody has named this baseline. Exponential smoothing is fitted one series after the other, and
+            where nobody has, to :data:`MOST_SERIES_ETS` at most.
+        progress: called with what is fitted, how many series are done and how many there are, after each series of
+            exponential smoothing.
+
+    Returns:
+        The row, whose remark tells of series that do not allow this baseline; or why there is none.
+
+    Raises:
+        ConfigError: an unknown name, or a season of which no series holds two.
+    """
+    if name not in BASELINES:
+        raise ConfigError(f"received baseline {name!r}, expected one of {', '.join(BASELINES)}.")
+    split, members = data.split, data.members
+    lengths = np.stack([split.validation - split.start, split.stop - split.start], axis=1)[members]
+    longest = int(lengths[:, 0].max())
+    if season and 2 * season > longest:
+        raise ConfigError(
+            f"received season {season}, expected at most {longest // 2}: half of the {longest} rows before the "
+            "validation part of the longest series."
         )
-        return self
+    season = season or season_of_panel(data.series, split, members)
+    reasons = _reasons(name, lengths, season, data.lookback)
+    if name == "ets" and len(members) > MOST_SERIES_ETS and not named:
+        return Skipped(
+            name,
+            f"exponential smoothing is fitted one series after the other, and to more than {MOST_SERIES_ETS} only "
+            "where --baselines names ets",
+        )
+    bad = [number for number, reason in enumerate(reasons) if reason]
+    if len(bad) == len(members):
+        return Skipped(name, str(reasons[0]))
+    allowed = np.ones(len(data.series.ids), bool)
+    allowed[members[bad]] = False
 
-    def predict(self, y: np.ndarray, origins: np.ndarray, horizon: int = 1) -> np.ndarray:
-        """Iterate the equation from each origin."""
-        order = len(self.coefficients) - 1
-        _require_history(origins, order)
-        # The last value first, as the coefficients are: (windows, order, targets).
-        past = as_columns(y)[origins[:, None] - np.arange(order)]
+    test, seen = (np.empty((len(part), data.horizon, data.targets)) for part in (data.test, data.validation))
+    labels: list[str] = []
+    told = _Told(progress, "ETS, series by series", int(allowed[members].sum()))
+    for grid in grids(data.series, split, members):
+        group = _Group(grid, season, data.lookback, data.horizon, allowed[grid.members], told)
+        try:
+            label, whole, before = BASELINES[name](group, grid.place_of(split.stop), grid.place_of(split.validation))
+            labels.append(label)
+            for forecast, part, forecasts in ((whole, data.test, test), (before, data.validation, seen)):
+                windows, origins = grid.origins(part)
+                made = _persistence(group)(origins)
+                mine = group.fitted[grid.owners[origins]]
+                if mine.any():
+                    made[mine] = forecast(origins[mine])
+                forecasts[windows] = made
+        except _CannotFit as error:
+            return Skipped(name, str(error))
+    return ModelResult(
+        _common_label(labels),
+        test[None],
+        kind="baseline",
+        validation=seen[None] if len(data.validation) else None,
+        remark=_remark(_common_label(labels), data, members, bad, reasons),
+    )
+
+
+def _common_label(labels: list[str]) -> str:
+    """The label of all groups of series; without what differs among them."""
+    return labels[0] if len(set(labels)) == 1 else labels[0].partition("(")[0].strip()
+
+
+def _remark(
+    label: str, data: WindowedPanel, members: np.ndarray, bad: list[int], reasons: list[str | None]
+) -> str | None:
+    """Say how many series persistence is given for; None for none."""
+    if not bad:
+        return None
+    return (
+        f"{label}: persistence in its place for {len(bad)} of {len(members)} series (first: "
+        f"'{data.series.ids[members[bad[0]]]}', {reasons[bad[0]]})."
+    )
+
+
+class _Told:
+    """Counts series that are done, and says so to whoever watches."""
+
+    def __init__(self, progress: Callable[[str, int, int], None] | None, what: str, series: int):
+        self.progress, self.what, self.series, self.done = progress, what, series, 0
+
+    def __call__(self) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.what, self.done, self.series)
+
+
+def _reasons(name: str, lengths: np.ndarray, season: int, lookback: int) -> list[str | None]:
+    """Say for each series why its rows do not allow a baseline; ``lengths`` before the validation and the test part."""
+    found: dict[tuple[int, int], str | None] = {}
+    for before, whole in np.unique(lengths, axis=0).tolist():
+        # Rows that are learnt from, and those at their end on which an order may be chosen.
+        parts = ((before, 0), (whole, whole - before))
+        given = (_reason(name, rows, held, season, lookback) for rows, held in parts)
+        found[before, whole] = next((reason for reason in given if reason), None)
+    return [found[before, whole] for before, whole in lengths.tolist()]
+
+
+def _reason(name: str, rows: int, held: int, season: int, lookback: int) -> str | None:
+    """Say why a baseline cannot be fitted on so many rows; None where it can."""
+    if name in ("seasonal-naive", "climatology"):
+        return _season_reason(rows, season)
+    if name == "ar":
+        return _order_reason(rows, lookback)
+    if name == "climatology-ar":
+        rows -= held or max(1, round(CHOICE_SHARE * rows))
+        return _season_reason(rows, season) or _order_reason(rows, 1)
+    if name == "ets" and rows < 10:
+        return f"{rows} training rows, expected at least 10 for exponential smoothing"
+    if name == "ets" and rows * _smoothed_season(rows, season) > ETS_STATES:
+        return f"a season of {season} over {rows} rows is too long for ETS"
+    return None
+
+
+def _season_reason(rows: int, season: int) -> str | None:
+    """Two whole seasons are learnt from."""
+    if season < 2:
+        return "its dates show no season"
+    return f"{rows} training rows hold fewer than two seasons of {season}" if rows < 2 * season else None
+
+
+def _order_reason(rows: int, order: int) -> str | None:
+    """There are as many equations as coefficients."""
+    least = 2 * order + 1
+    return f"{rows} training rows, expected at least {least} for AR({order})" if rows < least else None
+
+
+def _persistence(group: _Group) -> Forecast:
+    return lambda origins: np.repeat(group.y[origins][:, None], group.horizon, axis=1)
+
+
+def _repeat_last(group: _Group, whole: np.ndarray, before: np.ndarray) -> tuple[str, Forecast, Forecast]:
+    forecast = _persistence(group)
+    return "Persistence", forecast, forecast
+
+
+def _repeat_season(group: _Group, whole: np.ndarray, before: np.ndarray) -> tuple[str, Forecast, Forecast]:
+    steps = np.arange(group.horizon) % group.season + 1 - group.season
+
+    def forecast(origins: np.ndarray) -> np.ndarray:
+        return group.y[origins[:, None] + steps]
+
+    return f"Seasonal naive ({group.season})", forecast, forecast
+
+
+class _Climate:
+    """The mean of each phase of each series over the places before ``known``."""
+
+    def __init__(self, group: _Group, known: np.ndarray):
+        self.group = group
+        owners = group.grid.owners
+        there = group.before(known)
+        cells = (owners * group.season + group.phase)[there]
+        size = len(known) * group.season
+
+        def mean(of: np.ndarray, cells: np.ndarray, size: int) -> np.ndarray:
+            return np.bincount(cells, of, size) / np.maximum(np.bincount(cells, minlength=size), 1)
+
+        count = np.bincount(cells, minlength=size).reshape(len(known), group.season)
+        # A phase that never occurs takes the mean of all places.
+        self.means = np.stack(
+            [
+                np.where(
+                    count > 0,
+                    mean(column[there], cells, size).reshape(count.shape),
+                    mean(column[there], owners[there], len(known))[:, None],
+                )
+                for column in group.y.T
+            ],
+            axis=-1,
+        )
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """The mean of each place's phase, ``(*places.shape, targets)``."""
+        return self.means[self.group.grid.owners[places], self.group.phase[places]]
+
+    @cached_property
+    def anomalies(self) -> np.ndarray:
+        """Distance of each place from the mean of its phase, ``(places, targets)``."""
+        return self.group.y - self.at(np.arange(len(self.group.y)))
+
+
+def _climatology(group: _Group, whole: np.ndarray, before: np.ndarray) -> tuple[str, Forecast, Forecast]:
+    def fit(known: np.ndarray) -> Forecast:
+        climate = _Climate(group, known)
+        return lambda origins: climate.at(group.ahead(origins)) + climate.anomalies[origins][:, None]
+
+    return "Climatology + last anomaly", fit(whole), fit(before)
+
+
+def _autoregression(group: _Group, whole: np.ndarray, before: np.ndarray) -> tuple[str, Forecast, Forecast]:
+    orders = np.full(len(whole), group.lookback)
+    return f"AR({group.lookback})", _fit_ar(group, group.y, whole, orders), _fit_ar(group, group.y, before, orders)
+
+
+def _climatology_ar(group: _Group, whole: np.ndarray, before: np.ndarray) -> tuple[str, Forecast, Forecast]:
+    orders = _choose_orders(group, whole, before)
+
+    def fit(known: np.ndarray) -> Forecast:
+        climate = _Climate(group, known)
+        forecast = _fit_ar(group, climate.anomalies, known, orders)
+        return lambda origins: climate.at(group.ahead(origins)) + forecast(origins)
+
+    chosen = set(orders[group.fitted].tolist())
+    # The order is that of one series; several have one each.
+    label = f"Climatology + AR({chosen.pop()})" if len(orders) == 1 else "Climatology + AR"
+    return label, fit(whole), fit(before)
+
+
+def _choose_orders(group: _Group, whole: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """The order of each series with the smallest error, one step ahead, on what its choice is kept from."""
+    length = whole - group.begin
+    # Without a validation part the end of what is known is kept back.
+    held = np.where(whole > before, whole - before, np.maximum(1, np.rint(CHOICE_SHARE * length).astype(int)))
+    first = whole - held
+    climate = _Climate(group, first)
+    places = np.arange(len(group.y))
+    judged = places[group.before(whole) & ~group.before(first)]
+    owners = group.grid.owners[judged]
+    one_step = _Group(group.grid, group.season, group.lookback, 1, group.fitted)
+    best = np.full(len(whole), np.inf)
+    orders = np.ones(len(whole), int)
+    for order in sorted({1, 2, 3, group.lookback}):
+        fits = group.fitted & (first - group.begin >= 2 * order + 1)
+        if not fits.any():
+            continue
+        forecast = _fit_ar(one_step, climate.anomalies, np.where(fits, first, 0), np.full(len(whole), order))
+        mine = fits[owners]
+        missed = climate.anomalies[judged[mine]] - forecast(judged[mine] - 1)[:, 0]
+        error = np.bincount(owners[mine], np.abs(missed).mean(axis=1), len(whole)) / held
+        better = fits & (error < best)
+        best[better], orders[better] = error[better], order
+    return orders
+
+
+def _fit_ar(group: _Group, y: np.ndarray, known: np.ndarray, orders: np.ndarray) -> Forecast:
+    """Fit an autoregression with intercept to each series by least squares; further steps by feeding forecasts back.
+
+    Args:
+        group: whose series.
+        y: what is forecast, ``(places, targets)``.
+        known: place after the last one to learn from, ``(series,)``; series of which too few are known are left out.
+        orders: of each series.
+    """
+    longest = int(orders.max())
+    series, targets = len(known), y.shape[1]
+    coefficients, intercept = np.zeros((series, longest, targets)), np.zeros((series, targets))
+    for order in np.unique(orders).tolist():
+        chosen = np.flatnonzero((orders == order) & group.fitted & (known - group.begin >= 2 * order + 1))
+        if len(chosen):
+            begin, end = group.begin[chosen], known[chosen]
+            for target in range(targets):
+                found, constant = _least_squares(y[:, target], begin, end, order)
+                coefficients[chosen, :order, target], intercept[chosen, target] = found, constant
+
+    def forecast(origins: np.ndarray) -> np.ndarray:
+        owners = group.grid.owners[origins]
+        # Of a series with a lower order the first of these may be another's, and count zero times.
+        past = y[np.maximum(origins[:, None] - np.arange(longest), 0)]
         steps = []
-        for _ in range(horizon):
-            step = self.coefficients[0] + np.sum(self.coefficients[1:] * past, axis=1)
+        for _ in range(group.horizon):
+            step = intercept[owners] + np.sum(coefficients[owners] * past, axis=1)
             steps.append(step)
             past = np.concatenate([step[:, None], past[:, :-1]], axis=1)
         return np.stack(steps, axis=1)
 
+    return forecast
 
-class ClimatologyAR(Seasonal):
-    """The training part's mean of the phase, plus an autoregression of the anomalies.
 
-    Its order is the one of 1, 2, 3 and the lookback with the smallest mean absolute error, one step ahead, on the
-    validation rows when fitted on the rows before them. All of the training part is used once it is chosen.
+def _least_squares(y: np.ndarray, begin: np.ndarray, end: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of the last value, the one before it and so on, ``(series, order)``, and intercepts ``(series,)``.
 
-    Args:
-        order: of the autoregression; None to choose it.
+    The equations of all series are solved from sums of products of values some steps apart. Such a sum over values one
+    step earlier differs from that over the later ones by its two ends, so that ``order + 1`` sums make them all.
     """
-
-    name = "climatology-ar"
-
-    def __init__(self, order: int | None = None):
-        self.order = order
-
-    def reason(self, training: TrainingPart) -> str | None:
-        """No season, or too few rows to fit on."""
-        part = training if self.order else training.before_choice()
-        return super().reason(part) or AR(self.order or 1).reason(part)
-
-    def fit(self, training: TrainingPart) -> Self:
-        """Choose the order where none is given, then fit."""
-        self.order = self.order or self._choose(training)
-        self.label = f"Climatology + AR({self.order})"
-        self.climatology = Climatology().fit(training)
-        anomalies = self.climatology.anomalies(training.y)
-        self.ar = AR(self.order).fit(TrainingPart(anomalies, training.cycle))
-        return self
-
-    def _choose(self, training: TrainingPart) -> int:
-        before = training.before_choice()
-        rows = np.arange(len(before), len(training))
-        y = as_columns(training.y)
-        orders = [order for order in sorted({1, 2, 3, training.lookback}) if AR(order).reason(before) is None]
-        return min(orders, key=lambda order: mae(y[rows], ClimatologyAR(order).fit(before).predict(y, rows - 1)[:, 0]))
-
-    def predict(self, y: np.ndarray, origins: np.ndarray, horizon: int = 1) -> np.ndarray:
-        """Forecast the anomaly and set it on the mean of the phase."""
-        anomalies = self.ar.predict(self.climatology.anomalies(y), origins, horizon)
-        return self.climatology.mean_at(_ahead(origins, horizon)) + anomalies
+    lengths = end - begin
+    mean = reduce_runs(np.add, y, begin, end) / lengths
+    # Sums of squares lose digits to a mean far from zero.
+    z = np.zeros_like(y)
+    for_rows = np.repeat(mean, lengths)
+    rows = np.repeat(begin - np.append(0, np.cumsum(lengths)[:-1]), lengths) + np.arange(lengths.sum())
+    z[rows] = y[rows] - for_rows
+    first, count = begin + order, lengths - order
+    products = np.empty((order + 1, order + 1, len(begin)))
+    sums = np.empty((order + 1, len(begin)))
+    sums[0] = reduce_runs(np.add, z, first, end)
+    for lag in range(order + 1):
+        product = z.copy()
+        product[lag:] *= z[: len(z) - lag]
+        products[0, lag] = products[lag, 0] = reduce_runs(np.add, product, first, end)
+    for i in range(order):
+        sums[i + 1] = sums[i] + z[first - 1 - i] - z[end - 1 - i]
+        for j in range(i, order):
+            products[i + 1, j + 1] = products[j + 1, i + 1] = (
+                products[i, j] + z[first - 1 - i] * z[first - 1 - j] - z[end - 1 - i] * z[end - 1 - j]
+            )
+    covariance = np.moveaxis(products - sums[:, None] * sums / count, -1, 0)
+    inverse = np.linalg.pinv(covariance[:, 1:, 1:], rcond=RANK, hermitian=True)
+    coefficients = np.einsum("sij,sj->si", inverse, covariance[:, 1:, 0])
+    intercept = (sums[0] - np.sum(coefficients.T * sums[1:], axis=0)) / count
+    return coefficients, intercept + mean * (1 - coefficients.sum(axis=1))
 
 
-class ETS(Baseline):
-    """Exponential smoothing by statsmodels, with parameters of the training part.
+def _ets(group: _Group, whole: np.ndarray, before: np.ndarray) -> tuple[str, Forecast, Forecast]:
+    labels = set()
+    models: list[tuple[_Ets, _Ets] | None] = []
+    for number, begin in enumerate(group.begin):
+        if not group.fitted[number]:
+            models.append(None)
+            continue
+        fitted, earlier = (_Ets(group.y[begin:known], group.season) for known in (whole[number], before[number]))
+        labels.add(fitted.label)
+        models.append((fitted, earlier))
+        group.told()
+
+    def forecasting(which: int) -> Forecast:
+        def forecast(origins: np.ndarray) -> np.ndarray:
+            owners, made = group.grid.owners[origins], []
+            for number in np.unique(owners):
+                begin, end = group.grid.borders[number : number + 2]
+                model = models[number]
+                assert model is not None
+                made.append(model[which].predict(group.y[begin:end], origins[owners == number] - begin, group.horizon))
+            return np.concatenate(made)
+
+        return forecast
+
+    return labels.pop() if len(labels) == 1 else "ETS", forecasting(0), forecasting(1)
+
+
+class _Ets:
+    """Exponential smoothing of one series by statsmodels, with parameters of its training rows.
 
     Additive errors; of no trend and a damped one, and of an additive season and, for positive values, a multiplicative
-    one, the pair with the smallest AIC. A training part of fewer than two seasons is smoothed without one.
+    one, the pair with the smallest AIC. Fewer than two seasons of rows are smoothed without one.
+
+    Args:
+        y: training rows, ``(rows, targets)``.
+        season: steps in a season.
+
+    Raises:
+        _CannotFit: it cannot be fitted to these rows.
     """
 
-    name = "ets"
-
-    def reason(self, training: TrainingPart) -> str | None:
-        """Too few rows to start from, or a season too long to keep."""
-        if len(training) < 10:
-            return f"{len(training)} training rows, expected at least 10 for exponential smoothing"
-        if len(training) * self._season(training) > ETS_STATES:
-            return f"a season of {training.cycle.season} over {len(training)} rows is too long for ETS"
-        return None
-
-    @staticmethod
-    def _season(training: TrainingPart) -> int:
-        season = training.cycle.season
-        # The start values come from a moving average of one season, which needs ten rows of its own.
-        return season if season > 1 and len(training) >= max(2 * season, 10 + season) else 1
-
-    def fit(self, training: TrainingPart) -> Self:
-        """Choose the form and its parameters for each target."""
-        self.season = self._season(training)
-        self.fitted = [self._fit_column(column) for column in as_columns(training.y).T]
+    def __init__(self, y: np.ndarray, season: int):
+        self.season = _smoothed_season(len(y), season)
+        self.fitted = [self._fit_column(column) for column in y.T]
         forms = {fitted.model.short_name for fitted in self.fitted}
         self.label = f"ETS({_form(forms.pop())})" if len(forms) == 1 else "ETS"
-        return self
 
     def _fit_column(self, y: np.ndarray) -> Any:
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel
@@ -303,23 +496,17 @@ class ETS(Baseline):
                     key=lambda fitted: fitted.aic if np.isfinite(fitted.aic) else np.inf,
                 )
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
-            raise DataError(
-                f"received a training part of {len(y)} rows that exponential smoothing cannot be fitted to ({error}), "
-                "expected one that it can; leave ets out of --baselines."
-            ) from error
+            raise _CannotFit(f"exponential smoothing cannot be fitted to {len(y)} training rows: {error}") from error
 
-    def predict(self, y: np.ndarray, origins: np.ndarray, horizon: int = 1) -> np.ndarray:
+    def predict(self, y: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
         """Smooth up to each origin with fixed parameters and extend level, trend and season from there."""
         columns = [
-            self._predict_column(fitted, column, np.asarray(origins), horizon)
-            for fitted, column in zip(self.fitted, as_columns(y).T, strict=True)
+            self._predict_column(fitted, column, origins, horizon)
+            for fitted, column in zip(self.fitted, y.T, strict=True)
         ]
         forecast = np.stack(columns, axis=-1)
         if not np.isfinite(forecast).all():
-            raise DataError(
-                f"received forecasts by {self.label} that are not finite, expected numbers; leave ets out of "
-                "--baselines."
-            )
+            raise _CannotFit(f"forecasts by {self.label} are not finite")
         return forecast
 
     def _predict_column(self, fitted: Any, y: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
@@ -350,99 +537,10 @@ class ETS(Baseline):
         return forecast
 
 
-#: Baselines by the name that a user asks for, in the order of the table.
-BASELINES: dict[str, type[Baseline]] = {
-    kind.name: kind for kind in (Persistence, SeasonalNaive, Climatology, AR, ClimatologyAR, ETS)
-}
-
-
-def available(names: Iterable[str], training: TrainingPart) -> dict[str, str | None]:
-    """Say which baselines a training part allows.
-
-    Args:
-        names: of :data:`BASELINES`.
-        training: what they would be fitted on.
-
-    Returns:
-        For each name None, or the reason why that baseline is left out.
-
-    Raises:
-        ConfigError: an unknown name.
-
-    Example:
-        >>> yearly = TrainingPart(np.arange(30.0), cycle_of(pd.RangeIndex(30), 1))
-        >>> available(["persistence", "climatology"], yearly)
-        {'persistence': None, 'climatology': 'its dates show no season'}
-    """
-    names = list(names)
-    for name in names:
-        if name not in BASELINES:
-            raise ConfigError(f"received baseline {name!r}, expected one of {', '.join(BASELINES)}.")
-    return {name: BASELINES[name]().reason(training) for name in names}
-
-
-def forecasts(
-    data: WindowedSeries, names: Iterable[str], season: int = 0
-) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
-    """Forecast the test and validation windows of a series with each baseline.
-
-    Missing dates and values are read as :mod:`kseq.evenly` fills them; the windows are those of the networks. Test
-    forecasts come from a fit on all rows before the test part. Validation forecasts come from a fit on the rows before
-    the validation part, so that their errors are those of rows not seen.
-
-    Args:
-        data: the windowed series.
-        names: of :data:`BASELINES`.
-        season: steps in a season; 0 to find it from the dates.
-
-    Yields:
-        The row's label, and forecasts of the test and the validation part, ``(window, step, target)``, the latter None
-        where there is none. A baseline that the training rows do not allow is left out; :func:`available` says why.
-
-    Raises:
-        ConfigError: an unknown name, or a season of which the training part holds fewer than two.
-    """
-    split = data.split
-    if season and 2 * season > split.validation:
-        raise ConfigError(
-            f"received season {season}, expected at most {split.validation // 2}: half of the {split.validation} rows "
-            "before the validation part."
-        )
-    even, before = _laid_out(data, season)
-    known = even.places[split.test]
-    whole = TrainingPart(even.y[:known], before.cycle, data.lookback, known - len(before))
-    test_origins, seen_origins = (even.places[part.target_rows[:, 0] - 1] for part in (data.test, data.validation))
-    for name, reason in available(names, before).items():
-        if reason is not None:
-            continue
-        fitted = BASELINES[name]().fit(whole)
-        test = fitted.predict(even.y, test_origins, data.horizon)
-        validation = None
-        if len(data.validation):
-            validation = fitted.refit(before).predict(even.y, seen_origins, data.horizon)
-        yield fitted.label, test, validation
-
-
-def reason_against(name: str, data: WindowedSeries, season: int = 0) -> str | None:
-    """Say why the rows before the validation part do not allow a baseline; None where they do."""
-    return available([name], _laid_out(data, season)[1])[name]
-
-
-def _laid_out(data: WindowedSeries, season: int) -> tuple[Evenly, TrainingPart]:
-    """The series on its grid, and the part of it before the validation part."""
-    series = data.series
-    season = season or season_known(data)
-    cycle = cycle_of(series.index, season, places_of(series))
-    even = lay_evenly(series, season, cycle.phase)
-    cycle = Cycle(season, even.phase)
-    return even, TrainingPart(even.y[: even.places[data.split.validation]], cycle, data.lookback)
-
-
-def season_known(data: WindowedSeries) -> int:
-    """Find the season as the rows before the validation part show it, see :func:`season_of`."""
-    series, known = data.series, np.arange(data.split.validation)
-    known = known[~np.isnan(series.y[known]).any(axis=1)]
-    return season_of(series.index[known], series.y[known])
+def _smoothed_season(rows: int, season: int) -> int:
+    """Steps in the season that so many rows are smoothed with; 1 for none."""
+    # The start values come from a moving average of one season, which needs ten rows of its own.
+    return season if season > 1 and rows >= max(2 * season, 10 + season) else 1
 
 
 def _form(short_name: str) -> str:
@@ -450,21 +548,12 @@ def _form(short_name: str) -> str:
     return ",".join(short_name.replace("Ad", "D")).replace("D", "Ad")
 
 
-def _least_squares(y: np.ndarray, order: int) -> np.ndarray:
-    """Intercept, then the coefficients of the last value, the one before it and so on."""
-    past = np.lib.stride_tricks.sliding_window_view(y[:-1], order)[:, ::-1]
-    return np.linalg.lstsq(np.column_stack([np.ones(len(past)), past]), y[order:], rcond=None)[0]
-
-
-def _ahead(origins: np.ndarray, horizon: int) -> np.ndarray:
-    """Numbers of the rows after each origin, ``(windows, horizon)``."""
-    return origins[:, None] + np.arange(1, horizon + 1)
-
-
-def _require_history(origins: np.ndarray, rows: int) -> None:
-    """Refuse an origin with too few rows up to it."""
-    if len(origins) and min(origins) < rows - 1:
-        raise ConfigError(
-            f"received an origin with {min(origins) + 1} rows up to it, expected at least {rows}: this baseline reads "
-            "as many."
-        )
+#: Baselines by the name that a user asks for, in the order of the table.
+BASELINES: dict[str, Callable[[_Group, np.ndarray, np.ndarray], tuple[str, Forecast, Forecast]]] = {
+    "persistence": _repeat_last,
+    "seasonal-naive": _repeat_season,
+    "climatology": _climatology,
+    "ar": _autoregression,
+    "climatology-ar": _climatology_ar,
+    "ets": _ets,
+}

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kseq.errors import ConfigError
-from kseq.windows import Windows
+from kseq.preprocessing.windows import Windows
 
 #: Bytes of inputs that are gathered at once, of small batches many: a call of NumPy takes as long as copying some KiB.
 AT_ONCE = 2**20
@@ -22,7 +22,7 @@ class Batches(keras.utils.PyDataset):
     reads the windows in the order that a single model with that seed reads them.
 
     Args:
-        windows: one part of a :class:`kseq.windows.WindowedSeries`.
+        windows: one part of a :class:`kseq.windows.WindowedPanel`.
         batch_size: windows in a batch; the last batch takes what is left. None for all in one.
         seed: shuffles each epoch anew; None keeps the order of time.
         seeds: one seed a member, instead of ``seed``.

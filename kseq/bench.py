@@ -28,9 +28,9 @@ from kseq.evaluation import EpochTimer, kernel_of
 from kseq.feeding import Listeners, fed
 from kseq.machine import machine
 from kseq.models import CELLS, build_model
+from kseq.preprocessing.windows import WindowedPanel, make_windows
 from kseq.stopping import MemberStopping
 from kseq.training import Training, compile_model
-from kseq.windows import WindowedSeries, make_windows
 
 
 @dataclass(frozen=True)
@@ -198,17 +198,17 @@ def peak_flops(size: int | None = None, seconds: float = 2.0) -> float:
     return 2 * size**3 / best
 
 
-def make_data(workload: Workload, seed: int = 0) -> WindowedSeries:
+def make_data(workload: Workload, seed: int = 0) -> WindowedPanel:
     """Random columns whose training part holds the workload's windows."""
     from kseq.data import Series
 
     rows = workload.windows + workload.time
     values = np.random.default_rng(seed).normal(size=(rows + 2, workload.features))
     frame = pd.DataFrame(values, columns=[f"x{number}" for number in range(workload.features)])
-    from kseq.parts import Split
+    from kseq.preprocessing.splits import Split
 
     series = Series("bench", frame, ("x0",), tuple(frame.columns[1:]))
-    return make_windows(series, workload.time, split=Split(rows, rows, rows + 2))
+    return make_windows(series, workload.time, split=Split(*np.array([[0], [rows], [rows], [rows], [rows + 2]])))
 
 
 def run(
@@ -321,7 +321,7 @@ def _model(cell: str, workload: Workload, members: int | None = None) -> keras.M
 
 
 def _stock_epochs(
-    model: keras.Model, data: WindowedSeries, workload: Workload
+    model: keras.Model, data: WindowedPanel, workload: Workload
 ) -> Callable[[], tuple[float, list[float]]]:
     """Keras as its user calls it; its own way with arrays is no faster than its way with these batches."""
     model.compile(keras.optimizers.Adam(Training().learning_rate), "mse")
@@ -330,7 +330,7 @@ def _stock_epochs(
 
 
 def _own_epochs(
-    model: keras.Model, data: WindowedSeries, workload: Workload, count: int
+    model: keras.Model, data: WindowedPanel, workload: Workload, count: int
 ) -> Callable[[], tuple[float, list[float]]]:
     """What :func:`kseq.training.fit` runs, compiled once; with members, their watch over stopping and weights too."""
     compile_model(model, Training())

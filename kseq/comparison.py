@@ -7,29 +7,25 @@ script may fill a comparison row by row with the callback :class:`kseq.Evaluatio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from kseq import baselines, frames, metrics, statistics
-from kseq.backtest import Backtest, baseline_row, cut_windows, join_folds, joint_intervals, make_backtest
+from kseq import baselines, frames, statistics
+from kseq.backtest import Backtest, baseline_of, cut_windows, join_folds, make_backtest
+from kseq.baselines import Skipped
 from kseq.data import Panel, Series
-from kseq.errors import ConfigError, DataError
-from kseq.evenly import on_grid, places_of
-from kseq.evidence import evidence_of
+from kseq.errors import ConfigError
 from kseq.intervals import Interval, too_few
-from kseq.panels.backtest import PanelBacktest, baseline_of, cut_panel, make_panel_backtest
-from kseq.panels.grid import season_of_panel
-from kseq.panels.scores import PanelScores
-from kseq.panels.windows import WindowedPanel
+from kseq.preprocessing.grid import season_of_panel
+from kseq.preprocessing.windows import WindowedPanel
 from kseq.results import ModelResult
+from kseq.scores import Scores
 from kseq.settings import Settings
 from kseq.traps import traps
 from kseq.verdict import Evidence, verdict
-from kseq.windows import WindowedSeries
 
 if TYPE_CHECKING:
     from kseq.tuning import Search
@@ -39,7 +35,7 @@ class Comparison:
     """All rows of one comparison, on one set of windows; table, picture and files are made from it.
 
     Args:
-        data: the windowed series that every row forecasts.
+        data: the windows of one or many series that every row forecasts.
         settings: what decided the numbers, for the record; None where a script fills the rows.
         backtest: where the windows are the folds of one: what each training sees, see :mod:`kseq.backtest`.
 
@@ -48,8 +44,8 @@ class Comparison:
         folds: of the backtest; empty where the windows are all those of one test part.
         trainings: the windowed series that models are trained on, in the order of time: ``data`` itself without a
             backtest. Joined rows hold forecasts of the validation parts of all of them.
-        order: of the windows of all trainings those that stand in ``data.test``, where they are joined otherwise than
-            fold after fold.
+        order: permutation from the concatenated test windows of all trainings to ``data.test``; None without a
+            backtest.
         search: where the cells' settings come from a tuning: its trials, see :mod:`kseq.tuning`.
 
     Example:
@@ -61,23 +57,23 @@ class Comparison:
 
     def __init__(
         self,
-        data: WindowedSeries,
+        data: WindowedPanel,
         settings: Settings | None = None,
-        backtest: Backtest | PanelBacktest | None = None,
+        backtest: Backtest | None = None,
     ):
         self.data, self.backtest = data, backtest
         self.folds = backtest.folds if backtest else ()
         self.trainings = backtest.trainings if backtest else (data,)
-        self.order = backtest.order if isinstance(backtest, PanelBacktest) else None
+        self.order = backtest.order if backtest else None
         self.settings = settings
         self.seconds = float("nan")
         self.search: Search | None = None
         self._rows: tuple[ModelResult, ...] = ()
         self._evidence: Evidence | None = None
-        self._left_out: dict[str, list[str]] = {}
-        self._remarks: list[str] = []
+        self._skipped: list[Skipped] = []
         self._table: tuple[Any, Any, pd.DataFrame] = (None, None, pd.DataFrame())
         self._season = settings.season if settings else 0
+        self._scored: tuple[int, Scores | None] = (0, None)
 
     @property
     def rows(self) -> tuple[ModelResult, ...]:
@@ -125,21 +121,14 @@ class Comparison:
         self._season = season or self._season
         asked = names if names is not None else self.settings.baselines if self.settings else None
         named = asked is not None if named is None else named
-        # One season for all trainings; where the first is too short for it, each says so itself.
-        shared = self._season or (self.season if self.season > 1 else 0)
         for name in baselines.BASELINES if asked is None else asked:
-            try:
-                if isinstance(self.data, WindowedPanel):
-                    trainings = cast("tuple[WindowedPanel, ...]", self.trainings)
-                    row, remark = baseline_of(
-                        name, trainings, self._season, shared, order=self.order, named=named, progress=progress
-                    )
-                    self._remarks += [remark] if remark else []
-                else:
-                    row = baseline_row(name, self.trainings, shared)
+            row = baseline_of(
+                name, self.trainings, self._season, self.season, order=self.order, named=named, progress=progress
+            )
+            if isinstance(row, Skipped):
+                self._skipped.append(row)
+            else:
                 self.add(row)
-            except DataError as error:
-                self._left_out.setdefault(str(error).partition("; ")[0], []).append(name)
 
     def add_means(self) -> None:
         """Add the mean forecast of each cell's members as a row of its own, where at least two did not diverge."""
@@ -154,30 +143,34 @@ class Comparison:
 
         It is the one that was asked for, or what the dates say.
         """
-        if self.panel is not None:
-            return self.panel.season
-        season = self._season or self._season_of_dates
-        return season if 2 * season <= self.trainings[0].split.validation else 1
+        return self._scores.season
 
-    @cached_property
-    def panel(self) -> PanelScores | None:
-        """Where the data are a panel: scores of its series, see :mod:`kseq.panels.scores`."""
-        if not isinstance(self.data, WindowedPanel):
-            return None
-        data = self.data
-        season = self._season or season_of_panel(data.series, data.split, data.members)
-        return PanelScores(data, season, self.backtest if isinstance(self.backtest, PanelBacktest) else None)
+    @property
+    def measure(self) -> str:
+        """The metric by which rows are ranked and told apart: ``"mae"`` of one series, ``"mase"`` of several."""
+        return self._scores.measure
 
-    @cached_property
-    def _season_of_dates(self) -> int:
-        return baselines.season_known(self.trainings[0])
+    @property
+    def panel(self) -> Scores | None:
+        """Scores of single series, where there are several; see :mod:`kseq.scores`."""
+        return self._scores if self.measure == "mase" else None
+
+    @property
+    def _scores(self) -> Scores:
+        """Scores by the season of the settings, or of the dates."""
+        season, scores = self._scored
+        if scores is None or season != self._season:
+            data = self.data
+            found = self._season or season_of_panel(data.series, data.split, data.members)
+            scores = Scores(data, found, self.backtest)
+            self._scored = (self._season, scores)
+        return scores
 
     @property
     def evidence(self) -> Evidence:
         """What tests and verdict read: errors of each row by seed."""
         if self._evidence is None:
-            panel = self.panel
-            self._evidence = panel.evidence(self.rows) if panel else evidence_of(self.data, self.trainings, self.rows)
+            self._evidence = self._scores.evidence(self.rows)
             if self.settings is not None and self.settings.by_cell:
                 # There is no lookback that is that of all networks.
                 self._evidence = replace(self._evidence, lookback=0)
@@ -193,12 +186,19 @@ class Comparison:
         """Sentences on what must not be read into the numbers, and on what is missing from them and why."""
         return [
             *traps(self.evidence),
-            *(f"Left out of the baselines: {', '.join(names)} ({reason})." for reason, names in self._left_out.items()),
+            *self._skipped_baselines(),
             *self._missing_intervals(),
-            *self._remarks,
-            *(self.panel.notes if self.panel else ()),
+            *(row.remark for row in self.rows if row.remark),
+            *self._scores.notes,
             *self.data.notes,
         ]
+
+    def _skipped_baselines(self) -> list[str]:
+        """Say which baselines the series do not allow, those of one reason together."""
+        names: dict[str, list[str]] = {}
+        for skipped in self._skipped:
+            names.setdefault(skipped.reason, []).append(skipped.name)
+        return [f"Left out of the baselines: {', '.join(left)} ({reason})." for reason, left in names.items()]
 
     def _missing_intervals(self) -> list[str]:
         """Say which intervals cannot be given, and why."""
@@ -217,23 +217,37 @@ class Comparison:
         Args:
             row: of this comparison.
             metric: a name of ``kseq.metrics.METRICS``.
-            by: what to keep apart: ``"step"`` of the horizon, ``"window"``, or None for one score.
+            by: what to keep apart: ``"step"`` of the horizon, ``"window"``, ``"series"``, or None for one score, the
+                mean over series of each series' own.
 
         Returns:
-            ``(member,)``, ``(member, step)`` or ``(member, window)``.
+            ``(member,)``, ``(member, step)``, ``(member, window)`` or ``(member, series)``.
         """
-        if self.panel is not None:
-            return self.panel.overall(row.predictions[row.sound], metric, by_step=by == "step")
-        first = self.trainings[0]
-        return np.asarray(
-            metrics.METRICS[metric].function(
-                self.data.test_y,
-                row.predictions[row.sound],
-                insample=on_grid(first.series)[: places_of(first.series)[first.split.test - 1] + 1],
-                season=self.season,
-                axis={"step": (-3, -1), "window": (-2, -1), None: (-3, -2, -1)}[by],
-            )
-        )
+        forecasts = row.predictions[row.sound]
+        if by == "window":
+            return self._scores.by_window(forecasts, metric)
+        if by == "series":
+            return self._scores.of_series(forecasts, metric)
+        return self._scores.overall(forecasts, metric, by_step=by == "step")
+
+    def coverage(self, band: Interval, steps: slice = slice(None)) -> float:
+        """Percent of true values within intervals, averaged within each series, then over series and members.
+
+        Args:
+            band: from :meth:`intervals`.
+            steps: steps of the horizon; all by default.
+        """
+        return self._scores.coverage(band, steps)
+
+    def width(self, band: Interval, steps: slice = slice(None)) -> float:
+        """Mean width of intervals in the targets' unit, averaged as :meth:`coverage`."""
+        return self._scores.width(band, steps)
+
+    def fold_scores(self) -> list[tuple[np.ndarray, Scores] | None]:
+        """Windows of each fold of the backtest, ``(windows,)``, and their scores; None for a fold without windows."""
+        numbers = self.backtest.numbers if self.backtest else np.empty(0, int)
+        folds = [np.flatnonzero(numbers == number) for number in range(len(self.folds))]
+        return [(which, self._scores.only(which)) if len(which) else None for which in folds]
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -250,13 +264,11 @@ class Comparison:
             An interval by level, bounds ``(member, window, step, target)``; none where the row has no forecasts of the
             validation part, or where that part is too short for a level.
         """
-        if self.panel is not None:
-            return self.panel.intervals(row, self.levels)
-        return joint_intervals(row, self.trainings, self.levels)
+        return self._scores.intervals(row, self.levels)
 
     @property
     def best(self) -> ModelResult:
-        """The row with the smallest mean absolute error."""
+        """The row with the smallest error, by :attr:`measure`."""
         name = statistics.ranked(self.evidence.rows)[0].name
         return next(row for row in self.rows if row.name == name)
 
@@ -374,7 +386,7 @@ def compare(
     """Train the cells on a series and set them beside baselines.
 
     Of a panel, each cell is one model for all its series (a global model), and baselines are fitted series by series;
-    see :mod:`kseq.panels.windows` and, for how scores are averaged, :mod:`kseq.panels.scores`.
+    see :mod:`kseq.preprocessing.windows` and, for how scores are averaged, :mod:`kseq.scores`.
 
     Args:
         series: see :func:`kseq.load_series`, :func:`kseq.read_csv`, :func:`kseq.from_frame`; or a panel, see
@@ -421,9 +433,6 @@ def laid_out(series: Series | Panel, settings: Settings) -> Comparison:
         series: a series or a panel.
         settings: of the comparison.
     """
-    if isinstance(series, Panel):
-        folds = make_panel_backtest(series, settings) if settings.n_windows else None
-        return Comparison(folds.data if folds else cut_panel(series, settings), settings, folds)
     backtest = make_backtest(series, settings) if settings.n_windows else None
     return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
 

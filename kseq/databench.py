@@ -34,7 +34,7 @@ from kseq import backends
 from kseq.batches import Batches
 from kseq.bench import this_machine
 from kseq.errors import BackendError, ConfigError
-from kseq.windows import Windows, window_starts
+from kseq.preprocessing.windows import Windows, window_starts
 
 #: Memory is measured on so many times the rows: of few, nothing shows beside what is imported.
 LARGER = 20

@@ -12,20 +12,20 @@ import numpy as np
 
 from kseq import memory
 from kseq.batches import Batches
+from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.results import ModelResult
-from kseq.windows import WindowedSeries, Windows
 
 
 class _Comparison(Protocol):
     """What the callback needs of a comparison: the windows, and a place to add a row."""
 
-    data: WindowedSeries
+    data: WindowedPanel
 
     def add(self, result: ModelResult) -> None:
         """Take one row."""
 
 
-def predict(model: keras.Model, data: WindowedSeries, windows: Windows, batch_size: int | None = None) -> np.ndarray:
+def predict(model: keras.Model, data: WindowedPanel, windows: Windows, batch_size: int | None = None) -> np.ndarray:
     """Forecast every window of a part, in the targets' unit.
 
     Args:
@@ -140,7 +140,7 @@ class Evaluation(EpochTimer):
         comparison: _Comparison,
         name: str | None = None,
         seeds: tuple[int, ...] | None = None,
-        forecast: Callable[[keras.Model, WindowedSeries, Windows], np.ndarray] = predict,
+        forecast: Callable[[keras.Model, WindowedPanel, Windows], np.ndarray] = predict,
     ):
         super().__init__()
         self.forecast = forecast

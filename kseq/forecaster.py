@@ -357,7 +357,8 @@ def _known(series: Series, stop: int) -> Series:
     filled = None if series.filled is None else series.filled[:stop]
     ahead = pd.concat([series.frame.iloc[stop:], series.ahead])[list(series.future)]
     known = replace(series, frame=series.frame.iloc[:stop], filled=filled, ahead=ahead)
-    return known.causal(stop)
+    causal = Panel.of(known).causal(np.array([stop])).values[:stop]
+    return replace(known, frame=pd.DataFrame(causal, known.index, known.frame.columns))
 
 
 def _tuples(value: Any) -> Any:

@@ -12,16 +12,24 @@ from kseq.data.columns import TIME_NAMES, numbers, require_columns
 from kseq.data.dates import placing, read_dates
 from kseq.dates_ahead import dates_after
 from kseq.errors import ConfigError, DataError
-from kseq.evenly import places_of
 from kseq.forecasts import Forecasts, require_numbers
 from kseq.modelcard import ModelCard, bands_around
 from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.panels.card import PanelCard
 from kseq.panels.forecasting import PanelForecast, forecast_panel, panel_covariates_ahead
-from kseq.parts import Split
-from kseq.seasons import Cycle, calendar_seasons, cycle_of
-from kseq.transforms import Anomaly, FittedTransform, Log, Step, Trend, times_of
-from kseq.windows import WindowedSeries, Windows, model_rows
+from kseq.preprocessing.columns import encoded
+from kseq.preprocessing.scalers import Scaler
+from kseq.preprocessing.seasonality import Cycle, calendar_seasons, cycle_of
+from kseq.preprocessing.splits import Split
+from kseq.preprocessing.transforms import Anomaly, FittedTransform, Log, Step, Trend
+from kseq.preprocessing.windows import (
+    WindowedPanel,
+    Windows,
+    calendar_of,
+    panel_columns,
+    panel_sources,
+    scaled_rows,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -151,29 +159,38 @@ def last_rows(series: Series, least: int) -> Series:
 
 def windows_like(
     card: ModelCard, series: Series, segments: Sequence[range], transform: FittedTransform | None
-) -> WindowedSeries:
+) -> WindowedPanel:
     """Cut a series into windows with the scales of a trained model.
 
     Args:
         card: of the model.
         series: has the columns that the model reads and forecasts.
-        segments: first target rows of the windows, as of :class:`kseq.windows.Windows`; at least one.
+        segments: first target rows of the windows, as of :class:`kseq.preprocessing.windows.Windows`; at least one.
         transform: from :func:`transform_like`.
 
     Returns:
-        WindowedSeries: all of its windows are in its test part.
+        WindowedPanel: all of its windows are in its test part.
     """
-    settings = card.settings
-    columns, _, inputs, targets = model_rows(
-        series, card.horizon, bool(settings["past_target"]), bool(settings["calendar"]), transform
+    panel, past_target = Panel.of(series), bool(card.settings["past_target"])
+    dates = calendar_of(panel) if card.settings["calendar"] else {}
+    sources, ahead, forecast = panel_sources(panel, card.horizon, past_target, dates, transform)
+    static = encoded(panel.static)
+    names = panel_columns(panel, card.horizon, past_target, tuple(dates))
+    columns = dict(zip(names, zip(sources, ahead, strict=True), strict=False))
+    columns |= {column: (np.full(len(panel), float(value)), 0) for column, value in static.iloc[0].items()}
+    # Models of older versions read static covariates before the calendar.
+    read, rows_ahead = zip(*(columns[column] for column in card.input_columns), strict=True)
+    input_scaler, target_scaler = (
+        Scaler(scaler.center[None], scaler.scale[None]) for scaler in (card.input_scaler, card.target_scaler)
     )
-    x = card.input_scaler.transform(inputs).astype("float32")
-    y = card.target_scaler.transform(targets).astype("float32")
+    x = scaled_rows(panel, read, rows_ahead, input_scaler, "float32")
+    y = scaled_rows(panel, forecast, [0] * len(panel.targets), target_scaler, "float32")
     none = Windows(x, y, (), card.lookback, card.horizon)
-    split = Split(segments[0].start, segments[0].start, len(series))
-    return WindowedSeries(
-        series, split, card.lookback, card.horizon, columns, card.input_scaler, card.target_scaler,
-        none, none, replace(none, segments=tuple(segments)), transform=transform,
+    start, first = panel.borders[:-1], np.array([segments[0].start])
+    return WindowedPanel(
+        panel, Split(start, first, first, first, panel.ends), card.lookback, card.horizon, card.input_columns,
+        input_scaler, target_scaler, none, none,
+        replace(none, segments=tuple(segments), owners=np.zeros(len(segments), int)), transform=transform,
     )  # fmt: skip
 
 
@@ -188,11 +205,11 @@ def transform_like(card: ModelCard, series: Series) -> FittedTransform | None:
     steps: list[Step] = []
     for step in card.transform.steps:
         if isinstance(step, Log):
-            Log.fit(series)
+            Log.fit(Panel.of(series))
         if isinstance(step, Anomaly):
             steps.append(replace(step, cycle=_cycle_like(card, step.cycle, series)))
         elif isinstance(step, Trend):
-            steps.append(replace(step, times=times_of(series.index)))
+            steps.append(replace(step, index=series.index, borders=series.borders))
         else:
             steps.append(step)
     return replace(card.transform, steps=tuple(steps))
@@ -204,7 +221,9 @@ def _cycle_like(card: ModelCard, cycle: Cycle, series: Series) -> Cycle:
     if not series.has_dates:
         # Rows are numbered as in the training, from 0 on.
         return Cycle(cycle.season, series.index.to_numpy() % cycle.season)
-    found = cycle_of(series.index, cycle.season, places_of(series)).phase
+    # Across holidays rows are counted alone.
+    places = series.calendar.positions(len(series)) if len(series.calendar.breaks) else np.arange(len(series))
+    found = cycle_of(series.index, cycle.season, places).phase
     at = series.index.get_indexer(kept.index)
     # A season that the calendar does not know is counted from the first row, which is another one here.
     shifts = np.unique((cycle.phase - found[at])[at >= 0] % cycle.season)

@@ -11,12 +11,10 @@ import pandas as pd
 
 from kseq import backends, metrics, statistics
 from kseq._version import __version__
-from kseq.backtest import Fold
-from kseq.intervals import Interval
+from kseq.backtest import Backtest
 from kseq.machine import machine
 from kseq.matching import layer_widths, units_of
-from kseq.panels.backtest import PanelBacktest
-from kseq.panels.windows import WindowedPanel
+from kseq.preprocessing.splits import Split
 from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, OWN_TRAINING, Settings
 
@@ -109,15 +107,15 @@ def predictions(comparison: "Comparison") -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _ids(comparison: "Comparison", target: str) -> Any:
+def _ids(comparison: "Comparison", target: str) -> pd.Index:
     """What each forecast of a target is called: the name of its series, with the target's where there are several."""
     data = comparison.data
-    ids = data.test_ids.astype(str).repeat(data.horizon) if isinstance(data, WindowedPanel) else data.series.name
+    ids = data.series.ids.astype(str)[data.test.series].repeat(data.horizon)
     return ids if data.targets == 1 else ids + f"/{target}"
 
 
 def by_series(comparison: "Comparison") -> pd.DataFrame:
-    """One row a series and model of a panel, see :attr:`kseq.Comparison.by_series`."""
+    """One row a series and model, see :attr:`kseq.Comparison.by_series`; empty of one series."""
     panel = comparison.panel
     if panel is None:
         return pd.DataFrame()
@@ -128,7 +126,7 @@ def by_series(comparison: "Comparison") -> pd.DataFrame:
             "windows": panel.windows,
         }  # fmt: skip
         for name in metrics.METRICS:
-            scores = panel.of_series(row.predictions[row.sound], name)
+            scores = comparison.scores(row, name, by="series")
             several = len(scores) > 1
             columns[name] = scores.mean(axis=0) if len(scores) else np.nan
             columns[f"{name}_std"] = scores.std(axis=0, ddof=1) if several else np.nan
@@ -150,47 +148,27 @@ def by_step(comparison: "Comparison") -> pd.DataFrame:
                 line[name], line[f"{name}_std"] = statistics.spread(values[:, step])
             line["skill"] = float("nan")
             if reference is not None:
-                measure = "mae" if comparison.panel is None else "mase"
-                line["skill"] = metrics.skill(line[measure], scores[reference.name][measure][0, step])
+                best = scores[reference.name][comparison.measure][0, step]
+                line["skill"] = metrics.skill(line[comparison.measure], best)
             line |= _coverage(comparison, row, slice(step, step + 1))
             lines.append(line)
     return pd.DataFrame(lines)
 
 
 def by_fold(comparison: "Comparison") -> pd.DataFrame:
-    """One row a model and fold, see :attr:`kseq.Comparison.by_fold`."""
-    if isinstance(comparison.backtest, PanelBacktest):
-        return _by_fold_of_panel(comparison, comparison.backtest)
-    cutoffs = comparison.data.test_cutoffs
-    lines = []
+    """One row a model and fold, see :attr:`kseq.Comparison.by_fold`; none of a fold without windows."""
+    folds, lines = comparison.fold_scores(), []
     for row in comparison.rows:
-        scores = {name: comparison.scores(row, name, by="window") for name in metrics.METRICS}
-        for fold in range(len(comparison.folds)):
-            line: dict[str, Any] = {"model": row.name, "kind": row.kind, "fold": fold + 1, "cutoff": cutoffs[fold]}
-            for name, values in scores.items():
-                line[name], line[f"{name}_std"] = statistics.spread(values[:, fold])
-            lines.append(line)
-    return pd.DataFrame(lines)
-
-
-def _by_fold_of_panel(comparison: "Comparison", backtest: PanelBacktest) -> pd.DataFrame:
-    """One row a model and fold of a panel; a fold of which all windows are left out has none."""
-    panel = comparison.panel
-    assert panel is not None
-    folds = [np.flatnonzero(backtest.numbers == number) for number in range(len(backtest.folds))]
-    scores = [panel.only(which) if len(which) else None for which in folds]
-    lines = []
-    for row in comparison.rows:
-        for number, (which, part) in enumerate(zip(folds, scores, strict=True), start=1):
-            if part is None:
+        for number, fold in enumerate(folds, start=1):
+            if fold is None:
                 continue
-            cutoffs = part.data.test_cutoffs
-            line: dict[str, Any] = {
-                "model": row.name, "kind": row.kind, "fold": number, "cutoff": cutoffs.min(),
-                "last_cutoff": cutoffs.max(), "windows": len(which),
-            }  # fmt: skip
+            which, scores = fold
+            cutoffs = scores.data.test_cutoffs
+            line: dict[str, Any] = {"model": row.name, "kind": row.kind, "fold": number, "cutoff": cutoffs.min()}
+            if comparison.panel is not None:
+                line |= {"last_cutoff": cutoffs.max(), "windows": len(which)}
             for name in metrics.METRICS:
-                overall = part.overall(row.predictions[row.sound][:, which], name)
+                overall = scores.overall(row.predictions[row.sound][:, which], name)
                 line[name], line[f"{name}_std"] = statistics.spread(overall)
             lines.append(line)
     return pd.DataFrame(lines)
@@ -203,9 +181,7 @@ def _coverage(comparison: "Comparison", row: ModelResult, steps: slice = slice(N
     for level in comparison.levels:
         coverage = width = float("nan")
         if level in bands:
-            lo, hi = (bound[:, :, steps] for bound in (bands[level].lo, bands[level].hi))
-            band = Interval(level, lo, hi)
-            coverage, width = band.coverage(comparison.data.test_y[:, steps]), band.width
+            coverage, width = comparison.coverage(bands[level], steps), comparison.width(bands[level], steps)
         columns |= {f"coverage_{level:g}": coverage, f"width_{level:g}": width}
     return columns
 
@@ -259,10 +235,10 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             "static": list(series.static.columns),
             "inputs": data.input_columns,
             "transform": data.transform.label if data.transform else "none",
-            "rows": len(series),
+            "rows": int(series.lengths.sum()) if comparison.panel is None else len(series),
             "series": len(series.ids),
-            "first": str(series.index.min()),
-            "last": str(series.index.max()),
+            "first": str(series.index[series.borders[:-1]].min()),
+            "last": str(series.index[series.ends - 1].max()),
             "step": series.step,
             "freq": series.calendar.alias,
             "fill": series.fill,
@@ -272,7 +248,7 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             "sha256": series.fingerprint,
             "origin": asdict(series.origin) if series.origin else None,
         },
-        "split": None if comparison.folds or comparison.panel else asdict(data.split),
+        "split": None if comparison.folds or comparison.panel else _split(data.split),
         "windows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
         "folds": _folds(comparison),
         "seconds": comparison.seconds,
@@ -286,16 +262,21 @@ def record(comparison: "Comparison") -> dict[str, Any]:
     }
 
 
+def _split(split: Split) -> dict[str, int]:
+    """Parts of one series, in its rows."""
+    return {"validation": int(split.validation[0]), "test": int(split.test[0]), "n": int(split.end[0])}
+
+
 def _folds(comparison: "Comparison") -> list[dict[str, Any]]:
     """What the record says of each fold."""
-    index, backtest = comparison.data.series.index, comparison.backtest
-    if isinstance(backtest, PanelBacktest):
-        return [_fold_of_panel(backtest, number) for number in range(len(backtest.folds))]
-    return [_fold(index, fold) for fold in backtest.folds] if backtest else []
+    backtest = comparison.backtest
+    if backtest is None:
+        return []
+    return [_fold(backtest, number, one=comparison.panel is None) for number in range(len(backtest.folds))]
 
 
-def _fold_of_panel(backtest: PanelBacktest, number: int) -> dict[str, Any]:
-    """One fold of a panel: series and windows, and the first and the last date of each part over all series."""
+def _fold(backtest: Backtest, number: int, one: bool) -> dict[str, Any]:
+    """One fold: the first and the last date of each part, of one series its rows, of several how many they are."""
     index, fold, members = backtest.data.series.index, backtest.folds[number], backtest.members
     parts = {
         "training": (fold.start, fold.validation),
@@ -303,30 +284,20 @@ def _fold_of_panel(backtest: PanelBacktest, number: int) -> dict[str, Any]:
         "targets": (fold.test, fold.end),
     }
     cutoffs = index[fold.test[members] - 1]
-    return {
-        "series": len(members),
-        "windows": int((backtest.numbers == number).sum()),
-        "cutoff": {"first": str(cutoffs.min()), "last": str(cutoffs.max())},
-    } | {
-        name: {"rows": int((stop - start)[members].sum()), "first": str(index[start[members]].min()),
-               "last": str(index[stop[members] - 1].max())}
-        for name, (start, stop) in parts.items()
-        if (start < stop)[members].any()
-    }  # fmt: skip
-
-
-def _fold(index: pd.Index, fold: Fold) -> dict[str, Any]:
-    """One fold's part of the record: the rows of its parts, numbered from 0, and their first and last dates."""
-    parts = {
-        "training": (fold.start, fold.validation),
-        "validation": (fold.validation, fold.stop),
-        "targets": (fold.first, fold.end),
-    }
-    return {"cutoff": str(index[fold.first - 1])} | {
-        name: {"start": start, "stop": stop, "first": str(index[start]), "last": str(index[stop - 1])}
-        for name, (start, stop) in parts.items()
-        if start < stop
-    }
+    shown: dict[str, Any] = {"cutoff": str(cutoffs[0])}
+    if not one:
+        shown = {
+            "series": len(members),
+            "windows": int((backtest.numbers == number).sum()),
+            "cutoff": {"first": str(cutoffs.min()), "last": str(cutoffs.max())},
+        }
+    for name, (start, stop) in parts.items():
+        if not (start < stop)[members].any():
+            continue
+        start, stop = start[members], stop[members]
+        rows = {"start": int(start[0]), "stop": int(stop[0])} if one else {"rows": int((stop - start).sum())}
+        shown[name] = rows | {"first": str(index[start].min()), "last": str(index[stop - 1].max())}
+    return shown
 
 
 def _model(comparison: "Comparison", row: ModelResult, line: pd.Series) -> dict[str, Any]:

@@ -14,17 +14,15 @@ from kseq import memory
 from kseq.backtest import cut_windows
 from kseq.errors import ConfigError
 from kseq.evaluation import Evaluation, Progress, predict
-from kseq.inputs import require_inputs
 from kseq.matching import units_of
 from kseq.models import build_model
-from kseq.panels.backtest import cut_panel
-from kseq.panels.windows import WindowedPanel
+from kseq.preprocessing.columns import require_inputs
+from kseq.preprocessing.windows import WindowedPanel
 from kseq.results import ModelResult, stack_curves
 from kseq.seq2seq import build_seq2seq
 from kseq.settings import CELL_NAMES, Settings
 from kseq.strategies import Recursive, one_step
 from kseq.training import Training, fit
-from kseq.windows import WindowedSeries
 
 
 class _Block:
@@ -32,7 +30,7 @@ class _Block:
 
     row: ModelResult
 
-    def __init__(self, data: WindowedSeries):
+    def __init__(self, data: WindowedPanel):
         self.data = data
 
     def add(self, result: ModelResult) -> None:
@@ -41,7 +39,7 @@ class _Block:
 
 def train_cell(
     cell: str,
-    data: WindowedSeries,
+    data: WindowedPanel,
     settings: Settings,
     progress: Callable[[str, int, int], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -88,7 +86,7 @@ def train_cell(
     return _join(results)
 
 
-def with_lookback(data: WindowedSeries, lookback: int) -> WindowedSeries:
+def with_lookback(data: WindowedPanel, lookback: int) -> WindowedPanel:
     """The same windows with fewer rows to read before each: every target row stays where it is.
 
     Args:
@@ -105,7 +103,7 @@ def with_lookback(data: WindowedSeries, lookback: int) -> WindowedSeries:
     return replace(data, lookback=lookback, train=train, validation=validation, test=test)
 
 
-def with_transform(data: WindowedSeries, settings: Settings) -> WindowedSeries:
+def with_transform(data: WindowedPanel, settings: Settings) -> WindowedPanel:
     """The same windows with another transform of the targets: every target row stays where it is.
 
     Args:
@@ -117,10 +115,7 @@ def with_transform(data: WindowedSeries, settings: Settings) -> WindowedSeries:
         DataError: the series does not allow the transform.
     """
     shared = replace(settings, lookback=data.lookback, horizon=data.horizon)
-    if isinstance(data, WindowedPanel):
-        cut: WindowedSeries = cut_panel(data.series, shared, split=data.split)
-    else:
-        cut = cut_windows(data.series, shared, split=data.split)
+    cut = cut_windows(data.series, shared, split=data.split)
     lost, room = (part.transform.lost if part.transform else 0 for part in (cut, data))
     if settings.lookback + lost > data.lookback + room:
         raise ConfigError(
@@ -131,20 +126,19 @@ def with_transform(data: WindowedSeries, settings: Settings) -> WindowedSeries:
     return _standing_as(cut, data)
 
 
-def _standing_as(cut: WindowedSeries, data: WindowedSeries) -> WindowedSeries:
+def _standing_as(cut: WindowedPanel, data: WindowedPanel) -> WindowedPanel:
     """What is read and forecast of ``cut``, in windows that stand where those of ``data`` do."""
     train, validation, test = (
         replace(part, inputs=cut.train.inputs, targets=cut.train.targets)
         for part in (data.train, data.validation, data.test)
     )
-    cut = replace(cut, train=train, validation=validation, test=test, notes=data.notes)
-    if isinstance(cut, WindowedPanel) and isinstance(data, WindowedPanel):
-        # Parts hold the static columns of the series, which no transform changes.
-        return replace(cut, static_scaler=data.static_scaler)
-    return cut
+    # Parts hold the static columns of the series, which no transform changes.
+    return replace(
+        cut, train=train, validation=validation, test=test, notes=data.notes, static_scaler=data.static_scaler
+    )
 
 
-def blocks_of(cell: str, data: WindowedSeries, settings: Settings) -> list[tuple[int, ...]]:
+def blocks_of(cell: str, data: WindowedPanel, settings: Settings) -> list[tuple[int, ...]]:
     """Part the seeds into blocks that train at once: as many as the settings say, or as memory and speed allow."""
     seeds, size = settings.seeds, 1 if settings.strategy == "seq2seq" else settings.members
     if not size:
@@ -154,7 +148,7 @@ def blocks_of(cell: str, data: WindowedSeries, settings: Settings) -> list[tuple
     return [tuple(seeds[first : first + size]) for first in range(0, len(seeds), size)]
 
 
-def build_cell(cell: str, data: WindowedSeries, settings: Settings, seeds: Sequence[int]) -> keras.Model:
+def build_cell(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[int]) -> keras.Model:
     """Build a cell's model as the settings say, with a member for each seed; of one seed an ordinary model."""
     network: dict[str, Any] = {
         "lookback": settings.lookback,

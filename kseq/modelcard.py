@@ -13,16 +13,17 @@ import numpy as np
 import pandas as pd
 
 from kseq._version import __version__
-from kseq.calendars import calendar_columns
-from kseq.data import Series
+from kseq.data import Panel, Series
 from kseq.dates_ahead import dates_after
 from kseq.errors import ConfigError, DataError
-from kseq.inputs import input_columns as columns_read
 from kseq.intervals import Interval, too_few
-from kseq.parts import Scaler
+from kseq.preprocessing.columns import input_columns as columns_read
+from kseq.preprocessing.scalers import Scaler
+from kseq.preprocessing.seasonality import Cycle
+from kseq.preprocessing.time_features import calendar_columns
+from kseq.preprocessing.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend
+from kseq.preprocessing.windows import panel_columns
 from kseq.runs import plain
-from kseq.seasons import Cycle
-from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend, times_of
 
 #: Goes up when an older kseq could not read a card.
 FORMAT = 1
@@ -193,10 +194,12 @@ class ModelCard(Card):
             transform=_transform_from_json(content["transform"], context),
             context=context,
         )
-        expected = columns_read(context, card.horizon, bool(card.settings["past_target"]))
-        if card.settings["calendar"]:
-            expected = (*expected, *calendar_columns(context))
-        if input_columns != expected or min(card.lookback, card.horizon, card.season) < 1 or len(context) < 2:
+        panel, past_target = Panel.of(context), bool(card.settings["past_target"])
+        dates = tuple(calendar_columns(context)) if card.settings["calendar"] else ()
+        # Models of older versions read static covariates before the calendar.
+        older = (*columns_read(panel, card.horizon, past_target), *dates)
+        expected = (panel_columns(panel, card.horizon, past_target, dates), older)
+        if input_columns not in expected or min(card.lookback, card.horizon, card.season) < 1 or len(context) < 2:
             raise ValueError("its parts do not belong together")
         require_going_on(card.freq, context.index)
         return card
@@ -331,7 +334,7 @@ def _transform_to_json(transform: FittedTransform | None) -> dict[str, Any] | No
         if isinstance(step, Anomaly):
             numbers = {"season": step.cycle.season, "phase": step.cycle.phase, "means": step.means}
         elif isinstance(step, Trend):
-            numbers = {"start": step.start, "slope": step.slope}
+            numbers = {"start": step.start[0], "slope": step.slope[0]}
         steps.append({"name": step.name, **numbers})
     return {"steps": steps, "changes": transform.changes}
 
@@ -350,7 +353,7 @@ def _transform_from_json(content: Mapping[str, Any] | None, context: Series) -> 
             steps.append(Anomaly(Cycle(season, phase), means))
         elif step["name"] == Trend.name:
             start, slope = (_numbers(step[name], (len(context.targets),)) for name in ("start", "slope"))
-            steps.append(Trend(times_of(context.index), start, slope))
+            steps.append(Trend(context.index, context.borders, start[None], slope[None]))
         else:
             steps.append({Log.name: Log, Difference.name: Difference}[step["name"]]())
     return FittedTransform(tuple(steps), typed(content["changes"], bool))

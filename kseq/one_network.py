@@ -13,11 +13,11 @@ from kseq.evaluation import Progress
 from kseq.jobs import blocks_of, build_cell
 from kseq.layers import accelerate, split_members
 from kseq.models import average
-from kseq.parts import Split, fewest_rows
+from kseq.preprocessing.splits import fewest_rows
+from kseq.preprocessing.transforms import Anomaly, FittedTransform
+from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training, fit
-from kseq.transforms import Anomaly, FittedTransform
-from kseq.windows import WindowedSeries
 
 #: Options of reading that say how a file looks, and so hold for a file with newer rows.
 READING = ("time", "header", "id", "series", "fill", "freq")
@@ -35,7 +35,7 @@ Told = Callable[[str, int, int], None]
 
 
 def train(
-    data: WindowedSeries, settings: Settings, training: Training, progress: Told | None, what: str
+    data: WindowedPanel, settings: Settings, training: Training, progress: Told | None, what: str
 ) -> tuple[keras.Model, tuple[int, ...], int]:
     """Train all seeds; give the network that averages those that did not diverge, their seeds, and the best epoch."""
     cell = settings.cells[0]
@@ -68,8 +68,11 @@ def require_rows(n: int, settings: Settings) -> None:
     """Refuse a series of ``n`` rows that leaves the training or the validation part without a window."""
     share = settings.validation
 
+    if not 0 <= share < 1:
+        raise ConfigError(f"received a validation share of {share:g}, expected a number from 0 to below 1.")
+
     def enough(rows: int) -> bool:
-        training = Split.at(rows, rows, share).validation
+        training = rows - round(rows * share)
         return training >= settings.lookback + settings.horizon and (rows - training >= settings.horizon or not share)
 
     if not enough(n):

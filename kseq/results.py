@@ -31,6 +31,7 @@ class ModelResult:
             ``epochs``.
         validation: forecasts of the validation part, as ``predictions``; None where there is none. Windows of the
             validation parts of several folds stand one fold after the other.
+        remark: sentence on series that it was not fitted to; None where it was to all.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ModelResult:
     diverged: tuple[int, ...] = ()
     history: dict[str, np.ndarray] = field(default_factory=dict)
     validation: np.ndarray | None = None
+    remark: str | None = None
 
     @property
     def sound(self) -> np.ndarray:

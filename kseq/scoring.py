@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kseq import baselines
+from kseq.baselines import baseline_row
 from kseq.comparison import Comparison
 from kseq.data import Panel, Series
 from kseq.data.dates import placing
@@ -17,9 +17,9 @@ from kseq.intervals import Interval
 from kseq.modelcard import ModelCard
 from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.panels.scoring import score_panel
+from kseq.preprocessing.windows import window_starts
 from kseq.results import ModelResult
 from kseq.settings import Settings
-from kseq.windows import window_starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,13 +134,15 @@ def _which(card: ModelCard, known: Series, rows: np.ndarray, seen: int, windows:
 def _add_baselines(comparison: Comparison, card: ModelCard) -> list[str]:
     """Set baselines beside the model that need nothing but past values; say which cannot be."""
     data, season = comparison.data, card.season
-    names, notes = ["persistence"], []
-    if 2 * season > data.split.test:
-        notes = [f"No seasonal naive forecast: the {data.split.test} rows before the first window hold no two seasons."]
+    names, notes, known = ["persistence"], [], int(data.split.test[0])
+    if 2 * season > known:
+        notes = [f"No seasonal naive forecast: the {known} rows before the first window hold no two seasons."]
     elif season > 1:
         names.append("seasonal-naive")
-    for label, forecasts, _ in baselines.forecasts(data, names, season if len(names) > 1 else 1):
-        comparison.add(ModelResult(label, forecasts[None], kind="baseline"))
+    for name in names:
+        row = baseline_row(name, data, season if len(names) > 1 else 1)
+        if isinstance(row, ModelResult):
+            comparison.add(row)
     return notes
 
 

@@ -9,7 +9,7 @@ from kseq import baselines
 from kseq.errors import ConfigError
 from kseq.intervals import LEVELS
 from kseq.matching import MATCHES
-from kseq.transforms import steps_of
+from kseq.preprocessing.transforms import steps_of
 
 #: Cells in the order of the table.
 CELL_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}

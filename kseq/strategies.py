@@ -9,7 +9,7 @@
 A recursive model trains on one-step windows of the same parts, and early stopping looks at one-step errors. Its errors
 add up over the horizon; in return all that it learns serves every step (Ben Taieb et al. 2012 compare strategies).
 
-Of a panel each window goes on in its own series: in its scale, and with its covariates and static columns.
+Each window goes on in its own series: in its scale, and with its covariates and static columns.
 """
 
 from dataclasses import replace
@@ -21,24 +21,21 @@ from kseq import memory
 from kseq.backtest import cut_windows
 from kseq.errors import ConfigError
 from kseq.evaluation import forecast_batch, members_of
-from kseq.panels.backtest import cut_panel
-from kseq.panels.windows import PanelWindows, WindowedPanel
-from kseq.parts import Scaler
+from kseq.preprocessing.scalers import Scaler
+from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.settings import Settings
-from kseq.transforms import FittedTransform
-from kseq.windows import WindowedSeries, Windows
 
 
-def one_step(data: WindowedSeries, settings: Settings) -> WindowedSeries:
+def one_step(data: WindowedPanel, settings: Settings) -> WindowedPanel:
     """Cut the same rows into windows of one step, for a recursive model to learn from.
 
     Args:
-        data: the windowed series, or panel, of the comparison.
+        data: the windows of the comparison.
         settings: by which it was cut.
 
     Returns:
-        WindowedSeries: of horizon 1, with the same parts, transform and scales; of a panel with the same series, so
-        that one too short for the whole horizon is not learnt from either.
+        WindowedPanel: of horizon 1, with the same parts, transform, scales and series, so that a series too short for
+        the whole horizon is not learnt from either.
 
     Raises:
         ConfigError: models read columns whose values to come are not known.
@@ -50,10 +47,7 @@ def one_step(data: WindowedSeries, settings: Settings) -> WindowedSeries:
             f"received strategy recursive and past covariates ({', '.join(unknown)}), which are not known for the "
             "steps to forecast; expected such as are known ahead, or another --strategy."
         )
-    settings = replace(settings, horizon=1)
-    if isinstance(data, WindowedPanel):
-        return cut_panel(data.series, settings, like=data)
-    return cut_windows(data.series, settings, split=data.split)
+    return cut_windows(data.series, replace(settings, horizon=1), like=data)
 
 
 class Recursive:
@@ -71,15 +65,15 @@ class Recursive:
         (10, 147, 12, 1)
     """
 
-    def __init__(self, near: WindowedSeries):
+    def __init__(self, near: WindowedPanel):
         self.near = near
         series = near.series
         #: Whether models read the targets' past, which stands in the first columns.
         self.reads_targets = tuple(near.input_columns[: near.targets]) == tuple(series.targets)
         #: Whether they read levels and forecast changes.
-        self.levels = isinstance(near.transform, FittedTransform) and near.transform.changes
+        self.levels = near.transform is not None and near.transform.changes
 
-    def __call__(self, model: keras.Model, data: WindowedSeries, windows: Windows) -> np.ndarray:
+    def __call__(self, model: keras.Model, data: WindowedPanel, windows: Windows) -> np.ndarray:
         """Forecast every window of a part, in the targets' unit.
 
         Args:
@@ -101,9 +95,12 @@ class Recursive:
     def _continued(self, model: keras.Model, windows: Windows, which: np.ndarray, horizon: int) -> np.ndarray:
         """Scaled forecasts of the windows numbered ``which``, ``(member, window, step, target)``."""
         near, members, firsts = self.near, members_of(model), windows.starts(which)
-        owners = windows.series_of(which) if isinstance(windows, PanelWindows) else None
+        owners = windows.series_of(which)
+        # The targets stand first; where there are members, their axis comes after that of the windows.
+        places = owners if members is None else owners[:, None]
         scales = [
-            _of_windows(scaler, near.targets, owners, members) for scaler in (near.input_scaler, near.target_scaler)
+            Scaler(scaler.center[places, : near.targets], scaler.scale[places, : near.targets])
+            for scaler in (near.input_scaler, near.target_scaler)
         ]
         x = self._rows(firsts[:, None] + np.arange(-near.lookback, 0), owners)
         if members is not None:
@@ -124,13 +121,10 @@ class Recursive:
         scaled = np.stack(steps, axis=-2)
         return scaled[None] if members is None else np.moveaxis(scaled, 1, 0)
 
-    def _rows(self, rows: np.ndarray, owners: np.ndarray | None) -> np.ndarray:
-        """What models read of ``rows``, ``(window, time)``, as a copy; static columns of a panel stand last."""
+    def _rows(self, rows: np.ndarray, owners: np.ndarray) -> np.ndarray:
+        """What models read of ``rows``, ``(window, time)``, as a copy; static columns stand last."""
         part = self.near.test
-        x = part.inputs[rows]
-        if owners is None or not isinstance(part, PanelWindows):
-            return x
-        static = part.static[owners][:, None]
+        x, static = part.inputs[rows], part.static[owners][:, None]
         return np.concatenate([x, np.broadcast_to(static, (*x.shape[:-1], static.shape[-1]))], axis=-1)
 
     def _as_input(self, forecast: np.ndarray, last: np.ndarray, read: Scaler, forecasts: Scaler) -> np.ndarray:
@@ -145,11 +139,3 @@ class Recursive:
         value = forecasts.inverse(forecast.astype("float64"))
         # Where levels are read, what is forecast is the change of what is read.
         return read.transform(read.inverse(last) + value if self.levels else value)
-
-
-def _of_windows(scaler: Scaler, targets: int, owners: np.ndarray | None, members: int | None) -> Scaler:
-    """The scale of the targets, which stand first; of a panel that of each window's series, for its members too."""
-    if owners is None:
-        return Scaler(scaler.center[:targets], scaler.scale[:targets])
-    center, scale = scaler.center[owners, :targets], scaler.scale[owners, :targets]
-    return Scaler(center, scale) if members is None else Scaler(center[:, None], scale[:, None])

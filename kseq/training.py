@@ -19,8 +19,8 @@ from kseq.errors import ConfigError
 from kseq.evaluation import members_of
 from kseq.feeding import Listeners, fed
 from kseq.layers import Ensemble, MemberLoss, sum_over_members, take_members
+from kseq.preprocessing.windows import WindowedPanel
 from kseq.stopping import Fitted, MemberStopping
-from kseq.windows import WindowedSeries
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def compile_model(model: keras.Model, training: Training) -> None:
 
 def fit(
     model: keras.Model,
-    data: WindowedSeries,
+    data: WindowedPanel,
     training: Training,
     seeds: Sequence[int],
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -141,7 +141,7 @@ def fit(
 
 
 def _batches(
-    data: WindowedSeries, training: Training, seeds: Sequence[int], epoch: int, model: keras.Model
+    data: WindowedPanel, training: Training, seeds: Sequence[int], epoch: int, model: keras.Model
 ) -> tuple[Batches, Batches | None]:
     """Training batches in the order of an epoch, and those of the validation part, if there is one."""
     members = members_of(model)
@@ -153,7 +153,7 @@ def _batches(
     return batches, Batches(data.validation, memory.windows_at_once(model, data.lookback), members=members)
 
 
-def _worth_leaving(model: keras.Model, data: WindowedSeries) -> float:
+def _worth_leaving(model: keras.Model, data: WindowedPanel) -> float:
     """How many epochs of stopped members take as long as it takes to go on without them.
 
     Counted in operations, not in seconds: the same training takes the same course anywhere.

@@ -130,14 +130,14 @@ def outside_training_range(evidence: Evidence) -> str | None:
     outside = int(((evidence.y < evidence.low) | (evidence.y > evidence.high)).any(axis=(1, 2)).sum())
     if not outside:
         return None
-    if evidence.low.ndim > 1:
+    if evidence.series is not None or np.ptp(evidence.low, axis=0).any() or np.ptp(evidence.high, axis=0).any():
         return (
             f"{outside} of {len(evidence.y)} test windows hold values outside the training range of their "
             f"{'fold' if evidence.series is None else 'series'}: networks extrapolate badly."
         )
     ranges = ", ".join(
         f"{evidence.amount(low)} to {evidence.amount(high)}"
-        for low, high in zip(evidence.low, evidence.high, strict=True)
+        for low, high in zip(evidence.low[0, 0], evidence.high[0, 0], strict=True)
     )
     return (
         f"{outside} of {len(evidence.y)} test windows hold values outside the training range ({ranges}): networks "

@@ -26,17 +26,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kseq.backtest import cut_windows, make_backtest
+from kseq.backtest import cut_windows
 from kseq.comparison import Comparison, compare
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
 from kseq.matching import require_size
-from kseq.panels.backtest import cut_panel
-from kseq.panels.scores import scores_of_validation
-from kseq.panels.windows import WindowedPanel
+from kseq.preprocessing.transforms import steps_of
+from kseq.preprocessing.windows import WindowedPanel
+from kseq.scores import scores_of_validation
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, Settings
-from kseq.transforms import steps_of
-from kseq.windows import WindowedSeries
 
 if TYPE_CHECKING:
     import optuna
@@ -233,11 +231,9 @@ def _with_room(settings: Settings, space: Space) -> Settings:
     return replace(settings, lookback=lookback + differences, transform=space.transform[0])
 
 
-def _cut(series: Series | Panel, settings: Settings) -> WindowedSeries:
+def _cut(series: Series | Panel, settings: Settings) -> WindowedPanel:
     """Windows of what the comparison learns from, in a backtest those of its first training."""
-    if isinstance(series, Panel):
-        return cut_panel(series, settings)
-    return make_backtest(series, settings).trainings[0] if settings.n_windows else cut_windows(series, settings)
+    return cut_windows(series, settings)
 
 
 @dataclass(frozen=True)
@@ -248,13 +244,10 @@ class _Score:
     of: Callable[[np.ndarray], np.ndarray]
 
 
-def _score_of(data: WindowedSeries, season: int) -> _Score:
+def _score_of(data: WindowedPanel, season: int) -> _Score:
     """Score by what the comparison ranks by: errors in the target's unit or, of a panel, in units of each series."""
-    if isinstance(data, WindowedPanel):
-        scores = scores_of_validation(data, season)
-        return _Score("mase", lambda forecasts: scores.overall(forecasts, "mase"))
-    y = data.series.y[data.validation.target_rows]
-    return _Score("mae", lambda forecasts: np.abs(forecasts - y).mean(axis=(1, 2, 3)))
+    scores = scores_of_validation(data, season)
+    return _Score(scores.measure, lambda forecasts: scores.overall(forecasts, scores.measure))
 
 
 def _require_tunable(settings: Settings, space: Space, trials: int) -> None:
@@ -284,7 +277,7 @@ def _require_tunable(settings: Settings, space: Space, trials: int) -> None:
 
 def _trials(
     cell: str,
-    data: WindowedSeries,
+    data: WindowedPanel,
     budget: Settings,
     space: Space,
     trials: int,

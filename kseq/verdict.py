@@ -24,15 +24,15 @@ class Evidence:
         rows: of the comparison.
         y: true values of the test windows, ``(windows, horizon, targets)``.
         last: the last value that each window knows, ``(windows, targets)``.
-        low: smallest value of each target in the part that the networks are trained on, ``(targets,)``; where they are
-            trained anew in each fold, of each window's own training, ``(windows, 1, targets)``.
+        low: smallest value of each target in the rows that the networks are trained on, of the series and the training
+            of each window, ``(windows, 1, targets)``.
         high: the largest.
         lookback: rows that the networks read; 0 where unknown.
         unit: of the targets ("°C").
         index: dates of the series.
         step_size: rows between the origins of neighbouring windows.
-        series: how many series a panel has; None for a series by itself. Rows of a panel hold losses by origin date,
-            and their mean absolute error is the MASE, see :mod:`kseq.panels.scores`.
+        series: how many series there are; None for one. Rows of several hold losses by origin date, and their mean
+            absolute error is the MASE, see :mod:`kseq.scores`.
         trials: by which settings of each cell were chosen; 0 where they were not.
         targets: names of the targets; empty where they do not matter.
     """

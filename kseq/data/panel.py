@@ -1,8 +1,8 @@
-"""A panel: many series in the same columns, held in a few arrays."""
+"""The container: one series or many in the same columns, held in a few arrays that know all series at once."""
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from kseq.data import frequency
 from kseq.data._origin import Origin
 from kseq.data.frequency import Calendar
-from kseq.data.series import Series
+from kseq.data.series import Series, fingerprint_of
 from kseq.errors import DataError
 
 #: Rows that are read at once for the fingerprint.
@@ -20,15 +20,15 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Many series with the same columns and the same time step, checked.
+    """One or many series with the same columns and the same time step, checked.
 
     All rows stand in one array, those of a series next to one another and in order of time. Series ``s`` is rows
     ``borders[s]`` to ``borders[s + 1]``; its targets are known up to row ``ends[s]``, and its future covariates in all
-    rows. :func:`kseq.read_panel` and :func:`kseq.panel_from_frame` make panels.
+    rows. :func:`kseq.read_panel` and :func:`kseq.panel_from_frame` make panels, :meth:`of` makes one of a series.
 
     Args:
         name: how the panel is called in files.
-        ids: names of the series, text, sorted, ``(series,)``.
+        ids: names of the series, sorted, ``(series,)``.
         borders: rows at which a series begins, and the number of rows, ``(series + 1,)``.
         index: date of each row, ``(rows,)``; its number within its series where no dates are known.
         values: ``(rows, columns)``, float64: targets, past and future covariates, each once; NaN where ``fill`` is
@@ -68,7 +68,50 @@ class Panel:
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
 
+    @classmethod
+    def of(cls, data: "Series | Panel") -> "Panel":
+        """Give the panel of a series, in which it is the only one; a panel as it is.
+
+        Args:
+            data: a series or a panel.
+
+        Returns:
+            Panel: rows for which only future covariates are known stand after the last target.
+
+        Example:
+            >>> from kseq import load_series
+            >>> Panel.of(load_series("nino12")).lengths.tolist()
+            [732]
+        """
+        if isinstance(data, Panel):
+            return data
+        columns, ahead = list(data.frame.columns), data.ahead.reindex(columns=data.frame.columns)
+        values = np.concatenate([data.frame.to_numpy(), ahead.to_numpy(dtype="float64")])
+        filled = None
+        if data.filled is not None:
+            filled = np.concatenate([data.filled, np.zeros((len(ahead), len(columns)), bool)])
+        return cls(
+            name=data.name,
+            ids=pd.Index([data.name]),
+            borders=np.array([0, len(values)]),
+            index=data.index.append(ahead.index) if len(ahead) else data.index,
+            values=values,
+            targets=data.targets,
+            features=data.features,
+            future=data.future,
+            static=data.static if len(data.static) else pd.DataFrame(index=[data.name]),
+            ends=np.array([len(data)]),
+            calendar=data.calendar,
+            fill=data.fill,
+            filled=filled,
+            unit=data.unit,
+            source=data.source,
+            notes=data.notes,
+            origin=data.origin,
+        )
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "values", np.asarray(self.values, dtype="float64"))
         rows, series = len(self.values), len(self.ids)
         shapes = (len(self.index), len(self.borders), len(self.ends), len(self.static), self.values.shape[1])
         if shapes != (rows, series + 1, series, series, len(self.columns)):
@@ -148,10 +191,10 @@ class Panel:
         """Take one series out, for what reads a series at a time.
 
         Args:
-            id: one of ``ids``, or what reads the same as text.
+            id: one of ``ids``.
 
         Returns:
-            Series: with the panel's values.
+            Series: with the same values.
 
         Raises:
             DataError: there is none of that name, or its targets do not vary.
@@ -159,51 +202,67 @@ class Panel:
         if str(id) not in self.ids:
             raise DataError(f"{self.name}: received series {str(id)!r}, expected one of its {len(self.ids)} series.")
         at = self.ids.get_loc(str(id))
-        first, end, last = self.borders[at], self.ends[at], self.borders[at + 1]
-        frame = pd.DataFrame(self.values[first:last], self.index[first:last], self.columns)
+        frame, ahead = self._frames(at)
         return Series(
             str(id),
-            frame.iloc[: end - first],
+            frame,
             self.targets,
             self.features,
             self.unit,
             self.source,
             future=self.future,
             static=self.static.iloc[at : at + 1],
-            ahead=frame.iloc[end - first :][list(self.future)],
+            ahead=ahead,
             fill=self.fill,
-            filled=None if self.filled is None else self.filled[first:end],
+            filled=None if self.filled is None else self.filled[self.borders[at] : self.ends[at]],
             freq=self.calendar.alias or None,
         )
 
-    def known_ahead(self, horizon: int) -> np.ndarray:
-        """Future covariates of the steps after each series' last target.
+    def _frames(self, at: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Rows of a series up to its last target, and what is known ahead after it."""
+        first, end, last = self.borders[at], self.ends[at], self.borders[at + 1]
+        frame = pd.DataFrame(self.values[first:last], self.index[first:last], self.columns)
+        return frame.iloc[: end - first], frame.iloc[end - first :][list(self.future)]
+
+    def causal(self, known: np.ndarray) -> "Panel":
+        """Give the panel as it may be read when the rows from ``known`` on are still to come.
+
+        Of the fills, ``"linear"`` alone looks ahead: a value inside a run of missing ones knows the value after the
+        run. That is kept where the value after the run is a row before ``known``. All later runs repeat the value
+        before them, as ``"ffill"`` does.
 
         Args:
-            horizon: how many steps.
+            known: row of each series up to which rows may know one another, such as ``split.validation``,
+                ``(series,)``.
 
         Returns:
-            ``(series, horizon, future)``, float64.
+            Panel: this one where nothing changes.
 
-        Raises:
-            DataError: a series has fewer rows after its last target.
+        Example:
+            >>> frame = pd.DataFrame({"y": [1, None, 3, 4, None, 6]})
+            >>> Panel.of(from_frame(frame, fill="linear")).causal(np.array([4])).y[:, 0].tolist()  # doctest: +SKIP
+            [1.0, 2.0, 3.0, 4.0, 4.0, 6.0]
         """
-        ahead = self.borders[1:] - self.ends
-        if self.future and (ahead < horizon).any():
-            short = int((ahead < horizon).argmax())
-            raise DataError(
-                f"{self.name}: received {ahead[short]} rows of {', '.join(self.future)} after the last target of series"
-                f" '{self.ids[short]}', expected {horizon}, one for each step to forecast "
-                f"({int((ahead < horizon).sum())} of {len(self.ids)} series are too short); bring more rows or shorten "
-                "the horizon."
-            )
-        if not self.future:
-            return np.empty((len(self.ids), horizon, 0), dtype=self.values.dtype)
-        return self.values_of(self.future)[self.ends[:, None] + np.arange(horizon)]
+        if self.fill != "linear" or self.filled is None or not self.filled.any():
+            return self
+        values, rows = self.values.copy(), np.arange(len(self))
+        owners = self.series_of(rows)
+        for column, filled in enumerate(self.filled.T):
+            before = np.maximum.accumulate(np.where(filled, -1, rows))
+            after = np.minimum.accumulate(np.where(filled, len(self), rows)[::-1])[::-1]
+            knows_later = filled & (after >= known[owners]) & (before >= self.borders[owners])
+            values[knows_later, column] = values[before[knows_later], column]
+        if np.array_equal(values, self.values, equal_nan=True):
+            return self
+        note = "Where the next value is no training value, missing values were filled with the last one before them."
+        return replace(self, values=values, notes=(*self.notes, note))
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over ids, dates, column names and values: equal for equal data, on every machine."""
+        if len(self.ids) == 1:
+            frame, ahead = self._frames(0)
+            return fingerprint_of(self.targets, self.features, self.future, frame, self.static, ahead)
         digest = hashlib.sha256()
         digest.update(repr((self.targets, self.features, self.future)).encode())
         digest.update("\n".join(map(str, self.ids)).encode())

@@ -1,7 +1,8 @@
 """A series: its values, its dates and what is known of them."""
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -135,64 +136,29 @@ class Series:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over dates, column names and values: equal for equal data, on every machine."""
-        digest = hashlib.sha256()
-        roles = (self.targets, self.features) + ((self.future,) if self.future else ())
-        digest.update(repr(roles).encode())
-        # Dates as text: pandas keeps them in units that differ between its versions.
-        digest.update("\n".join(map(str, self.index)).encode())
-        digest.update(np.ascontiguousarray(self.frame.to_numpy(), dtype="<f8").tobytes())
-        if len(self.static.columns):
-            digest.update(self.static.to_csv(index=False).encode())
-        if len(self.ahead):
-            digest.update(self.ahead.to_csv().encode())
-        return digest.hexdigest()
+        return fingerprint_of(self.targets, self.features, self.future, self.frame, self.static, self.ahead)
 
-    def causal(self, known: int) -> "Series":
-        """Give the series as it may be read when the rows from ``known`` on are still to come.
 
-        Of the fills, ``"linear"`` alone looks ahead: a value inside a run of missing ones knows the value after the
-        run. That is kept where the value after the run is a row before ``known``. All later runs repeat the value
-        before them, as ``"ffill"`` does.
-
-        Args:
-            known: number of rows that may know one another, such as ``split.validation``.
-
-        Returns:
-            Series: this one where nothing changes.
-
-        Example:
-            >>> frame = pd.DataFrame({"y": [1, None, 3, 4, None, 6]})
-            >>> from_frame(frame, fill="linear").causal(4).y[:, 0].tolist()  # doctest: +SKIP
-            [1.0, 2.0, 3.0, 4.0, 4.0, 6.0]
-        """
-        if self.fill != "linear" or self.filled is None or not self.filled.any():
-            return self
-        holes = self.frame.mask(self.filled)
-        inside = holes.iloc[:known].interpolate("linear", limit_area="inside")
-        frame = pd.concat([inside, holes.iloc[known:]]).ffill()
-        if frame.equals(self.frame):
-            return self
-        note = "Where the next value is no training value, missing values were filled with the last one before them."
-        return replace(self, frame=frame, notes=(*self.notes, note))
-
-    def known_ahead(self, horizon: int) -> np.ndarray:
-        """Future covariates of the steps after the last row.
-
-        Args:
-            horizon: how many steps.
-
-        Returns:
-            ``(horizon, future)``, float64.
-
-        Raises:
-            DataError: they are known for fewer steps.
-        """
-        if len(self.ahead) < horizon and self.future:
-            raise DataError(
-                f"{self.name}: received {len(self.ahead)} rows of {', '.join(self.future)} after the last target, "
-                f"expected {horizon}, one for each step to forecast; bring more rows or shorten the horizon."
-            )
-        return self.ahead.reindex(columns=list(self.future)).to_numpy(dtype="float64")[:horizon]
+def fingerprint_of(
+    targets: Sequence[str],
+    features: Sequence[str],
+    future: Sequence[str],
+    frame: pd.DataFrame,
+    static: pd.DataFrame,
+    ahead: pd.DataFrame,
+) -> str:
+    """SHA-256 over one series; its parts as :class:`Series` has them."""
+    digest = hashlib.sha256()
+    roles = (tuple(targets), tuple(features)) + ((tuple(future),) if future else ())
+    digest.update(repr(roles).encode())
+    # Dates as text: pandas keeps them in units that differ between its versions.
+    digest.update("\n".join(map(str, frame.index)).encode())
+    digest.update(np.ascontiguousarray(frame.to_numpy(), dtype="<f8").tobytes())
+    if len(static.columns):
+        digest.update(static.to_csv(index=False).encode())
+    if len(ahead):
+        digest.update(ahead.to_csv().encode())
+    return digest.hexdigest()
 
 
 def _require_finite(frame: pd.DataFrame, name: str, missing_allowed: bool) -> None:

@@ -12,18 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kseq.calendars import cycles_in
 from kseq.data import Calendar, Panel
-from kseq.inputs import encoded
 from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, require_going_on, typed
-from kseq.panels.parts import PanelScaler
 from kseq.panels.rows import dates_of
-from kseq.panels.transforms import FittedPanelTransform, PanelTrend
-from kseq.panels.windows import panel_columns
-from kseq.parts import Scaler
+from kseq.preprocessing.columns import encoded
+from kseq.preprocessing.scalers import Scaler
+from kseq.preprocessing.seasonality import Cycle
+from kseq.preprocessing.time_features import cycles_in
+from kseq.preprocessing.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend
+from kseq.preprocessing.windows import panel_columns
 from kseq.runs import plain
-from kseq.seasons import Cycle
-from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step
 
 #: Arrays of a card in the order in which they are kept, and their kinds of numbers.
 ARRAYS = {
@@ -48,12 +46,10 @@ class PanelCard(Card):
         context: the last rows of each series that it was trained on, and what is known ahead.
         lengths: rows of each of them, ``(series,)``.
         unit: in which errors of each series are counted, ``(series, targets)``; see
-            :attr:`kseq.panels.windows.WindowedPanel.unit`.
+            :attr:`kseq.preprocessing.windows.WindowedPanel.unit`.
         static_scaler: scale of static covariates.
     """
 
-    input_scaler: PanelScaler
-    target_scaler: PanelScaler
     context: Panel
     lengths: np.ndarray
     unit: np.ndarray
@@ -71,14 +67,14 @@ class PanelCard(Card):
         return next((step for step in steps if isinstance(step, Anomaly)), None)
 
     @property
-    def trend(self) -> PanelTrend | None:
+    def trend(self) -> Trend | None:
         """The step of the transform that knows a line for each series; None where there is none."""
         steps = self.transform.steps if self.transform else ()
-        return next((step for step in steps if isinstance(step, PanelTrend)), None)
+        return next((step for step in steps if isinstance(step, Trend)), None)
 
     @property
     def cycles(self) -> tuple[str, ...]:
-        """Cycles of the calendar that the model reads, see :mod:`kseq.calendars`."""
+        """Cycles of the calendar that the model reads, see :mod:`kseq.preprocessing.time_features`."""
         return cycles_in(self.input_columns) if self.settings["calendar"] else ()
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -233,12 +229,12 @@ def _static(columns: Mapping[str, Any], values: np.ndarray, ids: pd.Index) -> pd
     return pd.DataFrame(static, index=ids)
 
 
-def _scaler(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> PanelScaler:
+def _scaler(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> Scaler:
     center, scale = arrays[f"{name}_center"], arrays[f"{name}_scale"]
     _require(center.shape == scale.shape == shape and bool(np.isfinite(center).all() and np.isfinite(scale).all()))
     if not scale.all():
         raise ValueError("a scale is zero")
-    return PanelScaler(center, scale)
+    return Scaler(center, scale)
 
 
 def _transform(
@@ -256,11 +252,11 @@ def _transform(
             # In a panel phases count on from series to series.
             begin = season * np.repeat(np.arange(len(context.ids)), np.diff(context.borders))
             steps.append(Anomaly(Cycle(season, phase + begin), means))
-        elif name == PanelTrend.name:
+        elif name == Trend.name:
             start, slope = arrays["trend_start"], arrays["trend_slope"]
             _require(start.shape == slope.shape == (len(context.ids), len(context.targets)))
             _require(bool(np.isfinite(start).all() and np.isfinite(slope).all()))
-            steps.append(PanelTrend(context.index, context.borders, start, slope))
+            steps.append(Trend(context.index, context.borders, start, slope))
         else:
             steps.append({Log.name: Log, Difference.name: Difference}[name]())
-    return FittedPanelTransform(tuple(steps), typed(content["changes"], bool))
+    return FittedTransform(tuple(steps), typed(content["changes"], bool))

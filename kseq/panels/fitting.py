@@ -12,26 +12,25 @@ import keras
 import numpy as np
 
 from kseq import backends
+from kseq.backtest import cut_windows
+from kseq.baselines import Skipped, baseline_row
 from kseq.data import Panel
 from kseq.intervals import half_width
 from kseq.modelcard import HalfWidths
 from kseq.modelfile import TrainedPanel
 from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
-from kseq.panels.backtest import cut_panel
-from kseq.panels.baselines import baseline_row
 from kseq.panels.card import PanelCard
 from kseq.panels.forecasting import as_values, go_on
-from kseq.panels.grid import season_of_panel
-from kseq.panels.parts import PanelScaler, PanelSplit
 from kseq.panels.rows import chosen, last_rows
-from kseq.panels.scores import PanelScores, of_validation
-from kseq.panels.transforms import PanelTrend
-from kseq.panels.windows import WindowedPanel
-from kseq.parts import Scaler
-from kseq.seasons import Cycle
+from kseq.preprocessing.grid import season_of_panel
+from kseq.preprocessing.scalers import Scaler
+from kseq.preprocessing.seasonality import Cycle
+from kseq.preprocessing.splits import Split
+from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend
+from kseq.preprocessing.windows import WindowedPanel
+from kseq.scores import Scores, of_validation
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
-from kseq.transforms import Anomaly, FittedTransform, Step
 
 #: Rows of each series that a model keeps at least: for a picture, and for the days of the months that follow.
 KEPT = 36
@@ -52,19 +51,18 @@ def fit_panel(panel: Panel, settings: Settings, refit: bool, progress: Told | No
     """
     require_rows(int(panel.lengths.max()), settings)
     training = Training(**settings.training)
-    data = cut_panel(panel, settings, PanelSplit.without_test(panel, settings.validation))
+    data = cut_windows(panel, settings, Split.without_test(panel, settings.validation))
     network, seeds, epochs = train(data, settings, training, progress, "")
-    season = _season(data, settings)
-    widths, scores = _calibrate(network, data, settings, season)
+    season = season_in(data, settings)
+    widths, scores = calibrate(network, data, settings, season)
     refit = refit and len(data.validation) > 0
     if refit:
-        transform = cast("FittedTransform | None", data.transform)
-        data = cut_panel(panel, as_chosen(settings, transform), PanelSplit.without_test(panel, 0.0))
+        data = cut_windows(panel, as_chosen(settings, data.transform), Split.without_test(panel, 0.0))
         budget = replace(training, epochs=epochs, patience=0)
         network, seeds, _ = train(data, replace(settings, seeds=seeds), budget, progress, " on all rows")
     members = data.members
     trained = chosen(panel, members)
-    transform = cast("FittedTransform | None", data.transform)
+    transform = data.transform
     lost = transform.lost if transform else 0
     context = last_rows(trained, max(KEPT, settings.lookback + lost + 1, 2 * season + 1))
     card = PanelCard(
@@ -81,8 +79,8 @@ def fit_panel(panel: Panel, settings: Settings, refit: bool, progress: Told | No
         season=season,
         reading=reading_of(panel),
         input_columns=data.input_columns,
-        input_scaler=_of_members(data.input_scaler, members),
-        target_scaler=_of_members(data.target_scaler, members),
+        input_scaler=data.input_scaler.of(members),
+        target_scaler=data.target_scaler.of(members),
         static_scaler=cast(Scaler, data.static_scaler),
         transform=_at_the_end(data, context),
         half_widths=widths,
@@ -96,18 +94,14 @@ def fit_panel(panel: Panel, settings: Settings, refit: bool, progress: Told | No
     return TrainedPanel(network, card)
 
 
-def _season(data: WindowedPanel, settings: Settings) -> int:
+def season_in(data: WindowedPanel, settings: Settings) -> int:
     """Steps in a season; 1 where there is none, or fewer than two before the validation part of the longest series."""
     split, members = data.split, data.members
     season = settings.season or season_of_panel(data.series, split, members)
     return season if 2 * season <= (split.validation - split.start)[members].max() else 1
 
 
-def _of_members(scaler: PanelScaler, members: np.ndarray) -> PanelScaler:
-    return PanelScaler(scaler.center[members], scaler.scale[members])
-
-
-def _calibrate(
+def calibrate(
     network: keras.Model, data: WindowedPanel, settings: Settings, season: int
 ) -> tuple[HalfWidths, dict[str, float]]:
     """Half-widths of intervals for every whole percent, and scores beside baselines, both on the validation parts."""
@@ -126,13 +120,15 @@ def _calibrate(
 
 
 def _scores(name: str, data: WindowedPanel, forecasts: np.ndarray, season: int) -> dict[str, float]:
-    """Mean over series of errors in units of what repeating the last season misses before the validation part."""
+    """Errors on the validation part, by what rows are ranked by, of the model and of baselines."""
     known = of_validation(data)
-    scores = PanelScores(known, season)
-    found = {name: float(scores.overall(forecasts[None], "mase")[0])}
+    scores = Scores(known, season)
+    found = {name: float(scores.overall(forecasts[None], scores.measure)[0])}
     for rival in RIVALS if season > 1 else RIVALS[:1]:
-        row, _ = baseline_row(rival, known, season)
-        found[row.name] = float(scores.overall(row.predictions, "mase")[0])
+        row = baseline_row(rival, known, season)
+        if isinstance(row, Skipped):
+            continue
+        found[row.name] = float(scores.overall(row.predictions, scores.measure)[0])
     return found
 
 
@@ -165,7 +161,7 @@ def _errors(network: keras.Model, data: WindowedPanel, blocks: int) -> list[tupl
 
 def _at_the_end(data: WindowedPanel, context: Panel) -> FittedTransform | None:
     """The transform of a panel for the last rows of its members alone."""
-    transform = cast("FittedTransform | None", data.transform)
+    transform = data.transform
     if transform is None:
         return None
     members, lengths = data.members, np.diff(context.borders)
@@ -180,8 +176,8 @@ def _at_the_end(data: WindowedPanel, context: Panel) -> FittedTransform | None:
             means = step.means.reshape(-1, season, step.means.shape[1])[members]
             phase = step.cycle.phase[rows] % season + begin
             steps.append(Anomaly(Cycle(season, phase), means.reshape(-1, means.shape[-1])))
-        elif isinstance(step, PanelTrend):
-            steps.append(PanelTrend(context.index, context.borders, step.start[members], step.slope[members]))
+        elif isinstance(step, Trend):
+            steps.append(Trend(context.index, context.borders, step.start[members], step.slope[members]))
         else:
             steps.append(step)
     return replace(transform, steps=tuple(steps))

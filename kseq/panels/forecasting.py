@@ -17,8 +17,8 @@ from kseq.modelfile import TrainedPanel
 from kseq.panels.card import PanelCard
 from kseq.panels.history import History, history_of, panel_like, rows_at_end, unit_like
 from kseq.panels.rows import extended
-from kseq.panels.windows import WindowedPanel
-from kseq.transforms import FittedTransform
+from kseq.preprocessing.transforms import FittedTransform
+from kseq.preprocessing.windows import WindowedPanel
 
 if TYPE_CHECKING:
     import keras

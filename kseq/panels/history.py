@@ -1,8 +1,8 @@
 """The rows that a model of many series forecasts from, in the scales and with the transform that it was trained with.
 
 A series that the model was trained on keeps its scale, the means of its seasons and its trend. One that it has not seen
-gets them from its own past, by the same rules: :class:`kseq.panels.parts.PanelScaler` and
-:class:`kseq.panels.transforms.PanelTransform` are fitted on that past, and what the model knows takes their place.
+gets them from its own past, by the same rules: :class:`kseq.preprocessing.scalers.Scaler` and
+:func:`kseq.preprocessing.transforms.fit_steps` are fitted on that past, and what the model knows takes their place.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ import pandas as pd
 from kseq.data import Panel, frequency
 from kseq.data.columns import require_columns
 from kseq.errors import ConfigError, DataError
-from kseq.inputs import encoded
 from kseq.panels.card import PanelCard
-from kseq.panels.parts import PanelScaler, PanelSplit
 from kseq.panels.rows import chosen, common_rows, joined, places_in
-from kseq.panels.transforms import PanelTransform, PanelTrend
-from kseq.panels.windows import PanelWindows, WindowedPanel, calendar_of, panel_sources, scaled_rows
-from kseq.seasons import Cycle, calendar_seasons
-from kseq.transforms import Anomaly, FittedTransform, Step
+from kseq.preprocessing.columns import encoded
+from kseq.preprocessing.scalers import Scaler
+from kseq.preprocessing.seasonality import Cycle, calendar_seasons
+from kseq.preprocessing.splits import Split
+from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend, fit_steps, steps_of
+from kseq.preprocessing.windows import WindowedPanel, Windows, calendar_of, panel_sources, scaled_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,20 +203,18 @@ def panel_like(
         DataError: a value has no logarithm, or it cannot be told where in the season the rows stand.
     """
     panel, settings = history.panel, card.settings
-    split = PanelSplit(panel.borders[:-1], stop, stop, stop, panel.borders[1:])
+    split = Split(panel.borders[:-1], stop, stop, stop, panel.borders[1:])
     fitted = _transform_like(card, history, split)
     dates = calendar_of(panel, card.cycles) if card.cycles else {}
     sources, ahead, forecast = panel_sources(panel, card.horizon, bool(settings["past_target"]), dates, fitted)
     input_scaler, target_scaler = (
-        _known(
-            PanelScaler.fit_parts(settings["scaler"], columns, split.start, stop, panel.values), scaler, history.place
-        )
+        _known(Scaler.fit_series(settings["scaler"], columns, split.start, stop, panel.values), scaler, history.place)
         for columns, scaler in ((sources, card.input_scaler), (forecast, card.target_scaler))
     )
     x = scaled_rows(panel, sources, ahead, input_scaler, "float32")
     y = scaled_rows(panel, forecast, [0] * len(panel.targets), target_scaler, "float32")
     static = card.static_scaler.transform(encoded(panel.static).to_numpy(dtype="float64")).astype("float32")
-    none = PanelWindows(x, y, (), card.lookback, card.horizon, np.empty(0, int), static)
+    none = Windows(x, y, (), card.lookback, card.horizon, np.empty(0, int), static)
     windows = replace(none, segments=tuple(segments), owners=owners)
     return WindowedPanel(
         panel, replace(split, end=panel.ends), card.lookback, card.horizon, card.input_columns, input_scaler,
@@ -224,34 +222,35 @@ def panel_like(
     )  # fmt: skip
 
 
-def _known(own: PanelScaler, known: PanelScaler, at: np.ndarray) -> PanelScaler:
+def _known(own: Scaler, known: Scaler, at: np.ndarray) -> Scaler:
     """Scales of series by their own past, in whose place stand those of series that are known."""
     seen = at >= 0
     center, scale = own.center.copy(), own.scale.copy()
     center[seen], scale[seen] = known.center[at[seen]], known.scale[at[seen]]
-    return PanelScaler(center, scale)
+    return Scaler(center, scale)
 
 
-def _transform_like(card: PanelCard, history: History, split: PanelSplit) -> FittedTransform | None:
+def _transform_like(card: PanelCard, history: History, split: Split) -> FittedTransform | None:
     """The model's transform for these rows; series that it has not seen are fitted by the rows before ``stop``."""
     if card.transform is None:
         return None
     known, line = card.anomaly, card.trend
     season = 1 if known is None else known.cycle.season
     every = np.arange(len(history.panel.ids))
-    fitted = PanelTransform(card.transform.name, season).fit(history.panel, split, every)
+    # Rows may be too few for what a training takes: what the model knows stands in their place.
+    fitted = fit_steps(steps_of(card.transform.name), history.panel, split, every, season, seasons=0)
     steps: list[Step] = []
     for step in fitted.steps:
         if known is not None and isinstance(step, Anomaly):
             steps.append(_anomaly_like(card, known, step, history))
-        elif line is not None and isinstance(step, PanelTrend):
+        elif line is not None and isinstance(step, Trend):
             steps.append(_trend_like(line, step, history))
         else:
             steps.append(step)
     return replace(fitted, steps=tuple(steps))
 
 
-def _trend_like(known: PanelTrend, own: PanelTrend, history: History) -> PanelTrend:
+def _trend_like(known: Trend, own: Trend, history: History) -> Trend:
     """Lines of the training for the series that were in it."""
     seen, start, slope = history.place >= 0, own.start.copy(), own.slope.copy()
     start[seen], slope[seen] = known.start[history.place[seen]], known.slope[history.place[seen]]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from kseq.baselines import Skipped, baseline_row
 from kseq.comparison import Comparison
 from kseq.data import Panel
 from kseq.data.dates import placing
@@ -12,13 +13,11 @@ from kseq.errors import DataError
 from kseq.forecasts import require_numbers
 from kseq.intervals import Interval
 from kseq.modelfile import TrainedPanel
-from kseq.panels.baselines import baseline_row
 from kseq.panels.card import PanelCard
 from kseq.panels.history import History, history_of, panel_like, unit_like
-from kseq.panels.windows import WindowedPanel
+from kseq.preprocessing.windows import WindowedPanel, window_starts
 from kseq.results import ModelResult
 from kseq.settings import Settings
-from kseq.windows import window_starts
 
 #: Share of the rows of a series that the model has not seen, at its end, that is scored.
 SCORED = Settings.test
@@ -149,7 +148,6 @@ def _unseen_note(history: History) -> list[str]:
 def _add_baselines(comparison: Comparison, card: PanelCard) -> list[str]:
     """Set baselines beside the model that need nothing but past values; say which cannot be."""
     data, season = comparison.data, card.season
-    assert isinstance(data, WindowedPanel)
     longest = int((data.split.test - data.split.start).max())
     names, notes = ["persistence"], []
     if 2 * season > longest:
@@ -157,9 +155,11 @@ def _add_baselines(comparison: Comparison, card: PanelCard) -> list[str]:
     elif season > 1:
         names.append("seasonal-naive")
     for name in names:
-        row, remark = baseline_row(name, data, season if len(names) > 1 else 1)
+        row = baseline_row(name, data, season if len(names) > 1 else 1)
+        if isinstance(row, Skipped):
+            notes.append(f"No {name} forecast: {row.reason}.")
+            continue
         comparison.add(row)
-        notes += [remark] if remark else []
     return notes
 
 

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from kseq import BackendError, Comparison, ConfigError, Settings, baselines, from_frame, make_windows, panel_from_frame
 from kseq.audit import audit, perturbed
-from kseq.choosing import Transform
-from kseq.panels.parts import PanelScaler
+from kseq.preprocessing.auto_transform import Transform
+from kseq.preprocessing.scalers import Scaler
+from kseq.preprocessing.windows import Windows
 from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES
 from kseq.training import fit
-from kseq.windows import Windows
 
 QUICK = Settings(
     cells=("gru",),
@@ -165,14 +165,14 @@ def test_a_scale_of_all_rows_leaks_in_a_panel():
 
 def test_one_leaking_series_of_a_panel_is_enough(monkeypatch):
     """Rows of one series alone are learnt from beyond its validation part."""
-    fit_parts = PanelScaler.fit_parts.__func__
+    fit_series = Scaler.fit_series.__func__
 
     def leaky(cls, kind, columns, start, stop, values):
         stop = stop.copy()
         stop[-1] += 20
-        return fit_parts(cls, kind, columns, start, stop, values)
+        return fit_series(cls, kind, columns, start, stop, values)
 
-    monkeypatch.setattr(PanelScaler, "fit_parts", classmethod(leaky))
+    monkeypatch.setattr(Scaler, "fit_series", classmethod(leaky))
     result = audit(panel_from_frame(basins(), target="sst"), replace(QUICK, cells=()))
     assert "scaler" in result.leaks
 

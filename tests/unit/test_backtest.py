@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from utilsforecast.processing import backtest_splits
 
 from kseq import Comparison, ConfigError, DataError, Settings, compare, from_frame, jobs
-from kseq.backtest import Fold, cut_windows, join_folds, lay_folds, make_backtest
+from kseq.backtest import cut_windows, join_folds, lay_folds, make_backtest
 from kseq.baselines import BASELINES
 from kseq.cli import main
+from kseq.data import Panel
 from kseq.intervals import intervals
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import words
@@ -108,23 +109,32 @@ def once(once_run):
 # Which rows.
 
 
+def folds_of(rows, settings):
+    """The folds of a series of so many rows: start, validation, stop, first and end of each."""
+    panel = Panel.of(from_frame(pd.DataFrame({"y": np.arange(float(rows)) if rows > 1 else [0.0]}), name="y"))
+    folds = lay_folds(panel, settings)
+    return tuple(
+        tuple(int(of[0]) for of in (fold.start, fold.validation, fold.stop, fold.test, fold.end)) for fold in folds
+    )
+
+
 def test_folds_by_hand():
     plan = {"lookback": 2, "horizon": 4, "n_windows": 3, "validation": 0.25}
     # Without a step of its own a fold follows the other's targets; what is learnt from ends before the first.
-    assert lay_folds(40, Settings(**plan)) == (
-        Fold(0, 21, 28, 28, 32),
-        Fold(0, 21, 28, 32, 36),
-        Fold(0, 21, 28, 36, 40),
+    assert folds_of(40, Settings(**plan)) == (
+        (0, 21, 28, 28, 32),
+        (0, 21, 28, 32, 36),
+        (0, 21, 28, 36, 40),
     )
-    assert lay_folds(40, Settings(**plan, step_size=2, refit=True)) == (
-        Fold(0, 24, 32, 32, 36),
-        Fold(0, 26, 34, 34, 38),
-        Fold(0, 27, 36, 36, 40),
+    assert folds_of(40, Settings(**plan, step_size=2, refit=True)) == (
+        (0, 24, 32, 32, 36),
+        (0, 26, 34, 34, 38),
+        (0, 27, 36, 36, 40),
     )
-    assert lay_folds(40, Settings(**plan, step_size=6, refit=True, gap=2, train_size=16)) == (
-        Fold(6, 18, 22, 24, 28),
-        Fold(12, 24, 28, 30, 34),
-        Fold(18, 30, 34, 36, 40),
+    assert folds_of(40, Settings(**plan, step_size=6, refit=True, gap=2, train_size=16)) == (
+        (6, 18, 22, 24, 28),
+        (12, 24, 28, 30, 34),
+        (18, 30, 34, 36, 40),
     )
 
 
@@ -147,25 +157,25 @@ def plans(draw):
 def test_folds_equal_a_loop_from_the_end(plan):
     settings, n = plan
     try:
-        folds = lay_folds(n, settings)
+        folds = folds_of(n, settings)
     except DataError:
         return
     expected, first = [], n - settings.horizon
     for _ in range(settings.n_windows):
         expected.insert(0, first)
         first -= settings.step_size or settings.horizon
-    assert [fold.first for fold in folds] == expected
-    for fold in folds:
-        origin = fold.first if settings.refit else expected[0]
-        assert fold.stop == origin - settings.gap
-        assert fold.start == (fold.stop - settings.train_size if settings.train_size else 0)
-        assert fold.start >= 0
-        assert fold.end == fold.first + settings.horizon
-        known = fold.stop - fold.start
-        assert fold.stop - fold.validation == round(known * settings.validation)
+    assert [first for _, _, _, first, _ in folds] == expected
+    for start, validation, stop, first, end in folds:
+        origin = first if settings.refit else expected[0]
+        assert stop == origin - settings.gap
+        assert start == (stop - settings.train_size if settings.train_size else 0)
+        assert start >= 0
+        assert end == first + settings.horizon
+        known = stop - start
+        assert stop - validation == round(known * settings.validation)
         # Something to learn from, and to stop by.
-        assert fold.validation - fold.start >= settings.lookback + settings.horizon
-        assert not settings.validation or fold.stop - fold.validation >= settings.horizon
+        assert validation - start >= settings.lookback + settings.horizon
+        assert not settings.validation or stop - validation >= settings.horizon
 
 
 @given(plans())
@@ -173,21 +183,21 @@ def test_too_short_says_the_minimum_and_the_minimum_is_enough(plan):
     settings, n = plan
     for _ in range(2):
         try:
-            lay_folds(n, settings)
+            folds_of(n, settings)
             return
         except DataError as error:
             least = int(str(error).split("at least ")[1].split()[0])
             if "train size" in str(error):
                 assert least > settings.train_size
                 with pytest.raises(DataError, match="train size"):
-                    lay_folds(10_000, replace(settings, train_size=least - 1))
+                    folds_of(10_000, replace(settings, train_size=least - 1))
                 settings = replace(settings, train_size=least)
             else:
                 assert least > n
                 with pytest.raises(DataError, match=f"received a series of {least - 1} rows"):
-                    lay_folds(least - 1, settings)
+                    folds_of(least - 1, settings)
                 n = least
-    lay_folds(n, settings)
+    folds_of(n, settings)
 
 
 @pytest.mark.parametrize(("n_windows", "h", "step_size", "input_size"), [(3, 4, None, None), (5, 6, 2, 40)])

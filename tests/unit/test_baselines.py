@@ -6,21 +6,10 @@ import pytest
 from statsmodels.tsa.ar_model import AutoReg
 from statsmodels.tsa.exponential_smoothing import ets as statsmodels_ets
 
-from kseq import from_frame, load_series, make_windows, metrics, read_csv
-from kseq.baselines import (
-    AR,
-    BASELINES,
-    ETS,
-    Climatology,
-    ClimatologyAR,
-    Persistence,
-    SeasonalNaive,
-    TrainingPart,
-    available,
-    forecasts,
-)
-from kseq.errors import ConfigError, DataError
-from kseq.seasons import cycle_of, season_of
+from kseq import compare, from_frame, load_series, make_windows, metrics, read_csv
+from kseq.baselines import BASELINES, Skipped, baseline_row
+from kseq.errors import ConfigError
+from kseq.preprocessing.seasonality import cycle_of, season_of
 
 BALEARIC = Path(__file__).parents[3] / "shared" / "data" / "sst_balearic_5day_1980_2025.csv"
 
@@ -53,9 +42,11 @@ def six_a_month(years=10, start=1990):
 
 
 def scores(data, name):
-    ((label, forecast, _),) = forecasts(data, [name])
-    mae, rmse, mape = (function(data.test_y, forecast) for function in (metrics.mae, metrics.rmse, metrics.mape))
-    return label, round(mae, 3), round(rmse, 3), round(mape, 2)
+    row = baseline_row(name, data)
+    mae, rmse, mape = (
+        function(data.test_y, row.predictions[0]) for function in (metrics.mae, metrics.rmse, metrics.mape)
+    )
+    return row.name, round(mae, 3), round(rmse, 3), round(mape, 2)
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +54,22 @@ def nino12():
     return make_windows(load_series("nino12"))
 
 
-@pytest.fixture(scope="module")
-def seasonal_part():
-    """A training part of two targets with a season of 12, a trend and noise; and the series it is cut from."""
+def two_targets():
+    """Two targets with a season of 12, a trend and noise."""
     rng = np.random.default_rng(3)
     rows = np.arange(240)
     wave = 10 + 3 * np.sin(2 * np.pi * rows / 12) + 0.01 * rows
     noise = np.zeros((240, 2))
     for row in range(1, 240):
         noise[row] = 0.6 * noise[row - 1] + rng.normal(0, 0.3, 2)
-    y = wave[:, None] * [1, 5] + noise
-    index = pd.date_range("1990-01-01", periods=240, freq="MS")
-    return TrainingPart(y[:180], cycle_of(index, 12), lookback=6, validation=24), y
+    return pd.DataFrame(wave[:, None] * [1, 5] + noise, pd.date_range("1990-01-01", periods=240, freq="MS"), ["a", "b"])
+
+
+def cut(values, **options):
+    """Windows of the columns of a frame, or of monthly values."""
+    if not isinstance(values, pd.DataFrame):
+        values = pd.DataFrame({"y": values}, pd.date_range("1990-01-01", periods=len(values), freq="MS"))
+    return make_windows(from_frame(values, target=list(values)), **options)
 
 
 @pytest.mark.parametrize("name", NINO12)
@@ -89,213 +84,198 @@ def test_reference_values_on_six_dates_a_month(name):
     assert scores(make_windows(series), name) == BALEARIC_5DAY[name]
 
 
-@pytest.mark.parametrize(("order", "mae"), [(1, 0.369), (2, 0.359), (12, 0.367)])
-def test_reference_values_of_anomaly_orders(order, mae, nino12):
-    y = nino12.series.y
-    part = TrainingPart(y[:585], cycle_of(nino12.series.index, 12), validation=88)
-    forecast = ClimatologyAR(order).fit(part).predict(y, np.arange(584, 731))
-    assert round(metrics.mae(nino12.test_y, forecast), 3) == mae
-
-
 @pytest.mark.parametrize("horizon", [1, 15])
 @pytest.mark.parametrize("name", BASELINES)
-def test_nothing_after_an_origin_is_read(name, horizon, seasonal_part):
-    training, y = seasonal_part
-    origins = np.array([179, 190, 200])
-    fitted = BASELINES[name]().fit(training)
-    together = fitted.predict(y, origins, horizon)
-    assert together.shape == (3, horizon, 2)
-    for number, origin in enumerate(origins):
-        changed = y.copy()
-        changed[origin + 1 :] += 100.0
-        np.testing.assert_array_equal(fitted.predict(changed, origins[[number]], horizon)[0], together[number])
+def test_nothing_after_an_origin_is_read(name, horizon):
+    frame = two_targets()
+    data = cut(frame, lookback=6, horizon=horizon, test=0.25)
+    before = baseline_row(name, data).predictions[0]
+    for window in (0, len(data.test) // 2):
+        changed = frame.copy()
+        changed.iloc[data.test.target_rows[window, 0] :] += 100.0
+        after = baseline_row(name, cut(changed, lookback=6, horizon=horizon, test=0.25)).predictions[0]
+        np.testing.assert_array_equal(after[: window + 1], before[: window + 1])
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_fit_sees_the_training_part_alone(name, seasonal_part):
-    training, y = seasonal_part
-    origins = np.array([190, 210])
-    # Two seasons and a bit: statsmodels' start values would reach beyond, were they taken from the whole series.
-    short = TrainingPart(y[:30], training.cycle, lookback=3, validation=3)
-    fitted = BASELINES[name]().fit(short)
-    alone = np.concatenate([fitted.predict(y[: origin + 1], np.array([origin])) for origin in origins])
-    np.testing.assert_array_equal(fitted.predict(y, origins), alone)
-
-
-@pytest.mark.parametrize("name", BASELINES)
-def test_one_target_is_forecast_as_it_is_among_others(name, seasonal_part):
-    training, y = seasonal_part
-    origins = np.array([180, 200])
-    both = BASELINES[name]().fit(training).predict(y, origins, 3)
-    # Refitted, because one order, chosen once, serves all targets.
-    second = TrainingPart(training.y[:, 1], training.cycle, training.lookback, training.validation)
-    single = BASELINES[name]().fit(training).refit(second)
-    np.testing.assert_allclose(single.predict(y[:, 1], origins, 3)[..., 0], both[..., 1], rtol=1e-9)
+def test_one_target_is_forecast_as_it_is_among_others(name):
+    frame = two_targets()
+    both = baseline_row(name, cut(frame, lookback=2, horizon=3)).predictions
+    single = baseline_row(name, cut(frame[["b"]], lookback=2, horizon=3)).predictions
+    if name == "climatology-ar":
+        # One order, chosen once, serves all targets.
+        assert np.abs(single[..., 0] - both[..., 1]).mean() < 0.1
+        return
+    np.testing.assert_allclose(single[..., 0], both[..., 1], rtol=1e-9)
 
 
 def test_persistence_repeats_the_origin():
-    y = np.arange(10.0)
-    assert Persistence().predict(y, np.array([3, 8]), 2)[..., 0].tolist() == [[3, 3], [8, 8]]
+    data = cut(np.arange(30.0) ** 2, lookback=3, horizon=2)
+    row = baseline_row("persistence", data)
+    assert row.name == "Persistence"
+    last = data.test.target_rows[:, 0] - 1
+    assert row.predictions[0, :, :, 0].tolist() == [[float(at) ** 2] * 2 for at in last]
 
 
 def test_seasonal_naive_repeats_the_last_known_season():
-    y = np.arange(20.0)
-    naive = SeasonalNaive().fit(TrainingPart(y[:12], cycle_of(pd.RangeIndex(20), 4)))
-    assert naive.label == "Seasonal naive (4)"
-    assert naive.predict(y, np.array([11]), 6)[0, :, 0].tolist() == [8, 9, 10, 11, 8, 9]
-    with pytest.raises(ConfigError, match="an origin with 3 rows up to it, expected at least 4"):
-        naive.predict(y, np.array([2]))
+    data = cut(np.arange(60.0) + np.arange(60) % 4, lookback=3, horizon=6)
+    row = baseline_row("seasonal-naive", data, 4)
+    assert row.name == "Seasonal naive (4)"
+    first = data.test.target_rows[0, 0]
+    y = data.series.y[:, 0]
+    assert row.predictions[0, 0, :, 0].tolist() == [*y[first - 4 : first], *y[first - 4 : first - 2]]
 
 
 def test_climatology_adds_the_last_anomaly_to_the_mean_of_the_phase():
-    y = np.array([1.0, 10.0, 3.0, 20.0, 2.0, 16.0, 2.5])
-    fitted = Climatology().fit(TrainingPart(y[:4], cycle_of(pd.RangeIndex(7), 2)))
-    # Means of the two phases: 2 and 15; anomaly at row 5: 1. Rows 7 and 8 lie after the last date.
-    assert fitted.predict(y, np.array([5]), 3)[0, :, 0].tolist() == [3.0, 16.0, 3.0]
+    rng = np.random.default_rng(0)
+    y = 10.0 + 5 * (np.arange(60) % 2) + rng.normal(size=60)
+    data = cut(y, lookback=3, horizon=3)
+    row = baseline_row("climatology", data, 2)
+    known = data.split.test.item()
+    means = np.array([y[:known][phase::2].mean() for phase in range(2)])
+    for made, rows in zip(row.predictions[0, :, :, 0], data.test.target_rows, strict=True):
+        last = rows[0] - 1
+        np.testing.assert_allclose(made, means[rows % 2] + y[last] - means[last % 2])
 
 
 def test_a_phase_that_never_occurs_takes_the_mean_of_all_rows():
-    index = pd.DatetimeIndex([f"2000-{month:02}-01" for month in range(1, 13) if month != 7] * 1).append(
-        pd.date_range("2001-01-01", periods=12, freq="MS")
-    )
-    y = np.arange(23.0)
-    fitted = Climatology().fit(TrainingPart(y[:11], cycle_of(index, 12)))
-    assert fitted.means[6, 0] == y[:11].mean()
+    index = pd.date_range("2000-01-01", periods=60, freq="MS")
+    y = pd.Series(np.random.default_rng(0).normal(size=60), index)
+    y[(index.month == 7) & (index.year < 2004)] = np.nan
+    data = make_windows(from_frame(y.to_frame("y"), fill="mask", freq="MS"), lookback=2)
+    row = baseline_row("climatology", data)
+    assert np.isfinite(row.predictions).all()
 
 
 @pytest.mark.parametrize("order", [1, 3])
-def test_ar_equals_statsmodels(order, seasonal_part):
-    training, y = seasonal_part
-    fitted = AR(order).fit(training)
-    for target in range(2):
-        reference = AutoReg(training.y[:, target], order, trend="c").fit()
-        np.testing.assert_allclose(fitted.coefficients[:, target], reference.params, rtol=1e-6)
-        np.testing.assert_allclose(
-            fitted.predict(y, np.array([179]), 8)[0, :, target], reference.predict(180, 187), rtol=1e-6
-        )
+def test_ar_equals_statsmodels(order):
+    frame = two_targets()
+    data = cut(frame, lookback=order, horizon=8)
+    row = baseline_row("ar", data)
+    assert row.name == f"AR({order})"
+    known = data.split.test.item()
+    for target, column in enumerate(frame):
+        reference = AutoReg(frame[column].to_numpy()[:known], order, trend="c").fit()
+        np.testing.assert_allclose(row.predictions[0, 0, :, target], reference.predict(known, known + 7), rtol=1e-6)
 
 
-def test_ar_takes_the_lookback_and_needs_as_many_rows():
-    y = np.sin(np.arange(50.0)) + np.arange(50) % 7
-    part = TrainingPart(y[:40], cycle_of(pd.RangeIndex(50), 1), lookback=5)
-    fitted = AR().fit(part)
-    assert fitted.label == "AR(5)"
-    with pytest.raises(ConfigError, match="an origin with 4 rows up to it, expected at least 5"):
-        fitted.predict(y, np.array([3]))
+def test_ar_of_values_far_from_zero_keeps_its_digits():
+    rng = np.random.default_rng(0)
+    y = np.cumsum(rng.normal(size=200)) * 50
+    near, far = (baseline_row("ar", cut(y + level, lookback=4)).predictions - level for level in (0, 1.2e9))
+    np.testing.assert_allclose(far, near, atol=1e-3)
 
 
-def test_order_is_chosen_on_the_validation_rows_and_kept_when_refitted(nino12):
-    y, index = nino12.series.y, nino12.series.index
-    part = TrainingPart(y[:585], cycle_of(index, 12), validation=88)
-    before = TrainingPart(y[:497], part.cycle)
-    errors = {}
-    for order in (1, 2, 3, 12):
-        forecast = ClimatologyAR(order).fit(before).predict(y, np.arange(496, 584))
-        errors[order] = metrics.mae(y[497:585], forecast[:, 0])
-    fitted = ClimatologyAR().fit(part)
-    assert fitted.order == min(errors, key=errors.get)
-    again = fitted.refit(before)
-    assert again.order == fitted.order
-    np.testing.assert_array_equal(
-        again.predict(y, np.array([600])), ClimatologyAR(fitted.order).fit(before).predict(y, np.array([600]))
-    )
-    assert (fitted.climatology.means != again.climatology.means).any()
+def test_order_is_chosen_on_the_validation_rows(nino12):
+    row = baseline_row("climatology-ar", nino12)
+    # Of the orders 1, 2, 3 and 12, fitted before the validation part, the second has the smallest error there.
+    assert row.name == "Climatology + AR(2)"
+    without = baseline_row("climatology-ar", make_windows(load_series("nino12"), validation=0))
+    assert without.name == "Climatology + AR(2)"
 
 
-def test_order_is_chosen_without_a_validation_part(nino12):
-    y = nino12.series.y
-    part = TrainingPart(y[:585], cycle_of(nino12.series.index, 12))
-    assert len(part.before_choice()) == 497
-    assert ClimatologyAR().fit(part).label == "Climatology + AR(2)"
+def test_forecasts_of_the_validation_part_keep_the_order_and_learn_less(nino12):
+    y = nino12.series.y[:, 0]
+    row = baseline_row("climatology-ar", nino12)
+    phase = nino12.series.index.month.to_numpy() - 1
+    means = np.array([y[:497][phase[:497] == month].mean() for month in range(12)])
+    anomalies = y - means[phase]
+    reference = AutoReg(anomalies[:497], 2, trend="c").fit().params
+    expected = means[phase[497]] + reference @ [1, anomalies[496], anomalies[495]]
+    assert row.validation[0, 0, 0, 0] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("season", "form"), [(12, "A,N,A"), (1, None)])
-def test_ets_forecasts_as_statsmodels_from_the_end_of_the_training_part(season, form, seasonal_part):
-    training, y = seasonal_part
-    fitted = ETS().fit(TrainingPart(training.y[:, 0], cycle_of(pd.RangeIndex(240), season)))
-    if form is not None:
-        assert fitted.label == f"ETS({form})"
-    np.testing.assert_allclose(fitted.predict(y[:, 0], np.array([179]), 30)[0, :, 0], fitted.fitted[0].forecast(30))
+@pytest.mark.parametrize(("season", "label"), [(12, "ETS(A,N,A)"), (1, "ETS(")])
+def test_ets_forecasts_as_statsmodels_from_the_end_of_the_training_part(season, label):
+    y = two_targets()["a"]
+    frame = y.to_frame() if season == 12 else y.reset_index(drop=True).to_frame()
+    data = cut(frame, lookback=6, horizon=30, test=0.25, validation=0)
+    row = baseline_row("ets", data)
+    assert row.name.startswith(label)
+    known = data.split.test.item()
+    options = {"seasonal": "add", "seasonal_periods": 12} if season == 12 else {}
+    found = [
+        statsmodels_ets.ETSModel(
+            y.to_numpy()[:known], trend=trend, damped_trend=trend is not None, initialization_method="heuristic",
+            **options,
+        ).fit(disp=False)
+        for trend in (None, "add")
+    ]  # fmt: skip
+    best = min(found, key=lambda fitted: fitted.aic)
+    np.testing.assert_allclose(row.predictions[0, 0, :, 0], best.forecast(30), rtol=1e-6)
 
 
 def test_ets_chooses_trend_and_multiplicative_season():
     rows = np.arange(120)
     rng = np.random.default_rng(0)
     growing = (50 + rows) * (1 + 0.3 * np.sin(2 * np.pi * rows / 12)) * (1 + 0.01 * rng.normal(size=120))
-    fitted = ETS().fit(TrainingPart(growing[:96], cycle_of(pd.RangeIndex(120), 12)))
-    assert fitted.label == "ETS(A,Ad,M)"
-    forecast = fitted.predict(growing, np.array([95]), 24)[0, :, 0]
-    np.testing.assert_allclose(forecast, fitted.fitted[0].forecast(24))
-    assert metrics.mape(growing[96:], forecast) < 10
+    data = cut(growing, lookback=6, horizon=24, validation=0)
+    row = baseline_row("ets", data)
+    assert row.name == "ETS(A,Ad,M)"
+    assert metrics.mape(data.test_y, row.predictions[0]) < 10
 
 
 def test_ets_of_targets_with_different_forms_has_a_plain_label():
     rows = np.arange(120)
     rng = np.random.default_rng(0)
     y = np.stack([rng.normal(0, 0.1, 120) + np.cumsum(3 * 0.98**rows), rng.normal(size=120).cumsum()], axis=1)
-    assert ETS().fit(TrainingPart(y, cycle_of(pd.RangeIndex(120), 1))).label == "ETS"
+    assert baseline_row("ets", cut(pd.DataFrame(y, columns=["a", "b"]), lookback=3)).name == "ETS"
 
 
-def test_ets_that_fails_is_an_error_with_advice(monkeypatch, seasonal_part):
-    training, y = seasonal_part
-    fitted = ETS().fit(training)
-    with pytest.raises(DataError, match="not finite, expected numbers; leave ets out of --baselines"):
-        fitted.predict(np.where(np.arange(240)[:, None] == 185, np.inf, y), np.array([190]))
-
+def test_ets_that_fails_is_left_out_and_it_is_said(monkeypatch):
     def fail(*args, **kwargs):
         raise np.linalg.LinAlgError("singular")
 
     monkeypatch.setattr(statsmodels_ets.ETSModel, "fit", fail)
-    with pytest.raises(DataError, match=r"180 rows that exponential smoothing cannot be fitted to \(singular\)"):
-        ETS().fit(training)
+    series = from_frame(two_targets(), target="a")
+    result = compare(series, cells=(), baselines=("persistence", "ets"), lookback=6)
+    assert [row.name for row in result.rows] == ["Persistence"]
+    reason = "exponential smoothing cannot be fitted to 192 training rows: singular"
+    assert f"Left out of the baselines: ets ({reason})." in result.traps
 
 
-def test_available_gives_reasons():
-    y = np.arange(300.0)
-    yearly = cycle_of(pd.date_range("1700-01-01", periods=300, freq="YS"), 1)
-    assert available(BASELINES, TrainingPart(y, yearly)) == {
-        "persistence": None,
-        "seasonal-naive": "its dates show no season",
-        "climatology": "its dates show no season",
-        "ar": None,
-        "climatology-ar": "its dates show no season",
-        "ets": None,
-    }
-    short = available(BASELINES, TrainingPart(y[:20], cycle_of(pd.RangeIndex(300), 12)))
-    assert short["climatology"] == "20 training rows hold fewer than two seasons of 12"
-    assert short["ar"] == "20 training rows, expected at least 25 for AR(12)"
-    assert short["ets"] is None
-    assert available(["ets"], TrainingPart(y[:9], yearly))["ets"].startswith("9 training rows")
+def skipped(rows, season=1, lookback=12, **options):
+    """Reasons by baseline for a series of so many rows, yearly or monthly."""
+    index = pd.date_range("1700-01-01", periods=rows, freq="MS" if season > 1 else "YS")
+    y = np.random.default_rng(0).normal(size=rows)
+    data = make_windows(from_frame(pd.DataFrame({"y": y}, index)), lookback, **options)
+    made = {name: baseline_row(name, data) for name in BASELINES}
+    return {name: row.reason for name, row in made.items() if isinstance(row, Skipped)}
+
+
+def test_what_rows_do_not_allow_is_skipped_with_a_reason():
+    none = "its dates show no season"
+    assert skipped(300) == {"seasonal-naive": none, "climatology": none, "climatology-ar": none}
+    assert skipped(24, lookback=12, validation=0) == dict.fromkeys(
+        ("seasonal-naive", "climatology", "climatology-ar"), none
+    ) | {"ar": "19 training rows, expected at least 25 for AR(12)"}
+    assert skipped(11, lookback=3, validation=0)["ets"].startswith("8 training rows, expected at least 10")
+    short = skipped(28, season=12, lookback=4)
+    assert short["climatology"] == "19 training rows hold fewer than two seasons of 12"
     # Two seasons, but not before the rows on which the order is chosen.
-    tight = TrainingPart(y[:26], cycle_of(pd.RangeIndex(300), 12))
-    assert available(["climatology", "climatology-ar"], tight) == {
-        "climatology": None,
-        "climatology-ar": "22 training rows hold fewer than two seasons of 12",
+    assert skipped(33, season=12, lookback=4, validation=0) == {
+        "climatology-ar": "22 training rows hold fewer than two seasons of 12"
     }
-    long = TrainingPart(np.zeros(100_000), cycle_of(pd.RangeIndex(100_000), 1440))
-    assert "too long for ETS" in available(["ets"], long)["ets"]
+
+
+def test_a_season_too_long_for_ets():
+    y = np.random.default_rng(0).normal(size=60_000)
+    data = make_windows(from_frame(pd.DataFrame({"y": y}, pd.date_range("2000-01-01", periods=60_000, freq="min"))))
+    assert "too long for ETS" in baseline_row("ets", data).reason
 
 
 def test_unknown_names_are_refused(nino12):
     with pytest.raises(ConfigError, match="received baseline 'prophet', expected one of persistence, seasonal-naive"):
-        list(forecasts(nino12, ["persistence", "prophet"]))
-    with pytest.raises(ConfigError, match="received season 300, expected at most 248"):
-        list(forecasts(nino12, ["seasonal-naive"], season=300))
-
-
-def test_validation_forecasts_come_from_rows_before_the_validation_part(nino12):
-    y, index = nino12.series.y, nino12.series.index
-    before = TrainingPart(y[:497], cycle_of(index, 12))
-    for name, kind in (("climatology", Climatology), ("ar", AR)):
-        ((_, _, validation),) = forecasts(nino12, [name])
-        np.testing.assert_array_equal(validation, kind().fit(before).predict(y, np.arange(496, 584)))
+        baseline_row("prophet", nino12)
+    with pytest.raises(ConfigError, match="received season 300, expected at most 248: half of the 497 rows"):
+        baseline_row("seasonal-naive", nino12, season=300)
 
 
 def test_no_validation_part_no_validation_forecasts():
     data = make_windows(load_series("nino12"), validation=0)
-    rows = list(forecasts(data, BASELINES))
-    assert [row[0] for row in rows][:2] == ["Persistence", "Seasonal naive (12)"]
-    assert all(validation is None and test.shape == (147, 1, 1) for _, test, validation in rows)
+    rows = [baseline_row(name, data) for name in BASELINES]
+    assert [row.name for row in rows][:2] == ["Persistence", "Seasonal naive (12)"]
+    assert all(row.validation is None and row.predictions.shape == (1, 147, 1, 1) for row in rows)
 
 
 def test_the_test_part_decides_nothing():
@@ -304,7 +284,7 @@ def test_the_test_part_decides_nothing():
 
     def first_forecasts(values):
         data = make_windows(from_frame(values, target="sst"))
-        return {label: forecast[0] for label, forecast, _ in forecasts(data, BASELINES)}
+        return {row.name: row.predictions[0, 0] for row in (baseline_row(name, data) for name in BASELINES)}
 
     expected, received = first_forecasts(frame), first_forecasts(changed)
     assert expected.keys() == received.keys()

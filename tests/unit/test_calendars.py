@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from kseq import ConfigError, from_frame, make_windows
-from kseq.calendars import calendar_columns
+from kseq.preprocessing.time_features import calendar_columns
 
 
 def series_at(index):

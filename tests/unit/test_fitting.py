@@ -7,7 +7,7 @@ from kseq import ConfigError, DataError, from_frame, one_network
 from kseq.fitting import fit_model
 from kseq.forecasting import forecast
 from kseq.intervals import half_width
-from kseq.parts import Scaler
+from kseq.preprocessing.scalers import Scaler
 from kseq.training import Training
 
 QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}

@@ -2,12 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import ConfigError, DataError, Settings, choosing, from_frame, modelfile, predict
+from kseq import ConfigError, DataError, Settings, from_frame, modelfile, predict
 from kseq.backtest import cut_windows
 from kseq.fitting import fit_model
 from kseq.forecasting import covariates_ahead, forecast
 from kseq.intervals import half_width
-from kseq.parts import Split
+from kseq.preprocessing import auto_transform
+from kseq.preprocessing.splits import Split
 from kseq.report.forecast import plot_forecast
 from kseq.scoring import evaluate
 
@@ -276,11 +277,11 @@ def test_a_transform(transform, tmp_path):
 def test_training_again_keeps_the_transform_that_was_chosen(monkeypatch):
     rows = []
 
-    def choose(series, known, cycle, trend):
-        rows.append(known)
+    def choose(panel, split, members, season):
+        rows.append(split.validation.item())
         return ("difference",)
 
-    monkeypatch.setattr(choosing, "choose", choose)
+    monkeypatch.setattr(auto_transform, "choose", choose)
     model = fit_model(from_frame(seasonal(60)), **{**QUICK, "transform": "auto"})
     assert rows == [51]
     assert model.card.transform.name == "difference"

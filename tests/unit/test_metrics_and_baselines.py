@@ -4,8 +4,8 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from kseq import Comparison, ConfigError, load_series, make_windows, metrics
-from kseq.baselines import forecasts
-from kseq.seasons import season_of
+from kseq.baselines import baseline_row
+from kseq.preprocessing.seasonality import season_of
 
 
 def test_metrics_equal_scikit_learn():
@@ -41,7 +41,7 @@ def test_reference_values_on_nino12(name, label, expected):
 def test_baselines_of_several_steps_repeat_the_season():
     data = make_windows(load_series("nino12"), horizon=15)
     y = data.series.y
-    (_, naive, _), (_, seasonal, _) = forecasts(data, ["persistence", "seasonal-naive"])
+    naive, seasonal = (baseline_row(name, data).predictions[0] for name in ("persistence", "seasonal-naive"))
     first = data.test.target_rows[0, 0]
     assert (naive[0] == y[first - 1]).all()
     assert (seasonal[0, :12] == y[first - 12 : first]).all()
@@ -51,11 +51,11 @@ def test_baselines_of_several_steps_repeat_the_season():
 def test_unknown_baseline_and_season_out_of_range():
     data = make_windows(load_series("sunspots"))
     with pytest.raises(ConfigError, match="received baseline 'prophet'"):
-        list(forecasts(data, ["prophet"]))
+        baseline_row("prophet", data)
     with pytest.raises(ConfigError, match="received season 500, expected at most 105"):
-        list(forecasts(data, ["seasonal-naive"], season=500))
-    assert [label for label, *_ in forecasts(data, ["persistence", "seasonal-naive"])] == ["Persistence"]
-    assert [label for label, *_ in forecasts(data, ["seasonal-naive"], season=11)] == ["Seasonal naive (11)"]
+        baseline_row("seasonal-naive", data, season=500)
+    assert baseline_row("seasonal-naive", data).reason == "its dates show no season"
+    assert baseline_row("seasonal-naive", data, season=11).name == "Seasonal naive (11)"
 
 
 @pytest.mark.parametrize(

@@ -8,23 +8,21 @@ from utilsforecast.losses import mae
 
 from kseq import (
     ConfigError,
-    DataError,
     baselines,
     compare,
     make_windows,
     metrics,
     panel_from_frame,
 )  # fmt: skip
-from kseq.evenly import on_grid, places_of
-from kseq.panels.baselines import KINDS, baseline_row
-from kseq.panels.grid import season_of_panel, seasonal_scales
-from kseq.panels.parts import groups as global_groups
-from kseq.panels.scores import PanelScores
-from kseq.panels.transforms import PanelTransform, lines_through
-from kseq.panels.windows import make_panel_windows
+from kseq.baselines import Skipped, baseline_row
+from kseq.preprocessing._runs import groups as global_groups
+from kseq.preprocessing.auto_transform import Transform
+from kseq.preprocessing.grid import season_of_panel, seasonal_scales
+from kseq.preprocessing.transforms import lines_through
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
 from kseq.results import ModelResult
+from kseq.scores import Scores
 from kseq.statistics import diebold_mariano
 
 LENGTHS = (90, 100, 84, 96)
@@ -48,8 +46,8 @@ GAPPED = monthly().drop(index=[30, 120, 121]).assign(y=lambda frame: frame["y"].
 
 def scored(frame=None, horizon=2, **options):
     frame = monthly() if frame is None else frame
-    data = make_panel_windows(panel_from_frame(frame, target="y"), lookback=6, horizon=horizon, **options)
-    return data, PanelScores(data, 12)
+    data = make_windows(panel_from_frame(frame, target="y"), lookback=6, horizon=horizon, **options)
+    return data, Scores(data, 12)
 
 
 @pytest.mark.parametrize(("horizon", "validation"), [(1, 0.15), (3, 0.0)])
@@ -57,44 +55,43 @@ def scored(frame=None, horizon=2, **options):
 def test_a_baseline_forecasts_each_series_as_it_does_alone(name, horizon, validation):
     panel = panel_from_frame(GAPPED, target=["y", "z"], fill="mask")
     options = {"lookback": 6, "horizon": horizon, "validation": validation}
-    data = make_panel_windows(panel, **options)
-    row, note = baseline_row(name, data)
-    assert note is None
+    data = make_windows(panel, **options)
+    row = baseline_row(name, data)
+    assert row.remark is None
     assert row.kind == "baseline"
     for number, id in enumerate(panel.ids):
         alone = make_windows(panel.one(id), **options)
-        ((_, test, seen),) = baselines.forecasts(alone, [name], 12)
+        own = baseline_row(name, alone, 12)
+        test, seen = own.predictions[0], own.validation
         np.testing.assert_allclose(row.predictions[0, data.test.series == number], test, rtol=1e-7, atol=1e-7)
         if validation:
-            np.testing.assert_allclose(row.validation[0, data.validation.series == number], seen, rtol=1e-7, atol=1e-7)
+            np.testing.assert_allclose(
+                row.validation[0, data.validation.series == number], seen[0], rtol=1e-7, atol=1e-7
+            )
         else:
             assert row.validation is None
 
 
-def test_all_baselines_have_one_for_panels():
-    assert list(KINDS) == list(baselines.BASELINES)
-
-
 def test_a_series_that_does_not_allow_a_baseline_gets_persistence_and_it_is_said():
     panel = panel_from_frame(monthly((90, 24, 96)), target="y")
-    data = make_panel_windows(panel, lookback=3)
+    data = make_windows(panel, lookback=3)
     short = data.test.series == 1
-    persistence, _ = baseline_row("persistence", data)
+    persistence = baseline_row("persistence", data)
     for name, label in (("seasonal-naive", "Seasonal naive (12)"), ("climatology-ar", "Climatology + AR")):
-        row, note = baseline_row(name, data)
+        row = baseline_row(name, data)
         assert (row.predictions[0, short] == persistence.predictions[0, short]).all()
         assert not np.isclose(row.predictions[0, ~short], persistence.predictions[0, ~short]).all()
-        assert note.startswith(f"{label}: persistence in its place for 1 of 3 series (first: 's1', 1")
-        assert note.endswith("training rows hold fewer than two seasons of 12).")
-    with pytest.raises(DataError, match="training rows hold fewer than two seasons of 12; leave climatology out"):
-        baseline_row("climatology", make_panel_windows(panel_from_frame(monthly((24, 24)), target="y"), 3))
+        assert row.remark.startswith(f"{label}: persistence in its place for 1 of 3 series (first: 's1', 1")
+        assert row.remark.endswith("training rows hold fewer than two seasons of 12).")
+    skipped = baseline_row("climatology", make_windows(panel_from_frame(monthly((24, 24)), target="y"), 3))
+    assert skipped == Skipped("climatology", "16 training rows hold fewer than two seasons of 12")
     # Where dates show a season that no series holds twice, a comparison does without it.
     result = compare(panel_from_frame(monthly((24, 24)), target="y"), cells=(), lookback=3)
     assert [row.name for row in result.rows] == ["Persistence", "AR(3)", "ETS"]
 
 
 def test_exponential_smoothing_of_many_series_is_for_those_who_name_it(monkeypatch):
-    monkeypatch.setattr("kseq.panels.baselines.MOST_SERIES_ETS", 2)
+    monkeypatch.setattr("kseq.baselines.MOST_SERIES_ETS", 2)
     panel = panel_from_frame(monthly((40, 44, 48)), target="y")
     left_out = compare(panel, cells=(), lookback=3)
     assert "ETS" not in " ".join(row.name for row in left_out.rows)
@@ -107,7 +104,7 @@ def test_exponential_smoothing_of_many_series_is_for_those_who_name_it(monkeypat
     named = compare(panel, cells=(), lookback=3, baselines=("ets",), progress=lambda *what: told.append(what))
     assert [row.name[:3] for row in named.rows] == ["ETS"]
     assert told == [("ETS, series by series", done, 3) for done in (1, 2, 3)]
-    by_hand, _ = baseline_row("ets", named.data)
+    by_hand = baseline_row("ets", named.data)
     assert (by_hand.predictions == named.rows[0].predictions).all()
 
 
@@ -129,18 +126,18 @@ def test_nothing_after_its_origin_moves_a_baseline():
     changed, _ = scored(frame.assign(y=frame["y"].where(~later, 1e4 + row % 7)))
     before = data.test.target_rows[:, 0] <= middle
     for name in ("persistence", "seasonal-naive", "climatology", "ar", "climatology-ar"):
-        one, other = (baseline_row(name, windows)[0].predictions[0] for windows in (data, changed))
+        one, other = (baseline_row(name, windows).predictions[0] for windows in (data, changed))
         assert (one[before] == other[before]).all()
         assert (one != other).any()
 
 
 def test_scales_are_those_of_each_series_alone():
     panel = panel_from_frame(GAPPED, target=["y", "z"], fill="mask")
-    data = make_panel_windows(panel, lookback=6)
-    absolute, squared = seasonal_scales(data, 12)
+    data = make_windows(panel, lookback=6)
+    absolute, squared = seasonal_scales(panel, data.split, data.members, 12)
     for number, id in enumerate(panel.ids):
-        alone = make_windows(panel.one(id), lookback=6)
-        y = on_grid(alone.series)[: places_of(alone.series)[alone.split.test - 1] + 1]
+        alone = panel.one(id).frame.asfreq("MS")[: panel.index[data.split.test[number] - 1]]
+        y = alone[["y", "z"]].to_numpy()
         steps = y[12:] - y[:-12]
         steps = steps[~np.isnan(steps).any(axis=1)]
         np.testing.assert_allclose(absolute[number], np.abs(steps).mean(axis=0))
@@ -150,7 +147,7 @@ def test_scales_are_those_of_each_series_alone():
 def test_a_panel_has_the_season_of_most_of_its_series():
     data, _ = scored()
     assert season_of_panel(data.series, data.split, data.members) == 12
-    numbered = make_panel_windows(panel_from_frame(monthly()[["unique_id", "y"]]), lookback=6)
+    numbered = make_windows(panel_from_frame(monthly()[["unique_id", "y"]]), lookback=6)
     assert season_of_panel(numbered.series, numbered.split, numbered.members) == 1
 
 
@@ -158,8 +155,8 @@ def test_a_panel_has_the_season_of_most_of_its_series():
 @pytest.mark.parametrize("metric", list(metrics.METRICS))
 def test_scores_of_each_series_are_those_of_it_alone(metric, by_step):
     panel = panel_from_frame(monthly().assign(z=lambda frame: frame["z"] + 9), target=["y", "z"])
-    data = make_panel_windows(panel, lookback=6, horizon=3)
-    scores = PanelScores(data, 12)
+    data = make_windows(panel, lookback=6, horizon=3)
+    scores = Scores(data, 12)
     rng = np.random.default_rng(1)
     forecasts = data.test_y + rng.normal(size=(2, *data.test_y.shape))
     found = scores.of_series(forecasts, metric, by_step)
@@ -203,7 +200,7 @@ def test_the_loss_of_a_date_is_that_of_the_series_forecast_from_it():
     data, scores = scored(same)
     forecasts = data.test_y + np.random.default_rng(2).normal(size=(2, *data.test_y.shape))
     losses = scores.losses(forecasts)
-    scale = seasonal_scales(data, 12)[0][:, None]
+    scale = seasonal_scales(data.series, data.split, data.members, 12)[0][:, None]
     by_hand = np.abs(forecasts - data.test_y).reshape(2, 3, -1, 2, 1) / scale[:, None]
     np.testing.assert_allclose(losses, by_hand.mean(axis=1))
     # The test over time counts dates, not windows.
@@ -223,7 +220,7 @@ def test_losses_of_dates_average_to_the_overall_mase_whatever_the_dates():
 
 def test_intervals_have_one_width_in_the_scale_of_each_series():
     data, scores = scored(horizon=1)
-    row, _ = baseline_row("persistence", data)
+    row = baseline_row("persistence", data)
     (band,) = scores.intervals(row, [80]).values()
     widths = (band.hi - band.lo)[0, :, 0, 0]
     ratio = widths / data.target_scaler.scale[data.test.series, 0]
@@ -314,17 +311,22 @@ def test_how_many_series_are_taken_at_a_time_changes_nothing(monkeypatch):
     panel = panel_from_frame(GAPPED, target=["y", "z"], fill="mask")
 
     def made():
-        transform = PanelTransform("trend,anomaly,change")
-        data = make_panel_windows(panel, lookback=6, horizon=2, transform=transform, calendar=True)
+        transform = Transform("trend,anomaly,change")
+        data = make_windows(panel, lookback=6, horizon=2, transform=transform, calendar=True)
         which = np.arange(len(data.train))
         ones = np.ones((1, len(data.test), 2, 2))
-        rows = [baseline_row(name, data)[0].predictions for name in ("climatology", "ar", "climatology-ar")]
-        return [*data.train.gather(which), data.to_units(ones, data.test), *seasonal_scales(data, 12), *rows]
+        rows = [baseline_row(name, data).predictions for name in ("climatology", "ar", "climatology-ar")]
+        return [
+            *data.train.gather(which),
+            data.to_units(ones, data.test),
+            *seasonal_scales(panel, data.split, data.members, 12),
+            *rows,
+        ]
 
     together = made()
-    for module in ("parts", "grid", "transforms"):
-        monkeypatch.setattr(f"kseq.panels.{module}.groups", lambda lengths: global_groups(lengths, limit=100))
-    monkeypatch.setattr("kseq.panels.windows.CHUNK", 7)
+    for module in ("scalers", "grid", "transforms"):
+        monkeypatch.setattr(f"kseq.preprocessing.{module}.groups", lambda lengths: global_groups(lengths, limit=100))
+    monkeypatch.setattr("kseq.preprocessing.windows.CHUNK", 7)
     for one, other in zip(made(), together, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 

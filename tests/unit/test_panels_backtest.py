@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from kseq import DataError, Settings, compare, jobs, panel_from_frame
+from kseq.backtest import cut_windows, make_backtest
 from kseq.intervals import intervals
-from kseq.panels.backtest import cut_panel, make_panel_backtest
 from kseq.panels.rows import before
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
@@ -74,9 +74,9 @@ def test_rows_of_each_fold_by_hand(run):
             assert rows[run.backtest.members].tolist() == expected.tolist()
         learnt = ends - 3 - firsts
         assert (fold.validation[run.backtest.members] == ends - 3 - np.rint(0.3 * learnt)).all()
-    sized = make_panel_backtest(run.data.series, replace(run.settings, train_size=30)).folds[1]
+    sized = make_backtest(run.data.series, replace(run.settings, train_size=30)).folds[1]
     assert (sized.stop - sized.start)[run.backtest.members].tolist() == [30, 30, 30]
-    once = make_panel_backtest(run.data.series, replace(run.settings, refit=False))
+    once = make_backtest(run.data.series, replace(run.settings, refit=False))
     assert len(once.trainings) == 1
     assert all((fold.validation == once.folds[0].validation).all() for fold in once.folds)
     assert (once.folds[2].test == run.folds[2].test)[run.backtest.members].all()
@@ -232,9 +232,9 @@ def test_a_baseline_that_a_fold_does_not_allow_to_a_series_is_told_with_the_fold
 
 def test_series_that_are_all_too_short_are_refused():
     with pytest.raises(DataError, match=r"received 2 series of 60 rows at most, .* or raise --train-size"):
-        make_panel_backtest(panel_of(basins((60, 42))), Settings(**{**PLAN, "train_size": 6}))
+        make_backtest(panel_of(basins((60, 42))), Settings(**{**PLAN, "train_size": 6}))
     with pytest.raises(DataError, match="lower --n-windows"):
-        make_panel_backtest(panel_of(basins((60, 42))), Settings(**{**PLAN, "n_windows": 30}))
+        make_backtest(panel_of(basins((60, 42))), Settings(**{**PLAN, "n_windows": 30}))
 
 
 def test_a_fold_without_any_whole_window_is_told():
@@ -247,8 +247,8 @@ def test_what_is_known_ahead_is_read_as_one_window_would_read_it():
     frame = basins((60, 72), price=np.arange(132) % 5 * 1.0)
     panel = panel_from_frame(frame, target="y", future=["price"])
     settings = Settings(**{**PLAN, "transform": "none"})
-    trainings = make_panel_backtest(panel, settings).trainings
+    trainings = make_backtest(panel, settings).trainings
     one = replace(settings, n_windows=1, step_size=None, refit=False)
-    x, _ = cut_panel(before(panel, panel.ends - 3), one).test.gather(np.arange(2))
+    x, _ = cut_windows(before(panel, panel.ends - 3), one).test.gather(np.arange(2))
     assert (trainings[1].test.gather(np.arange(2))[0] == x).all()
     assert np.isfinite(x).all()

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from kseq import ConfigError, DataError, Settings, from_frame, modelfile, panel_from_frame, predict
+from kseq.backtest import cut_windows
 from kseq.fitting import fit_model
 from kseq.forecasting import covariates_ahead, forecast
 from kseq.intervals import half_width
-from kseq.panels.backtest import cut_panel
 from kseq.panels.card import PanelCard
-from kseq.panels.parts import PanelSplit
+from kseq.preprocessing.splits import Split
 from kseq.report.forecast import plot_panel_forecast
 
 QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2, "learning_rate": 0.01}}
@@ -63,8 +63,8 @@ def test_forecasts_are_those_of_the_windows_of_a_comparison(model):
     card, panel = model.card, panel_from_frame(shops(rows=62))
     settings = Settings(**{**card.settings, "transform": card.transform.name if card.transform else "none"})
     begin, end = panel.borders[:-1], panel.ends
-    split = PanelSplit(begin, begin + 51, begin + 51, end - 2, end)
-    data = cut_panel(panel, settings, split)
+    split = Split(begin, begin + 51, begin + 51, end - 2, end)
+    data = cut_windows(panel, settings, split)
     expected = predict(model.network, data, data.test)[0]
     made = forecast(model, 2, levels=())
     assert made.values == pytest.approx(expected, rel=2e-6)

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from kseq import ConfigError, DataError, from_frame, make_windows, panel_from_frame
 from kseq.backtest import lay_folds
-from kseq.choosing import Transform
-from kseq.panels.parts import PanelScaler, PanelSplit, groups, reduce_parts
-from kseq.panels.transforms import PanelTransform
-from kseq.panels.windows import make_panel_windows
+from kseq.data import Panel
+from kseq.preprocessing._runs import groups, reduce_runs
+from kseq.preprocessing.auto_transform import Transform
+from kseq.preprocessing.scalers import Scaler
+from kseq.preprocessing.splits import Split
 from kseq.settings import Settings
 
 LENGTHS = (60, 75, 34, 90, 50)
@@ -46,7 +47,7 @@ ROLES = {"target": "y", "features": ["wind"], "future": ["price"]}
 def test_each_series_has_the_windows_that_it_has_alone(scaler, past_target):
     options = {"lookback": 5, "horizon": 2, "scaler": scaler, "past_target": past_target, "dtype": "float64"}
     panel = panel_from_frame(GAPPED, fill="mask", **ROLES)
-    data = make_panel_windows(panel, **options)
+    data = make_windows(panel, **options)
     for number, id in enumerate(panel.ids):
         alone = make_windows(panel.one(id), **options)
         assert data.input_columns == alone.input_columns
@@ -66,7 +67,7 @@ def test_each_series_has_the_windows_that_it_has_alone(scaler, past_target):
 def test_transforms_and_calendar_are_those_of_each_series_alone(names):
     options = {"lookback": 5, "horizon": 2, "calendar": True, "dtype": "float64"}
     panel = panel_from_frame(GAPPED, fill="mask", **ROLES)
-    data = make_panel_windows(panel, transform=PanelTransform(names), **options)
+    data = make_windows(panel, transform=Transform(names), **options)
     for number, id in enumerate(panel.ids):
         alone = make_windows(panel.one(id), transform=Transform(names), **options)
         assert sorted(data.input_columns) == sorted(alone.input_columns)
@@ -83,8 +84,8 @@ def test_transforms_and_calendar_are_those_of_each_series_alone(names):
 
 def test_auto_takes_what_most_of_the_longest_series_would_take():
     panel = panel_from_frame(long((80,) * 5), target="y")
-    found = [Transform("auto").fit(panel.one(id), 54).name for id in panel.ids]
-    data = make_panel_windows(panel, lookback=5, transform=PanelTransform("auto"))
+    data = make_windows(panel, lookback=5, transform=Transform("auto"))
+    found = [make_windows(panel.one(id), lookback=5, transform=Transform("auto")).transform.name for id in panel.ids]
     assert found.count(data.transform.name) == max(map(found.count, found))
 
 
@@ -98,7 +99,7 @@ def test_a_window_lies_in_one_part_of_one_series_and_in_rows_that_follow_one_ano
     frame = frame.drop(index=list(dropped))
     try:
         panel = panel_from_frame(frame, target="y", freq="D")
-        data = make_panel_windows(panel, lookback, horizon, n_windows=2 * bool(step), step_size=step or None)
+        data = make_windows(panel, lookback, horizon, n_windows=2 * bool(step), step_size=step or None)
     except DataError:
         return
     days = panel.index.to_numpy().astype("datetime64[D]").astype(int)
@@ -121,16 +122,15 @@ def test_a_window_lies_in_one_part_of_one_series_and_in_rows_that_follow_one_ano
 
 def test_nothing_after_a_cutoff_moves_a_training_window_or_a_scale():
     frame = long()
-    known = make_panel_windows(panel_from_frame(frame, **ROLES), lookback=5).split.validation
+    known = make_windows(panel_from_frame(frame, **ROLES), lookback=5).split.validation
     row = np.arange(len(frame))
     owner = frame["unique_id"].str[1:].astype(int).to_numpy()
     changed = frame.assign(**{
         column: frame[column].where(row < known[owner], frame[column] * 7 + 90) for column in ("y", "wind", "price")
     })  # fmt: skip
-    for transform in (None, PanelTransform("anomaly,change")):
+    for transform in (None, Transform("anomaly,change")):
         before, after = (
-            make_panel_windows(panel_from_frame(rows, **ROLES), lookback=5, transform=transform)
-            for rows in (frame, changed)
+            make_windows(panel_from_frame(rows, **ROLES), lookback=5, transform=transform) for rows in (frame, changed)
         )
         for scaler in ("input_scaler", "target_scaler"):
             assert (getattr(before, scaler).center == getattr(after, scaler).center).all()
@@ -142,7 +142,7 @@ def test_nothing_after_a_cutoff_moves_a_training_window_or_a_scale():
 
 def test_static_covariates_are_constant_inputs():
     panel = panel_from_frame(long(), target="y", static=["size", "kind"])
-    data = make_panel_windows(panel, lookback=5)
+    data = make_windows(panel, lookback=5)
     assert data.input_columns == ("y", "size", "kind=x", "kind=y", "kind=z")
     which = np.array([[0, 3], [len(data.train) - 1, 1]])
     x, _ = data.train.gather(which)
@@ -157,7 +157,7 @@ def test_static_covariates_are_constant_inputs():
 
 def test_what_is_known_ahead_stands_in_the_rows_before():
     panel = panel_from_frame(long(), target="y", future=["price"])
-    data = make_panel_windows(panel, lookback=4, horizon=3, dtype="float64")
+    data = make_windows(panel, lookback=4, horizon=3, dtype="float64")
     assert data.input_columns == ("y", "price[t+3]")
     which = np.arange(len(data.test))
     x, _ = data.test.gather(which)
@@ -166,20 +166,20 @@ def test_what_is_known_ahead_stands_in_the_rows_before():
     price = panel.values_of(["price"])[rows, 0]
     np.testing.assert_allclose(x[..., 1], (price - center[:, None]) / scale[:, None], rtol=1e-6)
     with pytest.raises(ConfigError, match="received lookback 2, horizon 3 and future covariates"):
-        make_panel_windows(panel, lookback=2, horizon=3)
+        make_windows(panel, lookback=2, horizon=3)
 
 
 def test_series_that_are_too_short_are_left_out_and_counted():
     panel = panel_from_frame(long((60, 9, 60, 12)), target="y")
-    data = make_panel_windows(panel, lookback=10)
+    data = make_windows(panel, lookback=10)
     assert data.members.tolist() == [0, 2]
     assert data.notes[-1] == (
         "2 of 4 series are too short for lookback 10 and horizon 1, and are left out (first: 's1', 9 rows)."
     )
     with pytest.raises(DataError, match="received a series of 60 rows, expected at least 90 for lookback 60"):
-        make_panel_windows(panel, lookback=60)
+        make_windows(panel, lookback=60)
     with pytest.raises(DataError, match="received 4 series of 60 rows at most, expected longer ones"):
-        make_panel_windows(panel, lookback=10, n_windows=55)
+        make_windows(panel, lookback=10, n_windows=55)
 
 
 def test_a_part_without_any_window_is_told():
@@ -187,33 +187,33 @@ def test_a_part_without_any_window_is_told():
     frame["y"] = frame["y"].where(frame["ds"].dt.day % 5 > 0)
     panel = panel_from_frame(frame, target="y", fill="mask")
     with pytest.raises(DataError, match="all 38 training windows lie across missing dates or values, expected some"):
-        make_panel_windows(panel, lookback=8)
+        make_windows(panel, lookback=8)
 
 
 def test_series_that_end_at_other_dates_are_told():
-    data = make_panel_windows(panel_from_frame(long((60, 90)), target="y"), lookback=5)
+    data = make_windows(panel_from_frame(long((60, 90)), target="y"), lookback=5)
     assert data.notes == (
         "Test parts of 1 of 2 series begin before the training part of another one ends (2001-03-02): a model may know "
         "from one series what is to come in another.",
     )
-    assert not make_panel_windows(panel_from_frame(long((60, 60)), target="y"), lookback=5).notes
+    assert not make_windows(panel_from_frame(long((60, 60)), target="y"), lookback=5).notes
 
 
 def test_a_panel_of_one_target_is_held_once():
-    data = make_panel_windows(panel_from_frame(long(), target="y"), lookback=5)
+    data = make_windows(panel_from_frame(long(), target="y"), lookback=5)
     assert data.train.targets is data.train.inputs is data.test.inputs
     assert data.train.inputs.dtype == np.float32
 
 
 def test_forecasts_of_a_panel_need_their_windows():
-    data = make_panel_windows(panel_from_frame(long(), target="y"), lookback=5)
-    with pytest.raises(ConfigError, match="received forecasts of a panel without their windows"):
+    data = make_windows(panel_from_frame(long(), target="y"), lookback=5)
+    with pytest.raises(ConfigError, match="received forecasts without their windows"):
         data.to_units(np.zeros((1, len(data.test), 1)))
 
 
 def test_a_series_that_does_not_vary_is_scaled_by_one():
     frame = long((60, 60)).assign(y=lambda frame: frame["y"].where(frame["unique_id"] == "s0", 0.1))
-    data = make_panel_windows(panel_from_frame(frame, target="y"), lookback=5)
+    data = make_windows(panel_from_frame(frame, target="y"), lookback=5)
     assert data.target_scaler.scale[1] == 1
     assert data.target_scaler.center[1] == pytest.approx(0.1)
     x, y = data.train.gather(np.flatnonzero(data.train.series == 1))
@@ -225,11 +225,14 @@ def test_a_series_that_does_not_vary_is_scaled_by_one():
 def test_last_origins_are_those_of_a_backtest_that_trains_once(more):
     asked = Settings(lookback=5, horizon=2, n_windows=3, **more)
     panel = panel_from_frame(long(), target="y")
-    data = make_panel_windows(panel, 5, 2, n_windows=3, **more)
-    for number, length in enumerate(LENGTHS):
-        folds = lay_folds(length, asked)
+    data = make_windows(panel, 5, 2, n_windows=3, **more)
+    for number in range(len(LENGTHS)):
+        alone = Panel.of(panel.one(panel.ids[number]))
+        folds = lay_folds(alone, asked)
         border, first = panel.borders[number], folds[0]
-        assert [fold.first + border for fold in folds] == data.test.target_rows[data.test.series == number, 0].tolist()
+        assert [fold.test[0] + border for fold in folds] == data.test.target_rows[
+            data.test.series == number, 0
+        ].tolist()
         split = data.split
         assert (first.start + border, first.validation + border, first.stop + border) == (
             split.start[number], split.validation[number], split.stop[number],
@@ -275,23 +278,23 @@ def test_groups_hold_no_more_rows_than_asked_for():
 
 def test_parts_are_reduced_one_by_one():
     rows = np.arange(20.0).reshape(10, 2)
-    assert reduce_parts(np.add, rows, np.array([0, 5]), np.array([2, 10])).tolist() == [[2, 4], [70, 75]]
-    assert reduce_parts(np.maximum, rows, np.array([1]), np.array([4])).tolist() == [[6, 7]]
+    assert reduce_runs(np.add, rows, np.array([0, 5]), np.array([2, 10])).tolist() == [[2, 4], [70, 75]]
+    assert reduce_runs(np.maximum, rows, np.array([1]), np.array([4])).tolist() == [[6, 7]]
 
 
 def test_an_unknown_scaler_is_told():
     with pytest.raises(ConfigError, match="received scaler 'robust'"):
-        PanelScaler.fit_parts("robust", [np.zeros(3)], np.array([0]), np.array([2]), np.zeros((3, 1)))
+        Scaler.fit_series("robust", [np.zeros(3)], np.array([0]), np.array([2]), np.zeros((3, 1)))
 
 
 def test_parts_without_a_test_part():
     panel = panel_from_frame(long().drop(columns=["size", "kind"]), **ROLES)
-    data = make_panel_windows(panel, 7, 2, split=PanelSplit.without_test(panel, 0.2))
+    data = make_windows(panel, 7, 2, split=Split.without_test(panel, 0.2))
     assert len(data.test) == 0
     assert data.validation.target_rows.max() == len(panel) - 1
     first = np.rint(0.8 * panel.lengths).astype(int) + panel.borders[:-1]
     assert [segment.start for segment in data.validation.segments] == first.tolist()
-    whole = make_panel_windows(panel, 7, 2, split=PanelSplit.without_test(panel, 0.0))
+    whole = make_windows(panel, 7, 2, split=Split.without_test(panel, 0.0))
     assert len(whole.validation) == 0
     assert len(whole.train) == sum(panel.lengths - 7 - 1)
 
@@ -299,7 +302,7 @@ def test_parts_without_a_test_part():
 @pytest.mark.parametrize("transform", ["none", "change", "log", "log,difference"])
 def test_the_unit_of_errors_is_that_of_values_where_logarithms_are_forecast(transform):
     panel = panel_from_frame(long().drop(columns=["size", "kind"]), **ROLES)
-    data = make_panel_windows(panel, 7, 2, transform=PanelTransform(transform))
+    data = make_windows(panel, 7, 2, transform=Transform(transform))
     if not transform.startswith("log"):
         assert data.unit is data.target_scaler.scale
         return

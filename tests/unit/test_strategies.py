@@ -10,7 +10,6 @@ from kseq.backtest import cut_windows
 from kseq.evaluation import kernel_of
 from kseq.jobs import build_cell, train_cell
 from kseq.layers import kernel_policy
-from kseq.panels.backtest import cut_panel
 from kseq.seq2seq import build_seq2seq
 from kseq.statistics import Row
 from kseq.strategies import Recursive, one_step
@@ -169,7 +168,7 @@ def shop_by_shop(model, near, settings, windows, frame):
             # Later rows of the shop must not matter.
             later = (known.index >= row) & (known["unique_id"] == f"s{shop}") & known["y"].notna()
             known.loc[later, targets] = 1e6
-            own = cut_panel(panel_of(known, targets), settings, split=near.split)
+            own = cut_windows(panel_of(known, targets), settings, split=near.split)
             window = replace(own.test, segments=(range(row, row + 1),), owners=np.array([shop]))
             known.loc[row, targets] = predict(model, own, window)[0, 0, 0]
         forecasts.append(known.loc[rows, targets].to_numpy())
@@ -189,7 +188,7 @@ def shop_by_shop(model, near, settings, windows, frame):
 )
 def test_recursion_in_a_panel_goes_on_in_each_series(options, target):
     settings = Settings(**QUICK, horizon=3, strategy="recursive", **options)
-    data = cut_panel(panel_of(GAPPED, target), settings)
+    data = cut_windows(panel_of(GAPPED, target), settings)
     near = one_step(data, settings)
     assert near.horizon == 1
     np.testing.assert_array_equal(near.members, data.members)
@@ -210,7 +209,7 @@ def test_recursion_in_a_panel_goes_on_in_each_series(options, target):
 
 def test_recursion_in_a_panel_takes_so_many_windows_as_memory_allows(monkeypatch):
     settings = Settings(**QUICK, horizon=3, strategy="recursive")
-    data = cut_panel(panel_of(GAPPED), settings)
+    data = cut_windows(panel_of(GAPPED), settings)
     near = one_step(data, settings)
     model = build_cell("rnn", near, settings, (0, 1))
     whole = Recursive(near)(model, data, data.test)
@@ -242,9 +241,9 @@ def test_a_series_too_short_for_the_horizon_is_not_learnt_from():
     # Eleven training rows of the last one hold windows of one step, and none of eight.
     panel = panel_of(shops((60, 75, 17)))
     settings = Settings(**QUICK | {"lookback": 8}, horizon=8, strategy="recursive", transform="none")
-    data = cut_panel(panel, settings)
+    data = cut_windows(panel, settings)
     near = one_step(data, settings)
-    assert len(cut_panel(panel, replace(settings, horizon=1)).members) == 3
+    assert len(cut_windows(panel, replace(settings, horizon=1)).members) == 3
     assert set(near.train.series) == set(data.members) == {0, 1}
     x, _ = near.train.gather(np.arange(len(near.train)))
     # Sizes of 0 and 1 stand for the shops that are learnt from, in the scale of these two.

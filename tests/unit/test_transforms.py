@@ -3,10 +3,12 @@ import pandas as pd
 import pytest
 
 from kseq import ConfigError, DataError, from_frame, load_series, make_windows, metrics
-from kseq.baselines import Climatology, TrainingPart
-from kseq.choosing import Transform
-from kseq.seasons import cycle_of
-from kseq.transforms import steps_of
+from kseq.baselines import baseline_row
+from kseq.data import Panel
+from kseq.panels.rows import extended
+from kseq.preprocessing.auto_transform import Transform
+from kseq.preprocessing.splits import Split
+from kseq.preprocessing.transforms import steps_of
 
 CHAINS = [
     "none", "log", "anomaly", "difference", "change", "log,anomaly", "anomaly,difference", "difference,anomaly",
@@ -23,6 +25,14 @@ def monthly(rows=200, targets=2, seed=0):
     frame = pd.DataFrame(values, pd.date_range("1990-03-01", periods=rows, freq="MS"), list("abcd")[:targets])
     frame["f"] = rng.normal(size=rows)
     return frame
+
+
+def fitted_to(names, series, known, season=0, **options):
+    """A transform fitted on the first rows of a series."""
+    panel = Panel.of(series)
+    start, stop = np.array([0]), np.array([known])
+    split = Split(start, stop, stop, stop, panel.borders[1:])
+    return Transform(names, season, **options).fit(panel, split, np.array([0]))
 
 
 def series_of(frame, **options):
@@ -63,7 +73,7 @@ def test_each_step_is_what_it_says():
     changes = np.diff(y[:, 0], prepend=np.nan)[:, None]
 
     def applied(names):
-        return Transform(names).fit(series, known).apply(series)
+        return fitted_to(names, series, known).apply(Panel.of(series))
 
     for names, read, forecast in (
         ("none", y, y),
@@ -76,11 +86,11 @@ def test_each_step_is_what_it_says():
             np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
-def test_anomalies_are_those_of_the_baseline():
+def test_anomalies_are_distances_from_the_mean_of_the_month():
     series = load_series("nino12")
-    baseline = Climatology().fit(TrainingPart(series.y[:497], cycle_of(series.index, 12)))
-    read, _ = Transform("anomaly").fit(series, 497).apply(series)
-    np.testing.assert_array_equal(read, baseline.anomalies(series.y))
+    read, _ = fitted_to("anomaly", series, 497).apply(Panel.of(series))
+    means = series.frame[:497].groupby(series.index[:497].month)["sst"].mean()
+    np.testing.assert_allclose(read[:, 0], series.y[:, 0] - means[series.index.month].to_numpy(), atol=1e-12)
 
 
 def test_no_change_of_the_anomaly_is_the_baseline():
@@ -89,14 +99,9 @@ def test_no_change_of_the_anomaly_is_the_baseline():
     for names, baseline in (("anomaly,change", True), ("anomaly,difference", True), ("difference", False)):
         data = make_windows(series, 7, 4, transform=Transform(names), dtype="float64")
         nothing = (0 - data.target_scaler.center) / data.target_scaler.scale
-        forecast = data.to_units(np.broadcast_to(nothing, (len(data.test), 4, 1)), data.test)
-        origins = data.test.target_rows[:, 0] - 1
-        known = data.split.validation
-        expected = (
-            Climatology().fit(TrainingPart(series.y[:known], cycle_of(series.index, 12))).predict(series.y, origins, 4)
-            if baseline
-            else np.repeat(series.y[origins][:, None], 4, axis=1)
-        )
+        # Of the validation part, whose baseline learns from the training rows as the transform does.
+        forecast = data.to_units(np.broadcast_to(nothing, (len(data.validation), 4, 1)), data.validation)
+        expected = baseline_row("climatology" if baseline else "persistence", data).validation[0]
         np.testing.assert_allclose(forecast, expected)
 
 
@@ -105,7 +110,7 @@ def test_nothing_after_a_cutoff_moves_what_is_learnt_or_read_before_it(names):
     frame = monthly()
     split = make_windows(series_of(frame)).split
     made = []
-    for cutoff in (split.validation, split.test):
+    for cutoff in (split.validation.item(), split.test.item()):
         changed = frame.copy()
         changed.iloc[cutoff:] = changed.iloc[cutoff:].to_numpy() * 7 + 100
         made.append([make_windows(series_of(f), transform=Transform(names), calendar=True) for f in (frame, changed)])
@@ -149,7 +154,7 @@ def test_steps_across_missing_dates_and_values_are_left_out():
     anomalies = make_windows(series, 4, transform=Transform("anomaly"), dtype="float64")
     _, y = anomalies.test.gather(np.arange(len(anomalies.test)))
     np.testing.assert_allclose(anomalies.to_units(y, anomalies.test), anomalies.test_y)
-    known = frame.iloc[: anomalies.split.validation].dropna()
+    known = frame.iloc[: anomalies.split.validation.item()].dropna()
     np.testing.assert_allclose(
         anomalies.transform.steps[0].means, known.groupby(known.index.month)[["a", "b"]].mean().to_numpy()
     )
@@ -181,10 +186,10 @@ def test_unusual_seasons(step):
         phase, expected = np.arange(300) % 11, 11
     y = 10 + 5 * np.sin(2 * np.pi * phase / expected) + rng.normal(0, 0.1, len(index))
     series = from_frame(pd.DataFrame({"y": y}, index))
-    fitted = Transform("anomaly", season).fit(series, 2 * len(y) // 3)
+    fitted = fitted_to("anomaly", series, 2 * len(y) // 3, season)
     assert fitted.label == f"anomaly (season {expected})"
-    assert np.abs(fitted.apply(series)[0]).std() < 0.2
-    assert Transform("auto", season).fit(series, 2 * len(y) // 3).label == f"anomaly,change (season {expected})"
+    assert np.abs(fitted.apply(Panel.of(series))[0]).std() < 0.2
+    assert fitted_to("auto", series, 2 * len(y) // 3, season).label == f"anomaly,change (season {expected})"
 
 
 def ar(rng, rows, coefficient):
@@ -204,7 +209,7 @@ def test_auto_on_the_built_in_series():
         data = make_windows(series, transform=Transform("auto"))
         assert data.transform.label == expected
         # Fewer rows say the same.
-        assert Transform("auto").fit(series, int(0.7 * data.split.validation)).label == expected
+        assert fitted_to("auto", series, int(0.7 * data.split.validation.item())).label == expected
 
 
 @pytest.mark.parametrize(
@@ -229,7 +234,7 @@ def test_auto_on_the_built_in_series():
 def test_auto(values, expected):
     y = values(np.random.default_rng(3))
     frame = pd.DataFrame(y, pd.date_range("1990-01-01", periods=len(y), freq="MS")).add_prefix("y")
-    fitted = Transform("auto").fit(from_frame(frame, target=list(frame)), int(0.7 * len(y)))
+    fitted = fitted_to("auto", from_frame(frame, target=list(frame)), int(0.7 * len(y)))
     assert fitted.name == expected
 
 
@@ -238,21 +243,22 @@ def test_a_trend_is_the_line_of_the_training_part_and_goes_on():
     y = 3 + 2 * np.arange(100.0)
     y[80:] = 1000
     series = from_frame(pd.DataFrame({"y": y}, index))
-    fitted = Transform("trend").fit(series, 80)
-    read, _ = fitted.apply(series)
+    longer = extended(Panel.of(series), 3, "D")
+    fitted = fitted_to("trend", longer, 80)
+    read, _ = fitted.apply(longer)
     np.testing.assert_allclose(read[:80], 0, atol=1e-8)
-    np.testing.assert_allclose(read[80:, 0], 1000 - (3 + 2 * np.arange(80, 100)))
-    # The rows after the last date lie on it too; rows without dates are counted.
-    beyond = fitted.undo(np.zeros((1, 3, 1)), series, np.array([[99, 100, 101]]))
+    np.testing.assert_allclose(read[80:100, 0], 1000 - (3 + 2 * np.arange(80, 100)))
+    # Rows of steps to come lie on it too; rows without dates are counted.
+    beyond = fitted.undo(np.zeros((1, 3, 1)), longer, np.array([[99, 100, 101]]))
     np.testing.assert_allclose(beyond[0, :, 0], [201, 203, 205])
-    plain = Transform("trend").fit(from_frame(pd.DataFrame({"y": y})), 80)
+    plain = fitted_to("trend", from_frame(pd.DataFrame({"y": y})), 80)
     np.testing.assert_allclose(plain.steps[0].slope, 2)
 
 
 def test_auto_leaves_values_alone_where_their_past_is_not_to_be_read():
     series = series_of(monthly())
-    assert Transform("auto", past_target=False).fit(series, 150).name == "none"
-    assert Transform("difference", past_target=False).fit(series, 150).name == "difference"
+    assert fitted_to("auto", series, 150, past_target=False).name == "none"
+    assert fitted_to("difference", series, 150, past_target=False).name == "difference"
 
 
 def test_a_straight_line_is_forecast_by_its_mean_difference():
@@ -295,7 +301,7 @@ def test_wrong_names(names, expected):
 def test_names():
     assert steps_of("none") == ()
     assert steps_of("log, difference") == ("log", "difference")
-    assert Transform("none").fit(load_series("nino12"), 100).label == "none"
+    assert fitted_to("none", load_series("nino12"), 100).label == "none"
 
 
 def test_logarithms_of_what_has_none():
@@ -320,7 +326,7 @@ def test_anomalies_without_a_season(series, season, expected):
 
 
 def test_a_season_of_the_users():
-    assert Transform("anomaly", 11).fit(load_series("sunspots"), 200).label == "anomaly (season 11)"
+    assert fitted_to("anomaly", load_series("sunspots"), 200, 11).label == "anomaly (season 11)"
 
 
 def test_too_short_for_differences():
@@ -337,12 +343,12 @@ def test_forecasts_need_their_windows():
         data.to_units(np.zeros((len(data.test), 1)))
 
 
-def test_forecasts_beyond_the_last_row():
+def test_forecasts_of_steps_to_come():
     series = series_of(monthly(targets=1))
-    whole = Transform("difference,anomaly").fit(series, 150)
     rows = len(series) + np.arange(3)[None]
-    longer = series_of(pd.concat([series.frame, monthly(rows=210, targets=1).iloc[200:]]))
-    np.testing.assert_allclose(
-        whole.undo(np.ones((1, 3, 1)), series, rows),
-        Transform("difference,anomaly").fit(longer, 150).undo(np.ones((1, 3, 1)), longer, rows),
+    ahead = extended(Panel.of(series), 3, "MS")
+    longer = Panel.of(series_of(pd.concat([series.frame, monthly(rows=210, targets=1).iloc[200:]])))
+    one, other = (
+        fitted_to("difference,anomaly", panel, 150).undo(np.ones((1, 3, 1)), panel, rows) for panel in (ahead, longer)
     )
+    np.testing.assert_allclose(one, other)

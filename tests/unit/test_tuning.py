@@ -11,12 +11,11 @@ from kseq import ConfigError, DataError, Settings, compare, from_frame, make_win
 from kseq.audit import perturbed
 from kseq.backtest import cut_windows
 from kseq.jobs import train_cell, with_lookback
-from kseq.panels.backtest import cut_panel
-from kseq.panels.scores import PanelScores, of_validation
-from kseq.parts import Split
+from kseq.preprocessing.splits import Split
 from kseq.report.table import render, shown_table
 from kseq.reproduction import Agreement, Recorded
 from kseq.runs import plain, write
+from kseq.scores import Scores, of_validation
 from kseq.tuning import Space, _Draws
 
 SPACE = Space(
@@ -268,7 +267,7 @@ def test_trials_of_a_panel_are_scored_as_panels_are_ranked(tuned_shops):
     own = {setting: int(line[setting]) for setting in ("units", "num_layers", "lookback")}
     own |= {setting: float(line[setting]) for setting in ("learning_rate", "dropout", "weight_decay")}
     settings = Settings(**QUICK | {"seeds": (2, 3)}, lookback=6, horizon=2, by_cell={"rnn": own})
-    data = cut_panel(panel, settings)
+    data = cut_windows(panel, settings)
     row = train_cell("rnn", data, settings)
     scores = []
     for number in range(3):
@@ -299,7 +298,7 @@ def test_the_best_trial_of_a_panel_is_what_is_compared(tuned_shops, tmp_path):
 )
 def test_no_test_row_of_a_panel_moves_a_trial(plan):
     panel, options = shops(), QUICK | plan | {"cells": ("rnn",), "horizon": 2}
-    split = cut_panel(panel, Settings(**options, lookback=6)).split
+    split = cut_windows(panel, Settings(**options, lookback=6)).split
     before, after, moved = (
         tune(given, trials=2, trial_seeds=1, space=SPACE, **options)
         for given in (panel, perturbed(panel, split.test), perturbed(panel, split.stop - 1))
@@ -424,7 +423,7 @@ def test_transforms_are_chosen_among(series, many, tmp_path):
         alone = compare(given, settings)
         row = next(row for row in alone.rows if row.name == "GRU")
         if many:
-            missed = PanelScores(of_validation(alone.data), 7).overall(row.validation, "mase").mean()
+            missed = Scores(of_validation(alone.data), 7).overall(row.validation, "mase").mean()
         else:
             missed = np.abs(row.validation - series.y[made.data.validation.target_rows]).mean()
         np.testing.assert_allclose(missed, line[metric], rtol=1e-6)

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kseq import DataError, from_frame, panel_from_frame, read_csv
+from kseq import DataError, Panel, from_frame, panel_from_frame, read_csv
 
 pytestmark = pytest.mark.above_backends
 
@@ -96,24 +98,47 @@ def test_no_fill_looks_ahead(y, cut, fill):
     np.testing.assert_array_equal(filled, again)
 
 
+def causal(series, known):
+    return Panel.of(series).causal(np.array([known]))
+
+
 @settings(deadline=None)
 @given(y=numbers, known=st.integers(2, 8), cut=st.integers(2, 10))
 def test_a_causal_series_does_not_look_ahead_after_its_known_rows(y, known, cut):
     y = [1.0, 2.0, *(NAN if value is None else value for value in y)]
     cut = max(cut, known)
     other = [*y[:cut], *(100 - value for value in y[cut:])]
-    filled, again = (from_frame(frame(values), fill="linear").causal(known).y[:cut] for values in (y, other))
+    filled, again = (causal(from_frame(frame(values), fill="linear"), known).y[:cut] for values in (y, other))
     np.testing.assert_array_equal(filled, again)
 
 
 def test_causal_keeps_lines_between_known_values():
     series = from_frame(frame(), fill="linear")
-    assert series.causal(5).y[:, 0].tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 8, 10]
-    assert series.causal(4).y[:, 0].tolist() == [1, 2, 2, 2, 5, 6, 7, 8, 8, 10]
-    assert len(series.causal(4).notes) == 2
-    assert series.causal(10) is series
-    ffilled = from_frame(frame(), fill="ffill")
-    assert ffilled.causal(2) is ffilled
+    assert causal(series, 5).y[:, 0].tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 8, 10]
+    assert causal(series, 4).y[:, 0].tolist() == [1, 2, 2, 2, 5, 6, 7, 8, 8, 10]
+    assert len(causal(series, 4).notes) == 2
+    assert causal(series, 10).y.tolist() == series.y.tolist()
+    ffilled = Panel.of(from_frame(frame(), fill="ffill"))
+    assert ffilled.causal(np.array([2])) is ffilled
+
+
+def test_each_series_of_a_panel_is_causal_as_it_is_alone():
+    alone = [
+        from_frame(frame([1.0, NAN, 3.0, 4.0, NAN, *values]), fill="linear") for values in ([7.0, 8.0], [2.0, 9.0])
+    ]
+    first, second = (Panel.of(series) for series in alone)
+    together = replace(
+        first,
+        ids=pd.Index(["a", "b"]),
+        borders=np.array([0, 7, 14]),
+        ends=np.array([7, 14]),
+        index=first.index.append(second.index),
+        values=np.concatenate([first.values, second.values]),
+        filled=np.concatenate([first.filled, second.filled]),
+        static=pd.DataFrame(index=["a", "b"]),
+    )
+    made = together.causal(np.array([5, 13])).y
+    np.testing.assert_array_equal(made, np.concatenate([causal(alone[0], 5).y, causal(alone[1], 6).y]))
 
 
 def test_each_column_is_filled_on_its_own(tmp_path):

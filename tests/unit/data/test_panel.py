@@ -97,15 +97,31 @@ def test_what_is_known_ahead():
     assert panel.ends.tolist() == [15, 35, 55]
     assert panel.stretches.tolist() == [[0, 15], [20, 35], [40, 55]]
     assert not len(panel.missing)
-    assert panel.known_ahead(5).shape == (3, 5, 1)
-    assert panel.known_ahead(2)[:, :, 0].tolist() == [[30, 32]] * 3
-    assert panel.one("b").known_ahead(2).tolist() == [[30], [32]]
-    assert len(panel.one("b")) == 15
-    with pytest.raises(DataError, match="received 5 rows of price after the last target of series 'a', expected 6"):
-        panel.known_ahead(6)
-    with pytest.raises(DataError, match="received 5 rows of price after the last target, expected 6"):
-        panel.one("a").known_ahead(6)
-    assert panel_from_frame(long(), target="y").known_ahead(3).shape == (3, 3, 0)
+    assert panel.values_of(["price"])[panel.ends, 0].tolist() == [30] * 3
+    assert panel.one("b").ahead["price"].tolist()[:2] == [30, 32]
+    assert (len(panel.one("b")), len(panel.one("b").ahead)) == (15, 5)
+
+
+def test_a_panel_of_one_is_the_series():
+    frame = long(y=long()["y"].where(long()["ds"] <= "2001-01-15"))
+    panel = panel_from_frame(frame, target="y", future=["price"], static=["size", "kind"])
+    series = panel.one("b")
+    alone = Panel.of(series)
+    assert (len(alone), alone.ends.tolist(), alone.borders.tolist()) == (20, [15], [0, 20])
+    np.testing.assert_array_equal(alone.values, panel.values[20:40])
+    assert alone.index.tolist() == panel.index[20:40].tolist()
+    assert alone.stretches.tolist() == series.stretches.tolist()
+    assert alone.fingerprint == series.fingerprint
+    back = alone.one("b")
+    pd.testing.assert_frame_equal(back.frame, series.frame)
+    pd.testing.assert_frame_equal(back.ahead, series.ahead)
+    assert Panel.of(panel) is panel
+
+
+def test_values_far_from_zero_keep_their_digits():
+    meter = 1.2e9 + np.arange(40.0) * 3
+    panel = panel_from_frame(pd.DataFrame({"unique_id": "m", "y": meter}))
+    assert panel.y[:, 0].tolist() == meter.tolist()
 
 
 def test_ahead_of_one_series():
@@ -245,7 +261,7 @@ def test_what_is_known_ahead_of_a_wide_frame():
     wide = WIDE.assign(price=np.arange(20.0))
     wide.iloc[-3:, :3] = np.nan
     panel = panel_from_frame(wide, future=["price"])
-    assert panel.known_ahead(3)[:, :, 0].tolist() == [[17, 18, 19]] * 3
+    assert panel.values_of(["price"])[panel.ends[:, None] + np.arange(3), 0].tolist() == [[17, 18, 19]] * 3
 
 
 def test_frames_indexed_by_id():

@@ -1,13 +1,14 @@
-"""How well models forecast the series of a panel: each scored by itself, then averaged.
+"""How well models forecast: each series scored by itself, then averaged.
 
 **Every overall number is the mean over series of that series' own number**, so that each weighs the same, whatever its
-length. Units of several series may have nothing in common, so that models are ranked, tested and told apart by MASE:
-absolute errors in units of what repeating the last season misses in the same series, before its test part.
+length. One series is ranked, tested and told apart by its mean absolute error, window by window. Units of several
+series may have nothing in common, so that these are by MASE: absolute errors in units of what repeating the last season
+misses in the same series, before its test part. :func:`measure_of` alone decides which.
 
-Over time, the Diebold-Mariano test reads the loss of each origin date: scaled absolute errors averaged over the series
-that are forecast from that date. Series are not independent of one another, and it is dates that are counted here, not
-windows. Where series are forecast from different dates, the loss of a date is the sum over its series of what each adds
-to the overall MASE, so that the mean over dates is that MASE again.
+Over time, the Diebold-Mariano test reads of several series the loss of each origin date: scaled absolute errors
+averaged over the series that are forecast from that date. Series are not independent of one another, and it is dates
+that are counted here, not windows. Where series are forecast from different dates, the loss of a date is the sum over
+its series of what each adds to the overall MASE, so that the mean over dates is that MASE again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,20 +17,24 @@ from functools import cached_property
 
 import numpy as np
 
-from kseq.backtest import apart
+from kseq.backtest import Backtest, apart
 from kseq.errors import DataError
-from kseq.evidence import row_of
 from kseq.intervals import Interval, intervals
 from kseq.metrics import NEAR_ZERO
-from kseq.panels.backtest import PanelBacktest
-from kseq.panels.grid import season_of_panel, seasonal_scales
-from kseq.panels.parts import reduce_parts
-from kseq.panels.windows import WindowedPanel
+from kseq.preprocessing._runs import reduce_runs
+from kseq.preprocessing.grid import season_of_panel, seasonal_scales
+from kseq.preprocessing.windows import WindowedPanel
 from kseq.results import ModelResult
+from kseq.statistics import Row
 from kseq.verdict import Evidence
 
 #: Metrics of which the mean of squares is rooted.
 ROOTED = ("rmse", "rmsse")
+
+
+def measure_of(series: int) -> str:
+    """The metric by which rows are ranked, tested and told apart: ``"mae"`` of one series, ``"mase"`` of several."""
+    return "mae" if series == 1 else "mase"
 
 
 def of_validation(data: WindowedPanel) -> WindowedPanel:
@@ -41,7 +46,7 @@ def of_validation(data: WindowedPanel) -> WindowedPanel:
         data: with validation parts.
 
     Example:
-        >>> PanelScores(of_validation(data), season=7).overall(forecasts, "mase")  # doctest: +SKIP
+        >>> Scores(of_validation(data), season=7).overall(forecasts, "mase")  # doctest: +SKIP
         array([0.81])
     """
     begin = data.split.validation
@@ -53,16 +58,17 @@ def of_validation(data: WindowedPanel) -> WindowedPanel:
     )
 
 
-class PanelScores:
-    """Scores of forecasts of a panel's test windows.
+class Scores:
+    """Scores of forecasts of the test windows of one or many series.
 
     Args:
         data: the windowed panel.
-        season: steps in a season, by which MASE and RMSSE scale; where no series differs from itself a season earlier,
-            they scale by the last value.
+        season: steps in a season, by which MASE and RMSSE scale; where no training part holds two of it, or no series
+            differs from itself a season earlier, they scale by the last value.
         backtest: where the windows are the folds of one, what each training sees; by default all is learnt from the
             training parts of ``data``.
-        scales: of each series, as :func:`kseq.panels.grid.seasonal_scales` gives them; found by default.
+        percentless: whether percentages mean nothing for a series, ``(series of the panel,)``; found by default.
+        scales: of each series, as :func:`kseq.preprocessing.grid.seasonal_scales` gives them; found by default.
 
     Attributes:
         series: the series that have test windows, places in the panel's ``ids``.
@@ -72,21 +78,31 @@ class PanelScores:
         self,
         data: WindowedPanel,
         season: int,
-        backtest: PanelBacktest | None = None,
+        backtest: Backtest | None = None,
         scales: tuple[np.ndarray, np.ndarray] | None = None,
+        percentless: np.ndarray | None = None,
     ):
         self.data = data
         self._trainings = backtest.trainings if backtest else (data,)
         self._order = backtest.order if backtest else np.arange(len(data.test))
         self.series, self._firsts, self.windows = np.unique(data.test.series, return_index=True, return_counts=True)
         if scales is None:
-            scales = seasonal_scales(data, season)
-            if np.isnan(scales[0][self.series]).all():
-                season, scales = 1, seasonal_scales(data, 1)
+            longest = int((data.split.validation - data.split.start)[data.members].max())
+            season = season if 2 * season <= longest else 1
+            parts = (data.series, data.split, data.members)
+            scales = seasonal_scales(*parts, season)
+            if season > 1 and np.isnan(scales[0][self.series]).all():
+                season, scales = 1, seasonal_scales(*parts, 1)
         self.season, self._scales = season, scales
+        self._percentless = percentless
         self._absolute, self._squared = (scale[self.series] for scale in scales)
 
-    def only(self, which: np.ndarray) -> "PanelScores":
+    @property
+    def measure(self) -> str:
+        """The metric by which rows are ranked, see :func:`measure_of`."""
+        return measure_of(len(self.series))
+
+    def only(self, which: np.ndarray) -> "Scores":
         """The scores of some test windows, such as those of a fold, by the same scales.
 
         Args:
@@ -95,12 +111,14 @@ class PanelScores:
         test, starts = self.data.test, self.data.test.starts(which)
         segments = tuple(range(start, start + 1) for start in starts.tolist())
         part = replace(self.data, test=replace(test, segments=segments, owners=test.series[which]))
-        return PanelScores(part, self.season, scales=self._scales)
+        everywhere = np.zeros(len(self.data.series.ids), bool)
+        everywhere[self.series] = self.percentless
+        return Scores(part, self.season, scales=self._scales, percentless=everywhere)
 
     @cached_property
     def y(self) -> np.ndarray:
         """True values of the test windows, ``(windows, horizon, targets)``."""
-        return self.data.test_y.astype("float64")
+        return self.data.test_y
 
     @cached_property
     def _number(self) -> np.ndarray:
@@ -129,6 +147,29 @@ class PanelScores:
         there = ~np.isnan(scores)
         count = there.sum(axis=1)
         return np.where(count > 0, np.where(there, scores, 0).sum(axis=1) / np.maximum(count, 1), np.nan)
+
+    def by_window(self, forecasts: np.ndarray, metric: str) -> np.ndarray:
+        """Score each window by itself, ``(members, windows)``; NaN where a metric means nothing for its series."""
+        if metric == "r2":
+            errors, y = forecasts - self.y, self.y[None]
+            total = np.square(y - y.mean(axis=2, keepdims=True)).mean(axis=2)
+            return (1 - np.square(errors).mean(axis=2) / np.where(total > 0, total, np.nan)).mean(axis=-1)
+        scores = self._losses(forecasts, metric).mean(axis=(-2, -1))
+        return np.sqrt(scores) if metric in ROOTED else scores
+
+    def coverage(self, band: Interval, steps: slice = slice(None)) -> float:
+        """Percent of true values within intervals: the mean over members and series of each series' own share.
+
+        Args:
+            band: bounds ``(members, windows, horizon, targets)``.
+            steps: of the horizon; all by default.
+        """
+        inside = ((band.lo <= self.y) & (self.y <= band.hi))[:, :, steps]
+        return float(100 * self._mean(inside.mean(axis=(-2, -1))).mean())
+
+    def width(self, band: Interval, steps: slice = slice(None)) -> float:
+        """Mean width of intervals, averaged as :meth:`coverage` is, in the targets' unit."""
+        return float(self._mean((band.hi - band.lo)[:, :, steps].mean(axis=(-2, -1))).mean())
 
     def _losses(self, forecasts: np.ndarray, metric: str) -> np.ndarray:
         """What a metric averages, of each forecast."""
@@ -165,6 +206,8 @@ class PanelScores:
     @cached_property
     def percentless(self) -> np.ndarray:
         """Whether percentages mean nothing for a series, as :func:`kseq.metrics.mape_reason` says, ``(series,)``."""
+        if self._percentless is not None:
+            return self._percentless[self.series]
         low, high = (reduce(self.y, self._firsts, axis=0) for reduce in (np.minimum.reduceat, np.maximum.reduceat))
         size = np.abs(self.y)
         usual = self._mean(size[None])[0].mean(axis=1)
@@ -174,7 +217,9 @@ class PanelScores:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on series for which a metric means nothing."""
+        """Sentences on series of several for which a metric means nothing."""
+        if len(self.series) == 1:
+            return []
         counts = {"MAPE": (int(self.percentless.sum()), "have values near zero or of both signs in the test part"),
                   "MASE and RMSSE": (int(np.isnan(self._absolute).any(axis=1).sum()),
                                      "repeat themselves exactly before the test part, or are too short")}  # fmt: skip
@@ -213,19 +258,25 @@ class PanelScores:
         return np.stack(by_date)
 
     def evidence(self, results: Iterable[ModelResult]) -> Evidence:
-        """Gather what a verdict is drawn from: losses by origin date, in place of errors by window."""
-        data, panel = self.data, self.data.series
-        starts = data.test.all_starts()
+        """Gather what a verdict is drawn from: errors by window of one series, losses by origin date of several."""
+        data, panel, several = self.data, self.data.series, len(self.series) > 1
         low, high = (self._extreme(choose) for choose in (np.fmin, np.fmax))
         return Evidence(
-            rows=[row_of(result, self.losses(result.predictions)) for result in results],
+            rows=[
+                row_of(result, self.losses(result.predictions) if several else result.predictions - self.y)
+                for result in results
+            ],
             y=self.y,
-            last=panel.y[starts - 1],
+            last=panel.y[data.test.all_starts() - 1],
             low=low,
             high=high,
             lookback=data.lookback,
+            unit="" if several else panel.unit,
+            # Where the dates follow a frequency, a longer step is a gap, which notes and windows speak of.
+            index=None if several or panel.calendar.alias else panel.index[: panel.ends[0]],
+            targets=() if several else panel.targets,
             step_size=min((segment.step for segment in data.test.segments), default=1),
-            series=len(self.series),
+            series=len(self.series) if several else None,
         )
 
     def _extreme(self, choose: np.ufunc) -> np.ndarray:
@@ -234,7 +285,7 @@ class PanelScores:
         for training in self._trainings:
             series, number = np.unique(training.test.series, return_inverse=True)
             learnt = (training.split.start[series], training.split.validation[series])
-            found.append(reduce_parts(choose, training.series.y, *learnt)[number, None])
+            found.append(reduce_runs(choose, training.series.y, *learnt)[number, None])
         return np.concatenate(found)[self._order]
 
     def intervals(self, row: ModelResult, levels: Sequence[float]) -> dict[float, Interval]:
@@ -267,7 +318,7 @@ class PanelScores:
         return joint
 
 
-def scores_of_validation(data: WindowedPanel, season: int) -> PanelScores:
+def scores_of_validation(data: WindowedPanel, season: int) -> Scores:
     """Scores of forecasts of the validation windows, by which a tuning chooses.
 
     Args:
@@ -275,7 +326,7 @@ def scores_of_validation(data: WindowedPanel, season: int) -> PanelScores:
         season: steps in a season; 0 to find it from the training rows.
 
     Raises:
-        DataError: there is no such window, or no series has a MASE there.
+        DataError: there is no such window, or no series can be measured by what rows are ranked by.
     """
     panel = data.series
     if not len(data.validation):
@@ -283,10 +334,36 @@ def scores_of_validation(data: WindowedPanel, season: int) -> PanelScores:
             f"{panel.name}: no series has room for a validation window of horizon {data.horizon}, expected one to "
             "score trials on; raise --validation-share, or shorten --horizon."
         )
-    scores = PanelScores(of_validation(data), season or season_of_panel(panel, data.split, data.members))
-    if np.isnan(scores.overall(scores.y[None], "mase")).any():
+    scores = Scores(of_validation(data), season or season_of_panel(panel, data.split, data.members))
+    if np.isnan(scores.overall(scores.y[None], scores.measure)).any():
         raise DataError(
             f"{panel.name}: the training rows of all series that have validation windows repeat themselves exactly, "
             "expected some that do not: trials are scored in units of what repeating them misses."
         )
     return scores
+
+
+def _seconds(result: ModelResult) -> float:
+    """Seconds of a training, its first epoch at the pace of the others: whichever cell comes first compiles for all."""
+    extra = result.first_epoch_seconds - result.seconds_per_epoch
+    return result.seconds - max(0.0, extra) if np.isfinite(extra) else result.seconds
+
+
+def row_of(result: ModelResult, errors: np.ndarray) -> Row:
+    """A row as tests and verdict read it.
+
+    Args:
+        result: the row.
+        errors: of each member, ``(member, window, step, target)``; those of members that diverged are not read.
+    """
+    return Row(
+        result.name,
+        np.where(result.sound[:, None, None, None], errors, np.nan),
+        result.kind,
+        # An ensemble has the seeds of many members and the forecasts of one.
+        seeds=result.seeds if result.kind == "cell" else (),
+        parameters=result.parameters,
+        seconds=_seconds(result) / max(1, len(errors)),
+        epochs=result.epochs,
+        epoch_limit=result.epoch_limit,
+    )

@@ -1,28 +1,34 @@
 """A panel on an even grid: a place for each date of each series, the missing ones too.
 
-What :mod:`kseq.evenly` is to one series, this is to many: what baselines read, and what MASE and RMSSE scale by. Series
-are laid out a group at a time, so that a long panel is never held twice.
+Windows leave out what is missing. A baseline cannot: a lag of twelve months is twelve rows only where no month is
+missing. It reads the grid, in which a missing value is the one that stands a season earlier, or the last one where that
+is missing too. Nothing looks ahead, but that values before the first known one repeat it. MASE and RMSSE scale by it,
+too. Series are laid out a group at a time, so that a long panel is never held twice.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from kseq import seasons
 from kseq.data import Calendar, Panel
 from kseq.data.missing import fill_values
-from kseq.panels.parts import PanelSplit, groups, reduce_parts
-from kseq.panels.windows import PanelWindows, WindowedPanel
+from kseq.preprocessing import seasonality
+from kseq.preprocessing._runs import groups, reduce_runs
+from kseq.preprocessing.splits import Split
+
+if TYPE_CHECKING:
+    from kseq.preprocessing.windows import Windows
 
 #: Of so many series, the longest ones, the commonest season is that of the panel.
 ASKED = 10
 
 
 @dataclass(frozen=True, eq=False)
-class PanelGrid:
+class Grid:
     """A group of neighbouring series, without those that are left out of everything.
 
     Args:
@@ -74,7 +80,7 @@ class PanelGrid:
             return counted % season
         # A phase of the calendar hangs on the date alone, and series share dates.
         which, dates = pd.factorize(self.panel.index[self.rows], sort=True)
-        of_rows = seasons.cycle_of(dates, season).phase[which]
+        of_rows = seasonality.cycle_of(dates, season).phase[which]
         before = np.searchsorted(self.places, np.arange(self.borders[-1]), side="right") - 1
         return (of_rows[before] + counted - counted[self.places[before]]) % season
 
@@ -82,20 +88,20 @@ class PanelGrid:
         panel = self.panel
         longest = int(panel.lengths.argmax())
         index = panel.index[panel.borders[longest] : panel.ends[longest]]
-        return season > 1 and season in seasons.calendar_seasons(index)
+        return season > 1 and season in seasonality.calendar_seasons(index)
 
     def place_of(self, bounds: np.ndarray) -> np.ndarray:
         """Place of a row of each series of the panel, such as ``split.test``, for those of the group, ``(series,)``."""
         at = np.searchsorted(self.rows, bounds[self.members])
         return np.append(self.places, self.borders[-1])[at]
 
-    def origins(self, part: PanelWindows) -> tuple[slice, np.ndarray]:
+    def origins(self, part: "Windows") -> tuple[slice, np.ndarray]:
         """Which windows of a part are those of the group, and the places of the last rows that they know."""
         first, last = np.searchsorted(part.series, [self.members[0], self.members[-1] + 1])
         return slice(first, last), self.places[np.searchsorted(self.rows, part.starts(np.arange(first, last)) - 1)]
 
 
-def grids(panel: Panel, split: PanelSplit, members: np.ndarray) -> Iterator[PanelGrid]:
+def grids(panel: Panel, split: Split, members: np.ndarray) -> Iterator[Grid]:
     """Lay out series, a group at a time.
 
     Args:
@@ -118,41 +124,43 @@ def grids(panel: Panel, split: PanelSplit, members: np.ndarray) -> Iterator[Pane
         begins = np.append(0, np.cumsum(lengths)[:-1])
         steps[begins] = 1
         places = np.cumsum(steps) - 1
-        yield PanelGrid(panel, members[group], np.append(places[begins], places[-1] + 1), rows, places)
+        yield Grid(panel, members[group], np.append(places[begins], places[-1] + 1), rows, places)
 
 
-def longest(split: PanelSplit, members: np.ndarray) -> np.ndarray:
+def longest(split: Split, members: np.ndarray) -> np.ndarray:
     """Of some series those with the most training rows, :data:`ASKED` at most."""
     lengths = split.validation[members] - split.start[members]
     return members[np.argsort(-lengths, kind="stable")[:ASKED]]
 
 
-def season_of_panel(panel: Panel, split: PanelSplit, members: np.ndarray) -> int:
+def season_of_panel(panel: Panel, split: Split, members: np.ndarray) -> int:
     """Find the season as the training rows of the longest series show it: the commonest of theirs."""
     found = []
     for member in longest(split, members):
         rows = np.arange(split.start[member], split.validation[member])
-        y = panel.y[rows].astype("float64")
+        y = panel.y[rows]
         known = ~np.isnan(y).any(axis=1)
         if np.ptp(y[known], axis=0).all():
-            found.append(seasons.season_of(panel.index[rows[known]], y[known]))
+            found.append(seasonality.season_of(panel.index[rows[known]], y[known]))
     return max(sorted(set(found)), key=found.count, default=1)
 
 
-def seasonal_scales(data: WindowedPanel, season: int) -> tuple[np.ndarray, np.ndarray]:
-    """What repeating the last season misses before the test part of each series, by which MASE and RMSSE scale.
+def seasonal_scales(panel: Panel, split: Split, members: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+    """What repeating the last season misses in the rows that are learnt from, by which MASE and RMSSE scale.
 
     Args:
-        data: the windowed panel.
+        panel: the series.
+        split: their parts.
+        members: series to scale, places in the panel's ``ids``; sorted.
         season: steps in a season.
 
     Returns:
         Mean absolute and mean squared difference of values one season apart, ``(series, targets)``; NaN for a series
         that has no such pair, that repeats itself exactly, or that is left out.
     """
-    absolute, squared = (np.full((len(data.series.ids), data.targets), np.nan) for _ in range(2))
-    for grid in grids(data.series, data.split, data.members):
-        low, high = grid.borders[:-1] + season, grid.place_of(data.split.test)
+    absolute, squared = (np.full((len(panel.ids), len(panel.targets)), np.nan) for _ in range(2))
+    for grid in grids(panel, split, members):
+        low, high = grid.borders[:-1] + season, grid.place_of(split.stop)
         enough = low < high
         if not enough.any():
             continue
@@ -160,8 +168,8 @@ def seasonal_scales(data: WindowedPanel, season: int) -> tuple[np.ndarray, np.nd
         steps[season:] = grid.known[season:] - grid.known[:-season]
         there = ~np.isnan(steps).any(axis=1, keepdims=True)
         bounds, who = (low[enough], high[enough]), grid.members[enough]
-        count = reduce_parts(np.add, there.astype(float), *bounds)
+        count = reduce_runs(np.add, there.astype(float), *bounds)
         for scale, power in ((absolute, 1), (squared, 2)):
-            total = reduce_parts(np.add, np.where(there, np.abs(steps) ** power, 0.0), *bounds)
+            total = reduce_runs(np.add, np.where(there, np.abs(steps) ** power, 0.0), *bounds)
             scale[who] = np.where((count > 0) & (total > 0), total / np.maximum(count, 1), np.nan)
     return absolute, squared

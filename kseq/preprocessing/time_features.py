@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kseq.data import Series
+from kseq.data import Panel, Series
 from kseq.errors import ConfigError
 
 #: Cycles by the longest time step that has them, in days.
@@ -33,7 +33,7 @@ _CYCLES = (
 )
 
 
-def calendar_columns(series: Series) -> pd.DataFrame:
+def calendar_columns(series: Series | Panel) -> pd.DataFrame:
     """Make columns of a series' dates.
 
     Args:

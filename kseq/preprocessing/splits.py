@@ -1,0 +1,162 @@
+"""Training, validation and test part of each series, in the order of time.
+
+::
+
+    rows      start ................. validation ...... stop . gap . test ............ end
+    part      | training              | validation      |          | test              |
+"""
+
+import bisect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kseq.data import Panel
+from kseq.errors import ConfigError, DataError
+
+#: Of each part by name: its first row in each series, one after its last, and the rows between windows.
+Parts = dict[str, tuple[np.ndarray, np.ndarray, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Parts of each series, in rows of the panel: arrays of ``(series,)``.
+
+    Nothing is learnt from a row of the test part, whether or not it is one to forecast.
+
+    Args:
+        start: first row that is learnt from.
+        validation: first row of the validation part; training ends before it.
+        stop: one after the last row that is learnt from.
+        test: first target row of the test part.
+        end: one after the last row with a target.
+    """
+
+    start: np.ndarray
+    validation: np.ndarray
+    stop: np.ndarray
+    test: np.ndarray
+    end: np.ndarray
+
+    @classmethod
+    def by_fraction(cls, panel: Panel, test: float = 0.2, validation: float = 0.15) -> "Split":
+        """Split each series by time.
+
+        Args:
+            panel: the series.
+            test: share of all rows, cut from the end.
+            validation: share of the rows before the test part, cut from their end; 0 for none.
+
+        Returns:
+            Split: row numbers.
+
+        Example:
+            >>> from kseq import load_series
+            >>> split = Split.by_fraction(Panel.of(load_series("nino12")))
+            >>> split.validation.tolist(), split.test.tolist(), split.end.tolist()
+            ([497], [585], [732])
+        """
+        if not 0 < test < 1:
+            raise ConfigError(f"received a test share of {test:g}, expected a number between 0 and 1.")
+        start, end = panel.borders[:-1], panel.ends
+        first = start + ((end - start) * (1 - test)).astype(int)
+        return cls(start, first_of_validation(start, first, validation), first, first, end)
+
+    @classmethod
+    def without_test(cls, panel: Panel, validation: float) -> "Split":
+        """Learn from all rows with a target, of which the last share is the validation part."""
+        start, end = panel.borders[:-1], panel.ends
+        return cls(start, first_of_validation(start, end, validation), end, end, end)
+
+    @classmethod
+    def by_origins(
+        cls, panel: Panel, horizon: int, validation: float, n_windows: int, step: int, gap: int, train_size: int | None
+    ) -> "Split":
+        """Keep the last origins of each series for the test part, as a backtest that trains once does."""
+        end = panel.ends
+        first = end - horizon - (n_windows - 1) * step
+        stop = first - gap
+        start = panel.borders[:-1] if train_size is None else np.maximum(panel.borders[:-1], stop - train_size)
+        return cls(start, first_of_validation(start, stop, validation), stop, first, end)
+
+
+def first_of_validation(start: np.ndarray, stop: np.ndarray, share: float) -> np.ndarray:
+    """First row of the validation part: the last ``share`` of the rows from ``start`` to before ``stop``."""
+    if not 0 <= share < 1:
+        raise ConfigError(f"received a validation share of {share:g}, expected a number from 0 to below 1.")
+    return stop - np.rint((stop - start) * share).astype(int)
+
+
+def parts_of(split: Split, lookback: int, step: int, lost: int) -> Parts:
+    """Parts of each series by name: the first row of each, one after its last, and the rows between windows."""
+    return {
+        # Nothing before the first row that is learnt from is read either.
+        "training": (split.start + lost + lookback, split.validation, 1),
+        "validation": (split.validation, split.stop, 1),
+        "test": (split.test, split.end, step),
+    }
+
+
+def long_enough(panel: Panel, split: Split, lookback: int, horizon: int, step: int = 1, lost: int = 0) -> np.ndarray:
+    """Say which series have room for a training and a test window, if nothing is missing.
+
+    Args:
+        panel: the series.
+        split: their parts.
+        lookback: rows that a model reads.
+        horizon: rows that it forecasts.
+        step: rows from one test window to the next.
+        lost: rows at the beginning of each series that a transform has no values for.
+
+    Returns:
+        ``(series,)``.
+    """
+    parts = parts_of(split, lookback, step, lost)
+    training, test = (room_in(panel, *parts[name], lost + lookback, horizon) for name in ("training", "test"))
+    # Where all is learnt from there is no test part to have room in.
+    return (training > 0) & ((test > 0) | (split.test >= split.end))
+
+
+def room_in(panel: Panel, start: np.ndarray, stop: np.ndarray, step: int, lookback: int, horizon: int) -> np.ndarray:
+    """How many windows fit into a part of each series if nothing is missing, ``(series,)``."""
+    low = first_target(start, panel.borders[:-1], step, lookback)
+    return np.maximum(-(-(stop - horizon + 1 - low) // step), 0)
+
+
+def first_target(start: np.ndarray, border: np.ndarray, step: int, lookback: int) -> np.ndarray:
+    """First target row of the first window; windows some rows apart count from the first row of their part."""
+    low = np.maximum(start, border + lookback)
+    return low + (start - low) % step
+
+
+def require_length(n: int, lookback: int, horizon: int, test: float, validation: float) -> None:
+    """Refuse a series of ``n`` rows that leaves a part without a single window; say how many rows it takes."""
+
+    def enough(rows: int) -> bool:
+        known = int(rows * (1 - test))
+        training = known - round(known * validation)
+        parts: Sequence[int] = [training - lookback, rows - known]
+        if validation:
+            parts = [*parts, known - training]
+        return min(parts) >= horizon
+
+    if not enough(n):
+        minimum = fewest_rows(enough, n + 1)
+        raise DataError(
+            f"received a series of {n} rows, expected at least {minimum} for lookback {lookback}, horizon {horizon} "
+            f"and its training, validation and test parts; shorten --lookback or --horizon, or bring more rows."
+        )
+
+
+def fewest_rows(enough: Callable[[int], bool], start: int) -> int:
+    """Find the smallest number of rows from ``start`` on that is enough, where every larger one is enough too.
+
+    Example:
+        >>> fewest_rows(lambda rows: rows >= 100, start=3)
+        100
+    """
+    above = 2 * start
+    while not enough(above):
+        above *= 2
+    return start + bisect.bisect_left(range(start, above), True, key=enough)

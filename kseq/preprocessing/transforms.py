@@ -1,0 +1,453 @@
+"""What models read and forecast instead of a target's values: logarithms, anomalies, trends, differences, changes.
+
+A transform is fitted for each series on its rows before the validation part, comes before the scale, and is undone
+before anything is scored. Its steps are applied in the order in which they are named, ``"difference,anomaly"``:
+
+==============  =====================================  ==============================================================
+step            what models read and forecast          how it is undone
+==============  =====================================  ==============================================================
+``log``         the natural logarithm                  the exponential of it: a median rather than a mean
+``anomaly``     the distance from the training part's  that mean is added for the phase of the forecast row
+                mean of the season's phase
+``trend``       the distance from the training part's  the line is added for the time of the forecast row
+                straight line over time
+``difference``  the distance from the row before       forecasts are added up from the last known value on
+``change``      read: the values as they are;          the same
+                forecast: the difference
+==============  =====================================  ==============================================================
+
+With ``change`` models forecast what persistence misses, and read what differences have lost: the level to which values
+come back. Where they come back to none, as in a series with a trend, a level outside the training range means nothing
+to a model, and ``difference`` serves better. :mod:`kseq.preprocessing.auto_transform` decides by that.
+
+Steps work on some neighbouring series at a time, so that a long panel is never copied as a whole. The mean of a phase
+is that of its own series; in a series of fewer than two seasons, the mean of all its training rows. The trend of a
+series with fewer than three training rows that have values is flat, at their mean.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from kseq.data import Panel
+from kseq.errors import ConfigError, DataError
+from kseq.preprocessing._runs import groups
+from kseq.preprocessing.grid import grids
+from kseq.preprocessing.seasonality import Cycle
+from kseq.preprocessing.splits import Split
+
+#: Steps by name; ``none`` and ``auto`` stand alone.
+STEPS = ("log", "anomaly", "trend", "difference", "change")
+NAMES = ("auto", "none", *STEPS)
+
+
+#: Through fewer rows than this a line is flat: any two rows lie on one that says nothing of what comes.
+FEWEST_OF_LINE = 3
+
+#: What is said where the season allows no anomaly.
+_NO_ANOMALY = (
+    "received transform anomaly for a series that does not allow it ({reason}), expected a season and two of it to "
+    "learn from; name it with --season, or choose another --transform."
+)
+
+
+def steps_of(names: str) -> tuple[str, ...]:
+    """Read the names of a transform's steps, with commas between them.
+
+    Returns:
+        The steps in order; none for ``"none"``, and ``("auto",)`` for ``"auto"``.
+
+    Raises:
+        ConfigError: an unknown name, or an order that makes no sense.
+
+    Example:
+        >>> steps_of("anomaly, change")
+        ('anomaly', 'change')
+    """
+    steps = tuple(name.strip() for name in names.split(","))
+    for step in steps:
+        if step not in NAMES:
+            raise ConfigError(f"received transform {step!r}, expected one of {', '.join(NAMES)}, or several steps.")
+    if len(steps) > 1 and not set(steps) <= set(STEPS):
+        raise ConfigError(f"received transform {names}, expected auto and none each on its own.")
+    if len(set(steps)) != len(steps):
+        raise ConfigError(f"received transform {names}, expected each step once.")
+    if "log" in steps[1:] or "change" in steps[:-1]:
+        raise ConfigError(f"received transform {names}, expected log as the first step and change as the last.")
+    return () if steps == ("none",) else steps
+
+
+class Step(ABC):
+    """One step of a fitted transform."""
+
+    name: ClassVar[str]
+    #: Rows at the beginning of each stretch for which it has no value.
+    lost: ClassVar[int] = 0
+
+    @abstractmethod
+    def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
+        """Change values, ``(time, targets)``; NaN where there is none. ``stretches`` are runs of
+        rows that follow one another, ``(runs, 2)``.
+        """
+
+    @abstractmethod
+    def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Bring forecasts back to the values that the step was applied to.
+
+        Args:
+            forecasts: ``(..., windows, horizon, targets)``.
+            y: those values, ``(time, targets)``; only rows before a window's first target are read.
+            rows: of the targets, ``(windows, horizon)``; they may lie beyond the last row.
+        """
+
+    def within(self, rows: slice) -> "Step":
+        """The same step for some rows of the panel, counted from the first of them."""
+        return self
+
+
+@dataclass(frozen=True)
+class Log(Step):
+    """The natural logarithm."""
+
+    name = "log"
+
+    @classmethod
+    def fit(cls, panel: Panel) -> "Log":
+        """Refuse values that have no logarithm, wherever in their series they stand."""
+        with np.errstate(invalid="ignore"):
+            wrong = np.flatnonzero((panel.y <= 0).any(axis=1))
+        if len(wrong):
+            first = str(panel.index[wrong[0]]).removesuffix(" 00:00:00")
+            raise DataError(
+                f"{panel.name}: {len(wrong)} rows with a target of zero or below (first at {first}), expected values "
+                "above zero, which alone have a logarithm; leave log out of --transform."
+            )
+        return cls()
+
+    def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
+        """Take the logarithm."""
+        return np.log(y)
+
+    def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Take the exponential; a forecast of a training that went astray may be infinite."""
+        with np.errstate(over="ignore"):
+            return np.exp(forecasts)
+
+
+@dataclass(frozen=True, eq=False)
+class Anomaly(Step):
+    """Distance from the training part's mean of the phase.
+
+    Args:
+        cycle: the season and the phase of each row; phases count on from series to series.
+        means: of each phase, ``(series * season, targets)``.
+    """
+
+    name = "anomaly"
+    cycle: Cycle
+    means: np.ndarray
+
+    def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
+        """Take the mean off."""
+        return y - self.means[self.cycle.phase]
+
+    def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Add the mean."""
+        return forecasts + self.means[self.cycle.at(rows)]
+
+    def within(self, rows: slice) -> "Anomaly":
+        """The same means for some rows of the panel, counted from the first of them."""
+        return Anomaly(Cycle(self.cycle.season, self.cycle.phase[rows]), self.means)
+
+
+@dataclass(frozen=True, eq=False)
+class Trend(Step):
+    """Distance from a straight line through the training rows of each series.
+
+    Times are made of dates when they are asked for, some series at a time.
+
+    Args:
+        index: dates of the rows, or their numbers within their series, ``(rows,)``.
+        borders: rows at which a series begins, and the number of rows, as of a panel, ``(series + 1,)``.
+        start: the line of each series at time zero, see :func:`times_of`, ``(series, targets)``.
+        slope: of each, in units a unit of time, ``(series, targets)``.
+        first: number of the first row of ``index``, as ``borders`` count them.
+    """
+
+    name = "trend"
+    index: pd.Index
+    borders: np.ndarray
+    start: np.ndarray
+    slope: np.ndarray
+    first: int = 0
+
+    def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
+        """Take the line of its series off each row."""
+        return y - self._lines(np.arange(len(y)))
+
+    def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Add the line; ``rows`` are there, those of steps to come as well, see :func:`kseq.panels.rows.extended`."""
+        return forecasts + self._lines(rows)
+
+    def within(self, rows: slice) -> "Trend":
+        """The same lines for some rows of the panel, counted from the first of them."""
+        return replace(self, index=self.index[rows], first=self.first + rows.start)
+
+    def _lines(self, rows: np.ndarray) -> np.ndarray:
+        """The lines at rows by number, ``(..., targets)``."""
+        series = np.searchsorted(self.borders, rows + self.first, side="right") - 1
+        times = times_of(self.index[rows.ravel()]).reshape(rows.shape)
+        return self.start[series] + times[..., None] * self.slope[series]
+
+
+@dataclass(frozen=True)
+class Difference(Step):
+    """Distance from the row before."""
+
+    name = "difference"
+    lost = 1
+
+    def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
+        """Take the row before off; the first row of a stretch has none."""
+        changed = np.diff(y, axis=0, prepend=np.nan)
+        changed[stretches[:, 0]] = np.nan
+        return changed
+
+    def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Add forecasts up, from the last known value on."""
+        return y[rows[:, :1] - 1] + np.cumsum(forecasts, axis=-2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Neighbouring series of a panel as a transform reads them.
+
+    Args:
+        first: their first row.
+        y: their targets, ``(rows, targets)``.
+        stretches: of their rows, counted from their first.
+    """
+
+    first: int
+    y: np.ndarray
+    stretches: np.ndarray
+
+    @classmethod
+    def of(cls, panel: Panel, first: int, last: int) -> "_Rows":
+        low, high = np.searchsorted(panel.stretches[:, 0], [first, last])
+        return cls(first, panel.y[first:last], panel.stretches[low:high] - first)
+
+    @property
+    def slice(self) -> slice:
+        return slice(self.first, self.first + len(self.y))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedTransform:
+    """A transform that knows its numbers.
+
+    Args:
+        steps: in order, without ``change``.
+        changes: whether ``change`` is the last step.
+    """
+
+    steps: tuple[Step, ...]
+    changes: bool
+
+    @property
+    def name(self) -> str:
+        """Its steps, as :func:`steps_of` reads them."""
+        return ",".join([step.name for step in self.steps] + ["change"] * self.changes) or "none"
+
+    @property
+    def label(self) -> str:
+        """Its steps and the season, for people."""
+        seasons = [f" (season {step.cycle.season})" for step in self.steps if isinstance(step, Anomaly)]
+        return self.name + "".join(seasons)
+
+    @property
+    def lost(self) -> int:
+        """Rows at the beginning of each run of rows that models cannot read."""
+        return sum(step.lost for step in self.steps)
+
+    def apply(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+        """Change the targets of a panel.
+
+        Returns:
+            What models read of them, and what they forecast, ``(rows, targets)`` both, NaN where there is no value.
+        """
+        read = np.empty_like(panel.y)
+        forecast = np.empty_like(read) if self.changes else read
+        for rows in _parts(panel):
+            part = self._within(rows)
+            read[rows.slice] = levels = part._levels(rows)[-1]
+            if self.changes:
+                forecast[rows.slice] = Difference().apply(levels, rows.stretches)
+        return read, forecast
+
+    def undo(self, forecasts: np.ndarray, panel: Panel, rows: np.ndarray) -> np.ndarray:
+        """Bring forecasts back to the targets' unit.
+
+        Args:
+            forecasts: of what :meth:`apply` says that models forecast, ``(..., windows, horizon, targets)``.
+            panel: the series; only rows before a window's first target are read.
+            rows: of the targets, ``(windows, horizon)``; windows in the order of their rows.
+        """
+        made = np.empty_like(forecasts)
+        for part in _parts(panel):
+            low, high = np.searchsorted(rows[:, 0], [part.slice.start, part.slice.stop])
+            if low < high:
+                windows = (..., slice(low, high), slice(None), slice(None))
+                made[windows] = self._within(part)._undo(forecasts[windows], part, rows[low:high] - part.first)
+        return made
+
+    def _undo(self, forecasts: np.ndarray, part: "_Rows", rows: np.ndarray) -> np.ndarray:
+        levels = self._levels(part)
+        if self.changes:
+            forecasts = Difference().undo(forecasts, levels[-1], rows)
+        for step, y in zip(reversed(self.steps), reversed(levels[:-1]), strict=True):
+            forecasts = step.undo(forecasts, y, rows)
+        return forecasts
+
+    def _levels(self, part: "_Rows") -> list[np.ndarray]:
+        """The targets, and what each step makes of them."""
+        levels = [part.y]
+        for step in self.steps:
+            levels.append(step.apply(levels[-1], part.stretches))
+        return levels
+
+    def _within(self, rows: "_Rows") -> "FittedTransform":
+        """The transform for some neighbouring series, whose rows count from their first."""
+        return FittedTransform(tuple(step.within(rows.slice) for step in self.steps), self.changes)
+
+
+def _parts(panel: Panel) -> Iterator[_Rows]:
+    """Some series at a time, all of the panel."""
+    for group in groups(np.diff(panel.borders)):
+        yield _Rows.of(panel, panel.borders[group.start], panel.borders[group.stop])
+
+
+def fit_steps(
+    names: Sequence[str], panel: Panel, split: Split, members: np.ndarray, season: int, seasons: int = 2
+) -> FittedTransform:
+    """Fit steps on the training rows of each series.
+
+    Args:
+        names: of :data:`STEPS`, in order.
+        panel: the series.
+        split: their parts.
+        members: series to fit, places in the panel's ``ids``; sorted.
+        season: steps in a season, of which anomalies are taken.
+        seasons: how many seasons the longest training part must hold for anomalies.
+
+    Returns:
+        FittedTransform: what each step has learnt.
+
+    Raises:
+        ConfigError: ``anomaly`` without a season, or with too few of them.
+        DataError: ``log`` of values that are not positive.
+    """
+    steps: list[Step] = []
+    for name in names:
+        if name == "log":
+            steps.append(Log.fit(panel))
+        elif name == "anomaly":
+            steps.append(_fit_anomaly(panel, steps, split, members, season, seasons))
+        elif name == "trend":
+            steps.append(_fit_trend(panel, steps, split, members))
+        elif name == "difference":
+            steps.append(Difference())
+    return FittedTransform(tuple(steps), changes="change" in names)
+
+
+def _fit_anomaly(
+    panel: Panel, before: Sequence[Step], split: Split, members: np.ndarray, season: int, seasons: int
+) -> Anomaly:
+    """Learn the means of each series' phases, of what the steps before have made of the targets."""
+    if season < 2:
+        raise ConfigError(_NO_ANOMALY.format(reason="its dates show no season"))
+    # Each series has phases of its own, one series after the other.
+    phase = np.zeros(len(panel), "int32")
+    targets = len(panel.targets)
+    total, count = np.zeros((len(panel.ids) * season, targets)), np.zeros(len(panel.ids) * season)
+    for grid in grids(panel, split, members):
+        owners = grid.members[grid.owners[grid.places]]
+        phase[grid.rows] = owners * season + grid.phase(season)[grid.places]
+        rows = _Rows.of(panel, panel.borders[grid.members[0]], panel.borders[grid.members[-1] + 1])
+        y = FittedTransform(tuple(before), changes=False)._within(rows)._levels(rows)[-1]
+        y = y[grid.rows - rows.first]
+        known = (grid.rows < split.validation[owners]) & ~np.isnan(y).any(axis=1)
+        cells, inverse = np.unique(phase[grid.rows[known]], return_inverse=True)
+        count[cells] = np.bincount(inverse)
+        for column in range(targets):
+            total[cells, column] = np.bincount(inverse, y[known, column])
+    by_series = count.reshape(-1, season, 1)
+    totals = total.reshape(-1, season, targets)
+    rows_of = by_series.sum(axis=1, keepdims=True)
+    whole = totals.sum(axis=1, keepdims=True) / np.maximum(rows_of, 1)
+    most = int(rows_of.max())
+    if most < seasons * season:
+        raise ConfigError(_NO_ANOMALY.format(reason=f"{most} training rows hold fewer than two seasons of {season}"))
+    means = np.where((by_series > 0) & (rows_of >= 2 * season), totals / np.maximum(by_series, 1), whole)
+    return Anomaly(Cycle(season, phase), means.reshape(-1, targets))
+
+
+def _fit_trend(panel: Panel, before: Sequence[Step], split: Split, members: np.ndarray) -> Trend:
+    """Fit a line to the training rows of each series, to what the steps before have made of the targets."""
+    series, targets = len(panel.ids), len(panel.targets)
+    start, slope = np.zeros((series, targets)), np.zeros((series, targets))
+    last = np.zeros(series, dtype="int64")
+    last[members] = split.validation[members]
+    for rows in _parts(panel):
+        y = FittedTransform(tuple(before), changes=False)._within(rows)._levels(rows)[-1]
+        numbers = np.arange(rows.first, rows.first + len(y))
+        owners = panel.series_of(numbers)
+        known = (numbers >= split.start[owners]) & (numbers < last[owners]) & ~np.isnan(y).any(axis=1)
+        # Series of these rows are counted from the first of them.
+        here = slice(owners[0], owners[-1] + 1)
+        y, times, owners = y[known], times_of(panel.index[numbers[known]]), owners[known] - here.start
+        start[here], slope[here] = lines_through(times, y, owners, here.stop - here.start)
+    return Trend(panel.index, panel.borders, start, slope)
+
+
+def lines_through(times: np.ndarray, y: np.ndarray, owners: np.ndarray, series: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fit a straight line to the rows of each series at once, by least squares.
+
+    Args:
+        times: ``(rows,)``.
+        y: ``(rows, targets)``.
+        owners: series of each row, ``(rows,)``.
+        series: how many there are.
+
+    Returns:
+        The line of each at time zero, and its slope, ``(series, targets)`` both.
+    """
+    count = np.maximum(np.bincount(owners, minlength=series), 1)[:, None]
+
+    def total(of: np.ndarray) -> np.ndarray:
+        return np.stack([np.bincount(owners, column, series) for column in of.T], axis=1)
+
+    middle, mean = total(times[:, None]) / count, total(y) / count
+    # Distances from the mean: products of what lies far from zero lose digits.
+    away = times[:, None] - middle[owners]
+    spread = total(np.square(away))
+    moves = (count >= FEWEST_OF_LINE) & (spread > 0)
+    slope = np.where(moves, total(away * y) / np.where(moves, spread, 1.0), 0.0)
+    return mean - slope * middle, slope
+
+
+def times_of(index: pd.Index) -> np.ndarray:
+    """Time of each row, ``(rows,)``: years since 1970, or the row's number where there are no dates."""
+    if not isinstance(index, pd.DatetimeIndex):
+        return index.to_numpy().astype("float64")
+    dates = index if index.tz is None else index.tz_convert("UTC").tz_localize(None)
+    return ((dates - pd.Timestamp(0)) / pd.Timedelta(days=365.25)).to_numpy()
+
+
+def whole_rows(y: np.ndarray) -> np.ndarray:
+    """Whether each row has values of all targets, ``(rows,)``."""
+    return ~np.isnan(y).any(axis=1)
