@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 
 from kseq import ConfigError, DataError, Series, Settings, compare, load_series
-from kseq.preprocessing.splits import Split
 from kseq.data import BUILT_INS, Panel
+from kseq.preprocessing.splits import Split
 
 #: Tried in place of the default, one at a time.
 TRIALS: dict[str, tuple[Any, ...]] = {

@@ -61,8 +61,8 @@ class Settings:
         bidirectional: read windows in both directions.
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.starts`.
         transform: what models read and forecast instead of the targets' values: ``"none"``, or steps of
-            :mod:`kseq.preprocessing.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them by the
-            training rows.
+            :mod:`kseq.preprocessing.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them
+            by the training rows.
         calendar: whether models read where in the day, the week or the year each input row stands.
         scaler: see :func:`kseq.make_windows`.
         past_target: whether models read the target's past.

@@ -137,8 +137,7 @@ def outside_training_range(evidence: Evidence) -> str | None:
             f"{'fold' if evidence.series is None else 'series'}: networks extrapolate badly."
         )
     ranges = ", ".join(
-        f"{evidence.amount(low)} to {evidence.amount(high)}"
-        for low, high in zip(lows[0, 0], highs[0, 0], strict=True)
+        f"{evidence.amount(low)} to {evidence.amount(high)}" for low, high in zip(lows[0, 0], highs[0, 0], strict=True)
     )
     return (
         f"{outside} of {len(evidence.y)} test windows hold values outside the training range ({ranges}): networks "

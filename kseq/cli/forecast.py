@@ -41,7 +41,7 @@ def forecast(
     is scaled by its own past, if that is long enough.
     """
     from kseq import forecasting, modelfile, runs
-    from kseq.data.files import read_text
+    from kseq.data._text import read_text
 
     card = modelfile.read_card(path)
     # A series for a model of one, a panel for a model of many.

@@ -1,77 +1,120 @@
-"""The rows of a panel while it is read: taken in batch by batch, then sorted, checked and filled.
+"""Rows of one or more series while they are read: taken in batch by batch, then sorted, checked and filled.
 
-A batch is parsed as a single series is, and goes into arrays that were made for all rows beforehand: what a panel takes
-in memory is 4 bytes a value, 8 a date and, while it is read, 4 an id.
+Values go into arrays that are made for all rows beforehand, as float64. In memory a row takes 8 bytes a value, 8 a date
+and, while it is read, 4 for the number of its series.
 """
 
-from collections.abc import Callable
+import difflib
+import re
+from collections.abc import Callable, Collection, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kseq.data import files, frequency, mixtures
-from kseq.data.columns import Roles, unit_of
+from kseq.data import _mixtures, frequency
+from kseq.data.columns import Roles, numbers, unit_of
 from kseq.data.dates import clock_hint, placing, read_dates
 from kseq.data.missing import fill_values, mask_note, require_none_missing
 from kseq.data.panel import Panel
 from kseq.errors import DataError
 
+#: Ids that are numbers and are sorted as such.
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+
 
 class Rows:
-    """All rows of a panel to be: filled batch by batch, then sorted and checked.
+    """Rows of a panel to be: taken in batch by batch, then sorted and checked.
 
     Args:
         roles: the columns.
-        rows: how many rows there will be.
-        name: of the panel.
+        rows: how many rows there will be at most.
+        name: name of the data, for messages and of the panel.
+        only: id of the one series to keep, as text; None for all.
     """
 
-    def __init__(self, roles: Roles, rows: int, name: str):
+    def __init__(self, roles: Roles, rows: int, name: str, only: str | None = None):
         self.roles = roles
         self.name = name
+        self.only = only
+        # Pages that are never written take no memory, where one series of many is kept.
         self.values = np.empty((rows, len(roles.numbers)), dtype="float64")
         self.codes = np.empty(rows, dtype="int32")
         self.dates: np.ndarray | None = None
         self.zone: Any = None
-        #: Number of each id, in the order in which they come.
-        self.known: dict[Any, int] = {}
+        #: Number of each id that is kept, in the order in which they come.
+        self.known: dict[str, int] = {}
+        #: Ids that have been met and are not kept.
+        self.others: dict[str, None] = {}
         self.static: dict[str, list[Any]] = {column: [] for column in roles.static}
+        self.read = 0
         self.filled = 0
 
     def add(self, frame: pd.DataFrame) -> None:
         """Take in the next rows."""
-        rows = slice(self.filled, self.filled + len(frame))
-        self._add_dates(frame, rows)
-        for at, column in enumerate(self.roles.numbers):
-            with np.errstate(over="ignore"):
-                self.values[rows, at] = files.numbers(frame[column], self.name, rows.start)
-        codes, ids = pd.factorize(frame[self.roles.id])
-        if (codes < 0).any():
-            row = rows.start + int((codes < 0).argmax())
-            raise DataError(f"{self.name}: no id in row {row} of column {self.roles.id!r}; expected one in each row.")
         before = len(self.known)
-        numbers = np.array([self.known.setdefault(id, len(self.known)) for id in ids], dtype="int32")
-        self.codes[rows] = numbers[codes]
-        self._add_static(frame, self.codes[rows], before)
+        codes = self._codes(frame)
+        source = np.arange(self.read, self.read + len(frame))
+        self.read += len(frame)
+        kept = codes >= 0
+        if not kept.all():
+            frame, codes, source = frame[kept], codes[kept], source[kept]
+        rows = slice(self.filled, self.filled + len(frame))
+        self._add_dates(frame, rows, source)
+        for at, column in enumerate(self.roles.numbers):
+            self.values[rows, at] = numbers(frame[column], self.name, source)
+        self.codes[rows] = codes
+        self._add_static(frame, codes, before)
         self.filled = rows.stop
 
-    def _add_dates(self, frame: pd.DataFrame, rows: slice) -> None:
+    def _codes(self, frame: pd.DataFrame) -> np.ndarray:
+        """Number of the series of each row; -1 where it is not kept."""
+        if self.roles.id is None:
+            self.known.setdefault(self.name, 0)
+            return np.zeros(len(frame), dtype="int32")
+        codes, ids = pd.factorize(frame[self.roles.id])
+        texts = list(pd.Index(ids).astype(str))
+        if len(set(texts)) < len(texts):
+            twice = next(text for text in texts if texts.count(text) > 1)
+            raise DataError(
+                f"{self.name}: column {self.roles.id!r} holds ids that are alike as text ({twice!r}, once as "
+                "a number and once as text), expected ids that differ; write all of them as text."
+            )
+        if self.only is not None:
+            self.others |= dict.fromkeys(text for text in texts if text != self.only)
+            place = {self.only: self.known.setdefault(self.only, 0)} if self.only in texts else {}
+        else:
+            # A blank is no id.
+            place = {text: self.known.setdefault(text, len(self.known)) for text in texts if text}
+        series = np.array([*(place.get(text, -1) for text in texts), -1], dtype="int32")[codes]
+        if self.only is None and (series < 0).any():
+            row = self.read + int((series < 0).argmax())
+            raise DataError(f"{self.name}: no id in row {row} of column {self.roles.id!r}; expected one in each row.")
+        return series
+
+    def _add_dates(self, frame: pd.DataFrame, rows: slice, source: np.ndarray) -> None:
         if self.roles.time:
-            dates: pd.Index = read_dates(frame, self.roles.time, self.name, rows.start)
+            dates: pd.Index = read_dates(frame, self.roles.time, self.name, source)
         else:
             dates = frame.index
         if not isinstance(dates, pd.DatetimeIndex):
             return
+        if dates.hasnans:
+            row = source[int(dates.isna().argmax())]
+            raise DataError(f"{self.name}: no date in row {row} of the index; expected one in each row.")
         if self.dates is None:
             self.zone = dates.tz
             self.dates = np.empty(len(self.codes), dtype=f"datetime64[{dates.unit}]")
         if str(dates.tz) != str(self.zone):
             raise DataError(
-                f"{self.name}: dates are of several time zones ({self.zone} at first, {dates.tz} from row {rows.start} "
+                f"{self.name}: dates are of several time zones ({self.zone} at first, {dates.tz} from row {source[0]} "
                 "on), expected one; write all of them in UTC."
             )
-        self.dates[rows] = dates.tz_localize(None) if dates.tz is None else dates.tz_convert("UTC").tz_localize(None)
+        own = dates.tz_localize(None) if dates.tz is None else dates.tz_convert("UTC").tz_localize(None)
+        # A later batch may know fractions of a second.
+        self.dates = self.dates.astype(np.promote_types(self.dates.dtype, own.dtype), copy=False)
+        self.dates[rows] = own
 
     def _add_static(self, frame: pd.DataFrame, codes: np.ndarray, before: int) -> None:
         """Keep the first value of each new series, and refuse another one later on."""
@@ -85,11 +128,31 @@ class Rows:
             expected = pd.Series(kept).to_numpy()[codes]
             other = np.flatnonzero((values.to_numpy() != expected) | values.isna().to_numpy())
             if len(other):
-                id = list(self.known)[codes[other[0]]]
+                whose = "" if self.roles.id is None else f" of series '{list(self.known)[codes[other[0]]]}'"
                 raise DataError(
-                    f"{self.name}: static covariate {column!r} is not the same in all rows of series '{id}' "
+                    f"{self.name}: static covariate {column!r} is not the same in all rows{whose} "
                     f"({expected[other[0]]}, then {values.iloc[other[0]]}), expected one value a series."
                 )
+
+    def require_one(self) -> None:
+        """Refuse rows of several series, or of none where one was asked for.
+
+        Raises:
+            DataError: the message names the series that there are.
+        """
+        if self.only is not None and not self.known and self.others:
+            texts = sorted(self.others)
+            close = difflib.get_close_matches(self.only, texts, n=1)
+            hint = f"; did you mean {close[0]}?" if close else "."
+            raise DataError(
+                f"received series {self.only!r}, expected one of the {len(texts)} in column {self.roles.id!r}: "
+                f"{_some(texts)}{hint}"
+            )
+        if len(self.known) > 1:
+            raise DataError(
+                f"{self.name}: column {self.roles.id!r} holds {len(self.known)} series ({_some(self.known)}), expected "
+                "one: choose it with --series."
+            )
 
     def panel(
         self,
@@ -99,10 +162,27 @@ class Rows:
         freq: str | None = None,
         season: int | None = None,
         constant: bool = False,
+        fills: Sequence[str] = ("ffill", "seasonal", "linear"),
     ) -> Panel:
-        """Sort the rows by series, check them and fill what is missing; ``constant`` allows targets that never vary."""
+        """Sort the rows by series, check them and fill what is missing.
+
+        Args:
+            fill: how to deal with missing values; None refuses them.
+            unit: unit of the targets; empty to find it in the first target's name.
+            source: where the values come from.
+            freq: frequency of the dates; None to find it.
+            season: steps in a season, for ``fill="seasonal"``; None for the calendar's.
+            constant: whether all targets may be constant.
+            fills: fills that the message on missing values offers.
+
+        Returns:
+            Panel: series sorted by id.
+
+        Raises:
+            DataError: a value or a date cannot be used.
+        """
         roles, name = self.roles, self.name
-        if not len(self.values):
+        if not self.filled:
             raise DataError(f"{name}: received no rows, expected one a time step.")
         ids, borders = self._sort()
         values, index = self.values, self._index(borders)
@@ -124,7 +204,7 @@ class Rows:
             missing[np.arange(len(values)) >= np.repeat(ends, np.diff(borders))] = False
         notes, filled = [calendar.gap_note(place), calendar.remark], None
         if fill is None:
-            require_none_missing(missing, roles.numbers, name, place, "ffill or --fill seasonal")
+            require_none_missing(missing, roles.numbers, name, place, fills)
         elif fill == "mask":
             notes.append(mask_note(np.flatnonzero(missing.any(axis=1)), place))
         elif missing.any():
@@ -141,13 +221,11 @@ class Rows:
     def _sort(self) -> tuple[pd.Index, np.ndarray]:
         """Bring series into the order of their ids; give ids and borders."""
         ids = list(self.known)
-        try:
-            order = sorted(range(len(ids)), key=ids.__getitem__)
-        except TypeError as error:
-            raise DataError(
-                f"{self.name}: column {self.roles.id!r} holds ids of several kinds, which have no order; expected text "
-                "or numbers."
-            ) from error
+        if self.filled < len(self.codes):
+            self.values, self.codes = self.values[: self.filled].copy(), self.codes[: self.filled].copy()
+            self.dates = None if self.dates is None else self.dates[: self.filled].copy()
+        as_number = all(map(_NUMBER.fullmatch, ids))
+        order = sorted(range(len(ids)), key=lambda at: (Decimal(ids[at]) if as_number else 0, ids[at]))
         # Numbers of 16 bits are sorted in linear time.
         rank = np.empty(len(ids), dtype="uint16" if len(ids) <= 2**16 else "int32")
         rank[order] = np.arange(len(ids))
@@ -173,20 +251,25 @@ class Rows:
             return
         at = np.flatnonzero(self.dates[1:] <= self.dates[:-1])
         at = at[~np.isin(at, borders[1:-1] - 1)]
-        backwards = at[self.dates[at + 1] < self.dates[at]]
-        key = f"{self.roles.id} and {','.join(self.roles.time) or 'date'}"
-        if len(backwards):
-            row, series = int(backwards[0]), np.unique(np.searchsorted(borders, backwards, side="right"))
+        if not len(at):
+            return
+        date, series = ",".join(self.roles.time) or "date", len(borders) - 1
+        owners = np.repeat(np.arange(series), np.diff(borders))
+        repeated = np.flatnonzero(pd.DataFrame({"series": owners, "date": self.dates}).duplicated())
+        if len(repeated):
+            key = date if series == 1 else f"{self.roles.id} and {date}"
             raise DataError(
-                f"{self.name}: dates run backwards in {len(series)} of {len(borders) - 1} series (first: "
-                f"{place(row + 1)} stands after {placing(index)(row)}); sort the rows by {key}."
-            )
-        if len(at):
-            raise DataError(
-                f"{self.name}: {len(at)} rows repeat the date of another row of their series (first: "
-                f"{place(int(at[0]))}), expected one row for each {key}; remove or average the repeats"
+                f"{self.name}: {len(repeated)} dates stand twice{' in their series' * (series > 1)} (first: "
+                f"{place(int(repeated[0]))}), expected one row for each {key}; remove or average the repeats"
                 f"{clock_hint(index[: borders[1]])}."
             )
+        where = f" in {len(np.unique(owners[at]))} of {series} series" if series > 1 else ""
+        by = date if series == 1 else f"{self.roles.id} and {date}"
+        row = int(at[0])
+        raise DataError(
+            f"{self.name}: dates are not in order{where} (first: {place(row + 1)} stands after {placing(index)(row)}); "
+            f"sort the rows by {by}."
+        )
 
     def _require_finite(self, place: Callable[[int], str]) -> None:
         infinite = np.isinf(self.values)
@@ -195,7 +278,7 @@ class Rows:
             column = self.roles.numbers[int(infinite[row].argmax())]
             raise DataError(
                 f"{self.name}: {int(infinite.sum())} infinite values (first in column {column!r}, {place(row)}), "
-                "expected finite numbers that fit in 32 bits; mend the file or its reading."
+                "expected finite numbers; mend the file or its reading."
             )
 
     def _ends(self, borders: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
@@ -206,39 +289,47 @@ class Rows:
         missing = np.isnan(self.values)
         known = np.where(missing[:, :future].all(axis=1), 0, np.arange(1, len(missing) + 1))
         ends = np.maximum.reduceat(known, borders[:-1])
+        several = len(ends) > 1
         empty = np.flatnonzero(ends == 0)
         if len(empty):
             raise DataError(
                 f"{self.name}: {len(empty)} of {len(ends)} series hold no target (first: "
                 f"{place(int(borders[empty[0]]))}), expected values; leave such series out."
             )
-        lacking = np.any(missing[:, future:], axis=1)
-        short = np.flatnonzero(lacking[ends - 1])
-        if len(short):
-            raise DataError(
-                f"{self.name}: future covariates end before the target in {len(short)} of {len(ends)} series (first: "
-                f"{place(int(ends[short[0]]) - 1)}), expected a value in each row, and in one more for each step to "
-                "forecast."
-            )
-        ahead = np.flatnonzero(lacking & (np.arange(len(lacking)) >= np.repeat(ends, np.diff(borders))))
-        if len(ahead):
-            raise DataError(
-                f"{self.name}: future covariates are missing in {len(ahead)} rows after the last target (first: "
-                f"{place(int(ahead[0]))}), expected a value in each."
-            )
+        after = np.arange(len(missing)) >= np.repeat(ends, np.diff(borders))
+        for at, column in enumerate(self.roles.future, future):
+            there = np.where(missing[:, at], 0, np.arange(1, len(missing) + 1))
+            last = np.maximum(np.maximum.reduceat(there, borders[:-1]), borders[:-1])
+            short = np.flatnonzero(last < ends)
+            if len(short):
+                first, where = short[0], f" in {len(short)} of {len(ends)} series" if several else ""
+                raise DataError(
+                    f"{self.name}: future covariate {column!r} ends {ends[first] - last[first]} rows before the target "
+                    f"does{where} (first: {place(int(last[first]))}), expected a value in each row, and in one more "
+                    "for each step to forecast."
+                )
+            lacking = np.flatnonzero(missing[:, at] & after)
+            if len(lacking):
+                raise DataError(
+                    f"{self.name}: future covariate {column!r} is missing in {len(lacking)} of the {int(after.sum())} "
+                    f"rows after the last target (first: {place(int(lacking[0]))}), expected a value in each."
+                )
         return ends
 
     def _constant_note(self, borders: np.ndarray, place: Callable[[int], str]) -> str | None:
-        """Say how many series never vary; refuse a panel of nothing else."""
+        """Say how many series never vary; refuse rows of nothing else."""
         y = self.values[:, : len(self.roles.targets)]
         low, high = np.fmin.reduceat(y, borders[:-1]), np.fmax.reduceat(y, borders[:-1])
-        constant = np.flatnonzero((low == high).any(axis=1))
+        never = ~(low < high)
+        constant = np.flatnonzero(never.any(axis=1))
         if not len(constant):
             return None
         if len(constant) == len(low):
+            column, first = int(never[0].argmax()), int(borders[0])
+            where = " in every series" if len(low) > 1 else ""
             raise DataError(
-                f"{self.name}: a target is constant in every series (first: {place(int(borders[0]))}), expected values "
-                "that vary; choose another column."
+                f"{self.name}: target {self.roles.targets[column]!r} is constant{where} ({low[0, column]:g} in all "
+                f"{borders[1]} rows from {place(first)} on), expected values that vary; choose another column."
             )
         return f"{len(constant)} of {len(low)} series never vary (first: {place(int(borders[constant[0]]))})."
 
@@ -254,10 +345,16 @@ class Rows:
 
 
 def _placing(ids: pd.Index, borders: np.ndarray, index: pd.Index) -> Callable[[int], str]:
-    """Give a function that names a row in messages: by its series and date."""
+    """Give a function that names a row in messages: by its date, and by its series where there are several."""
     within = placing(index)
+    if len(ids) == 1:
+        return within
 
     def place(row: int) -> str:
         return f"series '{ids[np.searchsorted(borders, row, side='right') - 1]}', {within(row)}"
 
     return place
+
+
+def _some(values: Collection[str]) -> str:
+    return ", ".join(list(values)[:3]) + ", ..." * (len(values) > 3)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from kseq.errors import DataError
@@ -129,6 +130,29 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> N
         if column not in frame.columns:
             have = ", ".join(map(str, frame.columns))
             raise DataError(f"{name}: received column {column!r}, expected one of: {have}.")
+
+
+def numbers(column: pd.Series, name: str, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+    """Return a column's values as floats; blanks become NaN, text is refused.
+
+    Args:
+        column: the values.
+        name: name of the data, for messages.
+        rows: number of each value's row in its file, for messages; None to count from 0.
+
+    Raises:
+        DataError: a value is text.
+    """
+    values = pd.to_numeric(column, errors="coerce")
+    text = values.isna() & column.notna()
+    if text.any():
+        row = int(np.flatnonzero(text)[0])
+        raise DataError(
+            f"{name}: column {column.name!r} holds text ({str(column.iloc[row])!r} in row "
+            f"{row if rows is None else rows[row]}, {int(text.sum())} in all); expected numbers: mend the file or "
+            "choose another column."
+        )
+    return values.to_numpy(dtype="float64", na_value=np.nan)
 
 
 def unit_of(column: str) -> str:

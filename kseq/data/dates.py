@@ -19,14 +19,16 @@ DAY_OR_MONTH_FIRST = r"\s*\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:\D|$)"
 OFFSET = r":\d{2}(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})$"
 
 
-def read_dates(frame: pd.DataFrame, columns: Sequence[str], name: str, first_row: int = 0) -> pd.DatetimeIndex:
+def read_dates(
+    frame: pd.DataFrame, columns: Sequence[str], name: str, rows: Sequence[int] | np.ndarray | None = None
+) -> pd.DatetimeIndex:
     """Make dates of one column, or of several that hold parts of a date.
 
     Args:
         frame: what holds the columns.
         columns: one column of dates, columns of :data:`DATE_PARTS`, or several whose texts make a date together.
         name: of the data, for messages.
-        first_row: number of the frame's first row in its file, for messages.
+        rows: number of each row of the frame in its file, for messages; None to count from 0.
 
     Returns:
         pd.DatetimeIndex: in the time zone that the column names, if any.
@@ -34,10 +36,10 @@ def read_dates(frame: pd.DataFrame, columns: Sequence[str], name: str, first_row
     Raises:
         DataError: a value is no date, there is none in a row, or rows differ in their time zone.
     """
-    columns = list(columns)
+    columns, rows = list(columns), range(len(frame)) if rows is None else rows
     present = frame[columns].notna().all(axis=1)
     if not present.all():
-        row = first_row + int(np.flatnonzero(~present)[0])
+        row = rows[int(np.flatnonzero(~present)[0])]
         raise DataError(f"{name}: no date in row {row} of column {','.join(columns)}; expected one in each row.")
     # A column of whole dates may be called "Month".
     parts = len(columns) > 1 or pd.api.types.is_numeric_dtype(frame[columns[0]])
@@ -47,12 +49,12 @@ def read_dates(frame: pd.DataFrame, columns: Sequence[str], name: str, first_row
         text = frame[columns[0]]
         for column in columns[1:]:
             text = text.astype(str) + " " + frame[column].astype(str)
-        dates = _from_text(text, columns, name, first_row)
+        dates = _from_text(text, columns, name, rows)
     bad = np.flatnonzero(dates.isna())
     if len(bad):
         texts = [" ".join(map(str, frame[columns].iloc[row])) for row in (0, bad[0])]
         first = f"; the first row holds {texts[0]!r}" if bad[0] else ""
-        raise _not_dates(columns, name, f"{texts[1]!r} in row {first_row + bad[0]}, {len(bad)} in all{first}")
+        raise _not_dates(columns, name, f"{texts[1]!r} in row {rows[bad[0]]}, {len(bad)} in all{first}")
     return pd.DatetimeIndex(dates, name="ds")
 
 
@@ -94,7 +96,7 @@ def _from_parts(frame: pd.DataFrame, columns: list[str], name: str) -> pd.Series
     return pd.to_datetime(pd.DataFrame({"month": 1, "day": 1} | parts, index=frame.index), errors="coerce")
 
 
-def _from_text(text: pd.Series, columns: list[str], name: str, first_row: int) -> pd.Series:
+def _from_text(text: pd.Series, columns: list[str], name: str, rows: Sequence[int] | np.ndarray) -> pd.Series:
     """Dates of a column; NaT where a value is none."""
     if pd.api.types.is_datetime64_any_dtype(text):
         return text
@@ -108,10 +110,10 @@ def _from_text(text: pd.Series, columns: list[str], name: str, first_row: int) -
             if len(text) and re.match(DAY_OR_MONTH_FIRST, str(text.iloc[0])):
                 dates = _day_or_month_first(text, dates, columns, name)
     except (ValueError, TypeError, OverflowError) as error:
-        _require_one_zone(text, columns, name, first_row)
+        _require_one_zone(text, columns, name, rows)
         raise _not_dates(columns, name, str(error).strip().splitlines()[0].split(". ")[0]) from error
     if dates.isna().any():
-        _require_one_zone(text, columns, name, first_row)
+        _require_one_zone(text, columns, name, rows)
     return dates
 
 
@@ -135,7 +137,7 @@ def _keeps_step(dates: pd.Series) -> bool:
     return len(set(unique.dt.day)) == 1 or len(set(unique.diff().dropna())) == 1
 
 
-def _require_one_zone(text: pd.Series, columns: list[str], name: str, first_row: int) -> None:
+def _require_one_zone(text: pd.Series, columns: list[str], name: str, rows: Sequence[int] | np.ndarray) -> None:
     """Refuse dates of which some are in one time zone and some in another, or in none."""
     offsets = text.astype(str).str.extract(OFFSET, expand=False).fillna("no zone")
     other = np.flatnonzero((offsets != offsets.iloc[0]).to_numpy())
@@ -143,7 +145,7 @@ def _require_one_zone(text: pd.Series, columns: list[str], name: str, first_row:
     if len(other) and pd.notna(pd.to_datetime(str(text.iloc[other[0]]), utc=True, errors="coerce")):
         raise DataError(
             f"{name}: column {','.join(columns)} holds dates of several time zones ({offsets.iloc[0]} at first, "
-            f"{offsets.iloc[other[0]]} in row {first_row + other[0]}), expected one; write all of them in UTC."
+            f"{offsets.iloc[other[0]]} in row {rows[other[0]]}), expected one; write all of them in UTC."
         )
 
 

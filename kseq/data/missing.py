@@ -16,6 +16,10 @@ from kseq.errors import DataError
 #: Ways to deal with missing values.
 FILLS = ("linear", "ffill", "seasonal", "mask")
 
+#: Fills that do not look ahead. Several series are filled by these: nobody can say which value a forecast could profit
+#: from.
+CAUSAL_FILLS = ("ffill", "seasonal", "mask")
+
 #: What is said of the values that each of them filled.
 _HOW = {
     "linear": "on the line between their neighbours, which looks ahead to the next value",
@@ -82,7 +86,7 @@ def fill_values(
             _fill_by_season(values[:, at], rows, borders, positions, season)
         else:
             if fill == "linear":
-                values[:, at] = pd.Series(values[:, at]).interpolate("linear", limit_area="inside")
+                _fill_lines(values[:, at], rows, borders)
                 rows = rows[np.isnan(values[rows, at])]
             _fill_forward(values[:, at], rows)
     parts = [f"{column!r} {count}" for column, count in zip(columns, missing.sum(axis=0), strict=True) if count]
@@ -100,7 +104,7 @@ def mask_note(rows: np.ndarray, place: Callable[[int], str]) -> str | None:
 
 
 def require_none_missing(
-    missing: np.ndarray, columns: Sequence[str], name: str, place: Callable[[int], str], fills: str
+    missing: np.ndarray, columns: Sequence[str], name: str, place: Callable[[int], str], fills: Sequence[str]
 ) -> None:
     """Refuse missing values, with the first places and what to do.
 
@@ -109,17 +113,25 @@ def require_none_missing(
         columns: names of the columns.
         name: of the data.
         place: names a row.
-        fills: that may be asked for: "linear or --fill ffill".
+        fills: two or more fills that may be asked for.
     """
     if not missing.any():
         return
     at = int(missing.any(axis=0).argmax())
     rows = np.flatnonzero(missing[:, at])
     where = ", ".join(place(int(row)) for row in rows[:3])
+    choice = f"--fill {', --fill '.join(fills[:-1])} or --fill {fills[-1]}"
     raise DataError(
         f"{name}: {len(rows)} missing value{'s' * (len(rows) > 1)} in column {columns[at]!r} (at {where}"
-        f"{', ...' * (len(rows) > 3)}), expected none; give --fill {fills}, or mend the file."
+        f"{', ...' * (len(rows) > 3)}), expected none; give {choice}, or mend the file."
     )
+
+
+def _fill_lines(column: np.ndarray, rows: np.ndarray, borders: np.ndarray) -> None:
+    """Give each of these rows that has a value before and after it in its series what lies between the two."""
+    for series in np.unique(np.searchsorted(borders, rows, side="right") - 1):
+        own = slice(borders[series], borders[series + 1])
+        column[own] = pd.Series(column[own]).interpolate("linear", limit_area="inside")
 
 
 def _fill_forward(column: np.ndarray, rows: np.ndarray) -> None:

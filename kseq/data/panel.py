@@ -199,9 +199,9 @@ class Panel:
         Raises:
             DataError: there is none of that name, or its targets do not vary.
         """
-        if id not in self.ids:
-            raise DataError(f"{self.name}: received series {id!r}, expected one of its {len(self.ids)} series.")
-        at = self.ids.get_loc(id)
+        if str(id) not in self.ids:
+            raise DataError(f"{self.name}: received series {str(id)!r}, expected one of its {len(self.ids)} series.")
+        at = self.ids.get_loc(str(id))
         frame, ahead = self._frames(at)
         return Series(
             str(id),

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import Calendar, Panel
-from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, typed
+from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, require_going_on, typed
 from kseq.panels.rows import dates_of
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.scalers import Scaler
@@ -25,7 +25,7 @@ from kseq.runs import plain
 
 #: Arrays of a card in the order in which they are kept, and their kinds of numbers.
 ARRAYS = {
-    "borders": "<i8", "ends": "<i8", "dates": "<i8", "which": "<i4", "values": "<f4", "gaps": "<i8", "sizes": "<i8",
+    "borders": "<i8", "ends": "<i8", "dates": "<i8", "which": "<i4", "values": "<f8", "gaps": "<i8", "sizes": "<i8",
     "lengths": "<i8", "unit": "<f8", "static": "<f8", "static_center": "<f8", "static_scale": "<f8",
     "input_center": "<f8", "input_scale": "<f8", "target_center": "<f8", "target_scale": "<f8", "phase": "<i4",
     "means": "<f8", "trend_start": "<f8", "trend_slope": "<f8",
@@ -126,6 +126,7 @@ class PanelCard(Card):
                     for column, values in panel.static.items()
                 },
             },
+            "bits": 64,
             "arrays": {name: array.shape for name, array in self.arrays().items()},
         })  # fmt: skip
 
@@ -136,7 +137,8 @@ class PanelCard(Card):
         Raises:
             KeyError, TypeError, ValueError, KseqError: the content is no card.
         """
-        arrays = _arrays(content["arrays"], data)
+        arrays = _arrays(content["arrays"], data, kinds_of(content))
+        arrays["values"] = arrays["values"].astype("float64")
         panel, count = content["panel"], len(arrays["lengths"])
         targets, features, future = (names(panel[role]) for role in ("targets", "features", "future"))
         ids = pd.Index(typed(panel["ids"], list))
@@ -170,13 +172,22 @@ class PanelCard(Card):
         dates = [f"{cycle} ({side})" for cycle in card.cycles for side in ("sin", "cos")]
         expected = panel_columns(context, card.horizon, bool(settings["past_target"]), dates)
         _require(input_columns == expected and min(card.lookback, card.horizon, card.season) > 0)
+        longest = int((context.ends - context.borders[:-1]).argmax())
+        own = context.index[context.borders[longest] : context.ends[longest]]
+        _require(len(own) > 1 or not context.has_dates)
+        require_going_on(card.freq, own)
         return card
 
 
-def _arrays(shapes: Mapping[str, Any], data: bytes) -> dict[str, np.ndarray]:
-    """Arrays out of one piece of bytes, which they fill."""
+def kinds_of(content: Mapping[str, Any]) -> dict[str, str]:
+    """Kind of each array of a card, from its JSON: kseq 0.1.0 kept values in 32 bits and did not say so."""
+    return ARRAYS | {"values": {32: "<f4", 64: "<f8"}[content.get("bits", 32)]}
+
+
+def _arrays(shapes: Mapping[str, Any], data: bytes, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Arrays of ``kinds`` out of one piece of bytes, which they fill."""
     arrays, first = {}, 0
-    for name, kind in ARRAYS.items():
+    for name, kind in kinds.items():
         shape = tuple(typed(length, int) for length in typed(shapes[name], list))
         _require(min(shape, default=0) >= 0)
         size = prod(shape)

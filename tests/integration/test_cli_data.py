@@ -94,9 +94,9 @@ MONTHS = pd.date_range("2001-01-01", periods=30, freq="MS")
         (shops(), ["--series", "south", "--fill", "seasonal", "--target", "rain"], "target 'rain' is constant"),
         (shops(MONTHS.append(DAYS + pd.Timedelta(days=2000))), ["--series", "north"],
          "north: dates mix frequencies (monthly, and daily from 2006-06-24 on), expected one"),
-        (shops(DAYS.repeat(2)), ["--series", "north"], "north: 70 dates stand twice (first 2001-01-01"),
-        (shops(DAYS[::-1]), ["--series", "north"], "north: dates are not in order (row 1, 2001-03-10"),
-        (shops().replace(11.0, np.inf), ["--series", "south"], "south: 10 infinite values (first in column 'sales' at"),
+        (shops(DAYS.repeat(2)), ["--series", "north"], "north: 70 dates stand twice (first: 2001-01-01"),
+        (shops(DAYS[::-1]), ["--series", "north"], "north: dates are not in order (first: 2001-03-10"),
+        (shops().replace(11.0, np.inf), ["--series", "south"], "south: 10 infinite values (first in column 'sales', 2"),
         (shops().replace(11.0, np.nan), ["--series", "south"], "10 missing values in column 'sales' (at 2001-01-02"),
     ],
 )  # fmt: skip

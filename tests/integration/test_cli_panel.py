@@ -158,11 +158,11 @@ def test_gaps_and_masked_rows_are_told(here, capsys):
         (shops(), ["--fill", "linear"], "received fill 'linear', expected ffill, seasonal or mask"),
         (shops(), ["--static", "rain"], "received 'rain' as static covariate and as column that changes with time"),
         (shops(), ["--static", "ds"], "static covariate 'ds' is not the same in all rows of series 'shop 0'"),
-        (shops(price=[None] * 209 + [1.0]), [], "future covariates end before the target in 3 of 3 series"),
-        (shops(days=DAYS[::-1]), [], "dates run backwards in 3 of 3 series"),
-        (pd.concat([shops(), shops()]), [], "dates run backwards in 3 of 3 series"),
+        (shops(price=[None] * 209 + [1.0]), [], "'price' ends 68 rows before the target does in 2 of 3 series"),
+        (shops(days=DAYS[::-1]), [], "dates are not in order in 3 of 3 series"),
+        (pd.concat([shops(), shops()]), [], "210 dates stand twice in their series"),
         (shops(shop=None), [], "no id in row 0 of column 'shop'"),
-        (shops(sales=1.0, rain=1.0), [], "a target is constant in every series"),
+        (shops(sales=1.0, rain=1.0), [], "target 'sales' is constant in every series"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -4,6 +4,8 @@ import pytest
 
 from kseq import DataError, Panel, from_frame, panel_from_frame, read_panel
 
+pytestmark = pytest.mark.above_backends
+
 LENGTH = 20
 DAYS = pd.date_range("2001-01-01", periods=LENGTH)
 
@@ -139,8 +141,8 @@ def test_ahead_of_one_series():
         ({"y": np.where(np.arange(60) == 25, np.inf, 1.0)}, {}, "1 infinite values (first in column 'y', series 'b'"),
         ({"y": ["warm" if row == 25 else "1" for row in range(60)]}, {}, "holds text ('warm' in row 25, 1 in all)"),
         ({"unique_id": [None, *"b" * 59]}, {}, "no id in row 0 of column 'unique_id'"),
-        ({"unique_id": pd.Series([1] * 20 + ["b"] * 40, dtype=object)}, {}, "holds ids of several kinds"),
-        ({"y": 1.0}, {}, "a target is constant in every series (first: series 'a', 2001-01-01)"),
+        ({"unique_id": pd.Series([1] * 20 + ["1"] * 40, dtype=object)}, {}, "ids that are alike as text ('1'"),
+        ({"y": 1.0}, {}, "target 'y' is constant in every series (1 in all 20 rows from series 'a', 2001-01-01 on)"),
         ({}, {"static": ["wind"]}, "static covariate 'wind' is not the same in all rows of series 'a' (0, then 1)"),
         ({"kind": [None] * 60}, {"static": ["kind"]}, "static covariate 'kind' is not the same"),
         ({}, {"static": ["wind"], "features": ["wind"]}, "received 'wind' as static covariate and as column"),
@@ -148,9 +150,10 @@ def test_ahead_of_one_series():
         ({}, {"features": ["wind"], "future": ["wind"]}, "received 'wind' as past covariate and as future covariate"),
         ({}, {"id": "shop"}, "received column 'shop', expected one of: unique_id, ds"),
         ({"price": long()["price"].where(np.arange(60) < 58)}, {"future": ["price"]},
-         "future covariates end before the target in 1 of 3 series (first: series 'c', 2001-01-20)"),
+         "'price' ends 2 rows before the target does in 1 of 3 series (first: series 'c', 2001-01-19)"),
         ({"price": long()["price"].where(np.arange(60) < 59), "y": long()["y"].where(np.arange(60) < 58)},
-         {"future": ["price"]}, "missing in 1 rows after the last target (first: series 'c', 2001-01-20)"),
+         {"future": ["price"]},
+         "'price' is missing in 1 of the 2 rows after the last target (first: series 'c', 2001-01-20)"),
         ({"y": long()["y"].where(long()["unique_id"] == "a")}, {"future": ["price"]},
          "2 of 3 series hold no target (first: series 'b', 2001-01-01)"),
         ({"y": long()["y"].where(np.arange(60) < 57), "drop": [58]}, {"future": ["price"]},
@@ -169,14 +172,17 @@ def test_repeated_and_unsorted_dates():
     with pytest.raises(DataError) as error:
         panel_from_frame(pd.concat([frame, frame.iloc[[3, 25]]]).sort_values(["unique_id", "ds"]), target="y")
     assert str(error.value) == (
-        "panel: 2 rows repeat the date of another row of their series (first: series 'a', 2001-01-04), expected one "
-        "row for each unique_id and ds; remove or average the repeats."
+        "panel: 2 dates stand twice in their series (first: series 'a', 2001-01-04), expected one row for each "
+        "unique_id and ds; remove or average the repeats."
     )
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match="2 dates stand twice"):
         panel_from_frame(pd.concat([frame, frame.iloc[[3, 25]]]), target="y")
+    late = frame.iloc[[3, 25]]
+    with pytest.raises(DataError) as error:
+        panel_from_frame(pd.concat([frame.drop(index=late.index), late]), target="y")
     assert str(error.value) == (
-        "panel: dates run backwards in 2 of 3 series (first: series 'a', 2001-01-04 stands after 2001-01-20); sort the "
-        "rows by unique_id and ds."
+        "panel: dates are not in order in 2 of 3 series (first: series 'a', 2001-01-04 stands after 2001-01-20); sort "
+        "the rows by unique_id and ds."
     )
 
 
@@ -201,7 +207,7 @@ def test_future_covariates_of_one_series_that_are_too_short():
     ):
         from_frame(ahead, target="y", future=["price"], series="a")
     later = long(drop=[12], y=long()["y"].where(long()["ds"] < "2001-01-10"))
-    with pytest.raises(DataError, match=r"missing among the rows that are known ahead \(before 2001-01-14"):
+    with pytest.raises(DataError, match=r"missing among the rows that are known ahead \(first before 2001-01-14"):
         from_frame(later, target="y", future=["price"], series="a")
 
 
@@ -275,7 +281,7 @@ def test_rows_without_dates_are_numbered_within_their_series():
 def test_numbers_as_ids_are_sorted_as_numbers():
     frame = long(unique_id=np.repeat([10, 9, 100], LENGTH))
     panel = panel_from_frame(frame, target="y")
-    assert panel.ids.tolist() == [9, 10, 100]
+    assert panel.ids.tolist() == ["9", "10", "100"]
     assert panel.one(9).y[0, 0] == 100
     assert from_frame(frame, target="y", series="9").y[0, 0] == 100
 

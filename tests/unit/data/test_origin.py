@@ -2,9 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from kseq import from_frame, load_series, read_csv
 from kseq.data._origin import Origin
+
+pytestmark = pytest.mark.above_backends
 
 
 def write(path, name="sst"):

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from kseq import ConfigError, DataError, from_frame
 from kseq.data import frequency
 
+pytestmark = pytest.mark.above_backends
+
 
 def dates(freq, periods=60, start="2001-01-01", **options):
     return pd.date_range(start, periods=periods, freq=freq, **options)

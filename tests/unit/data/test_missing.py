@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from kseq import DataError, Panel, from_frame, panel_from_frame, read_csv
 
+pytestmark = pytest.mark.above_backends
+
 NAN = np.nan
 Y = [1, 2, NAN, NAN, 5, 6, 7, 8, NAN, 10]
 

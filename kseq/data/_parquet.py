@@ -1,0 +1,96 @@
+"""Parquet files, read in batches; pyarrow is imported when one is opened."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from kseq.data._heads import PARQUET, head
+from kseq.data.columns import TIME_NAMES, Names
+from kseq.errors import DataError
+
+#: Rows of a Parquet file that are in memory at once.
+BATCH = 2**18
+
+
+class ParquetTable:
+    """A Parquet file that is read in batches; needs pyarrow.
+
+    Args:
+        path: the file.
+
+    Raises:
+        DataError: pyarrow is not installed, or the file is missing, empty, damaged or of another kind.
+    """
+
+    def __init__(self, path: Path):
+        first = head(path, "parquet", "Parquet")
+        if not first:
+            raise DataError(f"{path} is empty; expected a Parquet file.")
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError as error:
+            raise DataError(f"{path} needs pyarrow to be read: pip install 'kseq[parquet]'.") from error
+        if not first.startswith(PARQUET):
+            raise DataError(f"{path} is not a Parquet file (it does not begin with PAR1); give a CSV file with --csv.")
+        self.path = path
+        self._pa = pa
+        # Damage shows in many ways: ValueErrors are of names that are no text, or of metadata that are no JSON.
+        try:
+            # Checksums, where the file has them, tell a damaged page from a good one.
+            self._file = pq.ParquetFile(path, buffer_size=2**20, page_checksum_verification=True)
+            self._types = self._file.schema_arrow
+            self.schema: pd.DataFrame = self._types.empty_table().to_pandas(ignore_metadata=True)
+            self._index = (self._types.pandas_metadata or {}).get("index_columns", [])
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise self._damaged(error) from error
+        if not len(self):
+            raise DataError(f"{path} has no rows; expected one row a time step.")
+
+    def __len__(self) -> int:
+        return self._file.metadata.num_rows
+
+    def time(self, time: Names) -> Names:
+        """Name the column of dates where the user names none: the index of the DataFrame that was written."""
+        if time is not None or any(str(column).lower() in TIME_NAMES for column in self.schema):
+            return time
+        # An index of row numbers is not stored as a column, but as a dictionary.
+        index = [column for column in self._index if isinstance(column, str)]
+        return [column for column in index if pd.api.types.is_datetime64_any_dtype(self.schema[column])] or None
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """Read the file's rows, some hundred thousand at a time.
+
+        Args:
+            columns: what to read of them.
+
+        Yields:
+            Frames with these columns, numbered by the rows of the file.
+
+        Raises:
+            DataError: a column is nested, or the file is damaged.
+        """
+        for column in columns:
+            kind = self._types.field(column).type
+            if self._pa.types.is_nested(kind):
+                raise DataError(
+                    f"{self.path}: column {column!r} is nested ({kind}), expected one value a row; flatten it, or "
+                    "choose another column."
+                )
+        first = 0
+        try:
+            for batch in self._file.iter_batches(BATCH, columns=list(columns)):
+                batch.validate(full=True)
+                frame = batch.to_pandas(ignore_metadata=True, date_as_object=False)
+                frame.index = pd.RangeIndex(first, first + len(frame))
+                first += len(frame)
+                yield frame
+        except (self._pa.ArrowException, OSError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> DataError:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        return DataError(
+            f"{self.path} cannot be read as Parquet ({reason}); it is cut off or damaged: write or copy it again."
+        )
