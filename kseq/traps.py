@@ -10,8 +10,7 @@ import pandas as pd
 
 from kseq.metrics import mape_reason
 from kseq.statistics import Row
-from kseq.verdict import Evidence, texts
-from kseq.words import names
+from kseq.verdict import Evidence, names, texts
 
 #: Fewer seeds than this say little of the noise between trainings.
 FEW_SEEDS = 5
