@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from kseq import backends
-from kseq.backtest import cut_windows
+from kseq.comparison.backtest import cut_windows
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
 from kseq.forecasting import last_rows

@@ -10,7 +10,7 @@ import pandas as pd
 from kseq.data import Panel, Series, frequency
 from kseq.data.columns import TIME_NAMES, numbers, require_columns
 from kseq.data.dates import placing, read_dates
-from kseq.dates_ahead import dates_after
+from kseq.data.future_dates import dates_after
 from kseq.errors import ConfigError, DataError
 from kseq.forecasts import Forecasts, require_numbers
 from kseq.modelcard import ModelCard, bands_around
@@ -128,7 +128,7 @@ def forecast(
     blocks = -(-steps // card.horizon)
     dates = dates_after(history.index, blocks * card.horizon, card.freq)
     known = _covariates(card, history.ahead if future is None else future, blocks, dates, given=future is not None)
-    from kseq.evaluation import predict
+    from kseq.callbacks import predict
 
     frame = pd.concat([history.frame, known.reindex(index=dates, columns=history.frame.columns)])
     targets = list(history.targets)

@@ -14,9 +14,9 @@ import pandas as pd
 
 from kseq._version import __version__
 from kseq.data import Panel, Series
-from kseq.dates_ahead import dates_after
+from kseq.data.future_dates import dates_after
 from kseq.errors import ConfigError, DataError
-from kseq.intervals import Interval, too_few
+from kseq.evaluation.intervals import Interval, too_few
 from kseq.preprocessing.columns import input_columns as columns_read
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kseq import memory
-from kseq.evaluation import forecast_batch, members_of
+from kseq.callbacks import forecast_batch, members_of
 from kseq.preprocessing.windows import WindowedPanel
 
 

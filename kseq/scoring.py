@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 
 from kseq.baselines import baseline_row
-from kseq.comparison import Comparison
+from kseq.comparison.result import Comparison
 from kseq.data import Panel, Series
 from kseq.data.dates import placing
 from kseq.errors import DataError
+from kseq.evaluation.intervals import Interval
+from kseq.evaluation.model_result import ModelResult
 from kseq.forecasting import known_rows, transform_like, windows_like
 from kseq.forecasts import require_numbers
-from kseq.intervals import Interval
 from kseq.modelcard import ModelCard
 from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.panels.scoring import score_panel
 from kseq.preprocessing.windows import window_starts
-from kseq.results import ModelResult
 from kseq.settings import Settings
 
 
@@ -90,7 +90,7 @@ def evaluate(
             f"{card.reach + card.horizon} without missing dates or values: {card.reach} to read and "
             f"{card.horizon} to forecast."
         )
-    from kseq.evaluation import predict
+    from kseq.callbacks import predict
 
     data = windows_like(card, known, segments, transform_like(card, known))
     settings = Settings(cells=tuple(card.settings["cells"]), levels=(), season=card.season if card.season > 1 else 0)

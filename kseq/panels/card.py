@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import Calendar, Panel
+from kseq.data.slices import dates_of
 from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, require_going_on, typed
-from kseq.panels.rows import dates_of
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle

@@ -12,23 +12,23 @@ import keras
 import numpy as np
 
 from kseq import backends
-from kseq.backtest import cut_windows
 from kseq.baselines import Skipped, baseline_row
+from kseq.comparison.backtest import cut_windows
+from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel
-from kseq.intervals import half_width
+from kseq.data.slices import chosen, last_rows
+from kseq.evaluation.intervals import half_width
 from kseq.modelcard import HalfWidths
 from kseq.modelfile import TrainedPanel
 from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
 from kseq.panels.card import PanelCard
 from kseq.panels.forecasting import as_values, go_on
-from kseq.panels.rows import chosen, last_rows
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.scores import Scores, of_validation
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
 

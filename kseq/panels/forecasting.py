@@ -10,13 +10,13 @@ import pandas as pd
 from kseq.data import Panel
 from kseq.data.columns import ID_NAME, TIME_NAMES, numbers, require_columns
 from kseq.data.dates import placing, read_dates
+from kseq.data.slices import extended
 from kseq.errors import ConfigError, DataError
 from kseq.forecasts import Forecasts, require_numbers
 from kseq.modelcard import bands_around
 from kseq.modelfile import TrainedPanel
 from kseq.panels.card import PanelCard
 from kseq.panels.history import History, history_of, panel_like, rows_at_end, unit_like
-from kseq.panels.rows import extended
 from kseq.preprocessing.transforms import FittedTransform
 from kseq.preprocessing.windows import WindowedPanel
 

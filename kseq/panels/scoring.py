@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 
 from kseq.baselines import Skipped, baseline_row
-from kseq.comparison import Comparison
+from kseq.comparison.result import Comparison
 from kseq.data import Panel
 from kseq.data.dates import placing
 from kseq.errors import DataError
+from kseq.evaluation.intervals import Interval
+from kseq.evaluation.model_result import ModelResult
 from kseq.forecasts import require_numbers
-from kseq.intervals import Interval
 from kseq.modelfile import TrainedPanel
 from kseq.panels.card import PanelCard
 from kseq.panels.history import History, history_of, panel_like, unit_like
 from kseq.preprocessing.windows import WindowedPanel, window_starts
-from kseq.results import ModelResult
 from kseq.settings import Settings
 
 #: Share of the rows of a series that the model has not seen, at its end, that is scored.
@@ -54,7 +54,7 @@ def score_panel(
     history = history.of(np.flatnonzero(fits))
     segments, owners = _segments(card, history, _begin(card, history, all_rows))
     first = np.array([segment.start for segment in segments])[np.unique(owners, return_index=True)[1]]
-    from kseq.evaluation import predict
+    from kseq.callbacks import predict
 
     data = panel_like(card, history, first, segments, owners)
     settings = Settings(cells=tuple(card.settings["cells"]), levels=(), season=card.season if card.season > 1 else 0)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from kseq import BackendError, Comparison, ConfigError, Settings, baselines, from_frame, make_windows, panel_from_frame
 from kseq.audit import audit, perturbed
+from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.windows import Windows
-from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES
 from kseq.training import fit
 
@@ -219,7 +219,7 @@ def test_a_scaler_of_the_whole_series(series, monkeypatch):
     def leaking(*arguments, **options):
         return make_windows(*arguments, **options | {"scaler": "minmax-leaks-test"})
 
-    monkeypatch.setattr("kseq.backtest.make_windows", leaking)
+    monkeypatch.setattr("kseq.comparison.backtest.make_windows", leaking)
     assert set(planted(series, cells=())) == {name for name in asked if "GRU" not in name}
     assert asked == (
         "scaler",
@@ -262,7 +262,7 @@ def test_a_baseline_that_the_future_allows(series, monkeypatch):
             return baselines.Skipped(name, "of what is to come")
         return honest(name, data, *rest, **options)
 
-    monkeypatch.setattr("kseq.backtest.baseline_row", row)
+    monkeypatch.setattr("kseq.comparison.backtest.baseline_row", row)
     result = audit(series, replace(QUICK, cells=(), baselines=("persistence",)))
     assert result.leaks == ("Persistence: forecasts",)
     assert {check.largest for check in result.checks} == {0.0, np.inf}
@@ -272,7 +272,7 @@ def test_stopping_by_the_test_part(series, monkeypatch):
     def cheating(model, data, *rest):
         return fit(model, replace(data, validation=data.test), *rest)
 
-    monkeypatch.setattr("kseq.jobs.fit", cheating)
+    monkeypatch.setattr("kseq.comparison.jobs.fit", cheating)
     leaks = planted(series)
     assert "GRU: early stopping" in leaks
     assert all(name.startswith("GRU: ") for name in leaks)
@@ -282,7 +282,7 @@ def test_training_on_the_test_part(series, monkeypatch):
     def cheating(model, data, *rest):
         return fit(model, replace(data, train=data.test), *rest)
 
-    monkeypatch.setattr("kseq.jobs.fit", cheating)
+    monkeypatch.setattr("kseq.comparison.jobs.fit", cheating)
     assert planted(series) == ("GRU: weights", "GRU: early stopping", "GRU: forecasts")
 
 
@@ -332,7 +332,7 @@ def test_a_device_that_does_not_repeat_itself(series, monkeypatch):
         model.set_weights([weight + generator.normal(size=weight.shape) for weight in model.get_weights()])
         return fit(model, *rest)
 
-    monkeypatch.setattr("kseq.jobs.fit", noisy)
+    monkeypatch.setattr("kseq.comparison.jobs.fit", noisy)
     with pytest.raises(BackendError, match=r"received GRU trainings on .* on the very same values, .* --device cpu"):
         audit(series, QUICK)
 
@@ -346,7 +346,7 @@ def test_the_default_is_a_short_budget(series, monkeypatch):
             cell, np.zeros((2, len(data.test), 1, 1)), validation=np.zeros((2, len(data.validation), 1, 1))
         )
 
-    monkeypatch.setattr("kseq.jobs.train_cell", train_cell)
+    monkeypatch.setattr("kseq.comparison.jobs.train_cell", train_cell)
     assert audit(series).clean
     assert asked == [(cell, (0, 1), {"epochs": 5}) for cell in ("rnn", "lstm", "gru") for _ in range(2)]
 

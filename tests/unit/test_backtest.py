@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from utilsforecast.processing import backtest_splits
 
-from kseq import Comparison, ConfigError, DataError, Settings, compare, from_frame, jobs
-from kseq.backtest import cut_windows, join_folds, lay_folds, make_backtest
+from kseq import Comparison, ConfigError, DataError, Settings, compare, from_frame
 from kseq.baselines import BASELINES
 from kseq.cli import main
+from kseq.comparison import jobs
+from kseq.comparison.backtest import cut_windows, join_folds, lay_folds, make_backtest
 from kseq.data import Calendar, Panel
-from kseq.intervals import intervals
+from kseq.evaluation.intervals import intervals
+from kseq.evaluation.model_result import ModelResult
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import words
-from kseq.results import ModelResult
 
 N = 96
 
@@ -432,7 +433,7 @@ def test_a_level_that_one_fold_cannot_give_is_left_out(series):
     comparison = compare(series, **FEW, n_windows=3, step_size=18, refit=True, levels=(80, 90))
     assert [len(data.validation) for data in comparison.trainings] == [7, 9, 12]
     assert list(comparison.intervals(comparison.rows[0])) == [80]
-    assert any(text.startswith("No 90 % intervals: 7 validation errors") for text in comparison.traps)
+    assert any(text.startswith("No 90 % intervals: 7 validation errors") for text in comparison.cautions)
 
 
 def test_evidence_knows_how_far_apart_windows_are(refitted, once, series):
@@ -452,7 +453,7 @@ def test_windows_apart_are_not_asked_whether_they_follow_the_last_value(series):
     for step_size, n_windows, told in ((1, 30, True), (2, 30, False), (1, 9, False)):
         comparison = compare(series, **plan, n_windows=n_windows, step_size=step_size)
         comparison.add(replace(comparison.rows[0], name="GRU", kind="cell", seeds=(0,)))
-        assert any("Forecasts that follow the last value: GRU" in text for text in comparison.traps) == told
+        assert any("Forecasts that follow the last value: GRU" in text for text in comparison.cautions) == told
 
 
 def test_values_outside_a_folds_own_training_range_are_told(series):
@@ -462,7 +463,7 @@ def test_values_outside_a_folds_own_training_range_are_told(series):
     comparison = compare(monthly(values), **FEW, n_windows=2, step_size=24, refit=True)
     assert comparison.folds[0].validation < 60 < comparison.folds[1].validation
     assert any(
-        "1 of 2 test windows hold values outside the training range of their fold" in t for t in comparison.traps
+        "1 of 2 test windows hold values outside the training range of their fold" in t for t in comparison.cautions
     )
 
 
@@ -475,8 +476,8 @@ def test_learning_curves_of_each_fold(refitted, once):
     assert history["loss"].nunique() == len(history)
     assert "fold" not in once.history
     assert plot_history(refitted).axes[0].get_title(loc="left") == "GRU, 2 seeds, 3 folds"
-    assert "GRU with 6 of 6 trainings (limit 2)" in " ".join(refitted.traps)
-    assert "GRU with 2 of 2 seeds (limit 2)" in " ".join(once.traps)
+    assert "GRU with 6 of 6 trainings (limit 2)" in " ".join(refitted.cautions)
+    assert "GRU with 2 of 2 seeds (limit 2)" in " ".join(once.cautions)
 
 
 def test_a_seed_that_diverged_in_one_fold_is_left_out(refitted, series):
@@ -519,7 +520,7 @@ def test_a_baseline_that_the_first_fold_does_not_allow_is_left_out_of_all(series
     comparison = compare(series, **{**SMALL, "season": 0, "cells": ()}, n_windows=2, step_size=66, refit=True)
     # Two seasons take 24 rows before the validation part; the second fold has 79.
     assert [row.name for row in comparison.rows][:2] == ["Persistence", "AR(4)"]
-    assert any("seasonal-naive, climatology" in text and "23 training rows" in text for text in comparison.traps)
+    assert any("seasonal-naive, climatology" in text and "23 training rows" in text for text in comparison.cautions)
 
 
 def test_without_a_validation_part(series):

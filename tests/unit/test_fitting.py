@@ -4,9 +4,9 @@ import pytest
 from keras import ops
 
 from kseq import ConfigError, DataError, from_frame, one_network
+from kseq.evaluation.intervals import half_width
 from kseq.fitting import fit_model
 from kseq.forecasting import forecast
-from kseq.intervals import half_width
 from kseq.preprocessing.scalers import Scaler
 from kseq.training import Training
 

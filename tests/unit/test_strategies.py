@@ -6,14 +6,14 @@ import pytest
 
 from kseq import ConfigError, Settings, build_model, compare, from_frame, panel_from_frame, predict
 from kseq.audit import audit
-from kseq.backtest import cut_windows
-from kseq.evaluation import kernel_of
-from kseq.jobs import build_cell, train_cell
+from kseq.callbacks import kernel_of
+from kseq.comparison.backtest import cut_windows
+from kseq.comparison.jobs import build_cell, train_cell
+from kseq.comparison.strategies import Recursive, one_step
+from kseq.evaluation.significance import Row
+from kseq.evaluation.verdict import Evidence, reach, verdict
 from kseq.layers import kernel_policy
 from kseq.seq2seq import build_seq2seq
-from kseq.statistics import Row
-from kseq.strategies import Recursive, one_step
-from kseq.verdict import Evidence, reach, verdict
 
 QUICK = {"seeds": (0, 1), "units": 3, "lookback": 5, "baselines": ("persistence",), "training": {"epochs": 2}}
 

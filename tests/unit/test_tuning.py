@@ -9,14 +9,14 @@ import pytest
 
 from kseq import ConfigError, DataError, Settings, compare, from_frame, make_windows, panel_from_frame, tune
 from kseq.audit import perturbed
-from kseq.backtest import cut_windows
+from kseq.comparison.backtest import cut_windows
+from kseq.comparison.jobs import train_cell, with_lookback
+from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel
-from kseq.jobs import train_cell, with_lookback
 from kseq.preprocessing.splits import Split
 from kseq.report.table import render, shown_table
 from kseq.reproduction import Agreement, Recorded
 from kseq.runs import plain, write
-from kseq.scores import Scores, of_validation
 from kseq.tuning import Space, _Draws
 
 SPACE = Space(

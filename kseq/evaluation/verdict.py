@@ -1,7 +1,7 @@
 """The verdict in words: which one, by how much, at which cost, and what to use.
 
 Each sentence is a function of the :class:`Evidence` that returns its text, or None where its condition does not hold.
-Nothing but the numbers decides. What must not be read into them stands in :mod:`kseq.traps`.
+Nothing but the numbers decides. What must not be read into them stands in :mod:`kseq.evaluation.cautions`.
 """
 
 import math
@@ -12,7 +12,16 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from kseq.statistics import LEVEL, LEVEL_TRAINED, Difference, Row, best_baseline, differences, ranked, spread
+from kseq.evaluation.significance import (
+    LEVEL,
+    LEVEL_TRAINED,
+    Difference,
+    Row,
+    best_baseline,
+    differences,
+    ranked,
+    spread,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +40,7 @@ class Evidence:
         index: dates of the series.
         step_size: rows between the origins of neighbouring windows.
         series: how many series there are; None for one. Rows of several hold losses by origin date, and their mean
-            absolute error is the MASE, see :mod:`kseq.scores`.
+            absolute error is the MASE, see :mod:`kseq.comparison.scores`.
         trials: by which settings of each cell were chosen; 0 where they were not.
         targets: names of the targets; empty where they do not matter.
     """

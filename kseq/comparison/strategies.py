@@ -17,9 +17,9 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from kseq.backtest import cut_windows
+from kseq.callbacks import members_of
+from kseq.comparison.backtest import cut_windows
 from kseq.errors import ConfigError
-from kseq.evaluation import members_of
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.rollout import roll_out
 from kseq.settings import Settings
@@ -50,7 +50,7 @@ def one_step(data: WindowedPanel, settings: Settings) -> WindowedPanel:
 
 
 class Recursive:
-    """Forecasts a horizon with a model of one step; called as :func:`kseq.evaluation.predict` is.
+    """Forecasts a horizon with a model of one step; called as :func:`kseq.callbacks.predict` is.
 
     All windows and members take each step together. Where a window ends, the row that follows holds what is known of
     it (future covariates, calendar, static columns), and forecasts in place of the targets.

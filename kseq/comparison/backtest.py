@@ -22,13 +22,13 @@ import numpy as np
 
 from kseq.baselines import Skipped, baseline_row
 from kseq.data import Panel, Series
+from kseq.data.slices import before, chosen
 from kseq.errors import DataError
-from kseq.panels.rows import before, chosen
+from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.splits import Split, fewest_rows, long_enough
 from kseq.preprocessing.transforms import Difference, steps_of
 from kseq.preprocessing.windows import WindowedPanel, make_windows
-from kseq.results import ModelResult, stack_curves
 from kseq.settings import Settings
 
 

@@ -1,6 +1,6 @@
 """What must not be read into the numbers of a comparison.
 
-Each trap is a sentence as in :mod:`kseq.verdict`: it appears where the numbers show it, and nowhere else.
+Each caution is a sentence as in :mod:`kseq.evaluation.verdict`: it appears where the numbers show it, and nowhere else.
 """
 
 import warnings
@@ -8,9 +8,9 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from kseq.metrics import mape_reason
-from kseq.statistics import Row
-from kseq.verdict import Evidence, names, texts
+from kseq.evaluation.metrics import mape_reason
+from kseq.evaluation.significance import Row
+from kseq.evaluation.verdict import Evidence, names, texts
 
 #: Fewer seeds than this say little of the noise between trainings.
 FEW_SEEDS = 5
@@ -34,9 +34,9 @@ ARBITRARY_ZERO = (
 )  # fmt: skip
 
 
-def traps(evidence: Evidence) -> list[str]:
+def cautions(evidence: Evidence) -> list[str]:
     """Sentences on what must not be read into the numbers."""
-    return texts(TRAPS, evidence) + [f"{row.name}: {flag}" for row in evidence.rows for flag in row.flags]
+    return texts(CAUTIONS, evidence) + [f"{row.name}: {flag}" for row in evidence.rows for flag in row.flags]
 
 
 def no_baseline(evidence: Evidence) -> str | None:
@@ -188,7 +188,7 @@ def mape_missing(evidence: Evidence) -> str | None:
 
 
 #: In the order in which they are read.
-TRAPS = (
+CAUTIONS = (
     no_baseline, few_seeds, diverged, blown_up, at_epoch_limit, copies_last_value, unlike_targets,
     outside_training_range, irregular_steps, mape_origin, mape_missing,
 )  # fmt: skip
