@@ -9,6 +9,8 @@ from kseq.comparison.backtest import make_backtest
 from kseq.evaluation import metrics
 from kseq.settings import Settings
 
+pytestmark = pytest.mark.above_backends
+
 ROLES = {"target": "y", "features": ["wind"], "future": ["price"]}
 PLANS = (
     {},
