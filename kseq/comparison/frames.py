@@ -166,7 +166,7 @@ def by_fold(comparison: "Comparison") -> pd.DataFrame:
             which, scores = fold
             cutoffs = scores.data.test_cutoffs
             line: dict[str, Any] = {"model": row.name, "kind": row.kind, "fold": number, "cutoff": cutoffs.min()}
-            if comparison.panel is not None:
+            if comparison.several:
                 line |= {"last_cutoff": cutoffs.max(), "windows": len(which)}
             for name in metrics.METRICS:
                 overall = scores.overall(row.predictions[row.sound][:, which], name)
@@ -236,7 +236,7 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             "static": list(series.static.columns),
             "inputs": data.input_columns,
             "transform": data.transform.label if data.transform else "none",
-            "rows": int(series.lengths.sum()) if comparison.panel is None else len(series),
+            "rows": int(series.lengths.sum()),
             "series": len(series.ids),
             "first": str(series.index[series.borders[:-1]].min()),
             "last": str(series.index[series.ends - 1].max()),
@@ -249,7 +249,7 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             "sha256": series.fingerprint,
             "origin": asdict(series.origin) if series.origin else None,
         },
-        "split": None if comparison.folds or comparison.panel else _split(data.split),
+        "split": None if comparison.folds or comparison.several else _split(data.split),
         "windows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
         "folds": _folds(comparison),
         "seconds": comparison.seconds,
@@ -273,7 +273,7 @@ def _folds(comparison: "Comparison") -> list[dict[str, Any]]:
     backtest = comparison.backtest
     if backtest is None:
         return []
-    return [_fold(backtest, number, one=comparison.panel is None) for number in range(len(backtest.folds))]
+    return [_fold(backtest, number, one=not comparison.several) for number in range(len(backtest.folds))]
 
 
 def _fold(backtest: Backtest, number: int, one: bool) -> dict[str, Any]:

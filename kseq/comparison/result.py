@@ -153,9 +153,14 @@ class Comparison:
         return self._scores.measure
 
     @property
+    def several(self) -> bool:
+        """Whether several series are forecast: tables then rank by MASE and count series, and records give no rows."""
+        return self.measure == "mase"
+
+    @property
     def panel(self) -> Scores | None:
         """Scores of single series, where there are several; see :mod:`kseq.comparison.scores`."""
-        return self._scores if self.measure == "mase" else None
+        return self._scores if self.several else None
 
     @property
     def _scores(self) -> Scores:
