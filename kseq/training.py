@@ -112,7 +112,9 @@ def fit(
     if len(seeds) != (members or 1):
         raise ConfigError(f"received {len(seeds)} seeds for {members or 1} members, expected one seed a member.")
     compile_model(model, training)
-    watch = MemberStopping(members or 1, training.patience if len(data.validation) else 0, _cost_of_rebuilding(model, data))
+    watch = MemberStopping(
+        members or 1, training.patience if len(data.validation) else 0, _cost_of_rebuilding(model, data)
+    )
     listeners = _TrainingCallbacks(watch, callbacks, model, training.epochs)
     listeners.begin()
     part = model
@@ -156,7 +158,7 @@ def _batches(
 def _cost_of_rebuilding(model: keras.Model, data: WindowedSeries) -> float:
     """Cost of rebuilding the model without its stopped members, in epochs of one member.
 
-    It is counted in operations rather than seconds, so that a training takes the same listeners on every machine.
+    It is counted in operations rather than seconds, so that a training takes the same course on every machine.
     """
     if members_of(model) is None or not all(isinstance(layer, Ensemble) for layer in model.layers[1:]):
         return np.inf
