@@ -43,8 +43,10 @@ __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(f"kseq.{_PUBLIC[name]}"), name)
+    if name == "layers":
+        return importlib.import_module("kseq.layers")
     raise AttributeError(f"module 'kseq' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "layers"])

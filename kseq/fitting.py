@@ -22,7 +22,18 @@ from kseq.intervals import half_width
 from kseq.metrics import mae
 from kseq.modelcard import HalfWidths, ModelCard
 from kseq.modelfile import TrainedModel, TrainedPanel
-from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
+from kseq.one_network import (
+    CALIBRATED,
+    ORIGINS,
+    RIVALS,
+    Told,
+    as_chosen,
+    levels_of,
+    reading_of,
+    require_rows,
+    train,
+    with_keras_layers,
+)
 from kseq.panels.fitting import fit_panel
 from kseq.parts import Split
 from kseq.seasons import Cycle
@@ -142,7 +153,7 @@ def fit_model(
         versions=backends.versions(),
         context=context,
     )
-    return TrainedModel(network, card)
+    return TrainedModel(with_keras_layers(network), card)
 
 
 def _season(data: WindowedSeries, settings: Settings) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from kseq.errors import ConfigError, DataError
 from kseq.evaluation import Progress
 from kseq.jobs import blocks_of, build_cell
-from kseq.layers import accelerate, split_members
+from kseq.layers import accelerate, split_members, to_stock
 from kseq.parts import Split, fewest_rows
 from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
@@ -68,6 +68,11 @@ def _mean_of(networks: Sequence[keras.Model], name: str) -> keras.Model:
     window = keras.Input(fast[0].input_shape[1:], name="window")
     parts = [_named(network, f"{name}_{number}") for number, network in enumerate(fast)]
     return keras.Model(window, keras.layers.Average(name="mean")([part(window) for part in parts]), name=name)
+
+
+def with_keras_layers(network: keras.Model) -> keras.Model:
+    """Copy a trained network with Keras's own layers, the only ones that a model file may hold."""
+    return _named(to_stock(network), network.name)
 
 
 def _named(network: keras.Model, name: str) -> keras.Model:

@@ -15,7 +15,18 @@ from kseq import backends
 from kseq.intervals import half_width
 from kseq.modelcard import HalfWidths
 from kseq.modelfile import TrainedPanel
-from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
+from kseq.one_network import (
+    CALIBRATED,
+    ORIGINS,
+    RIVALS,
+    Told,
+    as_chosen,
+    levels_of,
+    reading_of,
+    require_rows,
+    train,
+    with_keras_layers,
+)
 from kseq.panels.backtest import cut_panel
 from kseq.panels.baselines import baseline_row
 from kseq.panels.card import PanelCard
@@ -93,7 +104,7 @@ def fit_panel(panel: Panel, settings: Settings, refit: bool, progress: Told | No
         lengths=trained.lengths,
         unit=data.unit[members],
     )
-    return TrainedPanel(network, card)
+    return TrainedPanel(with_keras_layers(network), card)
 
 
 def _season(data: WindowedPanel, settings: Settings) -> int:
