@@ -379,7 +379,12 @@ def _two_processes(name: str, cell: str) -> Measurement:
         )
         for _ in range(2)
     ]
-    outputs = [process.communicate()[0] for process in started]
+    try:
+        outputs = [process.communicate()[0] for process in started]
+    finally:
+        # A signal to this process alone does not reach them.
+        for process in started:
+            process.kill()
     failed = [process.returncode for process in started if process.returncode]
     if failed:
         raise BackendError(f"a process that trains stock Keras failed (status {failed[0]}); its message stands above.")

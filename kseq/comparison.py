@@ -351,17 +351,31 @@ class Comparison:
         return figure
 
     def write(self, path: str | Path) -> list[Path]:
-        """Write table, forecasts, picture and record into a folder, made where it is missing; return the files.
+        """Write table, forecasts, pictures and record into a folder, made where it is missing; return the files.
+
+        What an earlier run has left there is replaced; other files in the folder stay. A picture that cannot be drawn
+        is left out with a warning.
+
+        Args:
+            path: of the folder.
 
         Raises:
-            ConfigError: no name of a folder, or one that cannot be written.
+            ConfigError: no name of a folder; one that cannot be written or is being written by another process; a file
+                there that kseq has not written, by a name such as ``table.csv``, or one that the series was read from.
+            OutputError: a ConfigError too: there was no room; its ``files`` are paths where the files are instead.
         """
         from kseq import runs
 
         if not str(path):
             raise ConfigError('received "" for the folder to write into, expected its name ("." for this one).')
-        with runs.folder(Path(path)) as folder:
+        with runs.folder(Path(path), inputs=self.inputs) as folder:
             return runs.write(self, folder)
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The file that the series was read from, if any."""
+        origin = self.data.series.origin
+        return [Path(origin.arguments["path"])] if origin is not None and "path" in origin.arguments else []
 
 
 def compare(

@@ -4,6 +4,9 @@ A message says what was received, what was expected and what to do. The command 
 exits with status 2; a script catches :class:`KseqError` for all of them.
 """
 
+from collections.abc import Iterable
+from pathlib import Path
+
 
 class KseqError(Exception):
     """Base of the errors that a user can mend."""
@@ -15,6 +18,19 @@ class DataError(KseqError):
 
 class ConfigError(KseqError):
     """A setting is out of range or contradicts another one."""
+
+
+class OutputError(ConfigError):
+    """Results cannot be written where they belong.
+
+    Args:
+        message: says why, and where they are instead.
+        files: paths of the files that hold them now; empty where there are none.
+    """
+
+    def __init__(self, message: str, files: Iterable[Path] = ()):
+        super().__init__(message)
+        self.files = list(files)
 
 
 class BackendError(KseqError):

@@ -18,9 +18,9 @@ from kseq.errors import ConfigError, DataError
 from kseq.inputs import input_columns as columns_read
 from kseq.intervals import Interval, too_few
 from kseq.parts import Scaler
-from kseq.runs import plain
 from kseq.seasons import Cycle
 from kseq.series import Series
+from kseq.storage import plain
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend, times_of
 
 #: Goes up when an older kseq could not read a card.

@@ -12,6 +12,7 @@ whole one.
 
 import hashlib
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from kseq.errors import ConfigError, DataError
 from kseq.modelcard import FORMAT, ModelCard
 from kseq.panels.card import PanelCard
-from kseq.runs import replacing
+from kseq.storage import write_file
 
 if TYPE_CHECKING:
     import keras
@@ -84,27 +85,25 @@ def save(model: TrainedModel | TrainedPanel, path: str | Path) -> Path:
         path: a name that ends in ``.keras``.
 
     Raises:
-        ConfigError: the name ends otherwise, or the file cannot be written.
+        ConfigError: the name ends otherwise, or is that of a file that kseq has not written.
+        OutputError: a ConfigError too: the file cannot be written there; it says where it is instead.
     """
     path = require_name(path)
-    try:
-        with replacing(path) as temporary:
-            model.network.save(temporary)
-            with zipfile.ZipFile(temporary, "a") as archive:
-                kept = [CONFIG, WEIGHTS]
-                if isinstance(model, TrainedPanel):
-                    arrays = b"".join(array.tobytes() for array in model.card.arrays().values())
-                    archive.writestr(ARRAYS, arrays, zipfile.ZIP_DEFLATED)
-                    kept.append(ARRAYS)
-                sums = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in kept}
-                content = json.dumps({**model.card.to_json(), "checksums": sums}, allow_nan=False, ensure_ascii=False)
-                archive.writestr(MEMBER, content, zipfile.ZIP_DEFLATED)
-    except OSError as error:
-        raise ConfigError(
-            f"received {path}, where no file can be written ({error.strerror or error}); expected a name in a folder "
-            "of your own, on a disk with room."
-        ) from error
-    return path
+    require_own(path)
+
+    def write(temporary: Path) -> None:
+        model.network.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            kept = [CONFIG, WEIGHTS]
+            if isinstance(model, TrainedPanel):
+                arrays = b"".join(array.tobytes() for array in model.card.arrays().values())
+                archive.writestr(ARRAYS, arrays, zipfile.ZIP_DEFLATED)
+                kept.append(ARRAYS)
+            sums = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in kept}
+            content = json.dumps({**model.card.to_json(), "checksums": sums}, allow_nan=False, ensure_ascii=False)
+            archive.writestr(MEMBER, content, zipfile.ZIP_DEFLATED)
+
+    return write_file(path, write)
 
 
 def require_name(path: str | Path) -> Path:
@@ -113,6 +112,25 @@ def require_name(path: str | Path) -> Path:
     if path.suffix != ".keras":
         raise ConfigError(f"received {path} as the model's file, expected a name that ends in .keras.")
     return path
+
+
+def require_own(path: Path) -> None:
+    """Refuse to replace a file that kseq has not written.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if os.path.lexists(path) and not is_own(path):
+        raise ConfigError(f"{path} was not written by kseq; expected a free name, or that of a model to replace.")
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is a model that kseq has written, as its card tells."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return MEMBER in archive.namelist()
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError):
+        return False
 
 
 def read_card(path: str | Path) -> ModelCard | PanelCard:

@@ -18,9 +18,9 @@ from kseq import series as readers
 from kseq._version import __version__
 from kseq.comparison import Comparison, compare
 from kseq.errors import ConfigError, DataError
-from kseq.runs import plain
 from kseq.series import Series
 from kseq.settings import Settings
+from kseq.storage import plain
 
 #: Functions of :mod:`kseq.series` that a record may name.
 READERS = ("load_series", "read_csv", "read_parquet", "read_panel")
@@ -79,6 +79,12 @@ class Recorded:
     def device(self) -> str:
         """``"cpu"``, or ``"gpu"`` where the run was made on one."""
         return "cpu" if self.record["device"] == "cpu" else "gpu"
+
+    @property
+    def files(self) -> list[Path]:
+        """The file that the series of the run was read from, if any."""
+        path = ((self.record["series"].get("origin") or {}).get("arguments") or {}).get("path")
+        return [Path(path)] if isinstance(path, str) else []
 
     @property
     def settings(self) -> Settings:

@@ -10,6 +10,7 @@ import traceback
 
 import click
 
+from kseq import signals
 from kseq._version import __version__
 from kseq.cli.about import data, info
 from kseq.cli.audit import audit
@@ -43,9 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns:
         int: 0; 1 where a check that was asked for finds something, or where kseq is at fault; 2 where the user can
-        mend something; 130 after Ctrl-C.
+        mend something; 130 after Ctrl-C, SIGTERM or SIGHUP.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    with signals.listening():
+        return _run(sys.argv[1:] if arguments is None else arguments)
+
+
+def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     try:
         # What a command returns is nothing, or the status that it exits with.
@@ -55,8 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         return _fail(message, 2)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("stopped by the user; nothing was left half-written.", 130)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _stopped(error)
     except BrokenPipeError:
         # The reader of our output (`| head`) has gone: nobody to tell, and Python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -64,9 +69,22 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
+        if signals.received():
+            # What an interrupted import or a closed terminal makes of it.
+            return _stopped(error)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return _fail("no space is left on the disk that is written to; make room and run it again.", 2)
         return _fail(f"{type(error).__name__}: {error} (a fault of kseq; --debug shows where).", 1)
+
+
+def _stopped(error: BaseException) -> int:
+    """Say what stopped the work, and what stands on the disk; folders and files note that on the exception."""
+    if isinstance(error, click.Abort) and error.__cause__ is not None:
+        error = error.__cause__
+    name = signals.received()
+    by = f" by {name}" if name not in (None, "SIGINT") else ""
+    signals.say(f"kseq: stopped{by}; {'; '.join(getattr(error, '__notes__', [])) or 'nothing was written'}.")
+    return 130
 
 
 def _fail(message: str, status: int) -> int:

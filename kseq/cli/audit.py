@@ -64,7 +64,7 @@ def _as_text(result: Any) -> str:
 
 
 def _as_json(result: Any) -> str:
-    from kseq.runs import plain
+    from kseq.storage import plain
 
     checks = [vars(check) | {"identical": check.identical} for check in result.checks]
     record = {"series": result.series, "clean": result.clean, "leaks": result.leaks, "checks": checks}

@@ -7,12 +7,13 @@ import click
 
 from kseq import backends
 from kseq.cli import completion
-from kseq.cli.options import Progress, backend_options, series_options, take_series
+from kseq.cli.options import Progress, backend_options, inputs, series_options, take_series, tell
 from kseq.cli.types import FROM_ZERO, POSITIVE, CommaList, Folder, Levels, Units
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from kseq.comparison import Comparison
+    from kseq.storage import Folder as RunFolder
 
 #: Options of the training's budget; a tuning chooses some of them itself.
 BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", "patience")
@@ -85,22 +86,35 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
     series = take_series(options)
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
-    with runs.folder(out or runs.default_folder(series.name, chosen)) as folder, Progress() as progress:
+    with runs.folder(out, inputs=inputs(), otherwise=runs.default_folder(series.name, chosen)) as folder:
         from kseq.comparison import compare as run
 
-        comparison = run(series, settings, progress=progress)
-        written = runs.write(comparison, folder)
-    show(comparison, style, folder, written, chosen)
+        with Progress() as progress:
+            comparison = run(series, settings, progress=progress)
+        write_and_show(comparison, style, folder, chosen)
 
 
-def show(comparison: "Comparison", style: str, folder: Path, written: list[Path], backend: str) -> None:
+def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str) -> None:
+    """Write the files of a run and print its table, which is printed too where there is no room for files."""
+    from kseq import runs
+
+    try:
+        runs.write(comparison, folder, tell)
+    except OutputError as error:
+        show(comparison, style, error.files, backend)
+        raise
+    show(comparison, style, folder.files, backend)
+
+
+def show(comparison: "Comparison", style: str, written: list[Path], backend: str) -> None:
     """Print the table of a run, and where its files are."""
     from kseq.report.table import render, words
 
     click.echo(render(comparison, style))
     if style in ("csv", "json"):
         click.echo(words(comparison), err=True)
-    click.echo(f"\n{folder}: {', '.join(file.name for file in written)}", err=style != "table")
+    if written:
+        click.echo(f"\n{written[0].parent}: {', '.join(file.name for file in written)}", err=style != "table")
     record = comparison.record
     made_on = f"{backend} {backends.installed()[backend]} on {record['device']}"
     own = [name for name in record["settings"]["by_cell"].values() if "transform" in name]

@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from kseq.cli.options import CONFIG_FILE
 from kseq.cli.types import CommaList
 from kseq.errors import ConfigError
 
@@ -42,6 +43,7 @@ def configurable(command: click.Command) -> click.Command:
 
 def _take(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
     if path is not None:
+        context.meta[CONFIG_FILE] = path
         context.default_map = {**(context.default_map or {}), **_defaults(path, context)}
 
 

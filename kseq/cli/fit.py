@@ -8,7 +8,7 @@ import click
 from kseq import backends
 from kseq.cli import completion
 from kseq.cli.compare import compare, settings_of
-from kseq.cli.options import Progress, take_series
+from kseq.cli.options import Progress, inputs, take_series
 from kseq.cli.types import POSITIVE
 
 if TYPE_CHECKING:
@@ -31,16 +31,17 @@ def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out:
     as many epochs as were best. `kseq forecast` forecasts with it, `kseq evaluate` scores it on newer rows, and Keras
     alone loads it, on any backend.
     """
-    from kseq import modelfile, runs
+    from kseq import modelfile, storage
 
     modelfile.require_name(out)
     series = take_series(options)
     settings = settings_of(_comparing | options | {"cells": (cell,)})
     chosen = backends.choose(backend, device)
-    with runs.folder(out.parent), Progress() as progress:
+    with storage.file(out, modelfile.require_own, inputs()):
         from kseq.fitting import fit_model
 
-        model = fit_model(series, settings, refit=not no_refit, progress=progress)
+        with Progress() as progress:
+            model = fit_model(series, settings, refit=not no_refit, progress=progress)
         modelfile.save(model, out)
     lost = len(settings.seeds) - len(model.card.seeds)
     if lost:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kseq import backends
-from kseq.cli.options import backend_options
+from kseq.cli.options import backend_options, inputs, tell
 from kseq.cli.rows import model_option, rows_options, take_ids, take_rows
 from kseq.cli.types import POSITIVE, Folder, Levels
 
@@ -40,7 +40,7 @@ def forecast(
     A model of many series forecasts each of them, or those of the file, or of --series. A series that it has not seen
     is scaled by its own past, if that is long enough.
     """
-    from kseq import forecasting, modelfile, runs
+    from kseq import forecasting, modelfile, runs, signals
     from kseq.series.files import read_text
 
     card = modelfile.read_card(path)
@@ -52,12 +52,16 @@ def forecast(
     if future is not None:
         ahead = forecasting.covariates_ahead(card, read_text(future, 0), future.name)
     backends.choose(backend, device)
-    with runs.folder(out) if out else contextlib.nullcontext() as folder:
+    with runs.folder(out, "forecast", inputs=inputs()) if out else contextlib.nullcontext() as folder:
         model: Any = modelfile.load(path)
         made = forecasting.forecast(model, steps, rows=rows, future=ahead, levels=level, **chosen)
-        written = runs.write_forecast(made, folder) if folder is not None else []
-    click.echo(made.frame.to_csv(index=False, lineterminator="\n").rstrip("\n"))
-    for note in made.notes:
-        click.echo(note, err=True)
-    if folder is not None:
-        click.echo(f"{folder}: {', '.join(file.name for file in written)}", err=True)
+        signals.check()
+        try:
+            written = runs.write_forecast(made, folder, tell) if folder is not None else []
+        finally:
+            # Printed too where there is no room for files.
+            click.echo(made.frame.to_csv(index=False, lineterminator="\n").rstrip("\n"))
+            for note in made.notes:
+                click.echo(note, err=True)
+    if written:
+        click.echo(f"{out}: {', '.join(file.name for file in written)}", err=True)

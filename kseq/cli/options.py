@@ -6,9 +6,13 @@ from typing import Any
 
 import click
 
+from kseq import signals
 from kseq.cli import completion
 from kseq.cli.types import FROM_ZERO, CommaList
 from kseq.errors import ConfigError
+
+#: Under which a command's context keeps the path of its file of options.
+CONFIG_FILE = "kseq.config"
 
 
 def options(*decorators: Callable) -> Callable:
@@ -127,6 +131,22 @@ def take_series(given: dict[str, Any]) -> Any:
     return series.read_file(path, **reading)
 
 
+def inputs() -> list[Path]:
+    """Files that the command reads, as they were typed or stand in its file of options."""
+    context = click.get_current_context()
+    typed = [
+        context.params.get(str(option.name))
+        for option in context.command.params
+        if isinstance(option.type, click.Path) and option.name != "out"
+    ]
+    return [path for path in (*typed, context.meta.get(CONFIG_FILE)) if isinstance(path, Path)]
+
+
+def tell(text: str) -> None:
+    """Say something on standard error, in one line."""
+    click.echo(f"kseq: {' '.join(text.split())}", err=True)
+
+
 class Progress:
     """A bar on the terminal's error stream that says which cell, seeds and epoch; silent where nobody watches."""
 
@@ -147,11 +167,15 @@ class Progress:
         self.bar.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
         self.bar.stop()
+        if kind is None:
+            signals.check()
 
     def __call__(self, what: str, epoch: int, epochs: int) -> None:
         """Show that ``what`` ("LSTM, seeds 0-4") has trained ``epoch`` of ``epochs``."""
+        # An exception that a signal has raised may have got lost on its way.
+        signals.check()
         # Exponential smoothing, which is fitted series by series, tells how many series are done.
         unit = "series" if what.startswith("ETS") else "epoch"
         if self.task is None:

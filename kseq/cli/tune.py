@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kseq import backends
-from kseq.cli.compare import compare, settings_of, show
-from kseq.cli.options import Progress, take_series
+from kseq.cli.compare import compare, settings_of, write_and_show
+from kseq.cli.options import Progress, inputs, take_series, tell
 from kseq.cli.types import POSITIVE, Numbers, Transforms, Wholes
+from kseq.errors import OutputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,8 @@ def tune(
 
     Of a file of many series, each trial is one model for all of them, scored by its MASE, the mean over series.
 
-    Every trial is added to tuning.csv in the run's folder as soon as it is done, and stays there if the run is stopped.
+    Every trial is added to tuning.csv in the run's folder as soon as it is done, and stays there if the run is stopped
+    (to tuning-unfinished.csv where the folder holds an earlier run, which stays until this one has ended).
     """
     from kseq import runs
     from kseq.tuning import Space
@@ -60,16 +62,23 @@ def tune(
     budget = {name: value for name, value in settings.training.items() if name not in _chosen}
     settings = replace(settings, training=budget)
     chosen = backends.choose(backend, device)
-    with runs.folder(out or runs.default_folder(series.name, chosen)) as folder, Progress() as progress:
+    with runs.folder(out, inputs=inputs(), otherwise=runs.default_folder(series.name, chosen)) as folder:
+        failed: list[str] = []
 
         def keep(frame: "pd.DataFrame") -> None:
-            runs.write_trials(frame, folder)
+            try:
+                runs.write_trials(frame, folder)
+            except OutputError as error:
+                # There may be room again when the tuning is done; if not, its result goes elsewhere.
+                if not failed:
+                    tell(f"{error} The tuning goes on.")
+                failed.append(str(error))
 
-        comparison = run(
-            series, settings, trials=trials, space=space, trial_seeds=trial_seeds, progress=progress, told=keep
-        )
-        written = runs.write(comparison, folder)
-    show(comparison, style, folder, written, chosen)
+        with Progress() as progress:
+            comparison = run(
+                series, settings, trials=trials, space=space, trial_seeds=trial_seeds, progress=progress, told=keep
+            )
+        write_and_show(comparison, style, folder, chosen)
 
 
 # All other options are those of `kseq compare`, those that come later too. What is chosen is at its default until then,

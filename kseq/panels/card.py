@@ -20,9 +20,9 @@ from kseq.panels.rows import dates_of
 from kseq.panels.transforms import FittedPanelTransform, PanelTrend
 from kseq.panels.windows import panel_columns
 from kseq.parts import Scaler
-from kseq.runs import plain
 from kseq.seasons import Cycle
 from kseq.series import Calendar, Panel
+from kseq.storage import plain
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step
 
 #: Arrays of a card in the order in which they are kept, and their kinds of numbers.

@@ -184,6 +184,7 @@ def test_a_full_disk_leaves_nothing_half_written(files, capsys, monkeypatch):
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr("tempfile.tempdir", str(files))
     monkeypatch.setattr(runs.Path, "write_bytes", full)
     assert main(["forecast", "--model", "model.keras", "--out", "out"]) == 2
     assert "files cannot be written (No space left on device)" in capsys.readouterr().err
