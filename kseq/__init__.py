@@ -5,10 +5,13 @@ Nothing heavy is imported with the package: a name below brings its module, and 
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kseq._version import __version__
 from kseq.errors import BackendError, ConfigError, DataError, KseqError
+
+if TYPE_CHECKING:
+    from kseq import layers as layers
 
 #: Public names and the modules that hold them.
 _PUBLIC = {

@@ -57,28 +57,36 @@ def build_model(
     """Build a recurrent forecaster.
 
     Args:
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        lookback: time steps of an input window; None for any number.
-        features: columns of an input window (PyTorch: ``input_size``).
-        horizon: steps to forecast.
-        targets: columns to forecast.
-        units: of each recurrent layer (PyTorch: ``hidden_size``); a sequence gives one number a layer.
-        num_layers: recurrent layers on top of one another; 1 by default, or as many as ``units`` has numbers.
-        dropout: share of outputs dropped between recurrent layers while training.
-        bidirectional: read every window in both directions; a layer then gives ``2 * units`` outputs.
-        return_states: also return the last layer's final states: ``h`` (and ``c`` of an LSTM), of each direction.
-        seed: of the initial weights and of dropout.
-        members: train several networks as one: a number S (seeds ``seed .. seed + S - 1``) or their seeds. Inputs and
-            outputs then have a members axis after the batch axis.
-        start: whose initial weights to draw, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.starts`.
-        **layer_options: passed to every recurrent layer (``activation=``, ``use_bias=``, ``reset_after=``...).
+        cell: String, ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        lookback: Positive integer, the time steps of an input window, or None for any number. Defaults to 12.
+        features: Positive integer, the columns of an input window (PyTorch: ``input_size``). Defaults to 1.
+        horizon: Positive integer, the number of steps to forecast. Defaults to 1.
+        targets: Positive integer, the number of columns to forecast. Defaults to 1.
+        units: Positive integer, the units of each recurrent layer (PyTorch: ``hidden_size``), or a sequence with one
+            number per layer. Defaults to 32.
+        num_layers: Positive integer, the number of recurrent layers on top of one another. Defaults to the length of
+            ``units``, or to 1.
+        dropout: Float from 0 to below 1, the fraction of outputs that is dropped between recurrent layers in training.
+            Defaults to 0.
+        bidirectional: Boolean, whether windows are read in both directions, in which case a layer has ``2 * units``
+            outputs. Defaults to ``False``.
+        return_states: Boolean, whether to also return the final states of the last layer: ``h`` (and ``c`` for an
+            LSTM), for each direction. Defaults to ``False``.
+        seed: Integer, the random seed of the initial weights and of dropout. Defaults to 0.
+        members: Train several networks as one model: their number S (with the seeds ``seed .. seed + S - 1``) or the
+            sequence of their seeds. Inputs and outputs then have a members axis after the batch axis. Defaults to
+            ``None``, a single network.
+        start: String, ``"keras"`` or ``"pytorch"``: the framework whose rules the initial weights follow; see
+            :mod:`kseq.starts`. Defaults to ``"keras"``.
+        **layer_options: Further arguments of every recurrent layer (``activation=``, ``use_bias=``,
+            ``reset_after=``...); see :class:`kseq.layers.LSTM`.
 
     Returns:
         keras.Model: ``(batch, lookback, features)`` to ``(batch, horizon * targets)``; with ``members``
         ``(batch, S, lookback, features)`` to ``(batch, S, horizon * targets)``.
 
     Raises:
-        ConfigError: an unknown cell or start, or a size that is not a positive whole number.
+        ConfigError: The cell or ``start`` is unknown, or a size is not a positive whole number.
 
     Example:
         >>> model = build_model("gru", lookback=24, units=[32, 16])  # doctest: +SKIP

@@ -6,10 +6,14 @@ loop runs. ``layer.kernel_used`` names the loop that ran in the last call: ``"to
 ``"keras (recurrent_dropout > 0)"``. TensorFlow and JAX choose the loop when they trace a function, and keep it.
 
 Models with these layers can be saved and loaded as usual. A ``.keras`` file, a pickle or a JSON config loads with the
-classes of kseq where ``kseq.layers`` is imported, and with Keras's where it is not. An ``.h5`` file holds no more than
-the name of a class, and loads with Keras's classes. Files with Keras's layers always load with Keras's layers;
-:func:`kseq.layers.accelerate` and :func:`kseq.layers.to_stock` convert a model into one of the other kind.
+classes of kseq where ``kseq.layers`` is imported, and with Keras's where it is not. An ``.h5`` file holds only the name
+of a class, and loads with Keras's classes, except inside wrappers such as ``Bidirectional``, whose config says more.
+Files with Keras's layers always load with Keras's layers; :func:`kseq.layers.accelerate` and
+:func:`kseq.layers.to_stock` convert a model into one of the other kind.
 """
+
+# Signatures then show the aliases below by their names.
+from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeAlias

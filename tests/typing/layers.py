@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-import kseq.layers
+import kseq
 from kseq.layers import GRU, LSTM, Ensemble, SimpleRNN, kernel_policy
 
 
