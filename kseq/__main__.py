@@ -16,8 +16,7 @@ def main() -> int:
         # The command line itself was not there yet to say so.
         if not signals.received():
             raise
-        signals.say("kseq: stopped; nothing was written.")
-        return 130
+        return signals.stop("nothing was written")
 
 
 if __name__ == "__main__":

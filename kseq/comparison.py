@@ -4,6 +4,7 @@
 script may fill a comparison row by row with the callback :class:`kseq.Evaluation`.
 """
 
+import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from kseq import baselines, frames, metrics, statistics
+from kseq import baselines, frames, metrics, statistics, storage
 from kseq.backtest import Backtest, baseline_row, cut_windows, join_folds, joint_intervals, make_backtest
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import on_grid, places_of
@@ -337,7 +338,7 @@ class Comparison:
         """Draw all models over the test part; write the picture to ``path`` where one is given.
 
         Args:
-            path: of the picture.
+            path: of the picture; its suffix says the format, ``.png`` where it has none.
             ids: of a panel, the series to draw; a few by default.
 
         Returns:
@@ -347,7 +348,10 @@ class Comparison:
 
         figure = plot_predictions(self, ids)
         if path is not None:
-            figure.savefig(path, dpi=150)
+            path = Path(path) if Path(path).suffix else Path(f"{path}.png")
+            content = io.BytesIO()
+            figure.savefig(content, format=path.suffix[1:], dpi=150)
+            storage.write_bytes(path, content.getvalue())
         return figure
 
     def write(self, path: str | Path) -> list[Path]:

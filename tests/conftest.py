@@ -19,8 +19,9 @@ ABOVE_BACKENDS = {
 WITHOUT_BACKENDS = {
     "test_baselines", "test_calendars", "test_cpu", "test_databench", "test_dates_ahead", "test_intervals",
     "test_metrics", "test_metrics_and_baselines", "test_panels_rows", "test_panels_windows", "test_report",
-    "test_report_bench", "test_runs", "test_series", "test_series_calendars", "test_series_filling", "test_series_origin",
-    "test_series_panel", "test_series_parquet", "test_statistics", "test_storage", "test_transforms", "test_verdict",
+    "test_report_bench", "test_report_lettering", "test_runs", "test_series", "test_series_calendars",
+    "test_series_filling", "test_series_origin", "test_series_panel", "test_series_parquet", "test_statistics",
+    "test_storage", "test_transforms", "test_verdict",
 }  # fmt: skip
 
 

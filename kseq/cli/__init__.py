@@ -25,7 +25,24 @@ from kseq.cli.tune import tune
 from kseq.errors import KseqError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Stopped(BaseException):
+    """An interrupt on its way past click, which would answer it itself."""
+
+    def __init__(self, interrupt: KeyboardInterrupt):
+        super().__init__()
+        self.interrupt = interrupt
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _Stopped(error) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="kseq")
 @click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
 def cli(debug: bool) -> None:
@@ -60,6 +77,8 @@ def _run(arguments: list[str]) -> int:
             traceback.print_exc()
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         return _fail(message, 2)
+    except _Stopped as error:
+        return _stopped(error.interrupt)
     except (KeyboardInterrupt, click.Abort) as error:
         return _stopped(error)
     except BrokenPipeError:
@@ -79,12 +98,7 @@ def _run(arguments: list[str]) -> int:
 
 def _stopped(error: BaseException) -> int:
     """Say what stopped the work, and what stands on the disk; folders and files note that on the exception."""
-    if isinstance(error, click.Abort) and error.__cause__ is not None:
-        error = error.__cause__
-    name = signals.received()
-    by = f" by {name}" if name not in (None, "SIGINT") else ""
-    signals.say(f"kseq: stopped{by}; {'; '.join(getattr(error, '__notes__', [])) or 'nothing was written'}.")
-    return 130
+    return signals.stop("; ".join(getattr(error, "__notes__", [])) or "nothing was written")
 
 
 def _fail(message: str, status: int) -> int:

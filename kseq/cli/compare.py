@@ -70,7 +70,9 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
               help="Seeds trained at once, each as if alone.  [default: what memory and speed allow]")  # fmt: skip
 @click.option("--level", type=Levels(), default="80,95", show_default=True, metavar="PERCENT[,...]",
               help="Percents of future values that intervals are to cover, or none.")  # fmt: skip
-@click.option("--out", type=Folder(), metavar="DIR", help="Folder of the run's files.")
+@click.option("--out", type=Folder(), metavar="DIR",
+              help="Folder of the run's files. Those of an earlier run in it are replaced, others never.  [default: a "
+                   "new one in kseq-runs]")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
               show_default=True, help="Of the printed table.")  # fmt: skip
 def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:

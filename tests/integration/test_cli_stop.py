@@ -1,5 +1,6 @@
 """Signals and files of the user's, as the command meets them."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -190,10 +191,8 @@ def test_a_signal_while_the_command_line_is_imported_is_not_lost(here):
 
 def test_a_signal_that_gets_lost_ends_the_run_before_it_writes(here, capsys, monkeypatch):
     def lose(*arguments, **options):
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
-        except KeyboardInterrupt:
-            pass
 
     monkeypatch.setattr("kseq.comparison.compare", lose)
     assert main([*QUICK, "--csv", "series.csv", "--out", "deep/run"]) == 130

@@ -38,7 +38,7 @@ def state(path):
 
 
 def hidden(path):
-    return [p for p in path.rglob(".*")]
+    return list(path.rglob(".*"))
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_file_that_kseq_did_not_write_is_refused_before_any_work(tmp_path, nam
 def test_a_record_of_another_program_lists_nothing_of_kseq(tmp_path, record):
     (tmp_path / "a.csv").write_text("mine")
     (tmp_path / "run.json").write_text(record)
-    with pytest.raises(ConfigError, match="holds a.csv, run.json, which no"), storage.folder(tmp_path, KIND):
+    with pytest.raises(ConfigError, match=r"holds a\.csv, run\.json, which no"), storage.folder(tmp_path, KIND):
         pytest.fail("work has begun")
     assert (tmp_path / "a.csv").read_text() == "mine"
 
