@@ -232,6 +232,11 @@ def numbers(column: pd.Series, name: str, first_row: int = 0) -> np.ndarray:
         name: of the data, for messages.
         first_row: number of the column's first row in its file, for messages.
     """
+    if isinstance(column.dtype, pd.DatetimeTZDtype) or getattr(column.dtype, "kind", "") in "mM":
+        raise DataError(
+            f"{name}: column {column.name!r} holds {'durations' if column.dtype.kind == 'm' else 'dates'}, expected "
+            "numbers; convert them, such as to hours, or choose another column."
+        )
     values = pd.to_numeric(column, errors="coerce")
     text = values.isna() & column.notna()
     if text.any():
