@@ -32,7 +32,6 @@ from kseq.one_network import (
     reading_of,
     require_rows,
     train,
-    with_keras_layers,
 )
 from kseq.panels.fitting import fit_panel
 from kseq.parts import Split
@@ -153,7 +152,7 @@ def fit_model(
         versions=backends.versions(),
         context=context,
     )
-    return TrainedModel(with_keras_layers(network), card)
+    return TrainedModel(network, card)
 
 
 def _season(data: WindowedSeries, settings: Settings) -> int:

@@ -10,7 +10,7 @@ import pandas as pd
 from kseq.dates_ahead import dates_after
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import places_of
-from kseq.forecasts import Forecasts
+from kseq.forecasts import Forecasts, require_numbers
 from kseq.modelcard import ModelCard, bands_around
 from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.panels.card import PanelCard
@@ -97,7 +97,7 @@ def forecast(
 
     Raises:
         ConfigError: a number of steps below 1, or a level of which nothing is known.
-        DataError: the rows do not fit the model, or features of steps to come are missing.
+        DataError: the rows do not fit the model, features of steps to come are missing, or a forecast is not finite.
 
     Example:
         >>> forecast(model, 12).frame  # doctest: +SKIP
@@ -130,7 +130,9 @@ def forecast(
         series = replace(history, frame=frame, ahead=pd.DataFrame(), fill="mask")
         transform = transform or transform_like(card, series)
         data = windows_like(card, series, [range(first, first + 1)], transform)
-        frame.loc[frame.index[first : first + card.horizon], targets] = predict(model.network, data, data.test)[0, 0]
+        made = predict(model.network, data, data.test)[0, 0]
+        require_numbers(made, card.name, history.name)
+        frame.loc[frame.index[first : first + card.horizon], targets] = made
     values = frame[targets].to_numpy()[len(history) :][:steps]
     bands, missing = bands_around(card, values, levels)
     if blocks > 1:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from kseq.errors import DataError
 from kseq.intervals import Interval
 
 
@@ -50,3 +51,26 @@ class Forecasts:
             },
         }
         return pd.DataFrame(columns)
+
+
+def require_numbers(values: np.ndarray, name: str, source: str) -> None:
+    """Refuse forecasts that are not finite.
+
+    Args:
+        values: forecasts of any shape.
+        name: of the model, for the message.
+        source: name of the series that it read.
+
+    Raises:
+        DataError: one of them is NaN or infinite.
+
+    Example:
+        >>> require_numbers(np.array([1.0, 2.0]), "GRU", "sst")
+    """
+    lacking = int(values.size - np.isfinite(values).sum())
+    if lacking:
+        raise DataError(
+            f"{source}: {lacking} of {values.size} forecasts of {name} are not finite, expected numbers; the rows are "
+            "far beyond those that the model was trained on, or the model has diverged: check the rows, or fit it "
+            "again."
+        )

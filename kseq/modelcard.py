@@ -14,6 +14,7 @@ import pandas as pd
 
 from kseq._version import __version__
 from kseq.calendars import calendar_columns
+from kseq.dates_ahead import dates_after
 from kseq.errors import ConfigError, DataError
 from kseq.inputs import input_columns as columns_read
 from kseq.intervals import Interval, too_few
@@ -164,6 +165,9 @@ class ModelCard(Card):
     def from_json(cls, content: Mapping[str, Any]) -> "ModelCard":
         """Make a card of JSON.
 
+        Args:
+            content: fits :class:`kseq._schemas.ModelCardRecord`, so that its types are known; the rest is checked here.
+
         Raises:
             KeyError, TypeError, ValueError, KseqError: the content is no card.
         """
@@ -194,6 +198,7 @@ class ModelCard(Card):
             expected = (*expected, *calendar_columns(context))
         if input_columns != expected or min(card.lookback, card.horizon, card.season) < 1 or len(context) < 2:
             raise ValueError("its parts do not belong together")
+        require_going_on(card.freq, context.index)
         return card
 
 
@@ -266,6 +271,17 @@ def common_from_json(content: Mapping[str, Any], targets: int) -> dict[str, Any]
         "seeds": tuple(typed(seed, int) for seed in content["seeds"]),
         "half_widths": HalfWidths(levels, np.where(np.isnan(known), np.inf, known), typed(widths["errors"], int)),
     }
+
+
+def require_going_on(freq: str, index: pd.Index) -> None:
+    """Refuse a frequency by which dates do not go on.
+
+    Raises:
+        ValueError, ArithmeticError, TypeError: they do not.
+    """
+    following = dates_after(index, 1, freq)
+    if not following[0] > index[-1]:
+        raise ValueError(f"dates do not go on by {freq!r}")
 
 
 def typed(value: Any, kind: type) -> Any:

@@ -5,28 +5,34 @@ leaves further members alone, so that a :class:`kseq.modelcard.ModelCard` travel
 many series has a fifth, ``kseq.arrays``: the numbers of its :class:`kseq.panels.card.PanelCard`.
 ``keras.models.load_model`` loads the file without kseq.
 
-Nothing in a file is run. What is read is JSON and arrays of numbers; the layers that ``config.json`` may name are those
-of :data:`CLASSES`, and none may ask for more memory than the file has weights. Checksums tell a damaged file from a
-whole one.
+A file may come from anywhere. It is inspected before Keras is loaded: the archive by :mod:`kseq._archive`, the card by
+the schemas of :mod:`kseq._schemas`, and what Keras wrote by :mod:`kseq._network`, against the card. The network is then
+built by kseq from the card's settings, and filled with the arrays that were inspected. Nothing in a file is run, and
+none of its sizes is believed before so many bytes are there. Checksums tell a damaged file from a whole one.
 """
 
 import hashlib
 import json
 import os
 import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kseq.errors import ConfigError, DataError
+import numpy as np
+
+from kseq._archive import Archive, NoArchive, Refused
+from kseq.errors import ConfigError, DataError, KseqError
 from kseq.modelcard import FORMAT, ModelCard
+from kseq.panels.card import ARRAYS as KINDS
 from kseq.panels.card import PanelCard
 from kseq.storage import write_file
 
 if TYPE_CHECKING:
     import keras
+
+    from kseq import _network
 
 #: The member that is kseq's.
 MEMBER = "kseq.json"
@@ -39,16 +45,6 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
 #: Largest members that are read, in bytes. A card holds some hundred rows and numbers, a config a few layers.
 LARGEST = {MEMBER: 2**26, CONFIG: 2**24, WEIGHTS: 2**32, ARRAYS: 2**30}
-
-#: Classes that a config may name, by module.
-CLASSES = {
-    "keras": {"DTypePolicy"},
-    "keras.src.models.functional": {"Functional"},
-    "keras.layers": {"InputLayer", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "Dense", "Dropout", "Average"},
-    "keras.initializers": {"GlorotUniform", "Orthogonal", "OrthogonalInitializer", "Zeros"},
-    # A tensor between two layers, by the name of the layer that it leaves.
-    None: {"__keras_tensor__"},
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +81,23 @@ def save(model: TrainedModel | TrainedPanel, path: str | Path) -> Path:
         path: a name that ends in ``.keras``.
 
     Raises:
-        ConfigError: the name ends otherwise, or is that of a file that kseq has not written.
+        ConfigError: the name ends otherwise, is that of a file that kseq has not written, or a weight is not finite.
         OutputError: a ConfigError too: the file cannot be written there; it says where it is instead.
     """
+    from kseq.layers import to_stock
+
     path = require_name(path)
     require_own(path)
+    lacking = sum(int(weight.size - np.isfinite(weight).sum()) for weight in model.network.get_weights())
+    if lacking:
+        raise ConfigError(
+            f"the training of {model.card.name} diverged: {lacking} of its {model.network.count_params()} weights are "
+            "not finite, and nothing was written; lower the learning rate, or look for outliers in the series."
+        )
+    network = to_stock(model.network)
 
     def write(temporary: Path) -> None:
-        model.network.save(temporary)
+        network.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             kept = [CONFIG, WEIGHTS]
             if isinstance(model, TrainedPanel):
@@ -134,29 +139,15 @@ def is_own(path: Path) -> bool:
 
 
 def read_card(path: str | Path) -> ModelCard | PanelCard:
-    """Read what a file says of its model; Keras is not loaded.
+    """Read what a file says of its model, once the whole file has been inspected; Keras is not loaded.
+
+    Args:
+        path: the file.
 
     Raises:
         DataError: it is missing, damaged, or none that kseq has written.
     """
-    path = Path(path)
-    with _Archive(path) as archive:
-        content = archive.json(MEMBER)
-        if content.get("format") != FORMAT:
-            raise DataError(
-                f"{path} was written by kseq {content.get('kseq')} in format {content.get('format')}, expected "
-                f"{FORMAT}; load it with that version."
-            )
-        try:
-            many = "panel" in content
-            for name in (CONFIG, WEIGHTS, *([ARRAYS] if many else ())):
-                if hashlib.sha256(archive.read(name)).hexdigest() != content["checksums"][name]:
-                    raise archive.damaged(f"{name} has been changed")
-            card: ModelCard | PanelCard
-            card = PanelCard.from_json(content, archive.read(ARRAYS)) if many else ModelCard.from_json(content)
-            _require_plain(archive.json(CONFIG), archive.size(WEIGHTS))
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise archive.damaged(f"{MEMBER} or {CONFIG}: {error}") from error
+    card, _ = _read(Path(path))
     return card
 
 
@@ -167,107 +158,97 @@ def load(path: str | Path) -> TrainedModel | TrainedPanel:
         path: the file.
 
     Raises:
-        DataError: it is missing, damaged, none that kseq has written, or beyond this version of Keras.
+        DataError: it is missing, damaged, none that kseq has written, or its weights are not finite.
 
     Example:
         >>> model = load("model.keras")  # doctest: +SKIP
         >>> model.card.name, model.card.last  # doctest: +SKIP
         ('GRU', Timestamp('2010-12-01 00:00:00'))
     """
-    card = read_card(path)
-    import keras
+    card, weights = _read(Path(path))
+    # Keras is loaded here and no earlier.
+    from kseq import _network
 
-    # Once these are known to Keras, its own layers load as them.
-    import kseq.layers  # noqa: F401
-
-    try:
-        loaded = keras.models.load_model(path, compile=False, safe_mode=True)
-        # Older versions load an input and an output as lists of one.
-        (window,), (output,) = loaded.inputs, loaded.outputs
-        network = keras.Model(window, output, name=loaded.name)
-        shapes = network.input_shape, network.output_shape
-    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
-        raise DataError(
-            f"{path} was written with Keras {card.versions.get('keras')} and does not load with Keras "
-            f"{keras.__version__}; install that version, or fit the model again."
-        ) from error
-    expected = (None, card.lookback, len(card.input_columns)), (None, card.horizon * len(card.context.targets))
-    if shapes != expected:
-        raise DataError(f"{path}: its network takes and gives {shapes}, expected {expected}; fit the model again.")
+    network = _network.build(_plan(card), weights, card.name)
     return TrainedPanel(network, card) if isinstance(card, PanelCard) else TrainedModel(network, card)
 
 
-class _Archive:
-    """A zip file whose members are read whole and checked."""
+def _plan(card: ModelCard | PanelCard) -> "_network.Plan":
+    from kseq import _network
 
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __enter__(self) -> "_Archive":
-        expected = "expected a .keras file that `kseq fit` has written"
-        if not self.path.exists():
-            raise DataError(f"received {self.path}, which does not exist; {expected}.")
-        try:
-            self.file = zipfile.ZipFile(self.path)
-        except zipfile.BadZipFile as error:
-            raise DataError(f"{self.path} is no model, or is cut off ({error}); {expected}.") from error
-        except OSError as error:
-            raise DataError(f"{self.path} cannot be read ({error.strerror}); {expected}.") from error
-        lacking = [name for name in (CONFIG, WEIGHTS, MEMBER) if name not in self.file.namelist()]
-        if lacking:
-            self.file.close()
-            raise DataError(f"{self.path} was not written by kseq (it has no {lacking[0]}); {expected}.")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.file.close()
-
-    def size(self, name: str) -> int:
-        return self.file.getinfo(name).file_size
-
-    def read(self, name: str) -> bytes:
-        if self.size(name) > LARGEST[name]:
-            raise self.damaged(f"{name} holds {self.size(name):,} bytes, at most {LARGEST[name]:,} are read")
-        try:
-            return self.file.read(name)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-            raise self.damaged(f"{name}: {error}") from error
-
-    def json(self, name: str) -> Any:
-        try:
-            content = json.loads(self.read(name))
-        except (ValueError, RecursionError) as error:
-            raise self.damaged(f"{name} is not JSON: {error}") from error
-        if not isinstance(content, dict):
-            raise self.damaged(f"{name} holds no record")
-        return content
-
-    def damaged(self, reason: str) -> DataError:
-        return DataError(f"{self.path} is damaged ({reason}); copy it again, or fit the model again.")
+    return _network.Plan.of(card.settings, len(card.input_columns), len(card.context.targets), len(card.seeds))
 
 
-def _require_plain(config: Any, weights: int) -> None:
-    """Refuse a config that names anything but plain layers, or layers larger than a file of weights could fill.
+def _read(path: Path) -> tuple[ModelCard | PanelCard, list[np.ndarray]]:
+    """Inspect a file; return its card and its weights, in the order of ``keras.Model.weights``."""
+    expected = "expected a .keras file that `kseq fit` has written"
+    try:
+        with Archive(path) as archive:
+            lacking = [name for name in (CONFIG, WEIGHTS, MEMBER) if name not in archive]
+            if lacking:
+                raise DataError(f"{path} was not written by kseq (it has no {lacking[0]}); {expected}.")
+            return _inspect(archive, path)
+    except FileNotFoundError as error:
+        raise DataError(f"received {path}, which does not exist; {expected}.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); {expected}.") from error
+    except NoArchive as error:
+        raise DataError(f"{path} is no model, or is cut off ({error}); {expected}.") from error
+    except Refused as error:
+        raise DataError(f"{path} is damaged ({error}); copy it again, or fit the model again.") from error
+    except ValueError as error:
+        raise DataError(f"received {str(path)!r}, which is no name of a file ({error}); {expected}.") from error
 
-    Raises:
-        ValueError: it does.
-    """
-    for part in _parts(config):
-        if part.get("compile_config"):
-            raise ValueError("the model is compiled")
-        kind = part.get("class_name")
-        if kind is None and "module" not in part:
-            continue
-        if kind not in CLASSES.get(part.get("module"), ()) or part.get("registered_name") not in (None, kind):
-            raise ValueError(f"{part.get('module')}.{kind} is none of the layers that kseq saves")
-        units = part["config"].get("units", 0)
-        if 4 * units * (units if kind in ("SimpleRNN", "LSTM", "GRU") else 1) > weights:
-            raise ValueError(f"{units} units in {weights} bytes of weights")
+
+def _inspect(archive: Archive, path: Path) -> tuple[ModelCard | PanelCard, list[np.ndarray]]:
+    # Both are slow to import, and needed where a file is read alone.
+    from kseq import _network, _schemas
+
+    content = archive.read(MEMBER, LARGEST[MEMBER])
+    try:
+        known = _schemas.parse(content, _schemas.CardFormat)
+        if known["format"] != FORMAT:
+            raise DataError(
+                f"{path} was written by kseq {known['kseq']} in format {known['format']}, expected {FORMAT}; load it "
+                "with that version."
+            )
+        many = ARRAYS in archive
+        record: Any = _schemas.parse(content, _schemas.PanelCardRecord if many else _schemas.ModelCardRecord)
+    except ValueError as error:
+        raise Refused(f"{MEMBER}: {error}") from error
+    del content
+    for name in (CONFIG, WEIGHTS, *([ARRAYS] if many else ())):
+        if archive.sha256(name, LARGEST[name]) != record.get("checksums", {}).get(name):
+            raise Refused(f"{name} has been changed")
+    card: ModelCard | PanelCard
+    try:
+        card = PanelCard.from_json(record, _arrays(archive, record)) if many else ModelCard.from_json(record)
+    except KseqError as error:
+        raise Refused(f"{MEMBER}: {error}".rstrip(".")) from error
+    # What pandas and NumPy raise of dates, zones and shapes that do not go together.
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError) as error:
+        raise Refused(f"{MEMBER}: {_shown(error)}") from error
+    plan = _plan(card)
+    plan.bytes(WEIGHTS, archive.size(WEIGHTS))
+    try:
+        config = _schemas.parse_any(archive.read(CONFIG, LARGEST[CONFIG]))
+    except ValueError as error:
+        raise Refused(f"{CONFIG}: {error}") from error
+    _network.require_config(config, plan)
+    return card, _network.read_weights(archive.read(WEIGHTS, LARGEST[WEIGHTS]), plan, WEIGHTS)
 
 
-def _parts(config: Any) -> Iterator[Mapping[str, Any]]:
-    """Every dictionary in a config, however deep."""
-    if isinstance(config, dict):
-        yield config
-    for inner in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
-        yield from _parts(inner)
+def _arrays(archive: Archive, record: Any) -> bytes:
+    """The arrays of a panel's card, once it is known that there are as many bytes as their shapes take."""
+    shapes = record["arrays"]
+    lacking = [name for name in KINDS if name not in shapes]
+    if lacking:
+        raise Refused(f"{MEMBER}: it gives no shape of {lacking[0]}")
+    size = sum(prod(shapes[name]) * np.dtype(kind).itemsize for name, kind in KINDS.items())
+    if archive.size(ARRAYS) != size:
+        raise Refused(f"{ARRAYS} holds {archive.size(ARRAYS):,} bytes, expected {size:,}")
+    return archive.read(ARRAYS, LARGEST[ARRAYS])
+
+
+def _shown(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

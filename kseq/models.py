@@ -92,13 +92,42 @@ def build_model(
         >>> model = build_model("gru", lookback=24, units=[32, 16])  # doctest: +SKIP
         >>> model.compile("adam", "mse")  # doctest: +SKIP
     """
+    seeds = _member_seeds(members, seed)
+    model = undrawn_model(
+        cell, lookback=lookback, features=features, horizon=horizon, targets=targets, units=units,
+        num_layers=num_layers, dropout=dropout, bidirectional=bidirectional, return_states=return_states, seed=seed,
+        members=seeds, **layer_options,
+    )  # fmt: skip
+    draw_weights(
+        model, seeds if seeds is not None else [seed], stacked=seeds is not None, start=start, options=layer_options
+    )
+    return lean.attach(model)
+
+
+def undrawn_model(
+    cell: str,
+    *,
+    lookback: int | None,
+    features: int,
+    horizon: int,
+    units: int | Sequence[int],
+    targets: int = 1,
+    num_layers: int | None = None,
+    dropout: float = 0.0,
+    bidirectional: bool = False,
+    return_states: bool = False,
+    seed: int = 0,
+    members: Sequence[int] | None = None,
+    **layer_options: Any,
+) -> keras.Model:
+    """Build the network of :func:`build_model`, whose weights are still to be set; arguments and errors as there."""
     require_cell(cell, dropout)
     widths = layer_widths(units, num_layers)
     for name, value in (("features", features), ("horizon", horizon), ("targets", targets)):
         require_size(name, value)
     if lookback is not None:
         require_size("lookback", lookback)
-    seeds = _member_seeds(members, seed)
+    seeds = None if members is None else list(members)
 
     def wrap(layer: keras.Layer, layer_seeds: list[int]) -> keras.Layer:
         if seeds is None:
@@ -126,11 +155,30 @@ def build_model(
         if dropout and not last:
             x = wrap(keras.layers.Dropout(dropout, seed=layer_seeds[0], name=f"dropout_{number}"), layer_seeds)(x)
     forecast = wrap(keras.layers.Dense(horizon * targets, name="forecast"), seeds or [seed])(x)
-    model = keras.Model(inputs, [forecast, *states] if return_states else forecast, name=cell)
-    draw_weights(
-        model, seeds if seeds is not None else [seed], stacked=seeds is not None, start=start, options=layer_options
-    )
-    return lean.attach(model)
+    return keras.Model(inputs, [forecast, *states] if return_states else forecast, name=cell)
+
+
+def average(networks: Sequence[keras.Model], name: str) -> keras.Model:
+    """Make one model of several of the same input, which gives the mean of their forecasts.
+
+    Args:
+        networks: from ``(batch, lookback, features)`` to ``(batch, outputs)``; at least one, which alone is that model.
+        name: of the model.
+
+    Example:
+        >>> average([build_gru(seed=0), build_gru(seed=1)], "GRU").output_shape  # doctest: +SKIP
+        (None, 1)
+    """
+    if len(networks) == 1:
+        return _named(networks[0], name)
+    window = keras.Input(networks[0].input_shape[1:], name="window")
+    parts = [_named(network, f"{name}_{number}") for number, network in enumerate(networks)]
+    return keras.Model(window, keras.layers.Average(name="mean")([part(window) for part in parts]), name=name)
+
+
+def _named(network: keras.Model, name: str) -> keras.Model:
+    """The same layers under another name; of one input and one output, which a copy may hold as lists of one."""
+    return keras.Model(network.inputs[0], network.outputs[0], name=name)
 
 
 def build_simple_rnn(**options: Any) -> keras.Model:

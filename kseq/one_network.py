@@ -1,6 +1,6 @@
 """One cell trained with all its seeds into one network that forecasts, on the windows of one series or of many."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from kseq.errors import ConfigError, DataError
 from kseq.evaluation import Progress
 from kseq.jobs import blocks_of, build_cell
-from kseq.layers import accelerate, split_members, to_stock
+from kseq.layers import accelerate, split_members
+from kseq.models import average
 from kseq.parts import Split, fewest_rows
 from kseq.series import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
@@ -46,7 +47,9 @@ def train(
         fitted = fit(model, data, training, seeds, told)
         watched = fitted.history.get("val_loss") if training.patience else None
         for number, single in enumerate(split_members(model) if len(seeds) > 1 else [model]):
-            if not fitted.diverged[number]:
+            # The last step of a training may be the one that goes astray: no loss tells of it.
+            sound = all(np.isfinite(weight).all() for weight in single.get_weights())
+            if sound and not fitted.diverged[number]:
                 networks.append(single)
                 kept.append(seeds[number])
                 best = fitted.epochs[number] if watched is None else int(np.nanargmin(watched[number])) + 1
@@ -57,27 +60,8 @@ def train(
             "look for outliers in the series."
         )
     # All seeds go on together, so that they share one number of epochs.
-    return _mean_of(networks, CELL_NAMES[cell]), tuple(kept), max(1, round(float(np.median(epochs))))
-
-
-def _mean_of(networks: Sequence[keras.Model], name: str) -> keras.Model:
-    """One model of all, with fast layers: their mean forecast."""
-    fast = [accelerate(network) for network in networks]
-    if len(fast) == 1:
-        return _named(fast[0], name)
-    window = keras.Input(fast[0].input_shape[1:], name="window")
-    parts = [_named(network, f"{name}_{number}") for number, network in enumerate(fast)]
-    return keras.Model(window, keras.layers.Average(name="mean")([part(window) for part in parts]), name=name)
-
-
-def with_keras_layers(network: keras.Model) -> keras.Model:
-    """Copy a trained network with Keras's own layers, the only ones that a model file may hold."""
-    return _named(to_stock(network), network.name)
-
-
-def _named(network: keras.Model, name: str) -> keras.Model:
-    """The same layers under another name; of one input and one output, which a copy may hold as lists of one."""
-    return keras.Model(network.inputs[0], network.outputs[0], name=name)
+    mean = average([accelerate(network) for network in networks], CELL_NAMES[cell])
+    return mean, tuple(kept), max(1, round(float(np.median(epochs))))
 
 
 def require_rows(n: int, settings: Settings) -> None:

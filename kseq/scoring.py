@@ -10,6 +10,7 @@ from kseq import baselines
 from kseq.comparison import Comparison
 from kseq.errors import DataError
 from kseq.forecasting import known_rows, transform_like, windows_like
+from kseq.forecasts import require_numbers
 from kseq.intervals import Interval
 from kseq.modelcard import ModelCard
 from kseq.modelfile import TrainedModel, TrainedPanel
@@ -95,6 +96,7 @@ def evaluate(
     settings = Settings(cells=tuple(card.settings["cells"]), levels=(), season=card.season if card.season > 1 else 0)
     comparison = Comparison(data, settings)
     forecasts = predict(model.network, data, data.test)
+    require_numbers(forecasts, card.name, series.name)
     kind, name = ("cell", card.name) if len(card.seeds) == 1 else ("ensemble", f"{card.name} x{len(card.seeds)} mean")
     weights = model.network.count_params()
     comparison.add(ModelResult(name, forecasts, kind=kind, seeds=card.seeds, parameters=weights))

@@ -8,8 +8,8 @@ import pytest
 #: What stands above windows, layers and training and calls nothing of a backend. Its tests train many small networks,
 #: each of which TensorFlow and JAX compile for seconds: they run on PyTorch, and elsewhere with ``--every``.
 ABOVE_BACKENDS = {
-    "test_audit", "test_backtest", "test_fitting", "test_forecaster", "test_forecasting", "test_panels",
-    "test_panels_backtest", "test_panels_fitting", "test_panels_scoring",
+    "test_audit", "test_backtest", "test_files_from_anywhere", "test_fitting", "test_forecaster", "test_forecasting",
+    "test_panels", "test_panels_backtest", "test_panels_fitting", "test_panels_scoring",
     "test_reproduction", "test_scoring", "test_strategies", "test_tuning", "test_cli_audit", "test_cli_config",
     "test_cli_data", "test_cli_panel", "test_cli_panel_model", "test_cli_reproduce", "test_cli_stop",
     "test_cli_tune",

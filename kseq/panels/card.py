@@ -14,7 +14,7 @@ import pandas as pd
 
 from kseq.calendars import cycles_in
 from kseq.inputs import encoded
-from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, typed
+from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, require_going_on, typed
 from kseq.panels.parts import PanelScaler
 from kseq.panels.rows import dates_of
 from kseq.panels.transforms import FittedPanelTransform, PanelTrend
@@ -174,6 +174,10 @@ class PanelCard(Card):
         dates = [f"{cycle} ({side})" for cycle in card.cycles for side in ("sin", "cos")]
         expected = panel_columns(context, card.horizon, bool(settings["past_target"]), dates)
         _require(input_columns == expected and min(card.lookback, card.horizon, card.season) > 0)
+        longest = int((context.ends - context.borders[:-1]).argmax())
+        own = context.index[context.borders[longest] : context.ends[longest]]
+        _require(len(own) > 1 or not context.has_dates)
+        require_going_on(card.freq, own)
         return card
 
 

@@ -25,7 +25,6 @@ from kseq.one_network import (
     reading_of,
     require_rows,
     train,
-    with_keras_layers,
 )
 from kseq.panels.backtest import cut_panel
 from kseq.panels.baselines import baseline_row
@@ -104,7 +103,7 @@ def fit_panel(panel: Panel, settings: Settings, refit: bool, progress: Told | No
         lengths=trained.lengths,
         unit=data.unit[members],
     )
-    return TrainedPanel(with_keras_layers(network), card)
+    return TrainedPanel(network, card)
 
 
 def _season(data: WindowedPanel, settings: Settings) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import ConfigError, DataError
-from kseq.forecasts import Forecasts
+from kseq.forecasts import Forecasts, require_numbers
 from kseq.modelcard import bands_around
 from kseq.modelfile import TrainedPanel
 from kseq.panels.card import PanelCard
@@ -74,6 +74,7 @@ def forecast_panel(
         made = go_on(model.network, data, ends, made)
     target_rows = ends[:, None] + np.arange(blocks * card.horizon)
     values = as_values(data, made, target_rows)[:, :steps]
+    require_numbers(values, card.name, history.panel.name)
     bands, missing = bands_around(card, values, levels, unit_like(card, history, data)[:, None])
     if blocks > 1:
         what = "1 step" if card.horizon == 1 else f"{card.horizon} steps"

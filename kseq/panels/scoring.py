@@ -7,6 +7,7 @@ import pandas as pd
 
 from kseq.comparison import Comparison
 from kseq.errors import DataError
+from kseq.forecasts import require_numbers
 from kseq.intervals import Interval
 from kseq.modelfile import TrainedPanel
 from kseq.panels.baselines import baseline_row
@@ -60,6 +61,7 @@ def score_panel(
     settings = Settings(cells=tuple(card.settings["cells"]), levels=(), season=card.season if card.season > 1 else 0)
     comparison = Comparison(data, settings)
     forecasts = predict(model.network, data, data.test)
+    require_numbers(forecasts, card.name, rows.name)
     kind, name = ("cell", card.name) if len(card.seeds) == 1 else ("ensemble", f"{card.name} x{len(card.seeds)} mean")
     weights = model.network.count_params()
     comparison.add(ModelResult(name, forecasts, kind=kind, seeds=card.seeds, parameters=weights))

@@ -1,13 +1,16 @@
 """Files, as frames or in batches, and what makes one unreadable: CSV text and Parquet."""
 
+import json
+import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kseq._regular import open_regular
 from kseq.errors import DataError
 from kseq.series.roles import ID_NAME, TIME_NAMES, Names
 
@@ -76,7 +79,9 @@ def _require_commas(frame: pd.DataFrame, path: Path) -> None:
 
 def is_parquet(path: Path) -> bool:
     """Whether a file is Parquet by its name or its first bytes."""
-    return path.suffix in (".parquet", ".pq") or (path.is_file() and _head(path, "csv", "CSV").startswith(_PARQUET))
+    return path.suffix in (".parquet", ".pq") or (
+        os.path.isfile(path) and _head(path, "csv", "CSV").startswith(_PARQUET)
+    )
 
 
 def columns_of(path: Path, header: int = 0) -> list[str]:
@@ -112,8 +117,10 @@ class ParquetTable:
             # Checksums, where the file has them, tell a damaged page from a good one.
             self._file = pq.ParquetFile(path, buffer_size=2**20, page_checksum_verification=True)
             self._schema = self._file.schema_arrow
+            self._index = _index_columns(self._schema.metadata or {}, self._schema.names)
+            # Some versions of pyarrow parse what pandas says of a file though they are told to ignore it.
+            self._schema = self._schema.remove_metadata()
             self.columns: pd.DataFrame = self._schema.empty_table().to_pandas(ignore_metadata=True)
-            self._index = (self._schema.pandas_metadata or {}).get("index_columns", [])
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from error
         if not len(self):
@@ -126,9 +133,7 @@ class ParquetTable:
         """Name the column of dates where the user names none: the index of the DataFrame that was written."""
         if time is not None or any(str(column).lower() in TIME_NAMES for column in self.columns):
             return time
-        # An index of row numbers is not stored as a column, but as a dictionary.
-        index = [column for column in self._index if isinstance(column, str)]
-        return [column for column in index if pd.api.types.is_datetime64_any_dtype(self.columns[column])] or None
+        return [column for column in self._index if pd.api.types.is_datetime64_any_dtype(self.columns[column])] or None
 
     def batches(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         """Read the file's rows, some hundred thousand at a time.
@@ -153,6 +158,7 @@ class ParquetTable:
         try:
             for batch in self._file.iter_batches(BATCH, columns=list(columns)):
                 batch.validate(full=True)
+                batch = self._as_text(batch.replace_schema_metadata(None))
                 frame = batch.to_pandas(ignore_metadata=True, date_as_object=False)
                 frame.index = pd.RangeIndex(first, first + len(frame))
                 first += len(frame)
@@ -160,11 +166,52 @@ class ParquetTable:
         except (self._pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from error
 
+    def _as_text(self, batch: Any) -> Any:
+        """A batch with text in place of bytes, as which some programs write it.
+
+        Raises:
+            DataError: bytes are no UTF-8 text.
+        """
+        types = self._pa.types
+        for number, field in enumerate(batch.schema):
+            kind = field.type
+            if not (types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)):
+                continue
+            try:
+                text = batch.column(number).cast(self._pa.large_binary()).cast(self._pa.large_string())
+            except self._pa.ArrowException as error:
+                raise DataError(
+                    f"{self.path}: column {field.name!r} is binary ({kind}) and no UTF-8 text, expected text, numbers "
+                    "or dates; convert it, or choose another column."
+                ) from error
+            batch = batch.set_column(number, field.name, text)
+        return batch
+
     def _damaged(self, error: Exception) -> DataError:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         return DataError(
             f"{self.path} cannot be read as Parquet ({reason}); it is cut off or damaged: write or copy it again."
         )
+
+
+def _index_columns(metadata: Mapping[bytes, bytes], columns: Sequence[str]) -> list[str]:
+    """Columns that were the index of the DataFrame that pandas wrote.
+
+    Raises:
+        ValueError: what pandas says of the file is not of its kind, or of another file.
+    """
+    try:
+        told = json.loads(metadata.get(b"pandas", b"{}"))
+    except RecursionError as error:
+        raise ValueError("its pandas metadata are nested too deeply") from error
+    index = told.get("index_columns", []) if isinstance(told, dict) else None
+    # An index of row numbers is not stored as a column, but as a dictionary.
+    if not isinstance(index, list) or not all(isinstance(name, str | dict) for name in index):
+        raise ValueError("its pandas metadata do not list the columns of an index")
+    names = [name for name in index if isinstance(name, str)]
+    if not set(names) <= set(columns):
+        raise ValueError(f"its pandas metadata name an index of columns that it does not have: {', '.join(names)}")
+    return names
 
 
 def with_plain_index(frame: pd.DataFrame, id: str | None = None) -> pd.DataFrame:
@@ -185,6 +232,11 @@ def numbers(column: pd.Series, name: str, first_row: int = 0) -> np.ndarray:
         name: of the data, for messages.
         first_row: number of the column's first row in its file, for messages.
     """
+    if isinstance(column.dtype, pd.DatetimeTZDtype) or getattr(column.dtype, "kind", "") in "mM":
+        raise DataError(
+            f"{name}: column {column.name!r} holds {'durations' if column.dtype.kind == 'm' else 'dates'}, expected "
+            "numbers; convert them, such as to hours, or choose another column."
+        )
     values = pd.to_numeric(column, errors="coerce")
     text = values.isna() & column.notna()
     if text.any():
@@ -198,12 +250,13 @@ def numbers(column: pd.Series, name: str, first_row: int = 0) -> np.ndarray:
 
 def _head(path: Path, option: str, kind: str) -> bytes:
     """First bytes of a file that can be read."""
-    if not path.exists():
+    # Unlike those of Path, these are false for names that no file can have.
+    if not os.path.exists(path):
         raise DataError(f"received --{option} {path}, which does not exist; expected a {kind} file.")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise DataError(f"received --{option} {path}, which is a folder; expected a {kind} file.")
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(8192)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); expected a readable {kind} file.") from error
