@@ -11,7 +11,7 @@ import subprocess
 import sys
 from importlib import metadata
 
-from kseq.errors import BackendError
+from kseq.errors import BackendError, Parameter
 from kseq.kernels import BACKENDS, load
 
 DEVICES = ("cpu", "gpu")
@@ -77,7 +77,13 @@ def choose(backend: str | None = None, device: str | None = None) -> str:
     if device == "cpu":
         os.environ.update(_CPU_ONLY)
     if device == "gpu" and not any(name != "cpu" for name in devices(backend)):
-        raise BackendError(f"received --device gpu, and {backend} sees no GPU here; use --device cpu.")
+        raise BackendError(
+            "received ",
+            Parameter("device"),
+            f" gpu, and {backend} sees no GPU here; use ",
+            Parameter("device"),
+            " cpu.",
+        )
     return backend
 
 

@@ -24,6 +24,7 @@ from kseq.panels.backtest import PanelBacktest, baseline_of, cut_panel, make_pan
 from kseq.panels.grid import season_of_panel
 from kseq.panels.scores import PanelScores
 from kseq.panels.windows import WindowedPanel
+from kseq.progress import Within
 from kseq.results import ModelResult
 from kseq.series import Panel, Series
 from kseq.settings import Settings
@@ -434,4 +435,4 @@ def _told(
     """Let whoever watches know which of several trainings runs."""
     if progress is None or trainings == 1:
         return progress
-    return lambda what, epoch, epochs: progress(f"{what}, fold {number + 1} of {trainings}", epoch, epochs)
+    return Within(progress, f"fold {number + 1} of {trainings}")

@@ -3,6 +3,7 @@
 Every job starts from fresh weights, a fresh optimizer and fresh callbacks.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,8 @@ from kseq.matching import units_of
 from kseq.models import build_model
 from kseq.panels.backtest import cut_panel
 from kseq.panels.windows import WindowedPanel
+from kseq.progress import Block as BlockDone
+from kseq.progress import block_done, seeds_text
 from kseq.results import ModelResult, stack_curves
 from kseq.seq2seq import build_seq2seq
 from kseq.settings import CELL_NAMES, Settings
@@ -72,10 +75,13 @@ def train_cell(
         block = _Block(data)
         evaluation = Evaluation(block, CELL_NAMES[cell], seeds, Recursive(near) if recursive else predict)
         told = [evaluation]
+        which = f"{CELL_NAMES[cell]}, {seeds_text(seeds)}"
         if progress is not None:
-            which = f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
-            told.insert(0, Progress(progress, f"{CELL_NAMES[cell]}, {which}", training.epochs))
+            told.insert(0, Progress(progress, which, training.epochs))
+        started = time.perf_counter()
         fitted = fit(model, near, training, seeds, [*told, *callbacks])
+        seconds = time.perf_counter() - started
+        block_done(progress, BlockDone(which, len(seeds), fitted.epochs, seconds, block.row.kernel))
         results.append(
             replace(
                 block.row,

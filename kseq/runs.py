@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from kseq.csvtext import csv_text
 from kseq.errors import ConfigError
 from kseq.report.bench import plot_bench
 from kseq.report.forecast import plot_forecast, plot_panel_forecast
@@ -205,7 +206,7 @@ def _contents(comparison: "Comparison") -> dict[str, bytes]:
 
 
 def _csv(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, lineterminator="\n")
+    return csv_text(frame)
 
 
 def _json(record: Mapping[str, Any]) -> str:

@@ -14,17 +14,24 @@ from kseq._version import __version__
 from kseq.cli.about import data, info
 from kseq.cli.audit import audit
 from kseq.cli.bench import bench
+from kseq.cli.command import talkative
 from kseq.cli.compare import compare
 from kseq.cli.config import configurable
 from kseq.cli.evaluate import evaluate
 from kseq.cli.fit import fit
 from kseq.cli.forecast import forecast
 from kseq.cli.reproduce import reproduce
+from kseq.cli.terminal import say
 from kseq.cli.tune import tune
 from kseq.errors import KseqError
+from kseq.text import shortened
+
+#: What a script learns from the exit status.
+STATUS = """Exit codes: 0, done; 1, a check that was asked for found something, or kseq is at fault; 2, something was
+refused that you can mend, and nothing was written; 130, stopped by Ctrl-C. Errors are one line on standard error."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=STATUS)
 @click.version_option(__version__, prog_name="kseq")
 @click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
 def cli(debug: bool) -> None:
@@ -32,7 +39,8 @@ def cli(debug: bool) -> None:
 
 
 for command in (compare, tune, fit, forecast, evaluate, audit, reproduce, data, info, bench):
-    cli.add_command(configurable(command))
+    cli.add_command(configurable(talkative(command)))
+talkative(cli)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,8 +61,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (KseqError, click.ClickException) as error:
         if debug:
             traceback.print_exc()
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        return _fail(message, 2)
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            say(error.format_message(), err=True)
+            return 2
+        return _fail(error.format_message() if isinstance(error, click.ClickException) else str(error), 2)
     except (KeyboardInterrupt, click.Abort):
         return _fail("stopped by the user; nothing was left half-written.", 130)
     except BrokenPipeError:
@@ -70,5 +80,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    click.echo(f"kseq: {' '.join(message.split())}", err=True)
+    say(f"kseq: {shortened(' '.join(message.split()))}", err=True)
     return status

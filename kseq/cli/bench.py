@@ -8,12 +8,14 @@ import click
 
 from kseq import backends
 from kseq.cli import completion
+from kseq.cli.command import Command
 from kseq.cli.options import backend_options
-from kseq.cli.types import POSITIVE, CommaList, Folder, Wholes
+from kseq.cli.terminal import note, say
+from kseq.cli.types import CommaList, Each, Folder, Whole
 from kseq.errors import ConfigError
 
 
-@click.command()
+@click.command(cls=Command)
 @backend_options
 @click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, shell_complete=completion.cells,
               help="Cells to time.")  # fmt: skip
@@ -21,8 +23,8 @@ from kseq.errors import ConfigError
 @click.option("--workloads", type=CommaList(), default=None,
               help="Jobs of fixed sizes.  [default: short,daily,long,stacked,bidirectional, on a GPU wide too; "
                    "with --data short,long,wide,panel]")  # fmt: skip
-@click.option("--rounds", type=POSITIVE, default=5, show_default=True, help="Epochs that count, all in turn.")
-@click.option("--members", type=Wholes(), default="1", show_default=True, metavar="N[,...]",
+@click.option("--rounds", type=Whole("rounds"), default=5, show_default=True, help="Epochs that count, all in turn.")
+@click.option("--members", type=Each(Whole("members", least=1)), default="1", show_default=True, metavar="N[,...]",
               help="Seeds that kseq trains at once.")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for table, JSON and picture.")
 @click.pass_context
@@ -48,16 +50,13 @@ def bench(
         raise ConfigError(f"received {', '.join(given)} with --data, which trains nothing; leave out one of them.")
     backends.choose(backend, device)
 
-    def tell(text: str) -> None:
-        click.echo(text, err=True)
-
     from kseq import runs
 
     with runs.folder(out) if out else contextlib.nullcontext() as folder:
         if data:
-            click.echo(_data(workloads, rounds, tell, folder))
+            say(_data(workloads, rounds, note, folder))
         else:
-            click.echo(_training(cells, workloads, rounds, members, tell, folder))
+            say(_training(cells, workloads, rounds, members, note, folder))
 
 
 def _training(

@@ -92,7 +92,7 @@ def test_a_config_file(here, capsys):
         (["--scaler", "robust"], "received scaler 'robust'"),
         (["--csv", "none.csv"], "none.csv, which does not exist"),
         (["--lookback", "5000"], "received a series of 732 rows"),
-        (["--learning-rate", "0"], "received learning rate 0"),
+        (["--learning-rate", "0"], "'--learning-rate': received 0, expected a number from"),
         (["--match", "layers"], "'layers' is not one of 'units', 'params'"),
         (["--out", "folder"], "No such option"),
         (["--level", "80"], "No such option"),
