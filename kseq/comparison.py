@@ -399,10 +399,12 @@ def compare(
     comparison = laid_out(series, settings)
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
-        from kseq.jobs import train_cell
+        from kseq.jobs import require_room, train_cell
         from kseq.training import Training
 
         Training(**settings.training)
+        for cell in settings.cells:
+            require_room(cell, comparison.trainings[0], settings.of(cell))
     comparison.add_baselines(progress=progress)
     for cell in settings.cells:
         trained = [

@@ -171,5 +171,6 @@ def layer_widths(units: int | Sequence[int], num_layers: int | None = None) -> l
         )  # fmt: skip
     require_whole("num_layers", len(widths))
     for width in widths:
-        require_whole("units", width)
+        # While units are looked for that match, they may be more than a network may have.
+        require_whole("units", width, most=2**62)
     return widths

@@ -86,7 +86,7 @@ def build_model(
         >>> model.compile("adam", "mse")  # doctest: +SKIP
     """
     require_cell(cell, dropout)
-    widths = layer_widths(units, num_layers)
+    widths = [require_whole("units", width) for width in layer_widths(units, num_layers)]
     for name, value in (("features", features), ("horizon", horizon), ("targets", targets)):
         require_whole(name, value)
     if lookback is not None:

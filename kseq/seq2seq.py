@@ -58,7 +58,7 @@ def build_seq2seq(
         (None, 12)
     """
     require_cell(cell, dropout)
-    widths = layer_widths(units, num_layers)
+    widths = [require_whole("units", width) for width in layer_widths(units, num_layers)]
     for name, value in (("features", features), ("horizon", horizon), ("targets", targets)):
         require_whole(name, value)
     if lookback is not None:

@@ -153,7 +153,8 @@ class Settings:
         require_number("dropout", self.dropout)
         require_number("test", self.test)
         require_number("validation", self.validation)
-        layer_widths(self.units, self.num_layers)
+        for width in layer_widths(self.units, self.num_layers):
+            require_whole("units", width)
 
     def _require_strategy(self) -> None:
         """Refuse what a decoder cannot have."""

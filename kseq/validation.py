@@ -211,8 +211,8 @@ def require_levels(name: str, values: Any) -> tuple[float, ...]:
             )  # fmt: skip
     if len({f"{value:g}" for value in values}) != len(values):
         raise ConfigError(
-            "received ", Parameter(name), f" {shown(values)}, expected percentages between 0 and 100, each once: some are "
-            "the same in six digits.",
+            "received ", Parameter(name), f" {shown(values)}, expected percentages between 0 and 100, each once: some "
+            "are the same in six digits.",
         )  # fmt: skip
     return values
 

@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 import traceback
+import warnings
 
 import click
 
@@ -53,7 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
         int: 0; 1 where a check that was asked for finds something, or where kseq is at fault; 2 where the user can
         mend something; 130 after Ctrl-C.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments is None:
+        arguments = sys.argv[1:]
+        _silence()
     debug = "--debug" in arguments
     try:
         # What a command returns is nothing, or the status that it exits with.
@@ -77,6 +80,14 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return _fail("no space is left on the disk that is written to; make room and run it again.", 2)
         return _fail(f"{type(error).__name__}: {error} (a fault of kseq; --debug shows where).", 1)
+
+
+def _silence() -> None:
+    """Keep warnings of libraries, which are for who writes programs, off the screen; ``python -W`` brings them back."""
+    if sys.warnoptions:
+        return
+    for library in ("keras", "tensorflow", "torch", "jax", "numba", "statsmodels", "optuna", "matplotlib"):
+        warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
 
 
 def _fail(message: str, status: int) -> int:
