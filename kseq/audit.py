@@ -32,7 +32,7 @@ import pandas as pd
 from kseq import backends
 from kseq.baselines import BASELINES
 from kseq.comparison import Comparison, laid_out
-from kseq.errors import BackendError
+from kseq.errors import BackendError, Parameter
 from kseq.panels.audit import golden_shares, panel_cutoffs, perturbed_panel
 from kseq.panels.backtest import PanelBacktest, shared_season
 from kseq.panels.windows import PanelWindows, WindowedPanel
@@ -358,7 +358,9 @@ def _require_repeatable(name: str, once: list[np.ndarray], again: list[np.ndarra
         backend = keras.config.backend()
         raise BackendError(
             f"received {name} trainings on {backend} ({backends.device_in_use(backend)}) that differ by up to "
-            f"{largest:.1e} on the very same values, expected a device that repeats itself; use --device cpu."
+            f"{largest:.1e} on the very same values, expected a device that repeats itself; use ",
+            Parameter("device"),
+            " cpu.",
         )
 
 

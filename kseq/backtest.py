@@ -21,7 +21,7 @@ import pandas as pd
 
 from kseq import baselines
 from kseq.choosing import Transform
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 from kseq.intervals import Interval, intervals
 from kseq.parts import Split, fewest_rows
 from kseq.results import ModelResult, stack_curves
@@ -168,15 +168,20 @@ def _require_rows(n: int, settings: Settings, step: int) -> None:
     if settings.train_size is not None and settings.train_size < least:
         raise DataError(
             f"received a train size of {settings.train_size} rows, expected at least {least} for lookback {lookback}, "
-            f"horizon {horizon} and a validation share of {share:g}; raise --train-size."
+            f"horizon {horizon} and a validation share of {share:g}; raise ",
+            Parameter("train_size"),
+            ".",
         )
     known = settings.train_size or least
     needed = known + settings.gap + (settings.n_windows - 1) * step + horizon
     if n < needed:
         raise DataError(
             f"received a series of {n} rows, expected at least {needed} for {settings.n_windows} windows of horizon "
-            f"{horizon}, {step} row{'s' * (step > 1)} apart, and {known + settings.gap} rows before the first; lower "
-            "--n-windows or --step-size, or bring more rows."
+            f"{horizon}, {step} row{'s' * (step > 1)} apart, and {known + settings.gap} rows before the first; lower ",
+            Parameter("n_windows"),
+            " or ",
+            Parameter("step_size"),
+            ", or bring more rows.",
         )
 
 
@@ -215,7 +220,9 @@ def baseline_row(name: str, trainings: Sequence[WindowedSeries], season: int = 0
     for data in trainings:
         made = list(baselines.forecasts(data, [name], season))
         if not made:
-            raise DataError(f"{baselines.reason_against(name, data, season)}; leave {name} out of --baselines.")
+            raise DataError(
+                f"{baselines.reason_against(name, data, season)}; leave {name} out of ", Parameter("baselines"), "."
+            )
         for label, forecast, validation in made:
             seen = None if validation is None else validation[None]
             rows.append(ModelResult(label, forecast[None], kind="baseline", validation=seen))

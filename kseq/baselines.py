@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evenly import Evenly, lay_evenly, places_of
 from kseq.metrics import mae
 from kseq.seasons import Cycle, as_columns, cycle_of, season_of
@@ -305,7 +305,9 @@ class ETS(Baseline):
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             raise DataError(
                 f"received a training part of {len(y)} rows that exponential smoothing cannot be fitted to ({error}), "
-                "expected one that it can; leave ets out of --baselines."
+                "expected one that it can; leave ets out of ",
+                Parameter("baselines"),
+                ".",
             ) from error
 
     def predict(self, y: np.ndarray, origins: np.ndarray, horizon: int = 1) -> np.ndarray:
@@ -317,8 +319,9 @@ class ETS(Baseline):
         forecast = np.stack(columns, axis=-1)
         if not np.isfinite(forecast).all():
             raise DataError(
-                f"received forecasts by {self.label} that are not finite, expected numbers; leave ets out of "
-                "--baselines."
+                f"received forecasts by {self.label} that are not finite, expected numbers; leave ets out of ",
+                Parameter("baselines"),
+                ".",
             )
         return forecast
 

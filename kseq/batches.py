@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kseq.errors import ConfigError
+from kseq.validation import require_whole
 from kseq.windows import Windows
 
 #: Bytes of inputs gathered in one NumPy call. Small batches are gathered many at a time, because the fixed cost of a
@@ -51,8 +52,8 @@ class Batches(keras.utils.PyDataset):
         members: int | None = None,
     ):
         super().__init__()
-        if batch_size is not None and batch_size < 1:
-            raise ConfigError(f"received batch size {batch_size}, expected a whole number from 1.")
+        if batch_size is not None:
+            require_whole("batch_size", batch_size, least=1)
         if sum(option is not None for option in (seed, seeds, members)) > 1:
             raise ConfigError("received more than one of seed, seeds and members, expected one of them.")
         self.windows = windows

@@ -23,13 +23,14 @@ import pandas as pd
 
 from kseq import backends, interop, kernels, layers
 from kseq.batches import Batches
-from kseq.errors import BackendError, ConfigError
+from kseq.errors import BackendError
 from kseq.evaluation import EpochTimer, kernel_of
 from kseq.feeding import Listeners, fed
 from kseq.machine import machine
 from kseq.models import CELLS, build_model
 from kseq.stopping import MemberStopping
 from kseq.training import Training, compile_model
+from kseq.validation import require_choice, require_each_once, require_whole
 from kseq.windows import WindowedSeries, make_windows
 
 
@@ -236,10 +237,11 @@ def run(
     workloads = usual_workloads() if workloads is None else workloads
     for name, known, given in (("cell", CELLS, cells), ("workload", WORKLOADS, workloads)):
         for one in given:
-            if one not in known:
-                raise ConfigError(f"received {name} {one!r}, expected one of {', '.join(known)}.")
-    if rounds < 1 or min(members) < 1:
-        raise ConfigError(f"received {rounds} rounds and members {tuple(members)}, expected numbers from 1.")
+            require_choice(name, one, known)
+    require_whole("rounds", rounds)
+    require_each_once("members", members)
+    for count in members:
+        require_whole("members", count, least=1)
     peak = peak_flops()
     measurements: list[Measurement] = []
     for workload in workloads:

@@ -25,6 +25,7 @@ from kseq.panels.backtest import PanelBacktest, baseline_of, cut_panel, make_pan
 from kseq.panels.grid import season_of_panel
 from kseq.panels.scores import PanelScores
 from kseq.panels.windows import WindowedPanel
+from kseq.progress import Within
 from kseq.results import ModelResult
 from kseq.series import Panel, Series
 from kseq.settings import Settings
@@ -416,10 +417,12 @@ def compare(
     comparison = laid_out(series, settings)
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
-        from kseq.jobs import train_cell
+        from kseq.jobs import require_room, train_cell
         from kseq.training import Training
 
         Training(**settings.training)
+        for cell in settings.cells:
+            require_room(cell, comparison.trainings[0], settings.of(cell))
     comparison.add_baselines(progress=progress)
     for cell in settings.cells:
         trained = [
@@ -452,4 +455,4 @@ def _told(
     """Let whoever watches know which of several trainings runs."""
     if progress is None or trainings == 1:
         return progress
-    return lambda what, epoch, epochs: progress(f"{what}, fold {number + 1} of {trainings}", epoch, epochs)
+    return Within(progress, f"fold {number + 1} of {trainings}")

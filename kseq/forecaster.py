@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import pandas as pd
 
 from kseq import backends
@@ -20,6 +19,7 @@ from kseq.panels.folds import panel_folds
 from kseq.series import Panel, Series, from_frame, panel_from_frame
 from kseq.series.roles import ID_NAME
 from kseq.settings import Settings
+from kseq.validation import require_whole
 
 if TYPE_CHECKING:
     from kseq.modelfile import TrainedModel, TrainedPanel
@@ -247,8 +247,7 @@ class Forecaster:
         h = self.horizon if h is None else h
         step_size = h if step_size is None else step_size
         for name, value in (("h", h), ("n_windows", n_windows), ("step_size", step_size)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")
+            require_whole(name, value, least=1)
         if isinstance(series, Panel):
             return panel_folds(series, self._fit, self.horizon, h, n_windows, step_size, refit, level)
         n = len(series)
@@ -320,6 +319,8 @@ class Forecaster:
         return model
 
     def _fit(self, series: Series | Panel) -> "TrainedModel | TrainedPanel":
+        require_whole("n_seeds", self.n_seeds)
+        require_whole("seed", self.seed)
         settings = Settings(
             cells=(self.cell,),
             seeds=tuple(range(self.seed, self.seed + self.n_seeds)),

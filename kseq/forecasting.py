@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.dates_ahead import dates_after
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evenly import places_of
 from kseq.forecasts import Forecasts, require_numbers
 from kseq.modelcard import ModelCard, bands_around
@@ -22,6 +22,7 @@ from kseq.series.dates import placing, read_dates
 from kseq.series.files import numbers
 from kseq.series.roles import TIME_NAMES, require_columns
 from kseq.transforms import Anomaly, FittedTransform, Log, Step, Trend, times_of
+from kseq.validation import require_whole
 from kseq.windows import WindowedSeries, Windows, model_rows
 
 
@@ -110,8 +111,7 @@ def forecast(
         raise DataError("received many series for a model that was trained on one, expected one series.")
     card = model.card
     steps = card.horizon if steps is None else steps
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
-        raise ConfigError(f"received steps {steps!r}, expected a whole number from 1.")
+    require_whole("steps", steps)
     history, notes = card.context, []
     if rows is not None:
         history = known_rows(card, rows)
@@ -282,7 +282,9 @@ def _require_alike(card: ModelCard, rows: Series) -> None:
     if kinds[0] != kinds[1]:
         raise DataError(
             f"{rows.name}: received rows with {kinds[0]}, expected {kinds[1]}, as those that the model was trained on; "
-            "name the column of dates with --time."
+            "name the column of dates with ",
+            Parameter("time"),
+            ".",
         )
     if not rows.has_dates:
         return
@@ -377,6 +379,10 @@ def _covariates(card: ModelCard, ahead: pd.DataFrame, blocks: int, dates: pd.Ind
         if have < steps:
             raise DataError(
                 f"received {column!r} at {have} steps to come, expected it at the first {steps}: the model reads it to "
-                f"forecast {blocks * horizon}; give it with --future, or forecast fewer --steps."
+                f"forecast {blocks * horizon}; give it with ",
+                Parameter("future"),
+                ", or forecast fewer ",
+                Parameter("steps"),
+                ".",
             )
     return ahead.set_axis(dates[: len(ahead)])

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
+from kseq.text import shown
+from kseq.validation import require_choice, require_whole
 
 if TYPE_CHECKING:
     from kseq.settings import Settings
@@ -61,8 +63,7 @@ def parameter_count(
         >>> [parameter_count(cell, units=32) for cell in ("rnn", "lstm", "gru")]
         [1121, 4385, 3393]
     """
-    if cell not in _GATES:
-        raise ConfigError(f"received cell {cell!r}, expected one of {', '.join(_GATES)}.")
+    require_choice("cell", cell, _GATES)
     gates, biases = _GATES[cell]
     directions = 2 if bidirectional else 1
     total, width = 0, features
@@ -163,16 +164,16 @@ def layer_widths(units: int | Sequence[int], num_layers: int | None = None) -> l
         ([32, 32], [64, 32])
     """
     if num_layers is not None:
-        require_size("num_layers", num_layers)
-    widths = list(units) if isinstance(units, Sequence) else [units] * (num_layers or 1)
+        require_whole("num_layers", num_layers)
+    several = isinstance(units, Sequence) and not isinstance(units, str)
+    widths: list[int] = list(units) if several else [units] * (num_layers or 1)  # type: ignore[arg-type, list-item]
     if not widths or (num_layers is not None and len(widths) != num_layers):
-        raise ConfigError(f"received units {units!r} for {num_layers or 'no'} layers, expected one number a layer.")
+        raise ConfigError(
+            "received ", Parameter("units"), f" {shown(units)} for {num_layers or 'no'} layers, expected one number a "
+            "layer.",
+        )  # fmt: skip
+    require_whole("num_layers", len(widths))
     for width in widths:
-        require_size("units", width)
+        # While units are looked for that match, they may be more than a network may have.
+        require_whole("units", width, most=2**62)
     return widths
-
-
-def require_size(name: str, value: Any) -> None:
-    """Refuse a size that is not a positive whole number."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")

@@ -39,6 +39,7 @@ from pathlib import Path
 import keras
 
 from kseq import backends, kernels
+from kseq.errors import ConfigError
 from kseq.layers import Ensemble
 
 #: Fraction of the free memory that a training or a forecast may use.
@@ -151,6 +152,25 @@ def windows_at_once(model: keras.Model, lookback: int) -> int:
         return WINDOWS_AT_ONCE
     one = _members_of(model) * cost_of(model, lookback).forecast_bytes()
     return max(1, min(WINDOWS_AT_ONCE, int(SHARE * free) // one))
+
+
+def require_room(size: int, what: str, *advice: str) -> None:
+    """Refuse what is larger than the free memory, before any of it is allocated.
+
+    Args:
+        size: bytes that it takes at least.
+        what: takes them, for the message ("a GRU of 3,393 weights").
+        *advice: pieces of a message that say what to do, see :class:`kseq.errors.KseqError`.
+
+    Raises:
+        ConfigError: it is.
+    """
+    free = available()
+    if free is not None and size > free:
+        raise ConfigError(
+            f"received settings for {what}, which take {size / 1e9:,.1f} GB at least, expected at most the "
+            f"{free / 1e9:,.1f} GB of memory that are free; ", *advice, ".",
+        )  # fmt: skip
 
 
 def available() -> int | None:

@@ -15,7 +15,7 @@ import pandas as pd
 from kseq._version import __version__
 from kseq.calendars import calendar_columns
 from kseq.dates_ahead import dates_after
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.inputs import input_columns as columns_read
 from kseq.intervals import Interval, too_few
 from kseq.parts import Scaler
@@ -229,7 +229,7 @@ def bands_around(
         elif levels is None:
             notes.append(f"No {level:g} % interval: {reason}.")
         else:
-            raise ConfigError(f"received level {level:g}, and {reason}; give another --level.")
+            raise ConfigError(f"received level {level:g}, and {reason}; give another ", Parameter("level"), ".")
     ends = [int(np.isfinite(card.half_widths.at(level, steps)).all(axis=1).sum()) for level in bands]
     known = min(ends, default=steps)
     if known < steps:

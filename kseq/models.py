@@ -27,9 +27,10 @@ import numpy as np
 from kseq import layers, lean
 from kseq.errors import ConfigError
 from kseq.layers import Ensemble
-from kseq.matching import layer_widths, require_size
+from kseq.matching import layer_widths
 from kseq.settings import CELL_NAMES
 from kseq.starts import draw_weights
+from kseq.validation import require_choice, require_number, require_whole
 
 #: Cells by the name that a user gives, and the name that a table shows.
 CELLS = CELL_NAMES
@@ -122,11 +123,12 @@ def undrawn_model(
 ) -> keras.Model:
     """Build the network of :func:`build_model`, whose weights are still to be set; arguments and errors as there."""
     require_cell(cell, dropout)
-    widths = layer_widths(units, num_layers)
+    widths = [require_whole("units", width) for width in layer_widths(units, num_layers)]
     for name, value in (("features", features), ("horizon", horizon), ("targets", targets)):
-        require_size(name, value)
+        require_whole(name, value)
     if lookback is not None:
-        require_size("lookback", lookback)
+        require_whole("lookback", lookback)
+    require_whole("seed", seed)
     seeds = None if members is None else list(members)
 
     def wrap(layer: keras.Layer, layer_seeds: list[int]) -> keras.Layer:
@@ -213,21 +215,19 @@ def build_gru(**options: Any) -> keras.Model:
 
 def require_cell(cell: str, dropout: float) -> None:
     """Refuse an unknown cell, and a share to drop that is none."""
-    if cell not in CELLS:
-        raise ConfigError(f"received cell {cell!r}, expected one of {', '.join(CELLS)}.")
-    if not 0 <= dropout < 1:
-        raise ConfigError(f"received dropout {dropout!r}, expected a number from 0 to below 1.")
+    require_choice("cell", cell, CELLS)
+    require_number("dropout", dropout)
 
 
 def _member_seeds(members: Sequence[int] | int | None, seed: int) -> list[int] | None:
     if members is None:
         return None
     if isinstance(members, int | np.integer):
-        require_size("members", members)
+        require_whole("members", members, least=1)
         return [seed + number for number in range(members)]
-    if not members:
+    if not len(members):
         raise ConfigError("received no member seeds, expected at least one.")
-    return list(members)
+    return [require_whole("seed", own) for own in members]
 
 
 def layer_seed(seed: int, number: int) -> int:

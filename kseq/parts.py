@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
+from kseq.text import shown
+from kseq.validation import require_number
 
 #: Scalers by name. The last one looks at the whole series, test part included: for replays of published experiments.
 SCALERS = ("standard", "minmax", "minmax-leaks-test")
@@ -39,15 +41,13 @@ class Split:
             >>> Split.by_fraction(732)
             Split(validation=497, test=585, n=732)
         """
-        if not 0 < test < 1:
-            raise ConfigError(f"received a test share of {test:g}, expected a number between 0 and 1.")
+        require_number("test", test)
         return cls.at(int(n * (1 - test)), n, validation)
 
     @classmethod
     def at(cls, test: int, n: int, validation: float) -> "Split":
         """Split ``n`` rows at the first row of the test part; ``validation`` is the share as in :meth:`by_fraction`."""
-        if not 0 <= validation < 1:
-            raise ConfigError(f"received a validation share of {validation:g}, expected a number from 0 to below 1.")
+        require_number("validation", validation)
         return cls(test - round(test * validation), test, n)
 
 
@@ -71,7 +71,9 @@ class Scaler:
         elif kind == "minmax":
             center, scale = values.min(axis=0), np.ptp(values, axis=0)
         else:
-            raise ConfigError(f"received scaler {kind!r}, expected one of {', '.join(SCALERS)}.")
+            raise ConfigError(
+                "received ", Parameter("scaler"), f" {shown(kind)}, expected one of {', '.join(SCALERS)}."
+            )
         return cls(center, np.where(scale == 0, 1.0, scale))
 
     def transform(self, values: np.ndarray) -> np.ndarray:
@@ -97,7 +99,11 @@ def require_length(n: int, lookback: int, horizon: int, test: float, validation:
         minimum = fewest_rows(enough, n + 1)
         raise DataError(
             f"received a series of {n} rows, expected at least {minimum} for lookback {lookback}, horizon {horizon} "
-            f"and its training, validation and test parts; shorten --lookback or --horizon, or bring more rows."
+            "and its training, validation and test parts; shorten ",
+            Parameter("lookback"),
+            " or ",
+            Parameter("horizon"),
+            ", or bring more rows.",
         )
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from kseq import storage
 from kseq._version import __version__
+from kseq.csvtext import csv_text
 from kseq.report.bench import plot_bench
 from kseq.report.forecast import plot_forecast, plot_panel_forecast
 from kseq.report.plot import plot_history, plot_predictions
@@ -238,7 +239,7 @@ def _texts(comparison: "Comparison") -> dict[str, bytes]:
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
-    return frame.to_csv(index=False, lineterminator="\n").encode()
+    return csv_text(frame).encode()
 
 
 def _png(figure: Figure) -> bytes:

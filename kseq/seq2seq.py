@@ -12,9 +12,10 @@ from typing import Any
 
 import keras
 
-from kseq.matching import layer_widths, require_size
+from kseq.matching import layer_widths
 from kseq.models import LAYERS, layer_seed, require_cell
 from kseq.starts import draw_weights
+from kseq.validation import require_whole
 
 
 def build_seq2seq(
@@ -58,11 +59,11 @@ def build_seq2seq(
         (None, 12)
     """
     require_cell(cell, dropout)
-    widths = layer_widths(units, num_layers)
+    widths = [require_whole("units", width) for width in layer_widths(units, num_layers)]
     for name, value in (("features", features), ("horizon", horizon), ("targets", targets)):
-        require_size(name, value)
+        require_whole(name, value)
     if lookback is not None:
-        require_size("lookback", lookback)
+        require_whole("lookback", lookback)
 
     def layer(part: str, number: int, own_seed: int, sequences: bool) -> keras.Layer:
         return LAYERS[cell](

@@ -32,6 +32,7 @@ from scipy import stats
 
 from kseq.errors import ConfigError
 from kseq.metrics import skill
+from kseq.validation import require_choice, require_whole
 
 #: Significance level for a pair with a baseline, of the adjusted p-value.
 LEVEL = 0.05
@@ -187,10 +188,8 @@ def diebold_mariano(
         >>> round(test.statistic, 4), round(test.p, 5)
         (-2.4905, 0.05513)
     """
-    if alternative not in ("two-sided", "less", "greater"):
-        raise ConfigError(f"received alternative {alternative!r}, expected 'two-sided', 'less' or 'greater'.")
-    if horizon < 1:
-        raise ConfigError(f"received horizon {horizon}, expected a whole number from 1.")
+    require_choice("alternative", alternative, ("two-sided", "less", "greater"))
+    require_whole("horizon", horizon)
     loss_a, loss_b = _loss(errors_a, power), _loss(errors_b, power)
     if loss_a.shape != loss_b.shape:
         raise ConfigError(f"received errors of {len(loss_a)} and {len(loss_b)} windows, expected the same windows.")

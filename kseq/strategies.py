@@ -19,7 +19,7 @@ import numpy as np
 
 from kseq import memory
 from kseq.backtest import cut_windows
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
 from kseq.evaluation import forecast_batch, members_of
 from kseq.panels.backtest import cut_panel
 from kseq.panels.windows import PanelWindows, WindowedPanel
@@ -48,7 +48,9 @@ def one_step(data: WindowedSeries, settings: Settings) -> WindowedSeries:
     if unknown and data.horizon > 1:
         raise ConfigError(
             f"received strategy recursive and past covariates ({', '.join(unknown)}), which are not known for the "
-            "steps to forecast; expected such as are known ahead, or another --strategy."
+            "steps to forecast; expected such as are known ahead, or another ",
+            Parameter("strategy"),
+            ".",
         )
     settings = replace(settings, horizon=1)
     if isinstance(data, WindowedPanel):

@@ -20,6 +20,7 @@ from kseq.evaluation import members_of
 from kseq.feeding import Listeners, fed
 from kseq.layers import Ensemble, MemberLoss, sum_over_members, take_members
 from kseq.stopping import Fitted, MemberStopping
+from kseq.validation import require_number, require_whole
 from kseq.windows import WindowedSeries
 
 
@@ -46,14 +47,9 @@ class Training:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
-            value, least = getattr(self, name), 1 if name == "epochs" else 0
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise ConfigError(f"received {name.replace('_', ' ')} {value!r}, expected a whole number from {least}.")
-        if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ConfigError(f"received learning rate {self.learning_rate!r}, expected a number above 0.")
-        for name in ("weight_decay", "clip_norm"):
-            if not (np.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise ConfigError(f"received {name} {getattr(self, name)!r}, expected a number from 0.")
+            require_whole(name, getattr(self, name))
+        for name in ("learning_rate", "weight_decay", "clip_norm"):
+            require_number(name, getattr(self, name))
 
 
 def compile_model(model: keras.Model, training: Training) -> None:

@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.baselines import Climatology, TrainingPart
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.seasons import Cycle
 from kseq.series import Panel, Series
 from kseq.windows import Targets
@@ -102,7 +102,9 @@ class Log(Step):
             first = str(series.index[wrong[0]]).removesuffix(" 00:00:00")
             raise DataError(
                 f"{series.name}: {len(wrong)} rows with a target of zero or below (first at {first}), expected values "
-                "above zero, which alone have a logarithm; leave log out of --transform."
+                "above zero, which alone have a logarithm; leave log out of ",
+                Parameter("transform"),
+                ".",
             )
         return cls()
 
@@ -138,7 +140,11 @@ class Anomaly(Step):
         if reason is not None:
             raise ConfigError(
                 f"received transform anomaly for a series that does not allow it ({reason}), expected a season and two "
-                "of it to learn from; name it with --season, or choose another --transform."
+                "of it to learn from; name it with ",
+                Parameter("season"),
+                ", or choose another ",
+                Parameter("transform"),
+                ".",
             )
         return cls(cycle, Climatology().fit(part).means)
 

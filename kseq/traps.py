@@ -11,6 +11,7 @@ import pandas as pd
 
 from kseq.metrics import mape_reason
 from kseq.statistics import Row
+from kseq.text import count
 from kseq.verdict import Evidence, texts
 from kseq.words import names
 
@@ -80,12 +81,12 @@ def copies_last_value(evidence: Evidence) -> str | None:
 
 def blown_up(evidence: Evidence) -> str | None:
     """Warn of forecasts that are finite but far outside the range of the series."""
-    found = [f"{row.name} (by {_misses(evidence, row):,.0f} times)" for row in _blown(evidence)]
+    found = [f"{row.name} (by {count(_misses(evidence, row))} times)" for row in _blown(evidence)]
     if not found:
         return None
     return (
-        f"Errors far beyond the range of the training part: {', '.join(found)}. Such a training failed: lower "
-        "--learning-rate."
+        f"Errors far beyond the range of the training part: {', '.join(found)}. Such a training failed: lower the "
+        "learning rate."
     )
 
 
@@ -130,7 +131,7 @@ def at_epoch_limit(evidence: Evidence) -> str | None:
             found.append(f"{row.name} with {reached} of {len(row.epochs)} {what} (limit {row.epoch_limit})")
     if not found:
         return None
-    return f"Stopped by the limit of epochs, not by the validation error: {', '.join(found)}; raise --epochs."
+    return f"Stopped by the limit of epochs, not by the validation error: {', '.join(found)}; raise the limit."
 
 
 def outside_training_range(evidence: Evidence) -> str | None:
@@ -160,9 +161,9 @@ def few_seeds(evidence: Evidence) -> str | None:
         return None
     fewest, most = (choose(len(cell.scores) for cell in few) for choose in (min, max))
     if most == 1:
-        return f"{names(few)}: one seed says nothing of the noise between trainings; use --seeds {FEW_SEEDS}."
+        return f"{names(few)}: one seed says nothing of the noise between trainings; use {FEW_SEEDS} seeds."
     shown = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    return f"{names(few)}: {shown} seeds say little of the noise between trainings; use --seeds {FEW_SEEDS}."
+    return f"{names(few)}: {shown} seeds say little of the noise between trainings; use {FEW_SEEDS} seeds."
 
 
 def diverged(evidence: Evidence) -> str | None:

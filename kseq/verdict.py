@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.statistics import LEVEL, LEVEL_TRAINED, Difference, Row, best_baseline, differences, ranked, spread
+from kseq.text import LARGE
 from kseq.words import names, p_value, seconds, verb
 
 
@@ -112,7 +113,8 @@ class Evidence:
 
     def amount(self, value: float) -> str:
         """Format a number with three digits and the target's unit."""
-        digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
+        size = abs(value)
+        digits = f"{value:.2e}" if size >= LARGE else f"{value:.0f}" if size >= 100 else f"{value:#.3g}".rstrip(".")
         return f"{digits} {self.unit}".rstrip()
 
 

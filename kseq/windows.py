@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.calendars import calendar_columns
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.inputs import input_columns, input_rows, require_inputs, require_sizes
 from kseq.parts import Scaler, Split, require_length
 from kseq.series import Series
@@ -374,7 +374,11 @@ def make_windows(
     if lost and not parts["training"]:
         raise DataError(
             f"received {split.validation} training rows, expected at least {lost + lookback + horizon} for lookback "
-            f"{lookback}, horizon {horizon} and differences; shorten --lookback, or give --transform none."
+            f"{lookback}, horizon {horizon} and differences; shorten ",
+            Parameter("lookback"),
+            ", or give ",
+            Parameter("transform"),
+            " none.",
         )
     segments = {part: _unbroken(series, starts, lost + lookback, horizon) for part, starts in parts.items()}
     note = _left_out(series, parts, segments, chosen=test_starts is not None)
@@ -453,8 +457,13 @@ def _left_out(
         if counts[part] == len(starts) > 0 or (part == "test" and chosen and counts[part]):
             raise DataError(
                 f"{series.name}: {counts[part]} of {len(starts)} {part} windows lie across missing dates or values, "
-                f"expected {'none' if part == 'test' and chosen else 'some that do not'}; fill missing values with "
-                "--fill ffill or --fill seasonal, shorten --lookback, or bring the missing dates."
+                f"expected {'none' if part == 'test' and chosen else 'some that do not'}; fill missing values with ",
+                Parameter("fill"),
+                " ffill or ",
+                Parameter("fill"),
+                " seasonal, shorten ",
+                Parameter("lookback"),
+                ", or bring the missing dates.",
             )
     shown = ", ".join(f"{count} of {len(parts[part])} {part}" for part, count in counts.items() if count)
     return [f"Windows across missing dates or values are left out: {shown} windows."]

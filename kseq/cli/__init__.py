@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 import traceback
+import warnings
 
 import click
 
@@ -15,14 +16,21 @@ from kseq._version import __version__
 from kseq.cli.about import data, info
 from kseq.cli.audit import audit
 from kseq.cli.bench import bench
+from kseq.cli.command import talkative
 from kseq.cli.compare import compare
 from kseq.cli.config import configurable
 from kseq.cli.evaluate import evaluate
 from kseq.cli.fit import fit
 from kseq.cli.forecast import forecast
 from kseq.cli.reproduce import reproduce
+from kseq.cli.terminal import say
 from kseq.cli.tune import tune
 from kseq.errors import KseqError
+from kseq.text import shortened
+
+#: What a script learns from the exit status.
+STATUS = """Exit codes: 0, done; 1, a check that was asked for found something, or kseq is at fault; 2, something was
+refused that you can mend, and nothing was written; 130, stopped by Ctrl-C. Errors are one line on standard error."""
 
 
 class _Stopped(BaseException):
@@ -42,7 +50,11 @@ class _Commands(click.Group):
             raise _Stopped(error) from error
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=STATUS,
+)
 @click.version_option(__version__, prog_name="kseq")
 @click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
 def cli(debug: bool) -> None:
@@ -50,7 +62,8 @@ def cli(debug: bool) -> None:
 
 
 for command in (compare, tune, fit, forecast, evaluate, audit, reproduce, data, info, bench):
-    cli.add_command(configurable(command))
+    cli.add_command(configurable(talkative(command)))
+talkative(cli)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,7 +77,10 @@ def main(arguments: list[str] | None = None) -> int:
         mend something; 130 after Ctrl-C, SIGTERM or SIGHUP.
     """
     with signals.listening():
-        return _run(sys.argv[1:] if arguments is None else arguments)
+        if arguments is None:
+            arguments = sys.argv[1:]
+            _silence()
+        return _run(arguments)
 
 
 def _run(arguments: list[str]) -> int:
@@ -75,8 +91,10 @@ def _run(arguments: list[str]) -> int:
     except (KseqError, click.ClickException) as error:
         if debug:
             traceback.print_exc()
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        return _fail(message, 2)
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            say(error.format_message(), err=True)
+            return 2
+        return _fail(error.format_message() if isinstance(error, click.ClickException) else str(error), 2)
     except _Stopped as error:
         return _stopped(error.interrupt)
     except (KeyboardInterrupt, click.Abort) as error:
@@ -101,6 +119,14 @@ def _stopped(error: BaseException) -> int:
     return signals.stop("; ".join(getattr(error, "__notes__", [])) or "nothing was written")
 
 
+def _silence() -> None:
+    """Keep warnings of libraries, which are for who writes programs, off the screen; ``python -W`` brings them back."""
+    if sys.warnoptions:
+        return
+    for library in ("keras", "tensorflow", "torch", "jax", "numba", "statsmodels", "optuna", "matplotlib"):
+        warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
+
+
 def _fail(message: str, status: int) -> int:
-    click.echo(f"kseq: {' '.join(message.split())}", err=True)
+    say(f"kseq: {shortened(' '.join(message.split()))}", err=True)
     return status

@@ -9,12 +9,14 @@ import click
 
 from kseq import backends
 from kseq.cli import completion
+from kseq.cli.command import Command
 from kseq.cli.options import backend_options, inputs, tell
-from kseq.cli.types import POSITIVE, CommaList, Folder, Wholes
+from kseq.cli.terminal import note, say
+from kseq.cli.types import CommaList, Each, Folder, Whole
 from kseq.errors import ConfigError
 
 
-@click.command()
+@click.command(cls=Command)
 @backend_options
 @click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, shell_complete=completion.cells,
               help="Cells to time.")  # fmt: skip
@@ -22,8 +24,8 @@ from kseq.errors import ConfigError
 @click.option("--workloads", type=CommaList(), default=None,
               help="Jobs of fixed sizes.  [default: short,daily,long,stacked,bidirectional, on a GPU wide too; "
                    "with --data short,long,wide,panel]")  # fmt: skip
-@click.option("--rounds", type=POSITIVE, default=5, show_default=True, help="Epochs that count, all in turn.")
-@click.option("--members", type=Wholes(), default="1", show_default=True, metavar="N[,...]",
+@click.option("--rounds", type=Whole("rounds"), default=5, show_default=True, help="Epochs that count, all in turn.")
+@click.option("--members", type=Each(Whole("members", least=1)), default="1", show_default=True, metavar="N[,...]",
               help="Seeds that kseq trains at once.")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for table, JSON and picture.")
 @click.pass_context
@@ -49,17 +51,14 @@ def bench(
         raise ConfigError(f"received {', '.join(given)} with --data, which trains nothing; leave out one of them.")
     backends.choose(backend, device)
 
-    def say(text: str) -> None:
-        click.echo(text, err=True)
-
     from kseq import runs, signals
 
     kind = "data" if data else "bench"
     with runs.folder(out, kind, inputs=inputs()) if out else contextlib.nullcontext() as folder:
-        result, table = _data(workloads, rounds, say) if data else _training(cells, workloads, rounds, members, say)
+        result, table = _data(workloads, rounds, note) if data else _training(cells, workloads, rounds, members, note)
         signals.check()
         # Printed first: measurements of minutes are not to be lost to a disk without room.
-        click.echo(table)
+        say(table)
         if folder is not None:
             (runs.write_data_bench if data else runs.write_bench)(result, folder, tell)
 

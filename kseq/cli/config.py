@@ -21,7 +21,7 @@ import click
 
 from kseq._regular import read_regular
 from kseq.cli.options import CONFIG_FILE
-from kseq.cli.types import CommaList
+from kseq.cli.types import CommaList, File, Folder
 from kseq.errors import ConfigError
 
 #: Largest file that is read, in bytes, and largest whole number.
@@ -34,7 +34,7 @@ def configurable(command: click.Command) -> click.Command:
         command.params.append(
             click.Option(
                 ["--config"],
-                type=click.Path(path_type=Path),
+                type=File(),
                 metavar="FILE",
                 # Read before all others, so that they find their defaults in it.
                 is_eager=True,
@@ -71,7 +71,7 @@ def _by_name(command: click.Command) -> dict[str, click.Option]:
     return {
         text.removeprefix("--"): parameter
         for parameter in command.params
-        if isinstance(parameter, click.Option) and parameter.expose_value
+        if isinstance(parameter, click.Option) and parameter.name != "config"
         for text in parameter.opts
         if text.startswith("--")
     }
@@ -136,6 +136,8 @@ def _value(value: Any, option: click.Option, where: str, folder: Path, context: 
     if isinstance(option.type, click.Path) and text:
         # An absolute path stays as it is.
         text = str(folder / text)
+    if not text.strip() and not isinstance(option.type, Folder | CommaList):
+        raise ConfigError(f"{where}: received {text!r}, expected a value; leave it out, or give one.")
     try:
         option.type_cast_value(context, text)
     except click.BadParameter as error:

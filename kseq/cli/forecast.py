@@ -7,21 +7,26 @@ from typing import Any
 import click
 
 from kseq import backends
-from kseq.cli.options import backend_options, inputs, tell
+from kseq.cli.command import Command
+from kseq.cli.options import backend_options, escape_option, inputs, tell
 from kseq.cli.rows import model_option, rows_options, take_ids, take_rows
-from kseq.cli.types import POSITIVE, Folder, Levels
+from kseq.cli.terminal import data, note
+from kseq.cli.types import File, Folder, Levels, Whole
 
 
-@click.command()
+@click.command(cls=Command)
 @model_option
-@click.option("--steps", type=POSITIVE, default=None, help="Time steps to forecast.  [default: the model's horizon]")
-@click.option("--future", type=click.Path(path_type=Path), metavar="FILE",
+@click.option(
+    "--steps", type=Whole("steps"), default=None, help="Time steps to forecast.  [default: the model's horizon]"
+)
+@click.option("--future", type=File(), metavar="FILE",
               help="CSV file of covariates at the steps to come, where the model reads them.")  # fmt: skip
 @click.option("--level", type=Levels(), default=None, metavar="PERCENT[,...]",
               help="Percents that intervals are to cover, or none.  [default: the model's]")  # fmt: skip
 @rows_options
 @backend_options
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for forecast.csv and forecast.png.")
+@escape_option
 def forecast(
     path: Path,
     steps: int | None,
@@ -41,6 +46,8 @@ def forecast(
     is scaled by its own past, if that is long enough.
     """
     from kseq import forecasting, modelfile, runs, signals
+    from kseq.csvtext import csv_text
+    from kseq.errors import Parameter
     from kseq.series.files import read_text
 
     card = modelfile.read_card(path)
@@ -50,7 +57,7 @@ def forecast(
     chosen = {"ids": take_ids(options)} if "series" in options else {}
     ahead = None
     if future is not None:
-        ahead = forecasting.covariates_ahead(card, read_text(future, 0), future.name)
+        ahead = forecasting.covariates_ahead(card, read_text(future, 0, named=Parameter("future")), future.name)
     backends.choose(backend, device)
     with runs.folder(out, "forecast", inputs=inputs()) if out else contextlib.nullcontext() as folder:
         model: Any = modelfile.load(path)
@@ -60,8 +67,8 @@ def forecast(
             written = runs.write_forecast(made, folder, tell) if folder is not None else []
         finally:
             # Printed too where there is no room for files.
-            click.echo(made.frame.to_csv(index=False, lineterminator="\n").rstrip("\n"))
-            for note in made.notes:
-                click.echo(note, err=True)
+            data(csv_text(made.frame).rstrip("\n"))
+            for remark in made.notes:
+                note(remark)
     if written:
-        click.echo(f"{out}: {', '.join(file.name for file in written)}", err=True)
+        note(f"{out}: {', '.join(file.name for file in written)}")

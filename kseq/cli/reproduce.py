@@ -6,17 +6,20 @@ from pathlib import Path
 import click
 
 from kseq import backends
-from kseq.cli.options import Progress, inputs, recorded_backend_options, tell
-from kseq.cli.types import Folder
+from kseq.cli.command import Command
+from kseq.cli.options import escape_option, inputs, recorded_backend_options, tell
+from kseq.cli.terminal import Progress, say
+from kseq.cli.types import File, Folder
 from kseq.errors import ConfigError, OutputError
 
 
-@click.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.command(cls=Command)
+@click.argument("run", type=File(), metavar="RUN")
 @recorded_backend_options
-@click.option("--file", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--file", type=File(), metavar="FILE",
               help="Where the run's data are now.  [default: where they were]")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for the files of the new run.  [default: none]")
+@escape_option
 def reproduce(run: Path, backend: str | None, device: str | None, file: Path | None, out: Path | None) -> int:
     """Make a run again from its record, and compare every figure.
 
@@ -44,7 +47,7 @@ def reproduce(run: Path, backend: str | None, device: str | None, file: Path | N
     from kseq.report.agreement import agreement_text
 
     agreement = reproduction.Agreement(recorded, comparison)
-    click.echo(agreement_text(agreement))
+    say(agreement_text(agreement))
     if lost is not None:
         raise lost
     return 0 if agreement.identical else 1

@@ -29,6 +29,7 @@ from kseq.errors import ConfigError
 from kseq.layers._conversion import stock
 from kseq.layers._saving import PickledByClass
 from kseq.layers.stacked import reseed, stack
+from kseq.validation import require_whole
 
 
 @keras.saving.register_keras_serializable(package="kseq")
@@ -67,8 +68,7 @@ class Ensemble(PickledByClass, keras.layers.Layer):
 
     def __init__(self, layer: keras.Layer, members: int, seeds: Sequence[int] | None = None, **kwargs: Any) -> None:
         super().__init__(**{"dtype": layer.dtype_policy, **kwargs})
-        if isinstance(members, bool) or not isinstance(members, int | np.integer) or members < 1:
-            raise ConfigError(f"received members {members!r}, expected a whole number from 1.")
+        require_whole("members", members, least=1)
         if seeds is not None and len(seeds) != members:
             raise ConfigError(f"received {len(seeds)} seeds for {members} members, expected one seed a member.")
         self.members = int(members)

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from kseq.baselines import CHOICE_SHARE, ETS, TrainingPart, available
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.panels.grid import PanelGrid, grids, season_of_panel
 from kseq.panels.parts import reduce_parts
 from kseq.panels.windows import WindowedPanel
@@ -118,11 +118,13 @@ def baseline_row(
     if name == ETS.name and len(members) > MOST_SERIES_ETS and not named:
         raise DataError(
             f"exponential smoothing is fitted one series after the other, and to more than {MOST_SERIES_ETS} only "
-            "where --baselines names ets; name it, or leave it out."
+            "where ",
+            Parameter("baselines"),
+            " names ets; name it, or leave it out.",
         )
     bad = [number for number, reason in enumerate(reasons) if reason]
     if len(bad) == len(members):
-        raise DataError(f"{reasons[0]}; leave {name} out of --baselines.")
+        raise DataError(f"{reasons[0]}; leave {name} out of ", Parameter("baselines"), ".")
     allowed = np.ones(len(data.series.ids), bool)
     allowed[members[bad]] = False
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.forecasts import Forecasts, require_numbers
 from kseq.modelcard import bands_around
 from kseq.modelfile import TrainedPanel
@@ -20,6 +20,7 @@ from kseq.series.dates import placing, read_dates
 from kseq.series.files import numbers
 from kseq.series.roles import ID_NAME, TIME_NAMES, require_columns
 from kseq.transforms import FittedTransform
+from kseq.validation import require_whole
 
 if TYPE_CHECKING:
     import keras
@@ -60,8 +61,7 @@ def forecast_panel(
     """
     card = model.card
     steps = card.horizon if steps is None else steps
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
-        raise ConfigError(f"received steps {steps!r}, expected a whole number from 1.")
+    require_whole("steps", steps)
     history, notes = _long_enough(card, history_of(card, rows, ids), named=ids is not None)
     blocks = -(-steps // card.horizon)
     ahead = _with_covariates(card, extended(history.panel, blocks * card.horizon, card.freq), blocks, future)
@@ -94,8 +94,9 @@ def _long_enough(card: PanelCard, history: History, named: bool) -> tuple[Histor
         raise DataError(
             f"{history.panel.name}: series '{history.panel.ids[first]}' was not in the training, and its last "
             f"{whole[first]} rows without missing dates or values are too few, expected at least {need}: "
-            f"{card.reach} to read, and {card.horizon} more for a scale; bring more rows, or leave it out with "
-            f"--series ({history.ids(new & (whole < need))} are such)."
+            f"{card.reach} to read, and {card.horizon} more for a scale; bring more rows, or leave it out with ",
+            Parameter("series"),
+            f" ({history.ids(new & (whole < need))} are such).",
         )
     short = whole < card.reach
     if short.any():
@@ -258,7 +259,10 @@ def _with_covariates(card: PanelCard, panel: Panel, blocks: int, given: pd.DataF
             raise DataError(
                 f"{column!r} is missing at {int(missing.sum())} of {missing.size} steps to come (first: series "
                 f"'{panel.ids[series]}', {placing(panel.index)(int(rows[series, step]))}), expected it at the first "
-                f"{count} of each series: the model reads it to forecast {steps}; give it with --future, or forecast "
-                "fewer --steps."
+                f"{count} of each series: the model reads it to forecast {steps}; give it with ",
+                Parameter("future"),
+                ", or forecast fewer ",
+                Parameter("steps"),
+                ".",
             )
     return replace(panel, values=values)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.inputs import encoded
 from kseq.panels.card import PanelCard
 from kseq.panels.parts import PanelScaler, PanelSplit
@@ -103,7 +103,9 @@ def _require_alike(card: PanelCard, rows: Panel) -> None:
     if zones[0] != zones[1] and not all(zone.startswith("dates in") for zone in zones):
         raise DataError(
             f"{rows.name}: received rows with {zones[0]}, expected {zones[1]}, as those that the model was trained on; "
-            "name the column of dates with --time, or write dates in a time zone as the training had them."
+            "name the column of dates with ",
+            Parameter("time"),
+            ", or write dates in a time zone as the training had them.",
         )
     if rows.has_dates and _other_step(card, rows):
         raise DataError(

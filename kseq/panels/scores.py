@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from kseq.backtest import apart
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 from kseq.evidence import row_of
 from kseq.intervals import Interval, intervals
 from kseq.metrics import NEAR_ZERO
@@ -281,7 +281,11 @@ def scores_of_validation(data: WindowedPanel, season: int) -> PanelScores:
     if not len(data.validation):
         raise DataError(
             f"{panel.name}: no series has room for a validation window of horizon {data.horizon}, expected one to "
-            "score trials on; raise --validation-share, or shorten --horizon."
+            "score trials on; raise ",
+            Parameter("validation"),
+            ", or shorten ",
+            Parameter("horizon"),
+            ".",
         )
     scores = PanelScores(of_validation(data), season or season_of_panel(panel, data.split, data.members))
     if np.isnan(scores.overall(scores.y[None], "mase")).any():

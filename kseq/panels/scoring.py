@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.comparison import Comparison
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 from kseq.forecasts import require_numbers
 from kseq.intervals import Interval
 from kseq.modelfile import TrainedPanel
@@ -80,8 +80,9 @@ def _require_past(card: PanelCard, history: History) -> None:
         raise DataError(
             f"{history.panel.name}: series '{history.panel.ids[first]}' was not in the training and holds "
             f"{history.panel.lengths[first]} rows, expected at least {need}: {card.reach} to read, {card.horizon} more "
-            f"for a scale and {card.horizon} to score; bring more rows, or leave it out with --series "
-            f"({history.ids(short)} are such)."
+            f"for a scale and {card.horizon} to score; bring more rows, or leave it out with ",
+            Parameter("series"),
+            f" ({history.ids(short)} are such).",
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.choosing import Transform
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
 from kseq.panels.grid import grids, longest, season_of_panel
 from kseq.panels.parts import PanelSplit, groups
 from kseq.seasons import Cycle
@@ -189,8 +189,11 @@ def _anomaly(panel: Panel, before: Sequence[Step], split: PanelSplit, members: n
     """Learn the means of each series' phases, of what the steps before have made of the targets."""
     if season < 2:
         raise ConfigError(
-            "received transform anomaly for a panel whose dates show no season, expected one; name it with --season, "
-            "or choose another --transform."
+            "received transform anomaly for a panel whose dates show no season, expected one; name it with ",
+            Parameter("season"),
+            ", or choose another ",
+            Parameter("transform"),
+            ".",
         )
     # Each series has phases of its own, one series after the other.
     phase = np.zeros(len(panel), "int32")

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.calendars import columns_of_dates
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.inputs import encoded, input_columns, past_columns, require_inputs, require_sizes
 from kseq.panels.parts import (
     CHUNK,
@@ -234,8 +234,15 @@ def make_panel_windows(
     if not kept.any():
         raise DataError(
             f"{panel.name}: received {len(kept)} series of {panel.lengths.max()} rows at most, expected longer ones "
-            f"for lookback {lookback}, horizon {horizon} and the parts of each; shorten --lookback or --horizon, lower "
-            "--n-windows, or raise --train-size."
+            f"for lookback {lookback}, horizon {horizon} and the parts of each; shorten ",
+            Parameter("lookback"),
+            " or ",
+            Parameter("horizon"),
+            ", lower ",
+            Parameter("n_windows"),
+            ", or raise ",
+            Parameter("train_size"),
+            ".",
         )
     placed = {name: _place(panel, kept, *part, lost + lookback, horizon) for name, part in parts.items()}
     notes = [_short_note(panel, kept, lookback, horizon), _overlap_note(panel, kept, parted)]
@@ -373,8 +380,13 @@ def _left_out(name: str, possible: dict[str, int], placed: dict[str, tuple]) -> 
         if count and not have:
             raise DataError(
                 f"{name}: all {count} {part} windows lie across missing dates or values, expected some that do not; "
-                "fill missing values with --fill ffill or --fill seasonal, shorten --lookback, or bring the missing "
-                "dates."
+                "fill missing values with ",
+                Parameter("fill"),
+                " ffill or ",
+                Parameter("fill"),
+                " seasonal, shorten ",
+                Parameter("lookback"),
+                ", or bring the missing dates.",
             )
         if have < count:
             shown.append(f"{count - have} of {count} {part}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 from kseq.series.core import Series
 from kseq.series.origin import remembered
 
@@ -85,7 +85,9 @@ def load_series(name: str = "nino12") -> Series:
     if name not in BUILT_INS:
         raise DataError(
             f"received series {name!r}, expected one of {', '.join(BUILT_INS)}; `kseq data` describes them, "
-            "and a file of your own goes in with --csv."
+            "and a file of your own goes in with ",
+            Parameter("read_csv"),
+            ".",
         )
     built_in = BUILT_INS[name]
     return Series(

@@ -11,23 +11,30 @@ import numpy as np
 import pandas as pd
 
 from kseq._regular import open_regular
-from kseq.errors import DataError
+from kseq.csvtext import unescaped
+from kseq.errors import DataError, Parameter
 from kseq.series.roles import ID_NAME, TIME_NAMES, Names
+from kseq.text import shortened
+from kseq.validation import path_problem, require_whole
 
 #: Rows of a Parquet file that are in memory at once.
 BATCH = 2**18
+
+#: Where a file comes from: functions that read it, and options that name it.
+CSV, PARQUET = Parameter("read_csv"), Parameter("read_parquet")
 
 #: First bytes of a Parquet file.
 _PARQUET = b"PAR1"
 
 
-def read_text(path: Path, header: int, rows: int | None = None) -> pd.DataFrame:
-    """Read a CSV file as a frame, or its first rows, or say why it is none."""
-    head = _head(path, "csv", "CSV")
+def read_text(path: Path, header: int, rows: int | None = None, named: Parameter = CSV) -> pd.DataFrame:
+    """Read a CSV file as a frame, or its first rows, or say why it is none; ``named`` is what its user names it by."""
+    require_whole("header", header)
+    head = _head(path, named, "CSV")
     if not head.strip():
         raise DataError(f"{path} is empty; expected a header line and one row a time step.")
     if head.startswith(_PARQUET):
-        raise DataError(f"{path} is a Parquet file; give it with --parquet.")
+        raise DataError(f"{path} is a Parquet file; give it with ", Parameter("read_parquet"), ".")
     if b"\0" in head:
         raise DataError(f"{path} is a binary file; expected text: a CSV file with a header line.")
     options: dict[str, Any] = {
@@ -46,18 +53,22 @@ def read_text(path: Path, header: int, rows: int | None = None) -> pd.DataFrame:
         reason = str(error).strip().splitlines()[-1]
         raise DataError(
             f"{path} has no table under line {header} ({reason}); expected the column names there: "
-            "give the header's line number, from 0, with --header."
+            "give the header's line number, from 0, with ",
+            Parameter("header"),
+            ".",
         ) from error
     frame.columns = [str(column).strip() for column in frame.columns]
     _require_commas(frame, path)
     if all(_is_number(column) for column in frame.columns):
         raise DataError(
             f"{path} has numbers where its column names should be (line {header}: "
-            f"{', '.join(frame.columns[:4])}); expected a header line: add one, or say where it is with --header."
+            f"{', '.join(frame.columns[:4])}); expected a header line: add one, or say where it is with ",
+            Parameter("header"),
+            ".",
         )
     if frame.empty:
         raise DataError(f"{path} has a header and no rows; expected one row a time step.")
-    return frame
+    return unescaped(frame)
 
 
 def _require_commas(frame: pd.DataFrame, path: Path) -> None:
@@ -79,9 +90,7 @@ def _require_commas(frame: pd.DataFrame, path: Path) -> None:
 
 def is_parquet(path: Path) -> bool:
     """Whether a file is Parquet by its name or its first bytes."""
-    return path.suffix in (".parquet", ".pq") or (
-        os.path.isfile(path) and _head(path, "csv", "CSV").startswith(_PARQUET)
-    )
+    return path.suffix in (".parquet", ".pq") or (os.path.isfile(path) and _head(path, CSV, "CSV").startswith(_PARQUET))
 
 
 def columns_of(path: Path, header: int = 0) -> list[str]:
@@ -100,7 +109,7 @@ class ParquetTable:
     """
 
     def __init__(self, path: Path):
-        head = _head(path, "parquet", "Parquet")
+        head = _head(path, PARQUET, "Parquet")
         if not head:
             raise DataError(f"{path} is empty; expected a Parquet file.")
         try:
@@ -109,7 +118,11 @@ class ParquetTable:
         except ImportError as error:
             raise DataError(f"{path} needs pyarrow to be read: pip install 'kseq[parquet]'.") from error
         if not head.startswith(_PARQUET):
-            raise DataError(f"{path} is not a Parquet file (it does not begin with PAR1); give a CSV file with --csv.")
+            raise DataError(
+                f"{path} is not a Parquet file (it does not begin with PAR1); give a CSV file with ",
+                Parameter("read_csv"),
+                ".",
+            )
         self.path = path
         self._pa = pa
         # Damage shows in many ways: ValueErrors are of names that are no text, or of metadata that are no JSON.
@@ -248,13 +261,16 @@ def numbers(column: pd.Series, name: str, first_row: int = 0) -> np.ndarray:
     return values.to_numpy(dtype="float64", na_value=np.nan)
 
 
-def _head(path: Path, option: str, kind: str) -> bytes:
+def _head(path: Path, option: Parameter, kind: str) -> bytes:
     """First bytes of a file that can be read."""
+    problem = path_problem(path)
+    if problem is not None:
+        raise DataError(f"received {shortened(str(path), 100)}, {problem}; expected a {kind} file.")
     # Unlike those of Path, these are false for names that no file can have.
     if not os.path.exists(path):
-        raise DataError(f"received --{option} {path}, which does not exist; expected a {kind} file.")
+        raise DataError("received ", option, f" {path}, which does not exist; expected a {kind} file.")
     if os.path.isdir(path):
-        raise DataError(f"received --{option} {path}, which is a folder; expected a {kind} file.")
+        raise DataError("received ", option, f" {path}, which is a folder; expected a {kind} file.")
     try:
         with open_regular(path) as file:
             return file.read(8192)

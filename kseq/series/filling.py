@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 from kseq.series.calendars import Calendar
 
 #: Ways to deal with missing values.
@@ -64,8 +64,11 @@ def fill_values(
     season = season or calendar.season
     if fill == "seasonal" and season < 2:
         raise DataError(
-            f"{name}: --fill seasonal needs a season, and {calendar.words} dates have none of the calendar; "
-            "give its steps with --season, or take another fill."
+            f"{name}: ",
+            Parameter("fill"),
+            f" seasonal needs a season, and {calendar.words} dates have none of the calendar; give its steps with ",
+            Parameter("season"),
+            ", or take another fill.",
         )
     positions = calendar.positions(len(values)) if fill == "seasonal" else None
     for at, column in enumerate(columns):
@@ -75,8 +78,9 @@ def fill_values(
         starting = rows[np.isin(rows, borders)]
         if len(starting):
             raise DataError(
-                f"{name}: column {column!r} starts with missing values, which --fill {fill} cannot fill (first at "
-                f"{place(int(starting[0]))}); remove the first rows."
+                f"{name}: column {column!r} starts with missing values, which ",
+                Parameter("fill"),
+                f" {fill} cannot fill (first at {place(int(starting[0]))}); remove the first rows.",
             )
         if positions is not None:
             _fill_by_season(values[:, at], rows, borders, positions, season)
@@ -109,7 +113,7 @@ def require_none_missing(
         columns: names of the columns.
         name: of the data.
         place: names a row.
-        fills: that may be asked for: "linear or --fill ffill".
+        fills: that may be asked for: "linear or ffill".
     """
     if not missing.any():
         return
@@ -118,7 +122,9 @@ def require_none_missing(
     where = ", ".join(place(int(row)) for row in rows[:3])
     raise DataError(
         f"{name}: {len(rows)} missing value{'s' * (len(rows) > 1)} in column {columns[at]!r} (at {where}"
-        f"{', ...' * (len(rows) > 3)}), expected none; give --fill {fills}, or mend the file."
+        f"{', ...' * (len(rows) > 3)}), expected none; give ",
+        Parameter("fill"),
+        f" {fills}, or mend the file.",
     )
 
 

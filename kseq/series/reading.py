@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 from kseq.series import calendars, files, mixtures
 from kseq.series.core import Series
 from kseq.series.dates import placing, read_dates, require_order
@@ -192,7 +192,7 @@ def from_frame(
     missing = np.isnan(values)
     notes, filled = [calendar.gap_note(place), calendar.remark], None
     if fill is None:
-        require_none_missing(missing, roles.numbers, name, place, "ffill, --fill seasonal or --fill linear")
+        require_none_missing(missing, roles.numbers, name, place, "ffill, seasonal or linear")
     elif fill == "mask":
         notes.append(mask_note(np.flatnonzero(missing.any(axis=1)), place))
     elif missing.any():
@@ -231,12 +231,14 @@ def _one_series(frame: pd.DataFrame, id: str | None, series: object, name: str) 
     if id is None:
         if series is not None:
             raise DataError(f"{name}: received series {str(series)!r} and no column that tells series apart; name it "
-                            "with --id.")  # fmt: skip
+                            "with ", Parameter("id"), ".")  # fmt: skip
         return frame
     ids = frame[id].unique()
     if series is None and len(ids) > 1:
         raise DataError(
-            f"{name}: column {id!r} holds {len(ids)} series ({_some(ids)}), expected one: choose it with --series."
+            f"{name}: column {id!r} holds {len(ids)} series ({_some(ids)}), expected one: choose it with ",
+            Parameter("series"),
+            ".",
         )
     rows = _rows_of(frame, id, series)
     if not len(rows) and len(frame):

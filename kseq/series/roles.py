@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 
 #: Names under which a file's time column is found when the user names none.
 TIME_NAMES = ("ds", "date", "time", "datetime", "timestamp")
@@ -155,6 +155,7 @@ def _targets(frame: pd.DataFrame, target: Names, taken: Sequence[str], every_num
     if len(numeric) == 1 or (every_number and numeric):
         return numeric
     raise DataError(
-        f"{name}: no target named and {len(numeric)} numeric columns to choose from; "
-        f"name one with --target: {', '.join(map(str, numeric or rest)) or 'none found'}."
+        f"{name}: no target named and {len(numeric)} numeric columns to choose from; name one with ",
+        Parameter("target"),
+        f": {', '.join(map(str, numeric or rest)) or 'none found'}.",
     )

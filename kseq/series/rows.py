@@ -124,7 +124,7 @@ class Rows:
             missing[np.arange(len(values)) >= np.repeat(ends, np.diff(borders))] = False
         notes, filled = [calendar.gap_note(place), calendar.remark], None
         if fill is None:
-            require_none_missing(missing, roles.numbers, name, place, "ffill or --fill seasonal")
+            require_none_missing(missing, roles.numbers, name, place, "ffill or seasonal")
         elif fill == "mask":
             notes.append(mask_note(np.flatnonzero(missing.any(axis=1)), place))
         elif missing.any():

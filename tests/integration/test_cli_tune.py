@@ -58,9 +58,9 @@ def test_trials_that_are_done_stay_when_the_user_stops(here, capsys, monkeypatch
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (["--trials", "99"], "received 99 trials, expected at most 8"),
-        (["--dropout", "high"], "received 'high', expected numbers"),
-        (["--units", "8,8"], "received units (8, 8) to choose among, expected values, each once"),
+        (["--trials", "99"], "received --trials 99, expected at most 8"),
+        (["--dropout", "high"], "received high, expected 0 or a number"),
+        (["--units", "8,8"], "received --units (8, 8), expected each once"),
         (["--validation-share", "0"], "validation share of 0"),
         (["--transform", "none/"], "received transform ''"),
     ],

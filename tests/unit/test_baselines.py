@@ -239,7 +239,7 @@ def test_ets_of_targets_with_different_forms_has_a_plain_label():
 def test_ets_that_fails_is_an_error_with_advice(monkeypatch, seasonal_part):
     training, y = seasonal_part
     fitted = ETS().fit(training)
-    with pytest.raises(DataError, match="not finite, expected numbers; leave ets out of --baselines"):
+    with pytest.raises(DataError, match="not finite, expected numbers; leave ets out of baselines"):
         fitted.predict(np.where(np.arange(240)[:, None] == 185, np.inf, y), np.array([190]))
 
     def fail(*args, **kwargs):

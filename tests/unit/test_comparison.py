@@ -160,7 +160,7 @@ def test_settings_refuse():
         Settings(seeds=(1, 1))
     with pytest.raises(ConfigError, match="received baseline 'magic', expected one of persistence, "):
         Settings(baselines=("magic",))
-    with pytest.raises(ConfigError, match="received cells gru, gru, expected each once"):
+    with pytest.raises(ConfigError, match=r"received cells \('gru', 'gru'\), expected each once"):
         Settings(cells=("gru", "gru"))
     for levels in ((0,), (100,), (-5,), (float("nan"),), (80, 80)):
         with pytest.raises(ConfigError, match="expected percentages between 0 and 100, each once"):

@@ -61,7 +61,7 @@ def test_one_series_of_many(path):
     assert series.fingerprint == from_frame(long(), target="y", series="b").fingerprint
     with pytest.raises(DataError, match="received series 'x', expected one of the 3 in column 'unique_id': a, b, c"):
         read_parquet(path, target="y", series="x")
-    with pytest.raises(DataError, match=r"holds 3 series \(a, b, c\), expected one: choose it with --series"):
+    with pytest.raises(DataError, match=r"holds 3 series \(a, b, c\), expected one: choose it with series"):
         read_parquet(path, target="y")
 
 
@@ -221,7 +221,7 @@ def test_damage_anywhere_is_told_as_such_or_harmless(path, tmp_path):
     ("content", "expected"),
     [
         (b"", "is empty; expected a Parquet file"),
-        (b"date,y\n2001-01-01,2\n", "is not a Parquet file (it does not begin with PAR1); give a CSV file with --csv"),
+        (b"date,y\n2001-01-01,2\n", "is not a Parquet file (it does not begin with PAR1); give a CSV file"),
     ],
 )
 def test_files_of_another_kind(tmp_path, content, expected):
@@ -240,7 +240,7 @@ def test_missing_files_folders_and_files_without_rows(tmp_path, path):
         read_parquet(tmp_path)
     with pytest.raises(DataError, match="has no rows"):
         read_parquet(written(tmp_path, {"y": pa.array([], pa.float64())}))
-    with pytest.raises(DataError, match="is a Parquet file; give it with --parquet"):
+    with pytest.raises(DataError, match="is a Parquet file; give it with read_parquet"):
         read_csv(path)
 
 
