@@ -68,7 +68,7 @@ def main() -> int:
             for (constraints, extras), python, platform in itertools.product(CHECKS.items(), PYTHONS, PLATFORMS)
         ]
         failed = 0
-        with ThreadPoolExecutor(6) as pool:
+        with ThreadPoolExecutor(12) as pool:
             for case, wrong in zip(cases, pool.map(lambda case: resolve(case, wheel), cases), strict=True):
                 print(f"{'resolves' if wrong is None else 'FAILS':<9} {case.python} {case.platform} {case.constraints}")
                 if wrong is None:

@@ -123,8 +123,13 @@ def test_the_users_folder_where_the_package_is_read_only(monkeypatch, tmp_path):
     assert found.parent == tmp_path / "user"
 
 
-def test_no_home_is_no_folder_of_the_working_directory(monkeypatch):
-    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: "~/.cache/kseq")
+def no_home(*_, **__):
+    raise RuntimeError("could not determine the home directory")
+
+
+@pytest.mark.parametrize("answer", [no_home, lambda *_, **__: "~/.cache/kseq"])
+def test_no_home_is_no_folder_of_the_working_directory(monkeypatch, answer):
+    monkeypatch.setattr(platformdirs, "user_cache_dir", answer)
     assert list(folders.candidates()) == [Path(code.__file__).parent / "__pycache__"]
 
 

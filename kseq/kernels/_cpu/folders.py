@@ -1,5 +1,6 @@
 """Folders in which machine code is kept on disk between processes."""
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -22,10 +23,12 @@ def candidates(chosen: str = "") -> Iterator[Path]:
     if chosen:
         yield Path(chosen).absolute() / own
     yield _PACKAGE / "__pycache__"
-    user = Path(platformdirs.user_cache_dir("kseq", appauthor=False))
-    # Of a user without a home folder the path stays "~/.cache", which would be a folder "~" of the working directory.
-    if user.is_absolute():
-        yield user / own
+    # Without a home folder platformdirs raises RuntimeError, in older releases it returns "~/.cache", which would be a
+    # folder "~" of the working directory.
+    with contextlib.suppress(RuntimeError):
+        user = Path(platformdirs.user_cache_dir("kseq", appauthor=False))
+        if user.is_absolute():
+            yield user / own
 
 
 def first_writable(folders: Iterator[Path]) -> Path | None:
