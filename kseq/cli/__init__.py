@@ -4,6 +4,7 @@ A file a command; :func:`main` turns errors into one line and a status.
 """
 
 import errno
+import logging
 import os
 import sys
 import traceback
@@ -85,6 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
+    # Matplotlib's words on its folder and fonts are no concern of someone who compares models; its errors are.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         # What a command returns is nothing, or the status that it exits with.
         return cli.main(arguments, prog_name="kseq", standalone_mode=False) or 0

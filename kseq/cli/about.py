@@ -57,3 +57,20 @@ def info() -> None:
             say(f"{backend:<11} not installed: pip install 'kseq[{backend}]'")
             continue
         say(f"{backend:<11} {have[backend]:<12} sees {', '.join(backends.devices_elsewhere(backend))}")
+    say(f"compiled    {_kept_in()}")
+
+
+def _kept_in() -> str:
+    """Say where the machine code of the CPU kernels is kept."""
+    from numba import config
+
+    if config.DISABLE_JIT:
+        return "no loops: NUMBA_DISABLE_JIT is set"
+    from kseq.kernels._cpu.folders import candidates, first_writable
+
+    folder = first_writable(candidates(config.CACHE_DIR))
+    return (
+        f"loops are kept in {folder}"
+        if folder
+        else "loops are kept nowhere: no folder is writable; set NUMBA_CACHE_DIR"
+    )

@@ -15,7 +15,8 @@ where they are not C-contiguous. :mod:`kseq.kernels.reference` is what is comput
 * NaN and infinity travel as they do in NumPy and never from one member, or one row of the batch, to another (but for
   weight gradients, to which all rows contribute).
 * The first call of a cell and number type compiles it, which takes seconds, and keeps the result on disk:
-  in ``__pycache__`` beside the loops, or in the user's cache folder where that cannot be written.
+  in ``NUMBA_CACHE_DIR``, ``__pycache__`` beside the loops, or the user's cache folder, whichever can be written; where
+  none can, every process compiles anew.
 """
 
 import sys

@@ -148,8 +148,12 @@ def _on_gpu() -> bool:
 
 @functools.cache
 def _compiled() -> ModuleType | None:
-    """The compiled kernel, None where Numba is missing."""
+    """The compiled kernel, None where Numba is missing or ``NUMBA_DISABLE_JIT`` is set."""
     try:
+        from numba import config
+
+        if config.DISABLE_JIT:
+            return None
         from kseq.kernels import cpu
     except ModuleNotFoundError as missing:
         if missing.name not in ("numba", "llvmlite"):
@@ -166,7 +170,7 @@ def _require(condition: bool, reason: str) -> None:
 def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
     _require(mask is None, "mask")
     _require(not _on_gpu(), "a GPU")
-    _require(_compiled() is not None, "Numba is not installed")
+    _require(_compiled() is not None, "Numba is not installed, or NUMBA_DISABLE_JIT is set")
     number = kernel.dtype
     _require(number in (tf.float32, tf.float64), f"{number.name} on the CPU")
     _require(sequences.dtype == number, f"{sequences.dtype.name} input to {number.name} weights")

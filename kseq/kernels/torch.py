@@ -161,8 +161,12 @@ def _shapes(sequences: Tensor, states: list[Tensor], spec: Spec) -> Output:
 
 @functools.cache
 def _compiled() -> ModuleType | None:
-    """The compiled kernel, None where Numba is missing."""
+    """The compiled kernel, None where Numba is missing or ``NUMBA_DISABLE_JIT`` is set."""
     try:
+        from numba import config
+
+        if config.DISABLE_JIT:
+            return None
         from kseq.kernels import cpu
     except ModuleNotFoundError as missing:
         if missing.name not in ("numba", "llvmlite"):

@@ -130,7 +130,11 @@ def test_declines(cell, options, changes, reason):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "reason"), [("_on_gpu", True, "a GPU"), ("_compiled", None, "Numba is not installed")]
+    ("name", "value", "reason"),
+    [
+        ("_on_gpu", True, "a GPU"),
+        ("_compiled", None, "Numba is not installed, or NUMBA_DISABLE_JIT is set"),
+    ],
 )
 def test_declines_where_the_compiled_loop_cannot_run(monkeypatch, name, value, reason):
     layer = built("LSTM")
