@@ -244,7 +244,7 @@ def test_a_failure_while_writing_leaves_what_was_there(comparison, tmp_path, mon
     def stop(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pathlib.Path.replace", stop)
+    monkeypatch.setattr("kseq.storage.Disk.exchange", stop)
     with pytest.raises(KeyboardInterrupt):
         comparison.write(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -16,7 +16,7 @@ from kseq.panels.scores import PanelScores, of_validation
 from kseq.parts import Split
 from kseq.report.table import render, shown_table
 from kseq.reproduction import Agreement, Recorded
-from kseq.runs import plain, write
+from kseq.storage import plain
 from kseq.tuning import Space, _Draws
 
 SPACE = Space(
@@ -129,7 +129,7 @@ def test_the_record_holds_all_and_is_repeated(tuned, tmp_path):
     assert record["chosen"] == plain(tuned.settings.by_cell)
     assert record["space"]["units"] == [2, 4]
     assert len(record["all"]) == 8
-    files = {path.name for path in write(tuned, tmp_path)}
+    files = {path.name for path in tuned.write(tmp_path)}
     assert "tuning.csv" in files
     written = pd.read_csv(tmp_path / "tuning.csv")
     # What pandas reads may be off by the last bit.
@@ -289,7 +289,7 @@ def test_the_best_trial_of_a_panel_is_what_is_compared(tuned_shops, tmp_path):
         assert trials["chosen"].tolist() == (trials["mase"] == trials["mase"].min()).tolist()
         assert settings.by_cell[cell] == {setting: best[setting] for setting in SPACE.values}
     assert plain(tuned_shops.record)["tuning"]["metric"] == "mase"
-    write(tuned_shops, tmp_path)
+    tuned_shops.write(tmp_path)
     recorded = Recorded.read(tmp_path)
     assert Agreement(recorded, compare(shops(), recorded.settings)).identical
 
@@ -428,7 +428,7 @@ def test_transforms_are_chosen_among(series, many, tmp_path):
         else:
             missed = np.abs(row.validation - series.y[made.data.validation.target_rows]).mean()
         np.testing.assert_allclose(missed, line[metric], rtol=1e-6)
-    write(made, tmp_path)
+    made.write(tmp_path)
     recorded = Recorded.read(tmp_path)
     assert Agreement(recorded, compare(given, recorded.settings)).identical
 
