@@ -129,8 +129,10 @@ def forecast(
     for first in range(len(history), len(frame), card.horizon):
         series = replace(history, frame=frame, ahead=pd.DataFrame(), fill="mask")
         transform = transform or transform_like(card, series)
-        data = windows_like(card, series, [range(first, first + 1)], transform)
-        made = predict(model.network, data, data.test)[0, 0]
+        # What overflows is told below.
+        with np.errstate(over="ignore", invalid="ignore"):
+            data = windows_like(card, series, [range(first, first + 1)], transform)
+            made = predict(model.network, data, data.test)[0, 0]
         require_numbers(made, card.name, history.name)
         frame.loc[frame.index[first : first + card.horizon], targets] = made
     values = frame[targets].to_numpy()[len(history) :][:steps]

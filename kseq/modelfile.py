@@ -193,9 +193,9 @@ def _read(path: Path) -> tuple[ModelCard | PanelCard, list[np.ndarray]]:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); {expected}.") from error
     except NoArchive as error:
-        raise DataError(f"{path} is no model, or is cut off ({error}); {expected}.") from error
+        raise DataError(f"{path} is no model, or is cut off ({_shown(error)}); {expected}.") from error
     except Refused as error:
-        raise DataError(f"{path} is damaged ({error}); copy it again, or fit the model again.") from error
+        raise DataError(f"{path} is damaged ({_shown(error)}); copy it again, or fit the model again.") from error
     except ValueError as error:
         raise DataError(f"received {str(path)!r}, which is no name of a file ({error}); {expected}.") from error
 
@@ -251,4 +251,6 @@ def _arrays(archive: Archive, record: Any) -> bytes:
 
 
 def _shown(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    """A reason in one line; names in a file may hold anything."""
+    text = " ".join(str(error).split())[:400] or type(error).__name__
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

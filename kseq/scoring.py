@@ -92,10 +92,13 @@ def evaluate(
         )
     from kseq.evaluation import predict
 
-    data = windows_like(card, known, segments, transform_like(card, known))
+    with np.errstate(over="ignore", invalid="ignore"):
+        data = windows_like(card, known, segments, transform_like(card, known))
     settings = Settings(cells=tuple(card.settings["cells"]), levels=(), season=card.season if card.season > 1 else 0)
     comparison = Comparison(data, settings)
-    forecasts = predict(model.network, data, data.test)
+    # What overflows is told.
+    with np.errstate(over="ignore", invalid="ignore"):
+        forecasts = predict(model.network, data, data.test)
     require_numbers(forecasts, card.name, series.name)
     kind, name = ("cell", card.name) if len(card.seeds) == 1 else ("ensemble", f"{card.name} x{len(card.seeds)} mean")
     weights = model.network.count_params()

@@ -236,6 +236,7 @@ def looped(file):
         (replaced(lambda file, shape: file.create_group(KERNEL)), "there is a group"),
         (weights_of(lambda file: file.__setitem__("layers/gru/extra", np.zeros(2))), "expected none of that name"),
         (weights_of(looped), "there is a group"),
+        (weights_of(lambda file: file.create_group("layers/odd\n\x1b[31mname")), "there is a group layers/odd .*name"),
         (weights_of(lambda file: file[KERNEL].__setitem__((0, 0), np.nan)), r"1 of the 9 weights .* are not finite"),
         (weights_of(lambda file: file[KERNEL].__setitem__((0, 0), np.inf)), r"1 of the 9 weights .* are not finite"),
         (lambda contents: {**contents, "model.weights.h5": contents["model.weights.h5"][:5000]}, "no HDF5, or damaged"),
