@@ -226,7 +226,13 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     Returns:
         float: The mean correlation; 0 for a pair of which one does not vary.
     """
-    a, b = a - a.mean(axis=-2, keepdims=True), b - b.mean(axis=-2, keepdims=True)
+    a, b = (_near_one(part - part.mean(axis=-2, keepdims=True)) for part in (a, b))
     product = (a * b).sum(axis=-2)
     size = np.sqrt((a**2).sum(axis=-2) * (b**2).sum(axis=-2))
     return float(np.mean(np.divide(product, size, out=np.zeros_like(product), where=size > 0)))
+
+
+def _near_one(values: np.ndarray) -> np.ndarray:
+    """The same values times a power of two, which changes no digit: their squares are neither infinite nor zero."""
+    _, exponent = np.frexp(np.abs(values).max(initial=0.0))
+    return np.ldexp(values, -int(exponent))

@@ -204,7 +204,8 @@ def require_levels(name: str, values: Any) -> tuple[float, ...]:
         raise ConfigError("received ", Parameter(name), f" {shown(values)}, expected a tuple of percentages.")
     values, span = tuple(values), NUMBER["level"]
     for value in values:
-        if not isinstance(value, Real) or isinstance(value, bool) or not span.least <= float(value) <= span.most:
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not number or not span.least <= value <= span.most:
             raise ConfigError(
                 "received ", Parameter(name), f" {shown(value)}, expected percentages between 0 and 100, each "
                 f"once, from {span.least:g} to {span.most:g}.",

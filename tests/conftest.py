@@ -8,8 +8,9 @@ import pytest
 #: What stands above windows, layers and training and calls nothing of a backend. Its tests train many small networks,
 #: each of which TensorFlow and JAX compile for seconds: they run on PyTorch, and elsewhere with ``--every``.
 ABOVE_BACKENDS = {
-    "test_audit", "test_backtest", "test_files_from_anywhere", "test_fitting", "test_forecaster", "test_forecasting",
-    "test_panels", "test_panels_backtest", "test_panels_fitting", "test_panels_scoring",
+    "test_audit", "test_backtest", "test_cli_hostile", "test_files_from_anywhere", "test_fitting", "test_forecaster",
+    "test_forecasting", "test_fuzz", "test_panels", "test_panels_backtest", "test_panels_fitting",
+    "test_panels_scoring",
     "test_reproduction", "test_scoring", "test_strategies", "test_tuning", "test_cli_audit", "test_cli_config",
     "test_cli_data", "test_cli_panel", "test_cli_panel_model", "test_cli_reproduce", "test_cli_stop",
     "test_cli_tune",
@@ -19,9 +20,9 @@ ABOVE_BACKENDS = {
 WITHOUT_BACKENDS = {
     "test_baselines", "test_calendars", "test_cpu", "test_databench", "test_dates_ahead", "test_intervals",
     "test_metrics", "test_metrics_and_baselines", "test_panels_rows", "test_panels_windows", "test_report",
-    "test_report_bench", "test_report_lettering", "test_runs", "test_series", "test_series_calendars",
+    "test_csvtext", "test_report_bench", "test_report_lettering", "test_runs", "test_series", "test_series_calendars",
     "test_series_filling", "test_series_origin", "test_series_panel", "test_series_parquet", "test_statistics",
-    "test_storage", "test_transforms", "test_verdict",
+    "test_storage", "test_text", "test_transforms", "test_validation", "test_verdict",
 }  # fmt: skip
 
 
