@@ -158,6 +158,13 @@ def _compiled() -> ModuleType | None:
     return cpu
 
 
+@functools.cache
+def _saturation(number: tf.DType) -> float:
+    """From where on ``tf.tanh`` is 1."""
+    with tf.init_scope():
+        return _compiled().saturation_of(lambda x: tf.tanh(x).numpy(), np.dtype(number.as_numpy_dtype))
+
+
 def _require(condition: bool, reason: str) -> None:
     if not condition:
         raise Unsupported(reason)
@@ -190,12 +197,14 @@ def _run_compiled(sequences, weights, states, spec):
     state_shape = (sequences.shape[0], *weights[1].shape[:-2], units)
     shapes = [(*state_shape[:-1], time, units)] * has_outputs + [state_shape] * len(states)
 
+    saturation = _saturation(sequences.dtype)
+
     def take_apart(arrays):
         of_weights, of_states = arrays[1 : 1 + len(weights)], arrays[1 + len(weights) :]
         return arrays[0], *([*of_weights, None][:3]), of_states
 
     def ahead(*arrays):
-        result = _compiled().forward(spec, *take_apart(arrays), keep=spec.training)
+        result = _compiled().forward(spec, *take_apart(arrays), keep=spec.training, saturation=saturation)
         every = [result.outputs] if has_outputs else []
         return [*every, *result.states, _keep(result.saved)]
 
@@ -204,7 +213,7 @@ def _run_compiled(sequences, weights, states, spec):
         saved = _kept.pop(int(token), None)
         if saved is None:
             # Nobody said that it trains, or so many runs ago that it was let go: run it again.
-            saved = _compiled().forward(spec, *take_apart(arrays), keep=True).saved
+            saved = _compiled().forward(spec, *take_apart(arrays), keep=True, saturation=saturation).saved
         d_outputs, d_states = d_results[0] if has_outputs else None, d_results[has_outputs:]
         d_x, d_first, *d_weights = _compiled().backward(saved, None, d_outputs, d_states)
         return [d_x, *d_weights[: len(weights)], *d_first]

@@ -180,6 +180,14 @@ def _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec):
     return Output(states[0], outputs, states, "torch-cpu")
 
 
+@functools.cache
+def _saturation(dtype: torch.dtype) -> float:
+    """From where on ``torch.tanh`` is 1."""
+    return _compiled().saturation_of(
+        lambda x: torch.tanh(torch.from_numpy(x)).numpy(), torch.empty(0, dtype=dtype).numpy().dtype
+    )
+
+
 def _array(tensor: Tensor | None):
     """NumPy's view of a tensor's memory."""
     return None if tensor is None else tensor.detach().contiguous().numpy()
@@ -204,6 +212,7 @@ class _CompiledLoop(torch.autograd.Function):
             _array(bias),
             [_array(state) for state in states],
             keep=keep,
+            saturation=_saturation(kernel.dtype),
         )
         results = (_tensor(outputs), *map(torch.from_numpy, new_states))
         if keep:

@@ -11,8 +11,9 @@ from numba.extending import register_jitable
 #: All that loops are made of. Numba looks at a loop's own file alone, and would go on with old code of what it calls.
 SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
 
-#: For what loops call. Unlike ``njit``, it compiles one version for ``f(0)`` and ``f(n)``.
-part = register_jitable(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
+#: For what loops call. Unlike ``njit``, it compiles one version for ``f(0)`` and ``f(n)``. It is kept on disk as a part
+#: of the loops alone: kept by itself, its code would outlive changes of what it calls.
+part = register_jitable(nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
 
 
 def compiled(loop: Callable) -> Any:
