@@ -29,9 +29,9 @@ _TILES += [(1, 2 * TILE_VECTORS), (1, 4 * TILE_VECTORS)]
 
 _FLAGS = ("contract",)
 
-# tanh and sigmoid rest on exp(z) = 2^n exp(r) with |r| <= log(2) / 2. Adding 1.5 * 2^bits, plus the exponent's bias, to a
-# small number leaves no digits behind the point, and in the lowest bits n plus the bias: shifted to the exponent's place
-# they are 2^n. Coefficients stand lowest power first.
+# tanh and sigmoid rest on exp(z) = 2^n exp(r) with |r| <= log(2) / 2. Adding 1.5 * 2^bits and the exponent's bias to a
+# small number leaves no digits behind the point, and in the lowest bits n plus the bias: shifted to the exponent's
+# place they are 2^n. Coefficients stand lowest power first.
 
 
 class _Constants(NamedTuple):
