@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
+from tensorflow.python.eager import forwardprop_util
 
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
@@ -184,9 +185,15 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
 
     # Variables are read here, so that their gradients are those of what was read.
     weights = [tf.convert_to_tensor(w) for w in (kernel, recurrent_kernel, bias) if w is not None]
+    _require(not _derived_ahead([sequences, *weights, *states]), "forward-mode derivatives")
     *outputs, states = _run_compiled(sequences, weights, states, spec)
     every = outputs[0] if outputs else tf.expand_dims(states[0], -2)
     return Output(states[0], every, states, "tensorflow-cpu")
+
+
+def _derived_ahead(tensors: list[Tensor]) -> bool:
+    """Whether a ``tf.autodiff.ForwardAccumulator`` follows one of these, which it cannot through the compiled loop."""
+    return tf.executing_eagerly() and bool(forwardprop_util.pack_tangents(tensors).tangents)
 
 
 def _run_compiled(sequences, weights, states, spec):

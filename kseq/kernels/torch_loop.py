@@ -1,4 +1,4 @@
-"""The three cells as a loop over time in PyTorch's own operations, members too: all that PyTorch derives of those works.
+"""The three cells as a loop over time in PyTorch's own operations, members too: what PyTorch can derive again.
 
 It runs members where no other kernel does, and stands behind the kernels that are one node of PyTorch's graph: for
 double backward, and for many gradients at once, :func:`gradients` computes a node's gradients by operations which
