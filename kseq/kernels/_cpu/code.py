@@ -36,7 +36,8 @@ SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__fi
 _SUFFIX = ".kseq-code"
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
-#: For what loops call. Unlike ``njit``, it compiles one version for ``f(0)`` and ``f(n)``. Only whole loops are kept.
+#: For what loops call. Unlike ``njit``, it compiles one version for ``f(0)`` and ``f(n)``. Only whole loops are kept on
+#: disk: a part kept by itself would outlive changes of what it calls.
 part = register_jitable(nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
 
 
