@@ -467,9 +467,10 @@ class _Loop(torch.autograd.Function):
     def backward(ctx: Any, d_outputs: Tensor | None, *d_states: Tensor | None):
         spec, count = ctx.spec, len(d_states)
         gates, recurrent, h_all, *rest = ctx.saved_tensors
-        c_all, inner, origin, states = rest[: count - 1], rest[count - 1], rest[count : count + 4], rest[count + 4 :]
+        c_all, inner, states = rest[: count - 1], rest[count - 1], rest[count + 4 :]
+        bias, sequences, kernel, input_bias = rest[count : count + 4]
         if asks_for_more(d_outputs, *d_states):
-            return _gradients_again(ctx, recurrent, *origin, states, [d_outputs, *d_states])
+            return _gradients_again(ctx, recurrent, bias, sequences, kernel, input_bias, states, [d_outputs, *d_states])
         members, time, batch, width = gates.shape
         units = recurrent.shape[1]
         # The gradients of the first states take the place of those of the last.
