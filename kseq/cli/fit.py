@@ -44,7 +44,9 @@ def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out:
     series = take_series(options)
     settings = settings_of(_comparing | options | {"cells": (cell,)})
     chosen = backends.choose(backend, device)
-    with runs.folder(out.parent), Progress(len(settings.seeds)) as progress:
+    # Once by the validation part, and again on all rows.
+    trainings = len(settings.seeds) * (1 if no_refit or not settings.validation else 2)
+    with runs.folder(out.parent), Progress(trainings) as progress:
         from kseq.fitting import fit_model
 
         model = fit_model(series, settings, refit=not no_refit, progress=progress)
