@@ -25,7 +25,7 @@ class Bounds(NamedTuple):
 WHOLE = {
     "lookback": Bounds(1, 1_000_000),
     "horizon": Bounds(1, 1_000_000),
-    "steps": Bounds(1, 1_000_000),
+    "steps": Bounds(1, 100_000),
     "season": Bounds(0, 1_000_000),
     "units": Bounds(1, 65_536),
     "num_layers": Bounds(1, 100),

@@ -44,10 +44,12 @@ def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out:
     series = take_series(options)
     settings = settings_of(_comparing | options | {"cells": (cell,)})
     chosen = backends.choose(backend, device)
+    # Once by the validation part, and again on all rows.
+    trainings = len(settings.seeds) * (1 if no_refit or not settings.validation else 2)
     with storage.file(out, modelfile.require_own, inputs()):
         from kseq.fitting import fit_model
 
-        with Progress(len(settings.seeds)) as progress:
+        with Progress(trainings) as progress:
             model = fit_model(series, settings, refit=not no_refit, progress=progress)
         modelfile.save(model, out)
     lost = len(settings.seeds) - len(model.card.seeds)

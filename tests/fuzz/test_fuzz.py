@@ -290,7 +290,6 @@ def places(value, path=()):
         yield from places(part, (*path, key))
 
 
-@pytest.mark.xfail(reason="records are being given a schema", strict=False)
 @fuzzed(0.05)
 @given(data=st.data())
 def test_run_json(folder, data):
@@ -321,7 +320,6 @@ def damaged(content, data):
     return content[:place] + changed + content[place + size :]
 
 
-@pytest.mark.xfail(reason="model files are being inspected before they are built", strict=False)
 @fuzzed(0.07)
 @given(data=st.data())
 def test_model_files(folder, data):
@@ -342,7 +340,6 @@ def test_model_files(folder, data):
     answered(["forecast", "--model", "fuzzed.keras", "--steps", "2", "--quiet"], folder)
 
 
-@pytest.mark.xfail(reason="Parquet files are being checked", strict=False)
 @fuzzed(0.08)
 @given(data=st.data())
 def test_parquet(folder, data):
