@@ -166,7 +166,8 @@ def _ahead(spec, late, x, states, kernel, recurrent_kernel, bias, keep):
 @functools.partial(_loop.defjvp, symbolic_zeros=True)
 def _loop_ahead(spec, late, primals, tangents):
     """The loop where a derivative will be asked for: results, and the derivative ahead as one linear operation."""
-    states, outputs, kept = _ahead(spec, late, *primals, keep=True)
+    x, first, kernel, recurrent_kernel, bias = primals
+    states, outputs, kept = _ahead(spec, late, x, first, kernel, recurrent_kernel, bias, keep=True)
     of_primals, structure = jax.tree.flatten((primals, kept))
     of_tangents = jax.tree.leaves(tangents, is_leaf=lambda t: isinstance(t, SymbolicZero))
     moved = tuple(not isinstance(t, SymbolicZero) for t in of_tangents)
@@ -184,8 +185,8 @@ def _derivative_ahead(*arguments, spec, late, structure, moved, fixed):
     given = iter(arguments[fixed:])
     tangents = [next(given) if moves else jnp.zeros_like(leaf) for leaf, moves in zip(leaves, moved, strict=True)]
 
-    def plain(*primals):
-        states, outputs, _ = _ahead(spec, late, *primals, keep=False)
+    def plain(x, states, kernel, recurrent_kernel, bias):
+        states, outputs, _ = _ahead(spec, late, x, states, kernel, recurrent_kernel, bias, keep=False)
         return states, outputs
 
     return jax.tree.leaves(jax.jvp(plain, primals, jax.tree.unflatten(tree, tangents))[1])
