@@ -78,7 +78,7 @@ def run(path: Path, given: argparse.Namespace) -> None:
     """Everything from the file to a forecast."""
     with stage("import"):
         import kseq
-        from kseq.evaluation import predict
+        from kseq.callbacks import predict
         from kseq.feeding import fed
         from kseq.panels.backtest import cut_panel
         from kseq.panels.baselines import baseline_row

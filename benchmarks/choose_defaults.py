@@ -23,7 +23,7 @@ import pandas as pd
 
 from kseq import ConfigError, DataError, Series, Settings, compare, load_series
 from kseq.parts import Split
-from kseq.series import BUILT_INS
+from kseq.data import BUILT_INS
 
 #: Tried in place of the default, one at a time.
 TRIALS: dict[str, tuple[Any, ...]] = {

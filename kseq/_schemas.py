@@ -127,7 +127,7 @@ class ModelSettings(TypedDict):
 
 
 class ReadingArguments(TypedDict, total=False):
-    """Arguments of the readers of :mod:`kseq.series`."""
+    """Arguments of the readers of :mod:`kseq.data`."""
 
     path: Text
     name: Text | None
@@ -147,7 +147,7 @@ class ReadingArguments(TypedDict, total=False):
 
 
 class Origin(TypedDict):
-    """:class:`kseq.series.origin.Origin`."""
+    """:class:`kseq.data._origin.Origin`."""
 
     reader: Text
     arguments: ReadingArguments
@@ -403,7 +403,7 @@ class DatesRecord(TypedDict):
 
 
 class CalendarRecord(TypedDict):
-    """:class:`kseq.series.Calendar`, but for its gaps."""
+    """:class:`kseq.data.Calendar`, but for its gaps."""
 
     words: Text
     alias: Text

@@ -31,13 +31,13 @@ import pandas as pd
 
 from kseq import backends
 from kseq.baselines import BASELINES
-from kseq.comparison import Comparison, laid_out
+from kseq.comparison.result import Comparison, laid_out
 from kseq.errors import BackendError, Parameter
 from kseq.panels.audit import golden_shares, panel_cutoffs, perturbed_panel
 from kseq.panels.backtest import PanelBacktest, shared_season
 from kseq.panels.windows import PanelWindows, WindowedPanel
-from kseq.results import ModelResult
-from kseq.series import Panel, Series
+from kseq.evaluation.model_result import ModelResult
+from kseq.data import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.windows import WindowedSeries, Windows
 
@@ -276,7 +276,7 @@ class _Run:
         """Train a cell; give its weights, what its stopping went by, and its forecasts before the test part."""
         import keras
 
-        from kseq.jobs import train_cell
+        from kseq.comparison.jobs import train_cell
 
         weights: list[np.ndarray] = []
         keeper: Any = keras.callbacks.LambdaCallback(

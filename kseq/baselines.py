@@ -23,7 +23,7 @@ import numpy as np
 
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evenly import Evenly, lay_evenly, places_of
-from kseq.metrics import mae
+from kseq.evaluation.metrics import mae
 from kseq.seasons import Cycle, as_columns, cycle_of, season_of
 from kseq.windows import WindowedSeries
 

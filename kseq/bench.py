@@ -24,7 +24,7 @@ import pandas as pd
 from kseq import backends, interop, kernels, layers
 from kseq.batches import Batches
 from kseq.errors import BackendError
-from kseq.evaluation import EpochTimer, kernel_of
+from kseq.callbacks import EpochTimer, kernel_of
 from kseq.feeding import Listeners, fed
 from kseq.machine import machine
 from kseq.models import CELLS, build_model
@@ -201,7 +201,7 @@ def peak_flops(size: int | None = None, seconds: float = 2.0) -> float:
 
 def make_data(workload: Workload, seed: int = 0) -> WindowedSeries:
     """Random columns whose training part holds the workload's windows."""
-    from kseq.series import Series
+    from kseq.data import Series
 
     rows = workload.windows + workload.time
     values = np.random.default_rng(seed).normal(size=(rows + 2, workload.features))

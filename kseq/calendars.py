@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import ConfigError, Parameter
-from kseq.series import Series
+from kseq.data import Series
 
 #: Cycles by the longest time step that has them, in days.
 _CYCLES = (

@@ -21,7 +21,7 @@ import numpy as np
 from kseq.baselines import Climatology
 from kseq.evenly import places_of
 from kseq.seasons import Cycle, cycle_of, season_of
-from kseq.series import Series
+from kseq.data import Series
 from kseq.transforms import (
     Anomaly,
     Difference,

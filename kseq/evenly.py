@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kseq.series import Calendar, Series
-from kseq.series.filling import fill_values
+from kseq.data import Calendar, Series
+from kseq.data.missing import fill_values
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from kseq.results import ModelResult
-from kseq.statistics import Row
-from kseq.verdict import Evidence
+from kseq.evaluation.model_result import ModelResult
+from kseq.evaluation.significance import Row
+from kseq.evaluation.verdict import Evidence
 from kseq.windows import WindowedSeries
 
 

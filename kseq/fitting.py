@@ -15,11 +15,11 @@ import keras
 import numpy as np
 
 from kseq import backends, baselines
-from kseq.backtest import cut_windows
+from kseq.comparison.backtest import cut_windows
 from kseq.errors import ConfigError
 from kseq.forecasting import last_rows
-from kseq.intervals import half_width
-from kseq.metrics import mae
+from kseq.evaluation.intervals import half_width
+from kseq.evaluation.metrics import mae
 from kseq.modelcard import HalfWidths, ModelCard
 from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.one_network import (
@@ -36,7 +36,7 @@ from kseq.one_network import (
 from kseq.panels.fitting import fit_panel
 from kseq.parts import Split
 from kseq.seasons import Cycle
-from kseq.series import Panel, Series
+from kseq.data import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
 from kseq.transforms import Anomaly, FittedTransform, Step, Trend

@@ -16,8 +16,8 @@ from kseq import backends
 from kseq.errors import ConfigError, DataError
 from kseq.forecasting import covariates_ahead, forecast
 from kseq.panels.folds import panel_folds
-from kseq.series import Panel, Series, from_frame, panel_from_frame
-from kseq.series.roles import ID_NAME
+from kseq.data import Panel, Series, from_frame, panel_from_frame
+from kseq.data.columns import ID_NAME
 from kseq.settings import Settings
 from kseq.validation import require_whole
 

@@ -7,7 +7,7 @@ from typing import overload
 import numpy as np
 import pandas as pd
 
-from kseq.dates_ahead import dates_after
+from kseq.data.future_dates import dates_after
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evenly import places_of
 from kseq.forecasts import Forecasts, require_numbers
@@ -17,10 +17,10 @@ from kseq.panels.card import PanelCard
 from kseq.panels.forecasting import PanelForecast, forecast_panel, panel_covariates_ahead
 from kseq.parts import Split
 from kseq.seasons import Cycle, calendar_seasons, cycle_of
-from kseq.series import Panel, Series, calendars
-from kseq.series.dates import placing, read_dates
-from kseq.series.files import numbers
-from kseq.series.roles import TIME_NAMES, require_columns
+from kseq.data import Panel, Series, frequency
+from kseq.data.dates import placing, read_dates
+from kseq.data.files import numbers
+from kseq.data.columns import TIME_NAMES, require_columns
 from kseq.transforms import Anomaly, FittedTransform, Log, Step, Trend, times_of
 from kseq.validation import require_whole
 from kseq.windows import WindowedSeries, Windows, model_rows
@@ -121,7 +121,7 @@ def forecast(
     blocks = -(-steps // card.horizon)
     dates = dates_after(history.index, blocks * card.horizon, card.freq)
     known = _covariates(card, history.ahead if future is None else future, blocks, dates, given=future is not None)
-    from kseq.evaluation import predict
+    from kseq.callbacks import predict
 
     frame = pd.concat([history.frame, known.reindex(index=dates, columns=history.frame.columns)])
     targets = list(history.targets)
@@ -303,7 +303,7 @@ def _require_step(card: ModelCard, rows: Series) -> None:
     if len(rows) < 2:
         return
     if card.freq:
-        other = len(calendars.read(rows.index, freq=card.freq).off) > 0
+        other = len(frequency.read(rows.index, freq=card.freq).off) > 0
     else:
         steps = [float(np.median(np.diff(index.asi8) / 1e9)) for index in _in_seconds(rows, card.context)]
         other = not 2 / 3 < steps[0] / steps[1] < 3 / 2

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import DataError
-from kseq.intervals import Interval
+from kseq.evaluation.intervals import Interval
 
 
 @dataclass(frozen=True, eq=False)

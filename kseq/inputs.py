@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import ConfigError, Parameter
-from kseq.series import Panel, Series
+from kseq.data import Panel, Series
 from kseq.validation import require_whole
 
 

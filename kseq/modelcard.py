@@ -14,13 +14,13 @@ import pandas as pd
 
 from kseq._version import __version__
 from kseq.calendars import calendar_columns
-from kseq.dates_ahead import dates_after
+from kseq.data.future_dates import dates_after
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.inputs import input_columns as columns_read
-from kseq.intervals import Interval, too_few
+from kseq.evaluation.intervals import Interval, too_few
 from kseq.parts import Scaler
 from kseq.seasons import Cycle
-from kseq.series import Series
+from kseq.data import Series
 from kseq.storage import plain
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend, times_of
 

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 
 from kseq.errors import ConfigError, DataError, Parameter
-from kseq.evaluation import Progress, kernel_of
-from kseq.jobs import blocks_of, build_cell
+from kseq.callbacks import Progress, kernel_of
+from kseq.comparison.jobs import blocks_of, build_cell
 from kseq.layers import accelerate, split_members
 from kseq.models import average
 from kseq.parts import Split, fewest_rows
 from kseq.progress import Block, block_done, seeds_text
-from kseq.series import Panel, Series
+from kseq.data import Panel, Series
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training, fit
 from kseq.transforms import Anomaly, FittedTransform

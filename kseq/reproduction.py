@@ -14,16 +14,16 @@ from typing import Any
 
 import pandas as pd
 
-from kseq import series as readers
+from kseq import data as readers
 from kseq._regular import read_regular
 from kseq._version import __version__
-from kseq.comparison import Comparison, compare
+from kseq.comparison.result import Comparison, compare
 from kseq.errors import ConfigError, DataError
-from kseq.series import Series
+from kseq.data import Series
 from kseq.settings import Settings
 from kseq.storage import plain
 
-#: Functions of :mod:`kseq.series` that a record may name.
+#: Functions of :mod:`kseq.data` that a record may name.
 READERS = ("load_series", "read_csv", "read_parquet", "read_panel")
 
 #: What a record says of the place where the run was made.

@@ -23,7 +23,7 @@ from kseq.storage import Folder, Kind
 
 if TYPE_CHECKING:
     from kseq.bench import Bench
-    from kseq.comparison import Comparison
+    from kseq.comparison.result import Comparison
     from kseq.databench import DataBench
     from kseq.forecasting import Forecast
     from kseq.panels.forecasting import PanelForecast

@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 
 from kseq import baselines
-from kseq.comparison import Comparison
+from kseq.comparison.result import Comparison
 from kseq.errors import DataError
 from kseq.forecasting import known_rows, transform_like, windows_like
 from kseq.forecasts import require_numbers
-from kseq.intervals import Interval
+from kseq.evaluation.intervals import Interval
 from kseq.modelcard import ModelCard
 from kseq.modelfile import TrainedModel, TrainedPanel
 from kseq.panels.scoring import score_panel
-from kseq.results import ModelResult
-from kseq.series import Panel, Series
-from kseq.series.dates import placing
+from kseq.evaluation.model_result import ModelResult
+from kseq.data import Panel, Series
+from kseq.data.dates import placing
 from kseq.settings import Settings
 from kseq.windows import window_starts
 
@@ -90,7 +90,7 @@ def evaluate(
             f"{card.reach + card.horizon} without missing dates or values: {card.reach} to read and "
             f"{card.horizon} to forecast."
         )
-    from kseq.evaluation import predict
+    from kseq.callbacks import predict
 
     with np.errstate(over="ignore", invalid="ignore"):
         data = windows_like(card, known, segments, transform_like(card, known))

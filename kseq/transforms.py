@@ -31,7 +31,7 @@ import pandas as pd
 from kseq.baselines import Climatology, TrainingPart
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.seasons import Cycle
-from kseq.series import Panel, Series
+from kseq.data import Panel, Series
 from kseq.windows import Targets
 
 #: Steps by name; ``none`` and ``auto`` stand alone.

@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kseq.backtest import cut_windows, make_backtest
-from kseq.comparison import Comparison, compare
+from kseq.comparison.backtest import cut_windows, make_backtest
+from kseq.comparison.result import Comparison, compare
 from kseq.errors import ConfigError, Parameter
 from kseq.panels.backtest import cut_panel
 from kseq.panels.scores import scores_of_validation
 from kseq.panels.windows import WindowedPanel
 from kseq.progress import Progress, Within
-from kseq.series import Panel, Series
+from kseq.data import Panel, Series
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, Settings
 from kseq.transforms import steps_of
 from kseq.validation import require_each_once, require_number, require_whole
@@ -296,7 +296,7 @@ def _trials(
 ) -> Iterator[dict[str, Any]]:
     """Train a cell with one setting after another; give a row of the frame for each."""
     # Keras and its backend are loaded here and no earlier: wrong settings are told by now.
-    from kseq.jobs import train_cell
+    from kseq.comparison.jobs import train_cell
 
     drawn = _Draws(space, seed=budget.seeds[0])
     for number in range(1, trials + 1):

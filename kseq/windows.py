@@ -22,7 +22,7 @@ from kseq.calendars import calendar_columns
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.inputs import input_columns, input_rows, require_inputs, require_sizes
 from kseq.parts import Scaler, Split, require_length
-from kseq.series import Series
+from kseq.data import Series
 
 
 def window_starts(start: int, stop: int, lookback: int, horizon: int, *, step: int = 1, border: int = 0) -> range:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kseq.statistics import Row
+from kseq.evaluation.significance import Row
 
 
 def names(rows: Sequence[Row]) -> str:

@@ -18,7 +18,7 @@ def data(style: str) -> None:
     """List the built-in series."""
     import json
 
-    from kseq.series import BUILT_INS, load_series
+    from kseq.data import BUILT_INS, load_series
 
     rows: list[dict[str, Any]] = []
     for name, built_in in BUILT_INS.items():

@@ -24,7 +24,7 @@ from kseq.errors import ConfigError, OutputError
 from kseq.validation import WHOLE
 
 if TYPE_CHECKING:
-    from kseq.comparison import Comparison
+    from kseq.comparison.result import Comparison
     from kseq.storage import Folder as RunFolder
 
 #: Options of the training's budget; a tuning chooses some of them itself.
@@ -125,7 +125,7 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
     with runs.folder(out, inputs=inputs(), otherwise=runs.default_folder(series.name, chosen)) as folder:
-        from kseq.comparison import compare as run
+        from kseq.comparison.result import compare as run
 
         with Progress(trainings_of(settings)) as progress:
             comparison = run(series, settings, progress=progress)
@@ -168,7 +168,7 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
 
 def settings_of(options: dict[str, Any]) -> Any:
     """Make a comparison's settings of what was typed, as far as it is no matter of the series, the backend or files."""
-    from kseq.comparison import Settings
+    from kseq.comparison.result import Settings
 
     first, count = options["first_seed"], options["seeds"]
     if first + count - 1 > WHOLE["seed"].most:

@@ -26,7 +26,7 @@ def completes(names: Callable[[], Iterable[str]]) -> Completer:
 
 
 def _built_ins() -> Iterable[str]:
-    from kseq.series import BUILT_INS
+    from kseq.data import BUILT_INS
 
     return BUILT_INS
 

@@ -49,7 +49,7 @@ def evaluate(
     series that it has not seen is scored on its last rows, by the scale of those before.
     """
     from kseq import modelfile
-    from kseq.series import load_series
+    from kseq.data import load_series
 
     card = modelfile.read_card(path)
     rows = take_rows(card, options)

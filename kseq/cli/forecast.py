@@ -48,7 +48,7 @@ def forecast(
     from kseq import forecasting, modelfile, runs, signals
     from kseq.csvtext import csv_text
     from kseq.errors import Parameter
-    from kseq.series.files import read_text
+    from kseq.data.files import read_text
 
     card = modelfile.read_card(path)
     # A series for a model of one, a panel for a model of many.

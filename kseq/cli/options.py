@@ -107,7 +107,7 @@ def take_series(given: dict[str, Any]) -> Any:
     Args:
         given: what was typed.
     """
-    from kseq import series
+    from kseq import data
 
     typed = typed_options()
     named = {name: given.pop(name) for name in ("data", "csv", "parquet")}
@@ -126,13 +126,13 @@ def take_series(given: dict[str, Any]) -> Any:
             raise ConfigError(
                 f"received {', '.join(alone)} without --csv or --parquet, expected them with a file of your own."
             )
-        return series.load_series(named["data"] or "nino12")
+        return data.load_series(named["data"] or "nino12")
     reading |= {name: reading[name] or () for name in ("features", "future", "static")}
     reading["season"] = given.get("season") or None
     path = named["csv"] or named["parquet"]
     if named["parquet"] is not None and (reading.pop("header") or "header" in typed):
         raise ConfigError("received --header with --parquet, which has no lines; expected it with --csv.")
-    return series.read_file(path, **reading)
+    return data.read_file(path, **reading)
 
 
 def inputs() -> list[Path]:

@@ -11,7 +11,7 @@ from kseq.errors import ConfigError
 if TYPE_CHECKING:
     from kseq.modelcard import ModelCard
     from kseq.panels.card import PanelCard
-    from kseq.series import Panel, Series
+    from kseq.data import Panel, Series
 
 model_option = click.option(
     "--model",
@@ -50,7 +50,7 @@ def take_rows(card: "ModelCard | PanelCard", given: dict[str, Any]) -> "Series |
     Returns:
         The rows; None where no file is named.
     """
-    from kseq import series
+    from kseq import data
 
     files = {name: given.pop(name) for name in ("csv", "parquet")}
     named = [name for name, path in files.items() if path is not None]
@@ -78,9 +78,9 @@ def take_rows(card: "ModelCard | PanelCard", given: dict[str, Any]) -> "Series |
     if many:
         return _take_panel(card, files, reading)
     if named == ["csv"]:
-        return series.read_csv(files["csv"], **reading)
+        return data.read_csv(files["csv"], **reading)
     reading.pop("header", None)
-    return series.read_parquet(files["parquet"], **reading)
+    return data.read_parquet(files["parquet"], **reading)
 
 
 def _require_lines(typed: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ def _require_lines(typed: dict[str, Any]) -> None:
 
 def _take_panel(card: "ModelCard | PanelCard", files: dict[str, Any], reading: dict[str, Any]) -> "Panel":
     """Read all series of a file."""
-    from kseq.series import read_panel
+    from kseq.data import read_panel
 
     reading.pop("series", None)
     # Of few rows a series no frequency can be found: it is that of the training.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from kseq.panels.windows import WindowedPanel
-from kseq.series import Panel
+from kseq.data import Panel
 
 
 def golden_shares(values: np.ndarray) -> np.ndarray:

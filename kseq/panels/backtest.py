@@ -1,7 +1,7 @@
 """Rolling-origin backtests of a panel: the last origins of each series, forecast from what came before them.
 
 A fold is an origin of every series: the k-th of its last ones. Series may end on different dates, and so each has a
-cutoff of its own in a fold. What :mod:`kseq.backtest` says of one series holds for each. Models are trained once, on
+cutoff of its own in a fold. What :mod:`kseq.comparison.backtest` says of one series holds for each. Models are trained once, on
 what the first fold knows of all series; or with ``refit`` anew in each fold, on the panel as it was known at the fold's
 last targets. All folds hold the same series: those that are long enough for the first one. The rows of all trainings
 are held at once, as those of so many panels.
@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kseq.backtest import join_folds
+from kseq.comparison.backtest import join_folds
 from kseq.errors import DataError
 from kseq.panels.baselines import baseline_row
 from kseq.panels.parts import PanelSplit, long_enough
-from kseq.panels.rows import before, chosen
+from kseq.data.slices import before, chosen
 from kseq.panels.transforms import PanelTransform
 from kseq.panels.windows import WindowedPanel, make_panel_windows
-from kseq.results import ModelResult
-from kseq.series import Panel
+from kseq.evaluation.model_result import ModelResult
+from kseq.data import Panel
 from kseq.settings import Settings
 from kseq.transforms import Difference, steps_of
 

@@ -19,7 +19,7 @@ from kseq.errors import ConfigError, DataError, Parameter
 from kseq.panels.grid import PanelGrid, grids, season_of_panel
 from kseq.panels.parts import reduce_parts
 from kseq.panels.windows import WindowedPanel
-from kseq.results import ModelResult
+from kseq.evaluation.model_result import ModelResult
 from kseq.seasons import Cycle
 
 #: Exponential smoothing takes 0.1 to 0.2 s a series of 100 to 2,000 rows, and is left out of larger panels unless it is

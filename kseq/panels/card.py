@@ -16,12 +16,12 @@ from kseq.calendars import cycles_in
 from kseq.inputs import encoded
 from kseq.modelcard import Card, common_from_json, common_to_json, named_zone, names, require_going_on, typed
 from kseq.panels.parts import PanelScaler
-from kseq.panels.rows import dates_of
+from kseq.data.slices import dates_of
 from kseq.panels.transforms import FittedPanelTransform, PanelTrend
 from kseq.panels.windows import panel_columns
 from kseq.parts import Scaler
 from kseq.seasons import Cycle
-from kseq.series import Calendar, Panel
+from kseq.data import Calendar, Panel
 from kseq.storage import plain
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from kseq import backends
-from kseq.intervals import half_width
+from kseq.evaluation.intervals import half_width
 from kseq.modelcard import HalfWidths
 from kseq.modelfile import TrainedPanel
 from kseq.one_network import (
@@ -32,13 +32,13 @@ from kseq.panels.card import PanelCard
 from kseq.panels.forecasting import as_values, go_on
 from kseq.panels.grid import season_of_panel
 from kseq.panels.parts import PanelScaler, PanelSplit
-from kseq.panels.rows import chosen, last_rows
+from kseq.data.slices import chosen, last_rows
 from kseq.panels.scores import PanelScores, of_validation
 from kseq.panels.transforms import PanelTrend
 from kseq.panels.windows import WindowedPanel
 from kseq.parts import Scaler
 from kseq.seasons import Cycle
-from kseq.series import Panel
+from kseq.data import Panel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
 from kseq.transforms import Anomaly, FittedTransform, Step

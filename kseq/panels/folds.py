@@ -11,9 +11,9 @@ import pandas as pd
 
 from kseq.errors import DataError
 from kseq.forecasting import forecast
-from kseq.panels.rows import before, chosen, places_in
-from kseq.series import Panel
-from kseq.series.roles import ID_NAME
+from kseq.data.slices import before, chosen, places_in
+from kseq.data import Panel
+from kseq.data.columns import ID_NAME
 
 if TYPE_CHECKING:
     from kseq.panels.forecasting import PanelForecast

@@ -13,12 +13,12 @@ from kseq.modelcard import bands_around
 from kseq.modelfile import TrainedPanel
 from kseq.panels.card import PanelCard
 from kseq.panels.history import History, history_of, panel_like, rows_at_end, unit_like
-from kseq.panels.rows import extended
+from kseq.data.slices import extended
 from kseq.panels.windows import WindowedPanel
-from kseq.series import Panel
-from kseq.series.dates import placing, read_dates
-from kseq.series.files import numbers
-from kseq.series.roles import ID_NAME, TIME_NAMES, require_columns
+from kseq.data import Panel
+from kseq.data.dates import placing, read_dates
+from kseq.data.files import numbers
+from kseq.data.columns import ID_NAME, TIME_NAMES, require_columns
 from kseq.transforms import FittedTransform
 from kseq.validation import require_whole
 

@@ -14,8 +14,8 @@ import pandas as pd
 from kseq import seasons
 from kseq.panels.parts import PanelSplit, groups, reduce_parts
 from kseq.panels.windows import PanelWindows, WindowedPanel
-from kseq.series import Calendar, Panel
-from kseq.series.filling import fill_values
+from kseq.data import Calendar, Panel
+from kseq.data.missing import fill_values
 
 #: Of so many series, the longest ones, the commonest season is that of the panel.
 ASKED = 10

@@ -15,12 +15,12 @@ from kseq.errors import ConfigError, DataError, Parameter
 from kseq.inputs import encoded
 from kseq.panels.card import PanelCard
 from kseq.panels.parts import PanelScaler, PanelSplit
-from kseq.panels.rows import chosen, common_rows, joined, places_in
+from kseq.data.slices import chosen, common_rows, joined, places_in
 from kseq.panels.transforms import PanelTransform, PanelTrend
 from kseq.panels.windows import PanelWindows, WindowedPanel, calendar_of, panel_sources, scaled_rows
 from kseq.seasons import Cycle, calendar_seasons
-from kseq.series import Panel, calendars
-from kseq.series.roles import require_columns
+from kseq.data import Panel, frequency
+from kseq.data.columns import require_columns
 from kseq.transforms import Anomaly, FittedTransform, Step
 
 
@@ -122,7 +122,7 @@ def _zone(panel: Panel) -> str:
 
 def _other_step(card: PanelCard, rows: Panel) -> bool:
     if card.freq:
-        return len(calendars.read(rows.index, rows.borders, card.freq).off) > 0
+        return len(frequency.read(rows.index, rows.borders, card.freq).off) > 0
     steps = []
     for panel in (rows, card.context):
         inside = np.ones(len(panel) - 1, bool)

@@ -7,7 +7,7 @@ import numpy as np
 
 from kseq.errors import ConfigError
 from kseq.parts import SCALERS, Scaler, Split
-from kseq.series import Panel
+from kseq.data import Panel
 
 #: Rows that are scaled at once.
 CHUNK = 2**18

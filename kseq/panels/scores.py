@@ -16,17 +16,17 @@ from functools import cached_property
 
 import numpy as np
 
-from kseq.backtest import apart
+from kseq.comparison.backtest import apart
 from kseq.errors import DataError, Parameter
 from kseq.evidence import row_of
-from kseq.intervals import Interval, intervals
-from kseq.metrics import NEAR_ZERO
+from kseq.evaluation.intervals import Interval, intervals
+from kseq.evaluation.metrics import NEAR_ZERO
 from kseq.panels.backtest import PanelBacktest
 from kseq.panels.grid import season_of_panel, seasonal_scales
 from kseq.panels.parts import reduce_parts
 from kseq.panels.windows import WindowedPanel
-from kseq.results import ModelResult
-from kseq.verdict import Evidence
+from kseq.evaluation.model_result import ModelResult
+from kseq.evaluation.verdict import Evidence
 
 #: Metrics of which the mean of squares is rooted.
 ROOTED = ("rmse", "rmsse")
@@ -108,11 +108,11 @@ class PanelScores:
         return np.repeat(np.arange(len(self.series)), self.windows)
 
     def of_series(self, forecasts: np.ndarray, metric: str, by_step: bool = False) -> np.ndarray:
-        """Score forecasts series by series, as ``kseq.metrics.METRICS`` does.
+        """Score forecasts series by series, as ``kseq.evaluation.metrics.METRICS`` does.
 
         Args:
             forecasts: ``(members, windows, horizon, targets)``.
-            metric: a name of ``kseq.metrics.METRICS``.
+            metric: a name of ``kseq.evaluation.metrics.METRICS``.
             by_step: whether to keep the steps of the horizon apart.
 
         Returns:
@@ -164,7 +164,7 @@ class PanelScores:
 
     @cached_property
     def percentless(self) -> np.ndarray:
-        """Whether percentages mean nothing for a series, as :func:`kseq.metrics.mape_reason` says, ``(series,)``."""
+        """Whether percentages mean nothing for a series, as :func:`kseq.evaluation.metrics.mape_reason` says, ``(series,)``."""
         low, high = (reduce(self.y, self._firsts, axis=0) for reduce in (np.minimum.reduceat, np.maximum.reduceat))
         size = np.abs(self.y)
         usual = self._mean(size[None])[0].mean(axis=1)

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kseq.comparison import Comparison
+from kseq.comparison.result import Comparison
 from kseq.errors import DataError, Parameter
 from kseq.forecasts import require_numbers
-from kseq.intervals import Interval
+from kseq.evaluation.intervals import Interval
 from kseq.modelfile import TrainedPanel
 from kseq.panels.baselines import baseline_row
 from kseq.panels.card import PanelCard
 from kseq.panels.history import History, history_of, panel_like, unit_like
 from kseq.panels.windows import WindowedPanel
-from kseq.results import ModelResult
-from kseq.series import Panel
-from kseq.series.dates import placing
+from kseq.evaluation.model_result import ModelResult
+from kseq.data import Panel
+from kseq.data.dates import placing
 from kseq.settings import Settings
 from kseq.windows import window_starts
 
@@ -55,7 +55,7 @@ def score_panel(
     history = history.of(np.flatnonzero(fits))
     segments, owners = _segments(card, history, _begin(card, history, all_rows))
     first = np.array([segment.start for segment in segments])[np.unique(owners, return_index=True)[1]]
-    from kseq.evaluation import predict
+    from kseq.callbacks import predict
 
     data = panel_like(card, history, first, segments, owners)
     settings = Settings(cells=tuple(card.settings["cells"]), levels=(), season=card.season if card.season > 1 else 0)

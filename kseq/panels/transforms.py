@@ -19,7 +19,7 @@ from kseq.errors import ConfigError, Parameter
 from kseq.panels.grid import grids, longest, season_of_panel
 from kseq.panels.parts import PanelSplit, groups
 from kseq.seasons import Cycle
-from kseq.series import Panel
+from kseq.data import Panel
 from kseq.transforms import Anomaly, Difference, FittedTransform, Log, Step, steps_of, times_of
 
 #: Through fewer rows than this a line is flat: any two rows lie on one that says nothing of what comes.
@@ -76,7 +76,7 @@ class PanelTrend(Step):
         return y - self._lines(np.arange(len(y)))
 
     def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Add the line; ``rows`` are there, those of steps to come as well, see :func:`kseq.panels.rows.extended`."""
+        """Add the line; ``rows`` are there, those of steps to come as well, see :func:`kseq.data.slices.extended`."""
         return forecasts + self._lines(rows)
 
     def within(self, rows: slice) -> "PanelTrend":

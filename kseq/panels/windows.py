@@ -31,7 +31,7 @@ from kseq.panels.parts import (
     room_in,
 )
 from kseq.parts import Scaler, require_length
-from kseq.series import Panel
+from kseq.data import Panel
 from kseq.windows import FittedTransform, WindowedSeries, Windows
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from kseq.csvtext import csv_text
-from kseq.statistics import best_baseline
+from kseq.evaluation.significance import best_baseline
 from kseq.text import DASH, decimals_for, figure, visible
 
 if TYPE_CHECKING:
-    from kseq.comparison import Comparison
+    from kseq.comparison.result import Comparison
 
 FORMATS = ("table", "markdown", "csv", "json")
 

@@ -16,7 +16,7 @@ def failing(error):
 
 
 def test_a_fault_of_kseq_is_one_line_with_status_1(capsys, monkeypatch):
-    monkeypatch.setattr("kseq.series.load_series", failing(ZeroDivisionError("division by zero")))
+    monkeypatch.setattr("kseq.data.load_series", failing(ZeroDivisionError("division by zero")))
     assert main(["data"]) == 1
     captured = capsys.readouterr()
     assert captured.err == "kseq: ZeroDivisionError: division by zero (a fault of kseq; --debug shows where).\n"
@@ -29,7 +29,7 @@ def test_a_fault_of_kseq_is_one_line_with_status_1(capsys, monkeypatch):
 )
 def test_debug_shows_where(capsys, monkeypatch, arguments, error, status):
     if error is not None:
-        monkeypatch.setattr("kseq.series.load_series", failing(error))
+        monkeypatch.setattr("kseq.data.load_series", failing(error))
     assert main(["--debug", *arguments]) == status
     assert "Traceback (most recent call last)" in capsys.readouterr().err
     assert main(arguments) == status
@@ -37,7 +37,7 @@ def test_debug_shows_where(capsys, monkeypatch, arguments, error, status):
 
 
 def test_a_full_disk_is_no_fault_of_kseq(capsys, monkeypatch):
-    monkeypatch.setattr("kseq.series.load_series", failing(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    monkeypatch.setattr("kseq.data.load_series", failing(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
     assert main(["data"]) == 2
     assert capsys.readouterr().err == (
         "kseq: no space is left on the disk that is written to; make room and run it again.\n"

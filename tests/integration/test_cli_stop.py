@@ -69,7 +69,7 @@ def test_an_output_that_is_an_input_is_refused_before_any_work(here, capsys, mon
     (here / "run/table.csv").write_text(text)
     os.link("run/table.csv", "hard.csv")
     os.symlink("run/table.csv", "soft.csv")
-    monkeypatch.setattr("kseq.comparison.compare", fail)
+    monkeypatch.setattr("kseq.comparison.result.compare", fail)
     before = contents(here / "run")
     assert main([*QUICK, *arguments, "--out", "run"]) == 2
     assert "which is read; expected another place to write." in capsys.readouterr().err
@@ -152,14 +152,14 @@ def stopped(name, module, function, arguments, *, swallowed="", closed=False, **
 @pytest.mark.parametrize("name", SIGNALS)
 @pytest.mark.parametrize("swallowed", ["", "ImportError('numpy')"])
 def test_signals_end_as_ctrl_c_does(here, name, swallowed):
-    done = stopped(name, "kseq.series", "load_series", ["data"], swallowed=swallowed)
+    done = stopped(name, "kseq.data", "load_series", ["data"], swallowed=swallowed)
     assert done.returncode == 130
     by = "" if name == "SIGINT" else f" by {name}"
     assert done.stderr.strip() == f"kseq: stopped{by}; nothing was written."
 
 
 def test_a_terminal_that_is_closed_is_no_fault(here):
-    done = stopped("SIGHUP", "kseq.series", "load_series", ["data"], closed=True)
+    done = stopped("SIGHUP", "kseq.data", "load_series", ["data"], closed=True)
     assert (done.returncode, done.stderr) == (130, "")
 
 
@@ -167,7 +167,7 @@ def test_a_terminal_that_is_closed_is_no_fault(here):
 def test_a_signal_that_is_ignored_stays_so(here):
     """As under nohup: the command, which finds no series, ends by itself."""
     done = stopped(
-        "SIGHUP", "kseq.series", "load_series", ["data"],
+        "SIGHUP", "kseq.data", "load_series", ["data"],
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     )  # fmt: skip
     assert done.returncode == 1
@@ -194,7 +194,7 @@ def test_a_signal_that_gets_lost_ends_the_run_before_it_writes(here, capsys, mon
         with contextlib.suppress(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr("kseq.comparison.compare", lose)
+    monkeypatch.setattr("kseq.comparison.result.compare", lose)
     assert main([*QUICK, "--csv", "series.csv", "--out", "deep/run"]) == 130
     assert "kseq: stopped by SIGTERM; nothing was written into deep/run." in capsys.readouterr().err
     assert [path.name for path in here.iterdir()] == ["series.csv"]

@@ -10,7 +10,7 @@ from kseq import BackendError, Comparison, ConfigError, Settings, baselines, fro
 from kseq.audit import audit, perturbed
 from kseq.choosing import Transform
 from kseq.panels.parts import PanelScaler
-from kseq.results import ModelResult
+from kseq.evaluation.model_result import ModelResult
 from kseq.settings import CELL_NAMES
 from kseq.training import fit
 from kseq.windows import Windows
@@ -110,7 +110,7 @@ def test_a_line_over_a_cutoff_is_taken_back():
 
 
 def test_a_line_over_a_cutoff_leaks(monkeypatch):
-    monkeypatch.setattr("kseq.series.Series.causal", lambda self, known: self)
+    monkeypatch.setattr("kseq.data.Series.causal", lambda self, known: self)
     frame = months()
     frame.iloc[46:50, 0] = np.nan
     assert "training windows" in planted(from_frame(frame, fill="linear"), cells=())
@@ -219,7 +219,7 @@ def test_a_scaler_of_the_whole_series(series, monkeypatch):
     def leaking(*arguments, **options):
         return make_windows(*arguments, **options | {"scaler": "minmax-leaks-test"})
 
-    monkeypatch.setattr("kseq.backtest.make_windows", leaking)
+    monkeypatch.setattr("kseq.comparison.backtest.make_windows", leaking)
     assert set(planted(series, cells=())) == {name for name in asked if "GRU" not in name}
     assert asked == (
         "scaler",
@@ -267,7 +267,7 @@ def test_stopping_by_the_test_part(series, monkeypatch):
     def cheating(model, data, *rest):
         return fit(model, replace(data, validation=data.test), *rest)
 
-    monkeypatch.setattr("kseq.jobs.fit", cheating)
+    monkeypatch.setattr("kseq.comparison.jobs.fit", cheating)
     leaks = planted(series)
     assert "GRU: early stopping" in leaks
     assert all(name.startswith("GRU: ") for name in leaks)
@@ -277,7 +277,7 @@ def test_training_on_the_test_part(series, monkeypatch):
     def cheating(model, data, *rest):
         return fit(model, replace(data, train=data.test), *rest)
 
-    monkeypatch.setattr("kseq.jobs.fit", cheating)
+    monkeypatch.setattr("kseq.comparison.jobs.fit", cheating)
     assert planted(series) == ("GRU: weights", "GRU: early stopping", "GRU: forecasts")
 
 
@@ -323,7 +323,7 @@ def test_a_device_that_does_not_repeat_itself(series, monkeypatch):
         model.set_weights([weight + generator.normal(size=weight.shape) for weight in model.get_weights()])
         return fit(model, *rest)
 
-    monkeypatch.setattr("kseq.jobs.fit", noisy)
+    monkeypatch.setattr("kseq.comparison.jobs.fit", noisy)
     with pytest.raises(BackendError, match=r"received GRU trainings on .* on the very same values, .* device cpu"):
         audit(series, QUICK)
 
@@ -337,7 +337,7 @@ def test_the_default_is_a_short_budget(series, monkeypatch):
             cell, np.zeros((2, len(data.test), 1, 1)), validation=np.zeros((2, len(data.validation), 1, 1))
         )
 
-    monkeypatch.setattr("kseq.jobs.train_cell", train_cell)
+    monkeypatch.setattr("kseq.comparison.jobs.train_cell", train_cell)
     assert audit(series).clean
     assert asked == [(cell, (0, 1), {"epochs": 5}) for cell in ("rnn", "lstm", "gru") for _ in range(2)]
 

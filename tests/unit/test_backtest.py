@@ -9,14 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from utilsforecast.processing import backtest_splits
 
-from kseq import Comparison, ConfigError, DataError, Settings, compare, from_frame, jobs
-from kseq.backtest import Fold, cut_windows, join_folds, lay_folds, make_backtest
+from kseq import Comparison, ConfigError, DataError, Settings, compare, from_frame
+from kseq.comparison import jobs
+from kseq.comparison.backtest import Fold, cut_windows, join_folds, lay_folds, make_backtest
 from kseq.baselines import BASELINES
 from kseq.cli import main
-from kseq.intervals import intervals
+from kseq.evaluation.intervals import intervals
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import words
-from kseq.results import ModelResult
+from kseq.evaluation.model_result import ModelResult
 
 N = 96
 

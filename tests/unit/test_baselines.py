@@ -6,7 +6,8 @@ import pytest
 from statsmodels.tsa.ar_model import AutoReg
 from statsmodels.tsa.exponential_smoothing import ets as statsmodels_ets
 
-from kseq import from_frame, load_series, make_windows, metrics, read_csv
+from kseq import from_frame, load_series, make_windows, read_csv
+from kseq.evaluation import metrics
 from kseq.baselines import (
     AR,
     BASELINES,

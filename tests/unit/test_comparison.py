@@ -19,7 +19,7 @@ from kseq import (
     metrics,
     statistics,
 )
-from kseq.results import ModelResult
+from kseq.evaluation.model_result import ModelResult
 
 
 @pytest.fixture(scope="module")

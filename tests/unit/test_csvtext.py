@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kseq.csvtext import csv_text, escaped, escaping, unescaped
-from kseq.series.files import read_text
+from kseq.data.files import read_text
 
 RUN = tuple("=+-@\t\r")
 

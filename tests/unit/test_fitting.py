@@ -6,7 +6,7 @@ from keras import ops
 from kseq import ConfigError, DataError, from_frame, one_network
 from kseq.fitting import fit_model
 from kseq.forecasting import forecast
-from kseq.intervals import half_width
+from kseq.evaluation.intervals import half_width
 from kseq.parts import Scaler
 from kseq.training import Training
 

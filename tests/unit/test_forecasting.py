@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 
 from kseq import ConfigError, DataError, Settings, choosing, from_frame, modelfile, predict
-from kseq.backtest import cut_windows
+from kseq.comparison.backtest import cut_windows
 from kseq.fitting import fit_model
 from kseq.forecasting import covariates_ahead, forecast
-from kseq.intervals import half_width
+from kseq.evaluation.intervals import half_width
 from kseq.parts import Split
 from kseq.report.forecast import plot_forecast
 from kseq.scoring import evaluate

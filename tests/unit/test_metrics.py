@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kseq import metrics
+from kseq.evaluation import metrics
 from kseq.errors import ConfigError
 
 WINDOWS, HORIZON, TARGETS, MEMBERS = 40, 3, 2, 4

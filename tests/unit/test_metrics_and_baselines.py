@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from kseq import Comparison, ConfigError, load_series, make_windows, metrics
+from kseq import Comparison, ConfigError, load_series, make_windows
+from kseq.evaluation import metrics
 from kseq.baselines import forecasts
 from kseq.seasons import season_of
 

@@ -24,8 +24,8 @@ from kseq.panels.transforms import PanelTransform, lines_through
 from kseq.panels.windows import make_panel_windows
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
-from kseq.results import ModelResult
-from kseq.statistics import diebold_mariano
+from kseq.evaluation.model_result import ModelResult
+from kseq.evaluation.significance import diebold_mariano
 
 LENGTHS = (90, 100, 84, 96)
 

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import DataError, Settings, compare, jobs, panel_from_frame
-from kseq.intervals import intervals
+from kseq import DataError, Settings, compare, panel_from_frame
+from kseq.comparison import jobs
+from kseq.evaluation.intervals import intervals
 from kseq.panels.backtest import cut_panel, make_panel_backtest
-from kseq.panels.rows import before
+from kseq.data.slices import before
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
 

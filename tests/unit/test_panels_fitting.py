@@ -12,7 +12,7 @@ import pytest
 from kseq import ConfigError, DataError, Settings, from_frame, modelfile, panel_from_frame, predict
 from kseq.fitting import fit_model
 from kseq.forecasting import covariates_ahead, forecast
-from kseq.intervals import half_width
+from kseq.evaluation.intervals import half_width
 from kseq.panels.backtest import cut_panel
 from kseq.panels.card import PanelCard
 from kseq.panels.parts import PanelSplit

@@ -8,7 +8,7 @@ import pytest
 from kseq import Comparison, from_frame, load_series, make_windows
 from kseq.report.plot import plot_history
 from kseq.report.table import render, shown_table, words
-from kseq.results import ModelResult
+from kseq.evaluation.model_result import ModelResult
 
 
 def compared(data, sizes=(0.3, 0.4, 0.5), **known):

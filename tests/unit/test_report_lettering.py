@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 from kseq import compare, from_frame, panel_from_frame
 from kseq.bench import Bench, Measurement
 from kseq.forecasting import Forecast
-from kseq.intervals import Interval
+from kseq.evaluation.intervals import Interval
 from kseq.panels.forecasting import PanelForecast
 from kseq.report import lettering
 from kseq.report.bench import plot_bench
 from kseq.report.forecast import plot_forecast, plot_panel_forecast
 from kseq.report.plot import plot_history, plot_predictions
-from kseq.results import ModelResult
+from kseq.evaluation.model_result import ModelResult
 
 DATES = pd.date_range("2000-01-01", periods=80, freq="MS")
 VALUES = 20 + np.sin(np.arange(80))

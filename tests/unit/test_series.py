@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from kseq import DataError, from_frame, load_series, read_csv
-from kseq.series import BUILT_INS
+from kseq.data import BUILT_INS
 
 
 def write(tmp_path, text, name="file.csv"):

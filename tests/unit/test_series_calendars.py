@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kseq import ConfigError, DataError, from_frame
-from kseq.series import calendars
+from kseq.data import frequency
 
 
 def dates(freq, periods=60, start="2001-01-01", **options):
@@ -174,7 +174,7 @@ def test_a_frequency_needs_no_dates_to_be_checked():
 
 
 def test_the_usual_step_of_many_dates_is_that_of_samples(monkeypatch):
-    monkeypatch.setattr(calendars, "MANY", 1500)
+    monkeypatch.setattr(frequency, "MANY", 1500)
     index = dates("D", 4000).delete([1700])
     assert series(index).gaps.tolist() == [1700]
 
@@ -183,9 +183,9 @@ def test_samples_that_hold_no_step_within_a_series():
     # Among 60,000 series of one day, one of three days, between two samples of the steps.
     index = dates("D", 1).repeat(10_500).append(dates("D", 3)).append(dates("D", 1).repeat(49_500))
     borders = np.concatenate([np.arange(10_501), np.arange(10_503, 60_004)])
-    assert calendars.read(index, borders).words == "daily"
+    assert frequency.read(index, borders).words == "daily"
     # Nothing can be said of single dates.
-    assert calendars.read(index[:2000], np.arange(2001)).words == "one date"
+    assert frequency.read(index[:2000], np.arange(2001)).words == "one date"
 
 
 rows = st.lists(st.integers(0, 39), unique=True, max_size=12).map(lambda rows: np.array(sorted(rows), dtype=int))
@@ -197,7 +197,7 @@ def test_stretches_are_all_rows_that_follow_one_another(gaps, missing, cuts, ahe
     borders = np.unique([0, *cuts, 40])
     gaps = np.setdiff1d(gaps, borders)
     ends = np.maximum(borders[1:] - ahead, borders[:-1] + 1)
-    found = calendars.stretches(borders, ends, gaps, missing)
+    found = frequency.stretches(borders, ends, gaps, missing)
     # Row by row: a stretch goes on where the row before belongs to it and no gap lies between.
     expected = []
     for first, end in zip(borders[:-1], ends, strict=True):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kseq import from_frame, load_series, read_csv
-from kseq.series.origin import Origin
+from kseq.data._origin import Origin
 
 
 def write(path, name="sst"):

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kseq import DataError, from_frame, panel_from_frame, read_csv, read_panel, read_parquet
-from kseq.series import files
+from kseq.data import files
 
 DAYS = pd.date_range("2001-01-01", periods=20)
 

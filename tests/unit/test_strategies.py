@@ -6,15 +6,15 @@ import pytest
 
 from kseq import ConfigError, Settings, build_model, compare, from_frame, panel_from_frame, predict
 from kseq.audit import audit
-from kseq.backtest import cut_windows
-from kseq.evaluation import kernel_of
-from kseq.jobs import build_cell, train_cell
+from kseq.comparison.backtest import cut_windows
+from kseq.callbacks import kernel_of
+from kseq.comparison.jobs import build_cell, train_cell
 from kseq.layers import kernel_policy
 from kseq.panels.backtest import cut_panel
 from kseq.seq2seq import build_seq2seq
-from kseq.statistics import Row
-from kseq.strategies import Recursive, one_step
-from kseq.verdict import Evidence, reach, verdict
+from kseq.evaluation.significance import Row
+from kseq.comparison.strategies import Recursive, one_step
+from kseq.evaluation.verdict import Evidence, reach, verdict
 
 QUICK = {"seeds": (0, 1), "units": 3, "lookback": 5, "baselines": ("persistence",), "training": {"epochs": 2}}
 
@@ -216,7 +216,7 @@ def test_recursion_in_a_panel_takes_so_many_windows_as_memory_allows(monkeypatch
     whole = Recursive(near)(model, data, data.test)
     sizes = []
     monkeypatch.setattr("kseq.memory.windows_at_once", lambda *given: 4)
-    monkeypatch.setattr("kseq.strategies.forecast_batch", lambda *given: sizes.append(len(given[1])) or at_once(*given))
+    monkeypatch.setattr("kseq.comparison.strategies.forecast_batch", lambda *given: sizes.append(len(given[1])) or at_once(*given))
     np.testing.assert_allclose(Recursive(near)(model, data, data.test), whole, rtol=1e-5)
     assert max(sizes) == 4
     assert sum(sizes) == 3 * len(data.test)

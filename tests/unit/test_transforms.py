@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import ConfigError, DataError, from_frame, load_series, make_windows, metrics
+from kseq import ConfigError, DataError, from_frame, load_series, make_windows
+from kseq.evaluation import metrics
 from kseq.baselines import Climatology, TrainingPart
 from kseq.choosing import Transform
 from kseq.seasons import cycle_of

@@ -9,8 +9,8 @@ import pytest
 
 from kseq import ConfigError, DataError, Settings, compare, from_frame, make_windows, panel_from_frame, tune
 from kseq.audit import perturbed
-from kseq.backtest import cut_windows
-from kseq.jobs import train_cell, with_lookback
+from kseq.comparison.backtest import cut_windows
+from kseq.comparison.jobs import train_cell, with_lookback
 from kseq.panels.backtest import cut_panel
 from kseq.panels.scores import PanelScores, of_validation
 from kseq.parts import Split

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import traps as warned
-from kseq import verdict as said
-from kseq.statistics import Row
-from kseq.traps import traps
-from kseq.verdict import Evidence, verdict
+from kseq.evaluation import cautions as warned
+from kseq.evaluation import verdict as said
+from kseq.evaluation.significance import Row
+from kseq.evaluation.cautions import traps
+from kseq.evaluation.verdict import Evidence, verdict
 
 WINDOWS = 120
 

@@ -1,7 +1,7 @@
 """The verdict in words: which one, by how much, at which cost, and what to use.
 
 Each sentence is a function of the :class:`Evidence` that returns its text, or None where its condition does not hold.
-Nothing but the numbers decides. What must not be read into them stands in :mod:`kseq.traps`.
+Nothing but the numbers decides. What must not be read into them stands in :mod:`kseq.evaluation.cautions`.
 """
 
 import math
@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from kseq.statistics import LEVEL, LEVEL_TRAINED, Difference, Row, best_baseline, differences, ranked, spread
+from kseq.evaluation.significance import LEVEL, LEVEL_TRAINED, Difference, Row, best_baseline, differences, ranked, spread
 from kseq.text import LARGE
 from kseq.words import names, p_value, seconds, verb
 

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import DataError
-from kseq.series import files
-from kseq.series.core import Series
-from kseq.series.dates import read_dates
-from kseq.series.filling import require_fill
-from kseq.series.origin import remembered
-from kseq.series.panel import Panel
-from kseq.series.reading import read_csv, read_parquet
-from kseq.series.roles import ID_NAME, Names, Roles
-from kseq.series.rows import Rows
+from kseq.data import files
+from kseq.data.series import Series
+from kseq.data.dates import read_dates
+from kseq.data.missing import require_fill
+from kseq.data._origin import remembered
+from kseq.data.panel import Panel
+from kseq.data.reading import read_csv, read_parquet
+from kseq.data.columns import ID_NAME, Names, Roles
+from kseq.data._rows import Rows
 
 #: Fills that do not look ahead: of many series nobody can say which value a forecast could profit from.
 CAUSAL_FILLS = ("ffill", "seasonal", "mask")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from kseq.series.core import Series
-    from kseq.series.panel import Panel
+    from kseq.data.series import Series
+    from kseq.data.panel import Panel
 
 P = ParamSpec("P")
 Data = TypeVar("Data", "Series", "Panel")
@@ -21,7 +21,7 @@ class Origin:
     """A call that brings a series.
 
     Args:
-        reader: function of :mod:`kseq.series`.
+        reader: function of :mod:`kseq.data`.
         arguments: of the call, by name; a path as text, as it was given.
         sha256: fingerprint of the series as it was read.
     """

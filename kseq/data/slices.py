@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from kseq.dates_ahead import RECENT, dates_after
-from kseq.series import Panel, calendars
+from kseq.data.future_dates import RECENT, dates_after
+from kseq.data import Panel, frequency
 
 #: Days of dates that tell how those of no frequency go on: as in the year before.
 YEAR = 400
@@ -107,7 +107,7 @@ def joined(kept: Panel, rows: Panel, at: np.ndarray, freq: str) -> tuple[Panel, 
     filled = None
     if rows.filled is not None:
         filled = np.concatenate([np.zeros((int(older.sum()), values.shape[1]), bool), rows.filled])[order]
-    calendar = calendars.read(index, borders, freq=freq or None)
+    calendar = frequency.read(index, borders, freq=freq or None)
     panel = replace(
         rows, borders=borders, index=index, values=values, ends=ends, calendar=calendar, filled=filled, fill="mask"
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import DataError, Parameter
-from kseq.series.calendars import Calendar
+from kseq.data.frequency import Calendar
 
 #: Ways to deal with missing values.
 FILLS = ("linear", "ffill", "seasonal", "mask")

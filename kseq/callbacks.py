@@ -12,7 +12,7 @@ import numpy as np
 
 from kseq import memory
 from kseq.batches import Batches
-from kseq.results import ModelResult
+from kseq.evaluation.model_result import ModelResult
 from kseq.windows import WindowedSeries, Windows
 
 

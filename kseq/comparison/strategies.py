@@ -18,9 +18,9 @@ import keras
 import numpy as np
 
 from kseq import memory
-from kseq.backtest import cut_windows
+from kseq.comparison.backtest import cut_windows
 from kseq.errors import ConfigError, Parameter
-from kseq.evaluation import forecast_batch, members_of
+from kseq.callbacks import forecast_batch, members_of
 from kseq.panels.backtest import cut_panel
 from kseq.panels.windows import PanelWindows, WindowedPanel
 from kseq.parts import Scaler
@@ -59,7 +59,7 @@ def one_step(data: WindowedSeries, settings: Settings) -> WindowedSeries:
 
 
 class Recursive:
-    """Forecasts a horizon with a model of one step; called as :func:`kseq.evaluation.predict` is.
+    """Forecasts a horizon with a model of one step; called as :func:`kseq.callbacks.predict` is.
 
     All windows and members take each step together. Where a window ends, the row that follows holds what is known of
     it (future covariates, calendar, static columns), and forecasts in place of the targets.

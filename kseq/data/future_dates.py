@@ -2,13 +2,13 @@
 
 Dates go on as they have come: by months, working days or steps of one length where they have such a frequency; by the
 pattern of the year before where a year has one (six dates a month); by their usual step otherwise. Steps of less than a
-day are counted in UTC, longer ones on the local clock, as in :mod:`kseq.series.calendars`.
+day are counted in UTC, longer ones on the local clock, as in :mod:`kseq.data.frequency`.
 """
 
 import numpy as np
 import pandas as pd
 
-from kseq.series import calendars
+from kseq.data import frequency
 
 #: Dates that tell on which day of a month the next one lies.
 RECENT = 24
@@ -38,9 +38,9 @@ def dates_after(index: pd.Index, steps: int, freq: str = "") -> pd.Index:
     if not isinstance(index, pd.DatetimeIndex):
         first = int(index[-1]) + 1
         return pd.RangeIndex(first, first + steps, name=index.name)
-    alias = freq or calendars.read(index).alias
+    alias = freq or frequency.read(index).alias
     unit = _WORDS.get(alias, alias.lstrip("0123456789 ").partition("-")[0])
-    local, utc = calendars.clocks(index)
+    local, utc = frequency.clocks(index)
     if unit == "B":
         dates, clock = _working_days(local[-1], steps), local
     elif unit[:1] in _MONTHS and unit not in ("min", "ms"):
@@ -48,7 +48,7 @@ def dates_after(index: pd.Index, steps: int, freq: str = "") -> pd.Index:
         dates, clock = _months(local, steps, _MONTHS[unit[0]] * int(number or 1)), local
     elif alias:
         # Days may begin at midnight in UTC and be given in local time: the clock on which fewer steps differ is theirs.
-        likely = calendars.even_clock(local, utc, np.empty(0, dtype="int64"))
+        likely = frequency.even_clock(local, utc, np.empty(0, dtype="int64"))
         clock = min((likely, local, utc), key=lambda times: len(np.unique(np.diff(times))))
         dates = clock[-1] + _usual_step(clock) * np.arange(1, steps + 1)
     else:

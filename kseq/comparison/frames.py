@@ -9,26 +9,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kseq import backends, metrics, statistics
+from kseq import backends
+from kseq.evaluation import metrics, significance
 from kseq._version import __version__
-from kseq.backtest import Fold
-from kseq.intervals import Interval
+from kseq.comparison.backtest import Fold
+from kseq.evaluation.intervals import Interval
 from kseq.machine import machine
 from kseq.matching import layer_widths, units_of
 from kseq.panels.backtest import PanelBacktest
 from kseq.panels.windows import WindowedPanel
-from kseq.results import ModelResult
+from kseq.evaluation.model_result import ModelResult
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, OWN_TRAINING, Settings
 
 if TYPE_CHECKING:
-    from kseq.comparison import Comparison
+    from kseq.comparison.result import Comparison
 
 
 def table(comparison: "Comparison") -> pd.DataFrame:
     """One row a model, see :attr:`kseq.Comparison.table`."""
     evidence = comparison.evidence
-    groups = statistics.grouping(evidence.rows, evidence.pairs.values())
-    skills = statistics.skills(evidence.rows)
+    groups = significance.grouping(evidence.rows, evidence.pairs.values())
+    skills = significance.skills(evidence.rows)
     lines = []
     for row in comparison.rows:
         sound = int(row.sound.sum())
@@ -42,7 +43,7 @@ def table(comparison: "Comparison") -> pd.DataFrame:
             **_own_settings(comparison, row),
         }
         for name in metrics.METRICS:
-            line[name], line[f"{name}_std"] = statistics.spread(comparison.scores(row, name))
+            line[name], line[f"{name}_std"] = significance.spread(comparison.scores(row, name))
         line["skill"] = skills.get(row.name, float("nan"))
         line["group"] = groups[row.name]
         line |= _coverage(comparison, row)
@@ -138,7 +139,7 @@ def by_series(comparison: "Comparison") -> pd.DataFrame:
 
 def by_step(comparison: "Comparison") -> pd.DataFrame:
     """One row a model and horizon step, see :attr:`kseq.Comparison.by_step`."""
-    reference = statistics.best_baseline(comparison.evidence.rows)
+    reference = significance.best_baseline(comparison.evidence.rows)
     scores = {
         row.name: {name: comparison.scores(row, name, by="step") for name in metrics.METRICS} for row in comparison.rows
     }
@@ -147,7 +148,7 @@ def by_step(comparison: "Comparison") -> pd.DataFrame:
         for step in range(comparison.data.horizon):
             line: dict[str, Any] = {"model": row.name, "kind": row.kind, "step": step + 1}
             for name, values in scores[row.name].items():
-                line[name], line[f"{name}_std"] = statistics.spread(values[:, step])
+                line[name], line[f"{name}_std"] = significance.spread(values[:, step])
             line["skill"] = float("nan")
             if reference is not None:
                 measure = "mae" if comparison.panel is None else "mase"
@@ -168,7 +169,7 @@ def by_fold(comparison: "Comparison") -> pd.DataFrame:
         for fold in range(len(comparison.folds)):
             line: dict[str, Any] = {"model": row.name, "kind": row.kind, "fold": fold + 1, "cutoff": cutoffs[fold]}
             for name, values in scores.items():
-                line[name], line[f"{name}_std"] = statistics.spread(values[:, fold])
+                line[name], line[f"{name}_std"] = significance.spread(values[:, fold])
             lines.append(line)
     return pd.DataFrame(lines)
 
@@ -191,7 +192,7 @@ def _by_fold_of_panel(comparison: "Comparison", backtest: PanelBacktest) -> pd.D
             }  # fmt: skip
             for name in metrics.METRICS:
                 overall = part.overall(row.predictions[row.sound][:, which], name)
-                line[name], line[f"{name}_std"] = statistics.spread(overall)
+                line[name], line[f"{name}_std"] = significance.spread(overall)
             lines.append(line)
     return pd.DataFrame(lines)
 

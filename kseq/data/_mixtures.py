@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import DataError, Parameter
-from kseq.series.calendars import Calendar, clocks, even_clock, read
-from kseq.series.rules import fixed, monthly
+from kseq.data.frequency import Calendar, clocks, even_clock, read
+from kseq.data._rules import fixed, monthly
 
 #: So many steps in a row of another size are no gaps but another frequency: a year of months.
 RUN = 12

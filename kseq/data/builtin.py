@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from kseq.errors import DataError, Parameter
-from kseq.series.core import Series
-from kseq.series.origin import remembered
+from kseq.data.series import Series
+from kseq.data._origin import remembered
 
 
 @dataclass(frozen=True)

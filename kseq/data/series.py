@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import DataError
-from kseq.series import calendars
-from kseq.series.calendars import Calendar
-from kseq.series.dates import require_order
-from kseq.series.origin import Origin
-from kseq.series.roles import require_columns
+from kseq.data import frequency
+from kseq.data.frequency import Calendar
+from kseq.data.dates import require_order
+from kseq.data._origin import Origin
+from kseq.data.columns import require_columns
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Series:
         future: columns that are known ahead, for the steps to forecast too: future covariates.
         static: what does not change with time, one row; text as a category.
         ahead: rows after the last one of ``frame`` for which the ``future`` columns are known, indexed as ``frame`` is.
-        fill: how missing values were filled, one of :data:`kseq.series.FILLS`; ``"mask"`` leaves them as NaN.
+        fill: how missing values were filled, one of :data:`kseq.data.FILLS`; ``"mask"`` leaves them as NaN.
         filled: which values were filled, ``(time, columns)`` as ``frame`` has them; None for none.
         freq: the frequency that its user named, as pandas calls it; None to find it from the dates.
         notes: sentences on what was found or done while reading: gaps, values filled.
@@ -107,7 +107,7 @@ class Series:
     @cached_property
     def calendar(self) -> Calendar:
         """Frequency and gaps of its dates."""
-        return calendars.read(self.index, freq=self.freq)
+        return frequency.read(self.index, freq=self.freq)
 
     @property
     def step(self) -> str:
@@ -130,7 +130,7 @@ class Series:
 
         A window that lies in one stretch reads values that follow one another.
         """
-        return calendars.stretches(self.borders, self.borders[1:], self.calendar.breaks, self.missing)
+        return frequency.stretches(self.borders, self.borders[1:], self.calendar.breaks, self.missing)
 
     @cached_property
     def fingerprint(self) -> str:

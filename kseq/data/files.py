@@ -13,7 +13,7 @@ import pandas as pd
 from kseq._regular import open_regular
 from kseq.csvtext import unescaped
 from kseq.errors import DataError, Parameter
-from kseq.series.roles import ID_NAME, TIME_NAMES, Names
+from kseq.data.columns import ID_NAME, TIME_NAMES, Names
 from kseq.text import shortened
 from kseq.validation import path_problem, require_whole
 

@@ -15,22 +15,24 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from kseq import baselines, frames, metrics, statistics, storage
-from kseq.backtest import Backtest, baseline_row, cut_windows, join_folds, joint_intervals, make_backtest
+from kseq import baselines, storage
+from kseq.comparison import frames
+from kseq.evaluation import metrics, significance
+from kseq.comparison.backtest import Backtest, baseline_row, cut_windows, join_folds, joint_intervals, make_backtest
 from kseq.errors import ConfigError, DataError
 from kseq.evenly import on_grid, places_of
 from kseq.evidence import evidence_of
-from kseq.intervals import Interval, too_few
+from kseq.evaluation.intervals import Interval, too_few
 from kseq.panels.backtest import PanelBacktest, baseline_of, cut_panel, make_panel_backtest
 from kseq.panels.grid import season_of_panel
 from kseq.panels.scores import PanelScores
 from kseq.panels.windows import WindowedPanel
 from kseq.progress import Within
-from kseq.results import ModelResult
-from kseq.series import Panel, Series
+from kseq.evaluation.model_result import ModelResult
+from kseq.data import Panel, Series
 from kseq.settings import Settings
-from kseq.traps import traps
-from kseq.verdict import Evidence, verdict
+from kseq.evaluation.cautions import traps
+from kseq.evaluation.verdict import Evidence, verdict
 from kseq.windows import WindowedSeries
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class Comparison:
     Args:
         data: the windowed series that every row forecasts.
         settings: what decided the numbers, for the record; None where a script fills the rows.
-        backtest: where the windows are the folds of one: what each training sees, see :mod:`kseq.backtest`.
+        backtest: where the windows are the folds of one: what each training sees, see :mod:`kseq.comparison.backtest`.
 
     Attributes:
         backtest: as given.
@@ -218,7 +220,7 @@ class Comparison:
 
         Args:
             row: of this comparison.
-            metric: a name of ``kseq.metrics.METRICS``.
+            metric: a name of ``kseq.evaluation.metrics.METRICS``.
             by: what to keep apart: ``"step"`` of the horizon, ``"window"``, or None for one score.
 
         Returns:
@@ -245,7 +247,7 @@ class Comparison:
     def intervals(self, row: ModelResult) -> dict[float, Interval]:
         """Put prediction intervals around the forecasts of a row's members that did not diverge.
 
-        Their half-width is what the same member missed on the validation part, see :mod:`kseq.intervals`; a training
+        Their half-width is what the same member missed on the validation part, see :mod:`kseq.evaluation.intervals`; a training
         of its own for each fold has a width of its own.
 
         Returns:
@@ -259,7 +261,7 @@ class Comparison:
     @property
     def best(self) -> ModelResult:
         """The row with the smallest mean absolute error."""
-        name = statistics.ranked(self.evidence.rows)[0].name
+        name = significance.ranked(self.evidence.rows)[0].name
         return next(row for row in self.rows if row.name == name)
 
     @property
@@ -417,7 +419,7 @@ def compare(
     comparison = laid_out(series, settings)
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
-        from kseq.jobs import require_room, train_cell
+        from kseq.comparison.jobs import require_room, train_cell
         from kseq.training import Training
 
         Training(**settings.training)

@@ -1,7 +1,7 @@
 """Cautions: what must not be concluded from the numbers of a comparison.
 
 Each caution is a function that returns a sentence if the numbers call for it and None otherwise, as in
-:mod:`kseq.verdict`.
+:mod:`kseq.evaluation.verdict`.
 """
 
 import warnings
@@ -9,10 +9,10 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from kseq.metrics import mape_reason
-from kseq.statistics import Row
+from kseq.evaluation.metrics import mape_reason
+from kseq.evaluation.significance import Row
 from kseq.text import count
-from kseq.verdict import Evidence, texts
+from kseq.evaluation.verdict import Evidence, texts
 from kseq.words import names
 
 #: Fewer seeds than this estimate the variation between trainings badly.

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import DataError
-from kseq.series import calendars, files, mixtures
-from kseq.series.dates import clock_hint, placing, read_dates
-from kseq.series.filling import fill_values, mask_note, require_none_missing
-from kseq.series.panel import Panel
-from kseq.series.roles import Roles, unit_of
+from kseq.data import frequency, files, mixtures
+from kseq.data.dates import clock_hint, placing, read_dates
+from kseq.data.missing import fill_values, mask_note, require_none_missing
+from kseq.data.panel import Panel
+from kseq.data.columns import Roles, unit_of
 
 
 class Rows:
@@ -111,8 +111,8 @@ class Rows:
         self._require_finite(place)
         ends = self._ends(borders, place)
 
-        calendar = calendars.read(index, borders, freq)
-        mixtures.check(calendar, index, borders, name, place, given=freq is not None)
+        calendar = frequency.read(index, borders, freq)
+        _mixtures.check(calendar, index, borders, name, place, given=freq is not None)
         beyond = calendar.gaps[calendar.gaps >= ends[np.searchsorted(borders, calendar.gaps, side="right") - 1]]
         if len(beyond):
             raise DataError(

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import DataError
-from kseq.series import calendars
-from kseq.series.calendars import Calendar
-from kseq.series.core import Series
-from kseq.series.origin import Origin
+from kseq.data import frequency
+from kseq.data.frequency import Calendar
+from kseq.data.series import Series
+from kseq.data._origin import Origin
 
 #: Rows that are read at once for the fingerprint.
 _CHUNK = 2**20
@@ -131,7 +131,7 @@ class Panel:
 
         A window that lies in one stretch reads values of one series that follow one another.
         """
-        return calendars.stretches(self.borders, self.ends, self.calendar.breaks, self.missing)
+        return frequency.stretches(self.borders, self.ends, self.calendar.breaks, self.missing)
 
     def series_of(self, rows: np.ndarray) -> np.ndarray:
         """Say to which series rows belong.

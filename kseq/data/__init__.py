@@ -16,13 +16,13 @@ so that everything after it can rely on sorted dates and finite numbers. A file 
 - ``origin``: how a series was read, so that it can be read again
 """
 
-from kseq.series.builtin import BUILT_INS, BuiltIn, load_series
-from kseq.series.calendars import Calendar
-from kseq.series.core import Series
-from kseq.series.filling import FILLS
-from kseq.series.panel import Panel
-from kseq.series.panels import panel_from_frame, read_file, read_panel
-from kseq.series.reading import from_frame, read_csv, read_parquet
+from kseq.data.builtin import BUILT_INS, BuiltIn, load_series
+from kseq.data.frequency import Calendar
+from kseq.data.series import Series
+from kseq.data.missing import FILLS
+from kseq.data.panel import Panel
+from kseq.data.panels import panel_from_frame, read_file, read_panel
+from kseq.data.reading import from_frame, read_csv, read_parquet
 
 __all__ = [
     "BUILT_INS",

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import DataError, Parameter
-from kseq.series import calendars, files, mixtures
-from kseq.series.core import Series
-from kseq.series.dates import placing, read_dates, require_order
-from kseq.series.filling import fill_values, mask_note, require_fill, require_none_missing
-from kseq.series.origin import remembered
-from kseq.series.roles import Names, Roles, unit_of
+from kseq.data import frequency, files, mixtures
+from kseq.data.series import Series
+from kseq.data.dates import placing, read_dates, require_order
+from kseq.data.missing import fill_values, mask_note, require_fill, require_none_missing
+from kseq.data._origin import remembered
+from kseq.data.columns import Names, Roles, unit_of
 
 
 @remembered
@@ -181,8 +181,8 @@ def from_frame(
     known = _known_rows(numbers, roles, name)
     place = placing(index)
 
-    calendar = calendars.read(index, freq=freq)
-    mixtures.check(calendar, index, np.array([0, len(index)]), name, place, given=freq is not None)
+    calendar = frequency.read(index, freq=freq)
+    _mixtures.check(calendar, index, np.array([0, len(index)]), name, place, given=freq is not None)
     if (calendar.gaps >= known).any():
         raise DataError(
             f"{name}: dates are missing among the rows that are known ahead (before "

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from kseq.series.rules import DAY, Rule, business, fixed, monthly, parse
+from kseq.data._rules import DAY, Rule, business, fixed, monthly, parse
 
 #: Share of steps that must be single for dates to have a frequency with gaps, rather than no frequency.
 MOST = 0.9

@@ -31,7 +31,7 @@ import numpy as np
 from scipy import stats
 
 from kseq.errors import ConfigError
-from kseq.metrics import skill
+from kseq.evaluation.metrics import skill
 from kseq.validation import require_choice, require_whole
 
 #: Significance level for a pair with a baseline, of the adjusted p-value.

@@ -22,10 +22,10 @@ import pandas as pd
 from kseq import baselines
 from kseq.choosing import Transform
 from kseq.errors import DataError, Parameter
-from kseq.intervals import Interval, intervals
+from kseq.evaluation.intervals import Interval, intervals
 from kseq.parts import Split, fewest_rows
-from kseq.results import ModelResult, stack_curves
-from kseq.series import Series
+from kseq.evaluation.model_result import ModelResult, stack_curves
+from kseq.data import Series
 from kseq.settings import Settings
 from kseq.windows import WindowedSeries, make_windows
 

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 
 from kseq import memory
-from kseq.backtest import cut_windows
+from kseq.comparison.backtest import cut_windows
 from kseq.errors import ConfigError, Parameter
-from kseq.evaluation import Evaluation, Progress, predict
+from kseq.callbacks import Evaluation, Progress, predict
 from kseq.inputs import require_inputs
 from kseq.matching import layer_widths, parameter_count, units_of
 from kseq.models import build_model
@@ -22,10 +22,10 @@ from kseq.panels.backtest import cut_panel
 from kseq.panels.windows import WindowedPanel
 from kseq.progress import Block as BlockDone
 from kseq.progress import block_done, seeds_text
-from kseq.results import ModelResult, stack_curves
+from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.seq2seq import build_seq2seq
 from kseq.settings import CELL_NAMES, Settings
-from kseq.strategies import Recursive, one_step
+from kseq.comparison.strategies import Recursive, one_step
 from kseq.training import Training, fit
 from kseq.windows import WindowedSeries
 
