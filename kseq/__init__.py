@@ -5,10 +5,13 @@ Nothing heavy is imported with the package: a name below brings its module, and 
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kseq._version import __version__
 from kseq.errors import BackendError, ConfigError, DataError, KseqError
+
+if TYPE_CHECKING:
+    from kseq import layers as layers
 
 #: Public names and the modules that hold them.
 _PUBLIC = {
@@ -43,8 +46,10 @@ __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(f"kseq.{_PUBLIC[name]}"), name)
+    if name == "layers":
+        return importlib.import_module("kseq.layers")
     raise AttributeError(f"module 'kseq' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "layers"])

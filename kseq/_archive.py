@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from kseq._regular import open_regular
+
 #: The most members of an archive, and the most bytes of its directory.
 MEMBERS, DIRECTORY = 32, 2**16
 
@@ -59,14 +61,9 @@ class Archive:
     """
 
     def __init__(self, path: Path):
-        # Without O_NONBLOCK opening a pipe waits for its writer.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        self._raw = os.fdopen(descriptor, "rb")
+        self._raw = open_regular(path)
         try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(0, "Is a directory" if stat.S_ISDIR(status.st_mode) else "Is no regular file")
-            self._bytes = status.st_size
+            self._bytes = os.fstat(self._raw.fileno()).st_size
             self._require_short_directory()
             with _refusing(None):
                 self._file = zipfile.ZipFile(self._raw)

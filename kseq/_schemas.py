@@ -7,9 +7,8 @@ that a later version adds is ``NotRequired``; a new format of cards is a new cla
 msgspec is imported with this module, which is therefore imported only where a file is read.
 """
 
-import os
-import stat
-from pathlib import Path
+import json
+import math
 from typing import Annotated, Any, Literal, NotRequired, TypedDict, TypeVar
 
 import msgspec
@@ -31,6 +30,7 @@ Number = float
 Share = Annotated[float, Meta(ge=0, lt=1)]
 Name = Text
 Names = list[Name]
+SomeNames = Annotated[list[Name], Meta(min_length=1)]
 Scalar = bool | int | float | str | None
 Cell = Literal["rnn", "lstm", "gru"]
 Layers = Annotated[int, Meta(ge=1, le=1000)]
@@ -131,8 +131,8 @@ class ReadingArguments(TypedDict, total=False):
 
     path: Text
     name: Text | None
-    time: Text | Names | None
-    target: Text | Names | None
+    time: Text | SomeNames | None
+    target: Text | SomeNames | None
     features: Text | Names
     future: Text | Names
     static: Text | Names
@@ -276,7 +276,7 @@ class RunRecord(TypedDict):
 class KeptReading(TypedDict, total=False):
     """Options of reading that hold for a file with newer rows."""
 
-    time: Text | Names
+    time: Text | SomeNames
     header: Count
     id: Text
     series: Text | int | float
@@ -366,7 +366,7 @@ class ContextRecord(RowsRecord):
     """The last rows of the series that a model was trained on."""
 
     name: Text
-    targets: Annotated[Names, Meta(min_length=1)]
+    targets: SomeNames
     features: Names
     future: Names
     unit: Text
@@ -417,7 +417,7 @@ class PanelRecord(TypedDict):
     unit: Text
     source: Text
     ids: Annotated[list[str | int | float | bool], Meta(min_length=1)]
-    targets: Annotated[Names, Meta(min_length=1)]
+    targets: SomeNames
     features: Names
     future: Names
     dates: DatesRecord | None
@@ -433,28 +433,6 @@ class PanelCardRecord(CardRecord):
     panel: PanelRecord
     arrays: dict[str, list[Count]]
     bits: NotRequired[Literal[32, 64]]
-
-
-def read_file(path: Path, largest: int = LARGEST) -> bytes:
-    """Read a regular file whole.
-
-    Args:
-        path: the file. A pipe or a device is refused: reading it may never end.
-        largest: bytes at most.
-
-    Raises:
-        OSError: it cannot be opened, is no regular file, or is too large; the error's ``strerror`` says which.
-        ValueError: the name holds a zero byte.
-    """
-    # Without O_NONBLOCK opening a pipe waits for its writer.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "Is no regular file")
-        if status.st_size > largest:
-            raise OSError(0, f"Holds {status.st_size:,} bytes, and at most {largest:,} are read")
-        return file.read(largest)
 
 
 def parse(content: bytes, schema: type[T], values: int = VALUES) -> T:
@@ -476,15 +454,19 @@ def parse(content: bytes, schema: type[T], values: int = VALUES) -> T:
         >>> parse(b'{"format": 1, "kseq": "0.1.0", "more": 3}', CardFormat)
         {'format': 1, 'kseq': '0.1.0'}
     """
-    if content.count(b",") + content.count(b"[") > values:
-        raise ValueError(f"it holds more than {values:,} values")
+    _require_few(content, values)
     try:
         return msgspec.json.decode(content, type=schema)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except msgspec.MsgspecError as error:
-        # Of names of keys the message says "[...]".
-        raise ValueError(f"{error}"[:1].lower() + f"{error}"[1:300]) from error
+        text = str(error)
+        raise ValueError(text[:1].lower() * text[1:2].islower() + text[text[1:2].islower() : 300]) from error
+
+
+def _require_few(content: bytes, values: int) -> None:
+    if content.count(b",") + content.count(b"[") > values:
+        raise ValueError(f"it holds more than {values:,} values")
 
 
 def parse_any(content: bytes) -> Any:
@@ -493,7 +475,11 @@ def parse_any(content: bytes) -> Any:
     Raises:
         ValueError: it is not JSON, or is nested more than :data:`DEPTH` levels deep.
     """
-    parsed = parse(content, object)
+    _require_few(content, VALUES)
+    try:
+        parsed = json.loads(content.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     level, depth = [parsed], 0
     while level:
         depth += 1
@@ -506,3 +492,12 @@ def parse_any(content: bytes) -> Any:
             for inner in (value.values() if isinstance(value, dict) else value)
         ]
     return parsed
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text[:30])

@@ -34,7 +34,7 @@ from kseq.baselines import BASELINES
 from kseq.comparison.backtest import shared_season
 from kseq.comparison.result import Comparison, laid_out
 from kseq.data import Panel, Series
-from kseq.errors import BackendError
+from kseq.errors import BackendError, Parameter
 from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.settings import CELL_NAMES, Settings
@@ -343,7 +343,9 @@ def _require_repeatable(name: str, once: list[np.ndarray], again: list[np.ndarra
         backend = keras.config.backend()
         raise BackendError(
             f"received {name} trainings on {backend} ({backends.device_in_use(backend)}) that differ by up to "
-            f"{largest:.1e} on the very same values, expected a device that repeats itself; use --device cpu."
+            f"{largest:.1e} on the very same values, expected a device that repeats itself; use ",
+            Parameter("device"),
+            " cpu.",
         )
 
 

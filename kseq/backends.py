@@ -3,15 +3,22 @@
 Keras reads ``KERAS_BACKEND`` once, at its import: :func:`choose` must run before that. No framework is imported here.
 """
 
+import contextlib
 import importlib.util
 import json
 import os
 import platform
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from importlib import metadata
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
 
-from kseq.errors import BackendError
+from kseq.errors import BackendError, Parameter
 from kseq.kernels import BACKENDS, load
 
 DEVICES = ("cpu", "gpu")
@@ -22,8 +29,8 @@ _DISTRIBUTIONS = {"torch": ("torch",), "tensorflow": ("tensorflow", "tensorflow-
 #: What keeps each framework off a GPU that is there; read by the framework when it is imported.
 _CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_TORCH_DEVICE": "cpu", "JAX_PLATFORMS": "cpu"}
 
-#: Start-up messages about instruction sets and plug-ins say nothing about a comparison.
-_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+#: Start-up messages about instruction sets and plug-ins say nothing about a comparison. A user's own value counts.
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "GLOG_minloglevel": "2", "ABSL_MIN_LOG_LEVEL": "2"}
 
 
 def installed() -> dict[str, str]:
@@ -74,11 +81,85 @@ def choose(backend: str | None = None, device: str | None = None) -> str:
     os.environ["KERAS_BACKEND"] = backend
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    if backend == "tensorflow" and os.environ["TF_CPP_MIN_LOG_LEVEL"] not in ("0", "1"):
+        _SilentImport.install("tensorflow")
     if device == "cpu":
         os.environ.update(_CPU_ONLY)
     if device == "gpu" and not any(name != "cpu" for name in devices(backend)):
-        raise BackendError(f"received --device gpu, and {backend} sees no GPU here; use --device cpu.")
+        raise BackendError(
+            "received ",
+            Parameter("device"),
+            f" gpu, and {backend} sees no GPU here; use ",
+            Parameter("device"),
+            " cpu.",
+        )
     return backend
+
+
+class _SilentImport(MetaPathFinder, Loader):
+    """Imports one package with the process's standard error put aside.
+
+    TensorFlow's shared libraries write to it while they are loaded, before they have read any setting: since 2.21 no
+    environment variable keeps them from it. What was put aside is shown if the import fails.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self.inner: Loader | None = None
+
+    @classmethod
+    def install(cls, name: str) -> None:
+        """Watch for the first import of a package."""
+        if name not in sys.modules and not any(isinstance(finder, cls) for finder in sys.meta_path):
+            sys.meta_path.insert(0, cls(name))
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Take over the import of that package, and of nothing else."""
+        if fullname != self.name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            self.inner, spec.loader = spec.loader, self
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """Leave it to the package's own loader."""
+        assert self.inner is not None
+        return self.inner.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the package."""
+        assert self.inner is not None
+        # From here on the package is as if nothing had stood between.
+        module.__loader__ = self.inner
+        if module.__spec__ is not None:
+            module.__spec__.loader = self.inner
+        with _stderr_aside():
+            self.inner.exec_module(module)
+
+
+@contextlib.contextmanager
+def _stderr_aside() -> Iterator[None]:
+    """Keep what is written to file descriptor 2 in a temporary file; write it out after all if an error comes."""
+    try:
+        saved = os.dup(2)
+    except OSError:
+        # There is no standard error that anything could be written to.
+        yield
+        return
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            if failed:
+                file.seek(0)
+                os.write(2, file.read())
 
 
 def devices(backend: str) -> list[str]:

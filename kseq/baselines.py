@@ -27,6 +27,7 @@ from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing._runs import reduce_runs
 from kseq.preprocessing.grid import Grid, grids, season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
+from kseq.validation import require_choice
 
 #: Share of the training part, cut from its end, on which an order is chosen where there is no validation part.
 CHOICE_SHARE = 0.15
@@ -130,8 +131,7 @@ def baseline_row(
     Raises:
         ConfigError: an unknown name, or a season of which no series holds two.
     """
-    if name not in BASELINES:
-        raise ConfigError(f"received baseline {name!r}, expected one of {', '.join(BASELINES)}.")
+    require_choice("baseline", name, BASELINES)
     split, members = data.split, data.members
     lengths = np.stack([split.validation - split.start, split.stop - split.start], axis=1)[members]
     longest = int(lengths[:, 0].max())
@@ -146,7 +146,7 @@ def baseline_row(
         return Skipped(
             name,
             f"exponential smoothing is fitted one series after the other, and to more than {MOST_SERIES_ETS} only "
-            "where --baselines names ets",
+            "where baselines names ets",
         )
     bad = [number for number, reason in enumerate(reasons) if reason]
     if len(bad) == len(members):

@@ -1,4 +1,4 @@
-"""Windows in batches, as Keras takes them: on every backend, without TensorFlow, in an order that the seed fixes."""
+"""Batches of windows for Keras, on every backend and without TensorFlow, in an order fixed by the seed."""
 
 from collections.abc import Sequence
 
@@ -7,26 +7,32 @@ import numpy as np
 
 from kseq.errors import ConfigError
 from kseq.preprocessing.windows import Windows
+from kseq.validation import require_whole
 
-#: Bytes of inputs that are gathered at once, of small batches many: a call of NumPy takes as long as copying some KiB.
+#: Bytes of inputs gathered in one NumPy call. Small batches are gathered many at a time, because the fixed cost of a
+#: NumPy call equals that of copying some KiB.
 AT_ONCE = 2**20
 
-#: Number, inputs and targets of the batches that are held, before there are any.
+#: Piece number, inputs and targets of the gathered batches, before any have been gathered.
 _NOTHING = (-1, np.empty(0), np.empty(0))
 
 
 class Batches(keras.utils.PyDataset):
     """Batches of windows for ``model.fit``, ``evaluate`` and ``predict``.
 
-    The order of an epoch depends on the seed and the epoch's number alone. With ``seeds`` each member of an ensemble
-    reads the windows in the order that a single model with that seed reads them.
+    The order of an epoch depends only on the seed and the epoch's number. With ``seeds`` each member of an ensemble
+    reads the windows in the order in which a single model with that seed reads them.
 
     Args:
-        windows: one part of a :class:`kseq.preprocessing.windows.WindowedPanel`.
-        batch_size: windows in a batch; the last batch takes what is left. None for all in one.
-        seed: shuffles each epoch anew; None keeps the order of time.
-        seeds: one seed a member, instead of ``seed``.
-        members: repeat each window for so many members, in the order of time (for validation and test).
+        windows: One part of a :class:`kseq.preprocessing.windows.WindowedPanel`, such as ``data.train``.
+        batch_size: Number of windows in a batch, 32 by default; the last batch holds the rest. None puts all windows
+            into one batch.
+        seed: Seed that shuffles each epoch anew; None, the default, keeps the order of time.
+        seeds: One seed for each ensemble member, instead of ``seed``.
+        members: Number of ensemble members to repeat each window for, in the order of time; for validation and test.
+
+    Raises:
+        ConfigError: The batch size is below 1, or more than one of ``seed``, ``seeds`` and ``members`` is given.
 
     Yields:
         ``(batch, lookback, features)`` and ``(batch, horizon * targets)``; with ``seeds`` or ``members``
@@ -46,8 +52,8 @@ class Batches(keras.utils.PyDataset):
         members: int | None = None,
     ):
         super().__init__()
-        if batch_size is not None and batch_size < 1:
-            raise ConfigError(f"received batch size {batch_size}, expected a whole number from 1.")
+        if batch_size is not None:
+            require_whole("batch_size", batch_size, least=1)
         if sum(option is not None for option in (seed, seeds, members)) > 1:
             raise ConfigError("received more than one of seed, seeds and members, expected one of them.")
         self.windows = windows
@@ -66,7 +72,7 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         number, place = divmod(batch, self._at_once)
-        # Looked at once: another thread may put other batches there.
+        # Read once: another thread may replace the tuple in between.
         held, x, y = self._held
         if held != number:
             x, y = self.piece(number)
@@ -76,16 +82,24 @@ class Batches(keras.utils.PyDataset):
 
     @property
     def pieces(self) -> int:
-        """In how many pieces of many batches (some :data:`AT_ONCE` bytes) :meth:`piece` gives an epoch."""
+        """Number of pieces, of about :data:`AT_ONCE` bytes each, that make up an epoch; see :meth:`piece`."""
         return -(-len(self) // self._at_once)
 
     @property
     def shuffles(self) -> bool:
-        """Whether epochs differ in their order."""
+        """Whether each epoch has an order of its own."""
         return self.seed is not None or self.seeds is not None
 
     def piece(self, number: int, epoch: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Gather some neighbouring batches at once, of this epoch or of another."""
+        """Gather a run of consecutive batches.
+
+        Args:
+            number: Number of the piece, from 0 to ``pieces - 1``.
+            epoch: Epoch whose order is used; the current one by default.
+
+        Returns:
+            Inputs and targets of the piece, shaped as those of a batch.
+        """
         size = self._at_once * self.batch_size
         rows = self._order(self.epoch if epoch is None else epoch)
         x, y = self.windows.gather_at(rows[number * size : (number + 1) * size])
@@ -95,14 +109,14 @@ class Batches(keras.utils.PyDataset):
         return x, y
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch and its order; Keras calls this after each."""
+        """Advance to the next epoch and its order; Keras calls this after each epoch."""
         self.epoch += 1
         self._held = _NOTHING
 
     def _order(self, epoch: int) -> np.ndarray:
         """First target rows of the windows in the order of an epoch, ``(windows,)`` or ``(windows, members)``."""
         if epoch not in self._orders:
-            # Of two, this epoch's and the next one's.
+            # Keep two orders, of the current epoch and of the next.
             for past in [known for known in self._orders if known < self.epoch]:
                 del self._orders[past]
             self._orders[epoch] = self._drawn(epoch)
@@ -116,7 +130,7 @@ class Batches(keras.utils.PyDataset):
 
 
 def shuffled(rows: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """Return a copy in the order of one epoch of one seed, which hangs on the number of rows and on nothing else."""
+    """Return a shuffled copy of ``rows``; the permutation depends only on the seed, the epoch and the row count."""
     order = rows.copy()
     np.random.default_rng([seed, epoch]).shuffle(order)
     return order

@@ -24,13 +24,14 @@ import pandas as pd
 from kseq import backends, interop, kernels, layers
 from kseq.batches import Batches
 from kseq.callbacks import EpochTimer, kernel_of
-from kseq.errors import BackendError, ConfigError
+from kseq.errors import BackendError
 from kseq.feeding import Listeners, fed
 from kseq.machine import machine
 from kseq.models import CELLS, build_model
 from kseq.preprocessing.windows import WindowedPanel, make_windows
 from kseq.stopping import MemberStopping
 from kseq.training import Training, compile_model
+from kseq.validation import require_choice, require_each_once, require_whole
 
 
 @dataclass(frozen=True)
@@ -236,10 +237,11 @@ def run(
     workloads = usual_workloads() if workloads is None else workloads
     for name, known, given in (("cell", CELLS, cells), ("workload", WORKLOADS, workloads)):
         for one in given:
-            if one not in known:
-                raise ConfigError(f"received {name} {one!r}, expected one of {', '.join(known)}.")
-    if rounds < 1 or min(members) < 1:
-        raise ConfigError(f"received {rounds} rounds and members {tuple(members)}, expected numbers from 1.")
+            require_choice(name, one, known)
+    require_whole("rounds", rounds)
+    require_each_once("members", members)
+    for count in members:
+        require_whole("members", count, least=1)
     peak = peak_flops()
     measurements: list[Measurement] = []
     for workload in workloads:
@@ -379,7 +381,12 @@ def _two_processes(name: str, cell: str) -> Measurement:
         )
         for _ in range(2)
     ]
-    outputs = [process.communicate()[0] for process in started]
+    try:
+        outputs = [process.communicate()[0] for process in started]
+    finally:
+        # A signal to this process alone does not reach them.
+        for process in started:
+            process.kill()
     failed = [process.returncode for process in started if process.returncode]
     if failed:
         raise BackendError(f"a process that trains stock Keras failed (status {failed[0]}); its message stands above.")

@@ -1,4 +1,4 @@
-"""From a trained model to forecasts in the series' own unit, scored.
+"""Forecasts of a trained model in the target's unit, and the callback that scores them.
 
 :class:`Evaluation` is a Keras callback that any script can pass to ``model.fit``; ``kseq compare`` uses the same one.
 """
@@ -17,29 +17,30 @@ from kseq.preprocessing.windows import WindowedPanel, Windows
 
 
 class _Comparison(Protocol):
-    """What the callback needs of a comparison: the windows, and a place to add a row."""
+    """The part of a comparison that the callback uses: the windows, and a method to add a row."""
 
     data: WindowedPanel
 
     def add(self, result: ModelResult) -> None:
-        """Take one row."""
+        """Add one row."""
 
 
 def predict(model: keras.Model, data: WindowedPanel, windows: Windows, batch_size: int | None = None) -> np.ndarray:
     """Forecast every window of a part, in the targets' unit.
 
     Args:
-        model: takes ``(batch, lookback, features)``, or ``(batch, S, lookback, features)`` if it has members.
-        data: the windowed series, for the way back to its unit.
-        windows: the part, such as ``data.test``.
-        batch_size: windows at once; None for as many as memory allows.
+        model: A model that takes ``(batch, lookback, features)``, or ``(batch, S, lookback, features)`` if it is an
+            ensemble of S members.
+        data: The windowed series, whose scaler and transform are inverted.
+        windows: The part to forecast, such as ``data.test``.
+        batch_size: Number of windows at once; by default as many as memory allows.
 
     Returns:
-        ``(member, window, step, target)``, one member for an ordinary model.
+        np.ndarray: ``(member, window, step, target)``, with one member for an ordinary model.
     """
     members = members_of(model)
     seedless = Batches(windows, batch_size or memory.windows_at_once(model, data.lookback), members=members)
-    # By number: the datasets of older Keras have a length and no iterator, and would be read past their end for ever.
+    # Read by index: a PyDataset of older Keras has a length but no iterator, and a loop over it would not end.
     parts = [np.asarray(forecast_batch(model, seedless[number][0])) for number in range(len(seedless))]
     scaled = np.concatenate(parts)
     scaled = scaled[None] if members is None else np.moveaxis(scaled, 1, 0)
@@ -47,19 +48,19 @@ def predict(model: keras.Model, data: WindowedPanel, windows: Windows, batch_siz
 
 
 def forecast_batch(model: keras.Model, x: np.ndarray) -> Any:
-    """What a model gives for some windows, as the framework's array; of several outputs the forecast."""
+    """Forecast a batch of windows, as the framework's array; if the model has several outputs, the first."""
     output = model.predict_on_batch(x)
     # Models built with return_states give the forecast first.
     return output[0] if isinstance(output, list | tuple) else output
 
 
 def members_of(model: keras.Model) -> int | None:
-    """How many members a model trains at once; None for an ordinary model."""
+    """Number of members of an ensemble; None for an ordinary model."""
     return int(model.inputs[0].shape[1]) if len(model.inputs[0].shape) == 4 else None
 
 
 def kernel_of(model: keras.Model) -> str:
-    """Name the kernels that ran in a model's recurrent layers, each once."""
+    """Names of the kernels that ran in a model's recurrent layers, each once, joined by commas."""
     used: list[str] = []
     for layer in model.layers:
         for part in (layer, getattr(layer, "forward_layer", None)):
@@ -70,7 +71,12 @@ def kernel_of(model: keras.Model) -> str:
 
 
 class EpochTimer(keras.callbacks.Callback):
-    """Times each epoch, validation included: ``seconds``, and for how many ``members``, the first epoch first."""
+    """Time each epoch, validation included.
+
+    Attributes:
+        seconds: Duration of each epoch in seconds.
+        members: Number of members that each epoch trained.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,9 +95,10 @@ class EpochTimer(keras.callbacks.Callback):
 
     @property
     def steady(self) -> float:
-        """Median seconds an epoch without the first, of as many members as at the start; NaN after fewer than two.
+        """Median seconds an epoch, for all members; NaN after fewer than two epochs.
 
-        Members that have stopped may have been left out of later epochs: each epoch counts by its time a member.
+        The first epoch, which may compile code, is left out. Later epochs may train fewer members, so the median is
+        taken over seconds a member and multiplied by the initial number of members.
         """
         if len(self.seconds) < 2:
             return float("nan")
@@ -99,12 +106,12 @@ class EpochTimer(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """Tells a function after each epoch what is trained and how far it is.
+    """Call a function after each epoch, to show progress.
 
     Args:
-        tell: called with ``what``, the number of epochs done, and ``epochs``.
-        what: such as ``"LSTM, seeds 0-9"``.
-        epochs: the most that there will be.
+        tell: Function called with ``what``, the number of epochs done, and ``epochs``.
+        what: Name of the training, such as ``"LSTM, seeds 0-9"``.
+        epochs: Maximum number of epochs.
     """
 
     def __init__(self, tell: Callable[[str, int, int], None], what: str, epochs: int):
@@ -112,22 +119,21 @@ class Progress(keras.callbacks.Callback):
         self.tell, self.what, self.epochs = tell, what, epochs
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Tell."""
+        """Report the epoch."""
         self.tell(self.what, epoch + 1, self.epochs)
 
 
 class Evaluation(EpochTimer):
-    """Adds the trained model to a comparison when ``fit`` ends.
+    """Add the trained model to a comparison when ``fit`` ends.
 
-    It forecasts the test windows, brings them to the series' unit, and adds a row with MAE, RMSE and MAPE to the
-    comparison, which writes table and plot. Put it last among the callbacks: one that restores the best weights must
-    have done so before.
+    It forecasts the test windows in the series' unit and adds a row with MAE, RMSE and MAPE to the comparison, which
+    writes table and plot. Put it last among the callbacks, after any that restores the best weights.
 
     Args:
-        comparison: where the row goes, a :class:`kseq.Comparison`.
-        name: of the row; by default the model's name.
-        seeds: of the model's members, one a member; ``(0,)`` by default for an ordinary model.
-        forecast: what forecasts a part's windows, called as :func:`predict`, which it is by default.
+        comparison: The :class:`kseq.Comparison` that gets the row.
+        name: Name of the row; by default the model's name.
+        seeds: Seeds of the model's members, one for each; by default counted from 0.
+        forecast: Function that forecasts the windows of a part, with the arguments of :func:`predict`, the default.
 
     Example:
         >>> comparison = Comparison(data)  # doctest: +SKIP

@@ -33,8 +33,9 @@ import pandas as pd
 from kseq import backends
 from kseq.batches import Batches
 from kseq.bench import this_machine
-from kseq.errors import BackendError, ConfigError
+from kseq.errors import BackendError
 from kseq.preprocessing.windows import Windows, window_starts
+from kseq.validation import require_choice, require_whole
 
 #: Memory is measured on so many times the rows: of few, nothing shows beside what is imported.
 LARGER = 20
@@ -161,10 +162,8 @@ def run(
         ConfigError: an unknown workload, or a number below 1.
     """
     for name in workloads:
-        if name not in WORKLOADS:
-            raise ConfigError(f"received workload {name!r}, expected one of {', '.join(WORKLOADS)}.")
-    if rounds < 1:
-        raise ConfigError(f"received {rounds} rounds, expected a number from 1.")
+        require_choice("workload", name, WORKLOADS)
+    require_whole("rounds", rounds)
     measurements: list[DataMeasurement] = []
     for name in workloads:
         tell(name)

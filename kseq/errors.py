@@ -4,9 +4,48 @@ A message says what was received, what was expected and what to do. The command 
 exits with status 2; a script catches :class:`KseqError` for all of them.
 """
 
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+
+class Parameter(str):
+    """The name of a parameter inside a message.
+
+    A Python caller reads the name itself, a user of the command line the option that sets it, so that a message says
+    ``batch_size`` to the one and ``--batch-size`` to the other.
+    """
+
+
+def joined(names: Iterable[str]) -> list[str]:
+    """Names of parameters as pieces of a message, with commas between them."""
+    pieces = [piece for name in names for piece in (", ", Parameter(name))]
+    return pieces[1:]
+
 
 class KseqError(Exception):
-    """Base of the errors that a user can mend."""
+    """Base of the errors that a user can mend.
+
+    Args:
+        *parts: the message, in pieces that are joined without anything between them. A piece that names a parameter is
+            a :class:`Parameter`; everything else is plain text.
+
+    Example:
+        >>> error = KseqError("received ", Parameter("batch_size"), " -1, expected a whole number from 0.")
+        >>> str(error)
+        'received batch_size -1, expected a whole number from 0.'
+        >>> error.told(lambda name: "--" + name.replace("_", "-"))
+        'received --batch-size -1, expected a whole number from 0.'
+    """
+
+    def __init__(self, *parts: str):
+        super().__init__(*parts)
+
+    def __str__(self) -> str:
+        return self.told(str)
+
+    def told(self, name: Callable[[Parameter], str]) -> str:
+        """The message with each parameter as ``name`` calls it."""
+        return "".join(name(part) if isinstance(part, Parameter) else str(part) for part in self.args)
 
 
 class DataError(KseqError):
@@ -15,6 +54,19 @@ class DataError(KseqError):
 
 class ConfigError(KseqError):
     """A setting is out of range or contradicts another one."""
+
+
+class OutputError(ConfigError):
+    """Results cannot be written where they belong.
+
+    Args:
+        message: says why, and where they are instead.
+        files: paths of the files that hold them now; empty where there are none.
+    """
+
+    def __init__(self, message: str, files: Iterable[Path] = ()):
+        super().__init__(message)
+        self.files = list(files)
 
 
 class BackendError(KseqError):

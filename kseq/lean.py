@@ -1,13 +1,14 @@
-"""A training step with little Python around it: what ``model.fit`` runs for the builders' models on PyTorch.
+"""A fast training step, with little Python overhead, that ``model.fit`` runs for the builders' models on PyTorch.
 
-Keras's own step costs milliseconds of Python a batch, whatever the model: every layer call checks shapes and scopes,
-every metric is a layer, the optimizer is a dozen calls. Small recurrent networks compute for less time than that. The
-step here calls the layers' own computation, takes the gradients, and updates all weights in one fused call, by the same
-formulas: the loss curve is the same but for rounding. ``compile``, ``fit``, callbacks and history stay Keras's.
+Keras's own step takes milliseconds of Python for each batch, whatever the model: every layer call checks shapes and
+scopes, every metric is a layer, the optimizer makes a dozen calls. Small recurrent networks compute for less time than
+that. The fast step calls the layers' kernels directly, takes the gradients, and updates all weights in one fused call
+by the same formulas, so that the loss curve is the same up to rounding. ``compile``, ``fit``, callbacks and history
+stay Keras's.
 
-On a GPU a step of kernels and products is recorded once and then replayed as a whole, at one launch.
+On a GPU a step that consists of kernels and matrix products is captured once as a CUDA graph and then replayed.
 
-It takes a chain of layers trained for mean squared error with Adam or AdamW. For anything else the model's own step
+The fast step supports a chain of layers, mean squared error, and Adam or AdamW. For anything else the model's own step
 runs, as it does under ``kernel_policy("off")``.
 """
 
@@ -26,48 +27,51 @@ _MEAN_SQUARED = ("mse", "MSE", "mean_squared_error")
 
 
 def attach(model: keras.Model) -> keras.Model:
-    """Give a model the lean step where its backend has one; return the model.
+    """Attach the fast step to a model if the backend has one.
 
     Args:
-        model: a functional model that is a chain of layers, compiled or not.
+        model: A functional model that is a chain of layers, compiled or not.
+
+    Returns:
+        keras.Model: The same model.
     """
     backend = kernels.load(keras.config.backend())
     if not hasattr(backend, "step"):
         return model
-    train, test, lean = model.train_step, model.test_step, _LeanStep(model, backend)
+    train, test, fast = model.train_step, model.test_step, _FastStep(model, backend)
 
     def train_step(data: Any) -> dict[str, Any]:
-        return lean(data) if lean.takes(data) else train(data)
+        return fast(data) if fast.takes(data) else train(data)
 
     def test_step(data: Any) -> dict[str, Any]:
-        return lean.evaluate(data) if lean.knows(data) else test(data)
+        return fast.evaluate(data) if fast.knows(data) else test(data)
 
     model.train_step, model.test_step = train_step, test_step
     return model
 
 
-class _LeanStep:
-    """The steps of one model, of training and of its validation.
+class _FastStep:
+    """The fast training and evaluation steps of one model.
 
-    What depends on how the model was compiled is looked up once a compilation.
+    Everything that depends on how the model was compiled is looked up once for each compilation.
     """
 
     def __init__(self, model: keras.Model, backend: ModuleType):
         self.model = model
         self.backend = backend
-        #: What a step is made of besides kernels.
+        #: The backend's module with the parts of a step besides the kernels: gradients, update, means.
         self.parts: ModuleType = backend.step
-        #: Optimizer, loss and tracker of the loss that the plan was made for.
+        #: Optimizer, loss and loss tracker that the current plan was made for.
         self.compilation: tuple[Any, Any, Any] = (None, None, None)
         self.ready = False
 
     def takes(self, data: Any) -> bool:
-        """Whether this step does what the compiled model asks for."""
-        # Asked first: a compiler follows every line.
+        """Whether this step computes what the compiled model asks for, on a batch of this form."""
+        # Checked first, because a compiler traces every line that follows.
         if self.parts.compiling():
             return False
         model = self.model
-        # Of one compilation: whoever compiles again may keep the optimizer and the loss, and asks for new metrics.
+        # The loss tracker is new with each compilation, even where optimizer and loss are kept.
         compilation = model.optimizer, model.loss, getattr(model, "_loss_tracker", None)
         if not all(map(operator.is_, compilation, self.compilation)) or not self.ready:
             self.compilation = compilation
@@ -78,18 +82,18 @@ class _LeanStep:
             return False
         if not all(getattr(part, "dtype", None) == self.values[0].dtype for part in data):
             return False
-        # What Keras brings into shape, as targets without an axis for one output, it brings into shape itself.
+        # Batches that Keras would reshape, such as targets without an axis for a single output, are left to Keras.
         x, y = data
         shaped = _fits(x.shape, self.input_shape) and _fits(y.shape, self.output_shape) and len(x) == len(y)
         # A layer may be frozen after the compilation.
         return shaped and all(value.requires_grad for value in self.values)
 
     def knows(self, data: Any) -> bool:
-        """Whether this, the step that trains the model, evaluates it too: nothing is drawn, as in dropout."""
+        """Whether the training computation also serves for evaluation, because it draws nothing (no dropout)."""
         return self.ready and self.takes(data) and all(call.plain for call in self.calls)
 
     def evaluate(self, data: tuple | list) -> dict[str, Any]:
-        """The mean loss so far of an evaluation, and that of each member."""
+        """Evaluate a batch; return the mean loss so far, and that of each member."""
         x, y = self._here(data)
         with self.parts.calm(x):
             errors, loss = self._errors(x, y)
@@ -115,10 +119,10 @@ class _LeanStep:
             return False
         if not optimizer.built:
             optimizer.build(model.trainable_variables)
-        # Built for another model, it is Keras's to refuse.
+        # Keras itself refuses an optimizer that was built for another model.
         if list(map(id, optimizer._trainable_variables)) != list(map(id, model.trainable_variables)):
             return False
-        # A frozen weight has state in the optimizer all the same: only a model that trains all of them is a plain list.
+        # Frozen weights have optimizer state too; the lists match only where all weights are trained.
         momenta = [v.value for v in optimizer.variables if v.name.endswith("momentum")]
         velocities = [v.value for v in optimizer.variables if v.name.endswith("velocity")]
         self.values = [v.value for v in model.trainable_variables]
@@ -141,17 +145,17 @@ class _LeanStep:
             return self._logs(self.replay(x, y, self.adam.constants))
 
     def _here(self, data: tuple | list) -> list[Any]:
-        """A batch on the device of the weights; a user's DataLoader leaves it on the CPU."""
+        """Move a batch to the device of the weights; a user's DataLoader leaves it on the CPU."""
         return [part.to(self.values[0].device) for part in data]
 
     def _step(self, x: Any, y: Any) -> list[Any]:
-        """Move the weights by a batch; return the epoch's mean losses so far."""
+        """Update the weights by one batch; return the mean losses of the epoch so far."""
         errors, loss = self._errors(x, y)
         self.adam.update(self.parts.gradients(loss, self.values))
         return self._means(errors, loss, y.shape[0])
 
     def _errors(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Squared errors of a batch, and the loss."""
+        """Compute the squared errors of a batch and the loss."""
         for call in self.calls:
             x = call(x)
         return self.parts.squared_errors(x, y, summed=self.summed)
@@ -167,12 +171,12 @@ class _LeanStep:
         return dict(zip(("loss", "member"), means, strict=False))
 
     def _settled(self) -> bool:
-        """Whether the step is nothing but kernels that can be replayed, and products."""
+        """Whether the step consists only of matrix products and kernels that a CUDA graph can replay."""
         return all(call.replayable for call in self.calls)
 
 
 def _is_known(optimizer: Any) -> bool:
-    """Whether the step's update is this optimizer's, as it is set now."""
+    """Whether the fast update equals this optimizer's, with its current settings."""
     name = type(optimizer).__name__
     return name in ("Adam", "AdamW") and not (
         optimizer.amsgrad
@@ -187,12 +191,12 @@ def _is_known(optimizer: Any) -> bool:
 
 
 def _fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
-    """Whether a batch has a shape that leaves open what is None."""
+    """Whether a batch has the expected shape, in which None stands for any size."""
     return len(shape) == len(expected) and all(
         wanted in (None, size) for size, wanted in zip(shape, expected, strict=True)
     )
 
 
 def _sums(metric: keras.metrics.Metric) -> tuple[Any, Any]:
-    """The backend's tensors that a mean is kept in: what has been added up, and for how many windows."""
+    """The backend's tensors of a running mean: the sum, and the number of windows in it."""
     return metric.total.value, metric.count.value

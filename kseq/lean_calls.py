@@ -1,7 +1,8 @@
-"""Layers as a lean step calls them, see :mod:`kseq.lean`: their computation without what Keras does around it.
+"""How the fast step of :mod:`kseq.lean` calls layers: their computation without what Keras does around it.
 
-A stack of recurrent layers of one cell and size, or a pair of two directions, is one call where the backend's loop
-takes them together (cuDNN's does). Dropout between them, whose masks Keras draws by seed, keeps them apart.
+A stack of recurrent layers of one cell and size, or the two directions of a bidirectional layer, is one call where the
+backend's loop supports it (cuDNN does). Layers with dropout between them are called separately, because Keras draws the
+masks.
 """
 
 import itertools
@@ -18,11 +19,14 @@ from kseq.layers import Ensemble
 
 
 def calls_of(model: keras.Model, backend: ModuleType) -> "list[_Call]":
-    """Give the calls that a model's chain of layers is, in their order.
+    """Translate a model's chain of layers into calls.
 
     Args:
-        model: a functional model that is a chain of layers.
-        backend: its file of kernels, with a ``step``.
+        model: A functional model that is a chain of layers.
+        backend: The backend's kernel module, which has a ``step``.
+
+    Returns:
+        list: The calls in the order of the layers.
     """
     single = [_call_of(layer, backend) for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     calls: list[_Call] = []
@@ -36,7 +40,7 @@ def calls_of(model: keras.Model, backend: ModuleType) -> "list[_Call]":
 
 
 def _call_of(layer: keras.Layer, backend: ModuleType) -> "_Call":
-    """The layer's computation in training mode, without what Keras does around it where that changes nothing."""
+    """The layer's computation in training mode; without Keras's wrapping where the result is the same."""
     inner = layer.stacked if isinstance(layer, Ensemble) else layer
     settings = inner.template if isinstance(layer, Ensemble) else layer
     if isinstance(settings, keras.layers.Dense) and _is_plain(settings):
@@ -55,7 +59,7 @@ def _call_of(layer: keras.Layer, backend: ModuleType) -> "_Call":
 
 
 def _kernel_of(inner: keras.Layer, settings: keras.Layer, backend: ModuleType) -> "_Kernel | None":
-    """A recurrent layer's kernel, where nothing but the kernel computes."""
+    """A recurrent layer's kernel, if the layer computes nothing besides it."""
     fast = hasattr(inner, "members") or isinstance(inner, layers.SimpleRNN | layers.LSTM | layers.GRU)
     dropped = settings.dropout or settings.recurrent_dropout
     if not fast or dropped or settings.stateful or settings.return_state or _chooses_path(settings):
@@ -64,26 +68,26 @@ def _kernel_of(inner: keras.Layer, settings: keras.Layer, backend: ModuleType) -
 
 
 def _is_plain(dense: keras.layers.Dense) -> bool:
-    """Whether nothing but a product and a bias is computed."""
+    """Whether the layer computes only a matrix product and a bias."""
     changed = getattr(dense, "lora_enabled", False) or getattr(dense, "quantization_mode", None)
     return dense.activation is keras.activations.linear and not changed
 
 
 def _chooses_path(layer: keras.Layer) -> bool:
-    """Whether the user has chosen between Keras's own paths for the layer."""
+    """Whether the user has chosen one of Keras's own implementations for the layer."""
     return getattr(layer, "use_cudnn", "auto") != "auto"
 
 
 class _Call:
-    """A layer, called as Keras calls it."""
+    """A layer that is called through Keras."""
 
-    #: Whether it computes the same in training and elsewhere.
+    #: Whether the computation is the same in training and in inference.
     plain = False
-    #: Whether nothing in the call keeps a GPU from replaying it.
+    #: Whether a CUDA graph can replay the call.
     replayable = False
-    #: What layers have in common that one call can run together; None for one that is called by itself.
+    #: Key shared by neighbouring layers that can run in one call; None for a layer that is called separately.
     kind: Hashable = None
-    #: Kernels of a recurrent layer, one a direction.
+    #: Kernels of a recurrent layer, one for each direction.
     directions: "Sequence[_Kernel]" = ()
 
     def __init__(self, layer: keras.Layer):
@@ -94,7 +98,7 @@ class _Call:
 
 
 class _Product(_Call):
-    """A Dense layer without an activation, of one net or of members."""
+    """A Dense layer without an activation, of an ordinary model or of an ensemble."""
 
     plain = replayable = True
 
@@ -108,7 +112,7 @@ class _Product(_Call):
 
 
 class _Kernel(_Call):
-    """The kernel of a recurrent layer, from zero states; the whole layer where the kernel declines."""
+    """The kernel of a recurrent layer, from zero states; falls back to the whole layer if the kernel declines."""
 
     plain = True
 
@@ -123,15 +127,15 @@ class _Kernel(_Call):
         self.shape = (settings.units,) if members is None else (members, settings.units)
         self.states = len(settings.state_size)
         self.directions = [self]
-        #: What both directions, and neighbours in a stack, must agree in to be one call.
+        #: What the two directions, and neighbours in a stack, must have in common to run in one call.
         alike = replace(self.spec, go_backwards=False, return_sequences=False)
         self.alike: Hashable = alike, self.shape, holder.bias is None, holder.kernel.value.dtype
         if not self.spec.go_backwards and backend.stacks(self.spec, self.weights[0]):
             self.kind = (1, self.alike)
 
     def note(self, kernel: str) -> None:
-        """Keep the name of the kernel that ran."""
-        # Keras inspects every attribute that is set, which costs more than a comparison.
+        """Record the name of the kernel that ran."""
+        # Keras inspects every attribute that is set, which costs more than this comparison.
         if self.layer.kernel_used != kernel:
             self.layer.kernel_used = kernel
 
@@ -151,7 +155,7 @@ class _Kernel(_Call):
 
 
 class _Both(_Call):
-    """A Bidirectional layer: two kernels, and what merges their outputs."""
+    """A Bidirectional layer: two kernels, and the merge of their outputs."""
 
     plain = True
 
@@ -174,11 +178,11 @@ class _Both(_Call):
 
 
 class _Stack(_Call):
-    """Recurrent layers on top of one another, in one direction or in both, in one call of the backend's loop.
+    """Stacked recurrent layers, in one or two directions, in one call of the backend's loop.
 
     Args:
-        found: their calls, in order.
-        backend: its file of kernels.
+        found: The separate calls of these layers, in order.
+        backend: The backend's kernel module.
     """
 
     plain = True

@@ -1,12 +1,12 @@
-"""How many weights a network has, and units that give several cells equally many.
+"""Parameter counts, and numbers of units that give several cells about the same count.
 
-At the same number of units an LSTM has four times the weights of a SimpleRNN, so that a difference between them may be
-one of size. ``match="params"`` takes the largest of the compared cells as it is and gives every other one as many units
-as bring it nearest to that number of weights. The largest sets the number because counts lie closer together at more
-units: the others come nearer to it than it would come to them.
+With the same number of units an LSTM has four times the weights of a SimpleRNN, so a difference between them may be a
+difference of size. ``match="params"`` keeps the largest of the compared cells and gives every other cell the number of
+units that brings its parameter count nearest to the largest one's. The largest is the reference because the relative
+steps between counts are smaller at more units, which makes the match closer.
 
-Counts are exact and need no framework: a layer of ``u`` units that reads ``d`` columns has ``u * (d + u + 1)`` weights
-for each gate; a GRU has a second bias (Keras's ``reset_after``), as PyTorch's and cuDNN's.
+Counts are exact and need no framework: a layer of ``u`` units with ``d`` input features has ``u * (d + u + 1)`` weights
+for each gate; a GRU has a second bias (Keras's ``reset_after``), as in PyTorch and cuDNN.
 """
 
 import bisect
@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
+from kseq.text import shown
+from kseq.validation import require_choice, require_whole
 
 if TYPE_CHECKING:
     from kseq.settings import Settings
 
-#: What may be equal among the cells of a comparison.
+#: What the cells of a comparison have in common: the number of units, or of parameters.
 MATCHES = ("units", "params")
 
-#: Gates of a cell, its candidate state among them, and biases of each.
+#: Gates of each cell, the candidate state included, and bias vectors of each gate.
 _GATES = {"rnn": (1, 1), "lstm": (4, 1), "gru": (3, 2)}
 
-#: Of every layer, or one number a layer.
+#: Units of every layer, or one number for each layer.
 Units = int | tuple[int, ...]
 
 
@@ -43,26 +45,25 @@ def parameter_count(
     """Count the trainable weights of a model without building it.
 
     Args:
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        features: columns of an input window.
-        horizon: steps to forecast.
-        targets: columns to forecast.
-        units: of each recurrent layer, or one number a layer.
-        num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
-        bidirectional: whether windows are read in both directions.
+        cell: The recurrent cell, ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        features: Number of input features, 1 by default.
+        horizon: Number of steps to forecast, 1 by default.
+        targets: Number of target columns, 1 by default.
+        units: Units of each recurrent layer, 32 by default, or a sequence of one number a layer.
+        num_layers: Number of recurrent layers; by default 1, or the length of ``units``.
+        bidirectional: Whether windows are read in both directions; False by default.
 
     Returns:
-        int: what ``kseq.build_model(...).count_params()`` gives for the same arguments, of one member.
+        int: The value of ``kseq.build_model(...).count_params()`` for the same arguments and one member.
 
     Raises:
-        ConfigError: an unknown cell, or units that are not positive whole numbers.
+        ConfigError: The cell is unknown, or units are not positive whole numbers.
 
     Example:
         >>> [parameter_count(cell, units=32) for cell in ("rnn", "lstm", "gru")]
         [1121, 4385, 3393]
     """
-    if cell not in _GATES:
-        raise ConfigError(f"received cell {cell!r}, expected one of {', '.join(_GATES)}.")
+    require_choice("cell", cell, _GATES)
     gates, biases = _GATES[cell]
     directions = 2 if bidirectional else 1
     total, width = 0, features
@@ -73,19 +74,19 @@ def parameter_count(
 
 
 def matched_units(cells: Iterable[str], units: Units, **model: Any) -> dict[str, Units]:
-    """Find units for each cell that bring its weights nearest to those of the largest cell.
+    """Find the units of each cell that bring its parameter count nearest to that of the largest cell.
 
     Args:
-        cells: of ``rnn``, ``lstm`` and ``gru``.
-        units: of the largest cell, an int, or one a layer. Several layers keep their proportions, as nearly as whole
-            numbers can: all take the same factor.
-        **model: the other arguments of :func:`parameter_count`.
+        cells: Some of ``"rnn"``, ``"lstm"`` and ``"gru"``.
+        units: Units of the largest cell, an int or one number a layer. Several layers are scaled by the same factor,
+            so that they keep their proportions up to rounding.
+        **model: The other arguments of :func:`parameter_count`.
 
     Returns:
-        dict: units of each cell, an int, or one a layer.
+        dict: Units of each cell, an int or one number a layer.
 
     Raises:
-        ConfigError: an unknown cell, or units that are not positive whole numbers.
+        ConfigError: A cell is unknown, or units are not positive whole numbers.
 
     Example:
         >>> matched_units(["rnn", "lstm", "gru"], 32)
@@ -99,16 +100,16 @@ def matched_units(cells: Iterable[str], units: Units, **model: Any) -> dict[str,
 
 
 def units_of(cell: str, settings: "Settings", *, features: int, targets: int) -> Units:
-    """Say which units a cell has in a comparison.
+    """Return the units of a cell in a comparison.
 
     Args:
-        cell: one of the compared ones.
-        settings: of the comparison.
-        features: columns that a model reads.
-        targets: columns that it forecasts.
+        cell: One of the compared cells.
+        settings: Settings of the comparison.
+        features: Number of input features.
+        targets: Number of target columns.
 
     Returns:
-        Those of the settings; under ``match="params"`` those that :func:`matched_units` finds.
+        The units in ``settings`` or, with ``match="params"``, those that :func:`matched_units` finds.
     """
     if settings.match == "units":
         return settings.units
@@ -116,7 +117,7 @@ def units_of(cell: str, settings: "Settings", *, features: int, targets: int) ->
         settings.cells,
         settings.units,
         features=features,
-        # A recursive model has the head of one step.
+        # A recursive model has a head for one step.
         horizon=1 if settings.strategy == "recursive" else settings.horizon,
         targets=targets,
         num_layers=settings.num_layers,
@@ -125,19 +126,19 @@ def units_of(cell: str, settings: "Settings", *, features: int, targets: int) ->
 
 
 def _nearest(cell: str, units: Units, budget: int, model: dict[str, Any]) -> Units:
-    """The multiple of ``units`` whose count of weights is nearest to ``budget``; of two as near, the smaller."""
+    """The multiple of ``units`` whose parameter count is nearest to ``budget``; the smaller one of a tie."""
 
     def count(widest: int) -> int:
         return parameter_count(cell, units=_scaled(units, widest), **model)
 
-    # A layer of n units has more than n weights, so that no answer lies beyond the budget.
+    # A layer of n units has more than n weights, so the answer is at most the budget.
     above = bisect.bisect_left(range(1, budget + 1), budget, key=count) + 1
     widest = min((max(above - 1, 1), above), key=lambda widest: abs(count(widest) - budget))
     return _scaled(units, widest)
 
 
 def _scaled(units: Units, widest: int) -> Units:
-    """All units times one factor, that which makes ``widest`` of the largest; none below 1."""
+    """Scale all units by the factor that makes the largest one ``widest``; none below 1."""
     if isinstance(units, int | np.integer):
         return widest
     largest = max(units)
@@ -149,27 +150,30 @@ def layer_widths(units: int | Sequence[int], num_layers: int | None = None) -> l
     """List the units of each recurrent layer.
 
     Args:
-        units: of every layer, or one number a layer.
-        num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
+        units: Units of every layer, or a sequence of one number a layer.
+        num_layers: Number of recurrent layers; by default 1, or the length of ``units``.
+
+    Returns:
+        list[int]: One number a layer.
 
     Raises:
-        ConfigError: a number is not positive and whole, or there is not one a layer.
+        ConfigError: A number is not a positive whole number, or there is not one a layer.
 
     Example:
         >>> layer_widths(32, 2), layer_widths((64, 32))
         ([32, 32], [64, 32])
     """
     if num_layers is not None:
-        require_size("num_layers", num_layers)
-    widths = list(units) if isinstance(units, Sequence) else [units] * (num_layers or 1)
+        require_whole("num_layers", num_layers)
+    several = isinstance(units, Sequence) and not isinstance(units, str)
+    widths: list[int] = list(units) if several else [units] * (num_layers or 1)  # type: ignore[arg-type, list-item]
     if not widths or (num_layers is not None and len(widths) != num_layers):
-        raise ConfigError(f"received units {units!r} for {num_layers or 'no'} layers, expected one number a layer.")
+        raise ConfigError(
+            "received ", Parameter("units"), f" {shown(units)} for {num_layers or 'no'} layers, expected one number a "
+            "layer.",
+        )  # fmt: skip
+    require_whole("num_layers", len(widths))
     for width in widths:
-        require_size("units", width)
+        # While units are looked for that match, they may be more than a network may have.
+        require_whole("units", width, most=2**62)
     return widths
-
-
-def require_size(name: str, value: Any) -> None:
-    """Refuse a size that is not a positive whole number."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")

@@ -1,13 +1,13 @@
-"""How many members to train at once, and how many windows to forecast at once: by memory, and by measured speed.
+"""How many members to train at once, and how many windows to forecast at once, given free memory and measured speed.
 
-What one member costs is added up from its model: weights with their gradients, moments and best values kept aside, a
-batch of windows of its own, and what the recurrent layers keep of every step for the way back. Measured peaks of
-trainings lay between 0.6 and 1.2 times the estimate on the three backends (90 MB to 2.5 GB), those of forecasts below
-it, by far. A training may take a quarter of the memory that is free: other programs want some too.
+The memory of one member is estimated from its model: the weights with their gradients, optimizer moments and best
+values, one batch of windows, and the activations that the recurrent layers store for the backward pass. Measured peaks
+were 0.6 to 1.2 times the estimate in training on the three backends (90 MB to 2.5 GB), and far below it in forecasting.
+A training may use a quarter of the free memory, which leaves room for other programs.
 
-Speed bounds the number besides, on a CPU. An epoch costs a fixed time, of Python and of the framework's calls, and a
-time for each member; beyond some number of members the first is a small part. Milliseconds an epoch and seed (one
-thread's processor time, 512 windows of 24 steps, 32 units, batches of 32):
+On a CPU, speed limits the number too. An epoch has a fixed cost (Python, calls of the framework) and a cost for each
+member; beyond some number of members the fixed cost no longer matters. Milliseconds an epoch and seed (processor time
+of one thread, 512 windows of 24 steps, 32 units, batches of 32):
 
 ==================  =====  =====  =====  =====  =====  =====  =====
 members at once         1      2      5     10     20     30     60
@@ -23,11 +23,11 @@ JAX LSTM             12.2   11.4    9.0    9.2   11.5   11.4   13.4
 JAX GRU              12.3    9.4    7.8    7.3    8.9    9.0    8.4
 ==================  =====  =====  =====  =====  =====  =====  =====
 
-So 20 at once, and 10 on JAX, where more leave the cache; seeds are shared out evenly among the blocks. On a GPU, where
-small products do not fill the device, memory alone bounds them.
+Hence 20 at once, and 10 on JAX, where more no longer fit the cache; seeds are divided evenly among the blocks. On a
+GPU, which small matrix products do not fill, only memory limits the number.
 
-However many run at once, each member gives what it gives alone, but for the rounding of its last digits. Where memory
-is so short that it decides, ``--members`` fixes what it would decide.
+Each member gives what it gives alone, up to rounding in the last digits, however many are trained at once. Where free
+memory would decide the number, the setting ``members`` fixes it, so that a run can be repeated exactly.
 """
 
 import os
@@ -39,33 +39,34 @@ from pathlib import Path
 import keras
 
 from kseq import backends, kernels
+from kseq.errors import ConfigError
 from kseq.layers import Ensemble
 
-#: Share of the free memory that a training, or a forecast, may take.
+#: Fraction of the free memory that a training or a forecast may use.
 SHARE = 0.25
-#: Members at once on a CPU, where the backend's file has no ``MEMBERS_AT_ONCE`` of its own.
+#: Members trained at once on a CPU, unless the backend's module defines ``MEMBERS_AT_ONCE``.
 MEMBERS_AT_ONCE = 20
-#: Windows forecast at once where memory allows them.
+#: Windows forecast at once if memory allows.
 WINDOWS_AT_ONCE = 1024
 
-#: Sets of weights: values, gradients, two moments, the best ones kept, a copy on the way there, and what kernels lay
-#: out anew.
+#: Copies of the weights: values, gradients, two moments, the best values, a temporary copy of these, and layouts of
+#: the kernels' own.
 _COPIES_OF_WEIGHTS = 9
-#: Copies of a batch: as gathered, as the framework's, and the next one.
+#: Copies of a batch: as gathered, as the framework's tensor, and the next batch.
 _COPIES_OF_WINDOWS = 3
-#: Vectors of ``units`` numbers kept a step: states, gates, and for the GRU its candidate's recurrent part.
+#: Vectors of ``units`` elements stored a time step: states, gates, and the recurrent part of the GRU's candidate.
 _KEPT = {keras.layers.SimpleRNN: 2, keras.layers.LSTM: 6, keras.layers.GRU: 5}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one member of a model costs, in numbers.
+    """Size of one member of a model.
 
     Args:
-        weights: trainable ones.
-        window: numbers that a window brings in, and that are forecast for it.
-        kept: numbers that the layers keep of a window for the way back.
-        products: multiply-adds of a window, on the way ahead.
+        weights: Number of trainable weights.
+        window: Elements of one input window and of its forecast, together.
+        kept: Activations stored per window for the backward pass (elements).
+        products: Multiply-adds per window in the forward pass.
     """
 
     weights: int
@@ -74,21 +75,21 @@ class Cost:
     products: int
 
     def training_bytes(self, batch: int) -> int:
-        """Memory of one member in training, with batches of so many windows."""
+        """Bytes that training one member takes, with ``batch`` windows in a batch."""
         a_window = self.kept + _COPIES_OF_WINDOWS * self.window
         return _bytes_of_a_number() * (_COPIES_OF_WEIGHTS * self.weights + batch * a_window)
 
     def forecast_bytes(self) -> int:
-        """Memory that forecasting one window takes."""
+        """Bytes that forecasting one window takes."""
         return _bytes_of_a_number() * (self.kept + _COPIES_OF_WINDOWS * self.window)
 
 
 def cost_of(model: keras.Model, lookback: int) -> Cost:
-    """Add up what one member of a model costs.
+    """Measure the size of one member of a model.
 
     Args:
-        model: functional, such as one from ``build_model``, with members or without.
-        lookback: steps of a window.
+        model: A functional model, such as one from ``build_model``, ordinary or an ensemble.
+        lookback: Time steps of an input window.
 
     Example:
         >>> cost_of(build_model("gru", units=32), lookback=12).weights  # doctest: +SKIP
@@ -108,7 +109,7 @@ def cost_of(model: keras.Model, lookback: int) -> Cost:
             if vectors:
                 features = node.input_tensors[0].shape[-1]
                 kept += (1 + both) * lookback * (features + vectors * recurrent.units)
-            # Outputs, and their gradients.
+            # Outputs and their gradients.
             kept += 2 * sum(_numbers(output.shape, lookback) for output in node.output_tensors) // members
     window = _numbers(model.inputs[0].shape, lookback) // members
     return Cost(weights, window + model.outputs[0].shape[-1], kept, products)
@@ -118,13 +119,13 @@ def members_at_once(model: keras.Model, lookback: int, batch: int, seeds: int) -
     """Choose how many of a cell's seeds to train at once.
 
     Args:
-        model: of one member.
-        lookback: steps of a window.
-        batch: windows in a batch.
-        seeds: that there are.
+        model: The model of one member.
+        lookback: Time steps of an input window.
+        batch: Number of windows in a batch.
+        seeds: Total number of seeds.
 
     Returns:
-        int: members of a block; blocks of that size, the last one perhaps smaller, hold all seeds.
+        int: Members in a block; blocks of that size, of which the last may be smaller, hold all seeds.
     """
     most = seeds
     if backends.device_in_use(keras.config.backend()) == "cpu":
@@ -137,14 +138,14 @@ def members_at_once(model: keras.Model, lookback: int, batch: int, seeds: int) -
 
 
 def windows_at_once(model: keras.Model, lookback: int) -> int:
-    """Choose how many windows to forecast at once, for all members of a model.
+    """Choose how many windows to forecast at once, with all members of a model.
 
     Args:
-        model: with members or without.
-        lookback: steps of a window.
+        model: An ordinary model or an ensemble.
+        lookback: Time steps of an input window.
 
     Returns:
-        int: at least 1, at most :data:`WINDOWS_AT_ONCE`.
+        int: From 1 to :data:`WINDOWS_AT_ONCE`.
     """
     free = available()
     if free is None:
@@ -153,11 +154,30 @@ def windows_at_once(model: keras.Model, lookback: int) -> int:
     return max(1, min(WINDOWS_AT_ONCE, int(SHARE * free) // one))
 
 
+def require_room(size: int, what: str, *advice: str) -> None:
+    """Refuse what is larger than the free memory, before any of it is allocated.
+
+    Args:
+        size: bytes that it takes at least.
+        what: takes them, for the message ("a GRU of 3,393 weights").
+        *advice: pieces of a message that say what to do, see :class:`kseq.errors.KseqError`.
+
+    Raises:
+        ConfigError: it is.
+    """
+    free = available()
+    if free is not None and size > free:
+        raise ConfigError(
+            f"received settings for {what}, which take {size / 1e9:,.1f} GB at least, expected at most the "
+            f"{free / 1e9:,.1f} GB of memory that are free; ", *advice, ".",
+        )  # fmt: skip
+
+
 def available() -> int | None:
-    """Bytes that are free where the backend computes: on its GPU, or for this process on the machine.
+    """Find how much memory is free where the backend computes: on its GPU, or on the machine for this process.
 
     Returns:
-        int | None: None where neither says.
+        int | None: Bytes; None if the system does not tell.
     """
     backend = keras.config.backend()
     if backends.device_in_use(backend) != "cpu":
@@ -166,12 +186,12 @@ def available() -> int | None:
 
 
 def _free_on_machine(root: Path = Path("/")) -> int | None:
-    """The least of what the machine has free and of what each control group around this process leaves."""
+    """Free bytes: the minimum over the machine and every control group that this process belongs to."""
     free = [*_of_meminfo(root), *_of_groups(root)]
     if free:
         return min(free)
     try:
-        # Where there is no /proc, what is free is not told by the standard library: of all memory, say half.
+        # Without /proc the standard library knows only the total memory; take half of it as free.
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, ValueError, OSError):
         return None
@@ -184,7 +204,7 @@ def _of_meminfo(root: Path) -> Iterator[int]:
 
 
 def _of_groups(root: Path) -> Iterator[int]:
-    """What control groups (version 2, or 1) leave: their limit less what is in use and cannot be given back."""
+    """Free bytes in each control group (version 2 or 1): its limit minus the memory in use that cannot be reclaimed."""
     for line in _lines(root / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
         if controllers == "":
@@ -195,7 +215,7 @@ def _of_groups(root: Path) -> Iterator[int]:
         else:
             continue
         group = top / path.lstrip("/")
-        # In a container the path may be that outside of it: its own group then is what lies at the top.
+        # Inside a container the path may be the one seen from outside; the container's own group is then at the top.
         for place in (group, *group.parents):
             if not place.is_relative_to(top):
                 break
@@ -223,5 +243,5 @@ def _members_of(model: keras.Model) -> int:
 
 
 def _numbers(shape: tuple, lookback: int) -> int:
-    """How many numbers of a window are in an array of this shape, whose length in time may be open."""
+    """Elements per window of an array of this shape; an unknown time dimension counts as ``lookback``."""
     return prod(lookback if size is None else size for size in shape[1:])

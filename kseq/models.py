@@ -27,9 +27,10 @@ import numpy as np
 from kseq import layers, lean
 from kseq.errors import ConfigError
 from kseq.layers import Ensemble
-from kseq.matching import layer_widths, require_size
+from kseq.matching import layer_widths
 from kseq.settings import CELL_NAMES
 from kseq.starts import draw_weights
+from kseq.validation import require_choice, require_number, require_whole
 
 #: Cells by the name that a user gives, and the name that a table shows.
 CELLS = CELL_NAMES
@@ -57,28 +58,36 @@ def build_model(
     """Build a recurrent forecaster.
 
     Args:
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        lookback: time steps of an input window; None for any number.
-        features: columns of an input window (PyTorch: ``input_size``).
-        horizon: steps to forecast.
-        targets: columns to forecast.
-        units: of each recurrent layer (PyTorch: ``hidden_size``); a sequence gives one number a layer.
-        num_layers: recurrent layers on top of one another; 1 by default, or as many as ``units`` has numbers.
-        dropout: share of outputs dropped between recurrent layers while training.
-        bidirectional: read every window in both directions; a layer then gives ``2 * units`` outputs.
-        return_states: also return the last layer's final states: ``h`` (and ``c`` of an LSTM), of each direction.
-        seed: of the initial weights and of dropout.
-        members: train several networks as one: a number S (seeds ``seed .. seed + S - 1``) or their seeds. Inputs and
-            outputs then have a members axis after the batch axis.
-        start: whose initial weights to draw, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.starts`.
-        **layer_options: passed to every recurrent layer (``activation=``, ``use_bias=``, ``reset_after=``...).
+        cell: String, ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        lookback: Positive integer, the time steps of an input window, or None for any number. Defaults to 12.
+        features: Positive integer, the columns of an input window (PyTorch: ``input_size``). Defaults to 1.
+        horizon: Positive integer, the number of steps to forecast. Defaults to 1.
+        targets: Positive integer, the number of columns to forecast. Defaults to 1.
+        units: Positive integer, the units of each recurrent layer (PyTorch: ``hidden_size``), or a sequence with one
+            number per layer. Defaults to 32.
+        num_layers: Positive integer, the number of recurrent layers on top of one another. Defaults to the length of
+            ``units``, or to 1.
+        dropout: Float from 0 to below 1, the fraction of outputs that is dropped between recurrent layers in training.
+            Defaults to 0.
+        bidirectional: Boolean, whether windows are read in both directions, in which case a layer has ``2 * units``
+            outputs. Defaults to ``False``.
+        return_states: Boolean, whether to also return the final states of the last layer: ``h`` (and ``c`` for an
+            LSTM), for each direction. Defaults to ``False``.
+        seed: Integer, the random seed of the initial weights and of dropout. Defaults to 0.
+        members: Train several networks as one model: their number S (with the seeds ``seed .. seed + S - 1``) or the
+            sequence of their seeds. Inputs and outputs then have a members axis after the batch axis. Defaults to
+            ``None``, a single network.
+        start: String, ``"keras"`` or ``"pytorch"``: the framework whose rules the initial weights follow; see
+            :mod:`kseq.starts`. Defaults to ``"keras"``.
+        **layer_options: Further arguments of every recurrent layer (``activation=``, ``use_bias=``,
+            ``reset_after=``...); see :class:`kseq.layers.LSTM`.
 
     Returns:
         keras.Model: ``(batch, lookback, features)`` to ``(batch, horizon * targets)``; with ``members``
         ``(batch, S, lookback, features)`` to ``(batch, S, horizon * targets)``.
 
     Raises:
-        ConfigError: an unknown cell or start, or a size that is not a positive whole number.
+        ConfigError: The cell or ``start`` is unknown, or a size is not a positive whole number.
 
     Example:
         >>> model = build_model("gru", lookback=24, units=[32, 16])  # doctest: +SKIP
@@ -114,11 +123,12 @@ def undrawn_model(
 ) -> keras.Model:
     """Build the network of :func:`build_model`, whose weights are still to be set; arguments and errors as there."""
     require_cell(cell, dropout)
-    widths = layer_widths(units, num_layers)
+    widths = [require_whole("units", width) for width in layer_widths(units, num_layers)]
     for name, value in (("features", features), ("horizon", horizon), ("targets", targets)):
-        require_size(name, value)
+        require_whole(name, value)
     if lookback is not None:
-        require_size("lookback", lookback)
+        require_whole("lookback", lookback)
+    require_whole("seed", seed)
     seeds = None if members is None else list(members)
 
     def wrap(layer: keras.Layer, layer_seeds: list[int]) -> keras.Layer:
@@ -205,21 +215,19 @@ def build_gru(**options: Any) -> keras.Model:
 
 def require_cell(cell: str, dropout: float) -> None:
     """Refuse an unknown cell, and a share to drop that is none."""
-    if cell not in CELLS:
-        raise ConfigError(f"received cell {cell!r}, expected one of {', '.join(CELLS)}.")
-    if not 0 <= dropout < 1:
-        raise ConfigError(f"received dropout {dropout!r}, expected a number from 0 to below 1.")
+    require_choice("cell", cell, CELLS)
+    require_number("dropout", dropout)
 
 
 def _member_seeds(members: Sequence[int] | int | None, seed: int) -> list[int] | None:
     if members is None:
         return None
     if isinstance(members, int | np.integer):
-        require_size("members", members)
+        require_whole("members", members, least=1)
         return [seed + number for number in range(members)]
-    if not members:
+    if not len(members):
         raise ConfigError("received no member seeds, expected at least one.")
-    return list(members)
+    return [require_whole("seed", own) for own in members]
 
 
 def layer_seed(seed: int, number: int) -> int:

@@ -4,8 +4,8 @@ The record holds how the series was read, the settings, the backend and the devi
 machine every figure comes out the same, bit for bit; elsewhere it is said what differs, and by how much.
 """
 
-import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from inspect import signature
@@ -15,12 +15,13 @@ from typing import Any
 import pandas as pd
 
 from kseq import data as readers
+from kseq._regular import read_regular
 from kseq._version import __version__
 from kseq.comparison.result import Comparison, compare
 from kseq.data import Series
 from kseq.errors import ConfigError, DataError
-from kseq.runs import plain
 from kseq.settings import Settings
+from kseq.storage import plain
 
 #: Functions of :mod:`kseq.data` that a record may name.
 READERS = ("load_series", "read_csv", "read_parquet", "read_panel")
@@ -54,21 +55,29 @@ class Recorded:
         Raises:
             ConfigError: there is no record, or it is none of kseq's.
         """
-        path = Path(path)
-        file = path / "run.json" if path.is_dir() else path
+        # msgspec is needed where a record is read alone.
+        from kseq import _schemas
+
+        path = file = Path(path)
         expected = "expected the folder of a run, or its run.json"
         try:
-            record = json.loads(file.read_text(encoding="utf-8"))
+            file = path / "run.json" if path.is_dir() else path
+            content = read_regular(file, _schemas.LARGEST)
         except FileNotFoundError as error:
             raise ConfigError(f"received {path}, where there is no {file.name}; {expected}.") from error
         except OSError as error:
             raise ConfigError(f"received {file}, which cannot be read ({error.strerror}); {expected}.") from error
         except ValueError as error:
+            raise ConfigError(f"received {str(path)!r}, which is no name of a file ({error}); {expected}.") from error
+        try:
+            whole = _schemas.parse_any(content)
+        except ValueError as error:
             raise ConfigError(f"received {file}, which is not JSON ({error}); {expected}.") from error
-        needed = {"kseq", "settings", "series", "models"}
-        if not isinstance(record, dict) or not needed <= record.keys():
-            raise ConfigError(f"received {file}, which is no record of a run; {expected}.")
-        return cls(file, record)
+        try:
+            known = _schemas.parse(content, _schemas.RunRecord)
+        except ValueError as error:
+            raise ConfigError(f"received {file}, which is no record of a run ({error}); {expected}.") from error
+        return cls(file, _with_unknown_settings(dict(known), whole))
 
     @property
     def backend(self) -> str | None:
@@ -79,6 +88,12 @@ class Recorded:
     def device(self) -> str:
         """``"cpu"``, or ``"gpu"`` where the run was made on one."""
         return "cpu" if self.record["device"] == "cpu" else "gpu"
+
+    @property
+    def files(self) -> list[Path]:
+        """The file that the series of the run was read from, if any."""
+        path = ((self.record["series"].get("origin") or {}).get("arguments") or {}).get("path")
+        return [Path(path)] if isinstance(path, str) else []
 
     @property
     def settings(self) -> Settings:
@@ -94,6 +109,8 @@ class Recorded:
             )
         self._require_known("settings", given, [field.name for field in fields(Settings)])
         settings = Settings(**{name: _tuples(value) for name, value in given.items()})
+        if not settings.cells and settings.baselines == ():
+            raise ConfigError(f"{self.path} is the record of a run without cells and baselines, expected some.")
         blocks = {model.get("members_at_once") for model in self.record["models"] if model["kind"] == "cell"}
         if settings.members == 0 and len(blocks) == 1:
             # How many seeds train at once was chosen by the run's machine, and moves the last bits.
@@ -128,7 +145,14 @@ class Recorded:
                     f"received --file {file} for a run on {data['name']!r}, a built-in series; leave it out."
                 )
             arguments["path"] = str(file)
-        if "path" in arguments and not Path(arguments["path"]).exists():
+        try:
+            signature(getattr(readers, reader)).bind(**arguments)
+        except TypeError as error:
+            raise ConfigError(
+                f"{self.path} does not say how the series was read ({reader}: {error}); expected the record of a run."
+            ) from error
+        # Unlike Path.exists, it is false for names that no file can have.
+        if "path" in arguments and not os.path.exists(arguments["path"]):
             raise DataError(
                 f"{self.path} was made from {arguments['path']}, which does not exist here; bring it, or say where it "
                 "is with --file."
@@ -167,6 +191,22 @@ class Recorded:
                 f"{self.path} was made by another version, kseq {self.record['kseq']} ({what} {', '.join(unknown)}, "
                 f"unknown to kseq {__version__}); install that version to repeat it."
             )
+
+
+def _with_unknown_settings(known: dict[str, Any], whole: Mapping[str, Any]) -> dict[str, Any]:
+    """Put settings and options of reading that no schema names back into a record: they decide its figures."""
+    settings = dict(known["settings"])
+    settings |= {name: value for name, value in whole["settings"].items() if name not in settings}
+    for part, given in settings.items():
+        if part == "training":
+            settings[part] = whole["settings"][part] | given
+        if part == "by_cell":
+            settings[part] = {cell: whole["settings"][part][cell] | own for cell, own in given.items()}
+    series = dict(known["series"])
+    if series.get("origin") is not None:
+        arguments = whole["series"]["origin"]["arguments"] | series["origin"]["arguments"]
+        series["origin"] = {**series["origin"], "arguments": arguments}
+    return {**known, "settings": settings, "series": series}
 
 
 def _tuples(value: Any) -> Any:

@@ -1,26 +1,25 @@
 """A run's folder: what is in it, and how it gets there without ever being half-written."""
 
-import contextlib
 import io
-import json
-import math
-import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from kseq.errors import ConfigError
+from kseq import storage
+from kseq._version import __version__
+from kseq.csvtext import csv_text
 from kseq.report.bench import plot_bench
 from kseq.report.forecast import plot_forecast, plot_panel_forecast
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
+from kseq.storage import Folder, Kind
 
 if TYPE_CHECKING:
     from kseq.bench import Bench
@@ -32,8 +31,49 @@ if TYPE_CHECKING:
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
     "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "comparison.png",
-    "history.csv", "history.png", "tuning.csv", "run.json",
+    "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv", "run.json",
 )  # fmt: skip
+
+#: What is told to whoever watches, a sentence at a time.
+Tell = Callable[[str], None]
+
+
+def _earlier_run(record: Mapping[str, Any]) -> list[str] | None:
+    """Files of a run by kseq 0.1.0, whose record does not list them: those that its contents stand for."""
+    if not {"kseq", "settings", "series", "models"} <= record.keys():
+        return None
+    settings, series, models, folds = (record.get(key) for key in ("settings", "series", "models", "folds"))
+
+    def more(part: Any, key: str) -> bool:
+        return isinstance(part, dict) and isinstance(part.get(key), int) and part[key] > 1
+
+    cells = isinstance(models, list) and any(isinstance(m, dict) and m.get("kind") == "cell" for m in models)
+    optional = {
+        "horizon.csv": more(settings, "horizon"),
+        "folds.csv": isinstance(folds, list) and len(folds) > 1,
+        "series.csv": more(series, "series"),
+        "history.csv": cells,
+        "history.png": cells,
+        "tuning.csv": bool(record.get("tuning")),
+    }
+    always = ["table.csv", "table.md", "predictions.csv", "comparison.png", "run.json"]
+    return always + [name for name, written in optional.items() if written]
+
+
+def _earlier_bench(*names: str) -> Callable[[Mapping[str, Any]], list[str] | None]:
+    """Files of a bench by kseq 0.1.0."""
+    return lambda record: list(names) if {"machine", "measurements"} <= record.keys() else None
+
+
+#: Kinds of results, by what they are called in :func:`folder`. One folder may hold one of each.
+KINDS = {
+    "run": Kind("run.json", FILES, _earlier_run),
+    "forecast": Kind("forecast.json", ("forecast.csv", "forecast.png", "forecast.json")),
+    "bench": Kind(
+        "bench.json", ("bench.csv", "bench.png", "bench.json"), _earlier_bench("bench.csv", "bench.json", "bench.png")
+    ),
+    "data": Kind("data.json", ("data.csv", "data.json"), _earlier_bench("data.csv", "data.json")),
+}
 
 
 def default_folder(series: str, backend: str, now: datetime | None = None) -> Path:
@@ -46,184 +86,163 @@ def default_folder(series: str, backend: str, now: datetime | None = None) -> Pa
     return Path("kseq-runs") / f"{stamp}-{plain or 'series'}-{backend}"
 
 
-@contextlib.contextmanager
-def folder(path: Path) -> Iterator[Path]:
-    """Make a folder that can be written, before any work is done; leave nothing behind if the work fails.
+def folder(
+    path: Path | None, kind: str = "run", *, inputs: Iterable[Path] = (), otherwise: Path | None = None
+) -> AbstractContextManager[Folder]:
+    """Make and lock a folder that can be written, before any work is done; leave nothing behind if the work fails.
+
+    Args:
+        path: of the folder; None for a new one by the name ``otherwise``, with a number where that is taken.
+        kind: of what is written, one of :data:`KINDS`.
+        inputs: files that the work reads.
+        otherwise: name of a new folder, see :func:`default_folder`.
 
     Raises:
-        ConfigError: the folder cannot be made or written.
+        ConfigError: the folder cannot be made, written or locked, or holds other files by the names of results.
     """
-    missing = [p for p in (path, *path.parents) if not p.exists()]
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        _remove_empty(missing)
-        raise ConfigError(
-            f"received --out {path}, which cannot be written ({error.strerror}); expected a folder of your own."
-        ) from error
-    try:
-        yield path
-    except BaseException:
-        _remove_empty(missing)
-        raise
+    if path is None:
+        assert otherwise is not None
+        return storage.folder(otherwise, KINDS[kind], inputs, new=True)
+    return storage.folder(path, KINDS[kind], inputs)
 
 
-def _remove_empty(folders: list[Path]) -> None:
-    for made in folders:
-        try:
-            made.rmdir()
-        except OSError:
-            # Not there, or something is in it: not ours to remove, and nothing above it is empty either.
-            return
+def write(comparison: "Comparison", folder: Folder, tell: Tell | None = None) -> list[Path]:
+    """Write all that a comparison has to say, in place of what an earlier run has left in the folder.
 
+    Tables, forecasts and record are written before a picture is drawn, and stay where one cannot be.
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary file beside ``path`` to write; it takes ``path``'s place in one step if all went well."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes files for their owner alone; a result is for whoever may read the folder.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def write(comparison: "Comparison", path: Path) -> list[Path]:
-    """Write all that a comparison has to say into a folder that exists.
-
-    Everything is made before the first file is touched. What an earlier run left in the folder is replaced, or removed
-    where this run has nothing of the kind.
+    Args:
+        comparison: the result.
+        folder: of :func:`folder`.
+        tell: called with a sentence for each picture that cannot be drawn or written; a warning by default.
 
     Returns:
         list[Path]: the files written.
 
     Raises:
-        ConfigError: a file cannot be written.
+        OutputError: they cannot be written there; the error has the paths of those that were written elsewhere.
     """
-    return _write_all(_contents(comparison), path, FILES)
+    pictures = {"comparison.png": lambda: plot_predictions(comparison)}
+    if len(comparison.history):
+        pictures["history.png"] = lambda: plot_history(comparison)
+    return _write_all(folder, _texts(comparison), comparison.record, pictures, tell)
 
 
-def write_trials(frame: pd.DataFrame, path: Path) -> Path:
-    """Write the trials that a tuning has finished so far into a folder that exists; return the file.
+def write_trials(frame: pd.DataFrame, folder: Folder) -> Path:
+    """Write the trials that a tuning has finished so far; return the file.
+
+    They stand in ``tuning.csv``, or, as long as a finished run of before stands in the folder, in a file beside it.
 
     Raises:
-        ConfigError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
-    return _write_all({"tuning.csv": _csv(frame).encode()}, path, ("tuning.csv",))[0]
-
-
-def write_bench(bench: "Bench", path: Path) -> list[Path]:
-    """Write a bench's table, measurements and picture into a folder that exists, all or none; return the files.
-
-    Raises:
-        ConfigError: a file cannot be written.
-    """
-    contents = {
-        "bench.csv": _csv(bench.table).encode(),
-        "bench.json": _json(bench.record).encode(),
-        "bench.png": _png(plot_bench(bench)),
-    }
-    return _write_all(contents, path, tuple(contents))
-
-
-def write_data_bench(bench: "DataBench", path: Path) -> list[Path]:
-    """Write a bench of data as a table and as JSON into a folder that exists, both or none; return the files.
-
-    Raises:
-        ConfigError: a file cannot be written.
-    """
-    contents = {"data.csv": _csv(bench.table).encode(), "data.json": _json(bench.record).encode()}
-    return _write_all(contents, path, tuple(contents))
-
-
-def write_forecast(forecast: "Forecast | PanelForecast", path: Path) -> list[Path]:
-    """Write a forecast as CSV and as a picture into a folder that exists, both or none; return the files.
-
-    Raises:
-        ConfigError: a file cannot be written.
-    """
-    # A forecast of many series holds a value a series and step, one of a single series a value a step.
-    many = forecast.values.ndim == 3
-    figure = plot_panel_forecast(cast("PanelForecast", forecast)) if many else plot_forecast(cast("Forecast", forecast))
-    contents = {"forecast.csv": _csv(forecast.frame).encode(), "forecast.png": _png(figure)}
-    return _write_all(contents, path, tuple(contents))
-
-
-def _write_all(contents: Mapping[str, bytes], path: Path, names: Sequence[str]) -> list[Path]:
-    """Write files into a folder, none in its place before all are written; remove those that are named and not given.
-
-    Returns:
-        list[Path]: the files written, in the order of ``names``.
-    """
+    record = folder.record
+    if "models" in record:
+        name, keep = "tuning-unfinished.csv", [name for name in folder.listed if name != "run.json"]
+        record["files"] = [n for n in FILES if n in (*folder.listed, name)]
+    else:
+        name, keep = "tuning.csv", []
+        record = {"files": [name, "run.json"], "finished": False}
+    record["written_by"] = _written_by()
     try:
-        with contextlib.ExitStack() as stack:
-            for name, content in contents.items():
-                stack.enter_context(replacing(path / name)).write_bytes(content)
-        for name in names:
-            if name not in contents:
-                (path / name).unlink(missing_ok=True)
+        folder.write({name: _csv(frame), "run.json": storage.to_json(record).encode()}, keep)
     except OSError as error:
-        raise ConfigError(
-            f"received --out {path}, where files cannot be written ({error.strerror}); expected a folder of your own "
-            "on a disk with room."
-        ) from error
-    return [path / name for name in names if name in contents]
+        raise storage.not_written(folder.path, error) from error
+    return folder.path / name
 
 
-def _contents(comparison: "Comparison") -> dict[str, bytes]:
-    """What each file is to hold."""
-    texts = {
-        "table.csv": render(comparison, "csv") + "\n",
-        "table.md": render(comparison, "markdown") + "\n",
+def write_bench(bench: "Bench", folder: Folder, tell: Tell | None = None) -> list[Path]:
+    """Write a bench's table, measurements and picture, as :func:`write` does."""
+    pictures = {"bench.png": lambda: plot_bench(bench)}
+    return _write_all(folder, {"bench.csv": _csv(bench.table)}, bench.record, pictures, tell)
+
+
+def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = None) -> list[Path]:
+    """Write a bench of data as a table and as JSON, as :func:`write` does."""
+    return _write_all(folder, {"data.csv": _csv(bench.table)}, bench.record, {}, tell)
+
+
+def write_forecast(forecast: "Forecast | PanelForecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
+    """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
+
+    def draw() -> Figure:
+        # A forecast of many series holds a value a series and step, one of a single series a value a step.
+        if forecast.values.ndim == 3:
+            return plot_panel_forecast(cast("PanelForecast", forecast))
+        return plot_forecast(cast("Forecast", forecast))
+
+    record = {"kseq": __version__, "model": forecast.name, "notes": list(forecast.notes)}
+    return _write_all(folder, {"forecast.csv": _csv(forecast.frame)}, record, {"forecast.png": draw}, tell)
+
+
+def _written_by() -> str:
+    return f"kseq {__version__}"
+
+
+def _write_all(
+    folder: Folder,
+    contents: Mapping[str, bytes],
+    record: Mapping[str, Any],
+    pictures: Mapping[str, Callable[[], Figure]],
+    tell: Tell | None,
+) -> list[Path]:
+    """Write files and the record that lists them, then pictures."""
+    tell = tell or _warn
+    kind = folder.kind
+
+    def with_record(more: Mapping[str, bytes], names: Sequence[str]) -> dict[str, bytes]:
+        listed = [name for name in kind.names if name in (*names, *more, kind.record)]
+        whole = {**record, "written_by": _written_by(), "files": listed}
+        return {**more, kind.record: storage.to_json(whole).encode()}
+
+    elsewhere = folder.write_or_rescue(with_record(contents, ()))
+    drawn = {}
+    for name, draw in pictures.items():
+        # Whatever goes wrong in a picture, nobody is to lose a training for it.
+        try:
+            drawn[name] = _png(draw())
+        except Exception as error:
+            tell(f"{name} cannot be drawn ({type(error).__name__}: {error}); all other files are written.")
+    if drawn:
+        try:
+            folder.write(with_record(drawn, list(contents)), keep=contents)
+        except OSError as error:
+            tell(f"{', '.join(drawn)} cannot be written ({error.strerror or error}); all other files are.")
+    if elsewhere is not None:
+        elsewhere.files = folder.files
+        raise elsewhere
+    return folder.files
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=5)
+
+
+def _texts(comparison: "Comparison") -> dict[str, bytes]:
+    """What each table is to hold."""
+    contents = {
+        "table.csv": f"{render(comparison, 'csv')}\n".encode(),
+        "table.md": f"{render(comparison, 'markdown')}\n".encode(),
         "predictions.csv": _csv(comparison.predictions),
-        "run.json": _json(comparison.record),
     }
     if comparison.data.horizon > 1:
-        texts["horizon.csv"] = _csv(comparison.by_step)
+        contents["horizon.csv"] = _csv(comparison.by_step)
     if len(comparison.folds) > 1:
-        texts["folds.csv"] = _csv(comparison.by_fold)
+        contents["folds.csv"] = _csv(comparison.by_fold)
     if len(comparison.tuning):
-        texts["tuning.csv"] = _csv(comparison.tuning)
+        contents["tuning.csv"] = _csv(comparison.tuning)
     if comparison.panel is not None:
-        texts["series.csv"] = _csv(comparison.by_series)
-    pictures = {"comparison.png": plot_predictions(comparison)}
+        contents["series.csv"] = _csv(comparison.by_series)
     if len(comparison.history):
-        texts["history.csv"] = _csv(comparison.history)
-        pictures["history.png"] = plot_history(comparison)
-    return {name: text.encode() for name, text in texts.items()} | {
-        name: _png(figure) for name, figure in pictures.items()
-    }
+        contents["history.csv"] = _csv(comparison.history)
+    return contents
 
 
-def _csv(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, lineterminator="\n")
-
-
-def _json(record: Mapping[str, Any]) -> str:
-    return json.dumps(plain(record), indent=2, allow_nan=False) + "\n"
+def _csv(frame: pd.DataFrame) -> bytes:
+    return csv_text(frame).encode()
 
 
 def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, dpi=150)
     return file.getvalue()
-
-
-def plain(value: Any) -> Any:
-    """Make a value what JSON can hold: NumPy's numbers and arrays, tuples, and null for a number that is not finite."""
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,10 +1,10 @@
-"""An encoder and a decoder: states of the one are where the other begins.
+"""Encoder-decoder networks (sequence to sequence).
 
-The encoder reads the window. The decoder, of as many layers of the same cell and size, starts each layer from the final
-states of the encoder's, reads the encoder's last output at every step of the horizon, and a Dense layer that all steps
-share makes a forecast of each of its outputs. So Cho et al. (2014) hand a sentence's summary to every step of the
-decoder; a decoder that reads its own forecast of the step before instead (Sutskever et al. 2014) would have to learn
-from true values that it does not have when it forecasts, and could not run its steps in one call of a kernel.
+The encoder reads the window. The decoder has the same number of layers, of the same cell and size; each starts from the
+final states of the encoder layer at its level and reads the encoder's last output at every step of the horizon. A Dense
+layer shared by all steps turns the decoder's outputs into forecasts. This is the design of Cho et al. (2014), where a
+summary of the input is given to every decoder step. A decoder that reads its own previous forecast (Sutskever et al.
+2014) is trained on true values that it does not have when it forecasts, and cannot run its steps in one kernel call.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,10 @@ from typing import Any
 
 import keras
 
-from kseq.matching import layer_widths, require_size
+from kseq.matching import layer_widths
 from kseq.models import LAYERS, layer_seed, require_cell
 from kseq.starts import draw_weights
+from kseq.validation import require_whole
 
 
 def build_seq2seq(
@@ -34,34 +35,35 @@ def build_seq2seq(
     """Build a recurrent forecaster of an encoder and a decoder (Cho et al. 2014).
 
     Args:
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        lookback: time steps of an input window; None for any number.
-        features: columns of an input window.
-        horizon: steps to forecast.
-        targets: columns to forecast.
-        units: of each recurrent layer, encoder and decoder alike; a sequence gives one number a layer.
-        num_layers: recurrent layers on top of one another, in each of the two.
-        dropout: share of outputs dropped between recurrent layers while training, in each of the two.
-        seed: of the initial weights and of dropout.
-        start: as in :func:`kseq.build_model`.
-        **layer_options: passed to every recurrent layer.
+        cell: The recurrent cell, ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        lookback: Time steps of an input window, 12 by default; None for any number.
+        features: Number of input features, 1 by default.
+        horizon: Number of steps to forecast, 1 by default.
+        targets: Number of target columns, 1 by default.
+        units: Units of each recurrent layer, 32 by default, in encoder and decoder alike; a sequence gives one number
+            a layer.
+        num_layers: Number of stacked recurrent layers in the encoder, and in the decoder; 1 by default.
+        dropout: Fraction of outputs dropped between recurrent layers in training, 0 by default.
+        seed: Seed of the initial weights and of dropout, 0 by default.
+        start: Whose initial distributions to use, as in :func:`kseq.build_model`.
+        **layer_options: Options passed to every recurrent layer.
 
     Returns:
-        keras.Model: ``(batch, lookback, features)`` to ``(batch, horizon * targets)``.
+        keras.Model: Maps ``(batch, lookback, features)`` to ``(batch, horizon * targets)``.
 
     Raises:
-        ConfigError: as :func:`kseq.build_model`.
+        ConfigError: An argument is invalid, as in :func:`kseq.build_model`.
 
     Example:
         >>> build_seq2seq("gru", horizon=12, units=32).output_shape  # doctest: +SKIP
         (None, 12)
     """
     require_cell(cell, dropout)
-    widths = layer_widths(units, num_layers)
+    widths = [require_whole("units", width) for width in layer_widths(units, num_layers)]
     for name, value in (("features", features), ("horizon", horizon), ("targets", targets)):
-        require_size(name, value)
+        require_whole(name, value)
     if lookback is not None:
-        require_size("lookback", lookback)
+        require_whole("lookback", lookback)
 
     def layer(part: str, number: int, own_seed: int, sequences: bool) -> keras.Layer:
         return LAYERS[cell](
@@ -83,7 +85,7 @@ def build_seq2seq(
             x = keras.layers.Dropout(dropout, seed=layer_seed(seed, number), name=f"encoder_dropout_{number}")(x)
     x = keras.layers.RepeatVector(horizon, name="summary")(x)
     for number in range(len(widths)):
-        # Masks of dropout are others than those of the encoder.
+        # Dropout masks differ from the encoder's.
         own_seed = layer_seed(seed, len(widths) + number)
         x = layer("decoder", number, own_seed, True)(x, initial_state=states[number])
         if dropout and number < len(widths) - 1:

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from numbers import Integral
 from typing import Any
 
 from kseq import baselines
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
-from kseq.matching import MATCHES
+from kseq.matching import MATCHES, layer_widths
+from kseq.preprocessing.scalers import SCALERS
 from kseq.preprocessing.transforms import steps_of
+from kseq.validation import require_choice, require_each_once, require_levels, require_number, require_whole
 
 #: Cells in the order of the table.
 CELL_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
@@ -34,8 +35,7 @@ def require_start(start: str) -> None:
     Raises:
         ConfigError: it is not.
     """
-    if start not in STARTS:
-        raise ConfigError(f"received start {start!r}, expected {' or '.join(STARTS)}.")
+    require_choice("start", start, STARTS)
 
 
 @dataclass(frozen=True)
@@ -125,31 +125,39 @@ class Settings:
         return replace(self, by_cell={}, training={**self.training, **training}, **own)
 
     def __post_init__(self) -> None:
-        for cell in self.cells:
-            if cell not in CELL_NAMES:
-                raise ConfigError(f"received cell {cell!r}, expected one of {', '.join(CELL_NAMES)}.")
-        for name in self.baselines or ():
-            if name not in baselines.BASELINES:
-                raise ConfigError(f"received baseline {name!r}, expected one of {', '.join(baselines.BASELINES)}.")
-        for what, names in (("cells", self.cells), ("baselines", self.baselines or ())):
-            if len(set(names)) != len(names):
-                raise ConfigError(f"received {what} {', '.join(names)}, expected each once.")
+        for what, one, names, known in (
+            ("cells", "cell", self.cells, tuple(CELL_NAMES)),
+            ("baselines", "baseline", self.baselines or (), tuple(baselines.BASELINES)),
+        ):
+            require_each_once(what, names, empty=True)
+            for name in names:
+                require_choice(one, name, known)
         steps_of(self.transform)
         require_start(self.start)
-        if self.match not in MATCHES:
-            raise ConfigError(f"received match {self.match!r}, expected {' or '.join(MATCHES)}.")
-        if len(set(self.levels)) != len(self.levels) or not all(0 < level < 100 for level in self.levels):
-            raise ConfigError(f"received levels {self.levels!r}, expected percentages between 0 and 100, each once.")
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-            raise ConfigError(f"received seeds {self.seeds!r}, expected at least one, each once.")
+        require_choice("match", self.match, MATCHES)
+        require_choice("strategy", self.strategy, STRATEGIES)
+        require_choice("scaler", self.scaler, SCALERS)
+        require_levels("levels", self.levels)
+        require_each_once("seeds", self.seeds)
+        for seed in self.seeds:
+            require_whole("seed", seed)
+        self._require_network()
         self._require_backtest()
         self._require_own()
         self._require_strategy()
 
+    def _require_network(self) -> None:
+        """Refuse sizes of networks and windows that mean nothing, and dropout where there is nothing to drop."""
+        for name in ("lookback", "horizon", "season", "members"):
+            require_whole(name, getattr(self, name))
+        require_number("dropout", self.dropout)
+        require_number("test", self.test)
+        require_number("validation", self.validation)
+        for width in layer_widths(self.units, self.num_layers):
+            require_whole("units", width)
+
     def _require_strategy(self) -> None:
-        """Refuse an unknown strategy, and what a decoder cannot have."""
-        if self.strategy not in STRATEGIES:
-            raise ConfigError(f"received strategy {self.strategy!r}, expected one of {', '.join(STRATEGIES)}.")
+        """Refuse what a decoder cannot have."""
         if self.strategy != "seq2seq":
             return
         wrong = {
@@ -187,19 +195,17 @@ class Settings:
 
     def _require_backtest(self) -> None:
         """Refuse numbers of a backtest that mean nothing, and such without a backtest."""
-        numbers = {"n_windows": 0, "step_size": 1, "gap": 0, "train_size": 1}
-        for name, least in numbers.items():
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < least):
-                shown = name.replace("_", " ")
-                raise ConfigError(f"received {shown} {value!r}, expected a whole number from {least}.")
+        for name in ("n_windows", "step_size", "gap", "train_size"):
+            if getattr(self, name) is not None:
+                require_whole(name, getattr(self, name))
         given = [name for name in ("step_size", "refit", "gap", "train_size") if getattr(self, name)]
         if given and not self.n_windows:
             raise ConfigError(
-                f"received {', '.join(given)} without n_windows, expected them with a backtest; give --n-windows."
-            )
+                "received ", *joined(given), " without ", Parameter("n_windows"), ", expected them with a backtest; "
+                "give ", Parameter("n_windows"), " as well.",
+            )  # fmt: skip
         if self.n_windows and self.test != type(self).test:
             raise ConfigError(
-                f"received a test share of {self.test:g} and n_windows {self.n_windows}, expected one of them: the "
-                "windows of a backtest are its test part."
-            )
+                "received ", Parameter("test"), f" {self.test:g} and ", Parameter("n_windows"), f" {self.n_windows}, "
+                "expected one of them: the windows of a backtest are its test part.",
+            )  # fmt: skip

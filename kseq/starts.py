@@ -1,7 +1,7 @@
-"""Initial weights of the builders' networks, drawn by seed: the same on every backend, of a single net and a member.
+"""Initial weights of the builders' networks, drawn from the seed: equal on every backend, alone and as a member.
 
-Keras and PyTorch start recurrent networks differently, and after the same training a SimpleRNN may forecast better from
-the one than from the other:
+Keras and PyTorch initialize recurrent networks differently, and the same training may give a SimpleRNN a smaller error
+from one than from the other:
 
 ==================  ===================================================  ==================================
 weights             ``"keras"``                                          ``"pytorch"``
@@ -13,7 +13,7 @@ bias                zeros; ones at an LSTM's forget gate                 uniform
 Dense               kernel as an input kernel, bias zeros                uniform, within sqrt(1 / rows)
 ==================  ===================================================  ==================================
 
-The first are those of Glorot and Bengio (2010), Saxe et al. (2014) and Jozefowicz et al. (2015).
+Keras's follow Glorot and Bengio (2010), Saxe et al. (2014) and Jozefowicz et al. (2015).
 """
 
 from typing import Any
@@ -23,27 +23,27 @@ import numpy as np
 
 from kseq.settings import require_start
 
-#: Columns of a kernel a unit, by the name of the builder's model.
+#: Kernel columns for each unit, by the name of the builder's model.
 _GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
-#: Options of a recurrent layer by which a user chooses how weights start.
+#: Layer options by which a user chooses an initializer, and the weight that each one sets.
 _CHOSEN_BY = {"kernel_initializer": "kernel", "recurrent_initializer": "recurrent_kernel", "bias_initializer": "bias"}
 
 
 def draw_weights(
     model: keras.Model, seeds: list[int], *, stacked: bool, start: str = "keras", options: dict[str, Any]
 ) -> None:
-    """Give every weight its start, drawn from the seeds; initializers that the user chose are left alone.
+    """Draw the initial value of every weight from the seeds; weights whose initializer the user chose stay as they are.
 
     Args:
-        model: recurrent layers and a Dense layer named ``forecast``.
-        seeds: one a member.
-        stacked: whether weights have an axis of members before all others.
-        start: one of :data:`kseq.settings.STARTS`.
-        options: that the recurrent layers were made with.
+        model: Recurrent layers followed by a Dense layer named ``forecast``.
+        seeds: One seed for each member.
+        stacked: Whether weights have a leading axis of members.
+        start: Whose initial distributions to use, one of :data:`kseq.settings.STARTS`; ``"keras"`` by default.
+        options: Options that the recurrent layers were made with.
 
     Raises:
-        ConfigError: an unknown start.
+        ConfigError: ``start`` is unknown.
     """
     require_start(start)
     chosen = {weight for option, weight in _CHOSEN_BY.items() if option in options}
@@ -52,7 +52,7 @@ def draw_weights(
     for variable in model.weights:
         name, dense = variable.name, "forecast" in variable.path
         shape = tuple(variable.shape)[1:] if stacked else tuple(variable.shape)
-        # Of a Dense layer's bias, those of the kernel before it.
+        # A Dense layer's bias takes the row count of the kernel before it.
         rows = shape[0] if name == "kernel" else rows
         if name in chosen and not dense:
             continue
@@ -71,12 +71,12 @@ def _draw_keras(name: str, shape: tuple[int, ...], forget: bool, generator: np.r
         limit = np.sqrt(6 / sum(shape))
         return generator.uniform(-limit, limit, shape)
     if name == "recurrent_kernel":
-        # Orthonormal rows: the Q of a Gaussian matrix, signs made unique.
+        # Orthonormal rows: the Q factor of a Gaussian matrix, with unique signs.
         q, r = np.linalg.qr(generator.standard_normal(shape[::-1]))
         return (q * np.sign(np.diag(r))).T
     bias = np.zeros(shape)
     if forget:
-        # Gates lie i, f, c, o: a forget gate that starts open.
+        # Gates are in the order i, f, c, o; the forget gate starts open.
         units = shape[-1] // 4
         bias[units : 2 * units] = 1
     return bias
@@ -86,6 +86,6 @@ def _draw_pytorch(
     name: str, shape: tuple[int, ...], limit: float, dense: bool, generator: np.random.Generator
 ) -> np.ndarray:
     if name == "bias" and not dense and len(shape) == 1:
-        # PyTorch has two, which are added.
+        # PyTorch has two bias vectors, which are added.
         return generator.uniform(-limit, limit, (2, *shape)).sum(axis=0)
     return generator.uniform(-limit, limit, shape)

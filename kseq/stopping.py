@@ -1,4 +1,4 @@
-"""Early stopping of each member by itself: its own epoch, its own best weights."""
+"""Early stopping for ensembles: each member stops at its own epoch and gets its own best weights back."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,13 @@ from kseq.callbacks import members_of
 
 @dataclass
 class Fitted:
-    """What a training leaves besides the model's weights.
+    """The outcome of one training, besides the model's weights.
 
     Args:
-        epochs: trained by each member.
-        diverged: whether each member's loss ceased to be a number.
-        history: ``{"loss": (member, epoch), "val_loss": ...}``, NaN after a member has stopped.
+        epochs: Number of epochs that each member trained, one int a member.
+        diverged: For each member, whether its loss became NaN or infinite.
+        history: Learning curves, ``{"loss": array, "val_loss": array}`` with arrays of shape ``(member, epoch)``; NaN
+            in the epochs after a member has stopped.
     """
 
     epochs: tuple[int, ...]
@@ -25,17 +26,21 @@ class Fitted:
 
 
 class MemberStopping(keras.callbacks.Callback):
-    """``EarlyStopping(restore_best_weights=True)`` for each member by itself, or for an ordinary model.
+    """Keras's ``EarlyStopping(restore_best_weights=True)``, applied to each member separately.
 
-    A member stops when its validation loss has not been better for ``patience`` epochs, or when a loss of its own is
-    not a number; ``fit`` ends when all have stopped. At the end each member holds its best weights, or, without
+    A member stops when its validation loss has not improved for ``patience`` epochs, or when its own loss is not
+    finite; ``fit`` ends when all members have stopped. At the end each member holds its best weights or, without
     ``patience``, its last finite ones.
 
+    Members that have stopped still cost computing time until the model is rebuilt without them, and rebuilding costs
+    time too. The decision is the ski-rental rule (at most twice the optimal cost): rebuild once the time wasted on
+    stopped members equals the cost of rebuilding.
+
     Args:
-        members: S.
-        patience: epochs; 0 for no stopping by validation.
-        worth_leaving: go on without members that have stopped once they have computed for so many epochs in vain,
-            all together. (As who rents skis until the rent reaches their price: at most twice the least cost.)
+        members: Number of members, S; 1 for an ordinary model.
+        patience: Number of epochs without improvement before a member stops; 0 never stops by validation loss.
+        worth_leaving: Cost of rebuilding the model without stopped members, in member epochs; infinite by default,
+            which never rebuilds.
     """
 
     def __init__(self, members: int, patience: int, worth_leaving: float = np.inf):
@@ -48,16 +53,16 @@ class MemberStopping(keras.callbacks.Callback):
         self.best = np.full(members, np.inf)
         self.wait = np.zeros(members, int)
         self.in_vain = 0
-        #: Numbers of the members in the model in training, in its order.
+        #: Numbers of the members that the model in training still holds, in its order.
         self.held = np.arange(members)
         self._kept: list[np.ndarray] | None = None
         self._curves: dict[str, list[np.ndarray]] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Look at each running member's losses; keep its weights where they are the best."""
+        """Record each running member's losses and keep its weights if they are the best so far."""
         logs = logs or {}
         loss = {}
-        # An ordinary model has one loss, a model of members has theirs besides.
+        # An ordinary model logs one loss; an ensemble also logs one a member.
         for name, of_members in (("loss", "member"), ("val_loss", "val_member")):
             found = logs.get(of_members, logs.get(name))
             if found is not None:
@@ -72,7 +77,7 @@ class MemberStopping(keras.callbacks.Callback):
         self.running &= ~lost
         watched = loss.get("val_loss") if self.patience else None
         if watched is None:
-            # Nothing to choose by: the last weights count, for as long as they are finite.
+            # Without a validation loss the last weights count, as long as they are finite.
             self._keep(self.running)
         else:
             better = self.running & (watched < self.best)
@@ -85,35 +90,39 @@ class MemberStopping(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Give each member the weights that were kept for it."""
+        """Restore the weights that were kept for each member."""
         if self._kept is not None:
             single = members_of(self.model) is None
             self.model.set_weights([weight[0] if single else weight for weight in self._kept])
 
     @property
     def epoch(self) -> int:
-        """Epochs done."""
+        """Number of epochs done so far."""
         return int(self.epochs.max())
 
     @property
     def leaves_out(self) -> bool:
-        """Whether to go on without the members that have stopped."""
+        """Whether the model should now be rebuilt without the members that have stopped."""
         stopped = ~self.running[self.held]
         return bool(self.running.any() and stopped.any() and self.in_vain >= self.worth_leaving)
 
     def hold(self, places: np.ndarray) -> None:
-        """Training goes on with a model of those members that had these places in the one before."""
+        """Continue with a smaller model.
+
+        Args:
+            places: Positions in the previous model of the members that the new one holds.
+        """
         self.held = self.held[places]
         self.in_vain = 0
 
     def _of_all(self, held: np.ndarray) -> np.ndarray:
-        """A number of each member, NaN for those that have stopped, of one for each that is held."""
+        """Spread values of the held members over all members, with NaN for those that have stopped."""
         values = np.full(len(self.running), np.nan)
         values[self.held] = np.ravel(held)
         return np.where(self.running, values, np.nan)
 
     def _keep(self, which: np.ndarray) -> None:
-        """Remember the present weights of some members."""
+        """Keep the current weights of the members selected by the mask ``which``."""
         if self._kept is not None and not which.any():
             return
         weights = self.model.get_weights()
@@ -127,6 +136,6 @@ class MemberStopping(keras.callbacks.Callback):
 
     @property
     def fitted(self) -> Fitted:
-        """Epochs and curves of each member."""
+        """The outcome so far, as a :class:`Fitted`."""
         curves = {name: np.stack(values, axis=1) for name, values in self._curves.items()}
         return Fitted(tuple(int(e) for e in self.epochs), tuple(bool(d) for d in self.diverged), curves)

@@ -21,6 +21,7 @@ learnt from it; and a seeded sampler repeats itself. No trial is cut short by wh
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,17 +31,18 @@ from kseq.comparison.backtest import cut_windows
 from kseq.comparison.result import Comparison, compare
 from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
-from kseq.errors import ConfigError
-from kseq.matching import require_size
+from kseq.errors import ConfigError, Parameter
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
+from kseq.progress import Progress, Within
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, Settings
+from kseq.validation import require_each_once, require_number, require_whole
 
 if TYPE_CHECKING:
     import optuna
 
-#: Called with what is trained, the epoch and the epoch limit.
-Progress = Callable[[str, int, int], None]
+#: Settings that a space may hold at most.
+GRID = 100_000
 
 
 @dataclass(frozen=True)
@@ -74,23 +76,22 @@ class Space:
 
     def __post_init__(self) -> None:
         for name, values in self.values.items():
-            if not values or len(set(values)) != len(values):
-                raise ConfigError(f"received {name} {values!r} to choose among, expected values, each once.")
+            require_each_once(name, values)
             # Transforms have no order.
             object.__setattr__(self, name, tuple(values if name == "transform" else sorted(values)))
         for transform in self.transform:
             steps_of(transform)
         for name in ("units", "num_layers", "lookback"):
             for value in self.values[name]:
-                require_size(name, value)
-        bounds = {
-            "learning_rate": (lambda value: value > 0, "numbers above 0"),
-            "dropout": (lambda value: 0 <= value < 1, "numbers from 0 to below 1"),
-            "weight_decay": (lambda value: value >= 0, "numbers from 0"),
-        }
-        for name, (allowed, expected) in bounds.items():
-            if not all(np.isfinite(value) and allowed(value) for value in self.values[name]):
-                raise ConfigError(f"received {name} {self.values[name]!r} to choose among, expected {expected}.")
+                require_whole(name, value)
+        for name in ("learning_rate", "dropout", "weight_decay"):
+            for value in self.values[name]:
+                require_number(name, value)
+        combinations = prod(len(values) for values in self.values.values())
+        if combinations > GRID:
+            raise ConfigError(
+                f"received a space of {combinations:,} settings, expected at most {GRID:,}; give fewer values."
+            )
 
     @property
     def values(self) -> dict[str, tuple]:
@@ -197,7 +198,7 @@ def tune(
         raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
     settings, space = settings or Settings(**options), space or Space()
     for name, value in (("trials", trials), ("trial_seeds", trial_seeds)):
-        require_size(name, value)
+        require_whole(name, value)
     _require_tunable(settings, space, trials)
     shared = _with_room(settings, space)
     for transform in space.transform:
@@ -270,8 +271,10 @@ def _require_tunable(settings: Settings, space: Space, trials: int) -> None:
         )
     if trials > len(space.grid):
         raise ConfigError(
-            f"received {trials} trials, expected at most {len(space.grid)}, the settings that the space holds; lower "
-            "--trials, or give more values to choose among."
+            "received ",
+            Parameter("trials"),
+            f" {trials}, expected at most {len(space.grid)}, the settings that the "
+            "space holds; give fewer, or more values to choose among.",
         )
 
 
@@ -312,7 +315,7 @@ def _trials(
 def _told(progress: Progress | None, trial: str) -> Progress | None:
     if progress is None:
         return None
-    return lambda what, epoch, epochs: progress(f"{what}, {trial}", epoch, epochs)
+    return Within(progress, trial)
 
 
 class _Draws:
@@ -381,7 +384,9 @@ def _with_best(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     for name, of_cell in frame.groupby("model", sort=False):
         if of_cell[metric].isna().all():
             raise ConfigError(
-                f"all {len(of_cell)} trials of {name} diverged: a loss ceased to be a number; lower --learning-rate."
+                f"all {len(of_cell)} trials of {name} diverged: a loss ceased to be a number; lower ",
+                Parameter("learning_rate"),
+                ".",
             )
         frame.loc[of_cell.sort_values([metric, "parameters", "trial"]).index[0], "chosen"] = True
     return frame

@@ -4,27 +4,58 @@ A file a command; :func:`main` turns errors into one line and a status.
 """
 
 import errno
+import logging
 import os
 import sys
 import traceback
+import warnings
 
 import click
 
+from kseq import signals
 from kseq._version import __version__
 from kseq.cli.about import data, info
 from kseq.cli.audit import audit
 from kseq.cli.bench import bench
+from kseq.cli.command import talkative
 from kseq.cli.compare import compare
 from kseq.cli.config import configurable
 from kseq.cli.evaluate import evaluate
 from kseq.cli.fit import fit
 from kseq.cli.forecast import forecast
 from kseq.cli.reproduce import reproduce
+from kseq.cli.terminal import say
 from kseq.cli.tune import tune
 from kseq.errors import KseqError
+from kseq.text import shortened
+
+#: What a script learns from the exit status.
+STATUS = """Exit codes: 0, done; 1, a check that was asked for found something, or kseq is at fault; 2, something was
+refused that you can mend, and nothing was written; 130, stopped by Ctrl-C. Errors are one line on standard error."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Stopped(BaseException):
+    """An interrupt on its way past click, which would answer it itself."""
+
+    def __init__(self, interrupt: KeyboardInterrupt):
+        super().__init__()
+        self.interrupt = interrupt
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _Stopped(error) from error
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=STATUS,
+)
 @click.version_option(__version__, prog_name="kseq")
 @click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
 def cli(debug: bool) -> None:
@@ -32,7 +63,8 @@ def cli(debug: bool) -> None:
 
 
 for command in (compare, tune, fit, forecast, evaluate, audit, reproduce, data, info, bench):
-    cli.add_command(configurable(command))
+    cli.add_command(configurable(talkative(command)))
+talkative(cli)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,20 +75,33 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns:
         int: 0; 1 where a check that was asked for finds something, or where kseq is at fault; 2 where the user can
-        mend something; 130 after Ctrl-C.
+        mend something; 130 after Ctrl-C, SIGTERM or SIGHUP.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    with signals.listening():
+        if arguments is None:
+            arguments = sys.argv[1:]
+            _silence()
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
+    # Matplotlib's words on its folder and fonts are no concern of someone who compares models; its errors are.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         # What a command returns is nothing, or the status that it exits with.
         return cli.main(arguments, prog_name="kseq", standalone_mode=False) or 0
     except (KseqError, click.ClickException) as error:
         if debug:
             traceback.print_exc()
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        return _fail(message, 2)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("stopped by the user; nothing was left half-written.", 130)
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            say(error.format_message(), err=True)
+            return 2
+        return _fail(error.format_message() if isinstance(error, click.ClickException) else str(error), 2)
+    except _Stopped as error:
+        return _stopped(error.interrupt)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _stopped(error)
     except BrokenPipeError:
         # The reader of our output (`| head`) has gone: nobody to tell, and Python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -64,11 +109,27 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
+        if signals.received():
+            # What an interrupted import or a closed terminal makes of it.
+            return _stopped(error)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return _fail("no space is left on the disk that is written to; make room and run it again.", 2)
         return _fail(f"{type(error).__name__}: {error} (a fault of kseq; --debug shows where).", 1)
 
 
+def _stopped(error: BaseException) -> int:
+    """Say what stopped the work, and what stands on the disk; folders and files note that on the exception."""
+    return signals.stop("; ".join(getattr(error, "__notes__", [])) or "nothing was written")
+
+
+def _silence() -> None:
+    """Keep warnings of libraries, which are for who writes programs, off the screen; ``python -W`` brings them back."""
+    if sys.warnoptions:
+        return
+    for library in ("keras", "tensorflow", "torch", "jax", "numba", "statsmodels", "optuna", "matplotlib"):
+        warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
+
+
 def _fail(message: str, status: int) -> int:
-    click.echo(f"kseq: {' '.join(message.split())}", err=True)
+    say(f"kseq: {shortened(' '.join(message.split()))}", err=True)
     return status

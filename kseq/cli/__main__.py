@@ -2,6 +2,7 @@
 
 import sys
 
-from kseq.cli import main
+from kseq.__main__ import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

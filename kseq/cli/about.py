@@ -7,9 +7,12 @@ import click
 
 from kseq import backends
 from kseq._version import __version__
+from kseq.cli.command import Command
+from kseq.cli.terminal import data as as_data
+from kseq.cli.terminal import say
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def data(style: str) -> None:
     """List the built-in series."""
@@ -27,17 +30,17 @@ def data(style: str) -> None:
             "source": built_in.source,
         })  # fmt: skip
     if style == "json":
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        as_data(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     for row in rows:
-        click.echo(
+        say(
             f"{row['name']:<10} {row['title']}{', ' + row['unit'] if row['unit'] else ''}\n"
             f"{'':<10} {row['from']} to {row['to']}, {row['step']}, n = {row['n']}, {row['licence']}\n"
             f"{'':<10} {row['source']}"
         )
 
 
-@click.command()
+@click.command(cls=Command)
 def info() -> None:
     """Show versions, the backends installed, and the devices that each sees."""
     import platform
@@ -46,11 +49,28 @@ def info() -> None:
     from kseq.kernels import BACKENDS
 
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("keras", "numpy", "pandas", "numba"))
-    click.echo(f"kseq {__version__}, Python {platform.python_version()}, {versions}")
-    click.echo(f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores")
+    say(f"kseq {__version__}, Python {platform.python_version()}, {versions}")
+    say(f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores")
     have = backends.installed()
     for backend in BACKENDS:
         if backend not in have:
-            click.echo(f"{backend:<11} not installed: pip install 'kseq[{backend}]'")
+            say(f"{backend:<11} not installed: pip install 'kseq[{backend}]'")
             continue
-        click.echo(f"{backend:<11} {have[backend]:<12} sees {', '.join(backends.devices_elsewhere(backend))}")
+        say(f"{backend:<11} {have[backend]:<12} sees {', '.join(backends.devices_elsewhere(backend))}")
+    say(f"compiled    {_kept_in()}")
+
+
+def _kept_in() -> str:
+    """Say where the machine code of the CPU kernels is kept."""
+    from numba import config
+
+    if config.DISABLE_JIT:
+        return "no loops: NUMBA_DISABLE_JIT is set"
+    from kseq.kernels._cpu.folders import candidates, first_writable
+
+    folder = first_writable(candidates(config.CACHE_DIR))
+    return (
+        f"loops are kept in {folder}"
+        if folder
+        else "loops are kept nowhere: no folder is writable; set NUMBA_CACHE_DIR"
+    )

@@ -6,16 +6,18 @@ from typing import Any
 import click
 
 from kseq import backends
+from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
-from kseq.cli.options import Progress, take_series
-from kseq.cli.types import FROM_ZERO, POSITIVE
+from kseq.cli.options import refuse_ignored, take_series
+from kseq.cli.terminal import Progress, data, say
+from kseq.cli.types import Whole
 
 
-@click.command()
-@click.option("--epochs", type=POSITIVE, default=5, show_default=True, help="The most epochs of a training.")
-@click.option("--patience", type=FROM_ZERO, default=2, show_default=True,
+@click.command(cls=Command)
+@click.option("--epochs", type=Whole("epochs"), default=5, show_default=True, help="The most epochs of a training.")
+@click.option("--patience", type=Whole("patience"), default=2, show_default=True,
               help="Epochs without a better validation loss; 0 to train them all.")  # fmt: skip
-@click.option("--seeds", type=POSITIVE, default=2, show_default=True, help="Trainings of each cell.")
+@click.option("--seeds", type=Whole("n_seeds"), default=2, show_default=True, help="Trainings of each cell.")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def audit(backend: str | None, device: str | None, style: str, **options: Any) -> int:
     """Look for leaks: change everything after each cutoff, and see what moves before it.
@@ -24,6 +26,7 @@ def audit(backend: str | None, device: str | None, style: str, **options: Any) -
     the series, and of one with other values after the cutoff. They must be the same bit for bit. The status is 0 where
     they are, and 1 where one is not. Of a file of many series, all are changed at once.
     """
+    refuse_ignored(options)
     series = take_series(options)
     settings = settings_of(options | {"level": ()})
     backends.choose(backend, device)
@@ -31,13 +34,16 @@ def audit(backend: str | None, device: str | None, style: str, **options: Any) -
 
     with Progress() as progress:
         result = auditing.audit(series, settings, progress=progress)
-    click.echo(_as_json(result) if style == "json" else _as_text(result))
+    if style == "json":
+        data(_as_json(result))
+    else:
+        say(_as_text(result))
     return 0 if result.clean else 1
 
 
 # Whatever decides a comparison's numbers can be audited: its options, those that come later too. A short budget shows
 # a leak as well as a long one; intervals and files are none of an audit's.
-_own = {option.name for option in audit.params} | {"level", "out"}
+_own = {option.name for option in audit.params} | {"level", "out", "escape_formulas"}
 audit.params = [*(option for option in compare.params if option.name not in _own), *audit.params]
 
 
@@ -45,7 +51,8 @@ def _as_text(result: Any) -> str:
     """A line a check, and what they come to."""
     import pandas as pd
 
-    from kseq.report.table import DASH, aligned
+    from kseq.report.table import aligned
+    from kseq.text import DASH
 
     table = result.table
     shown = pd.DataFrame({
@@ -64,7 +71,7 @@ def _as_text(result: Any) -> str:
 
 
 def _as_json(result: Any) -> str:
-    from kseq.runs import plain
+    from kseq.storage import plain
 
     checks = [vars(check) | {"identical": check.identical} for check in result.checks]
     record = {"series": result.series, "clean": result.clean, "leaks": result.leaks, "checks": checks}

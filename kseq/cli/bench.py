@@ -3,17 +3,20 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from kseq import backends
 from kseq.cli import completion
-from kseq.cli.options import backend_options
-from kseq.cli.types import POSITIVE, CommaList, Folder, Wholes
+from kseq.cli.command import Command
+from kseq.cli.options import backend_options, inputs, tell
+from kseq.cli.terminal import note, say
+from kseq.cli.types import CommaList, Each, Folder, Whole
 from kseq.errors import ConfigError
 
 
-@click.command()
+@click.command(cls=Command)
 @backend_options
 @click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, shell_complete=completion.cells,
               help="Cells to time.")  # fmt: skip
@@ -21,8 +24,8 @@ from kseq.errors import ConfigError
 @click.option("--workloads", type=CommaList(), default=None,
               help="Jobs of fixed sizes.  [default: short,daily,long,stacked,bidirectional, on a GPU wide too; "
                    "with --data short,long,wide,panel]")  # fmt: skip
-@click.option("--rounds", type=POSITIVE, default=5, show_default=True, help="Epochs that count, all in turn.")
-@click.option("--members", type=Wholes(), default="1", show_default=True, metavar="N[,...]",
+@click.option("--rounds", type=Whole("rounds"), default=5, show_default=True, help="Epochs that count, all in turn.")
+@click.option("--members", type=Each(Whole("members", least=1)), default="1", show_default=True, metavar="N[,...]",
               help="Seeds that kseq trains at once.")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for table, JSON and picture.")
 @click.pass_context
@@ -48,16 +51,16 @@ def bench(
         raise ConfigError(f"received {', '.join(given)} with --data, which trains nothing; leave out one of them.")
     backends.choose(backend, device)
 
-    def tell(text: str) -> None:
-        click.echo(text, err=True)
+    from kseq import runs, signals
 
-    from kseq import runs
-
-    with runs.folder(out) if out else contextlib.nullcontext() as folder:
-        if data:
-            click.echo(_data(workloads, rounds, tell, folder))
-        else:
-            click.echo(_training(cells, workloads, rounds, members, tell, folder))
+    kind = "data" if data else "bench"
+    with runs.folder(out, kind, inputs=inputs()) if out else contextlib.nullcontext() as folder:
+        result, table = _data(workloads, rounds, note) if data else _training(cells, workloads, rounds, members, note)
+        signals.check()
+        # Printed first: measurements of minutes are not to be lost to a disk without room.
+        say(table)
+        if folder is not None:
+            (runs.write_data_bench if data else runs.write_bench)(result, folder, tell)
 
 
 def _training(
@@ -65,23 +68,18 @@ def _training(
     workloads: tuple[str, ...] | None,
     rounds: int,
     members: tuple[int, ...],
-    tell: Callable[[str], None],
-    folder: Path | None,
-) -> str:
-    from kseq import bench, runs
+    say: Callable[[str], None],
+) -> tuple[Any, str]:
+    from kseq import bench
     from kseq.report.bench import bench_table
 
-    result = bench.run(cells, workloads, rounds, members, tell)
-    if folder is not None:
-        runs.write_bench(result, folder)
-    return bench_table(result)
+    result = bench.run(cells, workloads, rounds, members, say)
+    return result, bench_table(result)
 
 
-def _data(workloads: tuple[str, ...] | None, rounds: int, tell: Callable[[str], None], folder: Path | None) -> str:
-    from kseq import databench, runs
+def _data(workloads: tuple[str, ...] | None, rounds: int, say: Callable[[str], None]) -> tuple[Any, str]:
+    from kseq import databench
     from kseq.report.databench import data_table
 
-    result = databench.run(workloads or tuple(databench.WORKLOADS), rounds, tell)
-    if folder is not None:
-        runs.write_data_bench(result, folder)
-    return data_table(result)
+    result = databench.run(workloads or tuple(databench.WORKLOADS), rounds, say)
+    return result, data_table(result)

@@ -7,18 +7,31 @@ import click
 
 from kseq import backends
 from kseq.cli import completion
-from kseq.cli.options import Progress, backend_options, series_options, take_series
-from kseq.cli.types import FROM_ZERO, POSITIVE, CommaList, Folder, Levels, Units
-from kseq.errors import ConfigError
+from kseq.cli.command import Command
+from kseq.cli.options import (
+    backend_options,
+    escape_option,
+    inputs,
+    refuse_ignored,
+    series_options,
+    take_series,
+    tell,
+    trainings_of,
+)
+from kseq.cli.terminal import Progress, data, detail, note, say
+from kseq.cli.types import CommaList, Folder, Levels, Number, Text, Units, Whole
+from kseq.errors import ConfigError, OutputError
+from kseq.validation import WHOLE
 
 if TYPE_CHECKING:
     from kseq.comparison.result import Comparison
+    from kseq.storage import Folder as RunFolder
 
 #: Options of the training's budget; a tuning chooses some of them itself.
 BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", "patience")
 
 
-@click.command()
+@click.command(cls=Command)
 @backend_options
 @series_options
 @click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, shell_complete=completion.cells,
@@ -26,52 +39,77 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
 @click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]", shell_complete=completion.baselines,
               help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
                    "[default: all that the series allows; ets for 20 series at most]")  # fmt: skip
-@click.option("--season", type=FROM_ZERO, default=0, help="Steps in a season.  [default: from the dates]")
-@click.option("--lookback", type=POSITIVE, default=12, show_default=True, help="Time steps that a model reads.")
-@click.option("--horizon", type=POSITIVE, default=1, show_default=True, help="Time steps to forecast.")
+@click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
+@click.option(
+    "--lookback", type=Whole("lookback"), default=12, show_default=True, help="Time steps that a model reads."
+)
+@click.option("--horizon", type=Whole("horizon"), default=1, show_default=True, help="Time steps to forecast.")
 @click.option("--strategy", type=click.Choice(["direct", "recursive", "seq2seq"]), default="direct", show_default=True,
               help="Forecast several steps at once, each from those before it, or by a decoder.")  # fmt: skip
 @click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
-@click.option("--transform", default="auto", show_default=True, metavar="STEP[,...]",
+@click.option("--transform", type=Text(), default="auto", show_default=True, metavar="STEP[,...]",
               help="What models read and forecast: none (the values), log, anomaly, trend, difference, change, or "
                    "several in order; auto chooses by the training rows.")  # fmt: skip
 @click.option("--calendar", is_flag=True, help="Let models read the hour, the day or the month of each row.")
-@click.option("--scaler", default="standard", show_default=True, help="standard, minmax or minmax-leaks-test.")
-@click.option("--test-share", type=float, default=None, help="Share of all rows, the last ones.  [default: 0.2]")
-@click.option("--validation-share", default=0.15, show_default=True, help="Share of the training rows; 0 for none.")
-@click.option("--n-windows", type=FROM_ZERO, default=0, metavar="N",
+@click.option(
+    "--scaler", type=Text(), default="standard", show_default=True, help="standard, minmax or minmax-leaks-test."
+)
+@click.option(
+    "--test-share", type=Number("test"), default=None, help="Share of all rows, the last ones.  [default: 0.2]"
+)
+@click.option(
+    "--validation-share",
+    type=Number("validation"),
+    default=0.15,
+    show_default=True,
+    help="Share of the training rows; 0 for none.",
+)
+@click.option("--n-windows", type=Whole("n_windows"), default=0, metavar="N",
               help="Backtest on the last N origins instead of a test share.")  # fmt: skip
-@click.option("--step-size", type=POSITIVE, default=None, metavar="ROWS",
+@click.option("--step-size", type=Whole("step_size"), default=None, metavar="ROWS",
               help="From one of them to the next.  [default: the horizon]")  # fmt: skip
 @click.option("--refit", is_flag=True, help="Train everything anew before each of them, not once before the first.")
-@click.option("--gap", type=FROM_ZERO, default=0, metavar="ROWS",
+@click.option("--gap", type=Whole("gap"), default=0, metavar="ROWS",
               help="Rows before its targets that nothing is learnt from.")  # fmt: skip
-@click.option("--train-size", type=POSITIVE, default=None, metavar="ROWS",
+@click.option("--train-size", type=Whole("train_size"), default=None, metavar="ROWS",
               help="Learn from so many rows before it, validation included.  [default: all]")  # fmt: skip
 @click.option("--units", type=Units(), default="32", show_default=True, help="Units of a layer, or 64,32: one a layer.")
 @click.option("--match", type=click.Choice(["units", "params"]), default="units", show_default=True,
               help="Equal among cells: units, or parameters: those of the largest cell at --units.")  # fmt: skip
-@click.option("--layers", type=POSITIVE, default=None, help="Recurrent layers.  [default: 1, or as --units says]")
-@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True,
+@click.option(
+    "--layers", type=Whole("num_layers"), default=None, help="Recurrent layers.  [default: 1, or as --units says]"
+)
+@click.option("--dropout", type=Number("dropout"), default=0.0, show_default=True,
               help="Dropped between layers.")  # fmt: skip
 @click.option("--bidirectional", is_flag=True, help="Read windows in both directions.")
-@click.option("--start", default="keras", show_default=True, help="Whose initial weights: keras or pytorch.")
-@click.option("--epochs", type=POSITIVE, default=200, show_default=True, help="The most epochs of a training.")
-@click.option("--batch-size", type=FROM_ZERO, default=32, show_default=True, help="0 for all at once.")
-@click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Of Adam.")
-@click.option("--weight-decay", type=float, default=0.0, show_default=True, help="As in AdamW.")
-@click.option("--clip-norm", type=float, default=0.0, show_default=True, help="Largest norm of a gradient; 0 for any.")
-@click.option("--patience", type=FROM_ZERO, default=25, show_default=True,
+@click.option(
+    "--start", type=Text(), default="keras", show_default=True, help="Whose initial weights: keras or pytorch."
+)
+@click.option("--epochs", type=Whole("epochs"), default=200, show_default=True, help="The most epochs of a training.")
+@click.option("--batch-size", type=Whole("batch_size"), default=32, show_default=True, help="0 for all at once.")
+@click.option("--learning-rate", type=Number("learning_rate"), default=1e-3, show_default=True, help="Of Adam.")
+@click.option("--weight-decay", type=Number("weight_decay"), default=0.0, show_default=True, help="As in AdamW.")
+@click.option(
+    "--clip-norm",
+    type=Number("clip_norm"),
+    default=0.0,
+    show_default=True,
+    help="Largest norm of a gradient; 0 for any.",
+)
+@click.option("--patience", type=Whole("patience"), default=25, show_default=True,
               help="Epochs without a better validation loss; 0 to train them all.")  # fmt: skip
-@click.option("--seeds", type=POSITIVE, default=10, show_default=True, help="Trainings of each cell.")
-@click.option("--first-seed", type=FROM_ZERO, default=0, show_default=True, help="Seeds count from here.")
-@click.option("--members", type=FROM_ZERO, default=0,
+@click.option("--seeds", type=Whole("n_seeds"), default=10, show_default=True, help="Trainings of each cell.")
+@click.option("--first-seed", type=Whole("seed"), default=0, show_default=True, help="Seeds count from here.")
+@click.option("--members", type=Whole("members"), default=0,
               help="Seeds trained at once, each as if alone.  [default: what memory and speed allow]")  # fmt: skip
 @click.option("--level", type=Levels(), default="80,95", show_default=True, metavar="PERCENT[,...]",
               help="Percents of future values that intervals are to cover, or none.")  # fmt: skip
-@click.option("--out", type=Folder(), metavar="DIR", help="Folder of the run's files.")
+@click.option("--out", type=Folder(), metavar="DIR",
+              help="Folder of the run's files. Those of an earlier run in it are replaced, others never.  [default: a "
+                   "new one in kseq-runs]")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
               show_default=True, help="Of the printed table.")  # fmt: skip
+@escape_option
 def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:
     """Train the cells on a series and compare them with baselines.
 
@@ -82,30 +120,50 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
     """
     from kseq import runs
 
+    refuse_ignored(options)
     series = take_series(options)
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
-    with runs.folder(out or runs.default_folder(series.name, chosen)) as folder, Progress() as progress:
+    with runs.folder(out, inputs=inputs(), otherwise=runs.default_folder(series.name, chosen)) as folder:
         from kseq.comparison.result import compare as run
 
-        comparison = run(series, settings, progress=progress)
-        written = runs.write(comparison, folder)
-    show(comparison, style, folder, written, chosen)
+        with Progress(trainings_of(settings)) as progress:
+            comparison = run(series, settings, progress=progress)
+        write_and_show(comparison, style, folder, chosen)
 
 
-def show(comparison: "Comparison", style: str, folder: Path, written: list[Path], backend: str) -> None:
+def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str) -> None:
+    """Write the files of a run and print its table, which is printed too where there is no room for files."""
+    from kseq import runs
+
+    try:
+        runs.write(comparison, folder, tell)
+    except OutputError as error:
+        show(comparison, style, error.files, backend)
+        raise
+    show(comparison, style, folder.files, backend)
+
+
+def show(comparison: "Comparison", style: str, written: list[Path], backend: str) -> None:
     """Print the table of a run, and where its files are."""
     from kseq.report.table import render, words
 
-    click.echo(render(comparison, style))
     if style in ("csv", "json"):
-        click.echo(words(comparison), err=True)
-    click.echo(f"\n{folder}: {', '.join(file.name for file in written)}", err=style != "table")
+        data(render(comparison, style))
+        say(words(comparison), err=True)
+    else:
+        say(render(comparison, style))
+    if written:
+        note(f"\n{written[0].parent}: {', '.join(file.name for file in written)}", err=style != "table")
     record = comparison.record
     made_on = f"{backend} {backends.installed()[backend]} on {record['device']}"
     own = [name for name in record["settings"]["by_cell"].values() if "transform" in name]
     transform = "each cell's own" if own else record["series"]["transform"]
-    click.echo(f"{made_on}; transform: {transform}", err=style != "table")
+    note(f"{made_on}; transform: {transform}", err=style != "table")
+    for row in comparison.rows:
+        if row.kind == "cell":
+            detail(f"{row.name}: kernel {row.kernel}, {row.members_at_once} seeds at once, epochs "
+                   f"{', '.join(map(str, row.epochs))}, {row.seconds:.1f} s")  # fmt: skip
 
 
 def settings_of(options: dict[str, Any]) -> Any:
@@ -113,6 +171,10 @@ def settings_of(options: dict[str, Any]) -> Any:
     from kseq.comparison.result import Settings
 
     first, count = options["first_seed"], options["seeds"]
+    if first + count - 1 > WHOLE["seed"].most:
+        raise ConfigError(
+            f"received --first-seed {first} and --seeds {count}, expected seeds up to {WHOLE['seed'].most}."
+        )
     given = {"baselines": options["baselines"], "test": options["test_share"]}
     chosen = {name: value for name, value in given.items() if value is not None}
     if options["n_windows"] and options["test_share"] is not None:

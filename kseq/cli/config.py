@@ -12,14 +12,20 @@ what it means when typed, so that the same types read both. A file may serve sev
 """
 
 import difflib
+import reprlib
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kseq.cli.types import CommaList
+from kseq._regular import read_regular
+from kseq.cli.options import CONFIG_FILE
+from kseq.cli.types import CommaList, File, Folder
 from kseq.errors import ConfigError
+
+#: Largest file that is read, in bytes, and largest whole number.
+LARGEST, LARGEST_NUMBER = 2**20, 2**63
 
 
 def configurable(command: click.Command) -> click.Command:
@@ -28,7 +34,7 @@ def configurable(command: click.Command) -> click.Command:
         command.params.append(
             click.Option(
                 ["--config"],
-                type=click.Path(path_type=Path),
+                type=File(),
                 metavar="FILE",
                 # Read before all others, so that they find their defaults in it.
                 is_eager=True,
@@ -42,6 +48,7 @@ def configurable(command: click.Command) -> click.Command:
 
 def _take(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
     if path is not None:
+        context.meta[CONFIG_FILE] = path
         context.default_map = {**(context.default_map or {}), **_defaults(path, context)}
 
 
@@ -64,7 +71,7 @@ def _by_name(command: click.Command) -> dict[str, click.Option]:
     return {
         text.removeprefix("--"): parameter
         for parameter in command.params
-        if isinstance(parameter, click.Option) and parameter.expose_value
+        if isinstance(parameter, click.Option) and parameter.name != "config"
         for text in parameter.opts
         if text.startswith("--")
     }
@@ -72,7 +79,8 @@ def _by_name(command: click.Command) -> dict[str, click.Option]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Some editors put a mark of the encoding first.
+        return tomllib.loads(read_regular(path, LARGEST).decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise ConfigError(f"received --config {path}, which does not exist; expected a TOML file.") from error
     except OSError as error:
@@ -86,6 +94,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"received --config {path}, which is not TOML ({error}); expected lines such as units = 32{record}."
         ) from error
+    except RecursionError as error:
+        raise ConfigError(
+            f"received --config {path}, which is nested too deeply; expected lines such as units = 32."
+        ) from error
+    except ValueError as error:
+        # A name with a zero byte; a whole number of thousands of digits.
+        raise ConfigError(f"received --config {path}, which cannot be read ({error}); expected a TOML file.") from error
 
 
 def _entries(content: dict[str, Any], path: Path, context: click.Context) -> dict[str, Any]:
@@ -115,16 +130,21 @@ def _value(value: Any, option: click.Option, where: str, folder: Path, context: 
     """Check a value by the option's own type, and give it as it would be typed; flags are true or false."""
     if option.is_flag:
         if not isinstance(value, bool):
-            raise ConfigError(f"{where}: received {value!r}, expected true or false.")
+            raise ConfigError(f"{where}: received {_shown(value)}, expected true or false.")
         return value
     text = _text(value, option, where)
     if isinstance(option.type, click.Path) and text:
         # An absolute path stays as it is.
         text = str(folder / text)
+    if not text.strip() and not isinstance(option.type, Folder | CommaList):
+        raise ConfigError(f"{where}: received {text!r}, expected a value; leave it out, or give one.")
     try:
         option.type_cast_value(context, text)
     except click.BadParameter as error:
         raise ConfigError(f"{where}: {error.message}") from error
+    except ValueError as error:
+        # A name of a file with a zero byte, which no shell can type.
+        raise ConfigError(f"{where}: received {_shown(value)} ({error}), expected another.") from error
     return text
 
 
@@ -133,7 +153,17 @@ def _text(value: Any, option: click.Option, where: str) -> str:
         parts = [_text(part, option, where) for part in value if not isinstance(part, list)]
         if len(parts) == len(value) and not any("," in part for part in parts):
             return ",".join(parts)
+    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= LARGEST_NUMBER:
+        raise ConfigError(f"{where}: received a whole number of {value.bit_length()} bits, expected one of 63 at most.")
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
     kinds = "a text, a number or a list of them" if isinstance(option.type, CommaList) else "a text or a number"
-    raise ConfigError(f"{where}: received {value!r}, expected {kinds}.")
+    raise ConfigError(f"{where}: received {_shown(value)}, expected {kinds}.")
+
+
+def _shown(value: Any) -> str:
+    """A value as a message shows it; of a whole number of thousands of digits Python shows none."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        return "a number of thousands of digits"

@@ -7,26 +7,32 @@ import click
 
 from kseq import backends
 from kseq.cli import completion
-from kseq.cli.options import backend_options
+from kseq.cli.command import Command
+from kseq.cli.options import backend_options, escape_option
 from kseq.cli.rows import model_option, rows_options, take_ids, take_rows
+from kseq.cli.terminal import data, note, say
 from kseq.errors import ConfigError
+from kseq.text import decimals_for, figure
 
 if TYPE_CHECKING:
     from kseq.scoring import Score
 
 
-@click.command()
+@click.command(cls=Command)
 @model_option
-@click.option("--data", metavar="NAME", shell_complete=completion.built_ins, help="Rows of a built-in series.")
+@click.option(
+    "--data", "builtin", metavar="NAME", shell_complete=completion.built_ins, help="Rows of a built-in series."
+)
 @rows_options
 @click.option("--all-rows", is_flag=True, help="Score all rows, those that the model was trained on too.")
 @click.option("--by-series", is_flag=True, help="One row a series and model, of a model of many series.")
 @backend_options
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
               show_default=True, help="Of the printed table.")  # fmt: skip
+@escape_option
 def evaluate(
     path: Path,
-    data: str | None,
+    builtin: str | None,
     all_rows: bool,
     by_series: bool,
     backend: str | None,
@@ -52,17 +58,19 @@ def evaluate(
     chosen = {"ids": take_ids(options)} if many else {}
     if by_series and not many:
         raise ConfigError("received --by-series for a model of one series, expected it with one of many.")
-    if (rows is None) == (data is None):
+    if (rows is None) == (builtin is None):
         raise ConfigError("expected rows to score, from one of --csv, --parquet and --data.")
     if rows is None:
-        rows = load_series(str(data))
+        rows = load_series(str(builtin))
     backends.choose(backend, device)
     from kseq.scoring import evaluate as score_model
 
     score = score_model(modelfile.load(path), rows, all_rows=all_rows, **chosen)
-    click.echo(_by_series(score, style) if by_series else _table(score, style))
-    for note in _sentences(score):
-        click.echo(note, err=style in ("csv", "json"))
+    text = _by_series(score, style) if by_series else _table(score, style)
+    machine = style in ("csv", "json")
+    (data if machine else say)(text)
+    for sentence in _sentences(score):
+        note(sentence, err=machine)
 
 
 def _table(score: "Score", style: str) -> str:
@@ -75,17 +83,19 @@ def _table(score: "Score", style: str) -> str:
 
 
 def _by_series(score: "Score", style: str) -> str:
+    from kseq.csvtext import csv_text
     from kseq.report.table import aligned, as_json, markdown
 
     frame = score.comparison.by_series
     if style == "csv":
-        return frame.to_csv(index=False, lineterminator="\n").rstrip("\n")
+        return csv_text(frame).rstrip("\n")
     if style == "json":
         return as_json(frame)
     columns = ["mase", "mae", "rmse", "mape"]
     shown = frame[["unique_id", "model", "windows", *columns]].astype({"unique_id": str, "windows": str})
     for column in columns:
-        shown[column] = ["-" if value != value else f"{value:.3f}" for value in frame[column]]
+        decimals = decimals_for(frame[column])
+        shown[column] = ["-" if value != value else figure(value, decimals) for value in frame[column]]
     shown = shown.rename(columns={column: column.upper() for column in columns})
     return f"{markdown(shown) if style == 'markdown' else aligned(shown)}\n"
 

@@ -7,20 +7,26 @@ import click
 
 from kseq import backends
 from kseq.cli import completion
+from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
-from kseq.cli.options import Progress, take_series
-from kseq.cli.types import POSITIVE
+from kseq.cli.options import inputs, refuse_ignored, take_series
+from kseq.cli.terminal import Progress, note, say
+from kseq.cli.types import File, Text, Whole
 
 if TYPE_CHECKING:
     from kseq.modelcard import ModelCard
     from kseq.panels.card import PanelCard
 
 
-@click.command()
-@click.option("--cell", default="gru", show_default=True, shell_complete=completion.cells, help="rnn, lstm or gru.")
-@click.option("--seeds", type=POSITIVE, default=1, show_default=True, help="Networks whose mean forecast is taken.")
+@click.command(cls=Command)
+@click.option(
+    "--cell", type=Text(), default="gru", show_default=True, shell_complete=completion.cells, help="rnn, lstm or gru."
+)
+@click.option(
+    "--seeds", type=Whole("n_seeds"), default=1, show_default=True, help="Networks whose mean forecast is taken."
+)
 @click.option("--no-refit", is_flag=True, help="Keep the model of all rows but the validation part.")
-@click.option("--out", type=click.Path(path_type=Path), default="model.keras", show_default=True, metavar="FILE",
+@click.option("--out", type=File(), default="model.keras", show_default=True, metavar="FILE",
               help="File of the model, a name that ends in .keras.")  # fmt: skip
 def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out: Path, **options: Any) -> None:
     """Train one cell on a whole series, and save it with all that forecasts take.
@@ -31,23 +37,27 @@ def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out:
     as many epochs as were best. `kseq forecast` forecasts with it, `kseq evaluate` scores it on newer rows, and Keras
     alone loads it, on any backend.
     """
-    from kseq import modelfile, runs
+    from kseq import modelfile, storage
 
+    refuse_ignored(options | {"no_refit": no_refit})
     modelfile.require_name(out)
     series = take_series(options)
     settings = settings_of(_comparing | options | {"cells": (cell,)})
     chosen = backends.choose(backend, device)
-    with runs.folder(out.parent), Progress() as progress:
+    # Once by the validation part, and again on all rows.
+    trainings = len(settings.seeds) * (1 if no_refit or not settings.validation else 2)
+    with storage.file(out, modelfile.require_own, inputs()):
         from kseq.fitting import fit_model
 
-        model = fit_model(series, settings, refit=not no_refit, progress=progress)
+        with Progress(trainings) as progress:
+            model = fit_model(series, settings, refit=not no_refit, progress=progress)
         modelfile.save(model, out)
     lost = len(settings.seeds) - len(model.card.seeds)
     if lost:
-        click.echo(f"{lost} of {len(settings.seeds)} seeds diverged and are left out.", err=True)
-    click.echo(_summary(model.card))
-    click.echo(f"\n{out}; to forecast with it: kseq forecast --model {out} --steps 12")
-    click.echo(f"{chosen} {backends.installed()[chosen]} on {backends.device_in_use(chosen)}")
+        note(f"{lost} of {len(settings.seeds)} seeds diverged and are left out.")
+    say(_summary(model.card))
+    note(f"\n{out}; to forecast with it: kseq forecast --model {out} --steps 12", err=False)
+    note(f"{chosen} {backends.installed()[chosen]} on {backends.device_in_use(chosen)}", err=False)
 
 
 # What decides the numbers of one training decides them here: options of `kseq compare`, those that come later too.
@@ -56,7 +66,7 @@ _comparing = {
     "cells": (), "baselines": None, "match": "units", "test_share": None, "n_windows": 0, "step_size": None,
     "refit": False, "gap": 0, "train_size": None, "strategy": "direct",
 }  # fmt: skip
-_own = {option.name for option in fit.params} | set(_comparing) | {"style"}
+_own = {option.name for option in fit.params} | set(_comparing) | {"style", "escape_formulas"}
 fit.params = [*(option for option in compare.params if option.name not in _own), *fit.params]
 
 

@@ -7,21 +7,26 @@ from typing import Any
 import click
 
 from kseq import backends
-from kseq.cli.options import backend_options
+from kseq.cli.command import Command
+from kseq.cli.options import backend_options, escape_option, inputs, tell
 from kseq.cli.rows import model_option, rows_options, take_ids, take_rows
-from kseq.cli.types import POSITIVE, Folder, Levels
+from kseq.cli.terminal import data, note
+from kseq.cli.types import File, Folder, Levels, Whole
 
 
-@click.command()
+@click.command(cls=Command)
 @model_option
-@click.option("--steps", type=POSITIVE, default=None, help="Time steps to forecast.  [default: the model's horizon]")
-@click.option("--future", type=click.Path(path_type=Path), metavar="FILE",
+@click.option(
+    "--steps", type=Whole("steps"), default=None, help="Time steps to forecast.  [default: the model's horizon]"
+)
+@click.option("--future", type=File(), metavar="FILE",
               help="CSV file of covariates at the steps to come, where the model reads them.")  # fmt: skip
 @click.option("--level", type=Levels(), default=None, metavar="PERCENT[,...]",
               help="Percents that intervals are to cover, or none.  [default: the model's]")  # fmt: skip
 @rows_options
 @backend_options
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for forecast.csv and forecast.png.")
+@escape_option
 def forecast(
     path: Path,
     steps: int | None,
@@ -40,8 +45,10 @@ def forecast(
     A model of many series forecasts each of them, or those of the file, or of --series. A series that it has not seen
     is scaled by its own past, if that is long enough.
     """
-    from kseq import forecasting, modelfile, runs
+    from kseq import forecasting, modelfile, runs, signals
+    from kseq.csvtext import csv_text
     from kseq.data._text import read_text
+    from kseq.errors import Parameter
 
     card = modelfile.read_card(path)
     # A series for a model of one, a panel for a model of many.
@@ -50,14 +57,18 @@ def forecast(
     chosen = {"ids": take_ids(options)} if "series" in options else {}
     ahead = None
     if future is not None:
-        ahead = forecasting.covariates_ahead(card, read_text(future, 0), future.name)
+        ahead = forecasting.covariates_ahead(card, read_text(future, 0, named=Parameter("future")), future.name)
     backends.choose(backend, device)
-    with runs.folder(out) if out else contextlib.nullcontext() as folder:
+    with runs.folder(out, "forecast", inputs=inputs()) if out else contextlib.nullcontext() as folder:
         model: Any = modelfile.load(path)
         made = forecasting.forecast(model, steps, rows=rows, future=ahead, levels=level, **chosen)
-        written = runs.write_forecast(made, folder) if folder is not None else []
-    click.echo(made.frame.to_csv(index=False, lineterminator="\n").rstrip("\n"))
-    for note in made.notes:
-        click.echo(note, err=True)
-    if folder is not None:
-        click.echo(f"{folder}: {', '.join(file.name for file in written)}", err=True)
+        signals.check()
+        try:
+            written = runs.write_forecast(made, folder, tell) if folder is not None else []
+        finally:
+            # Printed too where there is no room for files.
+            data(csv_text(made.frame).rstrip("\n"))
+            for remark in made.notes:
+                note(remark)
+    if written:
+        note(f"{out}: {', '.join(file.name for file in written)}")

@@ -2,13 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kseq.cli import completion
-from kseq.cli.types import FROM_ZERO, CommaList
+from kseq.cli.terminal import note, say
+from kseq.cli.types import CommaList, File, Text, Whole
 from kseq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kseq.settings import Settings
+
+#: Under which a command's context keeps the path of its file of options.
+CONFIG_FILE = "kseq.config"
 
 
 def options(*decorators: Callable) -> Callable:
@@ -29,8 +36,8 @@ series_options = options(
         shell_complete=completion.built_ins,
         help="Built-in series (see `kseq data`).  [default: nino12]",
     ),
-    click.option("--csv", type=click.Path(path_type=Path), metavar="FILE", help="A CSV file instead of a built-in."),
-    click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="A Parquet file instead."),
+    click.option("--csv", type=File(), metavar="FILE", help="A CSV file instead of a built-in."),
+    click.option("--parquet", type=File(), metavar="FILE", help="A Parquet file instead."),
     click.option("--time", type=CommaList(), metavar="COLUMN[,...]", help="Its dates: a column, or parts of a date."),
     click.option("--target", type=CommaList(), metavar="COLUMN[,...]", help="The column(s) to forecast."),
     click.option("--features", type=CommaList(), metavar="COLUMN[,...]", help="Past covariates: further columns."),
@@ -46,7 +53,7 @@ series_options = options(
         metavar="COLUMN[,...]",
         help="Static covariates, one value a series: numbers or text.",
     ),
-    click.option("--header", type=FROM_ZERO, default=0, show_default=True, help="Line of column names."),
+    click.option("--header", type=Whole("header"), default=0, show_default=True, help="Line of column names."),
     click.option(
         "--id", metavar="COLUMN", help="Column that tells series apart.  [default: unique_id, if there is one]"
     ),
@@ -64,7 +71,7 @@ series_options = options(
         help="Missing values: on a line to the next (training rows alone), the last value, that of one season earlier, "
         "or mask: windows leave them out.",
     ),
-    click.option("--unit", metavar="TEXT", default="", help="Unit of the target, for tables and axes."),
+    click.option("--unit", type=Text(), metavar="TEXT", default="", help="Unit of the target, for tables and axes."),
 )
 
 
@@ -102,6 +109,7 @@ def take_series(given: dict[str, Any]) -> Any:
     """
     from kseq import data
 
+    typed = typed_options()
     named = {name: given.pop(name) for name in ("data", "csv", "parquet")}
     sources = [f"--{name}" for name, value in named.items() if value is not None]
     if len(sources) > 1:
@@ -113,7 +121,7 @@ def take_series(given: dict[str, Any]) -> Any:
         )
     }  # fmt: skip
     if named["csv"] is None and named["parquet"] is None:
-        alone = [f"--{name}" for name, value in reading.items() if value]
+        alone = [f"--{name}" for name, value in reading.items() if value or name in typed]
         if alone:
             raise ConfigError(
                 f"received {', '.join(alone)} without --csv or --parquet, expected them with a file of your own."
@@ -122,38 +130,79 @@ def take_series(given: dict[str, Any]) -> Any:
     reading |= {name: reading[name] or () for name in ("features", "future", "static")}
     reading["season"] = given.get("season") or None
     path = named["csv"] or named["parquet"]
-    if named["parquet"] is not None and reading.pop("header"):
+    if named["parquet"] is not None and (reading.pop("header") or "header" in typed):
         raise ConfigError("received --header with --parquet, which has no lines; expected it with --csv.")
     return data.read_file(path, **reading)
 
 
-class Progress:
-    """A bar on the terminal's error stream that says which cell, seeds and epoch; silent where nobody watches."""
+def inputs() -> list[Path]:
+    """Files that the command reads, as they were typed or stand in its file of options."""
+    context = click.get_current_context()
+    typed = [
+        context.params.get(str(option.name))
+        for option in context.command.params
+        if isinstance(option.type, click.Path) and option.name != "out"
+    ]
+    return [path for path in (*typed, context.meta.get(CONFIG_FILE)) if isinstance(path, Path)]
 
-    def __init__(self) -> None:
-        from rich import progress
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-        console = Console(stderr=True)
-        self.bar = progress.Progress(
-            TextColumn("{task.description}"), BarColumn(),
-            TextColumn("{task.fields[unit]} {task.completed:.0f}/{task.total:.0f}"), TimeElapsedColumn(),
-            console=console, transient=True, disable=not console.is_terminal,
-        )  # fmt: skip
-        self.task: Any = None
+def tell(text: str) -> None:
+    """Say something on standard error, in one line."""
+    say(f"kseq: {' '.join(text.split())}", err=True)
 
-    def __enter__(self) -> "Progress":
-        self.bar.start()
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        self.bar.stop()
+def typed_options() -> set[str]:
+    """Names of the parameters that were typed or stand in a file of options, and are not at their defaults."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return set()
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.DEFAULT_MAP)
+    return {name for name, source in sources.items() if source in given}
 
-    def __call__(self, what: str, epoch: int, epochs: int) -> None:
-        """Show that ``what`` ("LSTM, seeds 0-4") has trained ``epoch`` of ``epochs``."""
-        # Exponential smoothing, which is fitted series by series, tells how many series are done.
-        unit = "series" if what.startswith("ETS") else "epoch"
-        if self.task is None:
-            self.task = self.bar.add_task(what, total=epochs, unit=unit)
-        self.bar.update(self.task, description=what, completed=epoch, total=epochs, unit=unit)
+
+def refuse_ignored(options: dict[str, Any]) -> None:
+    """Refuse options that contradict one another; say where one changes nothing.
+
+    Args:
+        options: values by the names of parameters.
+    """
+    typed = typed_options()
+    if options.get("validation_share") == 0:
+        reasons = {
+            "patience": "stops a training by the validation part",
+            "level": "takes its intervals from errors on the validation part",
+            "no_refit": "leaves out the validation part",
+        }
+        for name, reason in reasons.items():
+            # 0, none and a flag that is off ask for what there is without a validation part.
+            if name in typed and options.get(name):
+                option = "--" + name.replace("_", "-")
+                raise ConfigError(
+                    f"received {option} and --validation-share 0, expected one of them: {option} {reason}."
+                )
+    units, layers, dropout = (options.get(name) for name in ("units", "layers", "dropout"))
+    if isinstance(dropout, float) and dropout and not isinstance(units, tuple) and layers in (None, 1):
+        note(
+            f"--dropout {dropout:g} changes nothing with one recurrent layer: outputs are dropped between layers; give "
+            "--layers 2 for it to act."
+        )
+
+
+def trainings_of(settings: "Settings") -> int:
+    """How many trainings a comparison takes: one a seed of each cell, in each fold that is trained anew."""
+    return len(settings.cells) * len(settings.seeds) * (settings.n_windows if settings.refit else 1)
+
+
+def _escape(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from kseq.csvtext import escaping
+
+        context.with_resource(escaping())
+
+
+#: Of commands that write CSV.
+escape_option = click.option(
+    "--escape-formulas", is_flag=True, expose_value=False, callback=_escape,
+    help="In CSV, put ' before text that a spreadsheet would take for a formula.",
+)  # fmt: skip

@@ -6,36 +6,48 @@ from pathlib import Path
 import click
 
 from kseq import backends
-from kseq.cli.options import Progress, recorded_backend_options
-from kseq.cli.types import Folder
-from kseq.errors import ConfigError
+from kseq.cli.command import Command
+from kseq.cli.options import escape_option, inputs, recorded_backend_options, tell
+from kseq.cli.terminal import Progress, say
+from kseq.cli.types import File, Folder
+from kseq.errors import ConfigError, OutputError
 
 
-@click.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.command(cls=Command)
+@click.argument("run", type=File(), metavar="RUN")
 @recorded_backend_options
-@click.option("--file", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--file", type=File(), metavar="FILE",
               help="Where the run's data are now.  [default: where they were]")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for the files of the new run.  [default: none]")
+@escape_option
 def reproduce(run: Path, backend: str | None, device: str | None, file: Path | None, out: Path | None) -> int:
     """Make a run again from its record, and compare every figure.
 
     RUN is the run's folder or its run.json. Backend and device are those of the run unless others are named. The status
     is 0 where all figures are the same, bit for bit, and 1 where one is not.
     """
-    from kseq import reproduction, runs
+    from kseq import reproduction, runs, storage
 
+    storage.settle(run)
     recorded = reproduction.Recorded.read(run)
     if out is not None and out.resolve() == recorded.path.parent.resolve():
         raise ConfigError(f"received --out {out}, the folder of the run itself; expected another.")
     series = recorded.series(file)
     backends.choose(backend or recorded.backend, device or recorded.device)
-    with runs.folder(out) if out else contextlib.nullcontext() as folder, Progress() as progress:
-        comparison = recorded.repeat(series, progress)
+    read = [*inputs(), recorded.path, *recorded.files]
+    lost: OutputError | None = None
+    with runs.folder(out, inputs=read) if out else contextlib.nullcontext() as folder:
+        with Progress() as progress:
+            comparison = recorded.repeat(series, progress)
         if folder is not None:
-            runs.write(comparison, folder)
+            try:
+                runs.write(comparison, folder, tell)
+            except OutputError as error:
+                lost = error
     from kseq.report.agreement import agreement_text
 
     agreement = reproduction.Agreement(recorded, comparison)
-    click.echo(agreement_text(agreement))
+    say(agreement_text(agreement))
+    if lost is not None:
+        raise lost
     return 0 if agreement.identical else 1

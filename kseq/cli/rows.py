@@ -1,12 +1,11 @@
 """Options for rows that a saved model is to read, and what is made of them."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kseq.cli.options import options
-from kseq.cli.types import FROM_ZERO, CommaList
+from kseq.cli.types import CommaList, File, Whole
 from kseq.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,22 +16,22 @@ if TYPE_CHECKING:
 model_option = click.option(
     "--model",
     "path",
-    type=click.Path(path_type=Path),
+    type=File(),
     metavar="FILE",
     required=True,
     help="A .keras file of `kseq fit`.",
 )
 
 rows_options = options(
-    click.option("--csv", type=click.Path(path_type=Path), metavar="FILE", help="Rows in a CSV file."),
-    click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="Rows in a Parquet file."),
+    click.option("--csv", type=File(), metavar="FILE", help="Rows in a CSV file."),
+    click.option("--parquet", type=File(), metavar="FILE", help="Rows in a Parquet file."),
     click.option(
         "--time",
         type=CommaList(),
         metavar="COLUMN[,...]",
         help="Its dates.  [default: as in the model's own file, for this option and the next four]",
     ),
-    click.option("--header", type=FROM_ZERO, default=None, help="Line of column names."),
+    click.option("--header", type=Whole("header"), default=None, help="Line of column names."),
     click.option("--id", metavar="COLUMN", help="Column that tells series apart."),
     click.option(
         "--series",

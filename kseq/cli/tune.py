@@ -7,26 +7,49 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kseq import backends
-from kseq.cli.compare import compare, settings_of, show
-from kseq.cli.options import Progress, take_series
-from kseq.cli.types import POSITIVE, Numbers, Transforms, Wholes
+from kseq.cli.command import Command
+from kseq.cli.compare import compare, settings_of, write_and_show
+from kseq.cli.options import inputs, refuse_ignored, take_series, tell, trainings_of
+from kseq.cli.terminal import Progress
+from kseq.cli.types import Each, Number, Transforms, Whole
+from kseq.errors import OutputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@click.command()
-@click.option("--trials", type=POSITIVE, default=20, show_default=True, help="Settings that each cell tries.")
-@click.option("--trial-seeds", type=POSITIVE, default=3, show_default=True, help="Trainings of each trial.")
-@click.option("--units", type=Wholes(), default="8,16,32,64", show_default=True, help="Units of a layer.")
-@click.option("--layers", type=Wholes(), default="1,2", show_default=True, help="Numbers of recurrent layers.")
-@click.option("--lookback", type=Wholes(), default="6,12,24", show_default=True, help="Time steps that a model reads.")
-@click.option("--learning-rate", type=Numbers(), default="0.0003,0.001,0.003,0.01", show_default=True, help="Of Adam.")
+@click.command(cls=Command)
+@click.option("--trials", type=Whole("trials"), default=20, show_default=True, help="Settings that each cell tries.")
+@click.option("--trial-seeds", type=Whole("trial_seeds"), default=3, show_default=True, help="Trainings of each trial.")
+@click.option("--units", type=Each(Whole("units")), default="8,16,32,64", show_default=True, help="Units of a layer.")
+@click.option(
+    "--layers", type=Each(Whole("num_layers")), default="1,2", show_default=True, help="Numbers of recurrent layers."
+)
+@click.option(
+    "--lookback",
+    type=Each(Whole("lookback")),
+    default="6,12,24",
+    show_default=True,
+    help="Time steps that a model reads.",
+)
+@click.option(
+    "--learning-rate",
+    type=Each(Number("learning_rate")),
+    default="0.0003,0.001,0.003,0.01",
+    show_default=True,
+    help="Of Adam.",
+)
 @click.option("--transform", type=Transforms(), default="auto", show_default=True, metavar="STEP[,...][/...]",
               help="What models read and forecast, as of kseq compare; of several, with / between them, each cell has "
                    "its own: none/anomaly,change.")  # fmt: skip
-@click.option("--dropout", type=Numbers(), default="0,0.2", show_default=True, help="Between layers.")
-@click.option("--weight-decay", type=Numbers(), default="0,0.0001,0.001", show_default=True, help="As in AdamW.")
+@click.option("--dropout", type=Each(Number("dropout")), default="0,0.2", show_default=True, help="Between layers.")
+@click.option(
+    "--weight-decay",
+    type=Each(Number("weight_decay")),
+    default="0,0.0001,0.001",
+    show_default=True,
+    help="As in AdamW.",
+)
 def tune(
     backend: str | None, device: str | None, style: str, out: Path | None, trials: int, trial_seeds: int, **options: Any
 ) -> None:
@@ -38,12 +61,14 @@ def tune(
 
     Of a file of many series, each trial is one model for all of them, scored by its MASE, the mean over series.
 
-    Every trial is added to tuning.csv in the run's folder as soon as it is done, and stays there if the run is stopped.
+    Every trial is added to tuning.csv in the run's folder as soon as it is done, and stays there if the run is stopped
+    (to tuning-unfinished.csv where the folder holds an earlier run, which stays until this one has ended).
     """
     from kseq import runs
     from kseq.tuning import Space
     from kseq.tuning import tune as run
 
+    refuse_ignored(options)
     series = take_series(options)
     transforms = options.pop("transform")
     space = Space(
@@ -60,16 +85,24 @@ def tune(
     budget = {name: value for name, value in settings.training.items() if name not in _chosen}
     settings = replace(settings, training=budget)
     chosen = backends.choose(backend, device)
-    with runs.folder(out or runs.default_folder(series.name, chosen)) as folder, Progress() as progress:
+    total = trials * trial_seeds * len(settings.cells) + trainings_of(settings)
+    with runs.folder(out, inputs=inputs(), otherwise=runs.default_folder(series.name, chosen)) as folder:
+        failed: list[str] = []
 
         def keep(frame: "pd.DataFrame") -> None:
-            runs.write_trials(frame, folder)
+            try:
+                runs.write_trials(frame, folder)
+            except OutputError as error:
+                # There may be room again when the tuning is done; if not, its result goes elsewhere.
+                if not failed:
+                    tell(f"{error} The tuning goes on.")
+                failed.append(str(error))
 
-        comparison = run(
-            series, settings, trials=trials, space=space, trial_seeds=trial_seeds, progress=progress, told=keep
-        )
-        written = runs.write(comparison, folder)
-    show(comparison, style, folder, written, chosen)
+        with Progress(total) as progress:
+            comparison = run(
+                series, settings, trials=trials, space=space, trial_seeds=trial_seeds, progress=progress, told=keep
+            )
+        write_and_show(comparison, style, folder, chosen)
 
 
 # All other options are those of `kseq compare`, those that come later too. What is chosen is at its default until then,

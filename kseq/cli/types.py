@@ -1,28 +1,126 @@
 """What an option may hold: the kinds of values that click does not know."""
 
+import re
+import stat
 from pathlib import Path
 from typing import Any
 
 import click
 
+from kseq.errors import ConfigError
+from kseq.text import shortened, visible
+from kseq.validation import LISTED, NUMBER, WHOLE, expected, path_problem, require_levels
+
+#: A whole number and a number as they are typed. Python reads more than these: digits of other scripts, underscores.
+_WHOLE, _NUMBER = re.compile(r"[+-]?[0-9]+"), re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.I)
+
+#: Digits that no setting has more of.
+_DIGITS = 30
+
+
+def typed(value: object) -> str:
+    """What was typed, as a message shows it."""
+    text = str(value)
+    if len(text) > 60:
+        return f"{visible(text[:40])}... ({len(text):,} characters)"
+    return visible(text) if text.strip() == text and text else visible(repr(text))
+
 
 class Whole(click.ParamType):
-    """A whole number from ``least``."""
+    """A whole number within the bounds of a setting.
+
+    Args:
+        setting: name of the setting in :data:`kseq.validation.WHOLE`.
+        least: the smallest number, where it is not that of the setting.
+    """
 
     name = "number"
 
-    def __init__(self, least: int):
-        self.least = least
+    def __init__(self, setting: str, least: int | None = None):
+        bounds = WHOLE[setting]
+        self.least, self.most = bounds.least if least is None else least, bounds.most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return an int."""
-        try:
-            number = int(value)
-        except ValueError:
-            number = self.least - 1
-        if number < self.least:
-            self.fail(f"received {value}, expected a whole number from {self.least}.", param, ctx)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        text = str(value).strip()
+        whole = _WHOLE.fullmatch(text) is not None
+        if whole and not text.startswith("-") and len(text.lstrip("+0")) > _DIGITS:
+            self.fail(f"received {typed(value)}, expected at most {self.most}.", param, ctx)
+        if not whole or text.startswith("-") or int(text[-_DIGITS:]) < self.least:
+            self.fail(f"received {typed(value)}, expected a whole number from {self.least}.", param, ctx)
+        number = int(text[-_DIGITS:])
+        if number > self.most:
+            self.fail(f"received {typed(value)}, expected at most {self.most}.", param, ctx)
         return number
+
+
+class Number(click.ParamType):
+    """A number within the bounds of a setting.
+
+    Args:
+        setting: name of the setting in :data:`kseq.validation.NUMBER`.
+    """
+
+    name = "float"
+
+    def __init__(self, setting: str):
+        self.span = NUMBER[setting]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return a float."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        number = float(text) if _NUMBER.fullmatch(text) and len(text) <= 100 else float("nan")
+        if not ((self.span.zero and number == 0) or self.span.least <= number <= self.span.most):
+            self.fail(f"received {typed(value)}, expected {expected(self.span)}.", param, ctx)
+        return number
+
+
+class Text(click.ParamType):
+    """A short text that can be shown in a line.
+
+    Args:
+        most: characters that it may have.
+    """
+
+    name = "text"
+
+    def __init__(self, most: int = 100):
+        self.most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text."""
+        text = str(value)
+        if len(text) > self.most:
+            self.fail(f"received {typed(text)}, expected at most {self.most} characters.", param, ctx)
+        if visible(text) != text:
+            self.fail(f"received {visible(text)}, expected text without control characters.", param, ctx)
+        return text
+
+
+class File(click.Path):
+    """A file to read or to write, or a folder where a command says so; it need not be there."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a path that a file can have; devices and pipes are no files."""
+        problem = path_problem(value)
+        if problem is not None:
+            self.fail(f"received {typed(value)}, {problem}.", param, ctx)
+        path = Path(value)
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            # Not there, or behind a door that is closed: the reader says which.
+            return path
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            self.fail(f"received {typed(value)}, a device or a pipe, expected a file.", param, ctx)
+        return path
 
 
 class Folder(click.Path):
@@ -35,6 +133,9 @@ class Folder(click.Path):
         """Return a path; an empty name, which a shell makes of an unset variable, would be the current folder."""
         if not str(value).strip():
             self.fail(f"received {value!r}, expected the name of a folder; . is the current one.", param, ctx)
+        problem = path_problem(value)
+        if problem is not None:
+            self.fail(f"received {typed(value)}, {problem}.", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -49,48 +150,47 @@ class CommaList(click.ParamType):
             return value
         parts = self.split(value, param, ctx)
         if len(set(parts)) != len(parts):
-            self.fail(f"received {value}, expected each once.", param, ctx)
+            self.fail(f"received {typed(value)}, expected each once.", param, ctx)
         return parts
 
     def split(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """Split at commas; blanks around a value are left out."""
         parts = tuple(part.strip() for part in value.split(","))
         if not all(parts):
-            self.fail(f"received {value!r}, expected values with commas between them.", param, ctx)
+            self.fail(f"received {visible(shortened(repr(value), 100))}, expected values with commas between them.",
+                      param, ctx)  # fmt: skip
+        if len(parts) > LISTED:
+            self.fail(f"received {len(parts):,} values, expected at most {LISTED:,}.", param, ctx)
         return parts
 
 
-class Wholes(CommaList):
-    """Whole numbers from 1: ``1,5,10``."""
+class Each(CommaList):
+    """Values of one kind with commas between them: ``1,5,10``.
+
+    Args:
+        kind: what each value is.
+    """
 
     name = "numbers"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a tuple of ints."""
-        if not isinstance(value, str):
-            return value
-        return tuple(Whole(1).convert(part, param, ctx) for part in self.split(value, param, ctx))
-
-
-class Numbers(CommaList):
-    """Numbers: ``0.001,0.01``."""
-
-    name = "numbers"
+    def __init__(self, kind: click.ParamType):
+        self.kind = kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a tuple of floats."""
+        """Return a tuple."""
         if not isinstance(value, str):
             return value
-        try:
-            return tuple(float(part) for part in self.split(value, param, ctx))
-        except ValueError:
-            self.fail(f"received {value!r}, expected numbers with commas between them.", param, ctx)
+        parts = self.split(value, param, ctx)
+        return tuple(self.kind.convert(part, param, ctx) for part in parts)
 
 
-class Units(Wholes):
+class Units(Each):
     """One whole number, or one a layer: ``32`` or ``64,32``."""
 
     name = "units"
+
+    def __init__(self) -> None:
+        super().__init__(Whole("units"))
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return an int, or a tuple of them."""
@@ -109,10 +209,14 @@ class Levels(CommaList):
             return value
         if value == "none":
             return ()
+        parts = self.split(value, param, ctx)
+        if not all(_NUMBER.fullmatch(part) and len(part) <= 100 for part in parts):
+            self.fail(f"received {visible(shortened(repr(value), 100))}, expected percentages between 0 and 100, or "
+                      "none.", param, ctx)  # fmt: skip
         try:
-            return tuple(float(part) for part in self.split(value, param, ctx))
-        except ValueError:
-            self.fail(f"received {value!r}, expected percentages between 0 and 100, or none.", param, ctx)
+            return require_levels("level", tuple(float(part) for part in parts))
+        except ConfigError as error:
+            self.fail(error.told(str), param, ctx)
 
 
 class Transforms(click.ParamType):
@@ -125,6 +229,3 @@ class Transforms(click.ParamType):
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split("/"))
-
-
-POSITIVE, FROM_ZERO = Whole(1), Whole(0)

@@ -23,7 +23,7 @@ import numpy as np
 from kseq.baselines import Skipped, baseline_row
 from kseq.data import Panel, Series
 from kseq.data.slices import before, chosen
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.splits import Split, fewest_rows, long_enough, require_validation_share
@@ -146,7 +146,7 @@ def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
         try:
             trainings.append(cut_windows(known, one))
         except DataError as error:
-            raise DataError(f"fold {number + 1} of {settings.n_windows}: {error}") from error
+            raise DataError(f"fold {number + 1} of {settings.n_windows}: ", *error.args) from error
     return _joined(data, splits, trainings, members, step)
 
 
@@ -193,15 +193,20 @@ def _require_rows(n: int, settings: Settings) -> None:
     if settings.train_size is not None and settings.train_size < least:
         raise DataError(
             f"received a train size of {settings.train_size} rows, expected at least {least} for lookback {lookback}, "
-            f"horizon {horizon} and a validation share of {share:g}; raise --train-size."
+            f"horizon {horizon} and a validation share of {share:g}; raise ",
+            Parameter("train_size"),
+            ".",
         )
     known = settings.train_size or least
     needed = known + settings.gap + (settings.n_windows - 1) * step + horizon
     if n < needed:
         raise DataError(
             f"received a series of {n} rows, expected at least {needed} for {settings.n_windows} windows of horizon "
-            f"{horizon}, {step} row{'s' * (step > 1)} apart, and {known + settings.gap} rows before the first; lower "
-            "--n-windows or --step-size, or bring more rows."
+            f"{horizon}, {step} row{'s' * (step > 1)} apart, and {known + settings.gap} rows before the first; lower ",
+            Parameter("n_windows"),
+            " or ",
+            Parameter("step_size"),
+            ", or bring more rows.",
         )
 
 

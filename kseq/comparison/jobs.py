@@ -3,6 +3,7 @@
 Every job starts from fresh weights, a fresh optimizer and fresh callbacks.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,12 +15,14 @@ from kseq import memory
 from kseq.callbacks import Evaluation, Progress, predict
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.strategies import Recursive, one_step
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
-from kseq.matching import units_of
+from kseq.matching import layer_widths, parameter_count, units_of
 from kseq.models import build_model
 from kseq.preprocessing.columns import require_inputs
 from kseq.preprocessing.windows import WindowedPanel
+from kseq.progress import Block as BlockDone
+from kseq.progress import block_done, seeds_text
 from kseq.seq2seq import build_seq2seq
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training, fit
@@ -70,10 +73,13 @@ def train_cell(
         block = _Block(data)
         evaluation = Evaluation(block, CELL_NAMES[cell], seeds, Recursive(near) if recursive else predict)
         told = [evaluation]
+        which = f"{CELL_NAMES[cell]}, {seeds_text(seeds)}"
         if progress is not None:
-            which = f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
-            told.insert(0, Progress(progress, f"{CELL_NAMES[cell]}, {which}", training.epochs))
+            told.insert(0, Progress(progress, which, training.epochs))
+        started = time.perf_counter()
         fitted = fit(model, near, training, seeds, [*told, *callbacks])
+        seconds = time.perf_counter() - started
+        block_done(progress, BlockDone(which, len(seeds), fitted.epochs, seconds, block.row.kernel))
         results.append(
             replace(
                 block.row,
@@ -150,6 +156,7 @@ def blocks_of(cell: str, data: WindowedPanel, settings: Settings) -> list[tuple[
 
 def build_cell(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[int]) -> keras.Model:
     """Build a cell's model as the settings say, with a member for each seed; of one seed an ordinary model."""
+    require_room(cell, data, settings)
     network: dict[str, Any] = {
         "lookback": settings.lookback,
         "features": data.features,
@@ -165,6 +172,39 @@ def build_cell(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequen
         return build_seq2seq(cell, **network)
     members = seeds if len(seeds) > 1 else None
     return build_model(cell, bidirectional=settings.bidirectional, members=members, **network)
+
+
+def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:
+    """Refuse a network, or forecasts, that do not fit into the free memory.
+
+    Args:
+        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        data: the windowed series.
+        settings: of the comparison.
+
+    Raises:
+        ConfigError: one member's weights and a batch of its windows, or the forecasts of all seeds, are larger.
+    """
+    units = units_of(cell, settings, features=data.features, targets=data.targets)
+    weights = parameter_count(
+        cell, features=data.features, horizon=data.horizon, targets=data.targets, units=units,
+        num_layers=settings.num_layers, bidirectional=settings.bidirectional,
+    )  # fmt: skip
+    batch = min(Training(**settings.training).batch_size or len(data.train), len(data.train))
+    # A state and its gradient a step, unit, layer and direction: what any recurrent layer keeps at least.
+    states = 2 * (1 + settings.bidirectional) * sum(layer_widths(units, settings.num_layers))
+    memory.require_room(
+        # Values, gradients and Adam's two moments.
+        4 * (4 * weights + batch * settings.lookback * states),
+        f"one {CELL_NAMES[cell]} of {weights:,} weights", "lower ", Parameter("units"), ", ", Parameter("lookback"),
+        " or ", Parameter("batch_size"),
+    )  # fmt: skip
+    windows = len(data.test) + len(data.validation)
+    memory.require_room(
+        8 * len(settings.seeds) * windows * data.horizon * data.targets,
+        f"{len(settings.seeds):,} forecasts of {data.horizon:,} steps in {windows:,} windows", "lower ",
+        Parameter("horizon"), " or ", Parameter("seeds"),
+    )  # fmt: skip
 
 
 def _join(results: Sequence[ModelResult]) -> ModelResult:

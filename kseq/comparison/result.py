@@ -4,6 +4,7 @@
 script may fill a comparison row by row with the callback :class:`kseq.Evaluation`.
 """
 
+import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kseq import baselines
+from kseq import baselines, storage
 from kseq.baselines import Skipped
 from kseq.comparison import frames
 from kseq.comparison.backtest import Backtest, baseline_of, cut_windows, join_folds, make_backtest
@@ -27,6 +28,7 @@ from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.verdict import Evidence, verdict
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
+from kseq.progress import Within
 from kseq.settings import Settings
 
 if TYPE_CHECKING:
@@ -361,7 +363,7 @@ class Comparison:
         """Draw all models over the test part; write the picture to ``path`` where one is given.
 
         Args:
-            path: of the picture.
+            path: of the picture; its suffix says the format, ``.png`` where it has none.
             ids: of a panel, the series to draw; a few by default.
 
         Returns:
@@ -371,21 +373,38 @@ class Comparison:
 
         figure = plot_predictions(self, ids)
         if path is not None:
-            figure.savefig(path, dpi=150)
+            path = Path(path) if Path(path).suffix else Path(f"{path}.png")
+            content = io.BytesIO()
+            figure.savefig(content, format=path.suffix[1:], dpi=150)
+            storage.write_bytes(path, content.getvalue())
         return figure
 
     def write(self, path: str | Path) -> list[Path]:
-        """Write table, forecasts, picture and record into a folder, made where it is missing; return the files.
+        """Write table, forecasts, pictures and record into a folder, made where it is missing; return the files.
+
+        What an earlier run has left there is replaced; other files in the folder stay. A picture that cannot be drawn
+        is left out with a warning.
+
+        Args:
+            path: of the folder.
 
         Raises:
-            ConfigError: no name of a folder, or one that cannot be written.
+            ConfigError: no name of a folder; one that cannot be written or is being written by another process; a file
+                there that kseq has not written, by a name such as ``table.csv``, or one that the series was read from.
+            OutputError: a ConfigError too: there was no room; its ``files`` are paths where the files are instead.
         """
         from kseq import runs
 
         if not str(path):
             raise ConfigError('received "" for the folder to write into, expected its name ("." for this one).')
-        with runs.folder(Path(path)) as folder:
+        with runs.folder(Path(path), inputs=self.inputs) as folder:
             return runs.write(self, folder)
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The file that the series was read from, if any."""
+        origin = self.data.series.origin
+        return [Path(origin.arguments["path"])] if origin is not None and "path" in origin.arguments else []
 
 
 def compare(
@@ -422,10 +441,12 @@ def compare(
     comparison = laid_out(series, settings)
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
-        from kseq.comparison.jobs import train_cell
+        from kseq.comparison.jobs import require_room, train_cell
         from kseq.training import Training
 
         Training(**settings.training)
+        for cell in settings.cells:
+            require_room(cell, comparison.trainings[0], settings.of(cell))
     comparison.add_baselines(progress=progress)
     for cell in settings.cells:
         trained = [
@@ -455,4 +476,4 @@ def _told(
     """Let whoever watches know which of several trainings runs."""
     if progress is None or trainings == 1:
         return progress
-    return lambda what, epoch, epochs: progress(f"{what}, fold {number + 1} of {trainings}", epoch, epochs)
+    return Within(progress, f"fold {number + 1} of {trainings}")

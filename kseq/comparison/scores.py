@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 
 from kseq.comparison.backtest import Backtest, apart
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 from kseq.evaluation.intervals import Interval, intervals
 from kseq.evaluation.metrics import NEAR_ZERO
 from kseq.evaluation.model_result import ModelResult
@@ -332,7 +332,11 @@ def scores_of_validation(data: WindowedPanel, season: int) -> Scores:
     if not len(data.validation):
         raise DataError(
             f"{panel.name}: no series has room for a validation window of horizon {data.horizon}, expected one to "
-            "score trials on; raise --validation-share, or shorten --horizon."
+            "score trials on; raise ",
+            Parameter("validation"),
+            ", or shorten ",
+            Parameter("horizon"),
+            ".",
         )
     scores = Scores(of_validation(data), season or season_of_panel(panel, data.split, data.members))
     if np.isnan(scores.overall(scores.y[None], scores.measure)).any():

@@ -19,7 +19,7 @@ import numpy as np
 
 from kseq.callbacks import members_of
 from kseq.comparison.backtest import cut_windows
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.rollout import roll_out
 from kseq.settings import Settings
@@ -44,7 +44,9 @@ def one_step(data: WindowedPanel, settings: Settings) -> WindowedPanel:
     if unknown and data.horizon > 1:
         raise ConfigError(
             f"received strategy recursive and past covariates ({', '.join(unknown)}), which are not known for the "
-            "steps to forecast; expected such as are known ahead, or another --strategy."
+            "steps to forecast; expected such as are known ahead, or another ",
+            Parameter("strategy"),
+            ".",
         )
     return cut_windows(data.series, replace(settings, horizon=1), like=data)
 

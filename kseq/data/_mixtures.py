@@ -7,7 +7,7 @@ import pandas as pd
 
 from kseq.data._rules import fixed, monthly
 from kseq.data.frequency import Calendar, clocks, even_clock, read
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 
 #: So many steps in a row of another size are no gaps but another frequency: a year of months.
 RUN = 12
@@ -36,8 +36,11 @@ def check(
     if len(calendar.off):
         looks = read(index, borders).words
         raise DataError(
-            f"{name}: {len(calendar.off)} of {len(index)} dates do not fit --freq {calendar.alias} (first: "
-            f"{place(int(calendar.off[0]))}); the dates look like: {looks}; give another --freq, or none."
+            f"{name}: {len(calendar.off)} of {len(index)} dates do not fit ",
+            Parameter("freq"),
+            f" {calendar.alias} (first: {place(int(calendar.off[0]))}); the dates look like: {looks}; give another ",
+            Parameter("freq"),
+            ", or none.",
         )
     if len(index) - len(borders) < 2:
         return

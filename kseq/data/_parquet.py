@@ -1,11 +1,13 @@
 """Parquet files, read in batches; pyarrow is imported when one is opened."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from kseq.data._heads import PARQUET, head
+from kseq.data._heads import PARQUET, READ_CSV, READ_PARQUET, head
 from kseq.data.columns import TIME_NAMES, Names
 from kseq.errors import DataError
 
@@ -24,7 +26,7 @@ class ParquetTable:
     """
 
     def __init__(self, path: Path):
-        first = head(path, "parquet", "Parquet")
+        first = head(path, READ_PARQUET, "Parquet")
         if not first:
             raise DataError(f"{path} is empty; expected a Parquet file.")
         try:
@@ -33,7 +35,9 @@ class ParquetTable:
         except ImportError as error:
             raise DataError(f"{path} needs pyarrow to be read: pip install 'kseq[parquet]'.") from error
         if not first.startswith(PARQUET):
-            raise DataError(f"{path} is not a Parquet file (it does not begin with PAR1); give a CSV file with --csv.")
+            raise DataError(
+                f"{path} is not a Parquet file (it does not begin with PAR1); give a CSV file with ", READ_CSV, "."
+            )
         self.path = path
         self._pa = pa
         # Damage shows in many ways: ValueErrors are of names that are no text, or of metadata that are no JSON.
@@ -41,8 +45,10 @@ class ParquetTable:
             # Checksums, where the file has them, tell a damaged page from a good one.
             self._file = pq.ParquetFile(path, buffer_size=2**20, page_checksum_verification=True)
             self._types = self._file.schema_arrow
+            self._index = _index_columns(self._types.metadata or {}, self._types.names)
+            # Some versions of pyarrow parse what pandas says of a file though they are told to ignore it.
+            self._types = self._types.remove_metadata()
             self.schema: pd.DataFrame = self._types.empty_table().to_pandas(ignore_metadata=True)
-            self._index = (self._types.pandas_metadata or {}).get("index_columns", [])
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from error
         if not len(self):
@@ -55,9 +61,7 @@ class ParquetTable:
         """Name the column of dates where the user names none: the index of the DataFrame that was written."""
         if time is not None or any(str(column).lower() in TIME_NAMES for column in self.schema):
             return time
-        # An index of row numbers is not stored as a column, but as a dictionary.
-        index = [column for column in self._index if isinstance(column, str)]
-        return [column for column in index if pd.api.types.is_datetime64_any_dtype(self.schema[column])] or None
+        return [column for column in self._index if pd.api.types.is_datetime64_any_dtype(self.schema[column])] or None
 
     def batches(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         """Read the file's rows, some hundred thousand at a time.
@@ -69,7 +73,7 @@ class ParquetTable:
             Frames with these columns, numbered by the rows of the file.
 
         Raises:
-            DataError: a column is nested, or the file is damaged.
+            DataError: a column is nested or holds bytes that are no text, or the file is damaged.
         """
         for column in columns:
             kind = self._types.field(column).type
@@ -82,6 +86,7 @@ class ParquetTable:
         try:
             for batch in self._file.iter_batches(BATCH, columns=list(columns)):
                 batch.validate(full=True)
+                batch = self._as_text(batch.replace_schema_metadata(None))
                 frame = batch.to_pandas(ignore_metadata=True, date_as_object=False)
                 frame.index = pd.RangeIndex(first, first + len(frame))
                 first += len(frame)
@@ -89,8 +94,49 @@ class ParquetTable:
         except (self._pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from error
 
+    def _as_text(self, batch: Any) -> Any:
+        """A batch with text in place of bytes, as which some programs write it.
+
+        Raises:
+            DataError: bytes are no UTF-8 text.
+        """
+        types = self._pa.types
+        for number, field in enumerate(batch.schema):
+            kind = field.type
+            if not (types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)):
+                continue
+            try:
+                text = batch.column(number).cast(self._pa.large_binary()).cast(self._pa.large_string())
+            except self._pa.ArrowException as error:
+                raise DataError(
+                    f"{self.path}: column {field.name!r} is binary ({kind}) and no UTF-8 text, expected text, numbers "
+                    "or dates; convert it, or choose another column."
+                ) from error
+            batch = batch.set_column(number, field.name, text)
+        return batch
+
     def _damaged(self, error: Exception) -> DataError:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         return DataError(
             f"{self.path} cannot be read as Parquet ({reason}); it is cut off or damaged: write or copy it again."
         )
+
+
+def _index_columns(metadata: Mapping[bytes, bytes], columns: Sequence[str]) -> list[str]:
+    """Columns that were the index of the DataFrame that pandas wrote.
+
+    Raises:
+        ValueError: what pandas says of the file is not of its kind, or of another file.
+    """
+    try:
+        told = json.loads(metadata.get(b"pandas", b"{}"))
+    except RecursionError as error:
+        raise ValueError("its pandas metadata are nested too deeply") from error
+    index = told.get("index_columns", []) if isinstance(told, dict) else None
+    # An index of row numbers is not stored as a column, but as a dictionary.
+    if not isinstance(index, list) or not all(isinstance(name, str | dict) for name in index):
+        raise ValueError("its pandas metadata do not list the columns of an index")
+    names = [name for name in index if isinstance(name, str)]
+    if not set(names) <= set(columns):
+        raise ValueError(f"its pandas metadata name an index of columns that it does not have: {', '.join(names)}")
+    return names

@@ -18,7 +18,7 @@ from kseq.data.columns import Roles, numbers, unit_of
 from kseq.data.dates import clock_hint, placing, read_dates
 from kseq.data.missing import fill_values, mask_note, require_none_missing
 from kseq.data.panel import Panel
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 
 #: Ids that are numbers and are sorted as such.
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
@@ -151,7 +151,9 @@ class Rows:
         if len(self.known) > 1:
             raise DataError(
                 f"{self.name}: column {self.roles.id!r} holds {len(self.known)} series ({_some(self.known)}), expected "
-                "one: choose it with --series."
+                "one: choose it with ",
+                Parameter("series"),
+                ".",
             )
 
     def panel(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
+from kseq.text import shown
 
 DAY = np.timedelta64(1, "D")
 
@@ -99,8 +100,9 @@ def _rule_of(offset: pd.DateOffset, freq: str) -> Rule:
 
 def _unknown(freq: str) -> ConfigError:
     return ConfigError(
-        f"received --freq {freq}, expected a frequency as pandas calls it: h, 15min, D, B, W, 5D, MS, QS or YS."
-    )
+        "received ", Parameter("freq"), f" {shown(freq)}, expected a frequency as pandas calls it: h, 15min, D, B, W, "
+        "5D, MS, QS or YS.",
+    )  # fmt: skip
 
 
 def fixed(step: np.timedelta64, alias: str = "") -> Rule:

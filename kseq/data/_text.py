@@ -6,8 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from kseq.data._heads import PARQUET, head
-from kseq.errors import DataError
+from kseq.csvtext import unescaped
+from kseq.data._heads import PARQUET, READ_CSV, READ_PARQUET, head
+from kseq.errors import DataError, Parameter
+from kseq.validation import require_whole
 
 #: Fields that hold no value, as pandas knows them by default.
 MISSING = (
@@ -16,7 +18,9 @@ MISSING = (
 )  # fmt: skip
 
 
-def read_text(path: Path, header: int, rows: int | None = None, text: str | None = None) -> pd.DataFrame:
+def read_text(
+    path: Path, header: int, rows: int | None = None, text: str | None = None, named: Parameter = READ_CSV
+) -> pd.DataFrame:
     """Read a CSV file.
 
     Args:
@@ -24,18 +28,22 @@ def read_text(path: Path, header: int, rows: int | None = None, text: str | None
         header: number of the line, from 0, that holds the column names.
         rows: how many rows to read; None for all.
         text: a column, if the file has it, whose values stay as they are written: "001" no number, "NA" not missing.
+        named: what its user names the file by, for messages.
 
     Returns:
-        The rows, numbered from 0; column names without surrounding blanks.
+        The rows, numbered from 0; column names without surrounding blanks. Apostrophes that keep a spreadsheet from
+        running text are taken off.
 
     Raises:
+        ConfigError: ``header`` is no whole number from 0.
         DataError: the file is missing, is no CSV text, or has no table under ``header``.
     """
-    first = head(path, "csv", "CSV")
+    require_whole("header", header)
+    first = head(path, named, "CSV")
     if not first.strip():
         raise DataError(f"{path} is empty; expected a header line and one row a time step.")
     if first.startswith(PARQUET):
-        raise DataError(f"{path} is a Parquet file; give it with --parquet.")
+        raise DataError(f"{path} is a Parquet file; give it with ", READ_PARQUET, ".")
     if b"\0" in first:
         raise DataError(f"{path} is a binary file; expected text: a CSV file with a header line.")
     options: dict[str, Any] = {
@@ -44,8 +52,9 @@ def read_text(path: Path, header: int, rows: int | None = None, text: str | None
     }  # fmt: skip
     try:
         if text is not None:
-            names = pd.read_csv(path, **{**options, "nrows": 0}).columns
-            kept = [column for column in names if str(column).strip() == text]
+            top = pd.read_csv(path, **{**options, "nrows": 0})
+            names, plain = list(top.columns), unescaped(top.set_axis([str(column).strip() for column in top], axis=1))
+            kept = [column for column, own in zip(names, plain, strict=True) if own == text]
             options["dtype"] = dict.fromkeys(kept, str)
             options["na_values"] = {column: MISSING for column in names if column not in kept}
         frame = pd.read_csv(path, **options)
@@ -60,18 +69,22 @@ def read_text(path: Path, header: int, rows: int | None = None, text: str | None
         reason = str(error).strip().splitlines()[-1]
         raise DataError(
             f"{path} has no table under line {header} ({reason}); expected the column names there: "
-            "give the header's line number, from 0, with --header."
+            "give the header's line number, from 0, with ",
+            Parameter("header"),
+            ".",
         ) from error
     frame.columns = [str(column).strip() for column in frame.columns]
     _require_commas(frame, path)
     if all(_is_number(column) for column in frame.columns):
         raise DataError(
             f"{path} has numbers where its column names should be (line {header}: "
-            f"{', '.join(frame.columns[:4])}); expected a header line: add one, or say where it is with --header."
+            f"{', '.join(frame.columns[:4])}); expected a header line: add one, or say where it is with ",
+            Parameter("header"),
+            ".",
         )
     if frame.empty:
         raise DataError(f"{path} has a header and no rows; expected one row a time step.")
-    return frame
+    return unescaped(frame)
 
 
 def _require_commas(frame: pd.DataFrame, path: Path) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from kseq.data._origin import remembered
 from kseq.data.series import Series
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,9 @@ def load_series(name: str = "nino12") -> Series:
     if name not in BUILT_INS:
         raise DataError(
             f"received series {name!r}, expected one of {', '.join(BUILT_INS)}; `kseq data` describes them, "
-            "and a file of your own goes in with --csv."
+            "and a file of your own goes in with ",
+            Parameter("read_csv"),
+            ".",
         )
     built_in = BUILT_INS[name]
     return Series(

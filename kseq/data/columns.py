@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 
 #: Names under which a file's time column is found when the user names none.
 TIME_NAMES = ("ds", "date", "time", "datetime", "timestamp")
@@ -141,8 +141,13 @@ def numbers(column: pd.Series, name: str, rows: Sequence[int] | np.ndarray | Non
         rows: number of each value's row in its file, for messages; None to count from 0.
 
     Raises:
-        DataError: a value is text.
+        DataError: a value is text, or the column holds dates or durations.
     """
+    if isinstance(column.dtype, pd.DatetimeTZDtype) or getattr(column.dtype, "kind", "") in "mM":
+        raise DataError(
+            f"{name}: column {column.name!r} holds {'durations' if column.dtype.kind == 'm' else 'dates'}, expected "
+            "numbers; convert them, such as to hours, or choose another column."
+        )
     values = pd.to_numeric(column, errors="coerce")
     text = values.isna() & column.notna()
     if text.any():
@@ -179,6 +184,7 @@ def _targets(frame: pd.DataFrame, target: Names, taken: Sequence[str], every_num
     if len(numeric) == 1 or (every_number and numeric):
         return numeric
     raise DataError(
-        f"{name}: no target named and {len(numeric)} numeric columns to choose from; "
-        f"name one with --target: {', '.join(map(str, numeric or rest)) or 'none found'}."
+        f"{name}: no target named and {len(numeric)} numeric columns to choose from; name one with ",
+        Parameter("target"),
+        f": {', '.join(map(str, numeric or rest)) or 'none found'}.",
     )

@@ -122,7 +122,7 @@ def read(index: pd.Index, borders: np.ndarray | None = None, freq: str | None = 
             return _calendar(rule, steps)
         remark = (
             f"{1 - single:.0%} of the steps are longer than the usual one, {rule.words}: dates are taken as irregular; "
-            f"with --freq {rule.alias} long steps count as gaps."
+            f"name the frequency, {rule.alias}, and long steps count as gaps."
         )
     return _uneven(even_clock(local, utc, outside), outside, remark)
 

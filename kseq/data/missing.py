@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.data.frequency import Calendar
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 
 #: Ways to deal with missing values.
 FILLS = ("linear", "ffill", "seasonal", "mask")
@@ -68,8 +68,11 @@ def fill_values(
     season = season or calendar.season
     if fill == "seasonal" and season < 2:
         raise DataError(
-            f"{name}: --fill seasonal needs a season, and {calendar.words} dates have none of the calendar; "
-            "give its steps with --season, or take another fill."
+            f"{name}: ",
+            Parameter("fill"),
+            f" seasonal needs a season, and {calendar.words} dates have none of the calendar; give its steps with ",
+            Parameter("season"),
+            ", or take another fill.",
         )
     positions = calendar.positions(len(values)) if fill == "seasonal" else None
     for at, column in enumerate(columns):
@@ -79,8 +82,9 @@ def fill_values(
         starting = rows[np.isin(rows, borders)]
         if len(starting):
             raise DataError(
-                f"{name}: column {column!r} starts with missing values, which --fill {fill} cannot fill (first at "
-                f"{place(int(starting[0]))}); remove the first rows."
+                f"{name}: column {column!r} starts with missing values, which ",
+                Parameter("fill"),
+                f" {fill} cannot fill (first at {place(int(starting[0]))}); remove the first rows.",
             )
         if positions is not None:
             _fill_by_season(values[:, at], rows, borders, positions, season)
@@ -120,10 +124,11 @@ def require_none_missing(
     at = int(missing.any(axis=0).argmax())
     rows = np.flatnonzero(missing[:, at])
     where = ", ".join(place(int(row)) for row in rows[:3])
-    choice = f"--fill {', --fill '.join(fills[:-1])} or --fill {fills[-1]}"
     raise DataError(
         f"{name}: {len(rows)} missing value{'s' * (len(rows) > 1)} in column {columns[at]!r} (at {where}"
-        f"{', ...' * (len(rows) > 3)}), expected none; give {choice}, or mend the file."
+        f"{', ...' * (len(rows) > 3)}), expected none; give ",
+        Parameter("fill"),
+        f" {', '.join(fills[:-1])} or {fills[-1]}, or mend the file.",
     )
 
 

@@ -26,7 +26,7 @@ from kseq.data.dates import read_dates
 from kseq.data.missing import CAUSAL_FILLS, require_fill
 from kseq.data.panel import Panel
 from kseq.data.series import Series
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 
 
 @remembered
@@ -322,7 +322,9 @@ def _one(
     found = Roles.find(table.schema, name, time=table.time(time), target=target, **roles)
     if found.id is None and series is not None:
         raise DataError(
-            f"{name}: received series {str(series)!r} and no column that tells series apart; name it with --id."
+            f"{name}: received series {str(series)!r} and no column that tells series apart; name it with ",
+            Parameter("id"),
+            ".",
         )
     rows = Rows(found, len(table), name, None if series is None else str(series))
     for batch in table.batches(found.columns):

@@ -1,6 +1,7 @@
-"""What must not be read into the numbers of a comparison.
+"""Cautions: what must not be concluded from the numbers of a comparison.
 
-Each caution is a sentence as in :mod:`kseq.evaluation.verdict`: it appears where the numbers show it, and nowhere else.
+Each caution is a function that returns a sentence if the numbers call for it and None otherwise, as in
+:mod:`kseq.evaluation.verdict`.
 """
 
 import warnings
@@ -11,23 +12,24 @@ import pandas as pd
 from kseq.evaluation.metrics import mape_reason
 from kseq.evaluation.significance import Row
 from kseq.evaluation.verdict import Evidence, names, texts
+from kseq.text import count
 
-#: Fewer seeds than this say little of the noise between trainings.
+#: Fewer seeds than this estimate the variation between trainings badly.
 FEW_SEEDS = 5
 
-#: Fewer test windows than this have no correlation worth a word.
+#: Fewer test windows than this are too few for a correlation.
 FEW_WINDOWS = 10
 
-#: A forecast that correlates less with the last value does not follow it.
+#: Smallest correlation with the last known value at which a forecast is said to follow it.
 FOLLOWS = 0.5
 
-#: Errors of so many times the training range are no forecasts of the series.
+#: Errors above this multiple of the training range mean that the training failed.
 BLOWN_UP = 10
 
-#: Targets whose ranges differ by more than this have one mean error by name alone.
+#: If target ranges differ by more than this factor, the mean error is that of the largest target.
 UNLIKE = 10
 
-#: Units whose zero is a convention, in small letters.
+#: Units whose zero is a convention, in lower case.
 ARBITRARY_ZERO = (
     "°c", "°f", "deg c", "deg f", "degc", "degf", "celsius", "fahrenheit", "degrees c", "degrees f", "degrees celsius",
     "degrees fahrenheit", "degree_celsius", "degree_fahrenheit", "degrees_celsius", "degrees_fahrenheit",
@@ -35,22 +37,29 @@ ARBITRARY_ZERO = (
 
 
 def cautions(evidence: Evidence) -> list[str]:
-    """Sentences on what must not be read into the numbers."""
+    """List the cautions that apply.
+
+    Args:
+        evidence: Rows, true values and facts of the comparison.
+
+    Returns:
+        list[str]: One sentence each, in the order in which they are read.
+    """
     return texts(CAUTIONS, evidence) + [f"{row.name}: {flag}" for row in evidence.rows for flag in row.flags]
 
 
 def no_baseline(evidence: Evidence) -> str | None:
-    """Cells stand alone."""
+    """Warn that there is no baseline to compare with."""
     if evidence.baseline is not None or not evidence.trained:
         return None
     return "No baseline stands beside the cells: nothing says whether training was worth it."
 
 
 def copies_last_value(evidence: Evidence) -> str | None:
-    """One step ahead, forecasts correlate better with the last known value than with the value to be forecast.
+    """Warn of one-step forecasts that correlate more with the last known value than with the value to be forecast.
 
-    That is asked of windows that follow one another row by row, and are enough for a correlation to mean something:
-    the folds of a backtest may be a season apart, where the last value says as much as the truth.
+    It applies to windows one row apart, and only to enough of them for a correlation: folds of a backtest may be a
+    season apart, where the last value predicts as well as the truth.
     """
     if evidence.step_size > 1 or len(evidence.y) < FEW_WINDOWS or evidence.series is not None:
         return None
@@ -70,30 +79,30 @@ def copies_last_value(evidence: Evidence) -> str | None:
 
 
 def blown_up(evidence: Evidence) -> str | None:
-    """Forecasts that are numbers, and out of all proportion to the series."""
-    found = [f"{row.name} (by {_misses(evidence, row):,.0f} times)" for row in _blown(evidence)]
+    """Warn of forecasts that are finite but far outside the range of the series."""
+    found = [f"{row.name} (by {count(_misses(evidence, row))} times)" for row in _blown(evidence)]
     if not found:
         return None
     return (
-        f"Errors far beyond the range of the training part: {', '.join(found)}. Such a training failed: lower "
-        "--learning-rate."
+        f"Errors far beyond the range of the training part: {', '.join(found)}. Such a training failed: lower the "
+        "learning rate."
     )
 
 
 def _blown(evidence: Evidence) -> list[Row]:
-    # Rows of a panel hold losses, which have no range to be measured by.
+    # Rows of a panel hold scaled losses, which have no range in the unit.
     return [] if evidence.series is not None else [r for r in evidence.trained if _misses(evidence, r) > BLOWN_UP]
 
 
 def _misses(evidence: Evidence, row: Row) -> float:
-    """Mean absolute error in ranges of the training part, over the targets that have one."""
+    """Mean absolute error divided by the training range, over the targets whose range is not zero."""
     ranges = np.broadcast_to(evidence.high - evidence.low, evidence.y.shape)
     errors = np.abs(row.finite).mean(axis=0)
     return float((errors[ranges > 0] / ranges[ranges > 0]).mean()) if (ranges > 0).any() else 0.0
 
 
 def unlike_targets(evidence: Evidence) -> str | None:
-    """The mean error over several targets is that of the largest."""
+    """Warn that the mean error over several targets is dominated by the largest one."""
     if evidence.series is not None or len(evidence.targets) < 2:
         return None
     ranges = np.broadcast_to(evidence.high - evidence.low, evidence.y.shape).mean(axis=(0, 1))
@@ -108,7 +117,7 @@ def unlike_targets(evidence: Evidence) -> str | None:
 
 
 def at_epoch_limit(evidence: Evidence) -> str | None:
-    """A cell was still training when its epochs ran out."""
+    """Warn of cells whose training was ended by the limit of epochs."""
     found = []
     blown = [row.name for row in _blown(evidence)]
     for row in evidence.cells:
@@ -116,16 +125,16 @@ def at_epoch_limit(evidence: Evidence) -> str | None:
             continue
         reached = sum(epochs >= row.epoch_limit for epochs in row.epochs)
         if row.epoch_limit and reached:
-            # A seed that is trained anew in each fold counts once a fold.
+            # A seed that is trained in every fold counts once for each fold.
             what = "seeds" if len(row.epochs) == len(row.errors) else "trainings"
             found.append(f"{row.name} with {reached} of {len(row.epochs)} {what} (limit {row.epoch_limit})")
     if not found:
         return None
-    return f"Stopped by the limit of epochs, not by the validation error: {', '.join(found)}; raise --epochs."
+    return f"Stopped by the limit of epochs, not by the validation error: {', '.join(found)}; raise the limit."
 
 
 def outside_training_range(evidence: Evidence) -> str | None:
-    """Test values that the networks have never seen the like of."""
+    """Warn of test values outside the range of the training part."""
     outside = int(((evidence.y < evidence.low) | (evidence.y > evidence.high)).any(axis=(1, 2)).sum())
     if not outside:
         return None
@@ -145,25 +154,25 @@ def outside_training_range(evidence: Evidence) -> str | None:
 
 
 def few_seeds(evidence: Evidence) -> str | None:
-    """A cell with fewer than five seeds."""
+    """Warn of cells with fewer than five seeds."""
     few = [cell for cell in evidence.cells if len(cell.scores) < FEW_SEEDS]
     if not few:
         return None
     fewest, most = (choose(len(cell.scores) for cell in few) for choose in (min, max))
     if most == 1:
-        return f"{names(few)}: one seed says nothing of the noise between trainings; use --seeds {FEW_SEEDS}."
+        return f"{names(few)}: one seed says nothing of the noise between trainings; use {FEW_SEEDS} seeds."
     shown = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    return f"{names(few)}: {shown} seeds say little of the noise between trainings; use --seeds {FEW_SEEDS}."
+    return f"{names(few)}: {shown} seeds say little of the noise between trainings; use {FEW_SEEDS} seeds."
 
 
 def diverged(evidence: Evidence) -> str | None:
-    """Members whose forecasts are not numbers."""
+    """Name the rows with members that diverged."""
     found = [f"{row.name} with {row.diverged} of {len(row.errors)} seeds" for row in evidence.rows if row.diverged]
     return f"Diverged, and left out of tests and verdict: {', '.join(found)}." if found else None
 
 
 def irregular_steps(evidence: Evidence) -> str | None:
-    """Dates that are not evenly spaced: networks and lags count rows, not days."""
+    """Warn of dates that are not evenly spaced: networks and lags count rows, not days."""
     index = evidence.index
     if not isinstance(index, pd.DatetimeIndex) or len(index) < 3 or _is_even(index):
         return None
@@ -175,14 +184,14 @@ def irregular_steps(evidence: Evidence) -> str | None:
 
 
 def mape_origin(evidence: Evidence) -> str | None:
-    """MAPE is shown for a unit whose zero is a convention."""
+    """Warn that MAPE depends on the zero of the unit, where that zero is a convention."""
     if evidence.unit.lower() not in ARBITRARY_ZERO or mape_reason(evidence.y) is not None:
         return None
     return f"MAPE depends on where {evidence.unit} has its zero: in kelvin the same errors give another percentage."
 
 
 def mape_missing(evidence: Evidence) -> str | None:
-    """MAPE is not shown; of a panel it is told series by series elsewhere."""
+    """Say why MAPE is not shown."""
     reason = mape_reason(evidence.y) if evidence.series is None else None
     return f"MAPE is n/a: {reason}." if reason else None
 
@@ -195,13 +204,13 @@ CAUTIONS = (
 
 
 def _is_even(index: pd.DatetimeIndex) -> bool:
-    """Whether dates follow a calendar: every so many days or hours, working days, or once in so many months."""
+    """Whether dates follow a calendar: a fixed number of days or hours, business days, or a fixed number of months."""
     months = np.diff(12 * index.year + index.month)
-    # Middles and ends of months move by as much as the lengths of months.
+    # The middle and the end of a month shift with the length of the month.
     if months[0] > 0 and np.ptp(months) == 0 and np.ptp(index.day) <= 3:
         return True
     with warnings.catch_warnings():
-        # pandas 3 warns that pandas 4 returns another type; only None is asked for.
+        # pandas 3 warns that pandas 4 will return another type; only None matters here.
         warnings.simplefilter("ignore")
         return pd.infer_freq(index) is not None
 
@@ -210,13 +219,19 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Pearson's correlation over windows, averaged over members and targets.
 
     Args:
-        a: ``(members, windows, targets)``.
-        b: ``(windows, targets)``.
+        a: Values of each member, ``(members, windows, targets)``.
+        b: Values to correlate with, ``(windows, targets)``.
 
     Returns:
-        0 where one of them does not vary.
+        float: The mean correlation; 0 for a pair of which one does not vary.
     """
-    a, b = a - a.mean(axis=-2, keepdims=True), b - b.mean(axis=-2, keepdims=True)
+    a, b = (_near_one(part - part.mean(axis=-2, keepdims=True)) for part in (a, b))
     product = (a * b).sum(axis=-2)
     size = np.sqrt((a**2).sum(axis=-2) * (b**2).sum(axis=-2))
     return float(np.mean(np.divide(product, size, out=np.zeros_like(product), where=size > 0)))
+
+
+def _near_one(values: np.ndarray) -> np.ndarray:
+    """The same values times a power of two, which changes no digit: their squares are neither infinite nor zero."""
+    _, exponent = np.frexp(np.abs(values).max(initial=0.0))
+    return np.ldexp(values, -int(exponent))

@@ -1,25 +1,23 @@
-"""Which differences between rows of a comparison are real.
+"""Significance tests between the rows of a comparison.
 
-A network's error varies for two reasons, and a claim must stand against both:
+A network's error varies for two reasons, and a difference must be significant against both:
 
-* **seeds**: the same network trained again gives another error. A paired t-test over seeds asks whether a difference
-  is larger than that. Pairs are made by seed, of the seeds that diverged in neither row; rows that share fewer than
-  two get Welch's test. Not Wilcoxon's: with five seeds its smallest two-sided p-value is 0.0625, so that it could never
-  find anything.
-* **time**: another test period would give other errors. The Diebold-Mariano test, on the loss of each test window
-  averaged over the same seeds, asks whether a difference is larger than that.
+* **Seeds**: the same network trained again has another error. The test is a paired t-test over the seeds that diverged
+  in neither row, or Welch's test for rows that share fewer than two seeds. Wilcoxon's signed-rank test is not used:
+  with five seeds its smallest two-sided p-value is 0.0625, so it could never be significant.
+* **Time**: another test period would give other errors. The test is Diebold and Mariano's, on the loss of each test
+  window averaged over the same seeds.
 
-The p-value of a pair is the larger of the two. A baseline has no seeds: between baselines, time alone decides. A row
-trained with one seed tells nothing of its own noise: nothing is claimed between it and another trained row, and against
-a baseline time alone decides. Rows are ranked by the mean over all their seeds, as a table shows it; where the seeds
-that two rows share say the opposite, nothing is claimed.
+The p-value of a pair is the larger of the two. Baselines have no seeds, so between baselines only the test over time
+applies. A row trained with a single seed gives no estimate of its seed noise: it is never declared different from
+another trained row, and against a baseline only the test over time applies. Rows are ranked by the mean over all their
+seeds, as the table shows it; if the seeds that two rows share suggest the opposite order, no difference is declared.
 
-Holm's adjustment is made among the pairs that answer one question: which of the cells differ from one another; for each
-baseline, which of the cells differ from it; which baselines differ from one another.
+Holm's adjustment is applied within families of pairs that answer one question: which cells differ from one another;
+for each baseline, which cells differ from it; which baselines differ from one another.
 
-An adjusted p-value up to 0.05 is a difference from a baseline. Between trained rows it takes 0.02: three networks that
-are alike must come out as a tie in 95 of 100 comparisons, and at a level of just 0.05 chance alone would break that
-promise for every second reader who counts.
+The significance level of the adjusted p-value is 0.05 against a baseline and 0.02 between trained rows. The stricter
+level makes three equal networks come out as a tie in at least 95 of 100 comparisons.
 """
 
 import itertools
@@ -34,29 +32,33 @@ from scipy import stats
 
 from kseq.errors import ConfigError
 from kseq.evaluation.metrics import skill
+from kseq.validation import require_choice, require_whole
 
-#: Adjusted p-values up to this one are a difference where a baseline is one of the pair.
+#: Significance level for a pair with a baseline, of the adjusted p-value.
 LEVEL = 0.05
 
-#: The same between two trained rows.
+#: Significance level between two trained rows.
 LEVEL_TRAINED = 0.02
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One row of a comparison in numbers, as tests and verdict see it.
+    """One row of a comparison, as the tests and the verdict use it.
 
     Args:
-        name: of the row ("LSTM").
-        errors: forecast minus truth in the target's unit, ``(members, windows, horizon, targets)``; the windows in the
-            order of time, the members in the order of their seeds. One member for a baseline or an ensemble.
-        kind: ``"cell"``, ``"baseline"`` or ``"ensemble"`` (the mean of a cell's members).
-        seeds: one a member, each once; counted from 0 where none are given.
-        parameters: trainable weights of one member.
-        seconds: that training one member takes; NaN where unknown.
-        epochs: that each member trained.
-        epoch_limit: the most that it might have trained; 0 where unknown.
-        flags: further remarks on this row, each a sentence.
+        name: Name of the row, such as ``"LSTM"``.
+        errors: Forecast minus true value in the target's unit, ``(members, windows, horizon, targets)``, with windows
+            in the order of time and members in the order of their seeds. A baseline or an ensemble has one member.
+        kind: ``"cell"``, ``"baseline"`` or ``"ensemble"`` (the mean forecast of a cell's members).
+        seeds: Distinct seeds, one a member; counted from 0 by default.
+        parameters: Number of trainable weights of one member; 0 for none.
+        seconds: Training time of one member in seconds; NaN if unknown.
+        epochs: Number of epochs that each member trained.
+        epoch_limit: Maximum number of epochs; 0 if unknown.
+        flags: Further remarks on this row, each a sentence.
+
+    Raises:
+        ConfigError: ``errors`` does not have four dimensions, or there is not one distinct seed a member.
     """
 
     name: str
@@ -85,48 +87,54 @@ class Row:
 
     @cached_property
     def _sound(self) -> np.ndarray:
-        """Whether each member did not diverge."""
+        """For each member, whether all its errors are finite."""
         return np.isfinite(self.errors).all(axis=(1, 2, 3))
 
     @cached_property
     def finite(self) -> np.ndarray:
-        """Errors of the members that did not diverge."""
+        """Errors of the members whose errors are all finite."""
         return self.errors[self._sound]
 
     @property
     def finite_seeds(self) -> tuple[int, ...]:
-        """Seeds of the members that did not diverge."""
+        """Seeds of the members whose errors are all finite."""
         return tuple(seed for seed, sound in zip(self.seeds, self._sound, strict=True) if sound)
 
     def of_seeds(self, seeds: Sequence[int]) -> np.ndarray:
-        """Errors of the members with these seeds, in this order."""
+        """Errors of the members with the given seeds, in the given order."""
         return self.errors[[self.seeds.index(seed) for seed in seeds]]
 
     @property
     def diverged(self) -> int:
-        """How many members forecast something that is not a number."""
+        """Number of members with forecasts that are NaN or infinite."""
         return len(self.errors) - len(self.finite)
 
     @cached_property
     def scores(self) -> np.ndarray:
-        """Mean absolute error of each member that did not diverge."""
+        """Mean absolute error of each member whose errors are all finite."""
         return _scores(self.finite)
 
     @property
     def score(self) -> float:
-        """Mean absolute error, averaged over members; NaN where all diverged."""
+        """Mean absolute error, averaged over members; NaN if all diverged."""
         return spread(self.scores).mean
 
 
 class Spread(NamedTuple):
-    """Mean and standard deviation over seeds; the latter NaN for a single one."""
+    """Mean and standard deviation over seeds; the standard deviation of a single seed is NaN."""
 
     mean: float
     std: float
 
 
 def spread(scores: np.ndarray) -> Spread:
-    """Mean and standard deviation (with n - 1) of scores, one a seed.
+    """Mean and standard deviation (denominator n - 1) of scores over seeds.
+
+    Args:
+        scores: One score a seed, ``(seeds,)``.
+
+    Returns:
+        Spread: The mean, NaN without scores, and the standard deviation, NaN with fewer than two.
 
     Example:
         >>> spread(np.array([1.0, 2.0, 3.0]))
@@ -139,7 +147,7 @@ def spread(scores: np.ndarray) -> Spread:
 
 
 class DieboldMariano(NamedTuple):
-    """The statistic, below 0 where the first forecast has the smaller loss, and its p-value."""
+    """The test statistic, negative if the first forecast has the smaller loss, and its p-value."""
 
     statistic: float
     p: float
@@ -155,31 +163,33 @@ def diebold_mariano(
 ) -> DieboldMariano:
     """Test whether two forecasts of the same windows have equal expected loss.
 
-    The test of Diebold and Mariano (1995) with the correction for short series by Harvey, Leybourne and Newbold (1997)
-    and Student's distribution: the numbers of ``dm.test`` in R's package ``forecast``, with one difference. The
-    estimated variance may come out negative for horizons above 1; R then forgets the horizon, here the autocovariances
-    are weighted by Bartlett's triangle, which cannot give a negative value.
+    The test of Diebold and Mariano (1995) with the small-sample correction of Harvey, Leybourne and Newbold (1997) and
+    Student's t distribution. It gives the numbers of ``dm.test`` in R's package ``forecast``, with one exception: for
+    horizons above 1 the estimated variance may be negative; R then uses horizon 1, whereas here the autocovariances get
+    Bartlett weights, with which the estimate cannot be negative.
 
     Args:
-        errors_a: ``(windows,)``, or ``(members, windows, ...)``, whose losses are averaged over all but the windows.
-        errors_b: the same for the other forecast; it may have another number of members.
-        horizon: steps ahead; losses are taken to be correlated over ``horizon - 1`` windows. For windows whose origins
-            are ``step`` rows apart, give ``ceil(horizon / step)``.
-        power: of the loss: 1 for absolute errors, 2 for squared ones.
-        alternative: ``"two-sided"``, ``"less"`` (the first has the smaller loss) or ``"greater"``.
+        errors_a: Errors of the first forecast, ``(windows,)`` or ``(members, windows, ...)``; losses are averaged over
+            all axes but the windows.
+        errors_b: Errors of the second forecast, for the same windows; the number of members may differ.
+        horizon: Number of steps ahead, 1 by default; losses are assumed to be correlated over ``horizon - 1`` windows.
+            For windows whose origins are ``step`` rows apart, pass ``ceil(horizon / step)``.
+        power: Power of the loss: 1, the default, for absolute errors, 2 for squared errors.
+        alternative: ``"two-sided"``, the default, ``"less"`` (the first has the smaller loss) or ``"greater"``.
 
     Returns:
-        DieboldMariano: with a p-value of 1 and no statistic where there are no more windows than steps.
+        DieboldMariano: The statistic and the p-value; NaN and 1 if there are no more windows than steps.
+
+    Raises:
+        ConfigError: The windows differ in number, the horizon is below 1, or the alternative is unknown.
 
     Example:
         >>> test = diebold_mariano(np.array([0.0, 1, 2, 3, 4, 5]), np.array([0.0, 2, 3, 3, 5, 6]), power=2)
         >>> round(test.statistic, 4), round(test.p, 5)
         (-2.4905, 0.05513)
     """
-    if alternative not in ("two-sided", "less", "greater"):
-        raise ConfigError(f"received alternative {alternative!r}, expected 'two-sided', 'less' or 'greater'.")
-    if horizon < 1:
-        raise ConfigError(f"received horizon {horizon}, expected a whole number from 1.")
+    require_choice("alternative", alternative, ("two-sided", "less", "greater"))
+    require_whole("horizon", horizon)
     loss_a, loss_b = _loss(errors_a, power), _loss(errors_b, power)
     if loss_a.shape != loss_b.shape:
         raise ConfigError(f"received errors of {len(loss_a)} and {len(loss_b)} windows, expected the same windows.")
@@ -201,13 +211,13 @@ def diebold_mariano(
 
 
 def _loss(errors: np.ndarray, power: float) -> np.ndarray:
-    """Loss of each window."""
+    """Mean loss of each window, ``(windows,)``."""
     loss = np.abs(np.asarray(errors, dtype="float64")) ** power
     return loss if loss.ndim == 1 else loss.mean(axis=(0, *range(2, loss.ndim)))
 
 
 def _variance_of_mean(centred: np.ndarray, horizon: int) -> float:
-    """Variance of the mean of a series that is correlated over ``horizon - 1`` steps."""
+    """Variance of the mean of a centred series with autocorrelation up to lag ``horizon - 1``."""
     n = len(centred)
     covariances = np.array([centred[lag:] @ centred[: n - lag] for lag in range(horizon)]) / n
     variance = covariances[0] + 2 * covariances[1:].sum()
@@ -218,17 +228,20 @@ def _variance_of_mean(centred: np.ndarray, horizon: int) -> float:
 
 
 def seed_test(scores_a: np.ndarray, scores_b: np.ndarray, *, paired: bool = True) -> float:
-    """Two-sided p-value of a difference in mean score, given the noise of seeds.
+    """Two-sided p-value of a difference in mean score, given the variation between seeds.
 
-    A paired t-test, or Welch's; against a single score, such as a baseline's, whether the mean differs from it.
+    A paired t-test or Welch's t-test; against a single score, such as a baseline's, a one-sample t-test.
 
     Args:
-        scores_a: one a seed.
-        scores_b: the same for the other row; for the same seeds in the same order where they are paired.
-        paired: whether both rows were trained with the same seeds.
+        scores_a: Scores of the first row, one a seed.
+        scores_b: Scores of the second row; if paired, for the same seeds in the same order.
+        paired: Whether both rows were trained with the same seeds; True by default.
 
     Returns:
-        The p-value; NaN for a single score against another.
+        float: The p-value; NaN if both rows have a single score.
+
+    Raises:
+        ConfigError: The scores are to be paired and differ in number.
 
     Example:
         >>> round(seed_test(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0])), 3)
@@ -250,7 +263,7 @@ def seed_test(scores_a: np.ndarray, scores_b: np.ndarray, *, paired: bool = True
 
 
 def _tiny(scale: float) -> float:
-    """Differences up to this one are rounding."""
+    """The largest difference that counts as rounding, for values of this size."""
     return 1e-12 * scale
 
 
@@ -260,17 +273,17 @@ def _is_constant(values: np.ndarray, scale: float) -> bool:
 
 @dataclass(frozen=True)
 class Difference:
-    """A pair of rows and whether they differ.
+    """A pair of rows, and the tests of their difference.
 
     Args:
-        better: name of the row with the smaller mean absolute error over all its seeds that did not diverge.
-        worse: name of the other.
-        gap: how much smaller, in the target's unit.
-        p_seeds: of the test over seeds; NaN where it says nothing.
-        p_time: of the Diebold-Mariano test.
-        p: of the pair, not adjusted.
-        p_adjusted: by Holm's method, among the pairs that answer the same question.
-        level: the largest adjusted p-value that is a difference.
+        better: Name of the row with the smaller mean absolute error over its seeds that did not diverge.
+        worse: Name of the other row.
+        gap: Difference of the two errors, in the target's unit.
+        p_seeds: P-value of the test over seeds; NaN if it does not apply.
+        p_time: P-value of the Diebold-Mariano test.
+        p: P-value of the pair, before adjustment.
+        p_adjusted: P-value adjusted by Holm's method within the family of the pair.
+        level: Significance level of the adjusted p-value.
     """
 
     better: str
@@ -284,24 +297,24 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """Whether the rows differ."""
+        """Whether the difference is significant."""
         return self.p_adjusted <= self.level
 
 
 def ranked(rows: Iterable[Row]) -> list[Row]:
-    """Rows with the best first; without those whose members have all diverged."""
+    """Rows sorted by score, the best first, without those whose members have all diverged."""
     return sorted((row for row in rows if len(row.scores)), key=lambda row: row.score)
 
 
 def differences(rows: Sequence[Row], *, horizon: int = 1) -> list[Difference]:
-    """Compare every pair of rows.
+    """Test every pair of rows.
 
     Args:
-        rows: of one comparison. One whose members have all diverged is left out.
-        horizon: steps ahead, see :func:`diebold_mariano`.
+        rows: Rows of one comparison; those whose members have all diverged are left out.
+        horizon: Number of steps ahead, see :func:`diebold_mariano`; 1 by default.
 
     Returns:
-        A :class:`Difference` a pair.
+        list[Difference]: One a pair.
     """
     questions: dict[tuple[str, ...], list[Difference]] = {}
     for better, worse in itertools.combinations(ranked(rows), 2):
@@ -317,7 +330,7 @@ def differences(rows: Sequence[Row], *, horizon: int = 1) -> list[Difference]:
 
 
 def _p_values(better: Row, worse: Row, horizon: int) -> tuple[float, float, float]:
-    """The p-value over seeds, NaN where it says nothing; that over time; and that of the pair."""
+    """P-values of the test over seeds (NaN if it does not apply), of the test over time, and of the pair."""
     trained = [row for row in (better, worse) if row.kind != "baseline"]
     several = bool(trained) and min(len(row.scores) for row in trained) > 1
     shared = [seed for seed in better.finite_seeds if seed in worse.finite_seeds]
@@ -333,10 +346,16 @@ def _p_values(better: Row, worse: Row, horizon: int) -> tuple[float, float, floa
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
-    """Adjust p-values by Holm's method (1979).
+    """Adjust p-values for multiple tests by the step-down method of Holm (1979).
 
-    The numbers of statsmodels' ``multipletests``, which collects garbage with every call: a quarter of a second with a
-    framework loaded.
+    It gives the numbers of statsmodels' ``multipletests``, which runs a garbage collection in every call and so takes a
+    quarter of a second once a framework is loaded.
+
+    Args:
+        p: P-values, in any order.
+
+    Returns:
+        np.ndarray: Adjusted p-values in the same order.
 
     Example:
         >>> holm([0.01, 0.5, 0.04]).tolist()
@@ -356,24 +375,24 @@ def _scores(errors: np.ndarray) -> np.ndarray:
 
 
 def _question(a: Row, b: Row) -> tuple[str, ...]:
-    """What a pair is asked for: the kinds, and the baseline's name where one of them is trained."""
+    """Key of the family of a pair for Holm's adjustment: both kinds, and the baseline's name if one row is trained."""
     kinds = tuple(sorted((a.kind, b.kind)))
     baselines = [row.name for row in (a, b) if row.kind == "baseline"]
     return (*kinds, *baselines) if len(baselines) == 1 else kinds
 
 
 def letters(names: Sequence[str], different: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Give rows letters such that two rows share one exactly where they do not differ.
+    """Compact letter display: two rows share a letter exactly if they do not differ significantly.
 
-    A compact letter display by the insert-and-absorb algorithm of Piepho (2004): all rows share one column; a pair that
-    differs splits every column that holds both; a column that lies within another is dropped.
+    The insert-and-absorb algorithm of Piepho (2004): all rows start in one column; a pair that differs splits every
+    column that holds both; a column contained in another is dropped.
 
     Args:
-        names: of the rows, the best first: it gets the first letter.
-        different: the pairs that differ.
+        names: Names of the rows, the best first; the best gets the first letter.
+        different: Pairs of names that differ significantly.
 
     Returns:
-        The letters of each row.
+        dict[str, str]: The letters of each row.
 
     Example:
         >>> letters(["GRU", "LSTM", "SimpleRNN"], [("GRU", "SimpleRNN")])
@@ -392,27 +411,30 @@ def letters(names: Sequence[str], different: Iterable[tuple[str, str]]) -> dict[
 
 
 def _letter(number: int) -> str:
-    """``a`` to ``z``, then ``A`` to ``Z``, then numbers in brackets."""
+    """The letter of a column: ``a`` to ``z``, then ``A`` to ``Z``, then numbers in brackets."""
     return string.ascii_letters[number] if number < len(string.ascii_letters) else f"({number})"
 
 
 def grouping(rows: Sequence[Row], pairs: Iterable[Difference]) -> dict[str, str]:
-    """Letters of each row by name; none for a row whose members have all diverged.
+    """Letters of each row; the empty string for a row whose members have all diverged.
 
     Args:
-        rows: of one comparison.
-        pairs: of :func:`differences`.
+        rows: Rows of one comparison.
+        pairs: Their differences, from :func:`differences`.
+
+    Returns:
+        dict[str, str]: Letters by the name of the row.
     """
     different = [(pair.better, pair.worse) for pair in pairs if pair.significant]
     return dict.fromkeys((row.name for row in rows), "") | letters([row.name for row in ranked(rows)], different)
 
 
 def best_baseline(rows: Iterable[Row]) -> Row | None:
-    """The baseline with the smallest mean absolute error; None where there is none."""
+    """The baseline with the smallest mean absolute error; None if there is no baseline."""
     return next((row for row in ranked(rows) if row.kind == "baseline"), None)
 
 
 def skills(rows: Sequence[Row]) -> dict[str, float]:
-    """Skill of each row against the best baseline, by mean absolute error; empty where there is no baseline."""
+    """Skill of each row against the best baseline, from mean absolute errors; empty without a baseline."""
     reference = best_baseline(rows)
     return {} if reference is None else {row.name: float(skill(row.score, reference.score)) for row in rows}

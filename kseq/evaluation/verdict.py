@@ -22,27 +22,28 @@ from kseq.evaluation.significance import (
     ranked,
     spread,
 )
+from kseq.text import LARGE
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Everything that a verdict is drawn from.
+    """Everything that the verdict and the cautions are drawn from.
 
     Args:
-        rows: of the comparison.
-        y: true values of the test windows, ``(windows, horizon, targets)``.
-        last: the last value that each window knows, ``(windows, targets)``.
-        low: smallest value of each target in the rows that the networks are trained on, of the series and the training
-            of each window, ``(windows, 1, targets)``; ``(targets,)`` where all windows have the same.
-        high: the largest.
-        lookback: rows that the networks read; 0 where unknown.
-        unit: of the targets ("°C").
-        index: dates of the series.
-        step_size: rows between the origins of neighbouring windows.
-        series: how many series there are; None for one. Rows of several hold losses by origin date, and their mean
+        rows: Rows of the comparison.
+        y: True values of the test windows, ``(windows, horizon, targets)``.
+        last: Last known value of each window, ``(windows, targets)``.
+        low: Smallest training value of each target, for the series and the training of each window,
+            ``(windows, 1, targets)``; ``(targets,)`` if all windows have the same.
+        high: Largest training value, shaped like ``low``.
+        lookback: Number of rows that the networks read; 0 if unknown.
+        unit: Unit of the targets, such as ``"°C"``.
+        index: Dates of the series.
+        step_size: Rows between the origins of consecutive windows.
+        series: Number of series; None for one. Rows of several series hold losses by origin date, and their mean
             absolute error is the MASE, see :mod:`kseq.comparison.scores`.
-        trials: by which settings of each cell were chosen; 0 where they were not.
-        targets: names of the targets; empty where they do not matter.
+        trials: Number of trials that chose the settings of each cell; 0 without tuning.
+        targets: Names of the targets; empty if they do not matter.
     """
 
     rows: Sequence[Row]
@@ -60,7 +61,7 @@ class Evidence:
 
     @cached_property
     def cells(self) -> list[Row]:
-        """Cells, the best first; without those of which every seed diverged."""
+        """Cells, the best first, without those whose seeds have all diverged."""
         return ranked(row for row in self.rows if row.kind == "cell")
 
     @cached_property
@@ -76,7 +77,7 @@ class Evidence:
     @cached_property
     def pairs(self) -> dict[frozenset[str], Difference]:
         """Differences by the names of the pair."""
-        # Windows share test points, and so errors, as far as their horizons overlap.
+        # Errors of windows are correlated as far as their horizons overlap.
         horizon = math.ceil(self.y.shape[1] / self.step_size)
         return {frozenset((pair.better, pair.worse)): pair for pair in differences(self.rows, horizon=horizon)}
 
@@ -85,12 +86,12 @@ class Evidence:
         return self.pairs[frozenset((a.name, b.name))]
 
     def beats(self, a: Row, b: Row) -> bool:
-        """Whether the first row is better than the second, beyond noise."""
+        """Whether the first row is significantly better than the second."""
         pair = self.pair(a, b)
         return pair.significant and pair.better == a.name
 
     def against(self, baseline: Row) -> dict[str, list[Row]]:
-        """Cells by how they stand to a baseline: ``"beat"``, ``"par"`` or ``"lose"``."""
+        """Group the cells into those that ``"beat"`` a baseline, are on ``"par"`` with it, or ``"lose"`` to it."""
         standing: dict[str, list[Row]] = {"beat": [], "par": [], "lose": []}
         for cell in self.cells:
             key = "beat" if self.beats(cell, baseline) else "lose" if self.beats(baseline, cell) else "par"
@@ -99,13 +100,13 @@ class Evidence:
 
     @property
     def leaders(self) -> list[Row]:
-        """The best cell and those that cannot be told from it."""
+        """The best cell and those that do not differ from it significantly."""
         best = self.cells[0]
         return [best, *(cell for cell in self.cells[1:] if not self.beats(best, cell))]
 
     @cached_property
     def worth_training(self) -> list[Row]:
-        """Leading cells that beat the best baseline; where there is none, other cells that do; else ensembles."""
+        """Leading cells that beat the best baseline; if there is none, other cells that do, else ensembles."""
         if self.baseline is None:
             return []
         cells = self.against(self.baseline)["beat"]
@@ -115,30 +116,38 @@ class Evidence:
 
     @property
     def measure(self) -> str:
-        """What rows are ranked by, in words."""
+        """Name of the metric that ranks the rows."""
         return "mean absolute error" if self.series is None else "MASE"
 
     def amount(self, value: float) -> str:
-        """A number of three digits with the target's unit."""
-        digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
+        """Format a number with three digits and the target's unit."""
+        size = abs(value)
+        digits = f"{value:.2e}" if size >= LARGE else f"{value:.0f}" if size >= 100 else f"{value:#.3g}".rstrip(".")
         return f"{digits} {self.unit}".rstrip()
 
 
 def verdict(evidence: Evidence) -> list[str]:
-    """Sentences on who wins, against what, at which cost, and what to use; empty without a cell that can be scored."""
+    """Sentences on which cell wins, how cells stand to baselines, what they cost, and what to use.
+
+    Args:
+        evidence: Rows, true values and facts of the comparison.
+
+    Returns:
+        list[str]: The sentences; empty if no cell can be scored.
+    """
     if not evidence.cells:
         return []
     return texts(SENTENCES, evidence)
 
 
 def texts(sentences: Iterable[Callable[[Evidence], str | None]], evidence: Evidence) -> list[str]:
-    """Give the sentences whose conditions hold, in their order."""
+    """Evaluate sentences in order and return those that apply."""
     found = (sentence(evidence) for sentence in sentences)
     return [text for text in found if text is not None]
 
 
 def winner(evidence: Evidence) -> str | None:
-    """One cell is better than every other, beyond the noise of seeds and of the test period."""
+    """One cell is significantly better than every other."""
     leaders, others = evidence.leaders, evidence.cells[1:]
     if len(leaders) > 1 or not others:
         return None
@@ -151,7 +160,7 @@ def winner(evidence: Evidence) -> str | None:
 
 
 def tie(evidence: Evidence) -> str | None:
-    """The best cell cannot be told from at least one other."""
+    """The best cell does not differ significantly from at least one other."""
     leaders = evidence.leaders
     if len(leaders) == 1:
         return None
@@ -178,7 +187,7 @@ def behind(evidence: Evidence) -> str | None:
 
 
 def seed_noise(evidence: Evidence) -> str | None:
-    """The two best cells tie, seeds do not tell them apart, and one alone varies more than the two differ."""
+    """The two best cells tie, and their gap is smaller than the variation of one of them over seeds."""
     if len(evidence.leaders) < 2 or min(len(cell.scores) for cell in evidence.leaders[:2]) < 2:
         return None
     best, second = evidence.leaders[:2]
@@ -195,7 +204,7 @@ def seed_noise(evidence: Evidence) -> str | None:
 
 
 def time_noise(evidence: Evidence) -> str | None:
-    """The two best cells tie although seeds tell them apart: the test part does not."""
+    """The two best cells differ over seeds but not over time."""
     if len(evidence.leaders) < 2:
         return None
     best, second = evidence.leaders[:2]
@@ -210,7 +219,7 @@ def time_noise(evidence: Evidence) -> str | None:
 
 
 def against_best_baseline(evidence: Evidence) -> str | None:
-    """There is a baseline: which cells beat it, are on a par with it, lose to it."""
+    """Which cells beat the best baseline, are on a par with it, or lose to it."""
     baseline = evidence.baseline
     if baseline is None:
         return None
@@ -234,7 +243,7 @@ def against_best_baseline(evidence: Evidence) -> str | None:
 
 
 def beaten_baseline(evidence: Evidence) -> str | None:
-    """No cell beats the best baseline, but some beat a lesser one: the hardest of those."""
+    """If no cell beats the best baseline: the best of the baselines that some cell beats."""
     if evidence.baseline is None or evidence.against(evidence.baseline)["beat"]:
         return None
     for baseline in ranked(row for row in evidence.rows if row.kind == "baseline"):
@@ -247,9 +256,9 @@ def beaten_baseline(evidence: Evidence) -> str | None:
 
 
 def reach(evidence: Evidence) -> str | None:
-    """Of several steps ahead, a cell is below the best baseline at the first ones, and then no longer."""
+    """Up to which step of the horizon each cell has a smaller error than the best baseline."""
     baseline, steps = evidence.baseline, evidence.y.shape[1]
-    # Rows of a panel hold losses that several series share.
+    # Rows of a panel hold losses that are averaged over series.
     if baseline is None or evidence.series is not None:
         return None
     to_beat = np.abs(baseline.finite).mean(axis=(0, 1, 3))
@@ -268,7 +277,7 @@ def reach(evidence: Evidence) -> str | None:
 
 
 def cost(evidence: Evidence) -> str | None:
-    """What a lone cell costs; of several, which has fewest parameters and which is trained fastest, if they differ."""
+    """Parameters and training time: of a single cell its own, of several cells the smallest and the largest."""
     cells = evidence.cells
     parts = []
     smallest, largest = (choose(cells, key=lambda cell: cell.parameters) for choose in (min, max))
@@ -281,7 +290,7 @@ def cost(evidence: Evidence) -> str | None:
         fastest, slowest = (choose(timed, key=lambda cell: cell.seconds) for choose in (min, max))
         if len(cells) == 1:
             parts.append(f"{fastest.name} trains in {seconds(fastest.seconds)} a seed")
-        # Less than a tenth is the machine's own noise.
+        # Differences below a tenth are timing noise.
         elif fastest.seconds < 0.9 * slowest.seconds:
             parts.append(
                 f"{fastest.name} trains in {seconds(fastest.seconds)} a seed, "
@@ -291,7 +300,7 @@ def cost(evidence: Evidence) -> str | None:
 
 
 def tuned(evidence: Evidence) -> str | None:
-    """Settings of the cells were chosen by trials."""
+    """How the settings of the cells were tuned."""
     if not evidence.trials:
         return None
     baselines = "" if evidence.baseline is None else "; baselines have no such settings"
@@ -302,11 +311,11 @@ def tuned(evidence: Evidence) -> str | None:
 
 
 def use_a_network(evidence: Evidence) -> str | None:
-    """Something trained beats the best baseline: the smallest of the cells worth training, or an ensemble."""
+    """Recommend a network if one beats the best baseline: the smallest of those worth training."""
     good = evidence.worth_training
     if evidence.baseline is None or not good:
         return None
-    # Of equal size, the first: rows come with the best first.
+    # Among cells of equal size the best comes first.
     choice = min(good, key=lambda row: row.parameters)
     smaller = choice.parameters < max(row.parameters for row in good)
     reason = " the smallest of those that tie," if smaller and choice.kind == "cell" else ""
@@ -314,14 +323,14 @@ def use_a_network(evidence: Evidence) -> str | None:
 
 
 def use_the_baseline(evidence: Evidence) -> str | None:
-    """Nothing trained beats the best baseline, but a cell is on a par with it."""
+    """Recommend the best baseline if no network beats it but a cell is on a par with it."""
     if evidence.baseline is None or evidence.worth_training or not evidence.against(evidence.baseline)["par"]:
         return None
     return f"Use {evidence.baseline.name}: no cell is better, and it needs no training."
 
 
 def use_no_network(evidence: Evidence) -> str | None:
-    """Nothing trained beats the best baseline, and every cell loses to it."""
+    """Advise against a network if every cell loses to the best baseline."""
     if evidence.baseline is None or evidence.worth_training:
         return None
     if len(evidence.against(evidence.baseline)["lose"]) < len(evidence.cells):

@@ -15,7 +15,8 @@ where they are not C-contiguous. :mod:`kseq.kernels.reference` is what is comput
 * NaN and infinity travel as they do in NumPy and never from one member, or one row of the batch, to another (but for
   weight gradients, to which all rows contribute).
 * The first call of a cell and number type compiles it, which takes seconds, and keeps the result on disk:
-  in ``__pycache__`` beside the loops, or in the user's cache folder where that cannot be written.
+  in ``NUMBA_CACHE_DIR``, ``__pycache__`` beside the loops, or the user's cache folder, whichever can be written; where
+  none can, every process compiles anew.
 """
 
 import sys
@@ -45,6 +46,9 @@ _ACTIVATIONS = {"tanh": simple_rnn.TANH, "relu": simple_rnn.RELU, "linear": simp
 #: for half of it at best, and has to be waited for where processors are busy.
 _WORTH_THREADS = 4_000_000
 _MAX_GROUPS = 16
+
+#: Where tanh rounds to 1.
+SATURATION = {np.dtype(np.float32): 9.010914, np.dtype(np.float64): 19.06154746539849}
 
 
 class Result(NamedTuple):
@@ -89,9 +93,18 @@ class _Shape(NamedTuple):
 class Saved:
     """What a forward run keeps for its backward run."""
 
-    def __init__(self, spec: Spec, shape: _Shape, weights: Array, memory: Array, layout: "_Layout", threads: int):
+    def __init__(
+        self,
+        spec: Spec,
+        shape: _Shape,
+        weights: Array,
+        memory: Array,
+        layout: "_Layout",
+        threads: int,
+        saturation: np.floating,
+    ):
         self.spec, self.shape, self.weights, self.layout, self.threads = spec, shape, weights, layout, threads
-        self.memory = memory
+        self.memory, self.saturation = memory, saturation
 
     def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
         # When the interpreter ends, the names of modules may be gone; memory then needs no second use.
@@ -117,6 +130,7 @@ def forward(
     *,
     keep: bool = True,
     threads: int | None = None,
+    saturation: float | None = None,
 ) -> Result:
     """Run a layer over its sequences.
 
@@ -129,6 +143,8 @@ def forward(
         state: the initial states, each ``(batch, [S,] units)``: ``h``, for an LSTM ``h`` and ``c``.
         keep: keep what :func:`backward` needs; without it nothing of the past steps is stored.
         threads: at most so many threads; None for :func:`kseq.kernels._cpu.pool.default_threads`.
+        saturation: Size of the argument from which tanh is exactly 1 or -1, see :func:`saturation_of`; None for where
+            it rounds to that.
 
     Returns:
         A :class:`Result`.
@@ -160,8 +176,9 @@ def forward(
     saved_arrays = _split(memory, sizes)
     strides = (time * features, 0) if shared else (members * time * features, time * features)
     flat_last = [part.reshape(-1) for part in last]
+    bound = dtype.type(SATURATION[dtype] if saturation is None else saturation)
     arguments = (
-        shape, keep, spec.go_backwards, *_option(spec), x, *strides, weights, *first, *saved_arrays,
+        shape, keep, spec.go_backwards, bound, *_option(spec), x, *strides, weights, *first, *saved_arrays,
         outputs.reshape(-1), *flat_last,
     )  # fmt: skip
     threads = _threads(shape, weights, threads)
@@ -169,7 +186,7 @@ def forward(
 
     saved = None
     if keep:
-        saved = Saved(spec, shape, weights, memory, layout, threads)
+        saved = Saved(spec, shape, weights, memory, layout, threads, bound)
     else:
         give(memory)
     return Result(last[0], outputs if spec.return_sequences else None, last, saved)
@@ -214,8 +231,8 @@ def backward(
     saved_arrays = _split(saved.memory, _saved_sizes(spec.cell, shape, dtype, True))
     flat_first = [part.reshape(-1) for part in d_first]
     arguments = (
-        shape, spec.go_backwards, *_option(spec), saved.weights, *saved_arrays, *d_final, d_out, d_weights,
-        d_sequences.reshape(-1), *flat_first,
+        shape, spec.go_backwards, saved.saturation, *_option(spec), saved.weights, *saved_arrays, *d_final, d_out,
+        d_weights, d_sequences.reshape(-1), *flat_first,
     )  # fmt: skip
     run(_LOOPS[spec.cell].backward, arguments, members * shape.groups, saved.threads)
 
@@ -225,6 +242,27 @@ def backward(
     if needs_sequences:
         d_x = d_sequences.sum(1) if layout.shared else d_sequences.reshape(batch, *axis, time, features)
     return Gradients(d_x, d_first, *_weight_gradients(spec, shape, layout, sums))
+
+
+def saturation_of(tanh: Callable[[Array], Array], dtype: np.dtype) -> float:
+    """Find the least number whose hyperbolic tangent a framework rounds to 1: TensorFlow's does so from 7.9 in float32.
+
+    A gradient that is exactly zero there must be zero here: optimizers like Adam make steps of their usual size out of
+    any other.
+
+    Args:
+        tanh: The framework's function, from a flat array to one of the same size.
+        dtype: Type of the array, float32 or float64.
+
+    Returns:
+        float: The least number, exact in ``dtype``.
+    """
+    below, above = dtype.type(1), dtype.type(32)
+    while below < (middle := (below + above) / 2) < above:
+        # As many as the framework's vectors hold: single numbers may be computed otherwise.
+        reached = tanh(np.full(64, middle, dtype)).min() == 1
+        below, above = (below, middle) if reached else (middle, above)
+    return float(above)
 
 
 def warm_up(cell: str, dtype: str = "float32") -> None:

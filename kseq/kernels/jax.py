@@ -12,7 +12,7 @@ elsewhere  ``jax-scan-late``  one large product over all steps, before the loop 
 =========  =================  ===============================================================================
 
 Members are batched products in either case. On a GPU Keras runs an LSTM through cuDNN, so that one declines here.
-Second derivatives work in reverse mode; forward mode (``jax.jvp``) needs Keras's path.
+Forward mode and derivatives of any order work: those are JAX's own of the plain loop.
 """
 
 import contextlib
@@ -23,6 +23,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
@@ -138,7 +140,7 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec, late=Non
 # --- The loop, and the way back --------------------------------------------------------------------------------------
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _loop(spec, late, x, states, kernel, recurrent_kernel, bias):
     """Run over ``x``, time first; return the last states and, for ``return_sequences``, all outputs in time's order."""
     states, outputs, _ = _ahead(spec, late, x, states, kernel, recurrent_kernel, bias, keep=False)
@@ -161,22 +163,77 @@ def _ahead(spec, late, x, states, kernel, recurrent_kernel, bias, keep):
     return states, outputs, kept
 
 
-def _loop_ahead(spec, late, *arguments):
-    """The loop where a derivative will be asked for."""
-    needs_x = arguments[0].perturbed
-    x, states, kernel, recurrent_kernel, bias = jax.tree.map(
-        lambda argument: argument.value, arguments, is_leaf=lambda argument: hasattr(argument, "perturbed")
+@functools.partial(_loop.defjvp, symbolic_zeros=True)
+def _loop_ahead(spec, late, primals, tangents):
+    """The loop where a derivative will be asked for: results, and the derivative ahead as one linear operation."""
+    x, first, kernel, recurrent_kernel, bias = primals
+    states, outputs, kept = _ahead(spec, late, x, first, kernel, recurrent_kernel, bias, keep=True)
+    of_primals, structure = jax.tree.flatten((primals, kept))
+    of_tangents = jax.tree.leaves(tangents, is_leaf=lambda t: isinstance(t, SymbolicZero))
+    moved = tuple(not isinstance(t, SymbolicZero) for t in of_tangents)
+    linear = [t for t in of_tangents if not isinstance(t, SymbolicZero)]
+    found = _derivative.bind(
+        *of_primals, *linear, spec=spec, late=late, structure=structure, moved=moved, fixed=len(of_primals)
     )
-    states, outputs, kept = _ahead(spec, late, x, states, kernel, recurrent_kernel, bias, keep=True)
-    return (states, outputs), (x, kernel if needs_x else None, recurrent_kernel, bias, kept)
+    return (states, outputs), jax.tree.unflatten(jax.tree.structure((states, outputs)), found)
+
+
+def _derivative_ahead(*arguments, spec, late, structure, moved, fixed):
+    """Derivative of the loop in the direction of tangents, by JAX."""
+    primals, _ = jax.tree.unflatten(structure, arguments[:fixed])
+    leaves, tree = jax.tree.flatten(primals)
+    given = iter(arguments[fixed:])
+    tangents = [next(given) if moves else jnp.zeros_like(leaf) for leaf, moves in zip(leaves, moved, strict=True)]
+
+    def plain(x, states, kernel, recurrent_kernel, bias):
+        states, outputs, _ = _ahead(spec, late, x, states, kernel, recurrent_kernel, bias, keep=False)
+        return states, outputs
+
+    return jax.tree.leaves(jax.jvp(plain, primals, jax.tree.unflatten(tree, tangents))[1])
+
+
+def _derivative_back(cotangents, *arguments, spec, late, structure, moved, fixed):
+    """The transpose of the derivative ahead: the written-out way back through what the loop kept."""
+    (x, states, kernel, recurrent_kernel, bias), kept = jax.tree.unflatten(structure, arguments[:fixed])
+    found = [None if isinstance(d, ad.Zero) else d for d in cotangents]
+    results = found[: len(states)], (found[len(states)] if spec.return_sequences else None)
+    saved = x, kernel if moved[0] else None, recurrent_kernel, bias, kept
+    gradients = jax.tree.leaves(_loop_back(spec, late, saved, results))
+    return [None] * fixed + [gradient for gradient, moves in zip(gradients, moved, strict=True) if moves]
+
+
+def _derivative_of_derivative(primals, tangents, **settings):
+    tangents = [jnp.zeros_like(p) if isinstance(t, ad.Zero) else t for p, t in zip(primals, tangents, strict=True)]
+    return jax.jvp(functools.partial(_derivative_ahead, **settings), primals, tangents)
+
+
+def _derivatives_of_many(arguments, axes, **settings):
+    found = jax.vmap(functools.partial(_derivative_ahead, **settings), axes)(*arguments)
+    return found, [0] * len(found)
+
+
+#: The loop's derivative as one operation, so that JAX finds its transpose here, and both directions work.
+_derivative = Primitive("kseq_loop_derivative")
+_derivative.multiple_results = True
+_derivative.def_impl(
+    lambda *arguments, **settings: jax.jit(functools.partial(_derivative_ahead, **settings))(*arguments)
+)
+_derivative.def_abstract_eval(
+    lambda *shapes, **settings: [
+        jax.core.ShapedArray(found.shape, found.dtype)
+        for found in jax.eval_shape(functools.partial(_derivative_ahead, **settings), *shapes)
+    ]
+)
+ad.primitive_transposes[_derivative] = _derivative_back
+ad.primitive_jvps[_derivative] = _derivative_of_derivative
+batching.primitive_batchers[_derivative] = _derivatives_of_many
+mlir.register_lowering(_derivative, mlir.lower_fun(_derivative_ahead, multiple_results=True))
 
 
 def _loop_back(spec, late, saved, d_results):
     x, kernel, recurrent_kernel, bias, kept = saved
     step_back = _STEPS[spec.cell][1]
-    d_states, d_outputs = jax.tree.map(
-        lambda d: None if isinstance(d, SymbolicZero) else d, d_results, is_leaf=lambda d: isinstance(d, SymbolicZero)
-    )
+    d_states, d_outputs = d_results
     d_states = [jnp.zeros_like(kept[0][0]) if d is None else d for d in d_states]
 
     def weight_gradients(x, terms):
@@ -228,9 +285,6 @@ def _loop_back(spec, late, saved, d_results):
     )
     d_weights = weight_gradients(x, terms) if late else sums
     return jnp.zeros_like(x) if d_x is None else d_x, d_states, *d_weights
-
-
-_loop.defvjp(_loop_ahead, _loop_back, symbolic_zeros=True)
 
 
 def _product_back(d_input, kernel, x):

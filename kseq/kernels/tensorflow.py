@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
+from tensorflow.python.eager import forwardprop_util
 
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
@@ -148,14 +149,25 @@ def _on_gpu() -> bool:
 
 @functools.cache
 def _compiled() -> ModuleType | None:
-    """The compiled kernel, None where Numba is missing."""
+    """The compiled kernel, None where Numba is missing or ``NUMBA_DISABLE_JIT`` is set."""
     try:
+        from numba import config
+
+        if config.DISABLE_JIT:
+            return None
         from kseq.kernels import cpu
     except ModuleNotFoundError as missing:
         if missing.name not in ("numba", "llvmlite"):
             raise
         return None
     return cpu
+
+
+@functools.cache
+def _saturation(number: tf.DType) -> float:
+    """From where on ``tf.tanh`` is 1."""
+    with tf.init_scope():
+        return _compiled().saturation_of(lambda x: tf.tanh(x).numpy(), np.dtype(number.as_numpy_dtype))
 
 
 def _require(condition: bool, reason: str) -> None:
@@ -166,7 +178,7 @@ def _require(condition: bool, reason: str) -> None:
 def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
     _require(mask is None, "mask")
     _require(not _on_gpu(), "a GPU")
-    _require(_compiled() is not None, "Numba is not installed")
+    _require(_compiled() is not None, "Numba is not installed, or NUMBA_DISABLE_JIT is set")
     number = kernel.dtype
     _require(number in (tf.float32, tf.float64), f"{number.name} on the CPU")
     _require(sequences.dtype == number, f"{sequences.dtype.name} input to {number.name} weights")
@@ -177,9 +189,15 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
 
     # Variables are read here, so that their gradients are those of what was read.
     weights = [tf.convert_to_tensor(w) for w in (kernel, recurrent_kernel, bias) if w is not None]
+    _require(not _derived_ahead([sequences, *weights, *states]), "forward-mode derivatives")
     *outputs, states = _run_compiled(sequences, weights, states, spec)
     every = outputs[0] if outputs else tf.expand_dims(states[0], -2)
     return Output(states[0], every, states, "tensorflow-cpu")
+
+
+def _derived_ahead(tensors: list[Tensor]) -> bool:
+    """Whether a ``tf.autodiff.ForwardAccumulator`` follows one of these, which it cannot through the compiled loop."""
+    return tf.executing_eagerly() and bool(forwardprop_util.pack_tangents(tensors).tangents)
 
 
 def _run_compiled(sequences, weights, states, spec):
@@ -190,12 +208,14 @@ def _run_compiled(sequences, weights, states, spec):
     state_shape = (sequences.shape[0], *weights[1].shape[:-2], units)
     shapes = [(*state_shape[:-1], time, units)] * has_outputs + [state_shape] * len(states)
 
+    saturation = _saturation(sequences.dtype)
+
     def take_apart(arrays):
         of_weights, of_states = arrays[1 : 1 + len(weights)], arrays[1 + len(weights) :]
         return arrays[0], *([*of_weights, None][:3]), of_states
 
     def ahead(*arrays):
-        result = _compiled().forward(spec, *take_apart(arrays), keep=spec.training)
+        result = _compiled().forward(spec, *take_apart(arrays), keep=spec.training, saturation=saturation)
         every = [result.outputs] if has_outputs else []
         return [*every, *result.states, _keep(result.saved)]
 
@@ -204,7 +224,7 @@ def _run_compiled(sequences, weights, states, spec):
         saved = _kept.pop(int(token), None)
         if saved is None:
             # Nobody said that it trains, or so many runs ago that it was let go: run it again.
-            saved = _compiled().forward(spec, *take_apart(arrays), keep=True).saved
+            saved = _compiled().forward(spec, *take_apart(arrays), keep=True, saturation=saturation).saved
         d_outputs, d_states = d_results[0] if has_outputs else None, d_results[has_outputs:]
         d_x, d_first, *d_weights = _compiled().backward(saved, None, d_outputs, d_states)
         return [d_x, *d_weights[: len(weights)], *d_first]
@@ -228,12 +248,71 @@ def _run_compiled(sequences, weights, states, spec):
             gradient.set_shape(argument.shape)
 
         def second(*d_gradients):
-            raise Unsupported("second derivatives; compute them under kernel_policy('off')")
+            d_results, values = given[1 : 1 + len(shapes)], given[1 + len(shapes) :]
+            with tf.GradientTape() as outer:
+                outer.watch([*d_results, *values])
+                with tf.GradientTape() as inner:
+                    inner.watch(values)
+                    results = _loop_of_operations(spec, *take_apart(values))
+                slopes = inner.gradient(results, values, d_results, unconnected_gradients="zero")
+            found = outer.gradient(slopes, [*d_results, *values], d_gradients, unconnected_gradients="zero")
+            return None, *found
 
         return gradients, second
 
     results = loop(*arguments)
     return [*results[:has_outputs], list(results[has_outputs:])]
+
+
+def _loop_of_operations(spec, sequences, kernel, recurrent_kernel, bias, states):
+    """``[outputs,] states`` by TensorFlow's own operations, of which it knows derivatives of any order."""
+    members = kernel.shape.ndims == 3
+    equation = "btf,fg->btg"
+    if members:
+        equation = "btf,sfg->btsg" if sequences.shape.ndims == 3 else "bstf,sfg->btsg"
+    steps = tf.unstack(tf.einsum(equation, sequences, kernel), axis=1)
+    two = spec.cell == "gru" and spec.reset_after
+    inside = bias[..., 1, :] if two and bias is not None else None
+    outside = bias[..., 0, :] if two and bias is not None else bias
+    step = {"simple_rnn": _step_simple_rnn, "lstm": _step_lstm, "gru": _step_gru}[spec.cell]
+
+    def product(h, weights):
+        return tf.einsum("bsh,shg->bsg" if members else "bh,hg->bg", h, weights)
+
+    outputs = []
+    for x in steps[:: -1 if spec.go_backwards else 1]:
+        states = step(x if outside is None else x + outside, states, recurrent_kernel, inside, product, spec)
+        outputs.append(states[0])
+    every = [tf.stack(outputs, axis=-2)] if spec.return_sequences else []
+    return [*every, *states]
+
+
+def _step_simple_rnn(x, states, recurrent_kernel, bias, product, spec):
+    """One step; ``x`` holds the input product and bias."""
+    activation = {"tanh": tf.tanh, "relu": tf.nn.relu, "linear": tf.identity}[spec.activation]
+    return [activation(x + product(states[0], recurrent_kernel))]
+
+
+def _step_lstm(x, states, recurrent_kernel, bias, product, spec):
+    h, c = states
+    i, f, g, o = tf.split(x + product(h, recurrent_kernel), 4, axis=-1)
+    c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+    return [tf.sigmoid(o) * tf.tanh(c), c]
+
+
+def _step_gru(x, states, recurrent_kernel, bias, product, spec):
+    (h,) = states
+    xz, xr, xh = tf.split(x, 3, axis=-1)
+    uz, ur, uh = tf.split(recurrent_kernel, 3, axis=-1)
+    if spec.reset_after:
+        inner = product(h, recurrent_kernel)
+        hz, hr, hh = tf.split(inner if bias is None else inner + bias, 3, axis=-1)
+        z, r = tf.sigmoid(xz + hz), tf.sigmoid(xr + hr)
+        candidate = tf.tanh(xh + r * hh)
+    else:
+        z, r = tf.sigmoid(xz + product(h, uz)), tf.sigmoid(xr + product(h, ur))
+        candidate = tf.tanh(xh + product(r * h, uh))
+    return [z * h + (1 - z) * candidate]
 
 
 # What runs kept for their way back, by the number of the run. A graph can pass a number on, and nothing else.

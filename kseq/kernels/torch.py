@@ -22,8 +22,8 @@ from torch import Tensor
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
 from kseq.kernels import torch_step as step  # noqa: F401 (what kseq.lean makes a step of)
-from kseq.kernels.torch_autograd import require_one_way_back, transformed
 from kseq.kernels.torch_feed import dataset  # noqa: F401 (what kseq.training reads batches by)
+from kseq.kernels.torch_loop import asks_for_more, gradients, transformed
 from kseq.kernels.torch_members import fits_triton, run_members, run_triton
 
 # A subclass of Tensor (a traced, sharded or quantized one) has no memory of its own that a kernel could read.
@@ -161,8 +161,12 @@ def _shapes(sequences: Tensor, states: list[Tensor], spec: Spec) -> Output:
 
 @functools.cache
 def _compiled() -> ModuleType | None:
-    """The compiled kernel, None where Numba is missing."""
+    """The compiled kernel, None where Numba is missing or ``NUMBA_DISABLE_JIT`` is set."""
     try:
+        from numba import config
+
+        if config.DISABLE_JIT:
+            return None
         from kseq.kernels import cpu
     except ModuleNotFoundError as missing:
         if missing.name not in ("numba", "llvmlite"):
@@ -178,6 +182,14 @@ def _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec):
     if outputs is None:
         outputs = states[0].unsqueeze(-2)
     return Output(states[0], outputs, states, "torch-cpu")
+
+
+@functools.cache
+def _saturation(dtype: torch.dtype) -> float:
+    """From where on ``torch.tanh`` is 1."""
+    return _compiled().saturation_of(
+        lambda x: torch.tanh(torch.from_numpy(x)).numpy(), torch.empty(0, dtype=dtype).numpy().dtype
+    )
 
 
 def _array(tensor: Tensor | None):
@@ -204,19 +216,23 @@ class _CompiledLoop(torch.autograd.Function):
             _array(bias),
             [_array(state) for state in states],
             keep=keep,
+            saturation=_saturation(kernel.dtype),
         )
         results = (_tensor(outputs), *map(torch.from_numpy, new_states))
         if keep:
             ctx.set_materialize_grads(False)
             ctx.saved = saved
             # The way back reads what lies in ``saved``; these are kept for PyTorch to notice if they are written over.
-            ctx.save_for_backward(sequences, kernel, recurrent_kernel, *results)
+            ctx.spec, ctx.states = spec, len(states)
+            ctx.save_for_backward(sequences, kernel, recurrent_kernel, bias, *states, *results)
         return results
 
     @staticmethod
     def backward(ctx, d_outputs, *d_states):
-        require_one_way_back(d_outputs, *d_states)
-        ctx.saved_tensors  # noqa: B018 (raises if one was written over)
+        kept = ctx.saved_tensors  # raises if one was written over
+        if asks_for_more(d_outputs, *d_states):
+            arguments = kept[: 4 + ctx.states]
+            return (None, None, *gradients(ctx.spec, arguments, (d_outputs, *d_states), ctx.needs_input_grad[2:]))
         dx, d_initial, d_kernel, d_recurrent_kernel, d_bias = _compiled().backward(
             ctx.saved, None, _array(d_outputs), [_array(d) for d in d_states], ctx.needs_input_grad[2]
         )

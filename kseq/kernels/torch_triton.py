@@ -22,7 +22,7 @@ import triton.language as tl
 from torch import Tensor
 
 from kseq.kernels import Spec
-from kseq.kernels.torch_autograd import require_one_way_back
+from kseq.kernels.torch_loop import asks_for_more, differentiate, input_products, run_steps
 
 #: Most units that a program's registers hold states and weights of.
 MOST_UNITS = 128
@@ -42,8 +42,22 @@ def _sigmoid(x):
 
 
 @triton.jit
+def _relu(x):
+    # NaN is not below zero, and stays.
+    return tl.where(x <= 0, 0.0, x)
+
+
+@triton.jit
 def _tanh(x):
-    return 2 * _sigmoid(2 * x) - 1
+    # Near zero a polynomial, which keeps the digits; elsewhere the exponential function, which reaches exactly 1.
+    size = tl.abs(x)
+    s = x * x
+    near = -0.0075873 * s + 0.0213946
+    near = near * s - 0.0539262
+    near = near * s + 0.13333193
+    near = near * s - 0.33333333
+    far = 1 - 2 / (1 + tl.exp(2 * size))
+    return tl.where(size < 0.5, x + x * s * near, tl.where(x < 0, -far, far))
 
 
 @triton.jit
@@ -97,7 +111,7 @@ def _simple_rnn_ahead(
         place += tl.where(step + 1 < time, batch * units, 0)
         following = tl.load(place, mask=there, other=0.0)
         h = x + _dot(h, weights)
-        h = tl.maximum(h, 0.0) if relu else _tanh(h)
+        h = _relu(h) if relu else _tanh(h)
         state += stride
         tl.store(h_all + state, h, mask=there)
         x = following
@@ -122,7 +136,7 @@ def _simple_rnn_back(
         h = tl.load(h_all + ((member * (time + 1) + step + 1) * batch + window) * units + unit, mask=there, other=0.0)
         if every:
             dh += tl.load(d_outputs + now, mask=there, other=0.0)
-        d = tl.where(h > 0, dh, 0.0) if relu else dh * (1 - h * h)
+        d = tl.where(h <= 0, 0.0, dh) if relu else dh * (1 - h * h)
         tl.store(gradients + now, d, mask=there)
         dh = _dot(d, weights)
     tl.store(d_h + first, dh, mask=there)
@@ -377,7 +391,14 @@ def adam(
 # --- One node of PyTorch's graph --------------------------------------------------------------------------------------
 
 
-def run(spec: Spec, inputs: Tensor, recurrent: Tensor, bias: Tensor | None, states: list[Tensor]) -> list[Tensor]:
+def run(
+    spec: Spec,
+    inputs: Tensor,
+    recurrent: Tensor,
+    bias: Tensor | None,
+    states: list[Tensor],
+    origin: tuple[Tensor, Tensor, Tensor | None],
+) -> list[Tensor]:
     """Run the loop over time.
 
     Args:
@@ -386,17 +407,29 @@ def run(spec: Spec, inputs: Tensor, recurrent: Tensor, bias: Tensor | None, stat
         recurrent: recurrent weights, ``(S, units, G * units)``.
         bias: of the candidate's recurrent product, ``(S, units)``, or None: GRU with ``reset_after`` alone.
         states: ``(S, batch, units)`` each.
+        origin: Sequences, kernel and bias that the products were made of, for derivatives of the gradients.
 
     Returns:
         list[Tensor]: all outputs, ``(S, time, batch, units)``, empty in time unless ``spec.return_sequences``; then the
         last states, ``(S, batch, units)`` each.
     """
-    return list(_Loop.apply(spec, torch.is_grad_enabled(), inputs, recurrent, bias, *states))
+    return list(_Loop.apply(spec, torch.is_grad_enabled(), inputs, recurrent, bias, *origin, *states))
 
 
 class _Loop(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, spec: Spec, recorded: bool, inputs: Tensor, recurrent: Tensor, bias, *states):
+    def forward(
+        ctx: Any,
+        spec: Spec,
+        recorded: bool,
+        inputs: Tensor,
+        recurrent: Tensor,
+        bias,
+        sequences,
+        kernel,
+        input_bias,
+        *states,
+    ):
         record = recorded and any(ctx.needs_input_grad)
         members, time, batch, _ = inputs.shape
         units = recurrent.shape[1]
@@ -425,16 +458,18 @@ class _Loop(torch.autograd.Function):
         if record:
             ctx.set_materialize_grads(False)
             ctx.spec = spec
-            ctx.save_for_backward(gates, recurrent, h_all, *c_all, inner)
+            ctx.save_for_backward(gates, recurrent, h_all, *c_all, inner, bias, sequences, kernel, input_bias, *states)
             ctx.has_bias = bias is not None
         outputs = h_all[:, 1:] if spec.return_sequences else h_all[:, :0]
         return outputs, h_all[:, -1], *(c[:, -1] for c in c_all)
 
     @staticmethod
     def backward(ctx: Any, d_outputs: Tensor | None, *d_states: Tensor | None):
-        require_one_way_back(d_outputs, *d_states)
-        spec = ctx.spec
-        gates, recurrent, h_all, *c_all, inner = ctx.saved_tensors
+        spec, count = ctx.spec, len(d_states)
+        gates, recurrent, h_all, *rest = ctx.saved_tensors
+        c_all, inner, origin, states = rest[: count - 1], rest[count - 1], rest[count : count + 4], rest[count + 4 :]
+        if asks_for_more(d_outputs, *d_states):
+            return _gradients_again(ctx, recurrent, origin, states, [d_outputs, *d_states])
         members, time, batch, width = gates.shape
         units = recurrent.shape[1]
         # The gradients of the first states take the place of those of the last.
@@ -476,7 +511,27 @@ class _Loop(torch.autograd.Function):
                 d_h = torch.bmm(before * r.transpose(1, 2), d_candidate)
             d_recurrent = torch.cat([torch.bmm(before, d_zr), d_h], dim=-1)
         d_bias = d_inner.sum((1, 2)) if d_inner is not None and ctx.has_bias else None
-        return None, None, gradients, d_recurrent, d_bias, *d_first
+        return None, None, gradients, d_recurrent, d_bias, None, None, None, *d_first
+
+
+def _gradients_again(ctx: Any, recurrent, origin, states, d_results) -> tuple:
+    """The same gradients by PyTorch's own operations, from the input on: they may be differentiated once more."""
+    spec, record = ctx.spec, torch.is_grad_enabled()
+    bias, sequences, kernel, input_bias = origin
+    needed = ctx.needs_input_grad[2:5] + ctx.needs_input_grad[8:]
+    with torch.enable_grad():
+        # Views, so that no gradient is added to that of what an argument was computed from.
+        products = input_products(sequences, kernel, input_bias, spec)
+        views = [products, *(part if part is None else part.view_as(part) for part in (recurrent, bias, *states))]
+        inside = None
+        if views[2] is not None:
+            inside = torch.nn.functional.pad(views[2], (2 * recurrent.shape[1], 0)).unsqueeze(1)
+        outputs, *ends = run_steps(views[0], views[3:], views[1], inside, spec)
+        wanted = [view for view, needs in zip(views, needed, strict=True) if needs]
+        every = d_results[0] if spec.return_sequences else None
+        found = iter(differentiate([outputs, *ends], wanted, [every, *d_results[1:]], record))
+    first, second, third, *d_first = (next(found) if needs else None for needs in needed)
+    return None, None, first, second, third, None, None, None, *d_first
 
 
 def _room(state: Tensor, slots: int) -> Tensor:

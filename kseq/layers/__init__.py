@@ -1,18 +1,8 @@
 """Recurrent layers: drop-in SimpleRNN, LSTM and GRU with fast loops, and ``Ensemble`` around them."""
 
-from kseq.layers.cells import (
-    GRU,
-    LSTM,
-    SimpleRNN,
-    accelerate,
-    fast,
-    kernel_policy,
-    policy,
-    run_kernel,
-    spec_of,
-    stock,
-    to_stock,
-)
+from kseq.layers._conversion import accelerate, fast, stock, to_stock
+from kseq.layers._dispatch import kernel_policy, policy, run_kernel, spec_of
+from kseq.layers.cells import GRU, LSTM, SimpleRNN
 from kseq.layers.ensemble import Ensemble, MemberLoss, split_members, sum_over_members, take_members
 
 __all__ = [

@@ -1,177 +1,49 @@
 """SimpleRNN, LSTM and GRU as in Keras, with fast loops over time.
 
-Each class here is Keras's own with one method replaced, ``inner_loop``: arguments, weights, config and numbers stay
-Keras's. Where no kernel takes a layer's settings (``recurrent_dropout``, masks, unusual activations...), Keras's loop
-runs. ``layer.kernel_used`` tells which one ran in the last call: ``"torch-cpu"``, or
-``"keras (recurrent_dropout > 0)"``. TensorFlow and JAX decide when they trace a function, and keep to it.
+Each class is a subclass of Keras's that replaces one method, ``inner_loop``. Arguments, weights, config and results are
+Keras's. Where no kernel supports a layer's settings (``recurrent_dropout``, masks, unusual activations...), Keras's
+loop runs. ``layer.kernel_used`` names the loop that ran in the last call: ``"torch-cpu"``, or
+``"keras (recurrent_dropout > 0)"``. TensorFlow and JAX choose the loop when they trace a function, and keep it.
 
-Saved models name Keras's classes, so that any Keras loads them, without kseq; where ``kseq.layers`` is imported they
-load as the classes here. A class of one's own that is also called SimpleRNN, LSTM or GRU must then be registered with a
-package (``keras.saving.register_keras_serializable``). :func:`accelerate` and :func:`to_stock` turn a model of one kind
-into the other.
+Models with these layers can be saved and loaded as usual. A ``.keras`` file, a pickle or a JSON config loads with the
+classes of kseq where ``kseq.layers`` is imported, and with Keras's where it is not. An ``.h5`` file holds only the name
+of a class, and loads with Keras's classes, except inside wrappers such as ``Bidirectional``, whose config says more.
+Files with Keras's layers always load with Keras's layers; :func:`kseq.layers.accelerate` and
+:func:`kseq.layers.to_stock` convert a model into one of the other kind.
 """
 
-import inspect
-import os
-import threading
+# Signatures then show the aliases below by their names.
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 
 from kseq import kernels
-from kseq.errors import ConfigError, Unsupported
+from kseq.layers._dispatch import KERNELS, decline, policy, run_kernel, spec_of
+from kseq.layers._saving import PickledByClass, saved_as_keras
 
-POLICIES = ("auto", "strict", "off")
-
-
-def _check_policy(policy: str, where: str) -> str:
-    if policy not in POLICIES:
-        raise ConfigError(f"received {where} {policy!r}, expected one of {', '.join(POLICIES)}.")
-    return policy
+Activation: TypeAlias = str | Callable[[Any], Any] | None
+Initializer: TypeAlias = str | Callable[..., Any] | dict[str, Any] | None
+Regularizer: TypeAlias = str | Callable[[Any], Any] | dict[str, Any] | None
+Constraint: TypeAlias = str | Callable[[Any], Any] | dict[str, Any] | None
 
 
-_PROCESS_POLICY = _check_policy(os.environ.get("KSEQ_KERNELS", "auto"), "KSEQ_KERNELS")
+class _FastLoop(PickledByClass):
+    """Replacement of ``inner_loop``, to be inherited beside one of Keras's recurrent layers."""
 
-# ``policies`` of each thread are those of the blocks that it is in, the innermost last. (PyTorch's compiler, which
-# follows this file, reads a thread's own data, and no ``contextvars``.)
-_blocks = threading.local()
-
-
-class kernel_policy:
-    """For the block of a ``with`` statement, set what happens where a kernel declines a layer.
-
-    It holds for the thread that is in the block; blocks may lie within one another. For a whole process set the
-    environment variable ``KSEQ_KERNELS``, which is read when kseq is imported; without it the policy is ``"auto"``.
-
-    Args:
-        policy: ``"auto"``, run Keras's loop instead; ``"strict"``, raise the kernel's ``Unsupported``; ``"off"``,
-            always run Keras's loop.
-
-    Raises:
-        ConfigError: the policy is none of the three.
-
-    Example:
-        >>> with kernel_policy("strict"):  # doctest: +SKIP
-        ...     model.fit(windows)
-    """
-
-    def __init__(self, policy: str):
-        self._policy = _check_policy(policy, "kernel policy")
-
-    def __enter__(self) -> "kernel_policy":
-        _blocks.policies = (*getattr(_blocks, "policies", ()), self._policy)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        _blocks.policies = _blocks.policies[:-1]
-
-
-def policy() -> str:
-    """The kernel policy in force; see :class:`kernel_policy`."""
-    policies = getattr(_blocks, "policies", ())
-    return policies[-1] if policies else _PROCESS_POLICY
-
-
-# Names of Keras's activations, by identity: a callable that a user brings need not be hashable.
-_ACTIVATIONS = {
-    id(function): name for name, function in vars(keras.activations).items() if inspect.isfunction(function)
-}
-_CELLS = {keras.layers.SimpleRNN: "simple_rnn", keras.layers.LSTM: "lstm", keras.layers.GRU: "gru"}
-
-
-def spec_of(layer: keras.Layer, training: bool = False) -> kernels.Spec:
-    """Describe a SimpleRNN, LSTM or GRU layer, Keras's or one of these, to a kernel.
-
-    Args:
-        layer: the layer.
-        training: whether it runs in training mode.
-
-    Returns:
-        kernels.Spec: what a kernel must know besides tensors.
-    """
-    cell = next(name for kind, name in _CELLS.items() if isinstance(layer, kind))
-    gate = getattr(layer, "recurrent_activation", None)
-    return kernels.Spec(
-        cell,
-        activation=_ACTIVATIONS.get(id(layer.activation), "other"),
-        recurrent_activation=None if cell == "simple_rnn" else _ACTIVATIONS.get(id(gate), "other"),
-        reset_after=getattr(layer, "reset_after", True),
-        return_sequences=layer.return_sequences,
-        go_backwards=layer.go_backwards,
-        training=bool(training),
-    )
-
-
-# Keras keeps one backend for the life of a process.
-_KERNELS = kernels.load(keras.config.backend()) if keras.config.backend() in kernels.BACKENDS else None
-
-
-def decline(reason: str) -> str:
-    """Return the reason, or raise it under the strict policy."""
-    if policy() == "strict":
-        raise Unsupported(reason)
-    return reason
-
-
-def run_kernel(
-    spec: kernels.Spec,
-    sequences: Any,
-    initial_state: list,
-    mask: Any,
-    kernel: Any,
-    recurrent_kernel: Any,
-    bias: Any,
-    recurrent_dropout: bool = False,
-) -> kernels.Output | str:
-    """Run the backend's kernel for a layer, or for members, by the contract in :mod:`kseq.kernels`.
-
-    Args:
-        spec: the layer's settings.
-        sequences: input, after input dropout.
-        initial_state: list of states, one tensor a state.
-        mask: mask of time steps, or None.
-        kernel: input weights, a tensor.
-        recurrent_kernel: recurrent weights, a tensor.
-        bias: bias, a tensor or None.
-        recurrent_dropout: whether a dropout mask applies to the recurrent state.
-
-    Returns:
-        kernels.Output | str: the kernel's output, or the reason why none ran.
-
-    Raises:
-        Unsupported: a kernel declined and the policy is ``"strict"``.
-    """
-    if policy() == "off":
-        return "policy off"
-    if recurrent_dropout:
-        return decline("recurrent_dropout > 0")
-    if _KERNELS is None:
-        return decline(f"no kernels for the {keras.config.backend()} backend")
-    recorder = _KERNELS.recording()
-    if recorder:
-        # Asked here, for a compiler cannot follow an exception of ours.
-        return decline(recorder)
-    try:
-        return getattr(_KERNELS, spec.cell)(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
-    except Unsupported as refusal:
-        return decline(refusal.reason)
-
-
-class _FastLoop:
-    """The replaced ``inner_loop`` and what goes with it, for a subclass of one of Keras's layers."""
-
-    #: Which loop ran in the last call, and why it was Keras's; None before one.
+    #: The loop that ran in the last call, with the reason if it was Keras's; None before the first call.
     kernel_used: str | None = None
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if policy() != "off" and _KERNELS is not None and not _KERNELS.supports_jit():
-            # Read by Keras when it chooses whether to compile a model with XLA.
+        if policy() != "off" and KERNELS is not None and not KERNELS.supports_jit():
+            # Keras reads this when it decides whether to compile a model with XLA.
             self.supports_jit = False
 
-    def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> tuple:
-        """Run the loop over time; arguments and result as in Keras's layers."""
+    def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> tuple[Any, Any, Any]:
+        """Run the loop over time; arguments and result are those of ``inner_loop`` in Keras's layers."""
         result = self._run_kernel(sequences, initial_state, mask, training)
         if isinstance(result, kernels.Output):
             self._record(result.kernel)
@@ -180,7 +52,7 @@ class _FastLoop:
         return super().inner_loop(sequences, initial_state, mask, training=training)
 
     def _record(self, kernel: str) -> None:
-        # Keras inspects every attribute that is set, which costs more than a comparison.
+        # Keras inspects every attribute that is set, which takes longer than this comparison.
         if self.kernel_used != kernel:
             self.kernel_used = kernel
 
@@ -192,7 +64,7 @@ class _FastLoop:
         if isinstance(mask, list | tuple):
             mask = mask[0]
         if training and cell.dropout and policy() != "off":
-            # Keras draws the mask before this loop and keeps it in the cell: the same is used at every step.
+            # Keras draws the mask before the loop, keeps it in the cell and applies it at every step.
             dropped = cell.get_dropout_mask(sequences[:, 0, :])
             if isinstance(dropped, list | tuple):
                 return decline("a dropout mask for each gate (implementation=1)")
@@ -200,7 +72,7 @@ class _FastLoop:
                 return decline("dropout = 1")
             sequences = sequences * keras.ops.expand_dims(dropped, axis=1)
         if self.stateful:
-            # The layer writes its new states over these, which the backward pass still needs.
+            # The layer overwrites these with its new states, but the backward pass still needs the old ones.
             states = [keras.ops.copy(state) for state in states]
         return run_kernel(
             spec_of(self, training),
@@ -213,152 +85,408 @@ class _FastLoop:
             recurrent_dropout=training and cell.recurrent_dropout > 0,
         )
 
-    def __reduce__(self) -> tuple:
-        # Pickle looks a class up by its module and name, which for these are Keras's (see _drop_in).
-        load, arguments = super().__reduce__()
-        return getattr(keras.Layer, load.__name__), arguments
 
-
-def _drop_in(layer: type) -> type:
-    """Make Keras save a class as its own, and find it again where this module is imported.
-
-    Keras writes a class's ``__module__`` and ``__name__`` into a saved model. A class that it does not know by those
-    names it looks up among the custom objects first, then among its own classes: "LSTM" of "keras.layers" is the class
-    here where kseq is imported, and Keras's elsewhere.
-    """
-    layer.__module__ = "keras.layers"
-    keras.saving.get_custom_objects()[layer.__name__] = layer
-    return layer
-
-
-@_drop_in
+@saved_as_keras
 class SimpleRNN(_FastLoop, keras.layers.SimpleRNN):
-    """:class:`keras.layers.SimpleRNN` with a fast loop; the same arguments, weights, config and numbers.
+    """Fully connected recurrent layer (Elman 1990), :class:`keras.layers.SimpleRNN` with a fast loop.
+
+    ``h[t] = activation(x[t] @ kernel + h[t-1] @ recurrent_kernel + bias)``, and the output is ``h``.
+
+    Args:
+        units: Positive integer, the dimensionality of the state and of the output.
+        activation: Activation function, by name or as a callable; ``None`` applies none (``a(x) = x``). Defaults to
+            ``"tanh"``.
+        use_bias: Boolean, whether the layer has a bias vector. Defaults to ``True``.
+        kernel_initializer: Initializer of ``kernel``, the weights matrix that transforms the inputs. Defaults to
+            ``"glorot_uniform"``.
+        recurrent_initializer: Initializer of ``recurrent_kernel``, the weights matrix that transforms the recurrent
+            state. Defaults to ``"orthogonal"``.
+        bias_initializer: Initializer of the bias vector. Defaults to ``"zeros"``.
+        kernel_regularizer: Regularizer of ``kernel``. Defaults to ``None``.
+        recurrent_regularizer: Regularizer of ``recurrent_kernel``. Defaults to ``None``.
+        bias_regularizer: Regularizer of the bias vector. Defaults to ``None``.
+        activity_regularizer: Regularizer of the layer's output. Defaults to ``None``.
+        kernel_constraint: Constraint on ``kernel``. Defaults to ``None``.
+        recurrent_constraint: Constraint on ``recurrent_kernel``. Defaults to ``None``.
+        bias_constraint: Constraint on the bias vector. Defaults to ``None``.
+        dropout: Float between 0 and 1, the fraction of the inputs to drop in training. Defaults to 0.
+        recurrent_dropout: Float between 0 and 1, the fraction of the recurrent state to drop in training. No kernel
+            supports it: Keras's loop runs. Defaults to 0.
+        return_sequences: Boolean, whether to return the outputs of all time steps instead of the last one. Defaults to
+            ``False``.
+        return_state: Boolean, whether to return the final state in addition to the output. Defaults to ``False``.
+        go_backwards: Boolean. If ``True``, the input is read from its last time step to its first, and the outputs are
+            in the order of reading. Defaults to ``False``.
+        stateful: Boolean. If ``True``, the final state of sample i of a batch is the initial state of sample i of the
+            next batch. Defaults to ``False``.
+        unroll: Boolean, whether Keras's loop is unrolled. The kernels ignore it. Defaults to ``False``.
+        seed: Integer, the random seed of dropout. Defaults to ``None``.
+        **kwargs: Further arguments of Keras's layer (``name``, ``dtype``, ``trainable``, ``zero_output_for_mask``...).
+
+    Call arguments:
+        sequences: Tensor of shape ``(batch, time, features)``.
+        initial_state: List of tensors of shape ``(batch, units)``, ``[h]``, from which the loop starts. Defaults to
+            zeros.
+        mask: Boolean tensor of shape ``(batch, time)``. At time steps that are ``False`` the state stays as it is.
+            Defaults to ``None``.
+        training: Boolean, whether dropout applies. Defaults to ``False``.
+
+    Input shape:
+        ``(batch, time, features)``.
+
+    Output shape:
+        ``(batch, units)``, or ``(batch, time, units)`` with ``return_sequences``. With ``return_state`` the output is
+        followed by ``h``, of shape ``(batch, units)``.
+
+    Raises:
+        ValueError: Keras refuses an argument, such as ``units`` that are not a positive integer.
+        kseq.errors.Unsupported: In a call under ``kernel_policy("strict")``, no kernel supports the layer.
 
     Example:
-        >>> SimpleRNN(8, return_sequences=True)(np.zeros((32, 24, 1))).shape  # doctest: +SKIP
-        (32, 24, 8)
+        >>> windows = np.random.random((32, 24, 3))  # doctest: +SKIP
+        >>> SimpleRNN(8)(windows).shape  # doctest: +SKIP
+        (32, 8)
+        >>> rnn = SimpleRNN(8, return_sequences=True, return_state=True)  # doctest: +SKIP
+        >>> outputs, h = rnn(windows)  # doctest: +SKIP
+        >>> outputs.shape, h.shape  # doctest: +SKIP
+        ((32, 24, 8), (32, 8))
+
+    References:
+        Elman, J. L. (1990). Finding structure in time. Cognitive Science 14(2), 179-211.
     """
 
+    def __init__(
+        self,
+        units: int,
+        activation: Activation = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            seed=seed,
+            **kwargs,
+        )
+
     def get_config(self) -> dict[str, Any]:
-        """Settings, for saving. Keras leaves the seed out, and its copies would draw other dropout masks."""
+        """Return the layer's settings, with ``seed``, which Keras's own config lacks: copies draw the same masks."""
         return {**super().get_config(), "seed": self.cell.seed}
 
 
-@_drop_in
+@saved_as_keras
 class LSTM(_FastLoop, keras.layers.LSTM):
-    """:class:`keras.layers.LSTM` with a fast loop; the same arguments, weights, config and numbers.
+    """Long short-term memory layer (Hochreiter and Schmidhuber 1997), :class:`keras.layers.LSTM` with a fast loop.
 
-    Example:
-        >>> LSTM(8, return_sequences=True)(np.zeros((32, 24, 1))).shape  # doctest: +SKIP
-        (32, 24, 8)
-    """
-
-
-@_drop_in
-class GRU(_FastLoop, keras.layers.GRU):
-    """:class:`keras.layers.GRU` with a fast loop; the same arguments, weights, config and numbers.
-
-    Example:
-        >>> GRU(8, return_sequences=True)(np.zeros((32, 24, 1))).shape  # doctest: +SKIP
-        (32, 24, 8)
-    """
-
-
-_FAST = {"SimpleRNN": SimpleRNN, "LSTM": LSTM, "GRU": GRU}
-
-
-def _remake(layer: keras.Layer, registered_name: Callable[[str], str | None]) -> keras.Layer:
-    """Make a layer anew from its config, with the SimpleRNN, LSTM and GRU in it of the kind that a name stands for."""
-    changed = False
-
-    def visit(config: Any) -> Any:
-        nonlocal changed
-        if isinstance(config, list | tuple):
-            return type(config)(visit(value) for value in config)
-        if not isinstance(config, dict):
-            return config
-        config = {key: visit(value) for key, value in config.items()}
-        if config.get("module") == "keras.layers" and config.get("class_name") in _FAST:
-            config["registered_name"] = registered_name(config["class_name"])
-            changed = True
-        return config
-
-    config = visit(keras.saving.serialize_keras_object(layer))
-    if not changed:
-        return type(layer).from_config(layer.get_config())
-    # A built layer's config says how to build it again: whoever calls the new one does that.
-    config.pop("build_config", None)
-    # A wrapper of the user's own need not be registered; a SimpleRNN, LSTM or GRU goes by its name alone.
-    wrapper = {} if isinstance(layer, tuple(_CELLS)) else {type(layer).__name__: type(layer)}
-    with keras.saving.custom_object_scope({**wrapper, **_FAST}):
-        return keras.saving.deserialize_keras_object(config, safe_mode=False)
-
-
-def fast(layer: keras.Layer) -> keras.Layer:
-    """Make a layer anew, not built, with the SimpleRNN, LSTM and GRU in it (itself, or wrapped) of this module.
+    With the gates ``i``, ``f`` and ``o`` and the candidate ``g``, each ``x[t] @ kernel + h[t-1] @ recurrent_kernel +
+    bias`` under its activation, the cell state is ``c[t] = f * c[t-1] + i * g``, and the output is
+    ``h[t] = o * activation(c[t])``. The weights hold the gates in the order ``i, f, g, o``. The forget gate ``f`` was
+    added by Gers et al. (2000).
 
     Args:
-        layer: any Keras layer.
+        units: Positive integer, the dimensionality of the state and of the output.
+        activation: Activation function, by name or as a callable; ``None`` applies none (``a(x) = x``). Defaults to
+            ``"tanh"``.
+        recurrent_activation: Activation function of the gates, by name or as a callable; ``None`` applies none.
+            Defaults to ``"sigmoid"``.
+        use_bias: Boolean, whether the layer has a bias vector. Defaults to ``True``.
+        kernel_initializer: Initializer of ``kernel``, the weights matrix that transforms the inputs. Defaults to
+            ``"glorot_uniform"``.
+        recurrent_initializer: Initializer of ``recurrent_kernel``, the weights matrix that transforms the recurrent
+            state. Defaults to ``"orthogonal"``.
+        bias_initializer: Initializer of the bias vector. Defaults to ``"zeros"``.
+        unit_forget_bias: Boolean. If ``True``, 1 is added to the bias of the forget gate at initialization, as
+            Jozefowicz et al. (2015) recommend. Defaults to ``True``.
+        kernel_regularizer: Regularizer of ``kernel``. Defaults to ``None``.
+        recurrent_regularizer: Regularizer of ``recurrent_kernel``. Defaults to ``None``.
+        bias_regularizer: Regularizer of the bias vector. Defaults to ``None``.
+        activity_regularizer: Regularizer of the layer's output. Defaults to ``None``.
+        kernel_constraint: Constraint on ``kernel``. Defaults to ``None``.
+        recurrent_constraint: Constraint on ``recurrent_kernel``. Defaults to ``None``.
+        bias_constraint: Constraint on the bias vector. Defaults to ``None``.
+        dropout: Float between 0 and 1, the fraction of the inputs to drop in training. Defaults to 0.
+        recurrent_dropout: Float between 0 and 1, the fraction of the recurrent state to drop in training. No kernel
+            supports it: Keras's loop runs. Defaults to 0.
+        seed: Integer, the random seed of dropout. Defaults to ``None``.
+        return_sequences: Boolean, whether to return the outputs of all time steps instead of the last one. Defaults to
+            ``False``.
+        return_state: Boolean, whether to return the final states in addition to the output. Defaults to ``False``.
+        go_backwards: Boolean. If ``True``, the input is read from its last time step to its first, and the outputs are
+            in the order of reading. Defaults to ``False``.
+        stateful: Boolean. If ``True``, the final state of sample i of a batch is the initial state of sample i of the
+            next batch. Defaults to ``False``.
+        unroll: Boolean, whether Keras's loop is unrolled. The kernels ignore it. Defaults to ``False``.
+        use_cudnn: ``True``, ``False`` or ``"auto"``. With a value other than ``"auto"`` Keras's loop runs, which then
+            uses cuDNN or does not. Defaults to ``"auto"``.
+        **kwargs: Further arguments of Keras's layer (``name``, ``dtype``, ``trainable``, ``zero_output_for_mask``,
+            ``implementation``...).
 
-    Returns:
-        keras.Layer: a new layer of the same settings.
+    Call arguments:
+        sequences: Tensor of shape ``(batch, time, features)``.
+        initial_state: List of tensors of shape ``(batch, units)``, ``[h, c]``, from which the loop starts. Defaults to
+            zeros.
+        mask: Boolean tensor of shape ``(batch, time)``. At time steps that are ``False`` the state stays as it is.
+            Defaults to ``None``.
+        training: Boolean, whether dropout applies. Defaults to ``False``.
+
+    Input shape:
+        ``(batch, time, features)``.
+
+    Output shape:
+        ``(batch, units)``, or ``(batch, time, units)`` with ``return_sequences``. With ``return_state`` the output is
+        followed by ``h`` and ``c``, each of shape ``(batch, units)``.
+
+    Raises:
+        ValueError: Keras refuses an argument, such as ``units`` that are not a positive integer.
+        kseq.errors.Unsupported: In a call under ``kernel_policy("strict")``, no kernel supports the layer.
+
+    Example:
+        >>> windows = np.random.random((32, 24, 3))  # doctest: +SKIP
+        >>> LSTM(8)(windows).shape  # doctest: +SKIP
+        (32, 8)
+        >>> lstm = LSTM(8, return_sequences=True, return_state=True)  # doctest: +SKIP
+        >>> outputs, h, c = lstm(windows)  # doctest: +SKIP
+        >>> outputs.shape, h.shape, c.shape  # doctest: +SKIP
+        ((32, 24, 8), (32, 8), (32, 8))
+
+    References:
+        Hochreiter, S. and Schmidhuber, J. (1997). Long short-term memory. Neural Computation 9(8), 1735-1780.
+        Gers, F. A., Schmidhuber, J. and Cummins, F. (2000). Learning to forget: continual prediction with LSTM. Neural
+            Computation 12(10), 2451-2471.
+        Jozefowicz, R., Zaremba, W. and Sutskever, I. (2015). An empirical exploration of recurrent network
+            architectures. ICML, 2342-2350.
     """
-    return _remake(layer, lambda name: name)
 
-
-def stock(layer: keras.Layer) -> keras.Layer:
-    """Make a layer anew, not built, with the SimpleRNN, LSTM and GRU in it (itself, or wrapped) Keras's own.
-
-    Args:
-        layer: any Keras layer.
-
-    Returns:
-        keras.Layer: a new layer of the same settings.
-    """
-    return _remake(layer, lambda name: None)
-
-
-def _clone(model: keras.Model, convert: Callable[[keras.Layer], keras.Layer]) -> keras.Model:
-    # A functional model knows its operations; a subclass with code of its own does not.
-    if not isinstance(model, keras.Sequential) and not hasattr(model, "operations"):
-        raise ConfigError(
-            f"received a {type(model).__name__}, whose layers only its own code can replace; expected a Sequential or "
-            "functional model."
+    def __init__(
+        self,
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        use_cudnn: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            unit_forget_bias=unit_forget_bias,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            use_cudnn=use_cudnn,
+            **kwargs,
         )
-    clone = keras.models.clone_model(model, clone_function=convert, recursive=True)
-    clone.set_weights(model.get_weights())
-    return clone
 
 
-def accelerate(model: keras.Model) -> keras.Model:
-    """Copy a model, with Keras's SimpleRNN, LSTM and GRU (also wrapped, as in Bidirectional) turned into these.
+@saved_as_keras
+class GRU(_FastLoop, keras.layers.GRU):
+    """Gated recurrent unit (Cho et al. 2014), :class:`keras.layers.GRU` with a fast loop.
+
+    With the update gate ``z``, the reset gate ``r`` and the candidate ``g``, the output is
+    ``h[t] = z * h[t-1] + (1 - z) * g``. The weights hold them in the order ``z, r, g``. There are two variants of the
+    candidate:
+
+    - ``reset_after=True``, the default, applies the reset gate after the matrix product,
+      ``g = activation(x[t] @ kernel + bias[0] + r * (h[t-1] @ recurrent_kernel + bias[1]))``. cuDNN and PyTorch compute
+      this one (version 1 of the paper on arXiv); it has separate biases for inputs and state, ``(2, 3 * units)``.
+    - ``reset_after=False`` applies it before, ``g = activation(x[t] @ kernel + (r * h[t-1]) @ recurrent_kernel +
+      bias)`` (version 3 of the paper), with one bias, ``(3 * units,)``.
 
     Args:
-        model: a Sequential or functional model, nested ones included.
+        units: Positive integer, the dimensionality of the state and of the output.
+        activation: Activation function, by name or as a callable; ``None`` applies none (``a(x) = x``). Defaults to
+            ``"tanh"``.
+        recurrent_activation: Activation function of the gates, by name or as a callable; ``None`` applies none.
+            Defaults to ``"sigmoid"``.
+        use_bias: Boolean, whether the layer has a bias vector. Defaults to ``True``.
+        kernel_initializer: Initializer of ``kernel``, the weights matrix that transforms the inputs. Defaults to
+            ``"glorot_uniform"``.
+        recurrent_initializer: Initializer of ``recurrent_kernel``, the weights matrix that transforms the recurrent
+            state. Defaults to ``"orthogonal"``.
+        bias_initializer: Initializer of the bias vector. Defaults to ``"zeros"``.
+        kernel_regularizer: Regularizer of ``kernel``. Defaults to ``None``.
+        recurrent_regularizer: Regularizer of ``recurrent_kernel``. Defaults to ``None``.
+        bias_regularizer: Regularizer of the bias vector. Defaults to ``None``.
+        activity_regularizer: Regularizer of the layer's output. Defaults to ``None``.
+        kernel_constraint: Constraint on ``kernel``. Defaults to ``None``.
+        recurrent_constraint: Constraint on ``recurrent_kernel``. Defaults to ``None``.
+        bias_constraint: Constraint on the bias vector. Defaults to ``None``.
+        dropout: Float between 0 and 1, the fraction of the inputs to drop in training. Defaults to 0.
+        recurrent_dropout: Float between 0 and 1, the fraction of the recurrent state to drop in training. No kernel
+            supports it: Keras's loop runs. Defaults to 0.
+        seed: Integer, the random seed of dropout. Defaults to ``None``.
+        return_sequences: Boolean, whether to return the outputs of all time steps instead of the last one. Defaults to
+            ``False``.
+        return_state: Boolean, whether to return the final state in addition to the output. Defaults to ``False``.
+        go_backwards: Boolean. If ``True``, the input is read from its last time step to its first, and the outputs are
+            in the order of reading. Defaults to ``False``.
+        stateful: Boolean. If ``True``, the final state of sample i of a batch is the initial state of sample i of the
+            next batch. Defaults to ``False``.
+        unroll: Boolean, whether Keras's loop is unrolled. The kernels ignore it. Defaults to ``False``.
+        reset_after: Boolean, whether the reset gate is applied after the recurrent matrix product (``True``) or before
+            it (``False``); see above. Defaults to ``True``.
+        use_cudnn: ``True``, ``False`` or ``"auto"``. With a value other than ``"auto"`` Keras's loop runs, which then
+            uses cuDNN or does not. Defaults to ``"auto"``.
+        **kwargs: Further arguments of Keras's layer (``name``, ``dtype``, ``trainable``, ``zero_output_for_mask``,
+            ``implementation``...).
 
-    Returns:
-        keras.Model: a model of the same settings and weights; compiled, with a fresh optimizer, if the model was.
+    Call arguments:
+        sequences: Tensor of shape ``(batch, time, features)``.
+        initial_state: List of tensors of shape ``(batch, units)``, ``[h]``, from which the loop starts. Defaults to
+            zeros.
+        mask: Boolean tensor of shape ``(batch, time)``. At time steps that are ``False`` the state stays as it is.
+            Defaults to ``None``.
+        training: Boolean, whether dropout applies. Defaults to ``False``.
+
+    Input shape:
+        ``(batch, time, features)``.
+
+    Output shape:
+        ``(batch, units)``, or ``(batch, time, units)`` with ``return_sequences``. With ``return_state`` the output is
+        followed by ``h``, of shape ``(batch, units)``.
 
     Raises:
-        ConfigError: the model is of another class.
+        ValueError: Keras refuses an argument, such as ``units`` that are not a positive integer.
+        kseq.errors.Unsupported: In a call under ``kernel_policy("strict")``, no kernel supports the layer.
 
     Example:
-        >>> model = accelerate(keras.models.load_model("forecaster.keras"))  # doctest: +SKIP
+        >>> windows = np.random.random((32, 24, 3))  # doctest: +SKIP
+        >>> GRU(8)(windows).shape  # doctest: +SKIP
+        (32, 8)
+        >>> gru = GRU(8, return_sequences=True, return_state=True)  # doctest: +SKIP
+        >>> outputs, h = gru(windows)  # doctest: +SKIP
+        >>> outputs.shape, h.shape  # doctest: +SKIP
+        ((32, 24, 8), (32, 8))
+
+    References:
+        Cho, K. et al. (2014). Learning phrase representations using RNN encoder-decoder for statistical machine
+            translation. EMNLP, 1724-1734. arXiv:1406.1078.
     """
-    return _clone(model, fast)
 
-
-def to_stock(model: keras.Model) -> keras.Model:
-    """Copy a model, with the layers of this module turned into Keras's own: the reverse of :func:`accelerate`.
-
-    Args:
-        model: a Sequential or functional model, nested ones included.
-
-    Returns:
-        keras.Model: a model of the same settings and weights; compiled, with a fresh optimizer, if the model was.
-
-    Raises:
-        ConfigError: the model is of another class.
-    """
-    return _clone(model, stock)
+    def __init__(
+        self,
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        reset_after: bool = True,
+        use_cudnn: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            reset_after=reset_after,
+            use_cudnn=use_cudnn,
+            **kwargs,
+        )

@@ -1,18 +1,18 @@
-"""Several networks trained as one: layers whose weights carry a leading axis of members.
+"""Several networks trained as one: layers whose weights have a leading axis of members.
 
-A single training of a recurrent network says little, since seeds differ by more than cells do. ``Ensemble`` wraps a
-layer so that S copies of it, each with weights, dropout and inputs of its own, run in one call. Members never mix: what
-member ``s`` computes is what a single layer with its weights computes. ("Members" as in model ensembling; a "replica"
-is something else in Keras: a device's copy of one network.)
+One training run of a recurrent network says little, because results differ more between seeds than between cells.
+``Ensemble`` wraps a layer so that S independent copies of it, each with its own weights, dropout masks and inputs, run
+in one call. Members are independent: member ``s`` computes what a single layer with its weights computes. ("Member" is
+the term of model ensembling. A "replica" in Keras is the copy of one network on one device.)
 
 =====================  =====================================  ====================================================
-wrapped layer          input                                  output
+wrapped layer          shape of the input                     shape of the output
 =====================  =====================================  ====================================================
 SimpleRNN, LSTM, GRU   ``(batch, S, time, features)``, or     ``(batch, S, units)``, with ``return_sequences``
-                       ``(batch, time, features)`` for all    ``(batch, S, time, units)``
+                       ``(batch, time, features)``, shared    ``(batch, S, time, units)``
 Bidirectional          the same                               the same, ``2 * units`` with ``merge_mode="concat"``
 Dense                  ``(batch, S, ..., features)``          ``(batch, S, ..., units)``
-Dropout                ``(batch, S, ...)``                    the same, a mask of its own for each member
+Dropout                ``(batch, S, ...)``                    the same; each member has its own mask
 =====================  =====================================  ====================================================
 """
 
@@ -26,42 +26,54 @@ import numpy as np
 from keras import ops
 
 from kseq.errors import ConfigError
-from kseq.layers.cells import stock
+from kseq.layers._conversion import stock
+from kseq.layers._saving import PickledByClass
 from kseq.layers.stacked import reseed, stack
+from kseq.validation import require_whole
 
 
 @keras.saving.register_keras_serializable(package="kseq")
-class Ensemble(keras.layers.Layer):
-    """Run ``members`` copies of a layer side by side, in the idiom of ``Bidirectional`` and ``TimeDistributed``.
+class Ensemble(PickledByClass, keras.layers.Layer):
+    """Wrapper that runs ``members`` independent copies of a layer in one call.
 
     Args:
-        layer: a SimpleRNN, LSTM, GRU, Bidirectional of one, Dense or Dropout layer that is not built yet.
-        members: how many copies, S.
-        seeds: one seed a member: copy ``s`` starts with the weights and draws the dropout masks of ``layer`` made
-            with ``seed=seeds[s]``. Drawn at random by default.
-        **kwargs: of every Keras layer (``name``...); ``dtype`` is the layer's own by default.
+        layer: A SimpleRNN, LSTM or GRU layer, a Bidirectional wrapper of one, or a Dense or Dropout layer, not built.
+        members: Positive integer, the number of copies, S.
+        seeds: Sequence of S integers, one seed per member. Member ``s`` starts with the weights, and draws the dropout
+            masks, of ``layer`` created with ``seed=seeds[s]``. Defaults to ``None``, which draws the seeds at random.
+        **kwargs: Arguments of every Keras layer (``name``, ``dtype``...). ``dtype`` defaults to that of ``layer``.
+
+    Call arguments:
+        inputs: Tensor of shape ``(batch, S, time, features)``, or ``(batch, time, features)`` if all members read the
+            same windows.
+        mask: Boolean tensor of shape ``(batch, S, time)`` or ``(batch, time)``. Defaults to ``None``.
+        training: Boolean, whether dropout applies. Defaults to ``False``.
 
     Input shape:
-        ``(batch, S, time, features)``, or ``(batch, time, features)`` read by all members; see the module's table.
+        ``(batch, S, time, features)`` or ``(batch, time, features)``; see the table of the module.
+
+    Output shape:
+        The shape of the layer's output with an axis of S members after the batch axis: ``(batch, S, units)``, or
+        ``(batch, S, time, units)`` with ``return_sequences``.
 
     Raises:
-        ConfigError: the layer is of another kind, or has an option that would mix members.
+        ConfigError: ``layer`` is of another class, is already built, has an option that would mix members or code of
+            its own; or ``members`` or ``seeds`` are invalid.
 
     Example:
-        >>> lstm = Ensemble(keras.layers.LSTM(8), members=10)
-        >>> lstm(np.zeros((32, 24, 1))).shape[1:]  # doctest: +SKIP
-        (10, 8)
+        >>> lstm = Ensemble(LSTM(8), members=10)  # doctest: +SKIP
+        >>> lstm(np.zeros((32, 24, 1))).shape  # doctest: +SKIP
+        (32, 10, 8)
     """
 
-    def __init__(self, layer: keras.Layer, members: int, seeds: Sequence[int] | None = None, **kwargs: Any):
+    def __init__(self, layer: keras.Layer, members: int, seeds: Sequence[int] | None = None, **kwargs: Any) -> None:
         super().__init__(**{"dtype": layer.dtype_policy, **kwargs})
-        if isinstance(members, bool) or not isinstance(members, int | np.integer) or members < 1:
-            raise ConfigError(f"received members {members!r}, expected a whole number from 1.")
+        require_whole("members", members, least=1)
         if seeds is not None and len(seeds) != members:
             raise ConfigError(f"received {len(seeds)} seeds for {members} members, expected one seed a member.")
         self.members = int(members)
         self.seeds = [int(s) for s in seeds] if seeds is not None else random.sample(range(2**31), members)
-        # As text: Keras tracks dictionaries that are set on a layer, and cannot copy them afterwards.
+        # As a string, because Keras tracks dictionaries that are set on a layer and cannot copy them afterwards.
         self._config_of_layer = json.dumps(keras.saving.serialize_keras_object(layer))
         self.stacked = stack(layer, self.members, self.seeds)
         self.supports_masking = True
@@ -90,23 +102,26 @@ class Ensemble(keras.layers.Layer):
 
     @property
     def kernel_used(self) -> str | None:
-        """Which kernel ran in the last call, None before one and for Dense and Dropout."""
+        """The kernel that ran in the last call; None before the first call and for Dense and Dropout."""
         return getattr(self.stacked, "kernel_used", None)
 
     def member_layer(self, number: int) -> keras.Layer:
-        """Return member ``number`` as an ordinary Keras layer, not built: same settings, its own seed."""
+        """Return a single layer with the settings and the seed of member ``number``, not built."""
         template = keras.saving.deserialize_keras_object(json.loads(self._config_of_layer))
         return reseed(template, self.seeds[number])
 
     def member_weights(self, number: int) -> list[np.ndarray]:
-        """Weights of member ``number`` in the order of :meth:`member_layer`'s ``set_weights``."""
+        """Return the weights of member ``number``, in the order in which :meth:`member_layer` takes them."""
         return [np.asarray(ops.convert_to_numpy(weight))[number] for weight in self.weights]
 
     def take(self, which: Sequence[int]) -> "Ensemble":
-        """Make an ensemble of some of the members, which goes on where they are: same weights, state of dropout copied.
+        """Return an ensemble of some of the members that continues where they are.
 
         Args:
-            which: numbers of members, in the order that they are to have.
+            which: Sequence of member numbers from 0, in the order that the new ensemble has them.
+
+        Returns:
+            Ensemble: A layer, not built, that starts with copies of the members' weights and dropout state.
         """
         settings = {"members": len(which), "seeds": [self.seeds[number] for number in which]}
         taken = type(self).from_config({**self.get_config(), **settings})
@@ -114,7 +129,7 @@ class Ensemble(keras.layers.Layer):
         return taken
 
     def get_config(self) -> dict[str, Any]:
-        """Settings, for saving."""
+        """Return the layer's settings, from which :meth:`from_config` makes an equal layer."""
         return {
             **super().get_config(),
             "layer": json.loads(self._config_of_layer),
@@ -124,54 +139,75 @@ class Ensemble(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Ensemble":
-        """Make a layer of saved settings."""
+        """Make a layer from the settings that :meth:`get_config` returned."""
         config = dict(config)
         return cls(keras.saving.deserialize_keras_object(config.pop("layer")), **config)
 
 
+@keras.saving.register_keras_serializable(package="kseq")
 def sum_over_members(y_true: Any, y_pred: Any) -> Any:
-    """Mean squared error of each member, summed over members: each one's gradient is that of a single model.
+    """Compute the mean squared error of each member, summed over members.
+
+    The gradient of each member's weights is that of a single model trained for mean squared error.
 
     Args:
-        y_true: ``(batch, S, outputs)``.
-        y_pred: the same shape.
+        y_true: Tensor of shape ``(batch, S, outputs)``.
+        y_pred: Tensor of shape ``(batch, S, outputs)``.
 
     Returns:
-        ``(batch,)``, which Keras averages.
+        Tensor of shape ``(batch,)``, which Keras averages.
+
+    Example:
+        >>> model.compile("adam", loss=sum_over_members)  # doctest: +SKIP
     """
     return ops.sum(ops.mean(ops.square(y_pred - y_true), axis=-1), axis=-1)
 
 
+@keras.saving.register_keras_serializable(package="kseq")
 class MemberLoss(keras.metrics.Metric):
-    """Mean squared error of each member by itself; its result is a vector ``(S,)``."""
+    """Metric: the mean squared error of each member, a vector of shape ``(S,)``.
 
-    def __init__(self, members: int, name: str = "member"):
-        super().__init__(name=name)
+    Args:
+        members: Positive integer, the number of members, S.
+        name: String, the name of the metric. Defaults to ``"member"``.
+        dtype: The dtype of the result. Defaults to ``None``, which means Keras's default float type.
+
+    Example:
+        >>> model.compile("adam", sum_over_members, metrics=[MemberLoss(10)])  # doctest: +SKIP
+    """
+
+    def __init__(self, members: int, name: str = "member", dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.members = members
         self.total = self.add_weight(shape=(members,), initializer="zeros", name="total")
         self.count = self.add_weight(shape=(), initializer="zeros", name="count")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Add a batch."""
+        """Add the errors of a batch, of which ``y_true`` and ``y_pred`` have shape ``(batch, S, outputs)``."""
         errors = ops.mean(ops.square(y_pred - ops.cast(y_true, y_pred.dtype)), axis=-1)
         self.total.assign_add(ops.cast(ops.sum(errors, axis=0), self.total.dtype))
         self.count.assign_add(ops.cast(ops.shape(errors)[0], self.count.dtype))
 
     def result(self) -> Any:
-        """Mean over all batches since the last reset, ``(S,)``."""
+        """Return the mean over all batches since the last reset, of shape ``(S,)``."""
         return self.total / self.count
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the metric's settings."""
+        return {**super().get_config(), "members": self.members}
 
 
 def split_members(model: keras.Model) -> list[keras.Model]:
-    """Take a model of S members apart into S ordinary Keras models.
+    """Split a model of S members into S single models.
 
     Args:
-        model: a chain of ``Ensemble`` layers, as ``build_model(..., members=S)`` returns it.
+        model: A model that is a sequence of ``Ensemble`` layers, such as ``build_model(..., members=S)`` returns.
 
     Returns:
-        list[keras.Model]: one model a member, of stock Keras layers: each can be saved, and loaded without kseq.
+        list[keras.Model]: One model per member, made of Keras's own layers.
 
     Raises:
-        ConfigError: the model has no members.
+        ConfigError: The model has no members.
 
     Example:
         >>> first, *others = split_members(build_lstm(members=3))  # doctest: +SKIP
@@ -190,17 +226,17 @@ def split_members(model: keras.Model) -> list[keras.Model]:
 
 
 def take_members(model: keras.Model, which: Sequence[int]) -> keras.Model:
-    """Make a model of some members of another, which computes what they compute and goes on training as they would.
+    """Make a model from some members of another; it computes, and continues training, as they would.
 
     Args:
-        model: a chain of ``Ensemble`` layers, as ``build_model(..., members=S)`` returns it.
-        which: numbers of members, in the order that they are to have.
+        model: A model that is a sequence of ``Ensemble`` layers, such as ``build_model(..., members=S)`` returns.
+        which: Sequence of member numbers from 0, in the order that the new model has them.
 
     Returns:
-        keras.Model: of ``len(which)`` members, not compiled; weights and the state of dropout are copies.
+        keras.Model: A model with ``len(which)`` members, not compiled, with copies of their weights and dropout state.
 
     Raises:
-        ConfigError: the model has no members, or other layers than ``Ensemble``.
+        ConfigError: The model has no members, or has layers other than ``Ensemble``.
 
     Example:
         >>> best_two = take_members(build_lstm(members=10), [3, 7])  # doctest: +SKIP
@@ -208,9 +244,7 @@ def take_members(model: keras.Model, which: Sequence[int]) -> keras.Model:
     _members(model)
     others = [layer.name for layer in model.layers[1:] if not isinstance(layer, Ensemble)]
     if others:
-        raise ConfigError(
-            f"received a model with {', '.join(others)} in it, expected a chain of Ensemble layers alone."
-        )
+        raise ConfigError(f"received a model with {', '.join(others)} in it, expected Ensemble layers alone.")
     return _remade(model, (len(which), *model.inputs[0].shape[2:]), lambda layer: layer.take(which))
 
 
@@ -222,7 +256,7 @@ def _members(model: keras.Model) -> int:
 
 
 def _remade(model: keras.Model, shape: tuple, change: Callable[[keras.Layer], keras.Layer]) -> keras.Model:
-    """Make a chain of layers anew, for windows of another shape, each layer by ``change``."""
+    """Rebuild a sequence of layers for inputs of another shape; ``change`` makes each new layer from the old one."""
     inputs = keras.Input(shape, name=model.inputs[0].name, dtype=model.inputs[0].dtype)
     x, states = inputs, []
     for layer in model.layers[1:]:

@@ -1,7 +1,7 @@
-"""The layers inside an ``Ensemble``: a wrapped layer's computation on stacked weights, S of each.
+"""The layers inside an ``Ensemble``: the computation of a wrapped layer on S stacked sets of weights.
 
-What a member computes is what the wrapped layer made with its seed computes: the same start, the same dropout masks,
-the same operations on its slice of every array.
+Each member computes what the wrapped layer, created with the member's seed, computes: it has the same initial weights,
+the same dropout masks, and the same operations on its slice of every array.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,30 +13,49 @@ from keras import ops
 
 from kseq import kernels
 from kseq.errors import ConfigError
-from kseq.layers.cells import decline, run_kernel, spec_of
+from kseq.layers._dispatch import decline, run_kernel, spec_of
+from kseq.layers.cells import GRU, LSTM, SimpleRNN
 
 
 def stack(layer: keras.Layer, members: int, seeds: list[int]) -> keras.Layer:
-    """Return the private layer that runs ``members`` copies of ``layer``."""
-    kinds: list[tuple[type | tuple[type, ...], type]] = [
-        (keras.layers.Bidirectional, _Bidirectional),
-        ((keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU), _Recurrent),
-        (keras.layers.Dense, _Dense),
-        (keras.layers.Dropout, _Dropout),
-    ]
-    for kind, stacked in kinds:
-        if isinstance(layer, kind):
-            if layer.built and layer.weights:
-                raise ConfigError(f"received {layer.name!r} with weights already made, expected a layer not built yet.")
-            return stacked(layer, members, seeds, dtype=layer.dtype_policy, name=f"stacked_{layer.name}")
-    raise ConfigError(
-        f"received a {type(layer).__name__} to run in members, expected SimpleRNN, LSTM, GRU, Bidirectional, Dense or "
-        "Dropout."
-    )
+    """Return the layer that runs ``members`` copies of ``layer``.
+
+    Raises:
+        ConfigError: The layer is of no class that can be stacked, is built, or has code of its own.
+    """
+    kinds: dict[type, type[_Stacked]] = {
+        keras.layers.Bidirectional: _Bidirectional,
+        **dict.fromkeys(_RECURRENT, _Recurrent),
+        keras.layers.Dense: _Dense,
+        keras.layers.Dropout: _Dropout,
+    }
+    expected = "expected SimpleRNN, LSTM, GRU, Bidirectional, Dense or Dropout."
+    kind = next((kind for kind in type(layer).__mro__ if kind in kinds), None)
+    if kind is None:
+        raise ConfigError(f"received a {type(layer).__name__} to run in members, {expected}")
+    own = _own_method(type(layer), kind)
+    if own is not None:
+        raise ConfigError(
+            f"received {layer.name!r}, a {type(layer).__name__} with a {own}() of its own that members would not run; "
+            f"{expected}"
+        )
+    if layer.built and layer.weights:
+        raise ConfigError(f"received {layer.name!r} with weights already made, expected a layer not built yet.")
+    return kinds[kind](layer, members, seeds, dtype=layer.dtype_policy, name=f"stacked_{layer.name}")
+
+
+#: The layers that :class:`_Recurrent` computes, the most derived first.
+_RECURRENT = (SimpleRNN, LSTM, GRU, keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU)
+
+
+def _own_method(kind: type, known: type) -> str | None:
+    """Name a method of computation that a class, or one between it and its base ``known``, defines; None without."""
+    between = kind.__mro__[: kind.__mro__.index(known)]
+    return next((name for part in between for name in ("build", "call", "inner_loop") if name in vars(part)), None)
 
 
 def reseed(layer: keras.Layer, seed: int) -> keras.Layer:
-    """Make the layer anew, not built, with ``seed`` for its dropout and its initializers."""
+    """Copy a layer, without weights, with ``seed`` for its dropout and its initializers."""
 
     def visit(config: Any) -> Any:
         if isinstance(config, dict):
@@ -47,12 +66,13 @@ def reseed(layer: keras.Layer, seed: int) -> keras.Layer:
 
 
 class _Stacked(keras.layers.Layer):
-    """What all stacked layers share: S sets of weights, started as S single layers would be.
+    """Base class of stacked layers: S sets of weights, initialized as those of S single layers.
 
-    The wrapped layer is kept out of Keras's tracking (in a closure): it has no weights, only settings.
+    The wrapped layer provides the settings and has no weights. It is held in a closure, so that Keras does not track
+    it.
     """
 
-    #: Of dropout, one a member.
+    #: Generators of dropout masks, one per member; empty without dropout.
     generators: Sequence[keras.random.SeedGenerator] = ()
 
     def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
@@ -73,19 +93,19 @@ class _Stacked(keras.layers.Layer):
 
     @property
     def template(self) -> keras.Layer:
-        """The wrapped layer: settings without weights."""
+        """The wrapped layer, which has settings and no weights."""
         return self._template()
 
     def parts(self) -> tuple["_Stacked", ...]:
-        """The layers that have weights and dropout: itself, or those inside."""
+        """Return the layers that have weights and dropout: this layer, or the two inside a Bidirectional."""
         return (self,)
 
     def start_as(self, other: "_Stacked", which: Sequence[int]) -> None:
-        """Before it is built: start with the weights and the state of dropout that members of another layer have now.
+        """Before the layer is built, take the current weights and dropout state of another layer's members.
 
         Args:
-            other: wraps a layer of the same settings.
-            which: its members that this one's are, in order.
+            other: A stacked layer whose wrapped layer has the same settings.
+            which: Numbers of its members, in the order that this layer has them.
         """
         for mine, theirs in zip(self.parts(), other.parts(), strict=True):
             mine._start = lambda theirs=theirs: {
@@ -93,11 +113,11 @@ class _Stacked(keras.layers.Layer):
             }
             if theirs.generators:
                 for generator, number in zip(mine.generators, which, strict=True):
-                    # A copy: JAX gives the memory of a model in training to its next step.
+                    # A copy, because JAX donates the buffers of a model in training to its next step.
                     generator.state.assign(np.array(ops.convert_to_numpy(theirs.generators[number].state)))
 
     def _draw_start(self, single_input_shape: tuple) -> dict[str, np.ndarray]:
-        """Build each member alone, once, and stack what it starts with, by the names of weights."""
+        """Return the initial weights of all members, stacked, by name: each member is built once by itself."""
         singles = []
         for seed in self.seeds:
             single = reseed(self.template, seed)
@@ -144,13 +164,13 @@ class _Dense(_Stacked):
 
 
 class _Masks:
-    """Dropout masks, one generator a member, so that each draws what a single layer with its seed draws."""
+    """Dropout masks. Each member has its own generator and draws what a single layer with its seed draws."""
 
     def __init__(self, seeds: list[int]):
         self.generators = [keras.random.SeedGenerator(seed) for seed in seeds]
 
     def draw(self, ones: Any, rate: float, count: int = 1) -> list:
-        """So many masks for all members, ``(batch, S, ...)`` from ones of one member's shape ``(batch, ...)``."""
+        """Return ``count`` masks of shape ``(batch, S, ...)``, drawn from ones of shape ``(batch, ...)``."""
         drawn = [[keras.random.dropout(ones, rate, seed=generator) for _ in range(count)]
                  for generator in self.generators]  # fmt: skip
         return [ops.stack(masks, axis=1) for masks in zip(*drawn, strict=True)]
@@ -160,7 +180,9 @@ class _Dropout(_Stacked):
     def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
         super().__init__(layer, members, seeds, **kwargs)
         if layer.noise_shape is not None:
-            raise ConfigError("received Dropout with noise_shape, expected none: members draw whole masks.")
+            raise ConfigError(
+                "received Dropout with noise_shape, expected none: each member draws its own mask of all inputs."
+            )
         self._masks = _Masks(seeds)
         self.generators = self._masks.generators
 
@@ -178,15 +200,15 @@ class _Dropout(_Stacked):
 
 
 class _Recurrent(_Stacked):
-    """SimpleRNN, LSTM or GRU of S members: a kernel where one takes it, a loop of batched products otherwise."""
+    """SimpleRNN, LSTM or GRU with S members: a kernel if one supports it, otherwise a loop of batched products."""
 
     def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
         super().__init__(layer, members, seeds, **kwargs)
         if layer.stateful:
-            raise ConfigError("received a stateful layer, expected one that starts each batch anew.")
+            raise ConfigError("received a stateful layer, expected stateful=False.")
         self.kernel_used: str | None = None
-        self._masks = _Masks(seeds) if layer.dropout or layer.recurrent_dropout else None
-        self.generators = self._masks.generators if self._masks else []
+        self._masks = _Masks(seeds if layer.dropout or layer.recurrent_dropout else [])
+        self.generators = self._masks.generators
 
     def build(self, input_shape: tuple) -> None:
         self.bias = None
@@ -206,8 +228,8 @@ class _Recurrent(_Stacked):
         batch = ops.shape(inputs)[0]
         input_masks: list[Any] = []
         recurrent_masks: list[Any] = []
-        # A single Keras layer draws its masks in every call, training or not: so that seeds stay in step, so do we.
-        # With implementation=1, which recurrent dropout asks for, it draws one for each gate.
+        # A single Keras layer draws masks in every call, also outside training, and its generator advances. The same is
+        # done here. With implementation=1, which recurrent dropout requires, it draws one mask per gate.
         count = getattr(layer.cell, "dropout_mask_count", 1)
         if layer.dropout:
             input_masks = self._masks.draw(ops.ones_like(one_member[:, 0]), layer.dropout, count)
@@ -217,28 +239,32 @@ class _Recurrent(_Stacked):
         if not training:
             input_masks, recurrent_masks = [], []
 
-        # The inputs of each gate, or of all.
+        # One input for all gates, or one per gate.
         wide = inputs if len(inputs.shape) == 4 or not input_masks else ops.expand_dims(inputs, 1)
         read = [wide * ops.expand_dims(drawn, 2) for drawn in input_masks] or [inputs]
         zeros = ops.zeros((batch, self.members, layer.units), dtype=self.compute_dtype)
         states = [zeros] * len(layer.state_size)
-        weights = [None if w is None else w.value for w in (self.kernel, self.recurrent_kernel, self.bias)]
+        kernel, recurrent = self.kernel.value, self.recurrent_kernel.value
+        bias = None if self.bias is None else self.bias.value
+        result: kernels.Output | str
         if len(read) > 1 and not recurrent_masks:
             result = decline("a dropout mask for each gate (implementation=1)")
         else:
-            result = run_kernel(spec_of(layer, training), read[0], states, mask, *weights, bool(recurrent_masks))
+            result = run_kernel(
+                spec_of(layer, training), read[0], states, mask, kernel, recurrent, bias, bool(recurrent_masks)
+            )
         if isinstance(result, kernels.Output):
             self.kernel_used = result.kernel
         else:
             self.kernel_used = f"members loop ({result})"
-            result = self._loop(read, states, mask, *weights, recurrent_masks)
+            result = self._loop(read, states, mask, kernel, recurrent, bias, recurrent_masks)
         output = result.outputs if layer.return_sequences else result.last_output
         return (output, *result.states) if layer.return_state else output
 
     def _loop(
         self, read: list, states: list, mask: Any, kernel: Any, recurrent: Any, bias: Any, recurrent_masks: list
     ) -> kernels.Output:
-        """Scan over time with batched products, in Keras operations: every option, on every backend."""
+        """Scan over time with batched products, in Keras operations: supports every option on every backend."""
         layer = self.template
         equation = "btf,sfg->tbsg" if len(read[0].shape) == 3 else "bstf,sfg->tbsg"
         projected = _gate_by_gate(lambda x, w: ops.einsum(equation, x, w), read, kernel)
@@ -247,9 +273,9 @@ class _Recurrent(_Stacked):
             input_bias, recurrent_bias = bias[:, 0], bias[:, 1]
         if input_bias is not None:
             projected = projected + input_bias
-        steps = (projected,)
+        steps: tuple[Any, ...] = (projected,)
         if mask is not None:
-            # (batch, time), or (batch, S, time) where members read windows of their own.
+            # The mask has shape (batch, time), or (batch, S, time) if each member reads its own windows.
             own = ops.cast(mask if len(mask.shape) == 3 else ops.expand_dims(mask, 1), "bool")
             steps = (projected, ops.expand_dims(ops.transpose(own, (2, 0, 1)), -1))
         blank = mask is not None and layer.zero_output_for_mask
@@ -260,7 +286,7 @@ class _Recurrent(_Stacked):
             new = advance(layer, now[0], dropped, carry, recurrent, recurrent_bias)
             if mask is not None:
                 new = [ops.where(now[1], after, before) for after, before in zip(new, carry, strict=True)]
-            # TensorFlow's scan wants as many outputs as states, of the same shapes.
+            # TensorFlow's scan requires as many outputs as states, with the same shapes.
             return new, [ops.where(now[1], new[0], ops.zeros_like(new[0])), *new[1:]] if blank else new
 
         states, (outputs, *_) = ops.scan(step, list(states), steps, reverse=layer.go_backwards)
@@ -271,7 +297,7 @@ class _Recurrent(_Stacked):
 
 
 def _gate_by_gate(product: Callable[[Any, Any], Any], read: list, weights: Any) -> Any:
-    """Multiply the weights of all gates with what all read; of each gate with what it reads, where that differs."""
+    """Multiply inputs by the weights of the gates; ``read`` holds one input for all gates, or one per gate."""
     if len(read) == 1:
         return product(read[0], weights)
     parts = ops.split(weights, len(read), axis=-1)
@@ -282,8 +308,8 @@ def _product(h, weights):
     return ops.einsum("bsh,shg->bsg", h, weights)
 
 
-# One step of each cell: ``x`` holds the input product already, ``dropped`` the state after recurrent dropout, one for
-# all gates or one for each.
+# One time step of each cell. ``x`` is the product of the inputs; ``dropped`` holds the state after recurrent dropout,
+# one for all gates or one per gate.
 
 
 def _step_simple_rnn(layer, x, dropped, carry, recurrent, bias):
@@ -317,7 +343,7 @@ def _step_gru(layer, x, dropped, carry, recurrent, bias):
 
 
 class _Bidirectional(_Stacked):
-    """Two stacked layers, one from each end, merged as Keras's Bidirectional merges."""
+    """Two stacked layers, forward and backward in time, merged as in Keras's Bidirectional."""
 
     def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
         super().__init__(layer, members, seeds, **kwargs)

@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from kseq.data import Panel
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
+from kseq.validation import require_whole
 
 
 def require_sizes(lookback: int, horizon: int) -> None:
     """Refuse sizes of a window that are no whole numbers from 1."""
     for name, value in (("lookback", lookback), ("horizon", horizon)):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")
+        require_whole(name, value)
 
 
 def encoded(static: pd.DataFrame) -> pd.DataFrame:
@@ -28,8 +27,14 @@ def require_inputs(columns: Sequence[str], future: Sequence[str], lookback: int,
         raise ConfigError("received past_target=False and no features, expected something for the models to read.")
     if future and horizon > lookback:
         raise ConfigError(
-            f"received lookback {lookback}, horizon {horizon} and future covariates ({', '.join(future)}), expected a "
-            "lookback from the horizon on: input rows hold what is known of the steps to forecast; raise --lookback."
+            "received ",
+            Parameter("lookback"),
+            f" {lookback}, ",
+            Parameter("horizon"),
+            f" {horizon} and future covariates ({', '.join(future)}), expected a lookback from the horizon on: input "
+            "rows hold what is known of the steps to forecast; raise ",
+            Parameter("lookback"),
+            ".",
         )
 
 

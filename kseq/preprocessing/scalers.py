@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
 from kseq.preprocessing._runs import groups, reduce_runs
+from kseq.text import shown
 
 #: Scalers by name. The last one looks at the whole series, test part included: for replays of published experiments.
 SCALERS = ("standard", "minmax", "minmax-leaks-test")
@@ -77,7 +78,7 @@ class Scaler:
 
 def _require_kind(kind: str) -> None:
     if kind not in ("standard", "minmax"):
-        raise ConfigError(f"received scaler {kind!r}, expected one of {', '.join(SCALERS)}.")
+        raise ConfigError("received ", Parameter("scaler"), f" {shown(kind)}, expected one of {', '.join(SCALERS)}.")
 
 
 def _statistics(kind: str, block: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kseq.data import Panel
-from kseq.errors import ConfigError, DataError
+from kseq.errors import DataError, Parameter
+from kseq.validation import require_number
 
 #: Of each part by name: its first row in each series, one after its last, and the rows between windows.
 Parts = dict[str, tuple[np.ndarray, np.ndarray, int]]
@@ -57,8 +58,7 @@ class Split:
             >>> split.validation.tolist(), split.test.tolist(), split.end.tolist()
             ([497], [585], [732])
         """
-        if not 0 < test < 1:
-            raise ConfigError(f"received a test share of {test:g}, expected a number between 0 and 1.")
+        require_number("test", test)
         start, end = panel.borders[:-1], panel.ends
         first = start + ((end - start) * (1 - test)).astype(int)
         return cls(start, first_of_validation(start, first, validation), first, first, end)
@@ -89,8 +89,7 @@ def first_of_validation(start: np.ndarray, stop: np.ndarray, share: float) -> np
 
 def require_validation_share(share: float) -> None:
     """Refuse a share of the validation part that leaves nothing to train on, or is none."""
-    if not 0 <= share < 1:
-        raise ConfigError(f"received a validation share of {share:g}, expected a number from 0 to below 1.")
+    require_number("validation", share)
 
 
 def parts_of(split: Split, lookback: int, step: int, lost: int) -> Parts:
@@ -150,7 +149,11 @@ def require_length(n: int, lookback: int, horizon: int, test: float, validation:
         minimum = fewest_rows(enough, n + 1)
         raise DataError(
             f"received a series of {n} rows, expected at least {minimum} for lookback {lookback}, horizon {horizon} "
-            f"and its training, validation and test parts; shorten --lookback or --horizon, or bring more rows."
+            "and its training, validation and test parts; shorten ",
+            Parameter("lookback"),
+            " or ",
+            Parameter("horizon"),
+            ", or bring more rows.",
         )
 
 

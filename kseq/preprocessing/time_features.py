@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import Panel, Series
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
 
 #: Cycles by the longest time step that has them, in days.
 _CYCLES = (
@@ -60,15 +60,20 @@ def columns_of_dates(index: pd.Index, name: str, step: str, cycles: Sequence[str
     """
     if not isinstance(index, pd.DatetimeIndex):
         raise ConfigError(
-            f"received a calendar for {name}, whose rows have no dates, expected dates; name their "
-            "column with --time, or leave out --calendar."
+            f"received a calendar for {name}, whose rows have no dates, expected dates; name their column with ",
+            Parameter("time"),
+            ", or leave out ",
+            Parameter("calendar"),
+            ".",
         )
     days = float(np.median(np.diff(index.to_numpy()) / np.timedelta64(1, "D"))) if len(index) > 1 else np.inf
     cycles = cycles or next((cycles for longest, cycles in _CYCLES if days <= longest), ())
     if not cycles:
         raise ConfigError(
             f"received a calendar for {name}, whose step is {step}, expected half a year or less: "
-            "longer steps have no cycle for models to read; leave out --calendar."
+            "longer steps have no cycle for models to read; leave out ",
+            Parameter("calendar"),
+            ".",
         )
     dates = index
     if index.tz is not None:

@@ -34,7 +34,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import Panel
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.preprocessing._runs import groups
 from kseq.preprocessing.grid import grids
 from kseq.preprocessing.seasonality import Cycle
@@ -47,12 +47,6 @@ NAMES = ("auto", "none", *STEPS)
 
 #: Through fewer rows than this a line is flat: any two rows lie on one that says nothing of what comes.
 FEWEST_OF_LINE = 3
-
-#: What is said where the season allows no anomaly.
-_NO_ANOMALY = (
-    "received transform anomaly for a series that does not allow it ({reason}), expected a season and two of it to "
-    "learn from; name it with --season, or choose another --transform."
-)
 
 
 def steps_of(names: str) -> tuple[str, ...]:
@@ -124,7 +118,9 @@ class Log(Step):
             first = str(panel.index[wrong[0]]).removesuffix(" 00:00:00")
             raise DataError(
                 f"{panel.name}: {len(wrong)} rows with a target of zero or below (first at {first}), expected values "
-                "above zero, which alone have a logarithm; leave log out of --transform."
+                "above zero, which alone have a logarithm; leave log out of ",
+                Parameter("transform"),
+                ".",
             )
         return cls()
 
@@ -369,7 +365,7 @@ def _fit_anomaly(
 ) -> Anomaly:
     """Learn the means of each series' phases, of what the steps before have made of the targets."""
     if season < 2:
-        raise ConfigError(_NO_ANOMALY.format(reason="its dates show no season"))
+        raise _no_anomaly("its dates show no season")
     # Each series has phases of its own, one series after the other.
     phase = np.zeros(len(panel), "int32")
     targets = len(panel.targets)
@@ -391,7 +387,7 @@ def _fit_anomaly(
     whole = totals.sum(axis=1, keepdims=True) / np.maximum(rows_of, 1)
     most = int(rows_of.max())
     if most < seasons * season:
-        raise ConfigError(_NO_ANOMALY.format(reason=f"{most} training rows hold fewer than two seasons of {season}"))
+        raise _no_anomaly(f"{most} training rows hold fewer than two seasons of {season}")
     means = np.where((by_series > 0) & (rows_of >= 2 * season), totals / np.maximum(by_series, 1), whole)
     return Anomaly(Cycle(season, phase), means.reshape(-1, targets))
 
@@ -451,3 +447,14 @@ def times_of(index: pd.Index) -> np.ndarray:
 def whole_rows(y: np.ndarray) -> np.ndarray:
     """Whether each row has values of all targets, ``(rows,)``."""
     return ~np.isnan(y).any(axis=1)
+
+
+def _no_anomaly(reason: str) -> ConfigError:
+    return ConfigError(
+        f"received transform anomaly for a series that does not allow it ({reason}), expected a season and two of it "
+        "to learn from; name it with ",
+        Parameter("season"),
+        ", or choose another ",
+        Parameter("transform"),
+        ".",
+    )

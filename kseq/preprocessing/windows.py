@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import Panel, Series
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.preprocessing._runs import CHUNK
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.columns import encoded, input_columns, past_columns, require_inputs, require_sizes
@@ -480,12 +480,23 @@ def _too_short(panel: Panel, split: Split, lookback: int, horizon: int, lost: in
         rows = int((split.validation - split.start).max())
         return DataError(
             f"received {rows} training rows, expected at least {lost + lookback + horizon} for lookback {lookback}, "
-            f"horizon {horizon} and differences; shorten --lookback, or give --transform none."
+            f"horizon {horizon} and differences; shorten ",
+            Parameter("lookback"),
+            ", or give ",
+            Parameter("transform"),
+            " none.",
         )
     return DataError(
         f"{panel.name}: received {len(panel.ids)} series of {panel.lengths.max()} rows at most, expected longer ones "
-        f"for lookback {lookback}, horizon {horizon} and the parts of each; shorten --lookback or --horizon, lower "
-        "--n-windows, or raise --train-size."
+        f"for lookback {lookback}, horizon {horizon} and the parts of each; shorten ",
+        Parameter("lookback"),
+        " or ",
+        Parameter("horizon"),
+        ", lower ",
+        Parameter("n_windows"),
+        ", or raise ",
+        Parameter("train_size"),
+        ".",
     )
 
 
@@ -505,8 +516,13 @@ def _require_each_origin(panel: Panel, first: np.ndarray, n_windows: int, step: 
     if len(empty):
         raise DataError(
             f"{panel.name}: {len(empty)} of {n_windows} test windows lie across missing dates or values, expected "
-            "none; fill missing values with --fill ffill or --fill seasonal, shorten --lookback, or bring the missing "
-            "dates."
+            "none; fill missing values with ",
+            Parameter("fill"),
+            " ffill or ",
+            Parameter("fill"),
+            " seasonal, shorten ",
+            Parameter("lookback"),
+            ", or bring the missing dates.",
         )
 
 
@@ -617,8 +633,13 @@ def _left_out(name: str, possible: dict[str, int], placed: dict[str, tuple]) -> 
         if count and not have:
             raise DataError(
                 f"{name}: all {count} {part} windows lie across missing dates or values, expected some that do not; "
-                "fill missing values with --fill ffill or --fill seasonal, shorten --lookback, or bring the missing "
-                "dates."
+                "fill missing values with ",
+                Parameter("fill"),
+                " ffill or ",
+                Parameter("fill"),
+                " seasonal, shorten ",
+                Parameter("lookback"),
+                ", or bring the missing dates.",
             )
         if have < count:
             shown.append(f"{count - have} of {count} {part}")

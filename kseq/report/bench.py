@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from kseq.report.lettering import legend, plain
 from kseq.report.table import aligned
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def plot_bench(bench: "Bench") -> Figure:
         axes.bar_label(bars, [f"{h:.1f}" if h == h and contender != "kseq" else "" for h in heights], fontsize=7)
     several = bool(table["members"].max() > 1)
     names = [f"{cell}\n{workload}" + (f"\n{members} seeds" if several else "") for workload, cell, members in groups]
-    axes.set_xticks(np.arange(len(groups)), names, fontsize=8)
+    axes.set_xticks(np.arange(len(groups)), names, fontsize=8, parse_math=False)
     axes.set_yscale("log")
     if not table["ratio"].notna().any():
         # Nothing tells a logarithmic axis where to begin.
@@ -66,10 +67,10 @@ def plot_bench(bench: "Bench") -> Figure:
         if np.isnan(own[group]):
             axes.annotate("not equal", (number, 1.0), ha="center", va="center", rotation="vertical", fontsize=8)
     axes.set_ylabel("time per epoch and seed, kseq = 1")
-    axes.set_title(f"{bench.machine['backend']} on {bench.machine['device']}, {bench.machine['processor']}", loc="left",
-                   fontsize=10)  # fmt: skip
+    title = f"{bench.machine['backend']} on {bench.machine['device']}, {bench.machine['processor']}"
+    plain(axes.set_title(title, loc="left", fontsize=10))
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=len(contenders), frameon=False)
+    legend(figure, loc="outside lower center", ncols=len(contenders), frameon=False)
     return figure

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kseq.report.table import DASH, aligned
+from kseq.report.table import aligned
+from kseq.text import DASH
 
 if TYPE_CHECKING:
     from kseq.databench import DataBench

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from kseq.report.lettering import label, legend, plain
 from kseq.report.plot import ACTUAL, CELL_STYLES
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def plot_forecast(forecast: "Forecast") -> Figure:
         bands = {level: (band.lo[:, number], band.hi[:, number]) for level, band in forecast.intervals.items()}
         past = (history.index[shown], history.y[shown, number])
         _draw(axes, forecast.name, past, (forecast.dates, forecast.values[:, number]), bands)
-        axes.set_ylabel(f"{target}, {history.unit}" if history.unit else target)
-    all_axes[0].set_title(f"{history.name}: {_ahead(steps)} by {forecast.name}", loc="left", fontsize=11)
+        plain(axes.set_ylabel(f"{target}, {history.unit}" if history.unit else target))
+    plain(all_axes[0].set_title(f"{history.name}: {_ahead(steps)} by {forecast.name}", loc="left", fontsize=11))
     all_axes[-1].set_xlabel("date" if history.has_dates else "row")
     return figure
 
@@ -60,8 +61,9 @@ def plot_panel_forecast(forecast: "PanelForecast") -> Figure:
         bands = {level: (band.lo[number, :, 0], band.hi[number, :, 0]) for level, band in forecast.intervals.items()}
         past = (panel.index[shown], panel.y[shown, 0])
         _draw(axes, forecast.name, past, (dates, forecast.values[number, :, 0]), bands)
-        axes.set_ylabel(f"{panel.targets[0]}, {panel.unit}" if panel.unit else panel.targets[0])
-        axes.set_title(f"{panel.ids[number]}: {_ahead(steps)} by {forecast.name}", loc="left", fontsize=11)
+        plain(axes.set_ylabel(f"{panel.targets[0]}, {panel.unit}" if panel.unit else panel.targets[0]))
+        title = f"{panel.ids[number]}: {_ahead(steps)} by {forecast.name}"
+        plain(axes.set_title(title, loc="left", fontsize=11))
     all_axes[-1].set_xlabel("date" if panel.has_dates else "row")
     return figure
 
@@ -93,7 +95,7 @@ def _draw(
     axes.plot(past_dates, past, color=ACTUAL, linewidth=3, label="known")
     # The line starts where the known one ends; a marker shows a single step.
     joint = past_dates[-1:].append(dates)
-    axes.plot(joint, np.append(past[-1], values), color=color, linestyle=style, linewidth=1.6, label=name)
+    axes.plot(joint, np.append(past[-1], values), color=color, linestyle=style, linewidth=1.6, label=label(name))
     axes.plot(dates, values, ".", color=color, markersize=4 if len(dates) > 1 else 9)
     for rank, level in enumerate(sorted(bands, reverse=True)):
         low, high = (np.append(past[-1], bound) for bound in bands[level])
@@ -107,4 +109,4 @@ def _draw(
     axes.set_axisbelow(True)
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
+    legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)

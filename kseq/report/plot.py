@@ -13,6 +13,7 @@ from kseq.errors import ConfigError
 from kseq.evaluation.intervals import Interval
 from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.significance import best_baseline
+from kseq.report.lettering import label, legend, plain, shortened
 
 if TYPE_CHECKING:
     from kseq.comparison.result import Comparison
@@ -89,7 +90,9 @@ def plot_predictions(comparison: "Comparison", ids: Sequence[Any] | None = None)
         for row in panel.rows:
             color, style = styles[row.name]
             line = track.along(row.predictions[row.sound].mean(axis=0)[..., 0])[panel.part]
-            axes.plot(dates, line, color=color, linestyle=style, linewidth=1.3, marker=track.marker, label=row.name)
+            axes.plot(
+                dates, line, color=color, linestyle=style, linewidth=1.3, marker=track.marker, label=label(row.name)
+            )
             if row.name in bands:
                 bounds = {
                     level: [track.along(bound[0, ..., 0])[panel.part] for bound in (band.lo, band.hi)]
@@ -97,7 +100,7 @@ def plot_predictions(comparison: "Comparison", ids: Sequence[Any] | None = None)
                 }
                 _draw_bands(axes, dates, bounds, color, row.name)
         _dress(axes, panel.title, _label(comparison))
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
+        legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
     all_axes[-1].set_xlabel("date" if series.has_dates else "row")
     return figure
 
@@ -208,12 +211,12 @@ def _bands(comparison: "Comparison") -> dict[str, dict[float, Interval]]:
 def _draw_bands(axes: Axes, dates: pd.Index, bounds: dict[float, list[np.ndarray]], color: str, name: str) -> None:
     """Draw one band upon the other, the widest first, named together."""
     levels = sorted(bounds, reverse=True)
-    label = f"{' and '.join(f'{level:g}' for level in reversed(levels))} % intervals, {name}"
+    shown = f"{' and '.join(f'{level:g}' for level in reversed(levels))} % intervals, {name}"
     for level in levels:
         lo, hi = bounds[level]
         axes.fill_between(
             dates, lo, hi, color=color, alpha=0.15, linewidth=0, zorder=0.5,
-            label=label if level == levels[0] else None,
+            label=shown if level == levels[0] else None,
         )  # fmt: skip
 
 
@@ -223,9 +226,9 @@ def _styles(rows: Sequence[ModelResult]) -> dict[str, Style]:
     return CELL_STYLES | {name: OTHER_STYLES[number % len(OTHER_STYLES)] for number, name in enumerate(others)}
 
 
-def _dress(axes: Axes, title: str, label: str) -> None:
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.set_ylabel(label)
+def _dress(axes: Axes, title: str, unit: str) -> None:
+    plain(axes.set_title(title, loc="left", fontsize=11))
+    plain(axes.set_ylabel(unit))
     axes.margins(x=0.01)
     axes.set_axisbelow(True)
     axes.grid(color="#dddddd", linewidth=0.6)
@@ -249,11 +252,11 @@ def plot_history(comparison: "Comparison") -> Figure:
     figure = Figure(figsize=(1 + 3.8 * len(rows), 4), layout="constrained")
     all_axes = np.atleast_1d(figure.subplots(1, len(rows), sharey=True))
     for axes, row in zip(all_axes, rows, strict=True):
-        for (curve, label), (color, style) in zip(CURVES.items(), CURVE_STYLES, strict=True):
+        for (curve, shown), (color, style) in zip(CURVES.items(), CURVE_STYLES, strict=True):
             if curve in row.history:
-                _draw_curves(axes, row.history[curve], color, style, label)
+                _draw_curves(axes, row.history[curve], color, style, shown)
         folds = f", {len(comparison.trainings)} folds" if len(comparison.trainings) > 1 else ""
-        _dress(axes, f"{row.name}, {len(row.seeds)} seed{'s' * (len(row.seeds) > 1)}{folds}", "")
+        _dress(axes, f"{shortened(row.name, 40)}, {len(row.seeds)} seed{'s' * (len(row.seeds) > 1)}{folds}", "")
         axes.set_xlabel("epoch")
     # Matplotlib refuses a logarithmic axis on which nothing can be drawn.
     if any((np.isfinite(curve) & (curve > 0)).any() for row in rows for curve in row.history.values()):
@@ -261,18 +264,18 @@ def plot_history(comparison: "Comparison") -> Figure:
     all_axes[0].set_ylabel("mean squared error, scaled")
     several = max(len(row.epochs) for row in rows) > 1
     over = "trainings" if len(comparison.trainings) > 1 else "seeds"
-    all_axes[0].legend(title=f"mean and range of {over}" if several else None, frameon=False, fontsize=9)
+    legend(all_axes[0], title=f"mean and range of {over}" if several else None, frameon=False, fontsize=9)
     return figure
 
 
-def _draw_curves(axes: Axes, curves: np.ndarray, color: str, style: Any, label: str) -> None:
+def _draw_curves(axes: Axes, curves: np.ndarray, color: str, style: Any, shown: str) -> None:
     """Draw ``(member, epoch)`` losses, NaN where a member no longer trains."""
     epochs = np.arange(1, curves.shape[1] + 1)
     axes.plot(epochs, curves.T, color=color, linewidth=0.5, alpha=0.35)
     training = np.isfinite(curves).sum(axis=0)
     shared = training >= max(1, len(curves) / 2)
     kept = np.where(np.isfinite(curves), curves, np.nan)[:, shared]
-    axes.plot(epochs[shared], np.nanmean(kept, axis=0), color=color, linestyle=style, linewidth=1.8, label=label)
+    axes.plot(epochs[shared], np.nanmean(kept, axis=0), color=color, linestyle=style, linewidth=1.8, label=shown)
     axes.fill_between(
         epochs[shared], np.nanmin(kept, axis=0), np.nanmax(kept, axis=0), color=color, alpha=0.15, linewidth=0
     )

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from kseq.csvtext import csv_text
 from kseq.evaluation.significance import best_baseline
+from kseq.text import DASH, decimals_for, figure, visible
 
 if TYPE_CHECKING:
     from kseq.comparison.result import Comparison
@@ -15,8 +17,6 @@ FORMATS = ("table", "markdown", "csv", "json")
 
 #: Columns of a terminal that sentences take.
 WIDTH = 100
-
-DASH = "–"
 
 #: Heads of the columns of what cells may have of their own, where they have.
 OWN_SETTINGS = {
@@ -37,7 +37,7 @@ def render(comparison: "Comparison", style: str = "table") -> str:
         str: without a newline at the end.
     """
     if style == "csv":
-        return comparison.table.to_csv(index=False, lineterminator="\n").rstrip("\n")
+        return csv_text(comparison.table).rstrip("\n")
     if style == "json":
         return as_json(comparison.table)
     shown = shown_table(comparison)
@@ -62,14 +62,16 @@ def words(comparison: "Comparison", style: str = "table") -> str:
     """
     parts = {"Verdict": comparison.verdict, "Beware": comparison.cautions, "Reading the table": _legend(comparison)}
     if style == "markdown":
-        blocks = [[f"**{head}**", "", *(f"- {text}" for text in texts)] for head, texts in parts.items() if texts]
+        blocks = [
+            [f"**{head}**", "", *(f"- {visible(text)}" for text in texts)] for head, texts in parts.items() if texts
+        ]
     else:
         blocks = [[head, *map(_filled, texts)] for head, texts in parts.items() if texts]
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
 def _filled(text: str) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
+    return textwrap.fill(visible(text), WIDTH, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _legend(comparison: "Comparison") -> list[str]:
@@ -124,12 +126,12 @@ def shown_table(comparison: "Comparison") -> pd.DataFrame:
             shown[head] = [_setting(value) if value == value and cell else DASH
                            for value, cell in zip(table[name], table["kind"] == "cell", strict=True)]  # fmt: skip
     for metric, head in heads.items():
-        decimals = 2 if metric == "mape" else 3
+        decimals = decimals_for(table[metric], 2 if metric == "mape" else 3)
         shown[head] = [
             _mean_and_spread(mean, spread, decimals)
             for mean, spread in zip(table[metric], table[f"{metric}_std"], strict=True)
         ]
-    shown["skill"] = [f"{round(skill, 3) + 0.0:+.3f}" if skill == skill else DASH for skill in table["skill"]]
+    shown["skill"] = [_skill(skill) for skill in table["skill"]]
     shown["group"] = [group or DASH for group in table["group"]]
     shown["epochs"] = [f"{e:.0f}" if e == e else DASH for e in table["epochs"]]
     shown["ms/epoch/seed"] = [f"{1000 * s:.1f}" if s == s else DASH for s in table["seconds_per_epoch_and_seed"]]
@@ -140,22 +142,35 @@ def _setting(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
-def _mean_and_spread(mean: float, spread: float, decimals: int) -> str:
+def _mean_and_spread(mean: float, spread: float, decimals: int | None) -> str:
     if mean != mean:
         return "n/a"
-    text = f"{mean:.{decimals}f}"
-    return f"{text} ± {spread:.{decimals}f}" if spread == spread else text
+    text = figure(mean, decimals)
+    return f"{text} ± {figure(spread, decimals)}" if spread == spread else text
+
+
+def _skill(skill: float) -> str:
+    if skill != skill:
+        return DASH
+    # No minus before a zero.
+    return figure(round(skill, 3) + 0.0, sign=True) if abs(skill) < 1e4 else figure(skill, None, sign=True)
 
 
 def markdown(shown: pd.DataFrame) -> str:
     """Text cells as a table in Markdown, the first column to the left, the others to the right."""
-    lines = [list(shown.columns), ["---", *["---:"] * (shown.shape[1] - 1)], *shown.to_numpy().tolist()]
+    head, *rows = ([_marked(cell) for cell in row] for row in (list(shown.columns), *shown.to_numpy().tolist()))
+    lines = [head, ["---", *["---:"] * (shown.shape[1] - 1)], *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _marked(cell: str) -> str:
+    """A cell whose characters Markdown takes for text: none ends the cell, begins a link, or is markup."""
+    return "".join(f"\\{character}" if character in "\\|<`*[" else character for character in visible(cell))
 
 
 def aligned(shown: pd.DataFrame) -> str:
     """Text cells in columns for a terminal, the first to the left, the others to the right."""
-    rows = [list(shown.columns), *shown.to_numpy().tolist()]
+    rows = [[visible(cell) for cell in row] for row in (list(shown.columns), *shown.to_numpy().tolist())]
     widths = [max(len(row[column]) for row in rows) for column in range(shown.shape[1])]
 
     def line(row: list[str]) -> str:

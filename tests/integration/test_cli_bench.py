@@ -109,11 +109,13 @@ def test_a_full_disk_leaves_nothing(here, capsys, monkeypatch):
         path.open("wb").close()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    monkeypatch.setattr("tempfile.tempdir", str(here))
     monkeypatch.setattr(runs.Path, "write_bytes", full)
     assert main([*QUICK, "--out", "deep/run"]) == 2
     captured = capsys.readouterr()
     assert "files cannot be written (No space left on device)" in captured.err.splitlines()[-1]
-    assert captured.out == ""
+    # What minutes have measured is shown all the same.
+    assert "stock Keras" in captured.out
     assert list(here.iterdir()) == []
 
 

@@ -129,7 +129,7 @@ def test_a_whole_run_by_a_file(here, capsys):
         ("cells = ['elman']", "received cell 'elman', expected one of rnn, lstm, gru"),
         ("bidirectional = 1", "kseq.toml, bidirectional: received 1, expected true or false."),
         ("bidirectional = 'yes'", "kseq.toml, bidirectional: received 'yes', expected true or false."),
-        ("dropout = 2", "kseq.toml, dropout: 2.0 is not in the range 0<=x<1."),
+        ("dropout = 2", "kseq.toml, dropout: received 2, expected 0 or a number from 1e-06 to 0.999."),
         ("fill = 'zero'", "kseq.toml, fill: 'zero' is not one of 'linear', 'ffill'"),
         ("format = 'xml'", "kseq.toml, format: 'xml' is not one of"),
         ("time = 1979-05-27", "kseq.toml, time: received datetime.date(1979, 5, 27), expected a text"),
@@ -162,6 +162,32 @@ def test_what_is_no_file_of_options(here, capsys, path, expected):
     (here / "run.json").write_text("{}")
     assert main(["compare", "--config", path]) == 2
     assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe", b"\x00", b"a", b"[" * 5000, b"a=" + b"[" * 3000 + b"]" * 3000, b"lookback=" + b"9" * 5000,
+        b"a" + b".a" * 5000 + b"=1", b"[compare]\n[compare]\n", b"[[compare]]\nunits=1", b"[compare.x]\ny=1",
+        *(b"%s = %s" % (name, value)
+          for name in (b"lookback", b"units", b"cells", b"csv", b"bidirectional", b"weight-decay", b"out")
+          for value in (b"1979-05-27", b"1979-05-27T07:32:00Z", b"07:32:00", b"{a = 1}", b"[[]]", b"[{}]",
+                        b"0x" + b"f" * 5000, b"[1979-05-27]", b'"\\u0000"')),
+    ],
+)  # fmt: skip
+def test_odd_files_of_options_are_told_in_one_line(here, capsys, content):
+    (here / "odd.toml").write_bytes(content)
+    assert main(["compare", "--config", "odd.toml"]) == 2
+    told = capsys.readouterr().err
+    assert "odd.toml" in told or "expected" in told
+    assert len(told.splitlines()) == 1
+    assert [path.name for path in here.iterdir()] == ["odd.toml"]
+
+
+def test_a_mark_of_the_encoding_is_no_option(here, capsys):
+    (here / "kseq.toml").write_bytes(b"\xef\xbb\xbflookback = 0")
+    assert main(["compare", "--config", "kseq.toml"]) == 2
+    assert "kseq.toml, lookback: received 0, expected a whole number from 1." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("blank", ["", " "])

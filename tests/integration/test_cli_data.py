@@ -90,7 +90,7 @@ MONTHS = pd.date_range("2001-01-01", periods=30, freq="MS")
         (shops(), ["--series", "sout"], "expected one of the 2 in column 'shop': north, south; did you mean south?"),
         (shops(), ["--id", "town"], "received column 'town', expected one of: shop, ds, sales, rain"),
         (shops(), ["--series", "south", "--freq", "MS"], "south: 69 of 70 dates do not fit --freq MS (first: 2001"),
-        (shops(), ["--series", "south", "--freq", "often"], "received --freq often, expected a frequency as pandas"),
+        (shops(), ["--series", "south", "--freq", "often"], "received --freq 'often', expected a frequency as pandas"),
         (shops(), ["--series", "south", "--fill", "seasonal", "--target", "rain"], "target 'rain' is constant"),
         (shops(MONTHS.append(DAYS + pd.Timedelta(days=2000))), ["--series", "north"],
          "north: dates mix frequencies (monthly, and daily from 2006-06-24 on), expected one"),

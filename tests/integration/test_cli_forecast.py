@@ -157,7 +157,7 @@ def test_evaluate_beside_baselines(files, capsys):
         (["evaluate", "--model", "model.keras", "--data", "co2"], "received column 'sst', expected one of: co2"),
         (["evaluate", "--model", "model.keras", "--data", "none"], "received"),
         (["fit", "--out", "model.h5"], "received model.h5 as the model's file, expected a name that ends in .keras"),
-        (["fit", "--cell", "cnn"], "received cell 'cnn'"),
+        (["fit", "--cell", "cnn"], "received --cell 'cnn'"),
         (["fit", "--cells", "gru"], "No such option"),
         (["fit", "--csv", "newer.csv", "--time", "when", "--target", "sst"], "expected at least"),
     ],
@@ -184,6 +184,7 @@ def test_a_full_disk_leaves_nothing_half_written(files, capsys, monkeypatch):
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr("tempfile.tempdir", str(files))
     monkeypatch.setattr(runs.Path, "write_bytes", full)
     assert main(["forecast", "--model", "model.keras", "--out", "out"]) == 2
     assert "files cannot be written (No space left on device)" in capsys.readouterr().err

@@ -86,7 +86,7 @@ def test_every_series_is_forecast(files, capsys):
     assert "from step 2 on it reads its own forecasts" in notes
     written = pd.read_csv("out/forecast.csv")
     pd.testing.assert_frame_equal(written, frame)
-    assert sorted(os.listdir("out")) == ["forecast.csv", "forecast.png"]
+    assert sorted(os.listdir("out")) == ["forecast.csv", "forecast.json", "forecast.png"]
 
 
 def test_some_series_are_forecast(files, capsys):
@@ -174,6 +174,7 @@ def test_a_full_disk_leaves_nothing_half_written(files, capsys, monkeypatch):
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr("tempfile.tempdir", str(files))
     monkeypatch.setattr(runs.Path, "write_bytes", full)
     assert main(["forecast", "--model", "model.keras", "--out", "out"]) == 2
     assert "files cannot be written (No space left on device)" in capsys.readouterr().err

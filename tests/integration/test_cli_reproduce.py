@@ -78,7 +78,7 @@ def test_a_figure_that_differs_is_told_with_status_1(run, capsys):
         record["versions"]["keras"] = "2.0"
 
     rewrite(run, change)
-    assert main(["reproduce", "run"]) == 1
+    assert main(["reproduce", "run", "--quiet"]) == 1
     captured = capsys.readouterr()
     assert "1 of " in captured.out
     assert "figures differ, the most mae[1] of GRU: " in captured.out

@@ -48,16 +48,19 @@ def test_trials_that_are_done_stay_when_the_user_stops(here, capsys, monkeypatch
 
     monkeypatch.setattr(tuning, "_Draws", Stopped)
     assert main([*QUICK, "--out", "run"]) == 130
-    assert [path.name for path in (here / "run").iterdir()] == ["tuning.csv"]
+    assert sorted(path.name for path in (here / "run").iterdir()) == ["run.json", "tuning.csv"]
+    assert "run has tuning.csv, run.json" in capsys.readouterr().err
     assert len(pd.read_csv(here / "run/tuning.csv")) == 1
+    # That folder is kseq's: it can be tuned into again.
+    assert main([*QUICK, "--out", "run"]) == 130
 
 
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (["--trials", "99"], "received 99 trials, expected at most 8"),
-        (["--dropout", "high"], "received 'high', expected numbers"),
-        (["--units", "8,8"], "received units (8, 8) to choose among, expected values, each once"),
+        (["--trials", "99"], "received --trials 99, expected at most 8"),
+        (["--dropout", "high"], "received high, expected 0 or a number"),
+        (["--units", "8,8"], "received --units (8, 8), expected each once"),
         (["--validation-share", "0"], "validation share of 0"),
         (["--transform", "none/"], "received transform ''"),
     ],

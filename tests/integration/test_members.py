@@ -33,8 +33,8 @@ def compare(tmp_path, monkeypatch):
 def test_blocks_give_the_comparison_of_all_at_once(compare, monkeypatch):
     forecasts, history, cell = compare("at-once")
     assert cell["members_at_once"] == SEEDS
-    monkeypatch.setattr(memory.Cost, "training_bytes", lambda cost, batch: 1000)
-    monkeypatch.setattr(memory, "available", lambda: int(2500 / memory.SHARE))
+    monkeypatch.setattr(memory.Cost, "training_bytes", lambda cost, batch: 10**6)
+    monkeypatch.setattr(memory, "available", lambda: int(2.5e6 / memory.SHARE))
     for name, options in (("by-hand", ["--members", "2"]), ("by-memory", [])):
         parted_forecasts, parted_history, parted = compare(name, *options)
         assert parted["members_at_once"] == 2

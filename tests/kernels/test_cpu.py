@@ -177,18 +177,81 @@ def test_float32_is_right_to_a_millionth(spec):
     assert np.abs(cpu.forward(spec, *arguments).outputs - right).max() < 1e-6 * max(1, np.abs(right).max())
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-15), ("float32", 4e-7)])
-def test_tanh_keeps_its_digits(dtype, bound):
-    spread = np.concatenate([np.linspace(1e-3, 25, 20_001), np.logspace(-30, 1, 5_000)])
-    values = np.concatenate([spread, -spread]).astype(dtype)
-    one, zero = np.ones((1, 1), dtype), np.zeros((1, 1), dtype)
-    # A SimpleRNN of one unit and one step, whose input goes through nothing but the activation.
-    start = np.zeros((len(values), 1), dtype)
-    found = cpu.forward(spec_of("simple_rnn"), values[:, None, None], one, zero, None, [start]).last[:, 0]
-    assert np.abs(found / np.tanh(values.astype("float64")) - 1).max() < bound
-    ends = np.array([0, -0.0, np.inf, -np.inf, np.nan], dtype)
-    found = cpu.forward(spec_of("simple_rnn"), ends[:, None, None], one, zero, None, [start[:5]]).last[:, 0]
-    np.testing.assert_allclose(found, [0, 0, 1, -1, np.nan], rtol=bound)
+def activation_of(cell, values, **options):
+    """Values through a cell's tanh (SimpleRNN) or sigmoid (a GRU's update gate before an output of 1), and no more."""
+    dtype = values.dtype
+    kernel = np.zeros((1, GATES[cell]), dtype)
+    kernel[0, 0] = 1
+    state = np.full((len(values), 1), 1 if cell == "gru" else 0, dtype)
+    zeros = np.zeros((1, GATES[cell]), dtype)
+    return cpu.forward(spec_of(cell), values[:, None, None], kernel, zeros, None, [state], **options).last[:, 0]
+
+
+EXACT = {
+    "simple_rnn": np.tanh,
+    "gru": lambda x: np.where(x >= 0, 1 / (1 + np.exp(-abs(x))), np.exp(-abs(x)) / (1 + np.exp(-abs(x)))),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("cell", list(EXACT))
+def test_activations_are_right_to_the_last_digits(cell, dtype):
+    rng = np.random.default_rng(0)
+    spread = np.concatenate([10 ** rng.uniform(-8, 8, 500_000), rng.uniform(0, 20, 500_000)]).astype(dtype)
+    # Where one formula goes over into another, and where results become exactly 1 or 0.
+    steps = np.array([k * np.log(2) / 4 for k in range(1, 60)] + [8, 9.0108, 9.0110, 16.6355, 19.0615, 36.7368], dtype)
+    edges = np.concatenate([steps, np.nextafter(steps, 0, dtype=dtype), np.nextafter(steps, 99, dtype=dtype)])
+    values = np.concatenate([spread, edges])
+    values = np.concatenate([values, -values])
+    found = activation_of(cell, values)
+    exact = EXACT[cell](values.astype(np.longdouble))
+    normal = abs(exact) > 2 * np.finfo(dtype).tiny
+    error = abs(found - exact)[normal] / np.spacing(abs(exact[normal]).astype(dtype))
+    assert error.max() < 2.7
+    assert abs(found[~normal]).max(initial=0) <= 3 * np.finfo(dtype).tiny
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_activations_of_the_numbers_at_the_ends(dtype):
+    info = np.finfo(dtype)
+    values = np.array(
+        [0, -0.0, info.smallest_subnormal, -info.tiny, info.max, -info.max, np.inf, -np.inf, np.nan], dtype
+    )
+    found = activation_of("simple_rnn", values)
+    np.testing.assert_array_equal(found, [0, 0, info.smallest_subnormal, -info.tiny, 1, -1, 1, -1, np.nan])
+    found = activation_of("gru", values[[0, 1, 2, 3, 4, 5, 8]])
+    np.testing.assert_array_equal(found, [0.5, 0.5, 0.5, 0.5, 1, 0, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "saturation"), [("float32", 9.0109), ("float32", 7.9), ("float64", 19.06), ("float64", 17.7)]
+)
+def test_tanh_is_1_from_the_saturation_on_and_not_before(dtype, saturation):
+    """A gradient that a framework has as zero must be zero here: Adam makes whole steps out of the smallest number."""
+    bound = np.dtype(dtype).type(saturation)
+    below = np.nextafter(bound, 0, dtype=dtype) - np.linspace(0, 1, 10_000).astype(dtype)
+    above = bound + np.linspace(0, 30, 10_000).astype(dtype)
+    assert (activation_of("simple_rnn", above, saturation=saturation) == 1).all()
+    assert (activation_of("simple_rnn", -above, saturation=saturation) == -1).all()
+    assert (activation_of("simple_rnn", below, saturation=saturation) < 1).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@every_cell
+def test_saturated_cells_have_no_gradient(spec, dtype):
+    x, kernel, recurrent_kernel, bias, state = cast(draw(spec), dtype)
+    kernel, x = np.ones_like(kernel), 20_000 + 5_000 * abs(x)
+    result = cpu.forward(spec, x, kernel, recurrent_kernel, bias, state)
+    gradients = cpu.backward(result.saved, np.ones_like(result.last))
+    assert (gradients.kernel == 0).all()
+    assert (gradients.sequences == 0).all()
+
+
+def test_a_saturation_is_found_to_the_last_digit():
+    def tanh(x):
+        return np.where(x >= np.float32(7.9), np.float32(1), np.float32(0.9))
+
+    assert cpu.saturation_of(tanh, np.dtype("float32")) == np.float32(7.9)
 
 
 @every_cell

@@ -130,7 +130,11 @@ def test_declines(cell, options, changes, reason):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "reason"), [("_on_gpu", True, "a GPU"), ("_compiled", None, "Numba is not installed")]
+    ("name", "value", "reason"),
+    [
+        ("_on_gpu", True, "a GPU"),
+        ("_compiled", None, "Numba is not installed, or NUMBA_DISABLE_JIT is set"),
+    ],
 )
 def test_declines_where_the_compiled_loop_cannot_run(monkeypatch, name, value, reason):
     layer = built("LSTM")
@@ -142,17 +146,48 @@ def test_declines_where_the_compiled_loop_cannot_run(monkeypatch, name, value, r
     assert layers.LSTM(4).supports_jit
 
 
-def test_second_derivatives_are_refused():
-    layer = built("LSTM")
-    x = tf.ones((2, 3, 1))
-    with tf.GradientTape() as outer:
-        outer.watch(x)
-        with tf.GradientTape() as inner:
-            inner.watch(x)
-            loss = tf.reduce_sum(layer(x) ** 2)
-        slope = inner.gradient(loss, x)
-    with pytest.raises(Unsupported, match="second derivatives"):
-        outer.gradient(slope, x)
+@pytest.mark.parametrize("options", [{}, {"return_sequences": True, "go_backwards": True}, {"return_state": True}])
+def test_second_derivatives(cell_options, floatx, options):
+    cell, own = cell_options
+    layer, plain = (getattr(kind, cell)(4, dtype=floatx, **own, **options) for kind in (layers, keras.layers))
+    for one in (layer, plain):
+        one.build((3, 4, 2))
+    plain.set_weights(layer.get_weights())
+    x = tf.constant(np.random.default_rng(0).normal(size=(3, 4, 2)), floatx)
+
+    def penalty(one):
+        """Gradients of a penalty on a gradient, as of WGAN-GP."""
+        states = [tf.fill((3, 4), tf.constant(0.3, floatx)) for _ in one.state_size]
+        weights = [w.value for w in one.trainable_weights]
+        with tf.GradientTape() as outer:
+            outer.watch([x, *states])
+            with tf.GradientTape() as inner:
+                inner.watch([x, *states])
+                results = tf.nest.flatten(one(x, initial_state=states))
+                loss = tf.add_n([tf.reduce_sum(result**2) for result in results])
+            slopes = inner.gradient(loss, [x, *states, weights[0]])
+            steepness = tf.add_n([tf.reduce_sum(slope**2) for slope in slopes])
+        return [*slopes, *outer.gradient(steepness, [x, *states, *weights])]
+
+    with layers.kernel_policy("strict"):
+        found = penalty(layer)
+    for have, want in zip(found, penalty(plain), strict=True):
+        np.testing.assert_allclose(have, want, rtol=1e-4, atol=1e-5)
+
+
+def test_derivatives_ahead():
+    layer, plain = layers.LSTM(4), keras.layers.LSTM(4)
+    x = tf.constant(np.random.default_rng(0).normal(size=(3, 4, 2)), "float32")
+    for one in (layer, plain):
+        one.build(x.shape)
+    plain.set_weights(layer.get_weights())
+
+    def ahead(one):
+        with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
+            result = one(x)
+        return accumulator.jvp(result)
+
+    np.testing.assert_allclose(ahead(layer), ahead(plain), rtol=1e-4, atol=1e-6)
 
 
 def small_model(**options):

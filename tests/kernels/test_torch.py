@@ -241,17 +241,65 @@ def test_frozen_weights():
     assert all(weight.value.grad is None for weight in layer.weights)
 
 
-def test_second_derivatives_are_refused():
-    layer = built("LSTM")
-    x = torch.randn(2, 3, 1, requires_grad=True)
-    with pytest.raises(Unsupported, match="second derivatives"):
-        torch.autograd.grad(layer(x).sum(), x, create_graph=True)
+def twin(cell, shape, **options):
+    """A layer and stock Keras's, with the same weights, and their input."""
+    layer, plain = getattr(layers, cell)(4, **options), getattr(keras.layers, cell)(4, **options)
+    for one in (layer, plain):
+        one.build(shape)
+    plain.set_weights(layer.get_weights())
+    x = torch.randn(shape, dtype=getattr(torch, layer.dtype), generator=torch.Generator().manual_seed(0))
+    return layer, plain, x
 
 
-def test_many_gradients_at_once_are_refused():
-    layer = built("LSTM")
-    with pytest.raises(Unsupported, match="vectorize=True"):
-        torch.autograd.functional.jacobian(lambda x: layer(x).sum(0), torch.randn(2, 3, 1), vectorize=True)
+@pytest.mark.parametrize("options", [{}, {"return_sequences": True, "go_backwards": True}, {"return_state": True}])
+def test_second_derivatives(cell_options, floatx, options):
+    cell, own = cell_options
+    layer, plain, x = twin(cell, (3, 4, 2), dtype=floatx, **own, **options)
+
+    def penalty(one):
+        """Gradients of a penalty on a gradient, as of WGAN-GP."""
+        first = x.clone().requires_grad_()
+        states = [torch.full((3, 4), 0.3, dtype=x.dtype, requires_grad=True) for _ in one.state_size]
+        results = one(first, initial_state=states)
+        results = results if isinstance(results, tuple | list) else [results]
+        weights = [w.value for w in one.trainable_weights]
+        loss = sum((result**2).sum() for result in results)
+        slopes = torch.autograd.grad(loss, [first, *states, weights[0]], create_graph=True)
+        return [*slopes, *torch.autograd.grad(sum((slope**2).sum() for slope in slopes), [first, *states, *weights])]
+
+    with layers.kernel_policy("strict"):
+        found = penalty(layer)
+    torch.testing.assert_close(found, penalty(plain), rtol=1e-4, atol=1e-5, check_dtype=False)
+
+
+def test_a_layer_that_reads_its_own_output_has_second_derivatives():
+    """Its weights' gradient in one call is not counted again in the other."""
+    layer, plain, x = twin("GRU", (2, 3, 4), return_sequences=True)
+
+    def slopes(one):
+        first = x.clone().requires_grad_()
+        return torch.autograd.grad((one(one(first)) ** 2).sum(), [w.value for w in one.weights], create_graph=True)
+
+    torch.testing.assert_close(slopes(layer), slopes(plain), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # raised inside PyTorch's jvp
+@pytest.mark.parametrize("cell", ["SimpleRNN", "LSTM", "GRU"])
+def test_jacobians_and_hessians(cell):
+    layer, plain, x = twin(cell, (2, 3, 1))
+    functional = torch.autograd.functional
+
+    def derivatives(one):
+        return [
+            functional.jvp(lambda x: one(x).sum(0), x, torch.ones_like(x))[1],
+            functional.hessian(lambda x: one(x).sum(), x),
+            functional.jacobian(lambda x: one(x).sum(0), x, vectorize=True),
+            functional.hessian(lambda x: one(x).sum(), x, vectorize=True),
+            torch.func.jacrev(lambda x: one(x).sum(0))(x),
+            torch.func.hessian(lambda x: one(x).sum())(x),
+        ]
+
+    torch.testing.assert_close(derivatives(layer), derivatives(plain), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # raised inside PyTorch's jvp

@@ -14,7 +14,6 @@ pytest.importorskip("triton", reason="needs Triton, which PyTorch for GPUs bring
 import torch
 
 import kseq.kernels.torch_members as kernels
-from kseq.errors import Unsupported
 from kseq.kernels import Spec
 
 if torch.cuda.is_available():
@@ -86,13 +85,31 @@ def test_a_loss_of_one_state_alone(members_problem):
     torch.testing.assert_close(found, expected)
 
 
-def test_second_derivatives_are_refused(members_problem):
-    spec = Spec("gru", recurrent_activation="sigmoid")
+def test_second_derivatives(members_problem, member_cell):
+    spec = Spec(**member_cell, return_sequences=True)
     problem = members_problem(spec, shared=True, dtype="float32")
-    x, *states = (torch.tensor(array, requires_grad=True) for array in (problem.sequences, *problem.states))
-    output = kernels.run_triton(x, states, *map(torch.tensor, problem.weights), spec)
-    with pytest.raises(Unsupported, match="second derivatives"):
-        torch.autograd.grad(output.last_output.sum(), x, create_graph=True)
+
+    def penalty(run):
+        tensors = [torch.tensor(a, requires_grad=True) for a in (problem.sequences, *problem.states, *problem.weights)]
+        x, *rest = tensors
+        count = len(problem.states)
+        output = run(x, rest[:count], *rest[count:], spec)
+        loss = (output.outputs**2).sum() + (output.states[-1] ** 2).sum()
+        slopes = torch.autograd.grad(loss, tensors, create_graph=True)
+        return [*slopes, *torch.autograd.grad(sum((slope**2).sum() for slope in slopes), tensors)]
+
+    torch.testing.assert_close(penalty(kernels.run_triton), penalty(kernels.run_members), rtol=1e-3, atol=1e-4)
+
+
+def test_tanh_keeps_its_digits_and_nan_stays(members_problem):
+    spec = Spec("simple_rnn")
+    values = torch.cat([torch.logspace(-8, 1.2, 200), torch.tensor([float("nan")])])
+    one, zero = torch.ones(1, 1, 1), torch.zeros(1, 1, 1)
+    x = values[:, None, None]
+    found = kernels.run_triton(x, [torch.zeros(201, 1, 1)], one, zero, None, spec).last_output[:, 0, 0]
+    torch.testing.assert_close(found, torch.tanh(values), rtol=5e-7, atol=0, equal_nan=True)
+    relu = kernels.run_triton(x, [torch.zeros(201, 1, 1)], one, zero, None, Spec("simple_rnn", "relu"))
+    torch.testing.assert_close(relu.last_output[:, 0, 0], values, equal_nan=True)
 
 
 def test_adam_as_pytorch_computes_it(interpreted):

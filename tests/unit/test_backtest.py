@@ -604,15 +604,15 @@ def test_a_single_point_can_be_seen(series):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"n_windows": -1}, "received n windows -1, expected a whole number from 0"),
-        ({"n_windows": 2.0}, r"received n windows 2\.0, expected a whole number from 0"),
-        ({"n_windows": 2, "step_size": 0}, "received step size 0, expected a whole number from 1"),
-        ({"n_windows": 2, "step_size": -3}, "received step size -3, expected a whole number from 1"),
+        ({"n_windows": -1}, "received n_windows -1, expected a whole number from 0"),
+        ({"n_windows": 2.0}, r"received n_windows 2\.0, expected a whole number from 0"),
+        ({"n_windows": 2, "step_size": 0}, "received step_size 0, expected a whole number from 1"),
+        ({"n_windows": 2, "step_size": -3}, "received step_size -3, expected a whole number from 1"),
         ({"n_windows": 2, "gap": -1}, "received gap -1, expected a whole number from 0"),
-        ({"n_windows": 2, "train_size": 0}, "received train size 0, expected a whole number from 1"),
+        ({"n_windows": 2, "train_size": 0}, "received train_size 0, expected a whole number from 1"),
         ({"refit": True}, "received refit without n_windows, expected them with a backtest"),
         ({"gap": 1, "step_size": 2}, "received step_size, gap without n_windows"),
-        ({"n_windows": 2, "test": 0.3}, r"received a test share of 0\.3 and n_windows 2, expected one of them"),
+        ({"n_windows": 2, "test": 0.3}, r"received test 0\.3 and n_windows 2, expected one of them"),
     ],
 )
 def test_settings_refuse(options, expected):
@@ -625,7 +625,7 @@ def test_too_many_windows_for_the_series(series):
         compare(series, lookback=4, horizon=3, n_windows=100, validation=0.5)
     with pytest.raises(DataError, match="received a train size of 10 rows, expected at least 18 for lookback 12"):
         compare(series, horizon=3, n_windows=2, train_size=10)
-    with pytest.raises(ConfigError, match="received a validation share of -1, expected"):
+    with pytest.raises(ConfigError, match="received validation -1, expected"):
         compare(series, n_windows=2, validation=-1)
     with pytest.raises(ConfigError, match="received season 41, expected at most 40"):
         compare(series, n_windows=2, season=41, cells=(), baselines=("climatology",))
@@ -653,7 +653,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
         (["--n-windows", "-1"], "received -1, expected a whole number from 0"),
         (["--n-windows", "3", "--step-size", "0"], "received 0, expected a whole number from 1"),
         (["--n-windows", "3", "--gap", "-2"], "received -2, expected a whole number from 0"),
-        (["--refit"], "received refit without n_windows"),
+        (["--refit"], "received --refit without --n-windows"),
         (["--n-windows", "900"], "expected at least "),
         (["--n-windows", "3", "--train-size", "12"], "received a train size of 12 rows, expected at least "),
     ],

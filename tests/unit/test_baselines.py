@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,22 @@ def test_ets_that_fails_is_left_out_and_it_is_said(monkeypatch):
     assert [row.name for row in result.rows] == ["Persistence"]
     reason = "exponential smoothing cannot be fitted to 192 training rows: singular"
     assert f"Left out of the baselines: ets ({reason})." in result.cautions
+
+
+def test_ets_whose_forecasts_are_not_finite_is_left_out_and_it_is_said(monkeypatch):
+    smooth = statsmodels_ets.ETSModel.smooth
+
+    def overflow(model, *args, **kwargs):
+        states = smooth(model, *args, **kwargs)
+        if model.initialization_method == "known":
+            states.level = states.level * np.inf
+        return states
+
+    monkeypatch.setattr(statsmodels_ets.ETSModel, "smooth", overflow)
+    series = from_frame(two_targets(), target="a")
+    result = compare(series, cells=(), baselines=("persistence", "ets"), lookback=6)
+    assert [row.name for row in result.rows] == ["Persistence"]
+    assert any(re.search(r"ets \(forecasts by ETS\S* are not finite\)", caution) for caution in result.cautions)
 
 
 def skipped(rows, season=1, lookback=12, **options):

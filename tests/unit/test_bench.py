@@ -121,8 +121,8 @@ def test_a_process_that_fails_is_told(monkeypatch, untrained):
     [
         ((["elman"], ["plain"]), "received cell 'elman', expected one of rnn, lstm, gru."),
         ((["gru"], ["tiny"]), "received workload 'tiny', expected one of plain, stacked, bidirectional."),
-        ((["gru"], ["plain"], 0), "received 0 rounds and members (1,), expected numbers from 1."),
-        ((["gru"], ["plain"], 1, (2, 0)), "received 1 rounds and members (2, 0), expected numbers from 1."),
+        ((["gru"], ["plain"], 0), "received rounds 0, expected a whole number from 1."),
+        ((["gru"], ["plain"], 1, (2, 0)), "received members 0, expected a whole number from 1."),
     ],
 )
 def test_bad_arguments(arguments, expected):

@@ -64,7 +64,7 @@ def test_local_time_counts():
 @pytest.mark.parametrize(
     ("index", "expected"),
     [
-        (pd.RangeIndex(60), "rows have no dates, expected dates; name their column with --time"),
+        (pd.RangeIndex(60), "rows have no dates, expected dates; name their column with time"),
         (pd.date_range("1950-01-01", periods=60, freq="YS"), "whose step is yearly, expected half a year or less"),
     ],
 )

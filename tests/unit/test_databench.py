@@ -95,7 +95,10 @@ def test_memory_is_measured_in_a_process_of_its_own():
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [({"workloads": ["short", "magic"]}, "received workload 'magic'"), ({"rounds": 0}, "received 0 rounds")],
+    [
+        ({"workloads": ["short", "magic"]}, "received workload 'magic'"),
+        ({"rounds": 0}, "received rounds 0, expected a whole number from 1."),
+    ],
 )
 def test_bad_requests(arguments, expected):
     with pytest.raises(ConfigError, match=expected):

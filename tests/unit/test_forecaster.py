@@ -108,7 +108,7 @@ def test_frames_that_are_refused(frame, message):
         ({"cell": "transformer"}, "received cell 'transformer', expected one of rnn, lstm, gru"),
         ({"epochs": 0}, "received epochs 0"),
         ({"lookback": 0}, "received lookback 0"),
-        ({"n_seeds": 0}, "received seeds"),
+        ({"n_seeds": 0}, "received n_seeds 0"),
         ({"level": (120,)}, "expected percentages between 0 and 100"),
     ],
 )

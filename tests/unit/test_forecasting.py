@@ -74,7 +74,7 @@ def test_steps_that_are_no_number(model, steps):
     ],
 )
 def test_levels_that_are_not_known(model, level, reason):
-    with pytest.raises(ConfigError, match=f"received level {level:g}, and {reason}; give another --level"):
+    with pytest.raises(ConfigError, match=f"received level {level:g}, and {reason}; give another level"):
         forecast(model, levels=(level,))
 
 

@@ -77,7 +77,7 @@ def test_settings():
         assert units_of("lstm", Settings(match=match, units=8), features=1, targets=1) == 8
     assert units_of("rnn", Settings(match="units", units=8), features=1, targets=1) == 8
     assert units_of("rnn", Settings(match="params", units=8), features=1, targets=1) == 17
-    with pytest.raises(ConfigError, match="received match 'weights', expected units or params"):
+    with pytest.raises(ConfigError, match="received match 'weights', expected one of units, params"):
         Settings(match="weights")
     for own in ({"units": 8}, {"num_layers": 2}):
         with pytest.raises(ConfigError, match=f"received {next(iter(own))} of gru and match 'params'"):

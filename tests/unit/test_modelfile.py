@@ -304,8 +304,18 @@ def test_a_full_disk_leaves_the_file_that_was_there(model, copy, monkeypatch):
     assert [path.name for path in copy.parent.iterdir()] == ["copy.keras"]
 
 
-def test_names_and_folders(model, tmp_path):
+def test_names_and_folders(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(ConfigError, match=r"expected a name that ends in \.keras"):
         modelfile.save(model, tmp_path / "model.h5")
-    with pytest.raises(ConfigError, match="no file can be written"):
+    with pytest.raises(ConfigError, match="no file can be written") as caught:
         modelfile.save(model, tmp_path / "none" / "model.keras")
+    # A training is not lost to a name.
+    assert modelfile.load(caught.value.files[0]).card.name == model.card.name
+
+
+def test_a_file_that_kseq_did_not_write_is_not_replaced(model, tmp_path):
+    (tmp_path / "model.keras").write_text("mine")
+    with pytest.raises(ConfigError, match=r"model.keras was not written by kseq; expected a free name"):
+        modelfile.save(model, tmp_path / "model.keras")
+    assert (tmp_path / "model.keras").read_text() == "mine"

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from kseq import ConfigError, build_gru, build_lstm, build_model, build_simple_rnn, split_members
+from kseq import ConfigError, build_gru, build_lstm, build_model, build_simple_rnn, layers, split_members
 from kseq.layers import Ensemble
 from kseq.models import CELLS
 
@@ -137,6 +137,14 @@ def test_masked_steps_are_passed_over():
     np.testing.assert_allclose(masked, keras.ops.convert_to_numpy(layer(x[:, :4])), atol=1e-6)
 
 
+@keras.saving.register_keras_serializable("tests")
+class Halved(layers.GRU):
+    """A layer whose own computation the members would leave out."""
+
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        return super().call(sequences, initial_state, mask, training) / 2
+
+
 @pytest.mark.parametrize(
     ("layer", "expected"),
     [
@@ -145,6 +153,9 @@ def test_masked_steps_are_passed_over():
         (lambda: keras.layers.GRU(2, kernel_constraint="unit_norm"), "kernel_constraint"),
         (lambda: keras.layers.Dense(2, lora_rank=1), "lora_rank"),
         (lambda: keras.layers.Dropout(0.1, noise_shape=(1, 2)), "noise_shape"),
+        (lambda: keras.layers.SpatialDropout1D(0.1), r"a SpatialDropout1D with a call\(\) of its own"),
+        (lambda: Halved(2), r"a Halved with a call\(\) of its own"),
+        (lambda: keras.layers.Bidirectional(Halved(2)), r"a Halved with a call\(\) of its own"),
     ],
 )
 def test_layers_that_would_mix_members(layer, expected):

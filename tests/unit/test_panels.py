@@ -97,7 +97,7 @@ def test_exponential_smoothing_of_many_series_is_for_those_who_name_it(monkeypat
     assert "ETS" not in " ".join(row.name for row in left_out.rows)
     assert any(
         trap == "Left out of the baselines: ets (exponential smoothing is fitted one series after the other, and to "
-        "more than 2 only where --baselines names ets)."
+        "more than 2 only where baselines names ets)."
         for trap in left_out.cautions
     )
     told = []

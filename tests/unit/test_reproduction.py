@@ -10,7 +10,7 @@ from kseq import Comparison, ConfigError, DataError, Settings, compare, from_fra
 from kseq.evaluation.model_result import ModelResult
 from kseq.report.agreement import agreement_text
 from kseq.reproduction import Agreement, Recorded
-from kseq.runs import plain
+from kseq.storage import plain
 
 #: Baselines alone: nothing is trained.
 SETTINGS = Settings(cells=(), baselines=("persistence", "climatology"), lookback=6)

@@ -1,23 +1,52 @@
 import errno
 import json
 import os
-import stat
+import sys
+import warnings
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from kseq import Comparison, ConfigError, from_frame, make_windows, runs
+from kseq import Comparison, ConfigError, from_frame, make_windows, read_csv, runs
+from kseq.errors import OutputError
+
+pytestmark = pytest.mark.above_backends
+
+WRITTEN = ["table.csv", "table.md", "horizon.csv", "predictions.csv", "comparison.png", "run.json"]
+
+
+def compared(series, **options):
+    made = Comparison(make_windows(series, lookback=4, **options))
+    made.add_baselines(["persistence"])
+    return made
 
 
 @pytest.fixture
-def comparison():
-    frame = pd.DataFrame({"y": 20 + np.sin(np.arange(80))}, pd.date_range("2000-01-01", periods=80, freq="MS"))
-    made = Comparison(make_windows(from_frame(frame), lookback=4, horizon=2))
-    made.add_baselines(["persistence"])
-    return made
+def frame():
+    return pd.DataFrame({"y": 20 + np.sin(np.arange(80))}, pd.date_range("2000-01-01", periods=80, freq="MS"))
+
+
+@pytest.fixture
+def comparison(frame):
+    return compared(from_frame(frame), horizon=2)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Pictures that take no time."""
+    monkeypatch.setattr(runs, "plot_predictions", lambda comparison: Figure(figsize=(1, 1)))
+
+
+def record(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
 def full(name):
@@ -37,81 +66,190 @@ def test_folder_is_named_by_time_series_and_backend():
     assert runs.default_folder("co2", "jax", datetime(2026, 1, 31, 9, 30)) == Path("kseq-runs/20260131-093000-co2-jax")
 
 
-def test_files_are_those_that_are_named(comparison, tmp_path):
-    with runs.folder(tmp_path / "a/b") as folder:
-        written = runs.write(comparison, folder)
-    assert [path.name for path in written] == ["table.csv", "table.md", "horizon.csv", "predictions.csv",
-                                               "comparison.png", "run.json"]  # fmt: skip
-    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in written)
-    # Not for their owner alone, as temporary files are.
-    umask = os.umask(0)
-    os.umask(umask)
-    assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o666 & ~umask}
+def test_two_runs_in_the_same_second_get_two_folders(tmp_path):
+    name = tmp_path / "kseq-runs/20260131-093000-co2-jax"
+    with runs.folder(None, otherwise=name) as one, runs.folder(None, otherwise=name) as two:
+        assert [folder.path.name for folder in (one, two)] == [name.name, f"{name.name}-2"]
+        assert one.path.is_dir()
+        assert two.path.is_dir()
 
 
-def test_what_a_run_has_no_more_is_removed_and_the_rest_is_kept(comparison, tmp_path):
-    for name in ("history.csv", "notes.txt", "table.csv"):
+def test_the_record_lists_the_files(comparison, tmp_path):
+    written = comparison.write(tmp_path / "a/b")
+    assert [path.name for path in written] == WRITTEN
+    assert names(tmp_path / "a/b") == sorted(WRITTEN)
+    assert record(tmp_path / "a/b")["files"] == WRITTEN
+    assert record(tmp_path / "a/b")["written_by"].startswith("kseq ")
+
+
+def test_a_run_replaces_what_an_earlier_one_has_left_and_nothing_else(comparison, frame, tmp_path):
+    comparison.write(tmp_path)
+    for name in ("notes.txt", "series.csv.bak"):
+        (tmp_path / name).write_text("mine")
+    compared(from_frame(frame)).write(tmp_path)
+    assert names(tmp_path) == sorted({*WRITTEN, "notes.txt", "series.csv.bak"} - {"horizon.csv"})
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", [name for name in runs.FILES if name != "run.json"])
+def test_a_users_file_is_never_overwritten_or_removed(comparison, quick, tmp_path, name):
+    comparison.write(tmp_path)
+    if name in WRITTEN:
+        (tmp_path / "run.json").unlink()
+    (tmp_path / name).write_text("mine")
+    before = names(tmp_path)
+    with pytest.raises(ConfigError, match=rf"holds .*{name}.*, which no record \(run.json\) there lists"):
+        comparison.write(tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+    assert names(tmp_path) == before
+
+
+def test_a_file_that_the_series_was_read_from_is_not_written_over(frame, tmp_path):
+    compared(from_frame(frame)).write(tmp_path / "run")
+    # A user who forecasts what kseq has forecast: the file is kseq's, and read.
+    frame.rename_axis("ds").reset_index().to_csv(tmp_path / "run/table.csv", index=False)
+    again = compared(read_csv(tmp_path / "run/table.csv", time="ds", target="y"))
+    with pytest.raises(ConfigError, match=r"table.csv would be written over .*table.csv, which is read"):
+        again.write(tmp_path / "run")
+    again.write(tmp_path / "other")
+
+
+#: What a run of kseq 0.1.0 says in its record, as far as it tells which files it has written.
+EARLIER = {"kseq": "0.1.0", "settings": {"horizon": 1}, "series": {"series": 1}, "folds": [], "tuning": None,
+           "models": [{"name": "GRU", "kind": "cell"}]}  # fmt: skip
+
+
+def test_a_run_of_an_earlier_version_is_replaced(comparison, quick, tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps(EARLIER))
+    for name in ("table.csv", "history.csv", "history.png", "comparison.png"):
         (tmp_path / name).write_text("old")
-    runs.write(comparison, tmp_path)
-    assert not (tmp_path / "history.csv").exists()
-    assert (tmp_path / "notes.txt").read_text() == "old"
-    assert (tmp_path / "table.csv").read_text().startswith("model,")
+    comparison.write(tmp_path)
+    assert names(tmp_path) == sorted(WRITTEN)
 
 
-@pytest.mark.parametrize("name", ["table.csv", "predictions.csv", "run.json", "comparison.png"])
-def test_a_full_disk_leaves_what_was_there(comparison, tmp_path, monkeypatch, name):
-    for file in runs.FILES:
-        (tmp_path / file).write_text("old")
+@pytest.mark.parametrize("name", ["series.csv", "folds.csv", "horizon.csv", "tuning.csv"])
+def test_a_users_file_in_a_run_of_an_earlier_version_is_not_its(comparison, tmp_path, name):
+    (tmp_path / "run.json").write_text(json.dumps(EARLIER))
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ConfigError, match=f"holds {name}, which"):
+        comparison.write(tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("part", ["settings", "series", "models", "folds", "tuning"])
+@pytest.mark.parametrize("value", [None, 3, "text", [1], {"horizon": "two"}])
+def test_a_record_with_wrong_types_is_no_fault(comparison, quick, tmp_path, part, value):
+    (tmp_path / "run.json").write_text(json.dumps(EARLIER | {part: value}))
+    comparison.write(tmp_path)
+    assert names(tmp_path) == sorted(WRITTEN)
+
+
+@pytest.mark.parametrize("name", ["table.csv", "predictions.csv", "run.json"])
+def test_a_disk_that_fills_up_leaves_the_old_run(comparison, quick, tmp_path, monkeypatch, name):
+    comparison.write(tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(Path, "write_bytes", full(name))
-    with pytest.raises(ConfigError, match=r"files cannot be written \(No space left on device\); expected a folder"):
-        runs.write(comparison, tmp_path)
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(runs.FILES, "old")
+    with pytest.raises(OutputError, match=r"files cannot be written \(No space left on device\); expected a folder"):
+        comparison.write(tmp_path / "run")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    assert names(tmp_path) == ["run"]
 
 
-def test_a_full_disk_leaves_no_folder(comparison, tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "write_bytes", full("run.json"))
-    with pytest.raises(ConfigError, match="No space left on device"):
-        comparison.write(tmp_path / "a/b")
-    assert list(tmp_path.iterdir()) == []
+def test_a_result_is_written_elsewhere_before_it_is_lost(comparison, tmp_path):
+    with pytest.raises(OutputError, match="the result is in") as caught, runs.folder(tmp_path / "run") as folder:
+        os.rmdir(tmp_path / "run")
+        runs.write(comparison, folder)
+    assert [path.name for path in caught.value.files] == WRITTEN
+    assert {path.parent for path in caught.value.files} == {tmp_path / "run-rescued"}
+    assert names(tmp_path / "run-rescued") == sorted(WRITTEN)
 
 
-def test_a_disk_without_room_for_a_file_is_told_before_any_work(tmp_path, monkeypatch):
-    def none_left(**options):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def test_a_picture_that_cannot_be_drawn_costs_nothing(comparison, tmp_path, monkeypatch):
+    def fail(comparison):
+        # Whatever happens from here on, tables and record are on the disk.
+        assert names(tmp_path / "run") == sorted({*WRITTEN} - {"comparison.png"})
+        raise ValueError("Failed to\nparse mathtext")
 
-    monkeypatch.setattr(runs.tempfile, "NamedTemporaryFile", none_left)
-    with (
-        pytest.raises(ConfigError, match=r"cannot be written \(No space left on device\)"),
-        runs.folder(tmp_path / "a"),
-    ):
-        pytest.fail("work has begun")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_with_something_in_it_stays_when_work_fails(tmp_path):
-    (tmp_path / "mine.txt").write_text("")
-    with pytest.raises(ZeroDivisionError), runs.folder(tmp_path / "new/run") as folder:
-        (folder.parent / "other.txt").write_text("")
-        raise ZeroDivisionError
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["mine.txt", "new", "other.txt"]
+    monkeypatch.setattr(runs, "plot_predictions", fail)
+    with pytest.warns(UserWarning, match=r"comparison.png cannot be drawn \(ValueError: Failed to"):
+        written = comparison.write(tmp_path / "run")
+    assert [path.name for path in written] == [name for name in WRITTEN if name != "comparison.png"]
+    assert record(tmp_path / "run")["files"] == [path.name for path in written]
+    monkeypatch.undo()
+    comparison.write(tmp_path / "run")
+    assert names(tmp_path / "run") == sorted(WRITTEN)
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "file.txt"
-    path.write_text("old")
-    with pytest.raises(ZeroDivisionError), runs.replacing(path) as temporary:
-        temporary.write_text("ne")
-        raise ZeroDivisionError
-    assert path.read_text() == "old"
-    with runs.replacing(path) as temporary:
-        temporary.write_text("new")
-        assert path.read_text() == "old"
-    assert path.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [path]
+def test_a_picture_that_cannot_be_written_costs_nothing(comparison, tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "write_bytes", full(".png"))
+    told = []
+    with runs.folder(tmp_path / "run") as folder:
+        runs.write(comparison, folder, told.append)
+    assert told == ["comparison.png cannot be written (No space left on device); all other files are."]
+    assert names(tmp_path / "run") == sorted({*WRITTEN} - {"comparison.png"})
+    assert "comparison.png" not in record(tmp_path / "run")["files"]
 
 
-def test_records_hold_what_json_can_hold():
-    value = {"a": np.arange(3), "b": (np.float32(0.5), np.nan), "c": [{"d": np.bool_(True)}, -np.inf], "e": None}
-    made = runs.plain(value)
-    assert made == {"a": [0, 1, 2], "b": [0.5, None], "c": [{"d": True}, None], "e": None}
-    json.dumps(made, allow_nan=False)
+def test_ctrl_c_while_a_picture_is_drawn_leaves_the_tables(comparison, tmp_path, monkeypatch):
+    def stop(comparison):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "plot_predictions", stop)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        comparison.write(tmp_path / "run")
+    assert "has table.csv, table.md, horizon.csv, predictions.csv, run.json" in caught.value.__notes__[0]
+    assert names(tmp_path / "run") == sorted({*WRITTEN} - {"comparison.png"})
+
+
+def test_trials_stand_beside_an_earlier_run_until_the_new_one_is_whole(comparison, quick, tmp_path):
+    trials = pd.DataFrame({"trial": [1]})
+    for _ in range(2):
+        with runs.folder(tmp_path / "run") as folder:
+            assert runs.write_trials(trials, folder).name == "tuning.csv"
+        assert names(tmp_path / "run") == ["run.json", "tuning.csv"]
+    comparison.write(tmp_path / "run")
+    models = record(tmp_path / "run")["models"]
+    with runs.folder(tmp_path / "run") as folder:
+        for _ in range(2):
+            assert runs.write_trials(trials, folder).name == "tuning-unfinished.csv"
+    assert names(tmp_path / "run") == sorted([*WRITTEN, "tuning-unfinished.csv"])
+    assert record(tmp_path / "run")["models"] == models
+    comparison.write(tmp_path / "run")
+    assert names(tmp_path / "run") == sorted(WRITTEN)
+
+
+def test_kinds_of_results_share_a_folder(comparison, quick, tmp_path):
+    class Made:
+        frame, name, notes, values = pd.DataFrame({"a": [1]}), "GRU", (), np.zeros((1, 1))
+
+    comparison.write(tmp_path / "run")
+    for _ in range(2):
+        told = []
+        with runs.folder(tmp_path / "run", "forecast") as folder:
+            runs.write_forecast(Made, folder, told.append)
+        # It has no history to draw.
+        assert told[0].startswith("forecast.png cannot be drawn (AttributeError")
+    comparison.write(tmp_path / "run")
+    assert names(tmp_path / "run") == sorted([*WRITTEN, "forecast.csv", "forecast.json"])
+
+
+def test_a_small_disk_that_is_full(comparison, tmp_path, monkeypatch):
+    """On a file system of its own, where root may make one."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if sys.platform != "linux" or os.system(f"mount -t tmpfs -o size=64k none '{disk}' 2>/dev/null"):
+        pytest.skip("may not mount")
+    try:
+        (disk / "run").mkdir()
+        with warnings.catch_warnings(), pytest.raises(OutputError, match="No space left on device") as caught:
+            warnings.simplefilter("error")
+            with runs.folder(disk / "run") as folder:
+                (disk / "large").write_bytes(b"0" * 61_000)
+                runs.write(comparison, folder)
+        assert list((disk / "run").iterdir()) == []
+        assert [path.name for path in caught.value.files] == WRITTEN
+        assert all(path.stat().st_size and not path.is_relative_to(disk) for path in caught.value.files)
+    finally:
+        os.system(f"umount '{disk}'")

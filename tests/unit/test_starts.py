@@ -63,7 +63,7 @@ def test_an_encoder_and_a_decoder_start_so_too():
 
 @pytest.mark.parametrize("make", [Settings, lambda start: build_model("gru", start=start)], ids=["settings", "model"])
 def test_an_unknown_start_is_refused(make):
-    with pytest.raises(ConfigError, match="received start 'jax', expected keras or pytorch"):
+    with pytest.raises(ConfigError, match="received start 'jax', expected one of keras, pytorch"):
         make(start="jax")
 
 

@@ -125,7 +125,7 @@ def test_no_more_windows_than_steps_say_nothing():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"alternative": "two.sided"}, "received alternative 'two.sided', expected 'two-sided'"),
+        ({"alternative": "two.sided"}, "received alternative 'two.sided', expected one of two-sided"),
         ({"horizon": 0}, "received horizon 0"),
         ({"errors_b": np.ones(4)}, "received errors of 5 and 4 windows"),
     ],

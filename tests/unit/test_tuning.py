@@ -16,7 +16,7 @@ from kseq.data import Panel
 from kseq.preprocessing.splits import Split
 from kseq.report.table import render, shown_table
 from kseq.reproduction import Agreement, Recorded
-from kseq.runs import plain, write
+from kseq.storage import plain
 from kseq.tuning import Space, _Draws
 
 SPACE = Space(
@@ -129,7 +129,7 @@ def test_the_record_holds_all_and_is_repeated(tuned, tmp_path):
     assert record["chosen"] == plain(tuned.settings.by_cell)
     assert record["space"]["units"] == [2, 4]
     assert len(record["all"]) == 8
-    files = {path.name for path in write(tuned, tmp_path)}
+    files = {path.name for path in tuned.write(tmp_path)}
     assert "tuning.csv" in files
     written = pd.read_csv(tmp_path / "tuning.csv")
     # What pandas reads may be off by the last bit.
@@ -222,7 +222,7 @@ def test_a_trial_that_diverged_is_not_chosen(series):
     [
         ({"trials": 0}, "received trials 0"),
         ({"trial_seeds": 0}, "received trial_seeds 0"),
-        ({"trials": 25}, "received 25 trials, expected at most 24"),
+        ({"trials": 25}, "received trials 25, expected at most 24"),
         ({"validation": 0.0}, "validation share of 0"),
         ({"scaler": "minmax-leaks-test"}, "minmax-leaks-test"),
         ({"cells": ()}, "received no cells"),
@@ -289,7 +289,7 @@ def test_the_best_trial_of_a_panel_is_what_is_compared(tuned_shops, tmp_path):
         assert trials["chosen"].tolist() == (trials["mase"] == trials["mase"].min()).tolist()
         assert settings.by_cell[cell] == {setting: best[setting] for setting in SPACE.values}
     assert plain(tuned_shops.record)["tuning"]["metric"] == "mase"
-    write(tuned_shops, tmp_path)
+    tuned_shops.write(tmp_path)
     recorded = Recorded.read(tmp_path)
     assert Agreement(recorded, compare(shops(), recorded.settings)).identical
 
@@ -332,9 +332,9 @@ def test_a_series_too_short_for_the_longest_lookback_is_refused(series):
         ({"units": ()}, "received units \\(\\)"),
         ({"units": (4, 4)}, "each once"),
         ({"lookback": (0,)}, "received lookback 0"),
-        ({"learning_rate": (0.0,)}, "numbers above 0"),
-        ({"dropout": (1.0,)}, "numbers from 0 to below 1"),
-        ({"weight_decay": (float("nan"),)}, "numbers from 0"),
+        ({"learning_rate": (0.0,)}, "a number from 1e-37"),
+        ({"dropout": (1.0,)}, "a number from 1e-06 to 0.999"),
+        ({"weight_decay": (float("nan"),)}, "received weight_decay nan"),
         ({"transform": ("none", "none")}, "each once"),
         ({"transform": ("none", "root")}, "received transform 'root'"),
     ],
@@ -428,7 +428,7 @@ def test_transforms_are_chosen_among(series, many, tmp_path):
         else:
             missed = np.abs(row.validation - series.y[made.data.validation.target_rows]).mean()
         np.testing.assert_allclose(missed, line[metric], rtol=1e-6)
-    write(made, tmp_path)
+    made.write(tmp_path)
     recorded = Recorded.read(tmp_path)
     assert Agreement(recorded, compare(given, recorded.settings)).identical
 

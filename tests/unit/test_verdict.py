@@ -423,7 +423,7 @@ def test_stopped_by_the_limit_of_epochs():
     free = cell("LSTM", 1.0, epochs=(199, 80, 70, 90, 100), epoch_limit=200)
     assert appears(warned.at_epoch_limit, evidence(limited, free)) == (
         "Stopped by the limit of epochs, not by the validation error: GRU with 2 of 5 seeds (limit 200); raise "
-        "--epochs."
+        "the limit."
     )
     assert warned.at_epoch_limit(evidence(free)) is None
     assert warned.at_epoch_limit(evidence(cell("GRU", 1.0, epochs=(200,) * 5))) is None
@@ -444,10 +444,10 @@ def test_test_values_outside_the_training_range():
 
 def test_fewer_than_five_seeds():
     assert appears(warned.few_seeds, evidence(cell("GRU", 1.0, SEEDS[:1]), cell("LSTM", 1.0, SEEDS[:1]))) == (
-        "GRU and LSTM: one seed says nothing of the noise between trainings; use --seeds 5."
+        "GRU and LSTM: one seed says nothing of the noise between trainings; use 5 seeds."
     )
     assert appears(warned.few_seeds, evidence(cell("GRU", 1.0, SEEDS[:3]), cell("LSTM", 1.0))) == (
-        "GRU: 3 seeds say little of the noise between trainings; use --seeds 5."
+        "GRU: 3 seeds say little of the noise between trainings; use 5 seeds."
     )
     unequal = warned.few_seeds(evidence(cell("GRU", 1.0, SEEDS[:4]), cell("LSTM", 1.1, SEEDS[:1])))
     assert unequal.startswith("GRU and LSTM: 1 to 4 seeds say little")

@@ -154,8 +154,8 @@ def test_windows_are_not_copied_before_they_are_asked_for():
         ({"lookback": 2.5}, "lookback 2.5"),
         ({"horizon": -1}, "horizon -1"),
         ({"scaler": "log"}, "scaler 'log'"),
-        ({"test": 1.0}, "test share of 1"),
-        ({"validation": -0.1}, "validation share of -0.1"),
+        ({"test": 1.0}, "received test 1.0"),
+        ({"validation": -0.1}, "received validation -0.1"),
     ],
 )
 def test_bad_settings(options, expected):
@@ -209,7 +209,7 @@ def test_each_member_reads_what_a_single_model_reads():
 
 def test_batches_refuse_nonsense():
     data = make_windows(series_of(np.arange(100.0)))
-    with pytest.raises(ConfigError, match="batch size 0"):
+    with pytest.raises(ConfigError, match="batch_size 0"):
         Batches(data.train, 0)
     with pytest.raises(ConfigError, match="more than one"):
         Batches(data.train, seed=1, members=2)

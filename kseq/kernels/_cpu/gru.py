@@ -24,7 +24,7 @@ from kseq.kernels._cpu.simd import claim, lanes, load, sigmoid, store, tanh
 
 
 @part
-def _step_after(sums, gates, g, a, h_prev, h, a_row, rows, padded):
+def _step_after(sums, gates, g, a, h_prev, h, a_row, rows, padded, saturation):
     """Turn ``sums`` into gates and write the output, with the reset gate after the product."""
     size = lanes(gates)
     for r in range(rows):
@@ -38,9 +38,9 @@ def _step_after(sums, gates, g, a, h_prev, h, a_row, rows, padded):
         for u in range(0, padded, size):
             at = g + 4 * r * padded + u
             inner, update, reset = load(gates, at), load(gates, at + padded), load(gates, at + 2 * padded)
-            candidate = tanh(load(sums, (4 * r + 3) * padded + u) + reset * inner)
+            candidate = tanh(load(sums, (4 * r + 3) * padded + u) + reset * inner, saturation)
             store(gates, at + 3 * padded, candidate)
-            store(a, h + r * a_row + u, candidate + update * (load(a, h_prev + r * a_row + u) - candidate))
+            store(a, h + r * a_row + u, update * load(a, h_prev + r * a_row + u) + (1.0 - update) * candidate)
 
 
 @part
@@ -57,16 +57,16 @@ def _reset_before(sums, gates, g, a, h_prev, a_row, rows, padded):
 
 
 @part
-def _candidate_before(sums, gates, g, a, h_prev, h, a_row, rows, padded):
+def _candidate_before(sums, gates, g, a, h_prev, h, a_row, rows, padded, saturation):
     """Turn the third sum into the candidate and write the output."""
     size = lanes(gates)
     for r in range(rows):
         for u in range(0, padded, size):
             at = g + 4 * r * padded + u
-            candidate = tanh(load(sums, (4 * r + 3) * padded + u))
+            candidate = tanh(load(sums, (4 * r + 3) * padded + u), saturation)
             store(gates, at + 3 * padded, candidate)
-            gap = load(a, h_prev + r * a_row + u) - candidate
-            store(a, h + r * a_row + u, candidate + load(gates, at + padded) * gap)
+            update = load(gates, at + padded)
+            store(a, h + r * a_row + u, update * load(a, h_prev + r * a_row + u) + (1.0 - update) * candidate)
 
 
 @part
@@ -106,7 +106,9 @@ def _reset_before_back(d_gates, d, d_row, d_h, gates, g, a, h_prev, a_row, rows,
 
 
 @compiled
-def forward(claims, shape, keep, reverse, reset_after, x, x_row, x_member, weights, h0, a, gates, outputs, h_last):
+def forward(
+    claims, shape, keep, reverse, saturation, reset_after, x, x_row, x_member, weights, h0, a, gates, outputs, h_last
+):
     """Claim blocks and run them until none is left; return how many this call ran."""
     members, batch, time, features, units, block_rows, _, _ = shape
     size = lanes(a)
@@ -147,14 +149,14 @@ def forward(claims, shape, keep, reverse, reset_after, x, x_row, x_member, weigh
             )  # fmt: skip
             if reset_after:
                 product(False, sums, 0, columns, a, at_a, a_row, rows, panels, 0, depth, features, depth, vectors)
-                _step_after(sums, gates, g, a, h_prev, h, a_row, rows, padded)
+                _step_after(sums, gates, g, a, h_prev, h, a_row, rows, padded, saturation)
             else:
                 _reset_before(sums, gates, g, a, h_prev, a_row, rows, padded)
                 product(
                     True, sums, 3 * padded, columns, gates, g - features - 1, columns, rows, panels, 0, depth,
                     features + 1, depth, vectors,
                 )  # fmt: skip
-                _candidate_before(sums, gates, g, a, h_prev, h, a_row, rows, padded)
+                _candidate_before(sums, gates, g, a, h_prev, h, a_row, rows, padded, saturation)
             at_a = next_a
             if keep:
                 g += rows * columns
@@ -166,7 +168,9 @@ def forward(claims, shape, keep, reverse, reset_after, x, x_row, x_member, weigh
 
 
 @compiled
-def backward(claims, shape, reverse, reset_after, weights, a, gates, d_last, d_outputs, d_weights, d_x, d_h0):
+def backward(
+    claims, shape, reverse, saturation, reset_after, weights, a, gates, d_last, d_outputs, d_weights, d_x, d_h0
+):
     """Claim groups of blocks and go back through them until none is left; return how many this call did.
 
     Every group has its own sums of weight gradients in ``d_weights``, so that the order of additions does not depend

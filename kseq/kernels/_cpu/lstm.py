@@ -22,14 +22,14 @@ from kseq.kernels._cpu.simd import claim, lanes, load, prefetch, sigmoid, store,
 
 
 @part
-def _step(sums, gates, g, cells, c_prev, c, a, h, a_row, rows, padded):
+def _step(sums, gates, g, cells, c_prev, c, a, h, a_row, rows, padded, saturation):
     """Turn ``sums`` into gates; write the cell state and the output."""
     size = lanes(gates)
     for r in range(rows):
         for u in range(0, padded, size):
             of, at = 4 * r * padded + u, g + 4 * r * padded + u
             i_gate, f_gate = sigmoid(load(sums, of)), sigmoid(load(sums, of + padded))
-            candidate, o_gate = tanh(load(sums, of + 2 * padded)), sigmoid(load(sums, of + 3 * padded))
+            candidate, o_gate = tanh(load(sums, of + 2 * padded), saturation), sigmoid(load(sums, of + 3 * padded))
             state = f_gate * load(cells, c_prev + r * padded + u) + i_gate * candidate
             store(gates, at, i_gate)
             store(gates, at + padded, f_gate)
@@ -41,11 +41,11 @@ def _step(sums, gates, g, cells, c_prev, c, a, h, a_row, rows, padded):
     for r in range(rows):
         for u in range(0, padded, size):
             o_gate = load(gates, g + (4 * r + 3) * padded + u)
-            store(a, h + r * a_row + u, o_gate * tanh(load(cells, c + r * padded + u)))
+            store(a, h + r * a_row + u, o_gate * tanh(load(cells, c + r * padded + u), saturation))
 
 
 @part
-def _step_back(d_gates, d, d_row, d_h, d_c, gates, g, cells, c_prev, c, rows, padded):
+def _step_back(d_gates, d, d_row, d_h, d_c, gates, g, cells, c_prev, c, rows, padded, saturation):
     """Write the gradients of the sums and, in place, that of the cell state before the step."""
     size = lanes(gates)
     for r in range(rows):
@@ -58,7 +58,7 @@ def _step_back(d_gates, d, d_row, d_h, d_c, gates, g, cells, c_prev, c, rows, pa
             at = g + 4 * r * padded + u
             i_gate, f_gate = load(gates, at), load(gates, at + padded)
             candidate, o_gate = load(gates, at + 2 * padded), load(gates, at + 3 * padded)
-            squashed = tanh(load(cells, c + r * padded + u))
+            squashed = tanh(load(cells, c + r * padded + u), saturation)
             d_output, d_state = load(d_h, r * padded + u), load(d_c, r * padded + u)
             d_state = d_state + d_output * o_gate * (1.0 - squashed * squashed)
             to = d + r * d_row + u
@@ -71,7 +71,23 @@ def _step_back(d_gates, d, d_row, d_h, d_c, gates, g, cells, c_prev, c, rows, pa
 
 @compiled
 def forward(
-    claims, shape, keep, reverse, x, x_row, x_member, weights, h0, c0, a, gates, cells, outputs, h_last, c_last
+    claims,
+    shape,
+    keep,
+    reverse,
+    saturation,
+    x,
+    x_row,
+    x_member,
+    weights,
+    h0,
+    c0,
+    a,
+    gates,
+    cells,
+    outputs,
+    h_last,
+    c_last,
 ):
     """Claim blocks and run them until none is left; return how many this call ran."""
     members, batch, time, features, units, block_rows, _, _ = shape
@@ -105,7 +121,7 @@ def forward(
             copy_rows(a, at_a, a_row, x, row * x_row + member * x_member + t * features, x_row, rows, features)
             fill_rows(a, at_a, a_row, rows, features, features + 1, 1)
             product(False, sums, 0, columns, a, at_a, a_row, rows, panels, 0, depth, 0, depth, 4 * padded // size)
-            _step(sums, gates, at_g, cells, at_c, next_c, a, next_a + features + 1, a_row, rows, padded)
+            _step(sums, gates, at_g, cells, at_c, next_c, a, next_a + features + 1, a_row, rows, padded, saturation)
             at_a, at_c = next_a, next_c
             if keep:
                 at_g += rows * columns
@@ -118,7 +134,9 @@ def forward(
 
 
 @compiled
-def backward(claims, shape, reverse, weights, a, gates, cells, d_last, d_cell, d_outputs, d_weights, d_x, d_h0, d_c0):
+def backward(
+    claims, shape, reverse, saturation, weights, a, gates, cells, d_last, d_cell, d_outputs, d_weights, d_x, d_h0, d_c0
+):
     """Claim groups of blocks and go back through them until none is left; return how many this call did.
 
     Every group has its own sums of weight gradients in ``d_weights``, so that the order of additions does not depend
@@ -168,8 +186,9 @@ def backward(claims, shape, reverse, weights, a, gates, cells, d_last, d_cell, d
                 c_prev = at_c + step * rows * padded
                 c = c_prev + rows * padded
                 _step_back(
-                    d_gates, d, d_row, d_h, d_c, gates, at_g + step * rows * columns, cells, c_prev, c, rows, padded
-                )
+                    d_gates, d, d_row, d_h, d_c, gates, at_g + step * rows * columns, cells, c_prev, c, rows, padded,
+                    saturation,
+                )  # fmt: skip
                 for gate in range(4):
                     fill_rows(d_gates, d + gate * padded, d_row, rows, units, padded, 0)
                 product(False, d_h, 0, padded, d_gates, d, d_row, rows, panels, 0, columns, 0, columns, padded // size)

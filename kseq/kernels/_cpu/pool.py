@@ -45,8 +45,10 @@ class _Job:
             done = self._function(*self._arguments)
         except BaseException as error:
             # The thread that waits must wake up, and raises it.
-            self._error = error
-            self._over.release()
+            with self._lock:
+                first, self._error = self._error is None, self._error or error
+            if first:
+                self._over.release()
             return
         with self._lock:
             self._left -= done

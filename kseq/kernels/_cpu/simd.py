@@ -8,7 +8,8 @@ product and a sum may become one fused instruction), so NaN and infinity go thro
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -28,16 +29,53 @@ _TILES += [(1, 2 * TILE_VECTORS), (1, 4 * TILE_VECTORS)]
 
 _FLAGS = ("contract",)
 
-# tanh(x) = x * P(x^2) / Q(x^2) for |x| <= 8, where tanh differs from 1 by less than two units in float32's last place.
-# The coefficients, of the lowest power first, minimise the largest relative error (2e-8, below float32's rounding).
-TANH_BOUND = 8.0
-TANH_P = (0.999999981, 0.129792208, 0.00298585918, 9.87863528e-06, -1.47041464e-08, 2.35084173e-11)
-TANH_Q = (1.0, 0.463125369, 0.0240279133, 0.000237202857)
+# tanh and sigmoid rest on exp(z) = 2^n exp(r) with |r| <= log(2) / 2. Adding 1.5 * 2^bits and the exponent's bias to a
+# small number leaves no digits behind the point, and in the lowest bits n plus the bias: shifted to the exponent's
+# place they are 2^n. Coefficients stand lowest power first.
 
-# exp(z) - 1 in float64 for |z| <= 40, beyond which tanh(z / 2) rounds to 1.
-EXP_BOUND = 40.0
-EXP_SHIFT = 1.5 * 2.0**52
-LOG_2 = (float.fromhex("0x1.62e42fee00000p-1"), float.fromhex("0x1.a39ef35793c76p-33"))  # the first times n is exact
+
+class _Constants(NamedTuple):
+    """What depends on the number type: ``bits`` of the fraction, and the polynomials."""
+
+    bits: int
+    bias: int
+    #: (exp(2 r) - 1 - 2 r) / r^2 for |r| <= log(2) / 4.
+    expm1: tuple[float, ...]
+    #: 2 exp(r) for |r| <= log(2) / 2.
+    exp: tuple[float, ...]
+    #: log(2) in parts, the first of which has so few digits that its product with n is exact.
+    log_2: tuple[float, float]
+    #: Beyond these exp(z) is infinity, or nothing beside 1, whatever is added to z.
+    lowest: float
+    highest: float
+
+    @property
+    def round(self) -> float:
+        return 1.5 * 2.0**self.bits
+
+
+_CONSTANTS = {
+    32: _Constants(
+        bits=23,
+        bias=127,
+        # Minimax polynomials: (exp(2 r) - 1) / r and exp(r) to a fifth of a unit in the last place or less.
+        expm1=(2.0, 1.3333238970, 0.66666966750, 0.26771328835, 0.088948625851),
+        exp=(2.0, 2.0, 0.99999986893, 0.33333041264, 0.083336776562, 0.016737433446, 0.0027629175503),
+        log_2=(0.693359375, -2.12194440054690583e-4),
+        lowest=-80.0,
+        highest=89.0,
+    ),
+    64: _Constants(
+        bits=52,
+        bias=1023,
+        # Taylor polynomials.
+        expm1=tuple(2.0**k / math.factorial(k) for k in range(2, 14)),
+        exp=tuple(2.0 / math.factorial(k) for k in range(14)),
+        log_2=(float.fromhex("0x1.62e42fee00000p-1"), float.fromhex("0x1.a39ef35793c76p-33")),
+        lowest=-600.0,
+        highest=710.0,
+    ),
+}
 
 
 class Vector(types.Type):
@@ -183,74 +221,102 @@ def claim(typingctx, counter):
 # Functions
 
 
-def _tanh(context, builder: ir.IRBuilder, x: ir.Value, dtype: types.Float, halved: bool) -> ir.Value:
-    """tanh(x), or tanh(x / 2) / 2: float32 by the rational approximation, float64 by the exponential function."""
-    if dtype.bitwidth == 64:
-        return _tanh_by_exp(builder, x, dtype, halved)
-    scale = 0.5 if halved else 1.0
-    bound = TANH_BOUND / scale
-    x = _clamp(builder, x, bound, dtype)
-    s = builder.fmul(x, x)
-    p = _polynomial(builder, s, [scale * scale ** (2 * n + 1) * value for n, value in enumerate(TANH_P)], dtype)
-    q = _polynomial(builder, s, [scale ** (2 * n) * value for n, value in enumerate(TANH_Q)], dtype)
-    return builder.fdiv(builder.fmul(x, p), q)
+def _fma(builder: ir.IRBuilder, first: ir.Value, second: ir.Value, third: ir.Value) -> ir.Value:
+    return builder.fadd(builder.fmul(first, second, flags=_FLAGS), third, flags=_FLAGS)
 
 
-def _polynomial(builder: ir.IRBuilder, s: ir.Value, coefficients: list[float], dtype: types.Float) -> ir.Value:
-    value = _splat(coefficients[-1], dtype)
-    for coefficient in coefficients[-2::-1]:
-        value = builder.fadd(builder.fmul(value, s, flags=_FLAGS), _splat(coefficient, dtype), flags=_FLAGS)
+def _polynomial(
+    builder: ir.IRBuilder, x: ir.Value, square: ir.Value, coefficients: Sequence[float], dtype: types.Float
+) -> ir.Value:
+    """Two coefficients at a time, in Horner's scheme for the square: half as many operations wait for one another."""
+    pairs = []
+    for k in range(0, len(coefficients), 2):
+        value = _splat(coefficients[k], dtype)
+        if k + 1 < len(coefficients):
+            value = _fma(builder, x, _splat(coefficients[k + 1], dtype), value)
+        pairs.append(value)
+    value = pairs[-1]
+    for pair in pairs[-2::-1]:
+        value = _fma(builder, value, square, pair)
     return value
 
 
-def _clamp(builder: ir.IRBuilder, x: ir.Value, bound: float, dtype: types.Float) -> ir.Value:
-    # An ordered comparison is false for NaN, which therefore stays.
-    for order, limit in ((">", bound), ("<", -bound)):
-        beyond = builder.fcmp_ordered(order, x, _splat(limit, dtype))
-        x = builder.select(beyond, _splat(limit, dtype), x)
-    return x
+def _power_of_two(builder: ir.IRBuilder, shifted: ir.Value, constants: _Constants, dtype: types.Float) -> ir.Value:
+    integers = ir.VectorType(ir.IntType(dtype.bitwidth), _lanes(dtype))
+    exponent = builder.shl(builder.bitcast(shifted, integers), ir.Constant(integers, [constants.bits] * integers.count))
+    return builder.bitcast(exponent, shifted.type)
 
 
-def _tanh_by_exp(builder: ir.IRBuilder, x: ir.Value, dtype: types.Float, halved: bool) -> ir.Value:
-    """``e / (e + 2)`` with ``e = exp(2 x) - 1``, which keeps its digits near zero."""
-
-    def fma(first: ir.Value, second: ir.Value, third: ir.Value) -> ir.Value:
-        return builder.fadd(builder.fmul(first, second, flags=_FLAGS), third, flags=_FLAGS)
-
-    z = _clamp(builder, x if halved else builder.fadd(x, x), EXP_BOUND, dtype)
-    # z = n log(2) + r. A number as large as EXP_SHIFT has no digits behind the point, and n in its lowest bits.
-    shifted = fma(z, _splat(1 / math.log(2), dtype), _splat(EXP_SHIFT, dtype))
-    n = builder.fsub(shifted, _splat(EXP_SHIFT, dtype))
-    r = z
-    for part in LOG_2:
-        r = fma(n, _splat(-part, dtype), r)
-    less_one = builder.fmul(r, _polynomial(builder, r, [1 / math.factorial(k) for k in range(1, 14)], dtype))
-    integers = ir.VectorType(ir.IntType(64), _lanes(dtype))
-    exponent = builder.shl(builder.bitcast(shifted, integers), ir.Constant(integers, [52] * integers.count))
-    one = _splat(1.0, dtype)
-    power = builder.bitcast(builder.add(exponent, builder.bitcast(one, integers)), x.type)
-    e = fma(power, less_one, builder.fsub(power, one))
-    result = builder.fdiv(e, builder.fadd(e, _splat(2.0, dtype)))
-    return builder.fmul(result, _splat(0.5, dtype)) if halved else result
+def _of_vectors(builder: ir.IRBuilder, name: str, *vectors: ir.Value) -> ir.Value:
+    """One of LLVM's own functions of vectors."""
+    kind = vectors[0].type
+    bits = 32 if isinstance(kind.element, ir.FloatType) else 64
+    signature_ = ir.FunctionType(kind, [kind] * len(vectors))
+    function = cgutils.get_or_insert_function(builder.module, signature_, f"{name}.v{kind.count}f{bits}")
+    return builder.call(function, vectors)
 
 
 @intrinsic
-def tanh(typingctx, vector):
-    """Hyperbolic tangent."""
+def tanh(typingctx, vector, saturation):
+    """Hyperbolic tangent, exactly 1 or -1 where ``|x| >= saturation``.
+
+    ``e / (e + 2)`` with ``e = exp(2 |x|) - 1``, which keeps its digits near zero, and the sign of ``x``.
+    """
 
     def codegen(context, builder, sig, args):
-        return _tanh(context, builder, args[0], sig.args[0].dtype, halved=False)
+        dtype = sig.args[0].dtype
+        constants = _CONSTANTS[dtype.bitwidth]
+        x, bound = args[0], _broadcast(builder, args[1], args[0].type)
+        size = _of_vectors(builder, "llvm.fabs", x)
+        start = _splat(constants.round + constants.bias, dtype)
+        shifted = _fma(builder, size, _splat(2 / math.log(2), dtype), start)
+        n = builder.fsub(shifted, start)
+        # Float32 needs no second part of log(2): the error of the first is a tenth of a unit, and for large n, where e
+        # is large, an error of e no longer shows.
+        parts = constants.log_2 if dtype.bitwidth == 64 else (math.log(2),)
+        r = size
+        for part in parts:
+            r = _fma(builder, n, _splat(-part / 2, dtype), r)
+        square = builder.fmul(r, r)
+        rest = _polynomial(builder, r, square, constants.expm1, dtype)
+        less_one = _fma(builder, square, rest, builder.fadd(r, r))
+        power = _power_of_two(builder, shifted, constants, dtype)
+        e = _fma(builder, power, less_one, builder.fsub(power, _splat(1.0, dtype)))
+        quotient = builder.fdiv(e, builder.fadd(e, _splat(2.0, dtype)))
+        # Ordered comparisons are false for NaN, which therefore stays. Beyond the saturation the quotient is anything.
+        one, below_one = _splat(1.0, dtype), _splat(1 - 2.0 ** -(constants.bits + 1), dtype)
+        quotient = builder.select(builder.fcmp_ordered(">", quotient, below_one), below_one, quotient)
+        quotient = builder.select(builder.fcmp_ordered(">=", size, bound), one, quotient)
+        return _of_vectors(builder, "llvm.copysign", quotient, x)
 
-    return vector(vector), codegen
+    return vector(vector, vector.dtype), codegen
 
 
 @intrinsic
 def sigmoid(typingctx, vector):
-    """``1 / (1 + exp(-x))``, as ``1/2 + tanh(x / 2) / 2``."""
+    """``1 / (1 + exp(-x))``, as it stands: small results keep their digits, too."""
 
     def codegen(context, builder, sig, args):
-        half = _splat(0.5, sig.args[0].dtype)
-        return builder.fadd(_tanh(context, builder, args[0], sig.args[0].dtype, halved=True), half)
+        dtype = sig.args[0].dtype
+        constants = _CONSTANTS[dtype.bitwidth]
+        x = args[0]
+        # exp(-x) is computed as 2 exp(r) * 2^(n - 1), which overflows where it shall, and to infinity.
+        for order, limit in (("<", -constants.highest), (">", -constants.lowest)):
+            beyond = builder.fcmp_ordered(order, x, _splat(limit, dtype))
+            x = builder.select(beyond, _splat(limit, dtype), x)
+        start = _splat(constants.round + constants.bias - 1, dtype)
+        shifted = _fma(builder, x, _splat(-1 / math.log(2), dtype), start)
+        n = builder.fsub(shifted, start)
+        r = x  # in what follows with the other sign
+        for part in constants.log_2:
+            r = _fma(builder, n, _splat(part, dtype), r)
+        signed = [(-1) ** k * value for k, value in enumerate(constants.exp)]
+        # The last two steps, which decide the rounding, one at a time.
+        twice = _polynomial(builder, r, builder.fmul(r, r), signed[2:], dtype)
+        for coefficient in signed[1::-1]:
+            twice = _fma(builder, twice, r, _splat(coefficient, dtype))
+        one = _splat(1.0, dtype)
+        return builder.fdiv(one, _fma(builder, twice, _power_of_two(builder, shifted, constants, dtype), one))
 
     return vector(vector), codegen
 

@@ -24,14 +24,14 @@ TANH, RELU, LINEAR = 0, 1, 2
 
 
 @part
-def _step(sums, activation, a, h, a_row, rows, padded):
+def _step(sums, activation, a, h, a_row, rows, padded, saturation):
     """Write the outputs."""
     size = lanes(sums)
     for r in range(rows):
         for u in range(0, padded, size):
             value = load(sums, r * padded + u)
             if activation == TANH:
-                value = tanh(value)
+                value = tanh(value, saturation)
             elif activation == RELU:
                 value = where_positive(value, value)
             store(a, h + r * a_row + u, value)
@@ -52,7 +52,7 @@ def _step_back(d_sums, d, d_row, d_h, a, h, a_row, activation, rows, padded):
 
 
 @compiled
-def forward(claims, shape, keep, reverse, activation, x, x_row, x_member, weights, h0, a, outputs, h_last):
+def forward(claims, shape, keep, reverse, saturation, activation, x, x_row, x_member, weights, h0, a, outputs, h_last):
     """Claim blocks and run them until none is left; return how many this call ran."""
     members, batch, time, features, units, block_rows, _, _ = shape
     size = lanes(a)
@@ -81,7 +81,7 @@ def forward(claims, shape, keep, reverse, activation, x, x_row, x_member, weight
             product(False, sums, 0, padded, a, at_a, a_row, rows, panels, 0, depth, 0, depth, padded // size)
             if keep:
                 at_a += rows * a_row
-            _step(sums, activation, a, at_a + features + 1, a_row, rows, padded)
+            _step(sums, activation, a, at_a + features + 1, a_row, rows, padded, saturation)
             if outputs.size:
                 to = ((row * members + member) * time + step) * units
                 copy_rows(outputs, to, members * time * units, a, at_a + features + 1, a_row, rows, units)
@@ -90,7 +90,7 @@ def forward(claims, shape, keep, reverse, activation, x, x_row, x_member, weight
 
 
 @compiled
-def backward(claims, shape, reverse, activation, weights, a, d_last, d_outputs, d_weights, d_x, d_h0):
+def backward(claims, shape, reverse, saturation, activation, weights, a, d_last, d_outputs, d_weights, d_x, d_h0):
     """Claim groups of blocks and go back through them until none is left; return how many this call did.
 
     Every group has its own sums of weight gradients in ``d_weights``, so that the order of additions does not depend

@@ -145,12 +145,12 @@ def test_a_frequency_in_words(freq):
 @pytest.mark.parametrize(
     ("index", "freq", "expected"),
     [
-        (dates("D"), "MS", "59 of 60 dates do not fit --freq MS (first: 2001-01-02); the dates look like: daily"),
-        (dates("D"), "h", "59 of 60 dates do not fit --freq h"),
-        (dates("D"), "B", "do not fit --freq B (first: 2001-01-06)"),
-        (dates("W-WED"), "W-MON", "1 of 60 dates do not fit --freq W-MON (first: 2001-01-03); the dates look"),
-        (dates("ME"), "MS", "1 of 60 dates do not fit --freq MS (first: 2001-01-31)"),
-        (six_a_month(), "5D", "do not fit --freq 5D (first: 2001-02-03); the dates look like: 5 days (3 to 6)"),
+        (dates("D"), "MS", "59 of 60 dates do not fit freq MS (first: 2001-01-02); the dates look like: daily"),
+        (dates("D"), "h", "59 of 60 dates do not fit freq h"),
+        (dates("D"), "B", "do not fit freq B (first: 2001-01-06)"),
+        (dates("W-WED"), "W-MON", "1 of 60 dates do not fit freq W-MON (first: 2001-01-03); the dates look"),
+        (dates("ME"), "MS", "1 of 60 dates do not fit freq MS (first: 2001-01-31)"),
+        (six_a_month(), "5D", "do not fit freq 5D (first: 2001-02-03); the dates look like: 5 days (3 to 6)"),
     ],
 )  # fmt: skip
 def test_dates_that_do_not_fit_their_frequency(index, freq, expected):

@@ -69,8 +69,8 @@ def test_mask_marks_and_changes_nothing():
     ("values", "options", "expected"),
     [
         (frame(), {}, "3 missing values in column 'y' (at 2001-01-03, 2001-01-04, 2001-01-09), expected none"),
-        (frame([NAN, 1, 2]), {"fill": "seasonal"}, "starts with missing values, which --fill seasonal cannot fill"),
-        (frame([1, 2, NAN], "YS"), {"fill": "seasonal"}, "--fill seasonal needs a season, and yearly dates have none"),
+        (frame([NAN, 1, 2]), {"fill": "seasonal"}, "starts with missing values, which fill seasonal cannot fill"),
+        (frame([1, 2, NAN], "YS"), {"fill": "seasonal"}, "fill seasonal needs a season, and yearly dates have none"),
         (frame([1, 2, NAN]).reset_index(drop=True), {"fill": "seasonal"}, "needs a season, and rows dates"),
         (frame(), {"fill": "mean"}, "received fill 'mean', expected linear, ffill, seasonal or mask"),
     ],

@@ -137,7 +137,7 @@ def test_ahead_of_one_series():
 @pytest.mark.parametrize(
     ("change", "options", "expected"),
     [
-        ({"drop": [25]}, {"freq": "MS"}, "dates do not fit --freq MS (first: series 'a', 2001-01-02)"),
+        ({"drop": [25]}, {"freq": "MS"}, "dates do not fit freq MS (first: series 'a', 2001-01-02)"),
         ({"y": np.where(np.arange(60) == 25, np.inf, 1.0)}, {}, "1 infinite values (first in column 'y', series 'b'"),
         ({"y": ["warm" if row == 25 else "1" for row in range(60)]}, {}, "holds text ('warm' in row 25, 1 in all)"),
         ({"unique_id": [None, *"b" * 59]}, {}, "no id in row 0 of column 'unique_id'"),
@@ -314,7 +314,7 @@ def test_parts_of_a_panel_must_fit():
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, "column 'unique_id' holds 3 series (a, b, c), expected one: choose it with --series"),
+        ({}, "column 'unique_id' holds 3 series (a, b, c), expected one: choose it with series"),
         ({"series": "x"}, "received series 'x', expected one of the 3 in column 'unique_id': a, b, c."),
         ({"id": "kind", "series": "z"}, "expected one of the 2 in column 'kind': x, y"),
     ],
@@ -326,7 +326,7 @@ def test_one_series_of_many_must_be_named(options, expected):
 
 
 def test_a_series_needs_a_column_of_ids():
-    with pytest.raises(DataError, match="received series 'a' and no column that tells series apart; name it with --id"):
+    with pytest.raises(DataError, match="received series 'a' and no column that tells series apart; name it with id"):
         from_frame(long().drop(columns="unique_id"), target="y", series="a")
 
 

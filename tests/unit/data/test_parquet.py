@@ -63,7 +63,7 @@ def test_one_series_of_many(path):
     assert series.fingerprint == from_frame(long(), target="y", series="b").fingerprint
     with pytest.raises(DataError, match="received series 'x', expected one of the 3 in column 'unique_id': a, b, c"):
         read_parquet(path, target="y", series="x")
-    with pytest.raises(DataError, match=r"holds 3 series \(a, b, c\), expected one: choose it with --series"):
+    with pytest.raises(DataError, match=r"holds 3 series \(a, b, c\), expected one: choose it with series"):
         read_parquet(path, target="y")
 
 
@@ -223,7 +223,7 @@ def test_damage_anywhere_is_told_as_such_or_harmless(path, tmp_path):
     ("content", "expected"),
     [
         (b"", "is empty; expected a Parquet file"),
-        (b"date,y\n2001-01-01,2\n", "is not a Parquet file (it does not begin with PAR1); give a CSV file with --csv"),
+        (b"date,y\n2001-01-01,2\n", "is not a Parquet file (it does not begin with PAR1); give a CSV file"),
     ],
 )
 def test_files_of_another_kind(tmp_path, content, expected):
@@ -242,7 +242,7 @@ def test_missing_files_folders_and_files_without_rows(tmp_path, path):
         read_parquet(tmp_path)
     with pytest.raises(DataError, match="has no rows"):
         read_parquet(written(tmp_path, {"y": pa.array([], pa.float64())}))
-    with pytest.raises(DataError, match="is a Parquet file; give it with --parquet"):
+    with pytest.raises(DataError, match="is a Parquet file; give it with read_parquet"):
         read_csv(path)
 
 
@@ -265,3 +265,90 @@ def test_pyarrow_is_asked_for(path, monkeypatch):
     for read in (read_parquet, read_panel):
         with pytest.raises(DataError, match=r"needs pyarrow to be read: pip install 'kseq\[parquet\]'"):
             read(path)
+
+
+DS, Y = pa.array(DAYS), pa.array(np.arange(20.0) % 7)
+
+
+def outcome(read, path):
+    """The message with which a file is refused; none where it is read."""
+    try:
+        read(path)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        b"", b"{", b"null", b"[]", b"1", b'"x"', b'{"index_columns": 1}', b'{"index_columns": null}', b"\xff",
+        b'{"index_columns": ["nope"]}', b'{"index_columns": [["a"]]}', b'{"index_columns": {"a": 1}}', b"[" * 3000,
+        b'{"index_columns":' + b"[" * 5000 + b"]" * 5000 + b"}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("read", [read_parquet, read_panel])
+def test_odd_pandas_metadata_are_told_in_one_line(tmp_path, metadata, read):
+    table = pa.table({"ds": DS, "y": Y}).replace_schema_metadata({b"pandas": metadata})
+    pq.write_table(table, tmp_path / "odd.parquet")
+    with pytest.raises(DataError, match=r"odd\.parquet cannot be read as Parquet") as told:
+        read(tmp_path / "odd.parquet")
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([b"\xff\xfe%d" % n for n in range(20)]), pa.array([b"\xffbcd"] * 20, pa.binary(4)),
+        pa.array([{"a": n} for n in range(20)]), pa.array([[n] for n in range(20)]), pa.nulls(20),
+        pa.array([datetime.timedelta(n) for n in range(20)]), pa.array([datetime.time(n) for n in range(20)]),
+        pa.array([n % 2 > 0 for n in range(20)]), pa.array(range(20), pa.timestamp("ns", tz="Mars/Olympus")),
+        pa.array([""] * 20), pa.array([n * 10**6 for n in range(20)], pa.int32()).cast(pa.date32()),
+        pa.array(["x", "y"] * 10).dictionary_encode(),
+    ],
+)  # fmt: skip
+def test_columns_of_odd_types_are_told_in_one_line(tmp_path, column):
+    for columns in ({"ds": column, "y": Y}, {"ds": DS, "y": column}, {"unique_id": column, "ds": DS, "y": Y}):
+        path = written(tmp_path, columns)
+        assert all("\n" not in outcome(read, path) for read in (read_parquet, read_panel))
+
+
+def test_durations_are_no_numbers(tmp_path):
+    column = pa.array([datetime.timedelta(n) for n in range(20)])
+    with pytest.raises(DataError, match="column 'y' holds durations, expected numbers; convert them"):
+        read_parquet(written(tmp_path, {"ds": DS, "y": column}), target="y")
+
+
+def test_bytes_that_are_text_are_read_as_text(tmp_path):
+    dates, ids = DAYS.strftime("%Y-%m-%d").str.encode("ascii"), [b"north"] * 20
+    table = {"unique_id": pa.array(ids), "ds": pa.array(list(dates)), "y": Y}
+    panel = read_panel(written(tmp_path, table))
+    assert panel.ids.tolist() == ["north"]
+    assert panel.index.tolist() == DAYS.tolist()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pa.Table.from_arrays([DS, Y, Y], names=["ds", "y", "y"]),
+        pa.Table.from_arrays([DS, DS, Y], names=["ds", "ds", "y"]),
+        pa.table({"ds": DS[:0], "y": Y[:0]}), pa.table({}), pa.table({"ds": DS}), pa.table({"y": Y[:1]}),
+    ],
+)  # fmt: skip
+def test_tables_that_hold_no_series_are_told_in_one_line(tmp_path, table):
+    pq.write_table(table, tmp_path / "odd.parquet")
+    for read in (read_parquet, read_panel):
+        with pytest.raises(DataError) as told:
+            read(tmp_path / "odd.parquet")
+        assert "\n" not in str(told.value)
+
+
+def test_damaged_bytes_are_told_in_one_line(tmp_path):
+    whole = written(tmp_path, {"ds": DS, "y": Y}).read_bytes()
+    chance = np.random.default_rng(0)
+    for _ in range(100):
+        damaged = bytearray(whole)
+        for place in chance.integers(0, len(whole), 3):
+            damaged[place] = chance.integers(0, 256)
+        (tmp_path / "odd.parquet").write_bytes(damaged)
+        assert "\n" not in outcome(read_parquet, tmp_path / "odd.parquet")

@@ -217,7 +217,7 @@ def test_one_series_has_the_borders_of_a_panel():
 
 
 def test_a_parquet_file_is_told_from_text(tmp_path):
-    with pytest.raises(DataError, match="is a Parquet file; give it with --parquet"):
+    with pytest.raises(DataError, match="is a Parquet file; give it with read_parquet"):
         read_csv(write(tmp_path, "PAR1"))
 
 

@@ -1,0 +1,66 @@
+"""What a long training tells whoever watches: every epoch, and every block of seeds that is done."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+#: Called with what is trained, the epoch and the epoch limit, after each epoch.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of seeds of one cell whose training is done.
+
+    Args:
+        what: the cell, the seeds and, of several trainings, which one it is ("LSTM, seeds 0-9, fold 2 of 3").
+        seeds: how many seeds the block has.
+        epochs: epochs of each seed.
+        seconds: that the training took, forecasts included.
+        kernel: that ran in the recurrent layers.
+    """
+
+    what: str
+    seeds: int
+    epochs: tuple[int, ...]
+    seconds: float
+    kernel: str = ""
+
+
+class BlockListener(Protocol):
+    """A progress function that wants to know of finished blocks too."""
+
+    def block_done(self, block: Block) -> None:
+        """Take note of a finished block."""
+
+
+class Within:
+    """A progress function for one of several trainings, which adds to every message which one it is.
+
+    Args:
+        progress: the function that is told.
+        which: such as ``"fold 2 of 3"``.
+    """
+
+    def __init__(self, progress: Progress, which: str):
+        self.progress, self.which = progress, which
+
+    def __call__(self, what: str, epoch: int, epochs: int) -> None:
+        """Tell of an epoch."""
+        self.progress(f"{what}, {self.which}", epoch, epochs)
+
+    def block_done(self, block: Block) -> None:
+        """Tell of a block."""
+        block_done(self.progress, replace(block, what=f"{block.what}, {self.which}"))
+
+
+def block_done(progress: Any, block: Block) -> None:
+    """Tell a progress function of a finished block, if it listens to blocks."""
+    listener = getattr(progress, "block_done", None)
+    if listener is not None:
+        listener(block)
+
+
+def seeds_text(seeds: tuple[int, ...]) -> str:
+    """``"seeds 0-9"``, or ``"seed 3"`` where there is one."""
+    return f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
