@@ -78,9 +78,9 @@ def run(path: Path, given: argparse.Namespace) -> None:
     """Everything from the file to a forecast."""
     with stage("import"):
         import kseq
-        from kseq.backtest import cut_windows
         from kseq.baselines import baseline_row
-        from kseq.evaluation import predict
+        from kseq.callbacks import predict
+        from kseq.comparison.backtest import cut_windows
         from kseq.feeding import fed
         from kseq.training import Training, compile_model
     with stage("read"):

@@ -30,13 +30,13 @@ import numpy as np
 import pandas as pd
 
 from kseq import backends
-from kseq.backtest import shared_season
 from kseq.baselines import BASELINES
-from kseq.comparison import Comparison, laid_out
+from kseq.comparison.backtest import shared_season
+from kseq.comparison.result import Comparison, laid_out
 from kseq.data import Panel, Series
 from kseq.errors import BackendError
+from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing.windows import WindowedPanel, Windows
-from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES, Settings
 
 #: Baselines whose order is chosen by errors on the validation part.
@@ -272,7 +272,7 @@ class _Run:
         """Train a cell; give its weights, what its stopping went by, and its forecasts before the test part."""
         import keras
 
-        from kseq.jobs import train_cell
+        from kseq.comparison.jobs import train_cell
 
         weights: list[np.ndarray] = []
         keeper: Any = keras.callbacks.LambdaCallback(

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from kseq.errors import ConfigError
+from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing._runs import reduce_runs
 from kseq.preprocessing.grid import Grid, grids, season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.results import ModelResult
 
 #: Share of the training part, cut from its end, on which an order is chosen where there is no validation part.
 CHOICE_SHARE = 0.15

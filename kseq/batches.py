@@ -22,7 +22,7 @@ class Batches(keras.utils.PyDataset):
     reads the windows in the order that a single model with that seed reads them.
 
     Args:
-        windows: one part of a :class:`kseq.windows.WindowedPanel`.
+        windows: one part of a :class:`kseq.preprocessing.windows.WindowedPanel`.
         batch_size: windows in a batch; the last batch takes what is left. None for all in one.
         seed: shuffles each epoch anew; None keeps the order of time.
         seeds: one seed a member, instead of ``seed``.

@@ -23,8 +23,8 @@ import pandas as pd
 
 from kseq import backends, interop, kernels, layers
 from kseq.batches import Batches
+from kseq.callbacks import EpochTimer, kernel_of
 from kseq.errors import BackendError, ConfigError
-from kseq.evaluation import EpochTimer, kernel_of
 from kseq.feeding import Listeners, fed
 from kseq.machine import machine
 from kseq.models import CELLS, build_model

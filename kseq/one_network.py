@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from kseq.callbacks import Progress
+from kseq.comparison.jobs import blocks_of, build_cell
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError, DataError
-from kseq.evaluation import Progress
-from kseq.jobs import blocks_of, build_cell
 from kseq.layers import accelerate, split_members
 from kseq.models import average
 from kseq.preprocessing.splits import fewest_rows

@@ -16,7 +16,7 @@ import pandas as pd
 
 from kseq import data as readers
 from kseq._version import __version__
-from kseq.comparison import Comparison, compare
+from kseq.comparison.result import Comparison, compare
 from kseq.data import Series
 from kseq.errors import ConfigError, DataError
 from kseq.runs import plain

@@ -24,7 +24,7 @@ from kseq.report.table import render
 
 if TYPE_CHECKING:
     from kseq.bench import Bench
-    from kseq.comparison import Comparison
+    from kseq.comparison.result import Comparison
     from kseq.databench import DataBench
     from kseq.forecasting.forecast import Forecast
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from kseq import baselines
 from kseq.errors import ConfigError
-from kseq.intervals import LEVELS
+from kseq.evaluation.intervals import LEVELS
 from kseq.matching import MATCHES
 from kseq.preprocessing.transforms import steps_of
 
@@ -20,7 +20,7 @@ OWN_NETWORK = ("units", "num_layers", "lookback", "dropout")
 OWN_TRAINING = ("learning_rate", "weight_decay")
 OWN_DATA = ("transform",)
 
-#: How several steps are forecast, see :mod:`kseq.strategies`.
+#: How several steps are forecast, see :mod:`kseq.comparison.strategies`.
 STRATEGIES = ("direct", "recursive", "seq2seq")
 
 
@@ -52,7 +52,7 @@ class Settings:
         horizon: rows that a model forecasts.
         strategy: how it forecasts several: ``"direct"``, all at once; ``"recursive"``, one after the other, each from
             the forecasts before it; ``"seq2seq"``, by a decoder, whose seeds train one after another. See
-            :mod:`kseq.strategies`.
+            :mod:`kseq.comparison.strategies`.
         units: of each recurrent layer.
         match: what is equal among the cells: ``"units"``, or ``"params"`` for their numbers of weights, which are then,
             as nearly as can be, that of the largest cell at ``units``; see :mod:`kseq.matching`.
@@ -61,15 +61,15 @@ class Settings:
         bidirectional: read windows in both directions.
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.starts`.
         transform: what models read and forecast instead of the targets' values: ``"none"``, or steps of
-            :mod:`kseq.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them by the
-            training rows.
+            :mod:`kseq.preprocessing.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them
+            by the training rows.
         calendar: whether models read where in the day, the week or the year each input row stands.
         scaler: see :func:`kseq.make_windows`.
         past_target: whether models read the target's past.
         test: share of rows.
         validation: share of the training rows.
         n_windows: forecast so many origins, the last ones of the series, as the folds of a backtest, see
-            :mod:`kseq.backtest`; 0 for all windows of one test part.
+            :mod:`kseq.comparison.backtest`; 0 for all windows of one test part.
         step_size: rows from one fold to the next; the horizon by default.
         refit: train everything anew in each fold, instead of once before the first.
         gap: rows before a fold's first target from which nothing is learnt.

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kseq.evaluation import members_of
+from kseq.callbacks import members_of
 
 
 @dataclass

@@ -15,8 +15,8 @@ from keras import ops
 
 from kseq import kernels, lean, memory
 from kseq.batches import Batches
+from kseq.callbacks import members_of
 from kseq.errors import ConfigError
-from kseq.evaluation import members_of
 from kseq.feeding import Listeners, fed
 from kseq.layers import Ensemble, MemberLoss, sum_over_members, take_members
 from kseq.preprocessing.windows import WindowedPanel

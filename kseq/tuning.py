@@ -26,14 +26,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kseq.backtest import cut_windows
-from kseq.comparison import Comparison, compare
+from kseq.comparison.backtest import cut_windows
+from kseq.comparison.result import Comparison, compare
+from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
 from kseq.matching import require_size
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.scores import scores_of_validation
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, Settings
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ def _trials(
 ) -> Iterator[dict[str, Any]]:
     """Train a cell with one setting after another; give a row of the frame for each."""
     # Keras and its backend are loaded here and no earlier: wrong settings are told by now.
-    from kseq.jobs import train_cell
+    from kseq.comparison.jobs import train_cell
 
     drawn = _Draws(space, seed=budget.seeds[0])
     for number in range(1, trials + 1):

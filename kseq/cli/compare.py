@@ -12,7 +12,7 @@ from kseq.cli.types import FROM_ZERO, POSITIVE, CommaList, Folder, Levels, Units
 from kseq.errors import ConfigError
 
 if TYPE_CHECKING:
-    from kseq.comparison import Comparison
+    from kseq.comparison.result import Comparison
 
 #: Options of the training's budget; a tuning chooses some of them itself.
 BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", "patience")
@@ -86,7 +86,7 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
     with runs.folder(out or runs.default_folder(series.name, chosen)) as folder, Progress() as progress:
-        from kseq.comparison import compare as run
+        from kseq.comparison.result import compare as run
 
         comparison = run(series, settings, progress=progress)
         written = runs.write(comparison, folder)
@@ -110,7 +110,7 @@ def show(comparison: "Comparison", style: str, folder: Path, written: list[Path]
 
 def settings_of(options: dict[str, Any]) -> Any:
     """Make a comparison's settings of what was typed, as far as it is no matter of the series, the backend or files."""
-    from kseq.comparison import Settings
+    from kseq.comparison.result import Settings
 
     first, count = options["first_seed"], options["seeds"]
     given = {"baselines": options["baselines"], "test": options["test_share"]}

@@ -11,9 +11,9 @@ import pandas as pd
 
 from kseq.data import Panel
 from kseq.data.columns import ID_NAME
+from kseq.data.slices import before, chosen, places_in
 from kseq.errors import DataError
 from kseq.forecasting.forecast import Forecast, forecast
-from kseq.panels.rows import before, chosen, places_in
 
 
 def folds(

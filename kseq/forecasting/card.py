@@ -15,10 +15,10 @@ import pandas as pd
 
 from kseq._version import __version__
 from kseq.data import Calendar, Panel
-from kseq.dates_ahead import dates_after
+from kseq.data.future_dates import dates_after
+from kseq.data.slices import dates_of
 from kseq.errors import ConfigError, DataError
-from kseq.intervals import Interval, too_few
-from kseq.panels.rows import dates_of
+from kseq.evaluation.intervals import Interval, too_few
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle

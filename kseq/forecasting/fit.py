@@ -16,23 +16,24 @@ import keras
 import numpy as np
 
 from kseq import backends
-from kseq.backtest import cut_windows
 from kseq.baselines import Skipped, baseline_row
+from kseq.comparison.backtest import cut_windows
+from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel, Series
+from kseq.data.slices import chosen, last_rows
 from kseq.errors import ConfigError
+from kseq.evaluation.intervals import half_width
 from kseq.forecasting.card import HalfWidths, ModelCard
-from kseq.forecasting.forecast import as_values, go_on
+from kseq.forecasting.forecast import as_values
 from kseq.forecasting.model_file import TrainedModel
-from kseq.intervals import half_width
 from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
-from kseq.panels.rows import chosen, last_rows
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.scores import Scores, of_validation
+from kseq.rollout import roll_out
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
 
@@ -94,11 +95,15 @@ def fit_model(
     season = _season(data, settings)
     widths, scores = _calibrate(network, data, settings, season)
     refit = refit and len(data.validation) > 0
+    counted, unit = data.members, data.unit[data.members]
     if refit:
         data = cut_windows(panel, as_chosen(settings, data.transform), Split.without_test(panel, 0.0))
         budget = replace(training, epochs=epochs, patience=0)
         network, seeds, _ = train(data, replace(settings, seeds=seeds), budget, progress, " on all rows")
     members = data.members
+    # Errors stay in the unit in which they were counted; series that were too short then have that of now.
+    units = data.unit.copy()
+    units[counted] = unit
     trained = chosen(panel, members)
     transform = data.transform
     lost = transform.lost if transform else 0
@@ -127,7 +132,7 @@ def fit_model(
         versions=backends.versions(),
         context=replace(context, fill="mask", filled=None, notes=data.notes, origin=None),
         lengths=trained.lengths,
-        unit=data.unit[members],
+        unit=units[members],
     )
     return TrainedModel(network, card)
 
@@ -194,7 +199,7 @@ def _errors(network: keras.Model, data: WindowedPanel, blocks: int) -> list[tupl
         if not fits.any():
             break
         starts, ends = starts[fits], ends[fits]
-        made = go_on(network, data, starts, made[fits])
+        made = roll_out(network, data, starts, made[None, fits])[0]
         rows = starts[:, None] + np.arange(made.shape[1])
         forecasts = as_values(data, made, rows)[:, -horizon:]
         unit = data.unit[panel.series_of(starts), None]

@@ -10,16 +10,16 @@ import pandas as pd
 from kseq.data import Panel, Series
 from kseq.data.columns import ID_NAME, TIME_NAMES, numbers, require_columns
 from kseq.data.dates import placing, read_dates
+from kseq.data.slices import extended
 from kseq.errors import ConfigError, DataError
+from kseq.evaluation.intervals import Interval
 from kseq.forecasting.card import ModelCard, bands_around
 from kseq.forecasting.history import History, history_of, panel_like, rows_at_end, unit_like
 from kseq.forecasting.model_file import TrainedModel
-from kseq.intervals import Interval
-from kseq.panels.rows import extended
 from kseq.preprocessing.windows import WindowedPanel
 
 if TYPE_CHECKING:
-    import keras
+    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +116,10 @@ def forecast(
     data = panel_like(
         card, replace(history, panel=ahead), ends, [range(end, end + 1) for end in ends.tolist()], np.arange(len(ends))
     )
-    made = np.empty((len(ends), 0, data.targets))
-    for _ in range(blocks):
-        made = go_on(model.network, data, ends, made)
+    # Keras is loaded with it.
+    from kseq.rollout import roll_out
+
+    made = roll_out(model.network, data, ends, np.empty((1, len(ends), 0, data.targets)), blocks)[0]
     target_rows = ends[:, None] + np.arange(blocks * card.horizon)
     values = as_values(data, made, target_rows)[:, :steps]
     require_numbers(values, card.name, history.panel.name)
@@ -180,61 +181,6 @@ def _start_note(panel: Panel, given: int) -> str:
     if not panel.has_dates:
         where = "the last row of each series"
     return f"Forecasts start after {where}, the last rows of {len(panel.ids)} series of {source}."
-
-
-def go_on(network: "keras.Model", data: WindowedPanel, starts: np.ndarray, made: np.ndarray) -> np.ndarray:
-    """Forecast the next ``horizon`` steps after those that are made.
-
-    Args:
-        network: the model.
-        data: windows, whose series they are.
-        starts: row of the first step of each forecast, ``(windows,)``; sorted.
-        made: forecasts of the steps so far, ``(windows, steps, targets)``, transformed and not scaled.
-
-    Returns:
-        ``(windows, steps + horizon, targets)``; they are what the model forecasts, see :func:`as_values`.
-    """
-    # Keras is loaded with it.
-    from kseq import memory
-
-    panel, steps = data.series, made.shape[1]
-    owners = panel.series_of(starts)
-    part = data.test if len(data.test) else data.validation
-    size = memory.windows_at_once(network, data.lookback)
-    read = [number for number, target in enumerate(panel.targets) if target in data.input_columns]
-    places = [data.input_columns.index(panel.targets[number]) for number in read]
-    past = _as_read(data, made, starts)[:, -data.lookback :, read] if steps and places else None
-    outputs = []
-    for first in range(0, len(starts), size):
-        some = slice(first, first + size)
-        x, _ = part.gather_at(starts[some] + steps)
-        if past is not None:
-            # Earlier forecasts stand where the model reads what has been.
-            center, scale = (of[owners[some]][:, None, places] for of in _columns(data))
-            x[:, -past.shape[1] :, places] = (past[some] - center) / scale
-        outputs.append(_of_one_shape(network, x, min(size, len(starts))))
-    scaled = np.concatenate(outputs).astype("float64").reshape(len(starts), data.horizon, data.targets)
-    return np.concatenate([made, data.target_scaler.inverse_of(scaled, owners)], axis=1)
-
-
-def _columns(data: WindowedPanel) -> tuple[np.ndarray, np.ndarray]:
-    return data.input_scaler.center, data.input_scaler.scale
-
-
-def _of_one_shape(network: "keras.Model", x: np.ndarray, size: int) -> np.ndarray:
-    """What a network gives for a batch, filled up to ``size``: what compiles for each shape does so once."""
-    padded = np.concatenate([x, np.repeat(x[-1:], size - len(x), axis=0)])
-    return np.asarray(network.predict_on_batch(padded))[: len(x)]
-
-
-def _as_read(data: WindowedPanel, made: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """What a model reads of its own forecasts, ``(windows, steps, targets)``, not scaled."""
-    transform = data.transform
-    if transform is None or not transform.changes:
-        return made
-    # It forecasts changes, and reads levels.
-    levels, _ = transform.apply(data.series)
-    return levels[starts - 1][:, None] + np.cumsum(made, axis=1)
 
 
 def as_values(data: WindowedPanel, made: np.ndarray, rows: np.ndarray) -> np.ndarray:

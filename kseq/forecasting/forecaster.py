@@ -50,8 +50,8 @@ class Forecaster:
         dropout: share of outputs dropped between layers.
         bidirectional: read windows in both directions.
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.starts`.
-        transform: what is read and forecast instead of the values, see :mod:`kseq.transforms`: ``"none"``, steps such
-            as ``"anomaly,change"``, or ``"auto"``.
+        transform: what is read and forecast instead of the values, see :mod:`kseq.preprocessing.transforms`:
+            ``"none"``, steps such as ``"anomaly,change"``, or ``"auto"``.
         calendar: read where in the day, the week or the year each row stands.
         scaler: ``"standard"`` or ``"minmax"``, fitted on the rows that are trained on.
         past_target: read the target's own past.

@@ -13,9 +13,9 @@ import pandas as pd
 
 from kseq.data import Panel, Series, frequency
 from kseq.data.columns import require_columns
+from kseq.data.slices import chosen, common_rows, joined, places_in
 from kseq.errors import ConfigError, DataError
 from kseq.forecasting.card import ModelCard
-from kseq.panels.rows import chosen, common_rows, joined, places_in
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle, calendar_seasons

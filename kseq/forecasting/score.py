@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 
 from kseq.baselines import Skipped, baseline_row
-from kseq.comparison import Comparison
+from kseq.comparison.result import Comparison
 from kseq.data import Panel, Series
 from kseq.data.dates import placing
+from kseq.data.slices import shared_rows
 from kseq.errors import DataError
+from kseq.evaluation.intervals import Interval
+from kseq.evaluation.model_result import ModelResult
 from kseq.forecasting.card import ModelCard
 from kseq.forecasting.forecast import require_numbers
 from kseq.forecasting.history import History, history_of, panel_like, unit_like
 from kseq.forecasting.model_file import TrainedModel
-from kseq.intervals import Interval
-from kseq.panels.rows import shared_rows
 from kseq.preprocessing.windows import WindowedPanel, window_starts
-from kseq.results import ModelResult
 from kseq.settings import Settings
 
 #: Share of the rows of a series that the model has not seen, at its end, that is scored.
@@ -86,7 +86,7 @@ def evaluate(
     segments, owners = _segments(card, history, _begin(card, history, all_rows))
     first = np.array([segment.start for segment in segments])[np.unique(owners, return_index=True)[1]]
     # Keras is loaded with it.
-    from kseq.evaluation import predict
+    from kseq.callbacks import predict
 
     data = panel_like(card, history, first, segments, owners)
     settings = Settings(cells=tuple(card.settings["cells"]), levels=(), season=card.season if card.season > 1 else 0)

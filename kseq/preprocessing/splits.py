@@ -83,9 +83,14 @@ class Split:
 
 def first_of_validation(start: np.ndarray, stop: np.ndarray, share: float) -> np.ndarray:
     """First row of the validation part: the last ``share`` of the rows from ``start`` to before ``stop``."""
+    require_validation_share(share)
+    return stop - np.rint((stop - start) * share).astype(int)
+
+
+def require_validation_share(share: float) -> None:
+    """Refuse a share of the validation part that leaves nothing to train on, or is none."""
     if not 0 <= share < 1:
         raise ConfigError(f"received a validation share of {share:g}, expected a number from 0 to below 1.")
-    return stop - np.rint((stop - start) * share).astype(int)
 
 
 def parts_of(split: Split, lookback: int, step: int, lost: int) -> Parts:

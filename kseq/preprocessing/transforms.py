@@ -190,7 +190,7 @@ class Trend(Step):
         return y - self._lines(np.arange(len(y)))
 
     def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Add the line; ``rows`` are there, those of steps to come as well, see :func:`kseq.panels.rows.extended`."""
+        """Add the line; ``rows`` are there, those of steps to come as well, see :func:`kseq.data.slices.extended`."""
         return forecasts + self._lines(rows)
 
     def within(self, rows: slice) -> "Trend":

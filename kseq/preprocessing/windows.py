@@ -170,16 +170,30 @@ class Windows:
     def gather_at(self, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Copy out windows as :meth:`gather` does, by the rows of their first targets."""
         # NumPy copies by indices of its own type several times as fast as by others.
-        first, shape = first.astype(np.intp, copy=False), first.shape
-        x, y = self._blocks
-        window = x[first - self.lookback].view(self.inputs.dtype).reshape(*shape, self.lookback, self.inputs.shape[1])
-        target = y[first].view(self.targets.dtype).reshape(*shape, self.horizon, self.targets.shape[1])
-        if not self.static.shape[1]:
-            return window, target
-        static = self.static[self.owners[np.searchsorted(self._firsts, first, side="right") - 1]][..., None, :]
-        return np.concatenate(
-            [window, np.broadcast_to(static, (*window.shape[:-1], static.shape[-1]))], axis=-1
-        ), target
+        first = first.astype(np.intp, copy=False)
+        owners = None
+        if self.static.shape[1]:
+            owners = self.owners[np.searchsorted(self._firsts, first, side="right") - 1]
+        y = self._blocks[1][first].view(self.targets.dtype)
+        return self.gather_inputs(first, owners), y.reshape(*first.shape, self.horizon, self.targets.shape[1])
+
+    def gather_inputs(self, first: np.ndarray, owners: np.ndarray | None = None) -> np.ndarray:
+        """Copy out what is read of windows that may stand anywhere, not only in this part.
+
+        Args:
+            first: rows of their first targets, of any shape.
+            owners: series of each, of the same shape; None where there are no static covariates.
+
+        Returns:
+            ``(*first.shape, lookback, features)``.
+        """
+        first = first.astype(np.intp, copy=False)
+        x = self._blocks[0][first - self.lookback].view(self.inputs.dtype)
+        x = x.reshape(*first.shape, self.lookback, self.inputs.shape[1])
+        if owners is None or not self.static.shape[1]:
+            return x
+        static = self.static[owners][..., None, :]
+        return np.concatenate([x, np.broadcast_to(static, (*x.shape[:-1], static.shape[-1]))], axis=-1)
 
     def series_of(self, which: np.ndarray) -> np.ndarray:
         """Say to which series the windows numbered ``which`` belong, places in the panel's ``ids``."""

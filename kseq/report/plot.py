@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kseq.errors import ConfigError
-from kseq.intervals import Interval
-from kseq.results import ModelResult
-from kseq.statistics import best_baseline
+from kseq.evaluation.intervals import Interval
+from kseq.evaluation.model_result import ModelResult
+from kseq.evaluation.significance import best_baseline
 
 if TYPE_CHECKING:
-    from kseq.comparison import Comparison
+    from kseq.comparison.result import Comparison
 
 #: A colour and a line style.
 Style = tuple[str, Any]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kseq.statistics import best_baseline
+from kseq.evaluation.significance import best_baseline
 
 if TYPE_CHECKING:
-    from kseq.comparison import Comparison
+    from kseq.comparison.result import Comparison
 
 FORMATS = ("table", "markdown", "csv", "json")
 
@@ -60,7 +60,7 @@ def words(comparison: "Comparison", style: str = "table") -> str:
     Returns:
         str: without a newline at the end.
     """
-    parts = {"Verdict": comparison.verdict, "Beware": comparison.traps, "Reading the table": _legend(comparison)}
+    parts = {"Verdict": comparison.verdict, "Beware": comparison.cautions, "Reading the table": _legend(comparison)}
     if style == "markdown":
         blocks = [[f"**{head}**", "", *(f"- {text}" for text in texts)] for head, texts in parts.items() if texts]
     else:

@@ -283,7 +283,7 @@ def test_ctrl_c_leaves_nothing(here, monkeypatch, capsys):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kseq.jobs.fit", interrupt)
+    monkeypatch.setattr("kseq.comparison.jobs.fit", interrupt)
     assert main([*QUICK, "--out", "deep/run"]) == 130
     assert list(here.iterdir()) == []
 

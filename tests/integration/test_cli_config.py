@@ -26,7 +26,7 @@ def asked(monkeypatch):
         seen.update(series=series, settings=settings)
         raise ConfigError("asked enough.")
 
-    monkeypatch.setattr("kseq.comparison.compare", instead)
+    monkeypatch.setattr("kseq.comparison.result.compare", instead)
     return seen
 
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from kseq import BackendError, Comparison, ConfigError, Settings, baselines, from_frame, make_windows, panel_from_frame
 from kseq.audit import audit, perturbed
+from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.windows import Windows
-from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES
 from kseq.training import fit
 
@@ -51,14 +51,14 @@ def test_every_value_from_a_row_on_is_another_one(values, data):
     assert (other.y[first:] > np.maximum(series.y[first:], series.y.max())).all()
     assert np.isfinite(other.y).all()
     assert (other.y > 0).all() or not (series.y > 0).all()
-    assert other.frame.equals(perturbed(series, first).frame)
+    np.testing.assert_array_equal(other.values, perturbed(series, first).values)
 
 
 def test_what_is_known_ahead_and_what_is_missing_stays():
     frame = months(holiday=np.arange(72) % 2, wind=np.ones(72))
     frame.iloc[70, 2] = np.nan
     series = from_frame(frame, target="sst", features=["wind"], future=["holiday"], fill="mask")
-    other = perturbed(series, 60).frame
+    other = perturbed(series, 60).one("series").frame
     changed = (other != series.frame) & other.notna()
     assert changed.sum().to_dict() == {"sst": 12, "wind": 11, "holiday": 0}
     assert other["wind"].isna().to_numpy().nonzero()[0].tolist() == [70]
@@ -110,7 +110,7 @@ def test_a_line_over_a_cutoff_is_taken_back():
 
 
 def test_a_line_over_a_cutoff_leaks(monkeypatch):
-    monkeypatch.setattr("kseq.data.Series.causal", lambda self, known: self)
+    monkeypatch.setattr("kseq.data.Panel.causal", lambda self, known: self)
     frame = months()
     frame.iloc[46:50, 0] = np.nan
     assert "training windows" in planted(from_frame(frame, fill="linear"), cells=())
@@ -219,7 +219,7 @@ def test_a_scaler_of_the_whole_series(series, monkeypatch):
     def leaking(*arguments, **options):
         return make_windows(*arguments, **options | {"scaler": "minmax-leaks-test"})
 
-    monkeypatch.setattr("kseq.backtest.make_windows", leaking)
+    monkeypatch.setattr("kseq.comparison.backtest.make_windows", leaking)
     assert set(planted(series, cells=())) == {name for name in asked if "GRU" not in name}
     assert asked == (
         "scaler",
@@ -234,30 +234,35 @@ def test_a_scaler_of_the_whole_series(series, monkeypatch):
 
 
 def test_a_baseline_that_looks_at_the_answer(series, monkeypatch):
-    def predict(self, y, origins, horizon=1):
-        return np.repeat(y[origins + 1][:, None], horizon, axis=1)
+    def looking(group, whole, before):
+        def forecast(origins):
+            return group.y[origins[:, None] + np.arange(1, group.horizon + 1)]
 
-    monkeypatch.setattr(baselines.Persistence, "predict", predict)
+        return "Persistence", forecast, forecast
+
+    monkeypatch.setitem(baselines.BASELINES, "persistence", looking)
     assert planted(series, cells=()) == ("Persistence: forecasts",)
 
 
 def test_a_climatology_of_all_rows(series, monkeypatch):
-    honest = baselines.Climatology.predict
+    honest = baselines.BASELINES["climatology"]
 
-    def predict(self, y, origins, horizon=1):
-        return honest(self.fit(baselines.TrainingPart(y, self.cycle)), y, origins, horizon)
+    def of_all_rows(group, whole, before):
+        return honest(group, group.grid.borders[1:], group.grid.borders[1:])
 
-    monkeypatch.setattr(baselines.Climatology, "predict", predict)
+    monkeypatch.setitem(baselines.BASELINES, "climatology", of_all_rows)
     assert planted(series, cells=()) == ("Climatology + last anomaly: forecasts",)
 
 
 def test_a_baseline_that_the_future_allows(series, monkeypatch):
-    honest = baselines.forecasts
+    honest = baselines.baseline_row
 
-    def forecasts(data, names, season=0):
-        return iter(()) if data.series.y.max() > 40 else honest(data, names, season)
+    def row(name, data, *rest, **options):
+        if data.series.y.max() > 40:
+            return baselines.Skipped(name, "of what is to come")
+        return honest(name, data, *rest, **options)
 
-    monkeypatch.setattr(baselines, "forecasts", forecasts)
+    monkeypatch.setattr("kseq.comparison.backtest.baseline_row", row)
     result = audit(series, replace(QUICK, cells=(), baselines=("persistence",)))
     assert result.leaks == ("Persistence: forecasts",)
     assert {check.largest for check in result.checks} == {0.0, np.inf}
@@ -267,7 +272,7 @@ def test_stopping_by_the_test_part(series, monkeypatch):
     def cheating(model, data, *rest):
         return fit(model, replace(data, validation=data.test), *rest)
 
-    monkeypatch.setattr("kseq.jobs.fit", cheating)
+    monkeypatch.setattr("kseq.comparison.jobs.fit", cheating)
     leaks = planted(series)
     assert "GRU: early stopping" in leaks
     assert all(name.startswith("GRU: ") for name in leaks)
@@ -277,7 +282,7 @@ def test_training_on_the_test_part(series, monkeypatch):
     def cheating(model, data, *rest):
         return fit(model, replace(data, train=data.test), *rest)
 
-    monkeypatch.setattr("kseq.jobs.fit", cheating)
+    monkeypatch.setattr("kseq.comparison.jobs.fit", cheating)
     assert planted(series) == ("GRU: weights", "GRU: early stopping", "GRU: forecasts")
 
 
@@ -294,13 +299,17 @@ def test_a_way_back_that_knows_the_answer(series, monkeypatch):
     def to_units(self, scaled, windows=None):
         return 0 * scaled + self.series.y[windows.target_rows]
 
-    monkeypatch.setattr("kseq.windows.WindowedSeries.to_units", to_units)
+    monkeypatch.setattr("kseq.preprocessing.windows.WindowedPanel.to_units", to_units)
     assert planted(series, cells=()) == ("transform and scale undone",)
 
 
 def test_a_climatology_of_a_transform_of_all_rows(series, monkeypatch):
     honest = Transform.fit
-    monkeypatch.setattr(Transform, "fit", lambda self, series, known: honest(self, series, len(series)))
+
+    def of_all_rows(self, panel, split, members):
+        return honest(self, panel, replace(split, validation=split.end), members)
+
+    monkeypatch.setattr(Transform, "fit", of_all_rows)
     leaks = planted(series, transform="anomaly", cells=())
     assert leaks == (
         "scaler",
@@ -323,7 +332,7 @@ def test_a_device_that_does_not_repeat_itself(series, monkeypatch):
         model.set_weights([weight + generator.normal(size=weight.shape) for weight in model.get_weights()])
         return fit(model, *rest)
 
-    monkeypatch.setattr("kseq.jobs.fit", noisy)
+    monkeypatch.setattr("kseq.comparison.jobs.fit", noisy)
     with pytest.raises(BackendError, match=r"received GRU trainings on .* on the very same values, .* --device cpu"):
         audit(series, QUICK)
 
@@ -337,7 +346,7 @@ def test_the_default_is_a_short_budget(series, monkeypatch):
             cell, np.zeros((2, len(data.test), 1, 1)), validation=np.zeros((2, len(data.validation), 1, 1))
         )
 
-    monkeypatch.setattr("kseq.jobs.train_cell", train_cell)
+    monkeypatch.setattr("kseq.comparison.jobs.train_cell", train_cell)
     assert audit(series).clean
     assert asked == [(cell, (0, 1), {"epochs": 5}) for cell in ("rnn", "lstm", "gru") for _ in range(2)]
 

@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from utilsforecast.processing import backtest_splits
 
-from kseq import Comparison, ConfigError, DataError, Settings, compare, from_frame, jobs
-from kseq.backtest import cut_windows, join_folds, lay_folds, make_backtest
+from kseq import Comparison, ConfigError, DataError, Settings, compare, from_frame
 from kseq.baselines import BASELINES
 from kseq.cli import main
-from kseq.data import Panel
-from kseq.intervals import intervals
+from kseq.comparison import jobs
+from kseq.comparison.backtest import cut_windows, join_folds, lay_folds, make_backtest
+from kseq.data import Calendar, Panel
+from kseq.evaluation.intervals import intervals
+from kseq.evaluation.model_result import ModelResult
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import words
-from kseq.results import ModelResult
 
 N = 96
 
@@ -111,7 +112,11 @@ def once(once_run):
 
 def folds_of(rows, settings):
     """The folds of a series of so many rows: start, validation, stop, first and end of each."""
-    panel = Panel.of(from_frame(pd.DataFrame({"y": np.arange(float(rows)) if rows > 1 else [0.0]}), name="y"))
+    values, ends = np.arange(float(rows))[:, None], np.array([rows])
+    panel = Panel(
+        "y", pd.Index(["y"]), np.array([0, rows]), pd.RangeIndex(rows), values, ("y",), (), (),
+        pd.DataFrame(index=["y"]), ends, Calendar("rows"),
+    )  # fmt: skip
     folds = lay_folds(panel, settings)
     return tuple(
         tuple(int(of[0]) for of in (fold.start, fold.validation, fold.stop, fold.test, fold.end)) for fold in folds
@@ -210,8 +215,8 @@ def test_folds_are_those_of_other_packages(series, n_windows, h, step_size, inpu
     backtest = make_backtest(series, settings)
     assert backtest.data.test_cutoffs.tolist() == [cutoffs["cutoff"].item() for cutoffs, _, _ in splits]
     for (_, train, valid), training in zip(splits, backtest.trainings, strict=True):
-        known = training.split.test
-        assert training.series.index[:known].tolist() == train["ds"].tolist()
+        start, known = training.split.start.item(), training.split.test.item()
+        assert training.series.index[start:known].tolist() == train["ds"].tolist()
         assert training.test_dates.tolist() == valid["ds"].tolist()
         assert training.test_y.ravel().tolist() == valid["y"].tolist()
 
@@ -233,7 +238,7 @@ def test_windows_equal_a_plain_loop(series, refit, train_size):
         known = values[start : origin - 3]
         cut = len(known) - round(0.15 * len(known))
         center, scale = known[:cut].mean(), known[:cut].std()
-        assert (data.target_scaler.center.item(), data.target_scaler.scale.item()) == (center, scale)
+        assert (data.target_scaler.center.item(), data.target_scaler.scale.item()) == pytest.approx((center, scale))
         # Targets of training and validation lie apart and before the gap.
         for part, first, stop in ((data.train, 5, cut), (data.validation, cut, len(known))):
             x, y = part.gather(np.arange(len(part)))
@@ -244,7 +249,7 @@ def test_windows_equal_a_plain_loop(series, refit, train_size):
         x, _ = data.test.gather(np.arange(len(data.test)))
         own = [origin] if refit else firsts
         np.testing.assert_allclose(x[..., 0] * scale + center, [values[f - 5 : f] for f in own], rtol=1e-5)
-        assert len(data.series) == own[-1] + 3 - start
+        assert (data.split.start.item(), data.series.ends.item()) == (start, own[-1] + 3)
 
 
 def test_what_is_known_of_rows_goes_with_them():
@@ -255,11 +260,12 @@ def test_what_is_known_of_rows_goes_with_them():
     series = replace(series, ahead=frame[["holiday"]][58:])
     settings = Settings(lookback=2, n_windows=2, step_size=10, refit=True, train_size=30)
     first, second = (training.series for training in make_backtest(series, settings).trainings)
-    assert (len(first), len(second)) == (31, 31)
-    assert np.flatnonzero(first.filled.any(axis=1)).tolist() == [20 - 17]
-    assert np.flatnonzero(second.filled.any(axis=1)).tolist() == [50 - 27]
-    assert first.ahead["holiday"].tolist() == frame["holiday"][48:].tolist()
-    assert second.ahead["holiday"].tolist() == frame["holiday"][58:].tolist()
+    assert (first.ends.item(), second.ends.item()) == (48, 58)
+    assert np.flatnonzero(first.filled.any(axis=1)).tolist() == [20]
+    assert np.flatnonzero(second.filled.any(axis=1)).tolist() == [20, 50]
+    for known in (first, second):
+        assert np.isnan(known.y[known.ends.item() :]).all()
+        assert known.values_of(["holiday"])[:, 0].tolist() == frame["holiday"].tolist()
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -313,7 +319,7 @@ def alike(some, others):
 def test_no_value_after_what_a_fold_knows_moves_what_it_learns(series, refitted_run, part, same):
     comparison, fits = refitted_run
     # The last training row is changed too where weights are expected to move.
-    row = getattr(comparison.folds[0], part) - (not same)
+    row = getattr(comparison.folds[0], part).item() - (not same)
     settings = Settings(**SMALL, **REFITTED)
     with watching() as trained:
         jobs.train_cell("gru", make_backtest(changed_from(series, row), settings).trainings[0], settings)
@@ -326,7 +332,7 @@ def test_no_value_after_what_a_fold_knows_moves_what_it_learns(series, refitted_
 
 def test_no_value_from_the_first_target_on_moves_a_forecast(series, refitted, once):
     for before, plan in ((refitted, REFITTED), (once, {"n_windows": 3})):
-        after, _ = compared(changed_from(series, before.folds[1].first), **plan)
+        after, _ = compared(changed_from(series, before.folds[1].test.item()), **plan)
         for row, other in zip(before.rows, after.rows, strict=True):
             assert (row.predictions[:, :2] == other.predictions[:, :2]).all(), row.name
             # The change is seen where it may be.
@@ -374,8 +380,9 @@ def test_baselines_learn_what_the_networks_learn(refitted, once, series):
         for window, (fold, stop) in enumerate(zip(comparison.folds, stops, strict=True)):
             known = series.y[:stop, 0]
             means = np.array([known[phase::12].mean() for phase in range(12)])
-            last = fold.first - 1
-            expected = means[np.arange(fold.first, fold.end) % 12] + series.y[last, 0] - means[last % 12]
+            rows = np.arange(fold.test.item(), fold.end.item())
+            last = rows[0] - 1
+            expected = means[rows % 12] + series.y[last, 0] - means[last % 12]
             np.testing.assert_allclose(row.predictions[0, window, :, 0], expected, rtol=1e-12)
 
 
@@ -396,7 +403,7 @@ def test_errors_by_fold(refitted, once):
 
 
 def test_scaled_errors_have_one_scale_that_the_first_fold_knows(refitted, series):
-    known = series.y[: refitted.folds[0].stop, 0]
+    known = series.y[: refitted.folds[0].stop.item(), 0]
     scale = np.abs(known[12:] - known[:-12]).mean()
     np.testing.assert_allclose(refitted.table["mase"], refitted.table["mae"] / scale)
     np.testing.assert_allclose(refitted.by_fold["mase"], refitted.by_fold["mae"] / scale)
@@ -409,8 +416,8 @@ def test_intervals_are_of_each_folds_own_validation_errors(refitted):
         end = begin + len(data.validation)
         missed = row.validation[:, begin:end] - data.series.y[data.validation.target_rows]
         own = intervals(row.predictions[:, [window]], missed, [80])[80]
-        assert (band.lo[:, [window]] == own.lo).all()
-        assert (band.hi[:, [window]] == own.hi).all()
+        np.testing.assert_allclose(band.lo[:, [window]], own.lo, rtol=1e-12)
+        np.testing.assert_allclose(band.hi[:, [window]], own.hi, rtol=1e-12)
         begin = end
     assert begin == row.validation.shape[1]
     widths = (band.hi - band.lo)[0, :, 0, 0]
@@ -426,17 +433,17 @@ def test_a_level_that_one_fold_cannot_give_is_left_out(series):
     comparison = compare(series, **FEW, n_windows=3, step_size=18, refit=True, levels=(80, 90))
     assert [len(data.validation) for data in comparison.trainings] == [7, 9, 12]
     assert list(comparison.intervals(comparison.rows[0])) == [80]
-    assert any(text.startswith("No 90 % intervals: 7 validation errors") for text in comparison.traps)
+    assert any(text.startswith("No 90 % intervals: 7 validation errors") for text in comparison.cautions)
 
 
 def test_evidence_knows_how_far_apart_windows_are(refitted, once, series):
     assert refitted.evidence.step_size == 2
     assert once.evidence.step_size == 3
     assert Comparison(cut_windows(series, Settings())).evidence.step_size == 1
-    assert once.evidence.low.shape == (1,)
-    lows = [series.y[: fold.validation].min() for fold in refitted.folds]
+    assert once.evidence.low.shape == (3, 1, 1)
+    lows = [series.y[: fold.validation.item()].min() for fold in refitted.folds]
     assert refitted.evidence.low.ravel().tolist() == lows
-    last = series.y[[fold.first - 1 for fold in refitted.folds]]
+    last = series.y[[fold.test.item() - 1 for fold in refitted.folds]]
     assert (refitted.evidence.last == last).all()
 
 
@@ -446,7 +453,7 @@ def test_windows_apart_are_not_asked_whether_they_follow_the_last_value(series):
     for step_size, n_windows, told in ((1, 30, True), (2, 30, False), (1, 9, False)):
         comparison = compare(series, **plan, n_windows=n_windows, step_size=step_size)
         comparison.add(replace(comparison.rows[0], name="GRU", kind="cell", seeds=(0,)))
-        assert any("Forecasts that follow the last value: GRU" in text for text in comparison.traps) == told
+        assert any("Forecasts that follow the last value: GRU" in text for text in comparison.cautions) == told
 
 
 def test_values_outside_a_folds_own_training_range_are_told(series):
@@ -456,7 +463,7 @@ def test_values_outside_a_folds_own_training_range_are_told(series):
     comparison = compare(monthly(values), **FEW, n_windows=2, step_size=24, refit=True)
     assert comparison.folds[0].validation < 60 < comparison.folds[1].validation
     assert any(
-        "1 of 2 test windows hold values outside the training range of their fold" in t for t in comparison.traps
+        "1 of 2 test windows hold values outside the training range of their fold" in t for t in comparison.cautions
     )
 
 
@@ -469,8 +476,8 @@ def test_learning_curves_of_each_fold(refitted, once):
     assert history["loss"].nunique() == len(history)
     assert "fold" not in once.history
     assert plot_history(refitted).axes[0].get_title(loc="left") == "GRU, 2 seeds, 3 folds"
-    assert "GRU with 6 of 6 trainings (limit 2)" in " ".join(refitted.traps)
-    assert "GRU with 2 of 2 seeds (limit 2)" in " ".join(once.traps)
+    assert "GRU with 6 of 6 trainings (limit 2)" in " ".join(refitted.cautions)
+    assert "GRU with 2 of 2 seeds (limit 2)" in " ".join(once.cautions)
 
 
 def test_a_seed_that_diverged_in_one_fold_is_left_out(refitted, series):
@@ -513,7 +520,7 @@ def test_a_baseline_that_the_first_fold_does_not_allow_is_left_out_of_all(series
     comparison = compare(series, **{**SMALL, "season": 0, "cells": ()}, n_windows=2, step_size=66, refit=True)
     # Two seasons take 24 rows before the validation part; the second fold has 79.
     assert [row.name for row in comparison.rows][:2] == ["Persistence", "AR(4)"]
-    assert any("seasonal-naive, climatology" in text and "23 training rows" in text for text in comparison.traps)
+    assert any("seasonal-naive, climatology" in text and "23 training rows" in text for text in comparison.cautions)
 
 
 def test_without_a_validation_part(series):

@@ -6,9 +6,10 @@ import pytest
 from statsmodels.tsa.ar_model import AutoReg
 from statsmodels.tsa.exponential_smoothing import ets as statsmodels_ets
 
-from kseq import compare, from_frame, load_series, make_windows, metrics, read_csv
+from kseq import compare, from_frame, load_series, make_windows, read_csv
 from kseq.baselines import BASELINES, Skipped, baseline_row
 from kseq.errors import ConfigError
+from kseq.evaluation import metrics
 from kseq.preprocessing.seasonality import cycle_of, season_of
 
 BALEARIC = Path(__file__).parents[3] / "shared" / "data" / "sst_balearic_5day_1980_2025.csv"
@@ -231,7 +232,7 @@ def test_ets_that_fails_is_left_out_and_it_is_said(monkeypatch):
     result = compare(series, cells=(), baselines=("persistence", "ets"), lookback=6)
     assert [row.name for row in result.rows] == ["Persistence"]
     reason = "exponential smoothing cannot be fitted to 192 training rows: singular"
-    assert f"Left out of the baselines: ets ({reason})." in result.traps
+    assert f"Left out of the baselines: ets ({reason})." in result.cautions
 
 
 def skipped(rows, season=1, lookback=12, **options):

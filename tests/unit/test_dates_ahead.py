@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from kseq.dates_ahead import dates_after
+from kseq.data.future_dates import dates_after
 
 FREQUENCIES = ["h", "15min", "s", "ms", "D", "5D", "B", "W-MON", "4W", "36h", "MS", "ME", "2MS", "QS", "QE-NOV", "YS"]
 

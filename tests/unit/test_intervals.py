@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kseq.errors import ConfigError
-from kseq.intervals import LEVELS, Interval, half_width, intervals, too_few
+from kseq.evaluation.intervals import LEVELS, Interval, half_width, intervals, too_few
 
 
 def column(*errors):

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from kseq import build_model, from_frame, jobs, kernels, load_series, make_windows, memory, predict
+from kseq import build_model, from_frame, kernels, load_series, make_windows, memory, predict
+from kseq.comparison import jobs
 from kseq.settings import Settings
 
 BACKEND = os.environ["KERAS_BACKEND"]

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from kseq import Comparison, ConfigError, load_series, make_windows, metrics
+from kseq import Comparison, ConfigError, load_series, make_windows
 from kseq.baselines import baseline_row
+from kseq.evaluation import metrics
 from kseq.preprocessing.seasonality import season_of
 
 

@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import Comparison, compare, from_frame, make_windows, metrics, panel_from_frame
-from kseq.backtest import make_backtest
+from kseq import Comparison, compare, from_frame, make_windows, panel_from_frame
+from kseq.comparison.backtest import make_backtest
+from kseq.evaluation import metrics
 from kseq.settings import Settings
+
+pytestmark = pytest.mark.above_backends
 
 ROLES = {"target": "y", "features": ["wind"], "future": ["price"]}
 PLANS = (
@@ -46,7 +49,7 @@ def test_a_panel_of_one_gives_what_the_series_gives(plan):
     pd.testing.assert_frame_equal(one.predictions, other.predictions)
     pd.testing.assert_frame_equal(one.by_fold, other.by_fold)
     # A reader of many series names the series of a date.
-    assert one.traps == [text.replace("series 's0', ", "") for text in other.traps]
+    assert one.cautions == [text.replace("series 's0', ", "") for text in other.cautions]
     for name in ("split", "windows", "folds"):
         assert one.record[name] == other.record[name], name
     for ours, theirs in zip(one.trainings, other.trainings, strict=True):

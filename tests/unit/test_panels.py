@@ -15,15 +15,15 @@ from kseq import (
     panel_from_frame,
 )  # fmt: skip
 from kseq.baselines import Skipped, baseline_row
+from kseq.comparison.scores import Scores
+from kseq.evaluation.model_result import ModelResult
+from kseq.evaluation.significance import diebold_mariano
 from kseq.preprocessing._runs import groups as global_groups
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.grid import season_of_panel, seasonal_scales
 from kseq.preprocessing.transforms import lines_through
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
-from kseq.results import ModelResult
-from kseq.scores import Scores
-from kseq.statistics import diebold_mariano
 
 LENGTHS = (90, 100, 84, 96)
 
@@ -98,7 +98,7 @@ def test_exponential_smoothing_of_many_series_is_for_those_who_name_it(monkeypat
     assert any(
         trap == "Left out of the baselines: ets (exponential smoothing is fitted one series after the other, and to "
         "more than 2 only where --baselines names ets)."
-        for trap in left_out.traps
+        for trap in left_out.cautions
     )
     told = []
     named = compare(panel, cells=(), lookback=3, baselines=("ets",), progress=lambda *what: told.append(what))

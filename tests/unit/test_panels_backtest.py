@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import DataError, Settings, compare, jobs, panel_from_frame
-from kseq.backtest import cut_windows, make_backtest
-from kseq.intervals import intervals
-from kseq.panels.rows import before
+from kseq import DataError, Settings, compare, panel_from_frame
+from kseq.comparison import jobs
+from kseq.comparison.backtest import cut_windows, make_backtest
+from kseq.data.slices import before
+from kseq.evaluation.intervals import intervals
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
 
@@ -62,7 +63,7 @@ def test_all_folds_hold_the_series_that_are_long_enough_for_the_first(run):
     assert backtest.data.series.ids[backtest.members].tolist() == ["b0", "b1", "b3"]
     assert [fold.series.ids.tolist() for fold in backtest.trainings] == [["b0", "b1", "b3"]] * 3
     note = "2 of 5 series are too short for lookback 4 and horizon 2, and are left out (first: 'b2', 13 rows)."
-    assert note in run.traps
+    assert note in run.cautions
     assert run.data.series.ids[np.unique(run.data.test.series)].tolist() == ["b0", "b1", "b3"]
 
 
@@ -224,14 +225,14 @@ def test_windows_across_missing_dates_are_left_out_of_their_fold():
 
 def test_a_baseline_that_a_fold_does_not_allow_to_a_series_is_told_with_the_fold():
     plan = {**SMALL, "cells": (), "season": 12, "transform": "none", "baselines": ("climatology",)}
-    remarks = compare(panel_of(basins((60, 35))), **{**plan, "n_windows": 4}).traps
+    remarks = compare(panel_of(basins((60, 35))), **{**plan, "n_windows": 4}).cautions
     (note,) = [remark for remark in remarks if "persistence in its place" in remark]
     assert note.startswith("In fold 1 of 4, and likewise in 1 more: Climatology")
     assert "for 1 of 2 series (first: 'b1', " in note
 
 
 def test_series_that_are_all_too_short_are_refused():
-    with pytest.raises(DataError, match=r"received 2 series of 60 rows at most, .* or raise --train-size"):
+    with pytest.raises(DataError, match=r"received a train size of 6 rows, .*raise --train-size"):
         make_backtest(panel_of(basins((60, 42))), Settings(**{**PLAN, "train_size": 6}))
     with pytest.raises(DataError, match="lower --n-windows"):
         make_backtest(panel_of(basins((60, 42))), Settings(**{**PLAN, "n_windows": 30}))
@@ -239,7 +240,7 @@ def test_series_that_are_all_too_short_are_refused():
 
 def test_a_fold_without_any_whole_window_is_told():
     frame = basins((60, 60)).drop(index=[54, 114])
-    with pytest.raises(DataError, match=r"fold 2 of 3: .*all 2 test windows lie across missing dates"):
+    with pytest.raises(DataError, match=r"[0-9] of 3 test windows lie across missing dates or values, expected none"):
         compare(panel_of(frame), **{**SMALL, "cells": (), "gap": 0, "transform": "none"})
 
 

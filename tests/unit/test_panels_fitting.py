@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from kseq import ConfigError, DataError, Settings, from_frame, panel_from_frame, predict
-from kseq.backtest import cut_windows
+from kseq.comparison.backtest import cut_windows
+from kseq.evaluation.intervals import half_width
 from kseq.forecasting import model_file
 from kseq.forecasting.card import ModelCard
 from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import covariates_ahead, forecast
-from kseq.intervals import half_width
 from kseq.preprocessing.splits import Split
 from kseq.report.forecast import plot_forecast
 

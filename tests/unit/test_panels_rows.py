@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from kseq import panel_from_frame
-from kseq.panels.rows import before, chosen, common_rows, extended, joined, last_rows, places_in
+from kseq.data.slices import before, chosen, common_rows, extended, joined, last_rows, places_in
 
 
 def days(lengths, first="2001-01-01", **columns):

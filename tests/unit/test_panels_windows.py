@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kseq import ConfigError, DataError, from_frame, make_windows, panel_from_frame
-from kseq.backtest import lay_folds
+from kseq.comparison.backtest import lay_folds
 from kseq.data import Panel
 from kseq.preprocessing._runs import groups, reduce_runs
 from kseq.preprocessing.auto_transform import Transform

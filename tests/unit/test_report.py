@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from kseq import Comparison, from_frame, load_series, make_windows
+from kseq.evaluation.model_result import ModelResult
 from kseq.report.plot import plot_history
 from kseq.report.table import render, shown_table, words
-from kseq.results import ModelResult
 
 
 def compared(data, sizes=(0.3, 0.4, 0.5), **known):
@@ -67,7 +67,7 @@ def test_words_stand_under_the_table_in_order(data):
     assert lines[heads[0] - 1] == ""
     assert all(len(line) <= 100 for line in lines[heads[0] :])
     text = " ".join(" ".join(lines).split())
-    assert all(f"- {sentence}" in text for sentence in (*comparison.verdict, *comparison.traps))
+    assert all(f"- {sentence}" in text for sentence in (*comparison.verdict, *comparison.cautions))
 
 
 def test_a_head_without_sentences_is_left_out(data):

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from kseq import Comparison, ConfigError, DataError, Settings, compare, from_frame, load_series, make_windows, read_csv
+from kseq.evaluation.model_result import ModelResult
 from kseq.report.agreement import agreement_text
 from kseq.reproduction import Agreement, Recorded
-from kseq.results import ModelResult
 from kseq.runs import plain
 
 #: Baselines alone: nothing is trained.

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from kseq import statistics
 from kseq.errors import ConfigError
-from kseq.statistics import (
+from kseq.evaluation import significance
+from kseq.evaluation.significance import (
     Row,
     diebold_mariano,
     differences,
@@ -255,8 +255,8 @@ def test_holm_adjusts_among_the_pairs_of_one_question():
     for question in questions:
         adjusted = multipletests([pair.p for pair in question], method="holm")[1]
         assert [pair.p_adjusted for pair in question] == pytest.approx(list(adjusted))
-    assert {pair.level for pair in questions[0]} == {statistics.LEVEL_TRAINED}
-    assert {pair.level for question in questions[1:] for pair in question} == {statistics.LEVEL}
+    assert {pair.level for pair in questions[0]} == {significance.LEVEL_TRAINED}
+    assert {pair.level for question in questions[1:] for pair in question} == {significance.LEVEL}
 
 
 def test_diverged_members_are_left_out():
@@ -353,7 +353,7 @@ def test_rows_refuse_other_shapes():
 
 def test_skill_against_the_best_baseline():
     rows = [row("GRU", [0.5, -0.5]), row("naive", [2.0, 2.0], "baseline"), row("AR", [1.0, -1.0], "baseline")]
-    assert statistics.best_baseline(rows).name == "AR"
+    assert significance.best_baseline(rows).name == "AR"
     assert skills(rows) == {"GRU": 0.5, "naive": -1.0, "AR": 0.0}
     assert skills(rows[:1]) == {}
 

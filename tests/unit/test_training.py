@@ -335,8 +335,8 @@ def test_nothing_after_a_cutoff_moves_a_weight():
     """Other values after the training part, other weights never: what early stopping sees ends with validation."""
     series = load_series("sunspots")
     frame = series.frame.copy()
-    split = make_windows(series, lookback=6).split
-    frame.iloc[split.test :] = 1000 + 7 * frame.iloc[split.test :]
+    test = make_windows(series, lookback=6).split.test.item()
+    frame.iloc[test:] = 1000 + 7 * frame.iloc[test:]
     weights = []
     for source in (series, from_frame(frame, target="sunspots")):
         cut = make_windows(source, lookback=6)

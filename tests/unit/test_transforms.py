@@ -2,10 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import ConfigError, DataError, from_frame, load_series, make_windows, metrics
+from kseq import ConfigError, DataError, from_frame, load_series, make_windows
 from kseq.baselines import baseline_row
 from kseq.data import Panel
-from kseq.panels.rows import extended
+from kseq.data.slices import extended
+from kseq.evaluation import metrics
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import steps_of

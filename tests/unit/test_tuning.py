@@ -9,13 +9,14 @@ import pytest
 
 from kseq import ConfigError, DataError, Settings, compare, from_frame, make_windows, panel_from_frame, tune
 from kseq.audit import perturbed
-from kseq.backtest import cut_windows
-from kseq.jobs import train_cell, with_lookback
+from kseq.comparison.backtest import cut_windows
+from kseq.comparison.jobs import train_cell, with_lookback
+from kseq.comparison.scores import Scores, of_validation
+from kseq.data import Panel
 from kseq.preprocessing.splits import Split
 from kseq.report.table import render, shown_table
 from kseq.reproduction import Agreement, Recorded
 from kseq.runs import plain, write
-from kseq.scores import Scores, of_validation
 from kseq.tuning import Space, _Draws
 
 SPACE = Space(
@@ -92,7 +93,7 @@ def test_the_tuned_comparison_is_that_of_its_settings(series, tuned):
 
 
 def test_no_test_row_moves_a_trial(series, tuned):
-    split = Split.by_fraction(len(series), Settings().test, Settings().validation)
+    split = Split.by_fraction(Panel.of(series), Settings().test, Settings().validation)
     other = tune(perturbed(series, split.test), trials=4, trial_seeds=2, space=SPACE, **QUICK)
     pd.testing.assert_frame_equal(timeless(other.tuning), timeless(tuned.tuning), check_exact=True)
     assert other.table["mae"].iloc[0] != tuned.table["mae"].iloc[0]
@@ -117,7 +118,7 @@ def test_in_a_backtest_trials_see_the_first_fold_alone(series):
     small = replace(SPACE, units=(2,), dropout=(0.0,))
     before = tune(series, trials=2, trial_seeds=1, space=small, **plan)
     assert len(before.folds) == 3
-    changed = tune(perturbed(series, before.folds[0].first), trials=2, trial_seeds=1, space=small, **plan)
+    changed = tune(perturbed(series, before.folds[0].test), trials=2, trial_seeds=1, space=small, **plan)
     pd.testing.assert_frame_equal(timeless(changed.tuning), timeless(before.tuning), check_exact=True)
 
 
@@ -310,7 +311,7 @@ def test_no_test_row_of_a_panel_moves_a_trial(plan):
 
 
 def test_a_panel_that_trials_cannot_be_scored_on_is_refused():
-    with pytest.raises(DataError, match="no series has room for a validation window of horizon 2"):
+    with pytest.raises(DataError, match="a series of 110 rows, expected at least 154"):
         tune(shops(), trials=1, space=SPACE, horizon=2, n_windows=2, validation=0.01, **QUICK)
     # Each repeats itself in what is learnt from, and no more in the validation part.
     days = pd.date_range("2001-01-01", periods=100)

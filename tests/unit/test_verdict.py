@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import traps as warned
-from kseq import verdict as said
-from kseq.statistics import Row
-from kseq.traps import traps
-from kseq.verdict import Evidence, verdict
+from kseq.evaluation import cautions as warned
+from kseq.evaluation import verdict as said
+from kseq.evaluation.cautions import cautions
+from kseq.evaluation.significance import Row
+from kseq.evaluation.verdict import Evidence, verdict
 
 WINDOWS = 120
 
@@ -64,7 +64,7 @@ def appears(sentence, given):
     """The text of a sentence, which the verdict or the traps then hold, once."""
     text = sentence(given)
     assert text is not None
-    assert (verdict(given) + traps(given)).count(text) == 1
+    assert (verdict(given) + cautions(given)).count(text) == 1
     return text
 
 
@@ -523,8 +523,8 @@ def test_percentages_that_mean_nothing():
 
 def test_remarks_on_rows():
     marked = cell("GRU", 1.0, flags=("its fallback ran.", "it was cut off."))
-    assert traps(evidence(marked, baseline("naive", 1.0))) == ["GRU: its fallback ran.", "GRU: it was cut off."]
-    assert traps(evidence(cell("GRU", 1.0), baseline("naive", 1.0))) == []
+    assert cautions(evidence(marked, baseline("naive", 1.0))) == ["GRU: its fallback ran.", "GRU: it was cut off."]
+    assert cautions(evidence(cell("GRU", 1.0), baseline("naive", 1.0))) == []
 
 
 # Words.

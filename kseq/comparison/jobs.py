@@ -11,17 +11,17 @@ import keras
 import numpy as np
 
 from kseq import memory
-from kseq.backtest import cut_windows
+from kseq.callbacks import Evaluation, Progress, predict
+from kseq.comparison.backtest import cut_windows
+from kseq.comparison.strategies import Recursive, one_step
 from kseq.errors import ConfigError
-from kseq.evaluation import Evaluation, Progress, predict
+from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.matching import units_of
 from kseq.models import build_model
 from kseq.preprocessing.columns import require_inputs
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.results import ModelResult, stack_curves
 from kseq.seq2seq import build_seq2seq
 from kseq.settings import CELL_NAMES, Settings
-from kseq.strategies import Recursive, one_step
 from kseq.training import Training, fit
 
 

@@ -1,7 +1,7 @@
 """The verdict in words: which one, by how much, at which cost, and what to use.
 
 Each sentence is a function of the :class:`Evidence` that returns its text, or None where its condition does not hold.
-Nothing but the numbers decides. What must not be read into them stands in :mod:`kseq.traps`.
+Nothing but the numbers decides. What must not be read into them stands in :mod:`kseq.evaluation.cautions`.
 """
 
 import math
@@ -12,8 +12,16 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from kseq.statistics import LEVEL, LEVEL_TRAINED, Difference, Row, best_baseline, differences, ranked, spread
-from kseq.words import names, p_value, seconds, verb
+from kseq.evaluation.significance import (
+    LEVEL,
+    LEVEL_TRAINED,
+    Difference,
+    Row,
+    best_baseline,
+    differences,
+    ranked,
+    spread,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,14 +33,14 @@ class Evidence:
         y: true values of the test windows, ``(windows, horizon, targets)``.
         last: the last value that each window knows, ``(windows, targets)``.
         low: smallest value of each target in the rows that the networks are trained on, of the series and the training
-            of each window, ``(windows, 1, targets)``.
+            of each window, ``(windows, 1, targets)``; ``(targets,)`` where all windows have the same.
         high: the largest.
         lookback: rows that the networks read; 0 where unknown.
         unit: of the targets ("°C").
         index: dates of the series.
         step_size: rows between the origins of neighbouring windows.
         series: how many series there are; None for one. Rows of several hold losses by origin date, and their mean
-            absolute error is the MASE, see :mod:`kseq.scores`.
+            absolute error is the MASE, see :mod:`kseq.comparison.scores`.
         trials: by which settings of each cell were chosen; 0 where they were not.
         targets: names of the targets; empty where they do not matter.
     """
@@ -327,3 +335,25 @@ SENTENCES = (
     winner, tie, behind, seed_noise, time_noise, against_best_baseline, beaten_baseline, reach, cost, tuned,
     use_a_network, use_the_baseline, use_no_network,
 )  # fmt: skip
+
+
+def names(rows: Sequence[Row]) -> str:
+    """``"GRU"``, ``"GRU and LSTM"``, ``"GRU, LSTM and SimpleRNN"``."""
+    *first, last = [row.name for row in rows]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def verb(rows: Sequence[Row], one: str, many: str) -> str:
+    """The verb's form for one row or for many."""
+    return one if len(rows) == 1 else many
+
+
+def p_value(p: float) -> str:
+    """``"p = 0.052"``, ``"p = 0.31"``, ``"p < 0.001"``."""
+    # Two digits below 0.1: 0.052 must not look like 0.05.
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def seconds(count: float) -> str:
+    """``"12 s"``, ``"0.35 s"``."""
+    return f"{count:.0f} s" if count >= 10 else f"{count:.2g} s"

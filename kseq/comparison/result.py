@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kseq import baselines, frames, statistics
-from kseq.backtest import Backtest, baseline_of, cut_windows, join_folds, make_backtest
+from kseq import baselines
 from kseq.baselines import Skipped
+from kseq.comparison import frames
+from kseq.comparison.backtest import Backtest, baseline_of, cut_windows, join_folds, make_backtest
+from kseq.comparison.scores import Scores
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
-from kseq.intervals import Interval, too_few
+from kseq.evaluation import significance
+from kseq.evaluation.cautions import cautions
+from kseq.evaluation.intervals import Interval, too_few
+from kseq.evaluation.model_result import ModelResult
+from kseq.evaluation.verdict import Evidence, verdict
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.results import ModelResult
-from kseq.scores import Scores
 from kseq.settings import Settings
-from kseq.traps import traps
-from kseq.verdict import Evidence, verdict
 
 if TYPE_CHECKING:
     from kseq.tuning import Search
@@ -37,7 +39,7 @@ class Comparison:
     Args:
         data: the windows of one or many series that every row forecasts.
         settings: what decided the numbers, for the record; None where a script fills the rows.
-        backtest: where the windows are the folds of one: what each training sees, see :mod:`kseq.backtest`.
+        backtest: where the windows are the folds of one: what each training sees, see :mod:`kseq.comparison.backtest`.
 
     Attributes:
         backtest: as given.
@@ -151,9 +153,14 @@ class Comparison:
         return self._scores.measure
 
     @property
+    def several(self) -> bool:
+        """Whether several series are forecast: tables then rank by MASE and count series, and records give no rows."""
+        return self.measure == "mase"
+
+    @property
     def panel(self) -> Scores | None:
-        """Scores of single series, where there are several; see :mod:`kseq.scores`."""
-        return self._scores if self.measure == "mase" else None
+        """Scores of single series, where there are several; see :mod:`kseq.comparison.scores`."""
+        return self._scores if self.several else None
 
     @property
     def _scores(self) -> Scores:
@@ -183,9 +190,14 @@ class Comparison:
 
     @property
     def traps(self) -> list[str]:
+        """Former name of :attr:`cautions`."""
+        return self.cautions
+
+    @property
+    def cautions(self) -> list[str]:
         """Sentences on what must not be read into the numbers, and on what is missing from them and why."""
         return [
-            *traps(self.evidence),
+            *cautions(self.evidence),
             *self._skipped_baselines(),
             *self._missing_intervals(),
             *(row.remark for row in self.rows if row.remark),
@@ -216,7 +228,7 @@ class Comparison:
 
         Args:
             row: of this comparison.
-            metric: a name of ``kseq.metrics.METRICS``.
+            metric: a name of ``kseq.evaluation.metrics.METRICS``.
             by: what to keep apart: ``"step"`` of the horizon, ``"window"``, ``"series"``, or None for one score, the
                 mean over series of each series' own.
 
@@ -257,8 +269,8 @@ class Comparison:
     def intervals(self, row: ModelResult) -> dict[float, Interval]:
         """Put prediction intervals around the forecasts of a row's members that did not diverge.
 
-        Their half-width is what the same member missed on the validation part, see :mod:`kseq.intervals`; a training
-        of its own for each fold has a width of its own.
+        Their half-width is what the same member missed on the validation part, see :mod:`kseq.evaluation.intervals`; a
+        training of its own for each fold has a width of its own.
 
         Returns:
             An interval by level, bounds ``(member, window, step, target)``; none where the row has no forecasts of the
@@ -269,7 +281,7 @@ class Comparison:
     @property
     def best(self) -> ModelResult:
         """The row with the smallest error, by :attr:`measure`."""
-        name = statistics.ranked(self.evidence.rows)[0].name
+        name = significance.ranked(self.evidence.rows)[0].name
         return next(row for row in self.rows if row.name == name)
 
     @property
@@ -386,7 +398,7 @@ def compare(
     """Train the cells on a series and set them beside baselines.
 
     Of a panel, each cell is one model for all its series (a global model), and baselines are fitted series by series;
-    see :mod:`kseq.preprocessing.windows` and, for how scores are averaged, :mod:`kseq.scores`.
+    see :mod:`kseq.preprocessing.windows` and, for how scores are averaged, :mod:`kseq.comparison.scores`.
 
     Args:
         series: see :func:`kseq.load_series`, :func:`kseq.read_csv`, :func:`kseq.from_frame`; or a panel, see
@@ -410,7 +422,7 @@ def compare(
     comparison = laid_out(series, settings)
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
-        from kseq.jobs import train_cell
+        from kseq.comparison.jobs import train_cell
         from kseq.training import Training
 
         Training(**settings.training)

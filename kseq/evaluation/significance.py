@@ -33,7 +33,7 @@ import numpy as np
 from scipy import stats
 
 from kseq.errors import ConfigError
-from kseq.metrics import skill
+from kseq.evaluation.metrics import skill
 
 #: Adjusted p-values up to this one are a difference where a baseline is one of the pair.
 LEVEL = 0.05

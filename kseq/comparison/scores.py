@@ -17,16 +17,16 @@ from functools import cached_property
 
 import numpy as np
 
-from kseq.backtest import Backtest, apart
+from kseq.comparison.backtest import Backtest, apart
 from kseq.errors import DataError
-from kseq.intervals import Interval, intervals
-from kseq.metrics import NEAR_ZERO
+from kseq.evaluation.intervals import Interval, intervals
+from kseq.evaluation.metrics import NEAR_ZERO
+from kseq.evaluation.model_result import ModelResult
+from kseq.evaluation.significance import Row
+from kseq.evaluation.verdict import Evidence
 from kseq.preprocessing._runs import reduce_runs
 from kseq.preprocessing.grid import season_of_panel, seasonal_scales
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.results import ModelResult
-from kseq.statistics import Row
-from kseq.verdict import Evidence
 
 #: Metrics of which the mean of squares is rooted.
 ROOTED = ("rmse", "rmsse")
@@ -126,11 +126,11 @@ class Scores:
         return np.repeat(np.arange(len(self.series)), self.windows)
 
     def of_series(self, forecasts: np.ndarray, metric: str, by_step: bool = False) -> np.ndarray:
-        """Score forecasts series by series, as ``kseq.metrics.METRICS`` does.
+        """Score forecasts series by series, as ``kseq.evaluation.metrics.METRICS`` does.
 
         Args:
             forecasts: ``(members, windows, horizon, targets)``.
-            metric: a name of ``kseq.metrics.METRICS``.
+            metric: a name of ``kseq.evaluation.metrics.METRICS``.
             by_step: whether to keep the steps of the horizon apart.
 
         Returns:
@@ -205,7 +205,7 @@ class Scores:
 
     @cached_property
     def percentless(self) -> np.ndarray:
-        """Whether percentages mean nothing for a series, as :func:`kseq.metrics.mape_reason` says, ``(series,)``."""
+        """Whether percentages mean nothing, see :func:`kseq.evaluation.metrics.mape_reason`, ``(series,)``."""
         if self._percentless is not None:
             return self._percentless[self.series]
         low, high = (reduce(self.y, self._firsts, axis=0) for reduce in (np.minimum.reduceat, np.maximum.reduceat))

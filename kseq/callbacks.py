@@ -12,8 +12,8 @@ import numpy as np
 
 from kseq import memory
 from kseq.batches import Batches
+from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing.windows import WindowedPanel, Windows
-from kseq.results import ModelResult
 
 
 class _Comparison(Protocol):

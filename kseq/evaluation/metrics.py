@@ -208,23 +208,11 @@ class Metric:
         function: see the top of this module.
         label: as in a table's head.
         unit: ``"target"`` for the target's unit, ``"%"``, or empty for a plain number.
-        better: ``"lower"``, ``"higher"``, or ``"zero"`` for a number that may miss on both sides.
     """
 
     function: Callable[..., Score]
     label: str
     unit: str = "target"
-    better: str = "lower"
-
-    @property
-    def percent(self) -> bool:
-        """Whether values are percentages."""
-        return self.unit == "%"
-
-    @property
-    def lower_is_better(self) -> bool:
-        """Whether the smaller of two values is the better one."""
-        return self.better == "lower"
 
 
 METRICS = {
@@ -234,8 +222,8 @@ METRICS = {
     "smape": Metric(smape, "sMAPE", unit="%"),
     "mase": Metric(mase, "MASE", unit=""),
     "rmsse": Metric(rmsse, "RMSSE", unit=""),
-    "r2": Metric(r2, "R2", unit="", better="higher"),
-    "bias": Metric(bias, "Bias", better="zero"),
+    "r2": Metric(r2, "R2", unit=""),
+    "bias": Metric(bias, "Bias"),
 }
 
 

@@ -1,6 +1,6 @@
 """What must not be read into the numbers of a comparison.
 
-Each trap is a sentence as in :mod:`kseq.verdict`: it appears where the numbers show it, and nowhere else.
+Each caution is a sentence as in :mod:`kseq.evaluation.verdict`: it appears where the numbers show it, and nowhere else.
 """
 
 import warnings
@@ -8,10 +8,9 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from kseq.metrics import mape_reason
-from kseq.statistics import Row
-from kseq.verdict import Evidence, texts
-from kseq.words import names
+from kseq.evaluation.metrics import mape_reason
+from kseq.evaluation.significance import Row
+from kseq.evaluation.verdict import Evidence, names, texts
 
 #: Fewer seeds than this say little of the noise between trainings.
 FEW_SEEDS = 5
@@ -35,9 +34,9 @@ ARBITRARY_ZERO = (
 )  # fmt: skip
 
 
-def traps(evidence: Evidence) -> list[str]:
+def cautions(evidence: Evidence) -> list[str]:
     """Sentences on what must not be read into the numbers."""
-    return texts(TRAPS, evidence) + [f"{row.name}: {flag}" for row in evidence.rows for flag in row.flags]
+    return texts(CAUTIONS, evidence) + [f"{row.name}: {flag}" for row in evidence.rows for flag in row.flags]
 
 
 def no_baseline(evidence: Evidence) -> str | None:
@@ -130,14 +129,14 @@ def outside_training_range(evidence: Evidence) -> str | None:
     outside = int(((evidence.y < evidence.low) | (evidence.y > evidence.high)).any(axis=(1, 2)).sum())
     if not outside:
         return None
-    if evidence.series is not None or np.ptp(evidence.low, axis=0).any() or np.ptp(evidence.high, axis=0).any():
+    lows, highs = (np.broadcast_to(bound, evidence.y.shape) for bound in (evidence.low, evidence.high))
+    if evidence.series is not None or np.ptp(lows, axis=0).any() or np.ptp(highs, axis=0).any():
         return (
             f"{outside} of {len(evidence.y)} test windows hold values outside the training range of their "
             f"{'fold' if evidence.series is None else 'series'}: networks extrapolate badly."
         )
     ranges = ", ".join(
-        f"{evidence.amount(low)} to {evidence.amount(high)}"
-        for low, high in zip(evidence.low[0, 0], evidence.high[0, 0], strict=True)
+        f"{evidence.amount(low)} to {evidence.amount(high)}" for low, high in zip(lows[0, 0], highs[0, 0], strict=True)
     )
     return (
         f"{outside} of {len(evidence.y)} test windows hold values outside the training range ({ranges}): networks "
@@ -189,7 +188,7 @@ def mape_missing(evidence: Evidence) -> str | None:
 
 
 #: In the order in which they are read.
-TRAPS = (
+CAUTIONS = (
     no_baseline, few_seeds, diverged, blown_up, at_epoch_limit, copies_last_value, unlike_targets,
     outside_training_range, irregular_steps, mape_origin, mape_missing,
 )  # fmt: skip

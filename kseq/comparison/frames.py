@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kseq import backends, metrics, statistics
+from kseq import backends
 from kseq._version import __version__
-from kseq.backtest import Backtest
+from kseq.comparison.backtest import Backtest
+from kseq.evaluation import metrics, significance
+from kseq.evaluation.model_result import ModelResult
 from kseq.machine import machine
 from kseq.matching import layer_widths, units_of
 from kseq.preprocessing.splits import Split
-from kseq.results import ModelResult
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, OWN_TRAINING, Settings
 
 if TYPE_CHECKING:
-    from kseq.comparison import Comparison
+    from kseq.comparison.result import Comparison
 
 
 def table(comparison: "Comparison") -> pd.DataFrame:
     """One row a model, see :attr:`kseq.Comparison.table`."""
     evidence = comparison.evidence
-    groups = statistics.grouping(evidence.rows, evidence.pairs.values())
-    skills = statistics.skills(evidence.rows)
+    groups = significance.grouping(evidence.rows, evidence.pairs.values())
+    skills = significance.skills(evidence.rows)
     lines = []
     for row in comparison.rows:
         sound = int(row.sound.sum())
@@ -40,7 +41,7 @@ def table(comparison: "Comparison") -> pd.DataFrame:
             **_own_settings(comparison, row),
         }
         for name in metrics.METRICS:
-            line[name], line[f"{name}_std"] = statistics.spread(comparison.scores(row, name))
+            line[name], line[f"{name}_std"] = significance.spread(comparison.scores(row, name))
         line["skill"] = skills.get(row.name, float("nan"))
         line["group"] = groups[row.name]
         line |= _coverage(comparison, row)
@@ -136,7 +137,7 @@ def by_series(comparison: "Comparison") -> pd.DataFrame:
 
 def by_step(comparison: "Comparison") -> pd.DataFrame:
     """One row a model and horizon step, see :attr:`kseq.Comparison.by_step`."""
-    reference = statistics.best_baseline(comparison.evidence.rows)
+    reference = significance.best_baseline(comparison.evidence.rows)
     scores = {
         row.name: {name: comparison.scores(row, name, by="step") for name in metrics.METRICS} for row in comparison.rows
     }
@@ -145,7 +146,7 @@ def by_step(comparison: "Comparison") -> pd.DataFrame:
         for step in range(comparison.data.horizon):
             line: dict[str, Any] = {"model": row.name, "kind": row.kind, "step": step + 1}
             for name, values in scores[row.name].items():
-                line[name], line[f"{name}_std"] = statistics.spread(values[:, step])
+                line[name], line[f"{name}_std"] = significance.spread(values[:, step])
             line["skill"] = float("nan")
             if reference is not None:
                 best = scores[reference.name][comparison.measure][0, step]
@@ -165,11 +166,11 @@ def by_fold(comparison: "Comparison") -> pd.DataFrame:
             which, scores = fold
             cutoffs = scores.data.test_cutoffs
             line: dict[str, Any] = {"model": row.name, "kind": row.kind, "fold": number, "cutoff": cutoffs.min()}
-            if comparison.panel is not None:
+            if comparison.several:
                 line |= {"last_cutoff": cutoffs.max(), "windows": len(which)}
             for name in metrics.METRICS:
                 overall = scores.overall(row.predictions[row.sound][:, which], name)
-                line[name], line[f"{name}_std"] = statistics.spread(overall)
+                line[name], line[f"{name}_std"] = significance.spread(overall)
             lines.append(line)
     return pd.DataFrame(lines)
 
@@ -235,7 +236,7 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             "static": list(series.static.columns),
             "inputs": data.input_columns,
             "transform": data.transform.label if data.transform else "none",
-            "rows": int(series.lengths.sum()) if comparison.panel is None else len(series),
+            "rows": int(series.lengths.sum()),
             "series": len(series.ids),
             "first": str(series.index[series.borders[:-1]].min()),
             "last": str(series.index[series.ends - 1].max()),
@@ -248,13 +249,13 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             "sha256": series.fingerprint,
             "origin": asdict(series.origin) if series.origin else None,
         },
-        "split": None if comparison.folds or comparison.panel else _split(data.split),
+        "split": None if comparison.folds or comparison.several else _split(data.split),
         "windows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
         "folds": _folds(comparison),
         "seconds": comparison.seconds,
         "tuning": comparison.search.record if comparison.search else None,
         "verdict": comparison.verdict,
-        "traps": comparison.traps,
+        "traps": comparison.cautions,
         "models": [_model(comparison, row, shown.loc[row.name]) for row in comparison.rows],
         "differences": [
             asdict(pair) | {"significant": pair.significant} for pair in comparison.evidence.pairs.values()
@@ -272,7 +273,7 @@ def _folds(comparison: "Comparison") -> list[dict[str, Any]]:
     backtest = comparison.backtest
     if backtest is None:
         return []
-    return [_fold(backtest, number, one=comparison.panel is None) for number in range(len(backtest.folds))]
+    return [_fold(backtest, number, one=not comparison.several) for number in range(len(backtest.folds))]
 
 
 def _fold(backtest: Backtest, number: int, one: bool) -> dict[str, Any]:

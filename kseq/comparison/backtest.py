@@ -22,13 +22,13 @@ import numpy as np
 
 from kseq.baselines import Skipped, baseline_row
 from kseq.data import Panel, Series
+from kseq.data.slices import before, chosen
 from kseq.errors import DataError
-from kseq.panels.rows import before, chosen
+from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.preprocessing.auto_transform import Transform
-from kseq.preprocessing.splits import Split, fewest_rows, long_enough
+from kseq.preprocessing.splits import Split, fewest_rows, long_enough, require_validation_share
 from kseq.preprocessing.transforms import Difference, steps_of
 from kseq.preprocessing.windows import WindowedPanel, make_windows
-from kseq.results import ModelResult, stack_curves
 from kseq.settings import Settings
 
 
@@ -183,6 +183,7 @@ def _require_rows(n: int, settings: Settings) -> None:
     """Refuse a series or a training size that leaves the first fold without a window to learn from."""
     lookback, horizon, share = settings.lookback, settings.horizon, settings.validation
     step = settings.step_size or horizon
+    require_validation_share(share)
 
     def enough(known: int) -> bool:
         training = known - round(known * share)
