@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -16,7 +16,7 @@ from kseq import storage
 from kseq._version import __version__
 from kseq.csvtext import csv_text
 from kseq.report.bench import plot_bench
-from kseq.report.forecast import plot_forecast, plot_panel_forecast
+from kseq.report.forecast import plot_forecast
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 from kseq.storage import Folder, Kind
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from kseq.bench import Bench
     from kseq.comparison.result import Comparison
     from kseq.databench import DataBench
-    from kseq.forecasting import Forecast
-    from kseq.panels.forecasting import PanelForecast
+    from kseq.forecasting.forecast import Forecast
 
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
@@ -162,17 +161,12 @@ def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = Non
     return _write_all(folder, {"data.csv": _csv(bench.table)}, bench.record, {}, tell)
 
 
-def write_forecast(forecast: "Forecast | PanelForecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
+def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
-
-    def draw() -> Figure:
-        # A forecast of many series holds a value a series and step, one of a single series a value a step.
-        if forecast.values.ndim == 3:
-            return plot_panel_forecast(cast("PanelForecast", forecast))
-        return plot_forecast(cast("Forecast", forecast))
-
     record = {"kseq": __version__, "model": forecast.name, "notes": list(forecast.notes)}
-    return _write_all(folder, {"forecast.csv": _csv(forecast.frame)}, record, {"forecast.png": draw}, tell)
+    return _write_all(
+        folder, {"forecast.csv": _csv(forecast.frame)}, record, {"forecast.png": lambda: plot_forecast(forecast)}, tell
+    )
 
 
 def _written_by() -> str:

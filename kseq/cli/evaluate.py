@@ -15,7 +15,7 @@ from kseq.errors import ConfigError
 from kseq.text import decimals_for, figure
 
 if TYPE_CHECKING:
-    from kseq.scoring import Score
+    from kseq.forecasting.score import Score
 
 
 @click.command(cls=Command)
@@ -48,10 +48,10 @@ def evaluate(
     Of a model of many series every number is the mean over series of that series' own; --by-series shows these. A
     series that it has not seen is scored on its last rows, by the scale of those before.
     """
-    from kseq import modelfile
     from kseq.data import load_series
+    from kseq.forecasting import model_file
 
-    card = modelfile.read_card(path)
+    card = model_file.read_card(path)
     rows = take_rows(card, options)
     # Of a model of one series this was an option of reading.
     many = "series" in options
@@ -63,9 +63,9 @@ def evaluate(
     if rows is None:
         rows = load_series(str(builtin))
     backends.choose(backend, device)
-    from kseq.scoring import evaluate as score_model
+    from kseq.forecasting.score import evaluate as score_model
 
-    score = score_model(modelfile.load(path), rows, all_rows=all_rows, **chosen)
+    score = score_model(model_file.load(path), rows, all_rows=all_rows, **chosen)
     text = _by_series(score, style) if by_series else _table(score, style)
     machine = style in ("csv", "json")
     (data if machine else say)(text)
@@ -86,7 +86,11 @@ def _by_series(score: "Score", style: str) -> str:
     from kseq.csvtext import csv_text
     from kseq.report.table import aligned, as_json, markdown
 
-    frame = score.comparison.by_series
+    comparison = score.comparison
+    frame = comparison.by_series
+    if frame.empty:
+        # Of a single series the table is all there is.
+        frame = comparison.table.assign(unique_id=comparison.data.series.ids[0], windows=len(comparison.data.test))
     if style == "csv":
         return csv_text(frame).rstrip("\n")
     if style == "json":

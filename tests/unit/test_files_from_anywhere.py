@@ -18,13 +18,13 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from kseq.fitting import fit_model
+from kseq.scoring import evaluate
 
 from kseq import KseqError, Settings, compare, from_frame, modelfile, panel_from_frame, read_csv
 from kseq.errors import ConfigError, DataError
-from kseq.fitting import fit_model
 from kseq.forecasting import forecast
 from kseq.reproduction import Recorded
-from kseq.scoring import evaluate
 
 pytestmark = pytest.mark.above_backends
 

@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from kseq.panels.forecasting import PanelForecast
 from matplotlib.figure import Figure
 
 from kseq import compare, from_frame, panel_from_frame
@@ -10,7 +11,6 @@ from kseq.bench import Bench, Measurement
 from kseq.evaluation.intervals import Interval
 from kseq.evaluation.model_result import ModelResult
 from kseq.forecasting import Forecast
-from kseq.panels.forecasting import PanelForecast
 from kseq.report import lettering
 from kseq.report.bench import plot_bench
 from kseq.report.forecast import plot_forecast, plot_panel_forecast
