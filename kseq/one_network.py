@@ -1,5 +1,6 @@
 """One cell trained with all its seeds into one network that forecasts, on the windows of one series or of many."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -7,15 +8,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.callbacks import Progress
+from kseq.callbacks import Progress, kernel_of
 from kseq.comparison.jobs import blocks_of, build_cell
 from kseq.data import Panel, Series
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.layers import accelerate, split_members
 from kseq.models import average
 from kseq.preprocessing.splits import fewest_rows
 from kseq.preprocessing.transforms import Anomaly, FittedTransform
 from kseq.preprocessing.windows import WindowedPanel
+from kseq.progress import Block, block_done, seeds_text
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training, fit
 
@@ -42,9 +44,12 @@ def train(
     networks, kept, epochs = [], [], []
     for seeds in blocks_of(cell, data, settings):
         model = build_cell(cell, data, settings, seeds)
-        shown = f"seeds {seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
-        told = [] if progress is None else [Progress(progress, f"{CELL_NAMES[cell]}, {shown}{what}", training.epochs)]
+        which = f"{CELL_NAMES[cell]}, {seeds_text(seeds)}{what}"
+        told = [] if progress is None else [Progress(progress, which, training.epochs)]
+        started = time.perf_counter()
         fitted = fit(model, data, training, seeds, told)
+        seconds = time.perf_counter() - started
+        block_done(progress, Block(which, len(seeds), fitted.epochs, seconds, kernel_of(model)))
         watched = fitted.history.get("val_loss") if training.patience else None
         for number, single in enumerate(split_members(model) if len(seeds) > 1 else [model]):
             # The last step of a training may be the one that goes astray: no loss tells of it.
@@ -56,8 +61,9 @@ def train(
                 epochs.append(best)
     if not networks:
         raise ConfigError(
-            f"the training of {CELL_NAMES[cell]} diverged: its loss ceased to be a number; lower --learning-rate, or "
-            "look for outliers in the series."
+            f"the training of {CELL_NAMES[cell]} diverged: its loss ceased to be a number; lower ",
+            Parameter("learning_rate"),
+            ", or look for outliers in the series.",
         )
     # All seeds go on together, so that they share one number of epochs.
     mean = average([accelerate(network) for network in networks], CELL_NAMES[cell])
@@ -79,8 +85,11 @@ def require_rows(n: int, settings: Settings) -> None:
         least = fewest_rows(enough, n + 1)
         raise DataError(
             f"received a series of {n} rows, expected at least {least} for lookback {settings.lookback}, horizon "
-            f"{settings.horizon} and a validation share of {share:g}; shorten --lookback or --horizon, or bring more "
-            "rows."
+            f"{settings.horizon} and a validation share of {share:g}; shorten ",
+            Parameter("lookback"),
+            " or ",
+            Parameter("horizon"),
+            ", or bring more rows.",
         )
 
 

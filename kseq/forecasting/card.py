@@ -17,7 +17,7 @@ from kseq._version import __version__
 from kseq.data import Calendar, Panel
 from kseq.data.future_dates import dates_after
 from kseq.data.slices import dates_of
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evaluation.intervals import Interval, too_few
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.scalers import Scaler
@@ -25,6 +25,7 @@ from kseq.preprocessing.seasonality import Cycle
 from kseq.preprocessing.time_features import cycles_in
 from kseq.preprocessing.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend
 from kseq.preprocessing.windows import panel_columns
+from kseq.storage import plain
 
 #: Goes up when an older kseq could not read a card. Format 1 was that of kseq 0.1.0, which had a form of its own for
 #: models of one series, see :mod:`kseq.forecasting._format1`.
@@ -203,9 +204,6 @@ class ModelCard:
 
     def to_json(self) -> dict[str, Any]:
         """What of the card JSON can hold: the rest is :meth:`arrays`, of which it has the shapes."""
-        # It loads matplotlib, which a card that is only read does not need.
-        from kseq.runs import plain
-
         panel, calendar, index = self.context, self.context.calendar, self.context.index
         transform = self.transform
         return plain({
@@ -407,7 +405,7 @@ def bands_around(
         elif levels is None:
             notes.append(f"No {level:g} % interval: {reason}.")
         else:
-            raise ConfigError(f"received level {level:g}, and {reason}; give another --level.")
+            raise ConfigError(f"received level {level:g}, and {reason}; give another ", Parameter("level"), ".")
     ends = [int(np.isfinite(card.half_widths.at(level, steps)).all(axis=1).sum()) for level in bands]
     known = min(ends, default=steps)
     if known < steps:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,15 +10,13 @@ from kseq.data import Panel, Series
 from kseq.data.columns import ID_NAME, TIME_NAMES, numbers, require_columns
 from kseq.data.dates import placing, read_dates
 from kseq.data.slices import extended
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evaluation.intervals import Interval
 from kseq.forecasting.card import ModelCard, bands_around
 from kseq.forecasting.history import History, history_of, panel_like, rows_at_end, unit_like
 from kseq.forecasting.model_file import TrainedModel
 from kseq.preprocessing.windows import WindowedPanel
-
-if TYPE_CHECKING:
-    pass
+from kseq.validation import require_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,21 +104,21 @@ def forecast(
     """
     card = model.card
     steps = card.horizon if steps is None else steps
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
-        raise ConfigError(f"received steps {steps!r}, expected a whole number from 1.")
+    require_whole("steps", steps)
     history, notes = _long_enough(card, history_of(card, rows, ids), named=ids is not None)
     blocks = -(-steps // card.horizon)
     ahead = _with_covariates(card, extended(history.panel, blocks * card.horizon, card.freq), blocks, future)
     ends = ahead.ends
-    data = panel_like(
-        card, replace(history, panel=ahead), ends, [range(end, end + 1) for end in ends.tolist()], np.arange(len(ends))
-    )
+    segments = [range(end, end + 1) for end in ends.tolist()]
     # Keras is loaded with it.
     from kseq.rollout import roll_out
 
-    made = roll_out(model.network, data, ends, np.empty((1, len(ends), 0, data.targets)), blocks)[0]
     target_rows = ends[:, None] + np.arange(blocks * card.horizon)
-    values = as_values(data, made, target_rows)[:, :steps]
+    # What overflows is told below.
+    with np.errstate(over="ignore", invalid="ignore"):
+        data = panel_like(card, replace(history, panel=ahead), ends, segments, np.arange(len(ends)))
+        made = roll_out(model.network, data, ends, np.empty((1, len(ends), 0, data.targets)), blocks)[0]
+        values = as_values(data, made, target_rows)[:, :steps]
     require_numbers(values, card.name, history.panel.name)
     bands, missing = bands_around(card, values, levels, unit_like(card, history, data)[:, None])
     if blocks > 1:
@@ -142,8 +139,9 @@ def _long_enough(card: ModelCard, history: History, named: bool) -> tuple[Histor
         raise DataError(
             f"{history.panel.name}: series '{history.panel.ids[first]}' was not in the training, and its last "
             f"{whole[first]} rows without missing dates or values are too few, expected at least {need}: "
-            f"{card.reach} to read, and {card.horizon} more for a scale; bring more rows, or leave it out with "
-            f"--series ({history.ids(new & (whole < need))} are such)."
+            f"{card.reach} to read, and {card.horizon} more for a scale; bring more rows, or leave it out with ",
+            Parameter("series"),
+            f" ({history.ids(new & (whole < need))} are such).",
         )
     short = whole < card.reach
     if short.any():
@@ -271,8 +269,11 @@ def _with_covariates(card: ModelCard, panel: Panel, blocks: int, given: pd.DataF
             raise DataError(
                 f"{column!r} is missing at {int(missing.sum())} of {missing.size} steps to come (first: {whose}"
                 f"{placing(panel.index)(int(rows[series, step]))}), expected it at the first {count}"
-                f"{' of each series' if several else ''}: the model reads it to forecast {steps}; give it with "
-                "--future, or forecast fewer --steps."
+                f"{' of each series' if several else ''}: the model reads it to forecast {steps}; give it with ",
+                Parameter("future"),
+                ", or forecast fewer ",
+                Parameter("steps"),
+                ".",
             )
     return replace(panel, values=values)
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import pandas as pd
 
 from kseq import backends
@@ -20,6 +19,7 @@ from kseq.errors import ConfigError, DataError
 from kseq.forecasting._folds import folds
 from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.settings import Settings
+from kseq.validation import require_whole
 
 if TYPE_CHECKING:
     from kseq.forecasting.model_file import TrainedModel
@@ -246,8 +246,7 @@ class Forecaster:
         h = self.horizon if h is None else h
         step_size = h if step_size is None else step_size
         for name, value in (("h", h), ("n_windows", n_windows), ("step_size", step_size)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")
+            require_whole(name, value, least=1)
         return folds(Panel.of(series), self._fit, self.horizon, h, n_windows, step_size, refit, level)
 
     def save(self, path: str | Path) -> Path:
@@ -296,6 +295,8 @@ class Forecaster:
         return model
 
     def _fit(self, series: Series | Panel) -> "TrainedModel":
+        require_whole("n_seeds", self.n_seeds)
+        require_whole("seed", self.seed)
         settings = Settings(
             cells=(self.cell,),
             seeds=tuple(range(self.seed, self.seed + self.n_seeds)),

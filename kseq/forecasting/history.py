@@ -14,7 +14,7 @@ import pandas as pd
 from kseq.data import Panel, Series, frequency
 from kseq.data.columns import require_columns
 from kseq.data.slices import chosen, common_rows, joined, places_in
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.forecasting.card import ModelCard
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.scalers import Scaler
@@ -107,7 +107,9 @@ def _alike(card: ModelCard, rows: Panel) -> Panel:
     if zones[0] != zones[1] and not all(zone.startswith("dates in") for zone in zones):
         raise DataError(
             f"{rows.name}: received rows with {zones[0]}, expected {zones[1]}, as those that the model was trained on; "
-            "name the column of dates with --time, or write dates in a time zone as the training had them."
+            "name the column of dates with ",
+            Parameter("time"),
+            ", or write dates in a time zone as the training had them.",
         )
     if rows.has_dates and _other_step(card, rows):
         raise DataError(

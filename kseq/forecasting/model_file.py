@@ -13,6 +13,7 @@ none of its sizes is believed before so many bytes are there. Checksums tell a d
 
 import hashlib
 import json
+import os
 import zipfile
 from dataclasses import dataclass
 from math import prod
@@ -25,6 +26,7 @@ from kseq._archive import Archive, NoArchive, Refused
 from kseq.errors import ConfigError, DataError, KseqError
 from kseq.forecasting._format1 import card_of_series
 from kseq.forecasting.card import FORMAT, ModelCard, kinds_of
+from kseq.storage import write_file
 
 if TYPE_CHECKING:
     import keras
@@ -65,33 +67,31 @@ def save(model: TrainedModel, path: str | Path) -> Path:
         path: a name that ends in ``.keras``.
 
     Raises:
-        ConfigError: the name ends otherwise, a weight is not finite, or the file cannot be written.
+        ConfigError: the name ends otherwise, is that of a file that kseq has not written, or a weight is not finite.
+        OutputError: a ConfigError too: the file cannot be written there; it says where it is instead.
     """
-    # It loads matplotlib, which a file that is only read does not need.
-    from kseq.runs import replacing
+    from kseq.layers import to_stock
 
     path = require_name(path)
+    require_own(path)
     lacking = sum(int(weight.size - np.isfinite(weight).sum()) for weight in model.network.get_weights())
     if lacking:
         raise ConfigError(
             f"the training of {model.card.name} diverged: {lacking} of its {model.network.count_params()} weights are "
             "not finite, and nothing was written; lower the learning rate, or look for outliers in the series."
         )
-    try:
-        with replacing(path) as temporary:
-            model.network.save(temporary)
-            with zipfile.ZipFile(temporary, "a") as archive:
-                arrays = b"".join(array.tobytes() for array in model.card.arrays().values())
-                archive.writestr(ARRAYS, arrays, zipfile.ZIP_DEFLATED)
-                sums = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in (CONFIG, WEIGHTS, ARRAYS)}
-                content = json.dumps({**model.card.to_json(), "checksums": sums}, allow_nan=False, ensure_ascii=False)
-                archive.writestr(MEMBER, content, zipfile.ZIP_DEFLATED)
-    except OSError as error:
-        raise ConfigError(
-            f"received {path}, where no file can be written ({error.strerror or error}); expected a name in a folder "
-            "of your own, on a disk with room."
-        ) from error
-    return path
+    network = to_stock(model.network)
+
+    def write(temporary: Path) -> None:
+        network.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            arrays = b"".join(array.tobytes() for array in model.card.arrays().values())
+            archive.writestr(ARRAYS, arrays, zipfile.ZIP_DEFLATED)
+            sums = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in (CONFIG, WEIGHTS, ARRAYS)}
+            content = json.dumps({**model.card.to_json(), "checksums": sums}, allow_nan=False, ensure_ascii=False)
+            archive.writestr(MEMBER, content, zipfile.ZIP_DEFLATED)
+
+    return write_file(path, write)
 
 
 def require_name(path: str | Path) -> Path:
@@ -100,6 +100,25 @@ def require_name(path: str | Path) -> Path:
     if path.suffix != ".keras":
         raise ConfigError(f"received {path} as the model's file, expected a name that ends in .keras.")
     return path
+
+
+def require_own(path: Path) -> None:
+    """Refuse to replace a file that kseq has not written.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if os.path.lexists(path) and not is_own(path):
+        raise ConfigError(f"{path} was not written by kseq; expected a free name, or that of a model to replace.")
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is a model that kseq has written, as its card tells."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return MEMBER in archive.namelist()
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError):
+        return False
 
 
 def read_card(path: str | Path) -> ModelCard:
@@ -156,9 +175,9 @@ def _read(path: Path) -> tuple[ModelCard, list[np.ndarray]]:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); {expected}.") from error
     except NoArchive as error:
-        raise DataError(f"{path} is no model, or is cut off ({error}); {expected}.") from error
+        raise DataError(f"{path} is no model, or is cut off ({_shown(error)}); {expected}.") from error
     except Refused as error:
-        raise DataError(f"{path} is damaged ({error}); copy it again, or fit the model again.") from error
+        raise DataError(f"{path} is damaged ({_shown(error)}); copy it again, or fit the model again.") from error
     except ValueError as error:
         raise DataError(f"received {str(path)!r}, which is no name of a file ({error}); {expected}.") from error
 
@@ -218,4 +237,6 @@ def _arrays(archive: Archive, record: Any) -> bytes:
 
 
 def _shown(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    """A reason in one line; names in a file may hold anything."""
+    text = " ".join(str(error).split())[:400] or type(error).__name__
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -11,7 +11,7 @@ from kseq.comparison.result import Comparison
 from kseq.data import Panel, Series
 from kseq.data.dates import placing
 from kseq.data.slices import shared_rows
-from kseq.errors import DataError
+from kseq.errors import DataError, Parameter
 from kseq.evaluation.intervals import Interval
 from kseq.evaluation.model_result import ModelResult
 from kseq.forecasting.card import ModelCard
@@ -88,10 +88,13 @@ def evaluate(
     # Keras is loaded with it.
     from kseq.callbacks import predict
 
-    data = panel_like(card, history, first, segments, owners)
+    # What overflows is told below.
+    with np.errstate(over="ignore", invalid="ignore"):
+        data = panel_like(card, history, first, segments, owners)
     settings = Settings(cells=tuple(card.settings["cells"]), levels=(), season=card.season if card.season > 1 else 0)
     comparison = Comparison(data, settings)
-    forecasts = predict(model.network, data, data.test)
+    with np.errstate(over="ignore", invalid="ignore"):
+        forecasts = predict(model.network, data, data.test)
     require_numbers(forecasts, card.name, rows.name)
     kind, name = ("cell", card.name) if len(card.seeds) == 1 else ("ensemble", f"{card.name} x{len(card.seeds)} mean")
     weights = model.network.count_params()
@@ -112,8 +115,9 @@ def _require_past(card: ModelCard, history: History) -> None:
         raise DataError(
             f"{history.panel.name}: series '{history.panel.ids[first]}' was not in the training and holds "
             f"{history.panel.lengths[first]} rows, expected at least {need}: {card.reach} to read, {card.horizon} more "
-            f"for a scale and {card.horizon} to score; bring more rows, or leave it out with --series "
-            f"({history.ids(short)} are such)."
+            f"for a scale and {card.horizon} to score; bring more rows, or leave it out with ",
+            Parameter("series"),
+            f" ({history.ids(short)} are such).",
         )
 
 
