@@ -19,6 +19,8 @@ from kseq.reproduction import Agreement, Recorded
 from kseq.runs import plain, write
 from kseq.tuning import Space, _Draws
 
+pytestmark = pytest.mark.above_backends
+
 SPACE = Space(
     units=(2, 4),
     num_layers=(1, 2),

@@ -14,6 +14,8 @@ from kseq.evaluation.intervals import intervals
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
 
+pytestmark = pytest.mark.above_backends
+
 #: The third series is long enough for the later folds alone, the last one for none.
 LENGTHS = (60, 72, 13, 48, 9)
 
