@@ -75,9 +75,10 @@ def _table(score: "Score", style: str) -> str:
 
 
 def _by_series(score: "Score", style: str) -> str:
+    from kseq.comparison.frames import by_series
     from kseq.report.table import aligned, as_json, markdown
 
-    frame = score.comparison.by_series
+    frame = by_series(score.comparison)
     if style == "csv":
         return frame.to_csv(index=False, lineterminator="\n").rstrip("\n")
     if style == "json":
