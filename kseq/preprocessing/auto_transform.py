@@ -11,6 +11,7 @@ Of one series ``auto`` takes, of the steps of :mod:`kseq.preprocessing.transform
 Of several series it takes for all the steps that most of the longest ones would take by themselves, but for ``trend``:
 short series, of which panels are made, have none to trust.
 
+    >>> from kseq import load_series
     >>> panel = Panel.of(load_series("co2"))
     >>> Transform("auto").fit(panel, Split.by_fraction(panel), np.array([0])).label
     'difference,anomaly (season 12)'
