@@ -34,7 +34,7 @@ _PUBLIC = {
     "compare": "comparison.result",
     "tune": "tuning",
     "Space": "tuning",
-    "Forecaster": "forecaster",
+    "Forecaster": "forecasting.forecaster",
 }
 
 __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__", *_PUBLIC]

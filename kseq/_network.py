@@ -415,6 +415,25 @@ def _require_dataset(found: Any, path: str, expected: Mapping[str, tuple[int, ..
         raise Refused(f"{path} is stored in {stored} bytes, expected {found.nbytes} in one piece")
 
 
+def with_inputs_in_order(weights: Sequence[np.ndarray], plan: Plan, order: Sequence[int]) -> list[np.ndarray]:
+    """Change the order in which a network reads the columns of its windows.
+
+    Args:
+        weights: from :func:`read_weights`.
+        plan: what the network is.
+        order: for each column of the new order its place in the old one.
+
+    Returns:
+        The weights, with the rows of each kernel that reads windows in the new order.
+    """
+    _, name = _GATES[plan.cell]
+    first = f"/{name}/" if not plan.bidirectional else "/bidirectional/"
+    return [
+        array[list(order)] if first in f"/{path}" and path.endswith("/vars/0") else array
+        for (path, _), array in zip(plan.weights, weights, strict=True)
+    ]
+
+
 def build(plan: Plan, weights: Sequence[np.ndarray], name: str) -> "keras.Model":
     """Build the network of a plan, with the fast layers of kseq.
 

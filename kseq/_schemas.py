@@ -285,7 +285,7 @@ class KeptReading(TypedDict, total=False):
 
 
 class HalfWidthsRecord(TypedDict):
-    """:class:`kseq.modelcard.HalfWidths`; null where too few errors are known."""
+    """:class:`kseq.forecasting.card.HalfWidths`; null where too few errors are known."""
 
     levels: list[Number]
     values: list[list[list[Number | None]]]
@@ -299,8 +299,8 @@ class CardFormat(TypedDict):
     kseq: Text
 
 
-class CardRecord(TypedDict):
-    """What the cards of both kinds hold."""
+class _CardRecord(TypedDict):
+    """What all cards hold."""
 
     format: int
     kseq: Text
@@ -343,7 +343,7 @@ class StepRecord(TypedDict):
 
 
 class TransformRecord(TypedDict):
-    """The transform of a model of one series."""
+    """The transform of a model of one series in format 1."""
 
     steps: list[StepRecord]
     changes: bool
@@ -377,8 +377,8 @@ class ContextRecord(RowsRecord):
     ahead: RowsRecord
 
 
-class ModelCardRecord(CardRecord):
-    """The card of a model of one series, :class:`kseq.modelcard.ModelCard`."""
+class SeriesCardRecord(_CardRecord):
+    """The card of a model of one series in format 1, see :mod:`kseq.forecasting._format1`."""
 
     inputs: ScaleRecord
     targets: ScaleRecord
@@ -387,7 +387,7 @@ class ModelCardRecord(CardRecord):
 
 
 class PanelTransformRecord(TypedDict):
-    """The transform of a model of many series, whose numbers are arrays."""
+    """A transform, whose numbers are arrays."""
 
     steps: list[Literal["log", "anomaly", "trend", "difference"]]
     changes: bool
@@ -425,14 +425,13 @@ class PanelRecord(TypedDict):
     static: dict[str, list[Text | Number] | None]
 
 
-class PanelCardRecord(CardRecord):
-    """The card of a model of many series, :class:`kseq.panels.card.PanelCard`."""
+class CardRecord(_CardRecord):
+    """:class:`kseq.forecasting.card.ModelCard`; in format 1 that of a model of several series."""
 
     input_columns: Names
     transform: PanelTransformRecord | None
     panel: PanelRecord
     arrays: dict[str, list[Count]]
-    bits: NotRequired[Literal[32, 64]]
 
 
 def read_file(path: Path, largest: int = LARGEST) -> bytes:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from kseq.errors import ConfigError
 from kseq.report.bench import plot_bench
-from kseq.report.forecast import plot_forecast, plot_panel_forecast
+from kseq.report.forecast import plot_forecast
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from kseq.bench import Bench
     from kseq.comparison.result import Comparison
     from kseq.databench import DataBench
-    from kseq.forecasting import Forecast
-    from kseq.panels.forecasting import PanelForecast
+    from kseq.forecasting.forecast import Forecast
 
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
@@ -145,16 +144,13 @@ def write_data_bench(bench: "DataBench", path: Path) -> list[Path]:
     return _write_all(contents, path, tuple(contents))
 
 
-def write_forecast(forecast: "Forecast | PanelForecast", path: Path) -> list[Path]:
+def write_forecast(forecast: "Forecast", path: Path) -> list[Path]:
     """Write a forecast as CSV and as a picture into a folder that exists, both or none; return the files.
 
     Raises:
         ConfigError: a file cannot be written.
     """
-    # A forecast of many series holds a value a series and step, one of a single series a value a step.
-    many = forecast.values.ndim == 3
-    figure = plot_panel_forecast(cast("PanelForecast", forecast)) if many else plot_forecast(cast("Forecast", forecast))
-    contents = {"forecast.csv": _csv(forecast.frame).encode(), "forecast.png": _png(figure)}
+    contents = {"forecast.csv": _csv(forecast.frame).encode(), "forecast.png": _png(plot_forecast(forecast))}
     return _write_all(contents, path, tuple(contents))
 
 

@@ -12,7 +12,7 @@ from kseq.cli.rows import model_option, rows_options, take_ids, take_rows
 from kseq.errors import ConfigError
 
 if TYPE_CHECKING:
-    from kseq.scoring import Score
+    from kseq.forecasting.score import Score
 
 
 @click.command()
@@ -42,10 +42,10 @@ def evaluate(
     Of a model of many series every number is the mean over series of that series' own; --by-series shows these. A
     series that it has not seen is scored on its last rows, by the scale of those before.
     """
-    from kseq import modelfile
     from kseq.data import load_series
+    from kseq.forecasting import model_file
 
-    card = modelfile.read_card(path)
+    card = model_file.read_card(path)
     rows = take_rows(card, options)
     # Of a model of one series this was an option of reading.
     many = "series" in options
@@ -57,9 +57,9 @@ def evaluate(
     if rows is None:
         rows = load_series(str(data))
     backends.choose(backend, device)
-    from kseq.scoring import evaluate as score_model
+    from kseq.forecasting.score import evaluate as score_model
 
-    score = score_model(modelfile.load(path), rows, all_rows=all_rows, **chosen)
+    score = score_model(model_file.load(path), rows, all_rows=all_rows, **chosen)
     click.echo(_by_series(score, style) if by_series else _table(score, style))
     for note in _sentences(score):
         click.echo(note, err=style in ("csv", "json"))

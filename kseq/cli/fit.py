@@ -12,8 +12,7 @@ from kseq.cli.options import Progress, take_series
 from kseq.cli.types import POSITIVE
 
 if TYPE_CHECKING:
-    from kseq.modelcard import ModelCard
-    from kseq.panels.card import PanelCard
+    from kseq.forecasting.card import ModelCard
 
 
 @click.command()
@@ -31,17 +30,18 @@ def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out:
     as many epochs as were best. `kseq forecast` forecasts with it, `kseq evaluate` scores it on newer rows, and Keras
     alone loads it, on any backend.
     """
-    from kseq import modelfile, runs
+    from kseq import runs
+    from kseq.forecasting import model_file
 
-    modelfile.require_name(out)
+    model_file.require_name(out)
     series = take_series(options)
     settings = settings_of(_comparing | options | {"cells": (cell,)})
     chosen = backends.choose(backend, device)
     with runs.folder(out.parent), Progress() as progress:
-        from kseq.fitting import fit_model
+        from kseq.forecasting.fit import fit_model
 
         model = fit_model(series, settings, refit=not no_refit, progress=progress)
-        modelfile.save(model, out)
+        model_file.save(model, out)
     lost = len(settings.seeds) - len(model.card.seeds)
     if lost:
         click.echo(f"{lost} of {len(settings.seeds)} seeds diverged and are left out.", err=True)
@@ -60,11 +60,9 @@ _own = {option.name for option in fit.params} | set(_comparing) | {"style"}
 fit.params = [*(option for option in compare.params if option.name not in _own), *fit.params]
 
 
-def _summary(card: "ModelCard | PanelCard") -> str:
+def _summary(card: "ModelCard") -> str:
     """What was trained, on what, and how good it was on the validation part."""
-    from kseq.panels.card import PanelCard
-
-    series, many = card.context, isinstance(card, PanelCard)
+    series, many = card.context, len(card.context.ids) > 1
     # Errors of many series are counted in units of each.
     unit = f" {series.unit}" * (bool(series.unit) and not many)
     several = f", the mean of {len(card.seeds)} networks" * (len(card.seeds) > 1)
@@ -85,7 +83,7 @@ def _summary(card: "ModelCard | PanelCard") -> str:
     if rivals:
         lines.append(f"  {' and '.join(rivals)} did better: `kseq compare` says whether a network is worth while here.")
     first = {
-        level: card.half_widths.at(level, 1)[0]
+        level: card.half_widths.at(level, 1)[0] * (1 if many else card.unit[0])
         for level in card.settings["levels"]
         if card.half_widths.reason(level) is None
     }

@@ -40,21 +40,24 @@ def forecast(
     A model of many series forecasts each of them, or those of the file, or of --series. A series that it has not seen
     is scaled by its own past, if that is long enough.
     """
-    from kseq import forecasting, modelfile, runs
-    from kseq.data._text import read_text
+    from kseq import runs
+    from kseq.data import read_text
+    from kseq.forecasting import model_file
+    from kseq.forecasting.forecast import covariates_ahead
+    from kseq.forecasting.forecast import forecast as forecast_steps
 
-    card = modelfile.read_card(path)
+    card = model_file.read_card(path)
     # A series for a model of one, a panel for a model of many.
     rows: Any = take_rows(card, options)
     # Of a model of one series this was an option of reading.
     chosen = {"ids": take_ids(options)} if "series" in options else {}
     ahead = None
     if future is not None:
-        ahead = forecasting.covariates_ahead(card, read_text(future, 0), future.name)
+        ahead = covariates_ahead(card, read_text(future, 0), future.name)
     backends.choose(backend, device)
     with runs.folder(out) if out else contextlib.nullcontext() as folder:
-        model: Any = modelfile.load(path)
-        made = forecasting.forecast(model, steps, rows=rows, future=ahead, levels=level, **chosen)
+        model: Any = model_file.load(path)
+        made = forecast_steps(model, steps, rows=rows, future=ahead, levels=level, **chosen)
         written = runs.write_forecast(made, folder) if folder is not None else []
     click.echo(made.frame.to_csv(index=False, lineterminator="\n").rstrip("\n"))
     for note in made.notes:

@@ -11,8 +11,7 @@ from kseq.errors import ConfigError
 
 if TYPE_CHECKING:
     from kseq.data import Panel, Series
-    from kseq.modelcard import ModelCard
-    from kseq.panels.card import PanelCard
+    from kseq.forecasting.card import ModelCard
 
 model_option = click.option(
     "--model",
@@ -43,7 +42,7 @@ rows_options = options(
 )
 
 
-def take_rows(card: "ModelCard | PanelCard", given: dict[str, Any]) -> "Series | Panel | None":
+def take_rows(card: "ModelCard", given: dict[str, Any]) -> "Series | Panel | None":
     """Take the rows' options out of ``given`` and read the file, as the model's own file was read.
 
     Of a model that was trained on many series ``--series`` stays where it is: see :func:`take_ids`.
@@ -57,9 +56,7 @@ def take_rows(card: "ModelCard | PanelCard", given: dict[str, Any]) -> "Series |
     named = [name for name, path in files.items() if path is not None]
     if len(named) > 1:
         raise ConfigError("received both --csv and --parquet, expected one of them.")
-    from kseq.panels.card import PanelCard
-
-    many = isinstance(card, PanelCard)
+    many = len(card.context.ids) > 1
     typed = {name: given.pop(name) for name in ("time", "header", "id", "fill", *(() if many else ("series",)))}
     typed = {name: value for name, value in typed.items() if value is not None}
     if not named:
@@ -89,7 +86,7 @@ def _require_lines(typed: dict[str, Any]) -> None:
         raise ConfigError("received --header with --parquet, which has no lines; expected it with --csv.")
 
 
-def _take_panel(card: "ModelCard | PanelCard", files: dict[str, Any], reading: dict[str, Any]) -> "Panel":
+def _take_panel(card: "ModelCard", files: dict[str, Any], reading: dict[str, Any]) -> "Panel":
     """Read all series of a file."""
     from kseq.data import read_panel
 

@@ -12,6 +12,7 @@ everything after it relies on. A file goes through these modules in turn:
 - ``readers``: the functions above, and ``_origin``: how data were read, so that they can be read again
 """
 
+from kseq.data._text import read_text
 from kseq.data.builtin import BUILT_INS, BuiltIn, load_series
 from kseq.data.frequency import Calendar
 from kseq.data.missing import FILLS
@@ -33,4 +34,5 @@ __all__ = [
     "read_file",
     "read_panel",
     "read_parquet",
+    "read_text",
 ]

@@ -185,8 +185,8 @@ def dates_of(numbers: np.ndarray, unit: str, zone: object, name: object = "ds") 
     return index if zone is None else index.tz_localize("UTC").tz_convert(zone)
 
 
-def common_rows(one: Panel, other: Panel, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the last known row of each series that both panels have, by its date or its number.
+def shared_rows(one: Panel, other: Panel, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the known rows that two panels both have, by their dates or their numbers.
 
     Args:
         one: the first panel.
@@ -194,7 +194,7 @@ def common_rows(one: Panel, other: Panel, at: np.ndarray) -> tuple[np.ndarray, n
         at: place of each series of ``one`` among those of ``other``; -1 for none.
 
     Returns:
-        Its row in ``one`` and in ``other``, ``(series,)`` of ``one`` both; -1 where there is none.
+        Their rows in ``one`` and in ``other``, ``(rows,)`` both, in the order of ``one``.
     """
     mine, theirs = (np.flatnonzero(np.arange(len(panel)) < panel.ends[_owners(panel)]) for panel in (one, other))
     mine = mine[at[one.series_of(mine)] >= 0]
@@ -202,10 +202,19 @@ def common_rows(one: Panel, other: Panel, at: np.ndarray) -> tuple[np.ndarray, n
     series = np.concatenate([at[one.series_of(mine)], other.series_of(theirs)])
     keys = series.astype("int64") * len(dates) + codes
     _, here, there = np.intersect1d(keys[: len(mine)], keys[len(mine) :], assume_unique=True, return_indices=True)
-    found = (np.full(len(one.ids), -1), np.full(len(one.ids), -1))
-    # Of several rows of a series the last one is written last.
     order = np.argsort(mine[here])
-    rows, others = mine[here][order], theirs[there][order]
+    return mine[here][order], theirs[there][order]
+
+
+def common_rows(one: Panel, other: Panel, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the last known row of each series that both panels have; arguments as in :func:`shared_rows`.
+
+    Returns:
+        Its row in ``one`` and in ``other``, ``(series,)`` of ``one`` both; -1 where there is none.
+    """
+    found = (np.full(len(one.ids), -1), np.full(len(one.ids), -1))
+    rows, others = shared_rows(one, other, at)
+    # Of several rows of a series the last one is written last.
     found[0][one.series_of(rows)], found[1][one.series_of(rows)] = rows, others
     return found
 

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from kseq.report.plot import ACTUAL, CELL_STYLES
 
 if TYPE_CHECKING:
-    from kseq.forecasting import Forecast
-    from kseq.panels.forecasting import PanelForecast
+    from kseq.forecasting.forecast import Forecast
 
 #: Rows of the past that are drawn, at least, and how many for each step to come.
 PAST, PAST_PER_STEP = 36, 3
@@ -24,44 +23,35 @@ DRAWN = 4
 
 
 def plot_forecast(forecast: "Forecast") -> Figure:
-    """Draw each target on axes of its own: history, forecast from its last value on, a band for each level.
+    """Draw the last known rows, the forecast from the last value on, and a band for each level.
+
+    Each target of a single series has axes of its own; of several series the first target is drawn, of :data:`DRAWN`
+    series at most.
 
     Returns:
         Figure: not attached to any screen; ``figure.savefig(path)`` writes it.
     """
-    history, steps = forecast.history, len(forecast.dates)
-    figure, all_axes = _axes(len(history.targets))
-    # Rows across missing dates or values would be joined by a line.
-    shown = _last(history.stretches[-1, 0], len(history), steps)
-    for number, (axes, target) in enumerate(zip(all_axes, history.targets, strict=True)):
-        bands = {level: (band.lo[:, number], band.hi[:, number]) for level, band in forecast.intervals.items()}
-        past = (history.index[shown], history.y[shown, number])
-        _draw(axes, forecast.name, past, (forecast.dates, forecast.values[:, number]), bands)
-        axes.set_ylabel(f"{target}, {history.unit}" if history.unit else target)
-    all_axes[0].set_title(f"{history.name}: {_ahead(steps)} by {forecast.name}", loc="left", fontsize=11)
-    all_axes[-1].set_xlabel("date" if history.has_dates else "row")
-    return figure
-
-
-def plot_panel_forecast(forecast: "PanelForecast") -> Figure:
-    """Draw the first target of some series, :data:`DRAWN` at most, each on axes of its own, as :func:`plot_forecast`.
-
-    Returns:
-        Figure: not attached to any screen.
-    """
-    panel, (series, steps, _) = forecast.history, forecast.values.shape
-    drawn = np.unique(np.linspace(0, series - 1, DRAWN).astype(int))
+    panel, (series, steps, targets) = forecast.history, forecast.values.shape
+    drawn = [(0, target) for target in range(targets)]
+    if series > 1:
+        drawn = [(number, 0) for number in np.unique(np.linspace(0, series - 1, DRAWN).astype(int)).tolist()]
     figure, all_axes = _axes(len(drawn))
-    for axes, number in zip(all_axes, drawn.tolist(), strict=True):
+    for axes, (number, target) in zip(all_axes, drawn, strict=True):
         end = panel.ends[number]
+        # Rows across missing dates or values would be joined by a line.
         first = panel.stretches[np.searchsorted(panel.stretches[:, 0], end) - 1, 0]
         shown = _last(first, end, steps)
         dates = forecast.dates[number * steps : (number + 1) * steps]
-        bands = {level: (band.lo[number, :, 0], band.hi[number, :, 0]) for level, band in forecast.intervals.items()}
-        past = (panel.index[shown], panel.y[shown, 0])
-        _draw(axes, forecast.name, past, (dates, forecast.values[number, :, 0]), bands)
-        axes.set_ylabel(f"{panel.targets[0]}, {panel.unit}" if panel.unit else panel.targets[0])
-        axes.set_title(f"{panel.ids[number]}: {_ahead(steps)} by {forecast.name}", loc="left", fontsize=11)
+        bands = {
+            level: (band.lo[number, :, target], band.hi[number, :, target])
+            for level, band in forecast.intervals.items()
+        }
+        past = (panel.index[shown], panel.y[shown, target])
+        _draw(axes, forecast.name, past, (dates, forecast.values[number, :, target]), bands)
+        name = panel.targets[target]
+        axes.set_ylabel(f"{name}, {panel.unit}" if panel.unit else name)
+        if series > 1 or target == 0:
+            axes.set_title(f"{panel.ids[number]}: {_ahead(steps)} by {forecast.name}", loc="left", fontsize=11)
     all_axes[-1].set_xlabel("date" if panel.has_dates else "row")
     return figure
 

@@ -77,7 +77,7 @@ def test_fit_says_what_it_did(here, capsys):
 def test_fit_is_told_by_the_options_of_compare(here):
     assert fit("--layers", "2", "--bidirectional", "--horizon", "3", "--scaler", "minmax", "--no-refit",
                "--validation-share", "0.3", "--level", "60", "--data", "co2") == 0  # fmt: skip
-    from kseq.modelfile import read_card
+    from kseq.forecasting.model_file import read_card
 
     card = read_card("model.keras")
     for name, value in {"num_layers": 2, "bidirectional": True, "horizon": 3, "scaler": "minmax", "units": 3,
@@ -110,7 +110,7 @@ def test_forecast_with_covariates(files, capsys):
     frame, _ = forecast_of(capsys, "--model", "rain.keras", "--steps", "3", "--future", "ahead.csv")
     assert len(frame) == 3
     assert main(["forecast", "--model", "rain.keras", "--steps", "3"]) == 2
-    assert "received 'rain' at 0 steps to come, expected it at the first 2" in capsys.readouterr().err
+    assert "'rain' is missing at 2 of 2 steps to come (first" in capsys.readouterr().err
 
 
 def test_dates_keep_their_time_zone(here, capsys):
@@ -151,7 +151,7 @@ def test_evaluate_beside_baselines(files, capsys):
         (["forecast", "--model", "model.keras", "--csv", "a.csv", "--parquet", "b"], "received both --csv and --parq"),
         (["forecast", "--model", "model.keras", "--fill", "ffill"], "received --fill without --csv or --parquet"),
         (["forecast", "--model", "rain.keras", "--csv", "newer.csv"], "received column 'rain', expected one of"),
-        (["forecast", "--model", "rain.keras", "--steps", "9", "--future", "ahead.csv"], "received 'rain' at 6 steps"),
+        (["forecast", "--model", "rain.keras", "--steps", "9", "--future", "ahead.csv"], "'rain' is missing at 2 of 8"),
         (["evaluate", "--model", "model.keras"], "expected rows to score, from one of --csv, --parquet and --data"),
         (["evaluate", "--model", "model.keras", "--data", "nino12", "--csv", "newer.csv"], "expected rows to score"),
         (["evaluate", "--model", "model.keras", "--data", "co2"], "received column 'sst', expected one of: co2"),
@@ -201,8 +201,8 @@ OTHERS = [name for name in ("torch", "tensorflow", "jax") if name != BACKEND]
 #: Loads models on another backend and prints what they forecast.
 ELSEWHERE = """
 import json, sys
-from kseq import forecasting, modelfile
-print(json.dumps([forecasting.forecast(modelfile.load(path), 6).values.tolist() for path in sys.argv[1:]]))
+from kseq.forecasting import forecast, model_file
+print(json.dumps([forecast.forecast(model_file.load(path), 6).values.tolist() for path in sys.argv[1:]]))
 """
 
 
@@ -210,7 +210,7 @@ print(json.dumps([forecasting.forecast(modelfile.load(path), 6).values.tolist() 
 def test_forecasts_are_the_same_on_another_backend(here, backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    from kseq import forecasting, modelfile
+    from kseq.forecasting import forecast, model_file
 
     monthly().to_csv("sst.csv", index=False)
     files = []
@@ -225,4 +225,4 @@ def test_forecasts_are_the_same_on_another_backend(here, backend):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     for path, values in zip(files, json.loads(done.stdout.splitlines()[-1]), strict=True):
-        assert np.array(values) == pytest.approx(forecasting.forecast(modelfile.load(path), 6).values, rel=1e-5)
+        assert np.array(values) == pytest.approx(forecast.forecast(model_file.load(path), 6).values, rel=1e-5)

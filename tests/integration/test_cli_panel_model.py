@@ -148,7 +148,7 @@ def test_scores_overall_and_series_by_series(files, capsys):
         (["forecast", "--model", "model.keras", "--parquet", "known.parquet", "--header", "1"], "received --header"),
         (["forecast", "--model", "model.keras", "--level", "99.5"], "received level 99.5"),
         (["forecast", "--model", "model.keras", "--csv", "ahead.csv"], "received column 'sales'"),
-        (["evaluate", "--model", "model.keras", "--data", "nino12"], "for a model of many series, expected a panel"),
+        (["evaluate", "--model", "model.keras", "--data", "nino12"], "received column 'sales', expected"),
         (["fit", "--csv", "known.csv", *ROLES, "--strategy", "recursive"], "No such option"),
         (["fit", "--csv", "short.csv", *ROLES, "--lookback", "60"], "received a series of 40 rows, expected at least"),
     ],

@@ -5,8 +5,8 @@ from keras import ops
 
 from kseq import ConfigError, DataError, from_frame, one_network
 from kseq.evaluation.intervals import half_width
-from kseq.fitting import fit_model
-from kseq.forecasting import forecast
+from kseq.forecasting.fit import fit_model
+from kseq.forecasting.forecast import forecast
 from kseq.preprocessing.scalers import Scaler
 from kseq.training import Training
 
@@ -37,11 +37,12 @@ def numbers(scaler):
 def test_a_forecast_is_what_the_network_says_of_the_last_rows(model):
     y = monthly()["y"].to_numpy()
     scaler = Scaler.fit("standard", y[:51, None])
-    assert numbers(model.card.target_scaler) == pytest.approx(numbers(scaler))
+    assert model.card.target_scaler.center[0] == pytest.approx(scaler.center)
+    assert model.card.target_scaler.scale[0] == pytest.approx(scaler.scale)
     window = scaler.transform(y[-4:, None])[None].astype("float32")
     output = ops.convert_to_numpy(model.network(window))
     made = forecast(model)
-    assert made.values == pytest.approx(scaler.inverse(output.astype("float64")), rel=1e-6)
+    assert made.values[0] == pytest.approx(scaler.inverse(output.astype("float64")), rel=1e-6)
     assert made.dates.tolist() == [pd.Timestamp("2005-01-01")]
 
 
@@ -51,20 +52,22 @@ def test_intervals_beyond_the_horizon_are_those_of_forecasts_from_every_origin(m
     for origin in range(51, 60):
         steps = min(3, 60 - origin)
         made = forecast(model, steps, rows=from_frame(frame[:origin]), levels=())
-        errors.append(made.values[:, 0] - frame["y"].to_numpy()[origin : origin + steps])
+        errors.append(made.values[0, :, 0] - frame["y"].to_numpy()[origin : origin + steps])
     assert model.card.half_widths.errors == 9
     for level in (50.0, 80.0):
         for step in range(3):
             known = np.array([error[step] for error in errors if len(error) > step])
             expected = half_width(known[:, None, None], level)[0, 0]
-            assert model.card.half_widths.at(level, 3)[step, 0] == pytest.approx(expected, rel=1e-4)
+            assert model.card.half_widths.at(level, 3)[step, 0] * model.card.unit[0, 0] == pytest.approx(
+                expected, rel=1e-4
+            )
 
 
 def test_scores_on_the_validation_part(model):
     y = monthly()["y"].to_numpy()
     assert model.card.scores["Persistence"] == pytest.approx(np.abs(y[51:] - y[50:-1]).mean())
     assert model.card.scores["Seasonal naive (12)"] == pytest.approx(np.abs(y[51:] - y[39:48]).mean())
-    made = [forecast(model, rows=from_frame(monthly()[:origin]), levels=()).values[0, 0] for origin in range(51, 60)]
+    made = [forecast(model, rows=from_frame(monthly()[:origin]), levels=()).values[0, 0, 0] for origin in range(51, 60)]
     assert model.card.scores["GRU"] == pytest.approx(np.abs(y[51:] - made).mean(), rel=1e-5)
 
 
@@ -84,8 +87,10 @@ def test_training_again_on_all_rows(model, monkeypatch):
     assert again.epochs == model.card.epochs == np.argmin(first[3]["val_loss"][0]) + 1
     assert first[:3] == (Training(**QUICK["training"]), 47, 9)
     assert second[:3] == (Training(**{**QUICK["training"], "epochs": again.epochs, "patience": 0}), 56, 0)
-    assert numbers(again.target_scaler) == pytest.approx(numbers(Scaler.fit("standard", monthly()[["y"]].to_numpy())))
+    assert again.target_scaler.center.item() == pytest.approx(monthly()["y"].mean())
     assert again.scores == model.card.scores
+    # Errors are counted as they were on the validation part.
+    assert np.array_equal(again.unit, model.card.unit)
     assert np.array_equal(again.half_widths.values, model.card.half_widths.values)
 
 
@@ -95,7 +100,7 @@ def test_nothing_of_the_validation_part_is_learnt():
     other.loc[51:, "y"] = 50.0 + np.arange(9)
     options = {"refit": False, "training": {"epochs": 1, "patience": 0}}
     networks = [fitted(given, **options) for given in (frame, other)]
-    assert numbers(networks[0].card.target_scaler) == numbers(networks[1].card.target_scaler)
+    assert np.array_equal(*(model.card.target_scaler.center for model in networks))
     for one, two in zip(*(model.network.get_weights() for model in networks), strict=True):
         assert np.array_equal(one, two)
 
@@ -125,9 +130,9 @@ def test_several_targets():
     frame = monthly().assign(z=monthly(seed=1)["y"])
     model = fitted(frame, target=["y", "z"], horizon=2, refit=False)
     made = forecast(model, 3)
-    assert made.values.shape == (3, 2)
+    assert made.values.shape == (1, 3, 2)
     assert made.frame["unique_id"].tolist() == ["series/y"] * 3 + ["series/z"] * 3
-    assert made.frame["GRU"].tolist() == made.values.T.ravel().tolist()
+    assert made.frame["GRU"].tolist() == made.values[0].T.ravel().tolist()
 
 
 def test_without_a_validation_part():
@@ -160,7 +165,7 @@ def test_a_series_that_stands_still_at_its_end():
     frame = monthly(200)
     frame.loc[60:, "y"] = 7.0
     model = fitted(frame, refit=False)
-    assert len(model.card.context) == 200
+    assert len(model.card.context) == 100
     assert np.isfinite(forecast(model).values).all()
 
 

@@ -154,7 +154,7 @@ def test_no_value_after_a_cutoff_moves_its_forecast():
 def test_covariates():
     frame = monthly(50, rain=np.random.default_rng(1).normal(size=50), price=np.random.default_rng(2).normal(size=50))
     forecaster = Forecaster(**QUICK, features=["rain"], future=["price"]).fit(frame[:48])
-    with pytest.raises(DataError, match="received 'price' at 0 steps to come"):
+    with pytest.raises(DataError, match="'price' is missing at 1 of 1 steps to come"):
         forecaster.predict()
     ahead = frame[48:].drop(columns="y")
     assert len(forecaster.predict(2, X_df=ahead)) == 2

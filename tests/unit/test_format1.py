@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kseq import modelfile
+from kseq.forecasting import model_file
+from kseq.forecasting.forecast import forecast
+from kseq.forecasting.score import evaluate
 
 pytestmark = pytest.mark.above_backends
 
@@ -36,12 +38,12 @@ def same(found, expected):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_file_of_format_1_forecasts_and_scores_as_before(make, name):
     kind, reading, _, steps = make.CASES[name]
-    model = modelfile.load(FOLDER / f"{name}.keras")
-    same(make.results(model, name, kind, reading, steps), EXPECTED[name])
+    model = model_file.load(FOLDER / f"{name}.keras")
+    same(make.results(model, name, kind, reading, steps, forecast, evaluate), EXPECTED[name])
 
 
 @pytest.mark.parametrize("name", ["one_full", "many_full"])
 def test_a_file_of_format_1_is_written_anew_with_the_same_forecasts(make, name, tmp_path):
     kind, reading, _, steps = make.CASES[name]
-    path = modelfile.save(modelfile.load(FOLDER / f"{name}.keras"), tmp_path / "again.keras")
-    same(make.results(modelfile.load(path), name, kind, reading, steps), EXPECTED[name])
+    path = model_file.save(model_file.load(FOLDER / f"{name}.keras"), tmp_path / "again.keras")
+    same(make.results(model_file.load(path), name, kind, reading, steps, forecast, evaluate), EXPECTED[name])

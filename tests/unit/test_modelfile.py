@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import ConfigError, DataError, from_frame, modelfile
-from kseq.fitting import fit_model
-from kseq.forecasting import forecast
+from kseq import ConfigError, DataError, Panel, from_frame
+from kseq.forecasting import model_file
+from kseq.forecasting.fit import fit_model
+from kseq.forecasting.forecast import forecast
 
 QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 2}}
 
@@ -31,7 +32,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def saved(model, tmp_path_factory):
-    return modelfile.save(model, tmp_path_factory.mktemp("saved") / "model.keras")
+    return model_file.save(model, tmp_path_factory.mktemp("saved") / "model.keras")
 
 
 @pytest.fixture
@@ -44,10 +45,10 @@ def rewrite(path, member, edit):
     with zipfile.ZipFile(path) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     contents[member] = edit(contents[member])
-    if member != modelfile.MEMBER:
-        card = json.loads(contents[modelfile.MEMBER])
-        card["checksums"][member] = modelfile.hashlib.sha256(contents[member]).hexdigest()
-        contents[modelfile.MEMBER] = json.dumps(card).encode()
+    if member != model_file.MEMBER:
+        card = json.loads(contents[model_file.MEMBER])
+        card["checksums"][member] = model_file.hashlib.sha256(contents[member]).hexdigest()
+        contents[model_file.MEMBER] = json.dumps(card).encode()
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in contents.items():
             archive.writestr(name, content)
@@ -65,7 +66,7 @@ def edited(change):
 
 
 def test_a_model_comes_back_as_it_was(model, saved):
-    again = modelfile.load(saved)
+    again = model_file.load(saved)
     assert again.card.to_json() == model.card.to_json()
     assert again.card.context.fingerprint == model.card.context.fingerprint
     assert again.card.last == pd.Timestamp("2003-04-01")
@@ -83,34 +84,39 @@ def test_the_card_says_what_was_trained(model):
     assert record["versions"]["keras"] == keras.__version__
     assert record["backend"] == keras.config.backend()
     assert (record["rows"], record["first"], record["freq"]) == (40, "2000-01-01 00:00:00", "MS")
-    assert record["inputs"]["columns"] == ["y"]
-    assert record["inputs"]["center"] == [pytest.approx(monthly()["y"][:34].mean())]
-    assert len(record["series"]["values"]) == 40
+    assert record["input_columns"] == ["y"]
+    assert model.card.arrays()["input_center"].tolist() == [[pytest.approx(monthly()["y"][:34].mean())]]
+    assert record["arrays"]["values"] == [40, 1]
     # Of six validation errors 80 % is bounded, and 95 % is not.
     levels = record["half_widths"]["levels"]
     assert isinstance(record["half_widths"]["values"][levels.index(80.0)][0][0], float)
     assert record["half_widths"]["values"][levels.index(95.0)][0][0] is None
 
 
+def reread(card):
+    """A card as it comes back from its file."""
+    data = b"".join(array.tobytes() for array in card.arrays().values())
+    return model_file.ModelCard.from_json(json.loads(json.dumps(card.to_json())), data)
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "UTC+02:00", None])
 def test_time_zones(model, zone):
-    context = from_frame(monthly(zone=zone))
-    card = modelfile.ModelCard.from_json(json.loads(json.dumps(replace(model.card, context=context).to_json())))
+    context = Panel.of(from_frame(monthly(zone=zone)))
+    card = reread(replace(model.card, context=context))
     assert card.context.index.equals(context.index)
     assert card.context.index.dtype == context.index.dtype
     assert card.last == context.index[-1]
 
 
 def test_rows_without_dates(model):
-    context = from_frame(monthly()[["y"]])
-    late = replace(context, frame=context.frame[10:])
-    card = modelfile.ModelCard.from_json(json.loads(json.dumps(replace(model.card, context=late).to_json())))
+    context = Panel.of(from_frame(monthly()[["y"]][10:]))
+    card = reread(replace(model.card, freq="", context=replace(context, index=context.index + 10)))
     assert card.context.index.tolist() == list(range(10, 40))
 
 
 def test_a_time_zone_without_a_name_is_told(model):
     zone = datetime.timezone(datetime.timedelta(hours=2), "here")
-    context = from_frame(monthly(zone=zone))
+    context = Panel.of(from_frame(monthly(zone=zone)))
     with pytest.raises(DataError, match="which has no name to be kept by; bring them into a named one"):
         replace(model.card, context=context).to_json()
 
@@ -123,7 +129,7 @@ def test_covariates_of_every_kind(tmp_path):
         rows, target="y", features=["rain"], future=["price"], static=["place", "height"], fill="mask", freq="MS"
     )
     model = fit_model(series, refit=False, **QUICK)
-    again = modelfile.load(modelfile.save(model, tmp_path / "model.keras"))
+    again = model_file.load(model_file.save(model, tmp_path / "model.keras"))
     assert again.card.to_json() == model.card.to_json()
     assert again.card.context.fingerprint == model.card.context.fingerprint
     assert again.card.input_columns == ("y", "rain", "price[t+1]", "height", "place=north")
@@ -148,13 +154,15 @@ def test_keras_alone_loads_it(model, saved):
 
 def test_the_file_holds_no_code(saved):
     with zipfile.ZipFile(saved) as archive:
-        assert sorted(archive.namelist()) == ["config.json", "kseq.json", "metadata.json", "model.weights.h5"]
+        assert sorted(archive.namelist()) == [
+            "config.json", "kseq.arrays", "kseq.json", "metadata.json", "model.weights.h5"
+        ]  # fmt: skip
         assert b"lambda" not in archive.read("config.json").lower()
 
 
 def outcome(path):
     try:
-        return modelfile.load(path).card.name
+        return model_file.load(path).card.name
     except DataError as error:
         return str(error)
 
@@ -177,21 +185,21 @@ def test_a_file_that_is_cut_off_is_told(copy):
     for size in (0, 1, 10, len(whole) // 2, len(whole) - 1):
         copy.write_bytes(whole[:size])
         with pytest.raises(DataError, match="is no model, or is cut off"):
-            modelfile.load(copy)
+            model_file.load(copy)
 
 
 def test_files_that_are_none(tmp_path):
     with pytest.raises(DataError, match=r"which does not exist; expected a \.keras file that `kseq fit` has written"):
-        modelfile.read_card(tmp_path / "none.keras")
+        model_file.read_card(tmp_path / "none.keras")
     with pytest.raises(DataError, match="cannot be read"):
-        modelfile.read_card(tmp_path)
+        model_file.read_card(tmp_path)
     (tmp_path / "text.keras").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="is no model"):
-        modelfile.read_card(tmp_path / "text.keras")
+        model_file.read_card(tmp_path / "text.keras")
     network = keras.Sequential([keras.Input((4, 1)), keras.layers.LSTM(2)])
     network.save(tmp_path / "other.keras")
     with pytest.raises(DataError, match=r"was not written by kseq \(it has no kseq.json\)"):
-        modelfile.read_card(tmp_path / "other.keras")
+        model_file.read_card(tmp_path / "other.keras")
 
 
 def set_in(*path, value):
@@ -206,13 +214,14 @@ def set_in(*path, value):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda record: record.pop("inputs"),
-        set_in("inputs", "scale", value=[0.0]),
-        set_in("inputs", "scale", value=[float("nan")]),
-        set_in("inputs", "center", value=[1.0, 2.0]),
-        set_in("inputs", "columns", value=["x"]),
-        set_in("series", "values", value=[[1.0], [2.0]]),
-        set_in("series", "ds", value=["yesterday"]),
+        lambda record: record.pop("input_columns"),
+        set_in("input_columns", value=["x"]),
+        set_in("arrays", "input_scale", value=[2, 1]),
+        set_in("arrays", "values", value=[2**40, 2**40]),
+        set_in("panel", "ids", value=["a", "a"]),
+        set_in("panel", "dates", value=None),
+        set_in("panel", "dates", "precision", value="hours"),
+        set_in("panel", "targets", value=[]),
         set_in("settings", "lookback", value=-1),
         set_in("settings", "lookback", value="four"),
         set_in("epochs", value="many"),
@@ -222,19 +231,19 @@ def set_in(*path, value):
     ],
 )
 def test_a_card_that_does_not_fit_is_told(copy, change):
-    rewrite(copy, modelfile.MEMBER, edited(change))
+    rewrite(copy, model_file.MEMBER, edited(change))
     with pytest.raises(DataError, match="is damaged"):
-        modelfile.read_card(copy)
+        model_file.read_card(copy)
 
 
 def test_a_card_of_another_format_is_told(copy):
-    rewrite(copy, modelfile.MEMBER, edited(set_in("format", value=99)))
-    with pytest.raises(DataError, match="in format 99, expected 1; load it with that version"):
-        modelfile.read_card(copy)
+    rewrite(copy, model_file.MEMBER, edited(set_in("format", value=99)))
+    with pytest.raises(DataError, match="in format 99, expected 1 to 2; load it with that version"):
+        model_file.read_card(copy)
     for content in (b"[]", b"{", b"\xff"):
-        rewrite(copy, modelfile.MEMBER, lambda _, content=content: content)
+        rewrite(copy, model_file.MEMBER, lambda _, content=content: content)
         with pytest.raises(DataError, match="is damaged"):
-            modelfile.read_card(copy)
+            model_file.read_card(copy)
 
 
 def test_weights_of_another_model_are_told(copy):
@@ -245,7 +254,7 @@ def test_weights_of_another_model_are_told(copy):
         for name, content in contents.items():
             archive.writestr(name, content)
     with pytest.raises(DataError, match=r"model.weights.h5 has been changed"):
-        modelfile.read_card(copy)
+        model_file.read_card(copy)
 
 
 def layer_of(record):
@@ -265,30 +274,30 @@ def layer_of(record):
     ],
 )  # fmt: skip
 def test_a_config_that_names_anything_else_is_not_loaded(copy, change, reason):
-    rewrite(copy, modelfile.CONFIG, edited(change))
+    rewrite(copy, model_file.CONFIG, edited(change))
     with pytest.raises(DataError, match=reason):
-        modelfile.load(copy)
+        model_file.load(copy)
 
 
 def test_a_network_of_other_sizes_is_told(copy):
-    rewrite(copy, modelfile.MEMBER, edited(set_in("settings", "lookback", value=5)))
+    rewrite(copy, model_file.MEMBER, edited(set_in("settings", "lookback", value=5)))
     with pytest.raises(DataError, match=r"its network takes and gives .* expected \(\(None, 5, 1\), \(None, 1\)\)"):
-        modelfile.load(copy)
+        model_file.load(copy)
 
 
 def test_a_member_that_is_too_large_is_not_read(copy, monkeypatch):
-    monkeypatch.setitem(modelfile.LARGEST, modelfile.MEMBER, 100)
+    monkeypatch.setitem(model_file.LARGEST, model_file.MEMBER, 100)
     with pytest.raises(DataError, match=r"kseq.json holds .* bytes, at most 100 are read"):
-        modelfile.read_card(copy)
+        model_file.read_card(copy)
 
 
 def test_an_option_of_a_later_keras_is_told(copy):
     def newer(record):
         layer_of(record)["config"]["an_option_of_later"] = 1
 
-    rewrite(copy, modelfile.CONFIG, edited(newer))
+    rewrite(copy, model_file.CONFIG, edited(newer))
     with pytest.raises(DataError, match="holds an_option_of_later, which this version of kseq does not know"):
-        modelfile.load(copy)
+        model_file.load(copy)
 
 
 def test_a_full_disk_leaves_the_file_that_was_there(model, copy, monkeypatch):
@@ -299,13 +308,13 @@ def test_a_full_disk_leaves_the_file_that_was_there(model, copy, monkeypatch):
 
     monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
     with pytest.raises(ConfigError, match="no file can be written"):
-        modelfile.save(model, copy)
+        model_file.save(model, copy)
     assert copy.read_bytes() == before
     assert [path.name for path in copy.parent.iterdir()] == ["copy.keras"]
 
 
 def test_names_and_folders(model, tmp_path):
     with pytest.raises(ConfigError, match=r"expected a name that ends in \.keras"):
-        modelfile.save(model, tmp_path / "model.h5")
+        model_file.save(model, tmp_path / "model.h5")
     with pytest.raises(ConfigError, match="no file can be written"):
-        modelfile.save(model, tmp_path / "none" / "model.keras")
+        model_file.save(model, tmp_path / "none" / "model.keras")

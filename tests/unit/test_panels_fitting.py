@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import ConfigError, DataError, Settings, from_frame, modelfile, panel_from_frame, predict
+from kseq import ConfigError, DataError, Settings, from_frame, panel_from_frame, predict
 from kseq.comparison.backtest import cut_windows
 from kseq.evaluation.intervals import half_width
-from kseq.fitting import fit_model
-from kseq.forecasting import covariates_ahead, forecast
-from kseq.panels.card import PanelCard
+from kseq.forecasting import model_file
+from kseq.forecasting.card import ModelCard
+from kseq.forecasting.fit import fit_model
+from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.preprocessing.splits import Split
-from kseq.report.forecast import plot_panel_forecast
+from kseq.report.forecast import plot_forecast
 
 QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2, "learning_rate": 0.01}}
 TRANSFORMS = ["none", "anomaly,change", "difference", "log,difference,anomaly", "change", "log,anomaly,trend,change"]
@@ -45,7 +46,7 @@ def fitted(frame=None, *, refit=False, roles=None, **options):
 def again(card):
     """The card as a file gives it back."""
     data = b"".join(array.tobytes() for array in card.arrays().values())
-    return PanelCard.from_json(json.loads(json.dumps(card.to_json())), data)
+    return ModelCard.from_json(json.loads(json.dumps(card.to_json())), data)
 
 
 @pytest.fixture(scope="module", params=TRANSFORMS)
@@ -92,7 +93,7 @@ def test_later_steps_read_the_forecasts_before_them(model):
 
 
 def test_a_model_comes_back_from_its_file_as_it_was(model, tmp_path):
-    loaded = modelfile.load(modelfile.save(model, tmp_path / "model.keras"))
+    loaded = model_file.load(model_file.save(model, tmp_path / "model.keras"))
     assert loaded.card.to_json() == model.card.to_json()
     for name, array in model.card.arrays().items():
         assert np.array_equal(loaded.card.arrays()[name], array, equal_nan=True), name
@@ -270,8 +271,10 @@ def test_rows_without_dates():
     dated = fitted(shops(freq="D"), transform="anomaly,trend", season=12)
     expected = forecast(dated, 2, rows=panel_from_frame(shops(rows=66, freq="D")), levels=())
     assert made.values == pytest.approx(expected.values, rel=1e-4)
-    with pytest.raises(DataError, match="'shop 0' does not begin as in the training"):
-        forecast(model, rows=panel_from_frame(last(frame, 20)))
+    # Rows that hold the last ones of the training are told by these, wherever they begin.
+    assert forecast(model, 2, rows=panel_from_frame(last(frame, 20)), levels=()).frame.equals(made.frame)
+    with pytest.raises(DataError, match="without dates of series 'shop 0', expected among them the last 4"):
+        forecast(model, rows=panel_from_frame(last(frame, 6)))
     assert forecast(fitted(known), 1, rows=panel_from_frame(last(frame, 6))).frame["ds"].tolist() == [66] * 3
 
 
@@ -293,7 +296,7 @@ def test_covariates_of_every_kind(with_covariates, tmp_path):
         "kind=shop 2",
     )  # fmt: skip
     made = forecast(model, 2)
-    loaded = modelfile.load(modelfile.save(model, tmp_path / "model.keras"))
+    loaded = model_file.load(model_file.save(model, tmp_path / "model.keras"))
     assert forecast(loaded, 2).values == pytest.approx(made.values, rel=1e-5)
     # Beyond the horizon it reads rain, which nobody knew when it was fitted.
     with pytest.raises(DataError, match=r"'rain' is missing at 6 of 6 steps to come .*'shop 0', 2005-01-01\).*first 2"):
@@ -342,7 +345,7 @@ def test_without_a_validation_part():
 
 
 def test_a_picture_of_some_series(plain):
-    figure = plot_panel_forecast(forecast(plain, 3))
+    figure = plot_forecast(forecast(plain, 3))
     assert [axes.get_title(loc="left").partition(":")[0] for axes in figure.axes] == ["shop 0", "shop 1", "shop 2"]
     line = figure.axes[1].lines[1]
     assert line.get_ydata()[1:].tolist() == forecast(plain, 3).values[1, :, 0].tolist()
@@ -362,12 +365,18 @@ def test_rows_of_another_kind(plain, frame, message):
         forecast(plain, rows=panel_from_frame(frame))
 
 
-def test_series_and_panels_are_not_mixed_up(plain):
-    one = from_frame(shops(1))
-    with pytest.raises(DataError, match="received the series series for a model of many series"):
-        forecast(plain, rows=one)
-    with pytest.raises(DataError, match="received many series for a model that was trained on one"):
-        forecast(fit_model(one, **QUICK), rows=panel_from_frame(shops()))
+def test_a_model_of_one_series_and_one_of_many_read_what_the_other_does(plain):
+    # A series of a known id is that series; of a model of one, the only one is, whatever it is called.
+    one = from_frame(shops(1), name="shop 0")
+    expected = forecast(plain, 2, rows=panel_from_frame(shops()), ids=["shop 0"]).frame
+    assert forecast(plain, 2, rows=one).frame.equals(expected)
+    model = fit_model(one, **QUICK)
+    alone = forecast(model, 2, rows=from_frame(shops(1)))
+    assert alone.frame.equals(forecast(model, 2).frame)
+    # Others are scaled by their own past.
+    assert forecast(model, 1, rows=panel_from_frame(shops())).frame["unique_id"].tolist() == [
+        f"shop {i}" for i in range(3)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -389,17 +398,17 @@ def test_the_fewest_rows():
 
 @pytest.fixture(scope="module")
 def saved(plain, tmp_path_factory):
-    return modelfile.save(plain, tmp_path_factory.mktemp("saved") / "model.keras")
+    return model_file.save(plain, tmp_path_factory.mktemp("saved") / "model.keras")
 
 
 def rewritten(saved, path, member, edit, checksum=True):
     with zipfile.ZipFile(saved) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     contents[member] = edit(contents[member])
-    if checksum and member != modelfile.MEMBER:
-        card = json.loads(contents[modelfile.MEMBER])
-        card["checksums"][member] = modelfile.hashlib.sha256(contents[member]).hexdigest()
-        contents[modelfile.MEMBER] = json.dumps(card).encode()
+    if checksum and member != model_file.MEMBER:
+        card = json.loads(contents[model_file.MEMBER])
+        card["checksums"][member] = model_file.hashlib.sha256(contents[member]).hexdigest()
+        contents[model_file.MEMBER] = json.dumps(card).encode()
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in contents.items():
             archive.writestr(name, content)
@@ -418,38 +427,38 @@ def edited(change):
 @pytest.mark.parametrize(
     ("member", "edit"),
     [
-        (modelfile.ARRAYS, lambda content: content[:-8]),
-        (modelfile.ARRAYS, lambda content: content + bytes(8)),
-        (modelfile.ARRAYS, lambda content: bytes(len(content))),
-        (modelfile.ARRAYS, lambda content: b"\xff" * len(content)),
-        (modelfile.MEMBER, edited(lambda card: card["arrays"].update(values=[10**12, 1]))),
-        (modelfile.MEMBER, edited(lambda card: card["arrays"].update(values=[-1, 1]))),
-        (modelfile.MEMBER, edited(lambda card: card["panel"]["ids"].pop())),
-        (modelfile.MEMBER, edited(lambda card: card["panel"].update(ids=["a", "a", "b"]))),
-        (modelfile.MEMBER, edited(lambda card: card["panel"].update(targets=["y", "z"]))),
-        (modelfile.MEMBER, edited(lambda card: card.update(input_columns=["x"]))),
-        (modelfile.MEMBER, edited(lambda card: card["panel"]["dates"].update(time_zone="nowhere"))),
+        (model_file.ARRAYS, lambda content: content[:-8]),
+        (model_file.ARRAYS, lambda content: content + bytes(8)),
+        (model_file.ARRAYS, lambda content: bytes(len(content))),
+        (model_file.ARRAYS, lambda content: b"\xff" * len(content)),
+        (model_file.MEMBER, edited(lambda card: card["arrays"].update(values=[10**12, 1]))),
+        (model_file.MEMBER, edited(lambda card: card["arrays"].update(values=[-1, 1]))),
+        (model_file.MEMBER, edited(lambda card: card["panel"]["ids"].pop())),
+        (model_file.MEMBER, edited(lambda card: card["panel"].update(ids=["a", "a", "b"]))),
+        (model_file.MEMBER, edited(lambda card: card["panel"].update(targets=["y", "z"]))),
+        (model_file.MEMBER, edited(lambda card: card.update(input_columns=["x"]))),
+        (model_file.MEMBER, edited(lambda card: card["panel"]["dates"].update(time_zone="nowhere"))),
     ],
 )
 def test_files_that_were_changed_are_refused(saved, tmp_path, member, edit):
     with pytest.raises(DataError, match="is damaged"):
-        modelfile.load(rewritten(saved, tmp_path / "model.keras", member, edit))
+        model_file.load(rewritten(saved, tmp_path / "model.keras", member, edit))
 
 
 def test_arrays_that_do_not_fit_their_checksum(saved, tmp_path):
-    flipped = rewritten(saved, tmp_path / "model.keras", modelfile.ARRAYS, lambda data: data[::-1], checksum=False)
+    flipped = rewritten(saved, tmp_path / "model.keras", model_file.ARRAYS, lambda data: data[::-1], checksum=False)
     with pytest.raises(DataError, match=r"kseq\.arrays has been changed"):
-        modelfile.read_card(flipped)
+        model_file.read_card(flipped)
 
 
 def test_arrays_that_are_lacking(saved, tmp_path):
     path = shutil.copy(saved, tmp_path / "model.keras")
     with zipfile.ZipFile(saved) as whole, zipfile.ZipFile(path, "w") as part:
         for name in whole.namelist():
-            if name != modelfile.ARRAYS:
+            if name != model_file.ARRAYS:
                 part.writestr(name, whole.read(name))
     with pytest.raises(DataError, match="is damaged"):
-        modelfile.read_card(path)
+        model_file.read_card(path)
 
 
 def test_a_file_of_many_series_is_small():

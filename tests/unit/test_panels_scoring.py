@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from kseq import ConfigError, DataError, from_frame, panel_from_frame
-from kseq.fitting import fit_model
-from kseq.forecasting import forecast
-from kseq.scoring import evaluate
+from kseq.forecasting.fit import fit_model
+from kseq.forecasting.forecast import forecast
+from kseq.forecasting.score import evaluate
 
 QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2, "learning_rate": 0.01}}
 
@@ -136,8 +136,10 @@ def test_too_few_rows(model):
         evaluate(model, panel(late))
 
 
-def test_series_and_panels_are_not_mixed_up(model):
-    with pytest.raises(DataError, match="received the series series for a model of many series, expected a panel"):
-        evaluate(model, from_frame(shops(1)))
+def test_one_series_for_a_model_of_many(model):
+    # By its id it is known; by another it is scaled by its own past.
+    known = evaluate(model, from_frame(shops(1), name="shop 0"))
+    assert known.comparison.predictions.equals(evaluate(model, panel(shops()), ids=["shop 0"]).comparison.predictions)
+    assert "not in the training" in evaluate(model, from_frame(shops(1))).notes[1]
     with pytest.raises(ConfigError, match="received series 'x', expected one of the 3 there are"):
         evaluate(model, panel(shops()), ids=["x"])

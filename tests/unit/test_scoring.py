@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from kseq import DataError, from_frame
-from kseq.fitting import fit_model
-from kseq.forecasting import forecast
-from kseq.scoring import evaluate
+from kseq.forecasting.fit import fit_model
+from kseq.forecasting.forecast import forecast
+from kseq.forecasting.score import evaluate
 
 QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 3}}
 
@@ -25,14 +25,14 @@ def test_the_rows_after_those_it_was_trained_on(model):
     y = monthly()["y"].to_numpy()
     score = evaluate(model, from_frame(monthly()))
     table = score.comparison.table.set_index("model")
-    made = [forecast(model, rows=from_frame(monthly()[:origin])).values[0, 0] for origin in range(60, 72)]
+    made = [forecast(model, rows=from_frame(monthly()[:origin])).values[0, 0, 0] for origin in range(60, 72)]
     assert list(table.index) == ["GRU", "Persistence", "Seasonal naive (12)"]
     assert table["mae"]["GRU"] == pytest.approx(np.abs(y[60:] - made).mean(), rel=1e-5)
     assert table["mae"]["Persistence"] == pytest.approx(np.abs(y[60:] - y[59:-1]).mean())
     assert table["mae"]["Seasonal naive (12)"] == pytest.approx(np.abs(y[60:] - y[48:60]).mean())
     assert score.seen == 0
     assert score.notes == ("Scored on 12 windows, 2005-01-01 to 2005-12-01: rows that the model was not trained on.",)
-    half = model.card.half_widths.at(80, 1)[0, 0]
+    half = model.card.half_widths.at(80, 1)[0, 0] * model.card.unit[0, 0]
     assert score.coverage[80] == pytest.approx(100 * (np.abs(y[60:] - made) <= half).mean())
     assert list(score.coverage) == [80]
 

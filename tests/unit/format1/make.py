@@ -91,11 +91,8 @@ def plain(frame):
             for column, values in frame.items()}  # fmt: skip
 
 
-def results(model, name, kind, reading, steps):
-    """What a model forecasts and scores."""
-    from kseq.forecasting import forecast
-    from kseq.scoring import evaluate
-
+def results(model, name, kind, reading, steps, forecast, evaluate):
+    """What a model forecasts and scores, by kseq's functions of these names."""
     newer = read(name, kind, reading, newer=True)
     score = evaluate(model, newer)
     return {
@@ -119,15 +116,18 @@ def packed(path):
 
 def main():
     """Write the files."""
-    from kseq import modelfile
     from kseq.fitting import fit_model
+    from kseq.scoring import evaluate
+
+    from kseq import modelfile
+    from kseq.forecasting import forecast
     from kseq.settings import Settings
 
     expected = {}
     for name, (kind, reading, settings, steps) in CASES.items():
         model = fit_model(read(name, kind, reading), Settings(**{"seeds": (0,), **FIT, **settings}))
         packed(modelfile.save(model, HERE / f"{name}.keras"))
-        expected[name] = results(model, name, kind, reading, steps)
+        expected[name] = results(model, name, kind, reading, steps, forecast, evaluate)
     (HERE / "expected.json").write_text(json.dumps(expected))
 
 

@@ -1,4 +1,4 @@
-"""The rows that a model of many series forecasts from, in the scales and with the transform that it was trained with.
+"""The rows that a model forecasts from, in the scales and with the transform that it was trained with.
 
 A series that the model was trained on keeps its scale, the means of its seasons and its trend. One that it has not seen
 gets them from its own past, by the same rules: :class:`kseq.preprocessing.scalers.Scaler` and
@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from kseq.data import Panel, frequency
+from kseq.data import Panel, Series, frequency
 from kseq.data.columns import require_columns
 from kseq.data.slices import chosen, common_rows, joined, places_in
 from kseq.errors import ConfigError, DataError
-from kseq.panels.card import PanelCard
+from kseq.forecasting.card import ModelCard
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle, calendar_seasons
@@ -52,13 +52,14 @@ class History:
         return f"{len(places)} of {len(which)} series (first: '{self.panel.ids[places[0]]}')"
 
 
-def history_of(card: PanelCard, rows: Panel | None = None, ids: Sequence[object] | None = None) -> History:
+def history_of(card: ModelCard, rows: Series | Panel | None = None, ids: Sequence[object] | None = None) -> History:
     """Gather what is known of the series that are to be forecast.
 
     Args:
-        card: of the model.
+        card: card of the model.
         rows: newer rows, of series that the model knows or of others; they count where both have one of the same date.
-            None for the rows that the model keeps of all of its series.
+            None for the rows that the model keeps of all of its series. Where the model knows one series and the rows
+            are those of one, they are taken for the same, whatever they are called.
         ids: series to take; all by default.
 
     Raises:
@@ -70,8 +71,7 @@ def history_of(card: PanelCard, rows: Panel | None = None, ids: Sequence[object]
         at = np.arange(len(kept.ids))
         found = History(kept, at, kept.ends, 0)
     else:
-        _require_alike(card, rows)
-        rows = replace(rows, index=_as_kept(rows.index, kept.index), static=_static_like(card, rows))
+        rows = _alike(card, Panel.of(rows))
         at = places_in(rows.ids, kept.ids)
         if rows.has_dates:
             panel, own = joined(kept, rows, at, card.freq)
@@ -90,14 +90,18 @@ def _places_of(panel: Panel, ids: Sequence[object]) -> np.ndarray:
     return np.unique(places)
 
 
-def _require_alike(card: PanelCard, rows: Panel) -> None:
-    """Refuse rows of another kind than the model was trained on."""
+def _alike(card: ModelCard, rows: Panel) -> Panel:
+    """Rows with the columns, dates and static covariates that the model was trained on.
+
+    Raises:
+        DataError: they cannot be had.
+    """
     kept = card.context
-    require_columns(pd.DataFrame(columns=[*rows.columns, *rows.static]), [*kept.columns, *kept.static], rows.name)
-    if (rows.targets, rows.features, rows.future) != (kept.targets, kept.features, kept.future):
+    require_columns(pd.DataFrame(columns=rows.columns), kept.columns, rows.name)
+    if rows.targets != kept.targets:
         raise DataError(
-            f"{rows.name}: received columns {', '.join(rows.columns)}, expected {', '.join(kept.columns)} in the same "
-            "roles: what the model was trained on."
+            f"{rows.name}: received target {', '.join(rows.targets)}, expected {', '.join(kept.targets)}: what the "
+            "model was trained on."
         )
     zones = [_zone(panel) for panel in (rows, kept)]
     if zones[0] != zones[1] and not all(zone.startswith("dates in") for zone in zones):
@@ -110,6 +114,20 @@ def _require_alike(card: PanelCard, rows: Panel) -> None:
             f"{rows.name}: received dates that are {rows.step}, expected {card.step}, as those that the model was "
             "trained on; resample the file, or fit a model on it."
         )
+    ids = kept.ids if len(kept.ids) == len(rows.ids) == 1 else rows.ids
+    filled = rows.filled
+    if filled is not None and rows.columns != kept.columns:
+        filled = filled[:, [rows.columns.index(column) for column in kept.columns]]
+    return replace(
+        rows,
+        ids=ids,
+        index=_as_kept(rows.index, kept.index),
+        values=rows.values_of(kept.columns),
+        features=kept.features,
+        future=kept.future,
+        static=_static_like(card, rows, ids),
+        filled=filled,
+    )
 
 
 def _zone(panel: Panel) -> str:
@@ -118,7 +136,7 @@ def _zone(panel: Panel) -> str:
     return "dates without a time zone" if panel.index.tz is None else f"dates in {panel.index.tz}"
 
 
-def _other_step(card: PanelCard, rows: Panel) -> bool:
+def _other_step(card: ModelCard, rows: Panel) -> bool:
     if card.freq:
         return len(frequency.read(rows.index, rows.borders, card.freq).off) > 0
     steps = []
@@ -139,11 +157,15 @@ def _as_kept(index: pd.Index, kept: pd.Index) -> pd.Index:
     return index if index.tz is None else index.tz_convert(kept.tz)
 
 
-def _static_like(card: PanelCard, rows: Panel) -> pd.DataFrame:
-    """Static covariates with the categories that the model knows."""
-    static = {}
+def _static_like(card: ModelCard, rows: Panel, ids: pd.Index) -> pd.DataFrame:
+    """Static covariates with the categories that the model knows; those of series that it knows may be left out."""
+    static, at = {}, places_in(ids, card.context.ids)
     for column, known in card.context.static.items():
-        values = rows.static[column]
+        if column not in rows.static and (at >= 0).all():
+            static[column] = known.iloc[at].set_axis(ids)
+            continue
+        require_columns(pd.DataFrame(columns=[*rows.columns, *rows.static]), [str(column)], rows.name)
+        values = rows.static[column].set_axis(ids)
         if isinstance(known.dtype, pd.CategoricalDtype):
             codes = known.cat.categories.get_indexer(values.astype(str))
             if (codes < 0).any():
@@ -151,12 +173,12 @@ def _static_like(card: PanelCard, rows: Panel) -> pd.DataFrame:
                     f"{rows.name}: received '{values.iloc[int((codes < 0).argmax())]}' in the static covariate "
                     f"{column!r}, expected one of {', '.join(known.cat.categories)}: what the model was trained on."
                 )
-            values = pd.Series(pd.Categorical.from_codes(codes, dtype=known.dtype), rows.ids)
+            values = pd.Series(pd.Categorical.from_codes(codes, dtype=known.dtype), ids)
         static[column] = values
-    return pd.DataFrame(static, index=rows.ids)
+    return pd.DataFrame(static, index=ids)
 
 
-def _numbered(card: PanelCard, rows: Panel, at: np.ndarray) -> pd.Index:
+def _numbered(card: ModelCard, rows: Panel, at: np.ndarray) -> pd.Index:
     """Numbers of rows without dates: as in the training where these rows hold its last ones, else after them.
 
     Raises:
@@ -165,19 +187,34 @@ def _numbered(card: PanelCard, rows: Panel, at: np.ndarray) -> pd.Index:
     kept, numbers = card.context, rows.index.to_numpy() - rows.index.to_numpy()[rows.borders[:-1]][_series(rows)]
     shifts = np.zeros(len(rows.ids), dtype="int64")
     for number in np.flatnonzero(at >= 0):
-        here, there = slice(rows.borders[number], rows.ends[number]), at[number]
-        last = kept.values[kept.borders[there] : kept.ends[there]]
-        length = int(card.lengths[there])
-        known = rows.values[here][max(0, length - len(last)) : length]
-        if len(known) < len(last) or not np.allclose(known, last, equal_nan=True):
-            shifts[number] = length
-    if shifts.any() and (card.anomaly or card.trend):
-        first = rows.ids[int((shifts > 0).argmax())]
-        raise DataError(
-            f"{rows.name}: received rows without dates in which series '{first}' does not begin as in the training, "
-            "expected it from the same first row on: it cannot be told where in the season and on the trend they stand."
-        )
+        own, there = rows.values[rows.borders[number] : rows.ends[number]], at[number]
+        stop = _end_of_training(own, kept.values[kept.borders[there] : kept.ends[there]], card.reach)
+        if not stop and (card.anomaly or card.trend):
+            raise DataError(
+                f"{rows.name}: received rows without dates of series '{rows.ids[number]}', expected among them the "
+                f"last {card.reach} that the model was trained on: without these it cannot be told where in the season "
+                "and on the trend they stand."
+            )
+        shifts[number] = card.lengths[there] - stop
     return pd.Index(numbers + shifts[_series(rows)])
+
+
+def _end_of_training(rows: np.ndarray, last: np.ndarray, reach: int) -> int:
+    """One after the row that is the last one of a training, told by values; 0 where there is none.
+
+    Args:
+        rows: rows of the series, ``(rows, columns)``.
+        last: the last rows of the training, ``(rows, columns)``.
+        reach: how many of them must be there.
+    """
+    for stop in np.flatnonzero(np.isclose(rows, last[-1], equal_nan=True).all(axis=1)) + 1:
+        count = min(int(stop), len(last))
+        if (
+            count >= min(reach, len(last))
+            and np.isclose(rows[stop - count : stop], last[-count:], equal_nan=True).all()
+        ):
+            return int(stop)
+    return 0
 
 
 def _series(panel: Panel) -> np.ndarray:
@@ -185,12 +222,12 @@ def _series(panel: Panel) -> np.ndarray:
 
 
 def panel_like(
-    card: PanelCard, history: History, stop: np.ndarray, segments: Sequence[range], owners: np.ndarray
+    card: ModelCard, history: History, stop: np.ndarray, segments: Sequence[range], owners: np.ndarray
 ) -> WindowedPanel:
     """Cut rows into windows with the scales of a trained model.
 
     Args:
-        card: of the model.
+        card: card of the model.
         history: the rows; those of steps to come too, where these are forecast.
         stop: one after the last row of each series that its scale may be learnt from, if the model has not seen it.
         segments: first target rows of the windows, in the order of the series.
@@ -230,7 +267,7 @@ def _known(own: Scaler, known: Scaler, at: np.ndarray) -> Scaler:
     return Scaler(center, scale)
 
 
-def _transform_like(card: PanelCard, history: History, split: Split) -> FittedTransform | None:
+def _transform_like(card: ModelCard, history: History, split: Split) -> FittedTransform | None:
     """The model's transform for these rows; series that it has not seen are fitted by the rows before ``stop``."""
     if card.transform is None:
         return None
@@ -257,7 +294,7 @@ def _trend_like(known: Trend, own: Trend, history: History) -> Trend:
     return replace(own, start=start, slope=slope)
 
 
-def _anomaly_like(card: PanelCard, known: Anomaly, own: Anomaly, history: History) -> Anomaly:
+def _anomaly_like(card: ModelCard, known: Anomaly, own: Anomaly, history: History) -> Anomaly:
     """Means and phases of the training for the series that were in it."""
     panel, at, season = history.panel, history.place, known.cycle.season
     seen = at >= 0
@@ -282,7 +319,7 @@ def _anomaly_like(card: PanelCard, known: Anomaly, own: Anomaly, history: Histor
     return Anomaly(Cycle(season, phase), means.reshape(-1, targets))
 
 
-def unit_like(card: PanelCard, history: History, data: WindowedPanel) -> np.ndarray:
+def unit_like(card: ModelCard, history: History, data: WindowedPanel) -> np.ndarray:
     """Unit of the errors of each series, that of the training or by its own past, ``(series, targets)``."""
     seen = history.place >= 0
     unit = data.unit.copy()

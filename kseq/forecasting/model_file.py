@@ -1,8 +1,8 @@
 """A trained model in one ``.keras`` file, with all that it takes to forecast with it.
 
 Such a file is a zip archive of Keras's own members, ``config.json``, ``metadata.json`` and ``model.weights.h5``. Keras
-leaves further members alone, so that a :class:`kseq.modelcard.ModelCard` travels as a fourth, ``kseq.json``. A model of
-many series has a fifth, ``kseq.arrays``: the numbers of its :class:`kseq.panels.card.PanelCard`.
+leaves further members alone, so that a :class:`kseq.forecasting.card.ModelCard` travels as two more: ``kseq.json``, and
+its numbers as ``kseq.arrays``.
 ``keras.models.load_model`` loads the file without kseq.
 
 A file may come from anywhere. It is inspected before Keras is loaded: the archive by :mod:`kseq._archive`, the card by
@@ -23,9 +23,8 @@ import numpy as np
 
 from kseq._archive import Archive, NoArchive, Refused
 from kseq.errors import ConfigError, DataError, KseqError
-from kseq.modelcard import FORMAT, ModelCard
-from kseq.panels.card import PanelCard, kinds_of
-from kseq.runs import replacing
+from kseq.forecasting._format1 import card_of_series
+from kseq.forecasting.card import FORMAT, ModelCard, kinds_of
 
 if TYPE_CHECKING:
     import keras
@@ -35,10 +34,10 @@ if TYPE_CHECKING:
 #: The member that is kseq's.
 MEMBER = "kseq.json"
 
-#: The member with arrays of a model of many series.
+#: The member with the numbers of the card.
 ARRAYS = "kseq.arrays"
 
-#: Keras's members, which checksums are kept of, as of the arrays.
+#: Keras's members, of which checksums are kept, as of the arrays.
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
 #: Largest members that are read, in bytes. A card holds some hundred rows and numbers, a config a few layers.
@@ -58,20 +57,7 @@ class TrainedModel:
     card: ModelCard
 
 
-@dataclass(frozen=True, eq=False)
-class TrainedPanel:
-    """A network that was trained on many series, and its card.
-
-    Args:
-        network: as of :class:`TrainedModel`.
-        card: what else a forecast needs.
-    """
-
-    network: "keras.Model"
-    card: PanelCard
-
-
-def save(model: TrainedModel | TrainedPanel, path: str | Path) -> Path:
+def save(model: TrainedModel, path: str | Path) -> Path:
     """Write a model into one file, of Keras's own layers; an existing file is replaced once the new one is whole.
 
     Args:
@@ -81,6 +67,9 @@ def save(model: TrainedModel | TrainedPanel, path: str | Path) -> Path:
     Raises:
         ConfigError: the name ends otherwise, a weight is not finite, or the file cannot be written.
     """
+    # It loads matplotlib, which a file that is only read does not need.
+    from kseq.runs import replacing
+
     path = require_name(path)
     lacking = sum(int(weight.size - np.isfinite(weight).sum()) for weight in model.network.get_weights())
     if lacking:
@@ -92,12 +81,9 @@ def save(model: TrainedModel | TrainedPanel, path: str | Path) -> Path:
         with replacing(path) as temporary:
             model.network.save(temporary)
             with zipfile.ZipFile(temporary, "a") as archive:
-                kept = [CONFIG, WEIGHTS]
-                if isinstance(model, TrainedPanel):
-                    arrays = b"".join(array.tobytes() for array in model.card.arrays().values())
-                    archive.writestr(ARRAYS, arrays, zipfile.ZIP_DEFLATED)
-                    kept.append(ARRAYS)
-                sums = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in kept}
+                arrays = b"".join(array.tobytes() for array in model.card.arrays().values())
+                archive.writestr(ARRAYS, arrays, zipfile.ZIP_DEFLATED)
+                sums = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in (CONFIG, WEIGHTS, ARRAYS)}
                 content = json.dumps({**model.card.to_json(), "checksums": sums}, allow_nan=False, ensure_ascii=False)
                 archive.writestr(MEMBER, content, zipfile.ZIP_DEFLATED)
     except OSError as error:
@@ -116,7 +102,7 @@ def require_name(path: str | Path) -> Path:
     return path
 
 
-def read_card(path: str | Path) -> ModelCard | PanelCard:
+def read_card(path: str | Path) -> ModelCard:
     """Read what a file says of its model, once the whole file has been inspected; Keras is not loaded.
 
     Args:
@@ -129,7 +115,7 @@ def read_card(path: str | Path) -> ModelCard | PanelCard:
     return card
 
 
-def load(path: str | Path) -> TrainedModel | TrainedPanel:
+def load(path: str | Path) -> TrainedModel:
     """Load a model that :func:`save` has written, on any backend, with the fast layers of kseq.
 
     Args:
@@ -147,17 +133,16 @@ def load(path: str | Path) -> TrainedModel | TrainedPanel:
     # Keras is loaded here and no earlier.
     from kseq import _network
 
-    network = _network.build(_plan(card), weights, card.name)
-    return TrainedPanel(network, card) if isinstance(card, PanelCard) else TrainedModel(network, card)
+    return TrainedModel(_network.build(_plan(card), weights, card.name), card)
 
 
-def _plan(card: ModelCard | PanelCard) -> "_network.Plan":
+def _plan(card: ModelCard) -> "_network.Plan":
     from kseq import _network
 
     return _network.Plan.of(card.settings, len(card.input_columns), len(card.context.targets), len(card.seeds))
 
 
-def _read(path: Path) -> tuple[ModelCard | PanelCard, list[np.ndarray]]:
+def _read(path: Path) -> tuple[ModelCard, list[np.ndarray]]:
     """Inspect a file; return its card and its weights, in the order of ``keras.Model.weights``."""
     expected = "expected a .keras file that `kseq fit` has written"
     try:
@@ -178,29 +163,32 @@ def _read(path: Path) -> tuple[ModelCard | PanelCard, list[np.ndarray]]:
         raise DataError(f"received {str(path)!r}, which is no name of a file ({error}); {expected}.") from error
 
 
-def _inspect(archive: Archive, path: Path) -> tuple[ModelCard | PanelCard, list[np.ndarray]]:
+def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]:
     # Both are slow to import, and needed where a file is read alone.
     from kseq import _network, _schemas
 
     content = archive.read(MEMBER, LARGEST[MEMBER])
     try:
         known = _schemas.parse(content, _schemas.CardFormat)
-        if known["format"] != FORMAT:
+        if not 1 <= known["format"] <= FORMAT:
             raise DataError(
-                f"{path} was written by kseq {known['kseq']} in format {known['format']}, expected {FORMAT}; load it "
-                "with that version."
+                f"{path} was written by kseq {known['kseq']} in format {known['format']}, expected 1 to {FORMAT}; load "
+                "it with that version."
             )
-        many = ARRAYS in archive
-        record: Any = _schemas.parse(content, _schemas.PanelCardRecord if many else _schemas.ModelCardRecord)
+        # In format 1 a model of one series had no arrays.
+        with_arrays = known["format"] > 1 or ARRAYS in archive
+        record: Any = _schemas.parse(content, _schemas.CardRecord if with_arrays else _schemas.SeriesCardRecord)
     except ValueError as error:
         raise Refused(f"{MEMBER}: {error}") from error
     del content
-    for name in (CONFIG, WEIGHTS, *([ARRAYS] if many else ())):
+    for name in (CONFIG, WEIGHTS, *([ARRAYS] if with_arrays else ())):
         if archive.sha256(name, LARGEST[name]) != record.get("checksums", {}).get(name):
             raise Refused(f"{name} has been changed")
-    card: ModelCard | PanelCard
     try:
-        card = PanelCard.from_json(record, _arrays(archive, record)) if many else ModelCard.from_json(record)
+        if with_arrays:
+            card, order = ModelCard.from_json(record, _arrays(archive, record)), None
+        else:
+            card, order = card_of_series(record)
     except KseqError as error:
         raise Refused(f"{MEMBER}: {error}".rstrip(".")) from error
     # What pandas and NumPy raise of dates, zones and shapes that do not go together.
@@ -213,11 +201,12 @@ def _inspect(archive: Archive, path: Path) -> tuple[ModelCard | PanelCard, list[
     except ValueError as error:
         raise Refused(f"{CONFIG}: {error}") from error
     _network.require_config(config, plan)
-    return card, _network.read_weights(archive.read(WEIGHTS, LARGEST[WEIGHTS]), plan, WEIGHTS)
+    weights = _network.read_weights(archive.read(WEIGHTS, LARGEST[WEIGHTS]), plan, WEIGHTS)
+    return card, weights if order is None else _network.with_inputs_in_order(weights, plan, order)
 
 
 def _arrays(archive: Archive, record: Any) -> bytes:
-    """The arrays of a panel's card, once it is known that there are as many bytes as their shapes take."""
+    """The arrays of a card, once it is known that there are as many bytes as their shapes take."""
     shapes, kinds = record["arrays"], kinds_of(record)
     lacking = [name for name in kinds if name not in shapes]
     if lacking:

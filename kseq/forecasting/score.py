@@ -1,21 +1,23 @@
-"""How well a model of many series does on rows of a panel, series by series and overall."""
+"""How well a trained model does on rows of one or more series, beside baselines that need no training."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from kseq.baselines import Skipped, baseline_row
 from kseq.comparison.result import Comparison
-from kseq.data import Panel
+from kseq.data import Panel, Series
 from kseq.data.dates import placing
+from kseq.data.slices import shared_rows
 from kseq.errors import DataError
 from kseq.evaluation.intervals import Interval
 from kseq.evaluation.model_result import ModelResult
-from kseq.forecasts import require_numbers
-from kseq.modelfile import TrainedPanel
-from kseq.panels.card import PanelCard
-from kseq.panels.history import History, history_of, panel_like, unit_like
+from kseq.forecasting.card import ModelCard
+from kseq.forecasting.forecast import require_numbers
+from kseq.forecasting.history import History, history_of, panel_like, unit_like
+from kseq.forecasting.model_file import TrainedModel
 from kseq.preprocessing.windows import WindowedPanel, window_starts
 from kseq.settings import Settings
 
@@ -23,37 +25,67 @@ from kseq.settings import Settings
 SCORED = Settings.test
 
 
-def score_panel(
-    model: TrainedPanel, rows: Panel, all_rows: bool, ids: Sequence[object] | None
-) -> tuple[Comparison, int, dict[float, float], tuple[str, ...]]:
-    """Score a model on rows of many series, see :func:`kseq.scoring.evaluate`.
+@dataclass(frozen=True, eq=False)
+class Score:
+    """A trained model beside baselines, on the same windows.
 
-    Of a series that the model was trained on, the rows after those of the training are scored. One that it has not
-    seen is scored on its last rows, by the scale of those before them.
+    Args:
+        comparison: their table, forecasts and verdict.
+        seen: number of rows that were forecast and that the model was trained on.
+        coverage: percent of true values that lie within the intervals, by level; the mean over series.
+        notes: sentences on which rows these are, and on what is missing.
+    """
+
+    comparison: Comparison
+    seen: int
+    coverage: dict[float, float]
+    notes: tuple[str, ...]
+
+
+def evaluate(
+    model: TrainedModel,
+    series: Series | Panel,
+    *,
+    all_rows: bool = False,
+    ids: Sequence[object] | None = None,
+) -> Score:
+    """Score a model on what comes after the rows that it was trained on, or on all rows where there are no others.
+
+    A series that the model has not seen is scored on its last rows, by the scale of those before them.
+
+    Args:
+        model: from :func:`kseq.forecasting.fit.fit_model` or :func:`kseq.forecasting.model_file.load`.
+        series: rows of the same kind. Those just before them, as far as the model keeps them, are put before them.
+        all_rows: score all rows, those that it was trained on too.
+        ids: series to score; all by default.
 
     Returns:
-        The comparison, how many scored rows the model was trained on, coverage by level, and notes.
+        Score: persistence and, where there is a season, seasonal naive forecast the same windows.
 
     Raises:
         ConfigError: there is no series of an id.
         DataError: rows do not fit the model, or those of all series, or of one that it has not seen, are too few.
+
+    Example:
+        >>> print(evaluate(model, read_csv("newer.csv")).comparison.table)  # doctest: +SKIP
     """
-    card = model.card
+    card, rows = model.card, Panel.of(series)
     history = history_of(card, rows, ids)
     _require_past(card, history)
-    begin = _begin(card, history, all_rows)
-    segments, owners = _segments(card, history, begin)
-    fits = np.isin(np.arange(len(begin)), owners)
+    segments, owners = _segments(card, history, _begin(card, history, all_rows))
+    fits = np.isin(np.arange(len(history.panel.ids)), owners)
     if not fits.any():
+        several, each = (f" of {len(rows.ids)} series", " of a series") if len(rows.ids) > 1 else ("", "")
         raise DataError(
-            f"{rows.name}: received {len(rows)} rows of {len(rows.ids)} series, in which no window fits, expected at "
-            f"least {card.reach + card.horizon} of a series without missing dates or values: {card.reach} to read and "
+            f"{rows.name}: received {rows.lengths.sum()} rows{several}, in which no window fits, expected at least "
+            f"{card.reach + card.horizon}{each} without missing dates or values: {card.reach} to read and "
             f"{card.horizon} to forecast."
         )
     notes = [f"{history.ids(~fits)} hold no window to score, and are left out."] if not fits.all() else []
     history = history.of(np.flatnonzero(fits))
     segments, owners = _segments(card, history, _begin(card, history, all_rows))
     first = np.array([segment.start for segment in segments])[np.unique(owners, return_index=True)[1]]
+    # Keras is loaded with it.
     from kseq.callbacks import predict
 
     data = panel_like(card, history, first, segments, owners)
@@ -65,12 +97,13 @@ def score_panel(
     weights = model.network.count_params()
     comparison.add(ModelResult(name, forecasts, kind=kind, seeds=card.seeds, parameters=weights))
     scored = np.unique(data.test.target_rows)
-    seen = int((scored < _trained(card, history)[history.panel.series_of(scored)]).sum())
+    begin, stop = (bound[history.panel.series_of(scored)] for bound in _trained(card, history))
+    seen = int(((begin <= scored) & (scored < stop)).sum())
     notes = [_which(card, data, scored, seen), *_unseen_note(history), *notes, *_add_baselines(comparison, card)]
-    return comparison, seen, _coverage(card, history, data, forecasts[0]), tuple(notes)
+    return Score(comparison, seen, _coverage(card, history, data, forecasts[0]), tuple(notes))
 
 
-def _require_past(card: PanelCard, history: History) -> None:
+def _require_past(card: ModelCard, history: History) -> None:
     """Refuse series that the model has not seen and that are too short for a scale of their own."""
     need = card.reach + 2 * card.horizon
     short = (history.place < 0) & (history.panel.lengths < need)
@@ -84,23 +117,38 @@ def _require_past(card: PanelCard, history: History) -> None:
         )
 
 
-def _trained(card: PanelCard, history: History) -> np.ndarray:
-    """One after the last row of each series that the model was trained on; its first row where it was on none."""
+def _trained(card: ModelCard, history: History) -> tuple[np.ndarray, np.ndarray]:
+    """First row of each series that the model was trained on, and one after the last; equal where it was on none."""
     panel, kept, place = history.panel, card.context, history.place
-    seen = np.flatnonzero(place >= 0)
-    stop = panel.borders[:-1].copy()
-    if not len(seen):
-        return stop
+    begin, seen = panel.borders[:-1], (place >= 0) & ~_others(history, kept)
+    if not seen.any():
+        return begin, begin
     owners = panel.series_of(np.arange(len(panel)))
+    first = pd.Timestamp(card.first) if panel.has_dates else 0
     last = kept.index[kept.ends - 1][place]
-    earlier = np.asarray(panel.index <= last[owners])
-    return np.where(place >= 0, stop + np.bincount(owners[earlier], minlength=len(stop)), stop)
+    before, until = (
+        np.bincount(owners[np.asarray(which)], minlength=len(begin))
+        for which in (panel.index < first, panel.index <= last[owners])
+    )
+    return begin + np.where(seen, before, 0), begin + np.where(seen, until, 0)
 
 
-def _begin(card: PanelCard, history: History, all_rows: bool) -> np.ndarray:
+def _others(history: History, kept: Panel) -> np.ndarray:
+    """Whether rows with the dates of the training hold other values than it did, mostly, ``(series,)``."""
+    panel = history.panel
+    rows, known = shared_rows(panel, kept, history.place)
+    own = rows >= history.own[panel.series_of(rows)]
+    rows, known = rows[own], known[own]
+    alike = np.isclose(panel.values[rows], kept.values[known], equal_nan=True).mean(axis=1)
+    counts = np.bincount(panel.series_of(rows), minlength=len(panel.ids))
+    total = np.bincount(panel.series_of(rows), alike, minlength=len(panel.ids))
+    return (counts > 0) & (total < 0.5 * counts)
+
+
+def _begin(card: ModelCard, history: History, all_rows: bool) -> np.ndarray:
     """First row of each series that may be scored."""
     panel, own, seen = history.panel, history.own, history.place >= 0
-    later = np.maximum(own, _trained(card, history))
+    later = np.maximum(own, _trained(card, history)[1])
     nothing_new = bool((panel.ends - later < card.horizon)[seen].all() and seen.all())
     begin = own if all_rows or nothing_new else later
     past = np.maximum(card.reach + card.horizon, (panel.lengths * (1 - SCORED)).astype(int))
@@ -111,7 +159,7 @@ def _begin(card: PanelCard, history: History, all_rows: bool) -> np.ndarray:
     return np.where(enough, np.maximum(begin, panel.borders[:-1] + 2 * card.season), begin)
 
 
-def _segments(card: PanelCard, history: History, begin: np.ndarray) -> tuple[list[range], np.ndarray]:
+def _segments(card: ModelCard, history: History, begin: np.ndarray) -> tuple[list[range], np.ndarray]:
     """Windows from the first row that may be scored on, in stretches without gaps; and the series of each run."""
     panel = history.panel
     segments, owners = [], []
@@ -124,14 +172,17 @@ def _segments(card: PanelCard, history: History, begin: np.ndarray) -> tuple[lis
     return segments, np.array(owners, dtype=int)
 
 
-def _which(card: PanelCard, data: WindowedPanel, rows: np.ndarray, seen: int) -> str:
+def _which(card: ModelCard, data: WindowedPanel, rows: np.ndarray, seen: int) -> str:
     """Say which rows were forecast, and whether the model knows them."""
-    dates = data.series.index[rows]
-    place = placing(pd.Index([dates.min(), dates.max()]))
-    span = f", {place(0)} to {place(1)}" if data.series.has_dates else ""
-    several = f" of {card.horizon} steps" * (card.horizon > 1)
-    windows = len(data.test)
-    where = f"{windows} window{'s' * (windows > 1)}{several} of {len(data.series.ids)} series{span}"
+    panel, windows = data.series, len(data.test)
+    several = f" of {card.horizon} steps" * (card.horizon > 1) + f" of {len(panel.ids)} series" * (len(panel.ids) > 1)
+    place, ends = placing(panel.index), [int(rows[0]), int(rows[-1])]
+    if panel.has_dates:
+        dates = panel.index[rows]
+        ends = [int(rows[at]) for at in (dates.argmin(), dates.argmax())]
+    # Rows of several series without dates have no common numbers.
+    span = f", {place(ends[0])} to {place(ends[1])}" if panel.has_dates or len(panel.ids) == 1 else ""
+    where = f"{windows} window{'s' * (windows > 1)}{several}{span}"
     if not seen:
         return f"Scored on {where}: rows that the model was not trained on."
     which = "all" if seen == len(rows) else f"{seen} of {len(rows)}"
@@ -145,7 +196,7 @@ def _unseen_note(history: History) -> list[str]:
     return [f"{history.ids(new)} were not in the training: the last rows of each are scored, by the scale of the rest."]
 
 
-def _add_baselines(comparison: Comparison, card: PanelCard) -> list[str]:
+def _add_baselines(comparison: Comparison, card: ModelCard) -> list[str]:
     """Set baselines beside the model that need nothing but past values; say which cannot be."""
     data, season = comparison.data, card.season
     longest = int((data.split.test - data.split.start).max())
@@ -163,7 +214,7 @@ def _add_baselines(comparison: Comparison, card: PanelCard) -> list[str]:
     return notes
 
 
-def _coverage(card: PanelCard, history: History, data: WindowedPanel, forecasts: np.ndarray) -> dict[float, float]:
+def _coverage(card: ModelCard, history: History, data: WindowedPanel, forecasts: np.ndarray) -> dict[float, float]:
     """Percent of true values within the model's intervals, by level: the mean over series."""
     unit = unit_like(card, history, data)[data.test.series, None]
     covered = {}

@@ -17,12 +17,12 @@ from kseq import backends
 from kseq.data import Panel, Series, from_frame, panel_from_frame
 from kseq.data.columns import ID_NAME
 from kseq.errors import ConfigError, DataError
-from kseq.forecasting import covariates_ahead, forecast
-from kseq.panels.folds import panel_folds
+from kseq.forecasting._folds import folds
+from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.settings import Settings
 
 if TYPE_CHECKING:
-    from kseq.modelfile import TrainedModel, TrainedPanel
+    from kseq.forecasting.model_file import TrainedModel
 
 #: Parameters that belong to the training's budget.
 _BUDGET = ("epochs", "batch_size", "learning_rate", "patience", "weight_decay", "clip_norm")
@@ -73,8 +73,7 @@ class Forecaster:
         freq: frequency of the dates; by default it is found.
 
     Attributes:
-        model_: the trained network and its card, a :class:`kseq.modelfile.TrainedModel`, or of several series a
-            :class:`kseq.modelfile.TrainedPanel`.
+        model_: the trained network and its card, a :class:`kseq.forecasting.model_file.TrainedModel`.
 
     Example:
         >>> forecaster = Forecaster("gru", lookback=24).fit(df)  # doctest: +SKIP
@@ -249,29 +248,7 @@ class Forecaster:
         for name, value in (("h", h), ("n_windows", n_windows), ("step_size", step_size)):
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ConfigError(f"received {name} {value!r}, expected a whole number from 1.")
-        if isinstance(series, Panel):
-            return panel_folds(series, self._fit, self.horizon, h, n_windows, step_size, refit, level)
-        n = len(series)
-        origins = range(n - h - (n_windows - 1) * step_size, n - h + 1, step_size)
-        if origins[0] < 1:
-            raise DataError(
-                f"received a series of {n} rows, expected more than {n - origins[0]}, which n_windows {n_windows}, "
-                f"step_size {step_size} and h {h} leave nothing of; lower them, or bring more rows."
-            )
-        frames = []
-        model: Any = None
-        for stop in origins:
-            known = _known(series, stop)
-            if model is None or refit:
-                model = self._fit(known)
-            # Past covariates of the steps to come count as known, as they must be known to forecast so many.
-            ahead = series.frame[[*series.features, *series.future]].iloc[stop:] if h > self.horizon else known.ahead
-            made = forecast(model, h, rows=known, future=ahead if len(ahead.columns) else None, levels=level)
-            frame = made.frame
-            frame.insert(2, "cutoff", series.index[stop - 1])
-            frame.insert(3, "y", series.y[stop : stop + h].T.ravel())
-            frames.append(frame)
-        return pd.concat(frames, ignore_index=True)
+        return folds(Panel.of(series), self._fit, self.horizon, h, n_windows, step_size, refit, level)
 
     def save(self, path: str | Path) -> Path:
         """Write the fitted model into one ``.keras`` file, as ``kseq fit`` does; return the file.
@@ -279,9 +256,9 @@ class Forecaster:
         Raises:
             ConfigError: it is not fitted yet, or the file cannot be written.
         """
-        from kseq import modelfile
+        from kseq.forecasting import model_file
 
-        return modelfile.save(self._fitted, path)
+        return model_file.save(self._fitted, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Forecaster":
@@ -290,9 +267,9 @@ class Forecaster:
         Raises:
             DataError: the file is missing, damaged or none of kseq's.
         """
-        from kseq import modelfile
+        from kseq.forecasting import model_file
 
-        card = modelfile.read_card(path)
+        card = model_file.read_card(path)
         _choose_backend()
         settings = {name: _tuples(value) for name, value in card.settings.items()}
         made = cls(
@@ -306,20 +283,19 @@ class Forecaster:
             level=settings["levels"],
             refit=card.refitted,
             static=tuple(card.context.static),
-            # A panel keeps the frequency that was found.
-            freq=card.context.freq if isinstance(card.context, Series) else card.reading.get("freq"),
+            freq=card.reading.get("freq"),
         )
-        made.model_ = modelfile.load(path)
+        made.model_ = model_file.load(path)
         return made
 
     @property
-    def _fitted(self) -> "TrainedModel | TrainedPanel":
+    def _fitted(self) -> "TrainedModel":
         model = getattr(self, "model_", None)
         if model is None:
             raise ConfigError("this Forecaster is not fitted yet; call fit with a series first.")
         return model
 
-    def _fit(self, series: Series | Panel) -> "TrainedModel | TrainedPanel":
+    def _fit(self, series: Series | Panel) -> "TrainedModel":
         settings = Settings(
             cells=(self.cell,),
             seeds=tuple(range(self.seed, self.seed + self.n_seeds)),
@@ -329,9 +305,12 @@ class Forecaster:
         )
         _choose_backend()
         # Keras is loaded here and no earlier.
-        from kseq.fitting import fit_model
+        from kseq.forecasting.fit import fit_model
 
-        return fit_model(series, settings, refit=self.refit)
+        model = fit_model(series, settings, refit=self.refit)
+        if self.freq is None:
+            return model
+        return replace(model, card=replace(model.card, reading={**model.card.reading, "freq": self.freq}))
 
     def _data(self, df: pd.DataFrame | Series | Panel) -> Series | Panel:
         """The one series of a frame, or the panel of several."""
@@ -350,15 +329,6 @@ class Forecaster:
 def _choose_backend() -> None:
     if backends.running() is None:
         backends.choose()
-
-
-def _known(series: Series, stop: int) -> Series:
-    """A series as it was before a row: of values filled on a line to the next one, none knows a later one."""
-    filled = None if series.filled is None else series.filled[:stop]
-    ahead = pd.concat([series.frame.iloc[stop:], series.ahead])[list(series.future)]
-    known = replace(series, frame=series.frame.iloc[:stop], filled=filled, ahead=ahead)
-    causal = Panel.of(known).causal(np.array([stop])).values[:stop]
-    return replace(known, frame=pd.DataFrame(causal, known.index, known.frame.columns))
 
 
 def _tuples(value: Any) -> Any:

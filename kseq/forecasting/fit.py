@@ -1,12 +1,16 @@
-"""One cell trained on all series of a panel, ready to forecast what comes after each.
+"""One cell trained on all rows of one or more series, ready to forecast what comes after each.
 
-It goes as :mod:`kseq.fitting` says of one series. Windows, scales and transforms are those of a comparison of the same
-panel: each series has its own, and a validation part at its end. What the model misses there is counted in a unit of
-each series, so that all series share the half-widths of intervals.
+The rows at the end of each series are its validation part: they stop the training, and what the model misses on them is
+how wide its intervals are. It is counted in a unit of each series, so that all series share the half-widths of
+intervals. The model is then trained again on all rows, from fresh weights and scales of all rows, for as many epochs as
+were best the first time.
+
+A model that is asked for more steps than its horizon reads its own forecasts for the later ones. So that these have
+intervals too, it forecasts the validation part in the same way, from every origin on.
 """
 
 from dataclasses import asdict, replace
-from typing import cast
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -15,57 +19,96 @@ from kseq import backends
 from kseq.baselines import Skipped, baseline_row
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.scores import Scores, of_validation
-from kseq.data import Panel
+from kseq.data import Panel, Series
 from kseq.data.slices import chosen, last_rows
+from kseq.errors import ConfigError
 from kseq.evaluation.intervals import half_width
-from kseq.modelcard import HalfWidths
-from kseq.modelfile import TrainedPanel
+from kseq.forecasting.card import HalfWidths, ModelCard
+from kseq.forecasting.forecast import as_values
+from kseq.forecasting.model_file import TrainedModel
 from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
-from kseq.panels.card import PanelCard
-from kseq.panels.forecasting import as_values, go_on
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend
 from kseq.preprocessing.windows import WindowedPanel
+from kseq.rollout import roll_out
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import Training
 
-#: Rows of each series that a model keeps at least: for a picture, and for the days of the months that follow.
-KEPT = 36
+#: Rows of each series that a model keeps at least, for a picture and for the days of the months that follow; rows of
+#: each of a few series, which also tell another series of the same dates; and rows of all series together up to which
+#: there are a few.
+KEPT, KEPT_OF_FEW, KEPT_IN_ALL = 36, 100, 10_000
 
 
-def fit_panel(panel: Panel, settings: Settings, refit: bool, progress: Told | None) -> TrainedPanel:
-    """Train a cell on all series of a panel, see :func:`kseq.fitting.fit_model`.
+def fit_model(
+    series: Series | Panel,
+    settings: Settings | None = None,
+    *,
+    refit: bool = True,
+    progress: Told | None = None,
+    **options: Any,
+) -> TrainedModel:
+    """Train a cell on one or more series, with intervals, for forecasts of what comes after them.
 
     Args:
-        panel: the series; those that are too short for a window are left out.
-        settings: of one cell.
-        refit: train again on all rows once the validation parts have done their work.
-        progress: as there.
+        series: the series, or a panel, of all whose series one model is made; those that are too short for a window are
+            left out.
+        settings: settings with one cell; of several seeds the mean of the forecasts is taken. What they say of a test
+            part, of baselines and of a backtest is not read.
+        refit: train again on all rows once the validation part has done its work.
+        progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+        **options: single settings by name, instead of ``settings``.
+
+    Returns:
+        TrainedModel: see :func:`kseq.forecasting.model_file.save` and :func:`kseq.forecasting.forecast.forecast`.
 
     Raises:
         ConfigError: a setting is wrong, or all trainings diverged.
         DataError: all series are too short.
+
+    Example:
+        >>> model = fit_model(load_series("nino12"), cells=("gru",), seeds=(0,))  # doctest: +SKIP
     """
+    if settings is not None and options:
+        raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
+    settings = settings or Settings(**{"cells": ("gru",), "seeds": (0,), **options})
+    if len(settings.cells) != 1:
+        raise ConfigError(f"received cells {', '.join(settings.cells)}, expected one.")
+    settings = settings.of(settings.cells[0])
+    if settings.strategy != "direct":
+        raise ConfigError(
+            f"received strategy {settings.strategy} for a model that is saved, expected direct: it forecasts all steps "
+            "at once."
+        )
+    if settings.scaler == "minmax-leaks-test":
+        raise ConfigError(
+            "received scaler minmax-leaks-test, expected standard or minmax: what is to be forecast is not known yet."
+        )
+    panel = Panel.of(series)
     require_rows(int(panel.lengths.max()), settings)
     training = Training(**settings.training)
     data = cut_windows(panel, settings, Split.without_test(panel, settings.validation))
     network, seeds, epochs = train(data, settings, training, progress, "")
-    season = season_in(data, settings)
-    widths, scores = calibrate(network, data, settings, season)
+    season = _season(data, settings)
+    widths, scores = _calibrate(network, data, settings, season)
     refit = refit and len(data.validation) > 0
+    counted, unit = data.members, data.unit[data.members]
     if refit:
         data = cut_windows(panel, as_chosen(settings, data.transform), Split.without_test(panel, 0.0))
         budget = replace(training, epochs=epochs, patience=0)
         network, seeds, _ = train(data, replace(settings, seeds=seeds), budget, progress, " on all rows")
     members = data.members
+    # Errors stay in the unit in which they were counted; series that were too short then have that of now.
+    units = data.unit.copy()
+    units[counted] = unit
     trained = chosen(panel, members)
     transform = data.transform
     lost = transform.lost if transform else 0
-    context = last_rows(trained, max(KEPT, settings.lookback + lost + 1, 2 * season + 1))
-    card = PanelCard(
+    context = last_rows(trained, max(_kept(len(members)), settings.lookback + lost + 1, 2 * season + 1))
+    card = ModelCard(
         name=CELL_NAMES[settings.cells[0]],
         settings=asdict(settings),
         seeds=seeds,
@@ -89,19 +132,24 @@ def fit_panel(panel: Panel, settings: Settings, refit: bool, progress: Told | No
         versions=backends.versions(),
         context=replace(context, fill="mask", filled=None, notes=data.notes, origin=None),
         lengths=trained.lengths,
-        unit=data.unit[members],
+        unit=units[members],
     )
-    return TrainedPanel(network, card)
+    return TrainedModel(network, card)
 
 
-def season_in(data: WindowedPanel, settings: Settings) -> int:
+def _kept(series: int) -> int:
+    """Rows of each of so many series that a model keeps at least."""
+    return max(KEPT, min(KEPT_OF_FEW, KEPT_IN_ALL // series))
+
+
+def _season(data: WindowedPanel, settings: Settings) -> int:
     """Steps in a season; 1 where there is none, or fewer than two before the validation part of the longest series."""
     split, members = data.split, data.members
     season = settings.season or season_of_panel(data.series, split, members)
     return season if 2 * season <= (split.validation - split.start)[members].max() else 1
 
 
-def calibrate(
+def _calibrate(
     network: keras.Model, data: WindowedPanel, settings: Settings, season: int
 ) -> tuple[HalfWidths, dict[str, float]]:
     """Half-widths of intervals for every whole percent, and scores beside baselines, both on the validation parts."""
@@ -151,7 +199,7 @@ def _errors(network: keras.Model, data: WindowedPanel, blocks: int) -> list[tupl
         if not fits.any():
             break
         starts, ends = starts[fits], ends[fits]
-        made = go_on(network, data, starts, made[fits])
+        made = roll_out(network, data, starts, made[None, fits])[0]
         rows = starts[:, None] + np.arange(made.shape[1])
         forecasts = as_values(data, made, rows)[:, -horizon:]
         unit = data.unit[panel.series_of(starts), None]

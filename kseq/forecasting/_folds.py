@@ -1,10 +1,10 @@
-"""The last origins of each series of a panel, forecast by models of all series that know no more than what came before.
+"""Rolling-origin cross-validation of a model of one or more series.
 
 Series may end on different dates: an origin is so many rows before the end of each.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,10 @@ from kseq.data import Panel
 from kseq.data.columns import ID_NAME
 from kseq.data.slices import before, chosen, places_in
 from kseq.errors import DataError
-from kseq.forecasting import forecast
-
-if TYPE_CHECKING:
-    from kseq.panels.forecasting import PanelForecast
+from kseq.forecasting.forecast import Forecast, forecast
 
 
-def panel_folds(
+def folds(
     panel: Panel,
     fit: Callable[[Panel], Any],
     horizon: int,
@@ -33,7 +30,7 @@ def panel_folds(
 
     Args:
         panel: the series; those that a model does not know, because they are too short, are left out.
-        fit: trains on a panel; gives a :class:`kseq.modelfile.TrainedPanel`.
+        fit: function that trains on a panel and gives a :class:`kseq.forecasting.model_file.TrainedModel`.
         horizon: rows that it forecasts at once.
         h: steps to forecast from each origin.
         n_windows: origins of each series.
@@ -50,15 +47,16 @@ def panel_folds(
     first = panel.lengths - h - (n_windows - 1) * step_size
     if (first < 1).all():
         longest = int(panel.lengths.max())
+        what = "a series of {} rows" if len(panel.ids) == 1 else "series of {} rows at most"
         raise DataError(
-            f"received series of {longest} rows at most, expected more than {longest - int(first.max())}, which "
+            f"received {what.format(longest)}, expected more than {longest - int(first.max())}, which "
             f"n_windows {n_windows}, step_size {step_size} and h {h} leave nothing of; lower them, or bring more rows."
         )
     panel = chosen(panel, np.flatnonzero(first > 0))
     model, frames = None, []
     for window in range(n_windows):
         stop = panel.ends - h - (n_windows - 1 - window) * step_size
-        known = before(panel, stop)
+        known = before(panel, stop).causal(stop)
         if model is None or refit:
             model = fit(known)
         rows = chosen(known, np.flatnonzero(places_in(known.ids, model.card.context.ids) >= 0))
@@ -68,22 +66,22 @@ def panel_folds(
     return pd.concat(frames, ignore_index=True)
 
 
-def _fold(panel: Panel, stop: np.ndarray, made: "PanelForecast") -> pd.DataFrame:
+def _fold(panel: Panel, stop: np.ndarray, made: Forecast) -> pd.DataFrame:
     """Forecasts of one origin of each series, beside the true values."""
     at = panel.ids.get_indexer(made.history.ids)
     h, targets = made.values.shape[1:]
     truth = panel.y[stop[at][:, None] + np.arange(h)]
     frame = made.frame
     frame.insert(2, "cutoff", panel.index[stop[at] - 1].repeat(h * targets))
-    frame.insert(3, "y", np.moveaxis(truth, 2, 1).ravel().astype("float64"))
+    frame.insert(3, "y", np.moveaxis(truth, 2, 1).ravel())
     return frame
 
 
 def _covariates(panel: Panel, stop: np.ndarray) -> pd.DataFrame:
-    """Covariates of the rows from ``stop`` on, as :func:`kseq.forecasting.covariates_ahead` gives them."""
+    """Covariates of the rows from ``stop`` on, as :func:`kseq.forecasting.forecast.covariates_ahead` gives them."""
     owners = np.repeat(np.arange(len(panel.ids)), np.diff(panel.borders))
     rows = np.flatnonzero(np.arange(len(panel)) >= stop[owners])
     steps = panel.index[rows] if panel.has_dates else pd.Index(rows - stop[owners[rows]])
-    index = pd.MultiIndex.from_arrays([panel.ids.astype(str)[owners[rows]], steps], names=[ID_NAME, "ds"])
+    index = pd.MultiIndex.from_arrays([panel.ids[owners[rows]], steps], names=[ID_NAME, "ds"])
     columns = list(dict.fromkeys([*panel.features, *panel.future]))
-    return pd.DataFrame(panel.values_of(columns)[rows].astype("float64"), index, columns)
+    return pd.DataFrame(panel.values_of(columns)[rows], index, columns)

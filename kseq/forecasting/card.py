@@ -1,0 +1,491 @@
+"""What a trained model is, besides its weights: scales, columns, half-widths of intervals, its last rows.
+
+A :class:`ModelCard` turns rows of one or several series into what the network reads, and its outputs into forecasts. It
+is plain data. Numbers of which there are as many as series or rows are kept as arrays, one after the other in one piece
+of bytes, and JSON holds the rest and the shape of each: a file of ten thousand series is read as fast as one of three.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kseq._version import __version__
+from kseq.data import Calendar, Panel
+from kseq.data.future_dates import dates_after
+from kseq.data.slices import dates_of
+from kseq.errors import ConfigError, DataError
+from kseq.evaluation.intervals import Interval, too_few
+from kseq.preprocessing.columns import encoded
+from kseq.preprocessing.scalers import Scaler
+from kseq.preprocessing.seasonality import Cycle
+from kseq.preprocessing.time_features import cycles_in
+from kseq.preprocessing.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend
+from kseq.preprocessing.windows import panel_columns
+
+#: Goes up when an older kseq could not read a card. Format 1 was that of kseq 0.1.0, which had a form of its own for
+#: models of one series, see :mod:`kseq.forecasting._format1`.
+FORMAT = 2
+
+#: Arrays of a card in the order in which they are kept, and their kinds of numbers.
+ARRAYS = {
+    "borders": "<i8", "ends": "<i8", "dates": "<i8", "which": "<i4", "values": "<f8", "gaps": "<i8", "sizes": "<i8",
+    "lengths": "<i8", "unit": "<f8", "static": "<f8", "static_center": "<f8", "static_scale": "<f8",
+    "input_center": "<f8", "input_scale": "<f8", "target_center": "<f8", "target_scale": "<f8", "phase": "<i4",
+    "means": "<f8", "trend_start": "<f8", "trend_slope": "<f8",
+}  # fmt: skip
+
+#: Fields of the context that are texts.
+_TEXTS = ("name", "unit", "source")
+
+
+@dataclass(frozen=True, eq=False)
+class HalfWidths:
+    """Half-widths of prediction intervals, for each level and step ahead.
+
+    Args:
+        levels: percents of true values that the intervals are to cover.
+        values: ``(levels, steps, targets)``, in the unit of each series, see :attr:`ModelCard.unit`; infinite where
+            there were too few errors.
+        errors: number of errors that those of the first step are based on.
+    """
+
+    levels: tuple[float, ...]
+    values: np.ndarray
+    errors: int
+
+    def reason(self, level: float) -> str | None:
+        """Say why there is no interval of a level; None where there is one."""
+        if not self.errors:
+            return "the model was trained without a validation part, whose errors would bound it"
+        if level not in self.levels:
+            return "half-widths are kept of whole percents from 1 to 99, and of levels named when the model was fitted"
+        return too_few(self.errors, level)
+
+    def at(self, level: float, steps: int) -> np.ndarray:
+        """Half-widths of one of the levels.
+
+        Args:
+            level: percent.
+            steps: how many.
+
+        Returns:
+            ``(steps, targets)``, NaN where none is known.
+        """
+        known = self.values[self.levels.index(level), :steps]
+        known = np.where(np.isfinite(known), known, np.nan)
+        return np.pad(known, ((0, steps - len(known)), (0, 0)), constant_values=np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelCard:
+    """What a trained model is, besides its weights.
+
+    Args:
+        name: name of the cell, by which its forecasts are called: ``"GRU"``.
+        settings: the settings of :class:`kseq.Settings`, by name.
+        seeds: seeds of the networks whose forecasts are averaged.
+        epochs: number of epochs that it was trained.
+        refitted: whether it was trained again on all rows, once the validation part had told for how long.
+        rows: number of rows that it was trained on, of all series together.
+        first: date of the first of them, as text.
+        sha256: fingerprint of the data.
+        freq: frequency of the dates as pandas calls it; empty where they have none.
+        step: the same in words.
+        season: steps in a season; 1 for none.
+        reading: options with which the file was read, by name.
+        input_columns: columns that the model reads.
+        input_scaler: scale of those that change with time, ``(series, columns)``.
+        target_scaler: scale of the targets, ``(series, targets)``.
+        static_scaler: scale of the static covariates, ``(columns,)``.
+        transform: transform of the targets, before the scale; its season knows the phases of the ``context``. None for
+            none.
+        half_widths: half-widths of the intervals.
+        scores: errors on the validation part, before it was trained again, of the model and of baselines: mean absolute
+            errors of one series, of several the mean over series of errors in units of what repeating the last season
+            misses in the same series (MASE).
+        backend: backend that trained it.
+        versions: versions of the packages at that time.
+        context: the last rows of each series that it was trained on, and what is known ahead.
+        lengths: number of rows of each of them in the training, ``(series,)``.
+        unit: unit in which errors of each series are counted, ``(series, targets)``; see
+            :attr:`kseq.preprocessing.windows.WindowedPanel.unit`.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    epochs: int
+    refitted: bool
+    rows: int
+    first: str
+    sha256: str
+    freq: str
+    step: str
+    season: int
+    reading: Mapping[str, Any]
+    input_columns: tuple[str, ...]
+    input_scaler: Scaler
+    target_scaler: Scaler
+    static_scaler: Scaler
+    transform: FittedTransform | None
+    half_widths: HalfWidths
+    scores: Mapping[str, float]
+    backend: str
+    versions: Mapping[str, str]
+    context: Panel
+    lengths: np.ndarray
+    unit: np.ndarray
+
+    @property
+    def lookback(self) -> int:
+        """Rows that the model reads."""
+        return int(self.settings["lookback"])
+
+    @property
+    def horizon(self) -> int:
+        """Rows that it forecasts at once."""
+        return int(self.settings["horizon"])
+
+    @property
+    def reach(self) -> int:
+        """Rows before a forecast that it takes: those that the model reads, and what differences take besides."""
+        return self.lookback + (self.transform.lost if self.transform else 0)
+
+    @property
+    def last(self) -> Any:
+        """Date of the last row that it was trained on, or its number where there are no dates."""
+        return self.context.index[self.context.ends - 1].max()
+
+    @property
+    def anomaly(self) -> Anomaly | None:
+        """The step of the transform that knows a season; None where there is none."""
+        steps = self.transform.steps if self.transform else ()
+        return next((step for step in steps if isinstance(step, Anomaly)), None)
+
+    @property
+    def trend(self) -> Trend | None:
+        """The step of the transform that knows a line for each series; None where there is none."""
+        steps = self.transform.steps if self.transform else ()
+        return next((step for step in steps if isinstance(step, Trend)), None)
+
+    @property
+    def cycles(self) -> tuple[str, ...]:
+        """Cycles of the calendar that the model reads, see :mod:`kseq.preprocessing.time_features`."""
+        return cycles_in(self.input_columns) if self.settings["calendar"] else ()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The numbers that JSON does not hold, by the names of :data:`ARRAYS`."""
+        panel, anomaly, trend, index = self.context, self.anomaly, self.trend, self.context.index
+        which, dates = pd.factorize(index.asi8 if isinstance(index, pd.DatetimeIndex) else index.to_numpy(), sort=True)
+        static = [
+            values.cat.codes if isinstance(values.dtype, pd.CategoricalDtype) else values
+            for _, values in panel.static.items()
+        ]
+        none = np.empty(0)
+        found = {
+            "borders": panel.borders, "ends": panel.ends, "dates": dates, "which": which, "values": panel.values,
+            "gaps": panel.calendar.gaps, "sizes": panel.calendar.sizes, "lengths": self.lengths,
+            "unit": self.unit,
+            "static": np.column_stack(static) if static else np.empty((len(panel.ids), 0)),
+            "static_center": self.static_scaler.center, "static_scale": self.static_scaler.scale,
+            "input_center": self.input_scaler.center, "input_scale": self.input_scaler.scale,
+            "target_center": self.target_scaler.center, "target_scale": self.target_scaler.scale,
+            "phase": none if anomaly is None else anomaly.cycle.phase % anomaly.cycle.season,
+            "means": none if anomaly is None else anomaly.means,
+            "trend_start": none if trend is None else trend.start,
+            "trend_slope": none if trend is None else trend.slope,
+        }  # fmt: skip
+        return {name: np.ascontiguousarray(found[name], dtype=kind) for name, kind in ARRAYS.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """What of the card JSON can hold: the rest is :meth:`arrays`, of which it has the shapes."""
+        # It loads matplotlib, which a card that is only read does not need.
+        from kseq.runs import plain
+
+        panel, calendar, index = self.context, self.context.calendar, self.context.index
+        transform = self.transform
+        return plain({
+            **_common_to_json(self),
+            "input_columns": self.input_columns,
+            "transform": None if transform is None else {
+                "steps": [step.name for step in transform.steps], "changes": transform.changes,
+                "season": 1 if self.anomaly is None else self.anomaly.cycle.season,
+            },
+            "panel": {
+                **{name: getattr(panel, name) for name in _TEXTS},
+                "ids": panel.ids.tolist(), "targets": panel.targets, "features": panel.features, "future": panel.future,
+                "dates": {"time_zone": named_zone(index), "precision": index.unit, "name": index.name}
+                if isinstance(index, pd.DatetimeIndex) else None,
+                "calendar": {name: getattr(calendar, name) for name in ("words", "alias", "season")},
+                "static": {
+                    column: values.cat.categories.tolist() if isinstance(values.dtype, pd.CategoricalDtype) else None
+                    for column, values in panel.static.items()
+                },
+            },
+            "arrays": {name: array.shape for name, array in self.arrays().items()},
+        })  # fmt: skip
+
+    def require_whole(self) -> None:
+        """Refuse a card whose parts do not belong together.
+
+        Raises:
+            ValueError, ArithmeticError, TypeError: they do not.
+        """
+        context, settings = self.context, self.settings
+        require(self.unit.shape == (len(context.ids), len(context.targets)) and bool(np.isfinite(self.unit).all()))
+        require(bool(self.cycles) == bool(settings["calendar"]))
+        dates = [f"{cycle} ({side})" for cycle in self.cycles for side in ("sin", "cos")]
+        expected = panel_columns(context, self.horizon, bool(settings["past_target"]), dates)
+        require(self.input_columns == expected and min(self.lookback, self.horizon, self.season) > 0)
+        longest = int(context.lengths.argmax())
+        own = context.index[context.borders[longest] : context.ends[longest]]
+        require(len(own) > 1 if context.has_dates else not self.freq)
+        require_going_on(self.freq, own)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], data: bytes) -> "ModelCard":
+        """Make a card of JSON and of the bytes of its arrays.
+
+        Args:
+            content: JSON that fits :class:`kseq._schemas.CardRecord`, so that its types are known; the rest is
+                checked here.
+            data: the arrays, one after the other.
+
+        Raises:
+            KeyError, TypeError, ValueError, KseqError: the content is no card.
+        """
+        arrays = _arrays(content["arrays"], data, kinds_of(content))
+        arrays["values"] = arrays["values"].astype("float64")
+        panel, count = content["panel"], len(arrays["lengths"])
+        targets, features, future = (names(panel[role]) for role in ("targets", "features", "future"))
+        # Format 1 kept numbers as such.
+        ids = pd.Index([str(id) for id in typed(panel["ids"], list)])
+        borders, ends = arrays["borders"], arrays["ends"]
+        require(borders.shape == (count + 1,) and ends.shape == (count,) and count > 0 and len(ids) == count)
+        require(ids.is_unique and borders[0] == 0 and borders[-1] == len(arrays["values"]))
+        require(bool((borders[:-1] < ends).all() and (ends <= borders[1:]).all()))
+        require(arrays["values"].shape[1:] == (len(dict.fromkeys([*targets, *features, *future])),))
+        static = _static(panel["static"], arrays["static"], ids)
+        context = Panel(
+            ids=ids, borders=borders, index=_index(panel["dates"], arrays), values=arrays["values"],
+            targets=targets, features=features, future=future, static=static, ends=ends,
+            calendar=_calendar(panel["calendar"], arrays), fill="mask",
+            **{name: typed(panel[name], str) for name in _TEXTS},
+        )  # fmt: skip
+        input_columns = names(content["input_columns"])
+        card = cls(
+            **common_from_json(content, len(targets)),
+            input_columns=input_columns,
+            input_scaler=_scaler(arrays, "input", (count, len(input_columns) - len(encoded(static).columns))),
+            target_scaler=_scaler(arrays, "target", (count, len(targets))),
+            static_scaler=Scaler(**vars(_scaler(arrays, "static", (len(encoded(static).columns),)))),
+            transform=_transform(content["transform"], context, arrays),
+            context=context,
+            lengths=arrays["lengths"],
+            unit=arrays["unit"],
+        )
+        card.require_whole()
+        return card
+
+
+def kinds_of(content: Mapping[str, Any]) -> dict[str, str]:
+    """Kind of each array of a card, from its JSON: format 1 kept values in 32 bits."""
+    return ARRAYS | ({"values": "<f4"} if content["format"] == 1 else {})
+
+
+def _arrays(shapes: Mapping[str, Any], data: bytes, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Arrays of ``kinds`` out of one piece of bytes, which they fill."""
+    arrays, first = {}, 0
+    for name, kind in kinds.items():
+        shape = tuple(typed(length, int) for length in typed(shapes[name], list))
+        require(min(shape, default=0) >= 0)
+        size = prod(shape)
+        arrays[name] = np.frombuffer(data, kind, size, first).reshape(shape) if size else np.empty(shape, kind)
+        first += size * np.dtype(kind).itemsize
+    require(first == len(data))
+    return arrays
+
+
+def require(holds: bool) -> None:
+    """Refuse parts of a card that do not fit one another.
+
+    Raises:
+        ValueError: ``holds`` is false.
+    """
+    if not holds:
+        raise ValueError("its parts do not belong together")
+
+
+def _index(dates: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray]) -> pd.Index:
+    which, values = arrays["which"], arrays["dates"]
+    require(which.shape == (len(arrays["values"]),) and bool(((which >= 0) & (which < len(values))).all()))
+    if dates is None:
+        return pd.Index(values[which])
+    return dates_of(values[which], typed(dates["precision"], str), dates["time_zone"], dates["name"])
+
+
+def _calendar(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Calendar:
+    gaps, rows = arrays["gaps"], len(arrays["values"])
+    require(gaps.shape == arrays["sizes"].shape and bool(((gaps > 0) & (gaps < rows)).all()))
+    words, alias = (typed(content[name], str) for name in ("words", "alias"))
+    return Calendar(words, alias, typed(content["season"], int), gaps, arrays["sizes"])
+
+
+def _static(columns: Mapping[str, Any], values: np.ndarray, ids: pd.Index) -> pd.DataFrame:
+    require(values.shape == (len(ids), len(columns)))
+    static = {}
+    for (column, categories), numbers in zip(columns.items(), values.T, strict=True):
+        if categories is None:
+            static[column] = pd.Series(numbers, ids)
+        else:
+            codes = pd.Categorical.from_codes(numbers.astype(int), names(categories))
+            static[column] = pd.Series(codes, ids)
+    return pd.DataFrame(static, index=ids)
+
+
+def _scaler(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> Scaler:
+    center, scale = arrays[f"{name}_center"], arrays[f"{name}_scale"]
+    require(center.shape == scale.shape == shape and bool(np.isfinite(center).all() and np.isfinite(scale).all()))
+    if not scale.all():
+        raise ValueError("a scale is zero")
+    return Scaler(center, scale)
+
+
+def _transform(
+    content: Mapping[str, Any] | None, context: Panel, arrays: Mapping[str, np.ndarray]
+) -> FittedTransform | None:
+    if content is None:
+        return None
+    steps: list[Step] = []
+    for name in names(content["steps"]):
+        if name == Anomaly.name:
+            season, phase, means = typed(content["season"], int), arrays["phase"], arrays["means"]
+            require(season > 1 and phase.shape == (len(context),))
+            require(means.shape == (season * len(context.ids), len(context.targets)))
+            require(bool((phase >= 0).all() and (phase < season).all() and np.isfinite(means).all()))
+            # In a panel phases count on from series to series.
+            begin = season * np.repeat(np.arange(len(context.ids)), np.diff(context.borders))
+            steps.append(Anomaly(Cycle(season, phase + begin), means))
+        elif name == Trend.name:
+            start, slope = arrays["trend_start"], arrays["trend_slope"]
+            require(start.shape == slope.shape == (len(context.ids), len(context.targets)))
+            require(bool(np.isfinite(start).all() and np.isfinite(slope).all()))
+            steps.append(Trend(context.index, context.borders, start, slope))
+        else:
+            steps.append({Log.name: Log, Difference.name: Difference}[name]())
+    return FittedTransform(tuple(steps), typed(content["changes"], bool))
+
+
+def bands_around(
+    card: ModelCard, values: np.ndarray, levels: Sequence[float] | None, unit: np.ndarray
+) -> tuple[dict[float, Interval], list[str]]:
+    """Put intervals around forecasts.
+
+    Args:
+        card: card of the model.
+        values: forecasts, ``(..., steps, targets)``.
+        levels: percents to cover, each of which must be known; None for those named when the model was fitted, as far
+            as they are known.
+        unit: unit of the half-widths, against which ``values`` broadcast.
+
+    Returns:
+        Bounds by level; and sentences on what is missing of them.
+
+    Raises:
+        ConfigError: a level of which nothing is known.
+    """
+    bands, notes, steps = {}, [], values.shape[-2]
+    for level in card.settings["levels"] if levels is None else levels:
+        reason = card.half_widths.reason(level)
+        if reason is None:
+            half = card.half_widths.at(level, steps) * unit
+            bands[level] = Interval(level, values - half, values + half)
+        elif levels is None:
+            notes.append(f"No {level:g} % interval: {reason}.")
+        else:
+            raise ConfigError(f"received level {level:g}, and {reason}; give another --level.")
+    ends = [int(np.isfinite(card.half_widths.at(level, steps)).all(axis=1).sum()) for level in bands]
+    known = min(ends, default=steps)
+    if known < steps:
+        notes.append(f"Intervals end at step {known}: too few errors are known of later ones.")
+    return bands, notes
+
+
+#: Fields that are in JSON what they are here.
+_PLAIN: dict[str, type] = {
+    "name": str, "settings": dict, "seeds": list, "epochs": int, "refitted": bool, "rows": int, "first": str,
+    "sha256": str, "freq": str, "step": str, "season": int, "reading": dict, "scores": dict, "backend": str,
+    "versions": dict,
+}  # fmt: skip
+
+
+def _common_to_json(card: ModelCard) -> dict[str, Any]:
+    """The fields that JSON holds as they are, and the half-widths."""
+    widths = card.half_widths
+    return {
+        "format": FORMAT,
+        "kseq": __version__,
+        **{name: getattr(card, name) for name in _PLAIN},
+        "half_widths": {"levels": widths.levels, "values": widths.values, "errors": widths.errors},
+    }
+
+
+def common_from_json(content: Mapping[str, Any], targets: int) -> dict[str, Any]:
+    """Fields of a card of so many targets, from what :func:`_common_to_json` has made of them.
+
+    Raises:
+        KeyError, TypeError, ValueError, KseqError: the content is none of a card.
+    """
+    widths = content["half_widths"]
+    levels = tuple(map(float, widths["levels"]))
+    # No half-width is infinite in JSON: it is null.
+    known = np.array(widths["values"], dtype="float64").reshape(len(levels), -1, targets)
+    return {
+        **{name: typed(content[name], kind) for name, kind in _PLAIN.items() if name != "seeds"},
+        "seeds": tuple(typed(seed, int) for seed in content["seeds"]),
+        "half_widths": HalfWidths(levels, np.where(np.isnan(known), np.inf, known), typed(widths["errors"], int)),
+    }
+
+
+def require_going_on(freq: str, index: pd.Index) -> None:
+    """Refuse a frequency by which dates do not go on.
+
+    Raises:
+        ValueError, ArithmeticError, TypeError: they do not.
+    """
+    following = dates_after(index, 1, freq)
+    if not following[0] > index[-1]:
+        raise ValueError(f"dates do not go on by {freq!r}")
+
+
+def typed(value: Any, kind: type) -> Any:
+    """A value of JSON that must be of a kind."""
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(f"{value!r} where {kind.__name__} should be")
+    return value
+
+
+def names(values: Any) -> tuple[str, ...]:
+    """A list of texts of JSON."""
+    return tuple(typed(value, str) for value in typed(values, list))
+
+
+def named_zone(index: pd.DatetimeIndex) -> str | None:
+    """Name of the time zone of dates; None for none.
+
+    Raises:
+        DataError: the time zone has no name by which it is found again.
+    """
+    zone = None if index.tz is None else str(index.tz)
+    try:
+        pd.Timestamp(0, tz=zone)
+    except (ValueError, KeyError) as error:
+        raise DataError(
+            f"received dates in the time zone {zone}, which has no name to be kept by; bring them into a named one "
+            "such as Europe/Berlin."
+        ) from error
+    return zone
