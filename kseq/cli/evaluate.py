@@ -83,14 +83,11 @@ def _table(score: "Score", style: str) -> str:
 
 
 def _by_series(score: "Score", style: str) -> str:
+    from kseq.comparison.frames import by_series
     from kseq.csvtext import csv_text
     from kseq.report.table import aligned, as_json, markdown
 
-    comparison = score.comparison
-    frame = comparison.by_series
-    if frame.empty:
-        # Of a single series the table is all there is.
-        frame = comparison.table.assign(unique_id=comparison.data.series.ids[0], windows=len(comparison.data.test))
+    frame = by_series(score.comparison)
     if style == "csv":
         return csv_text(frame).rstrip("\n")
     if style == "json":

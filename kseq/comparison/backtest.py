@@ -44,8 +44,7 @@ class Backtest:
         trainings: the panel as it was known in each training, with the windows that it forecasts, in the order of time:
             one for all folds or, with ``refit``, one a fold.
         members: series of the trainings, places in the panel's ``ids``; sorted.
-        order: of the windows of all trainings, one training after the other, those that stand in ``data.test``, one
-            series after the other, ``(windows,)``.
+        order: permutation from the concatenated test windows of all trainings to ``data.test``, ``(windows,)``.
         numbers: fold of each window of ``data.test``, from 0, ``(windows,)``.
     """
 
@@ -84,7 +83,7 @@ def cut_windows(
     """Cut a series or a panel as settings say; the others as in :func:`kseq.make_windows`."""
     panel = Panel.of(series)
     if settings.n_windows and split is None and like is None:
-        _require_rows(int(panel.lengths.max()), settings)
+        _require_rows(panel, settings)
     transform = Transform(settings.transform, settings.season, settings.past_target)
     return make_windows(
         panel,
@@ -175,15 +174,21 @@ def lay_folds(panel: Panel, settings: Settings) -> tuple[Split, ...]:
         [0] [74] [87] [90] [95]
         [0] [78] [92] [95] [100]
     """
-    _require_rows(int(panel.lengths.max()), settings)
+    _require_rows(panel, settings)
     return tuple(_split(panel, settings, number, refit=settings.refit) for number in range(settings.n_windows))
 
 
-def _require_rows(n: int, settings: Settings) -> None:
-    """Refuse a series or a training size that leaves the first fold without a window to learn from."""
+def _require_rows(panel: Panel, settings: Settings) -> None:
+    """Refuse a series or a training size that leaves the first fold without a window to learn from.
+
+    Of several series those that are too short are left out, and that is told where windows are cut.
+    """
     lookback, horizon, share = settings.lookback, settings.horizon, settings.validation
     step = settings.step_size or horizon
     require_validation_share(share)
+    if len(panel.ids) > 1:
+        return
+    n = int(panel.lengths[0])
 
     def enough(known: int) -> bool:
         training = known - round(known * share)
@@ -249,7 +254,7 @@ def shared_season(trainings: Sequence[WindowedPanel], asked: int, found: int) ->
     """The season of all trainings: what was asked for, or of several what the dates of the first one say.
 
     Args:
-        trainings: in the order of time.
+        trainings: windows of each training, in the order of time.
         asked: steps in a season; 0 where nobody has asked for one.
         found: what the dates of the first training say of it; 1 for none.
 
@@ -276,13 +281,13 @@ def baseline_of(
     """Fit a baseline in each training and join its forecasts.
 
     Args:
-        name: of ``kseq.baselines.BASELINES``.
-        trainings: in the order of time.
+        name: one of ``kseq.baselines.BASELINES``.
+        trainings: windows of each training, in the order of time.
         season: steps in a season; 0 to find it from the dates.
         found: as in :func:`shared_season`.
-        order: of their windows, as :attr:`Backtest.order`.
+        order: permutation of their windows, as :attr:`Backtest.order`; None to keep the order of the trainings.
         named: as in :func:`kseq.baselines.baseline_row`.
-        progress: as there.
+        progress: called as :func:`kseq.baselines.baseline_row` says.
 
     Returns:
         The row, whose remark tells of series that do not allow this baseline; or why there is none.
@@ -313,8 +318,8 @@ def join_folds(rows: Sequence[ModelResult], order: np.ndarray | None = None) -> 
     after fold, in each member after member. A seed that diverged in one fold has diverged.
 
     Args:
-        rows: of the same members, one a training.
-        order: of the test windows, as :attr:`Backtest.order`; fold after fold by default.
+        rows: rows of the same members, one a training.
+        order: permutation of the test windows, as :attr:`Backtest.order`; fold after fold by default.
 
     Returns:
         ModelResult: named as all of them, or with all that trainings have chosen: ``"ETS(A,N,A or A,N,M)"``.

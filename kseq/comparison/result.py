@@ -45,7 +45,7 @@ class Comparison:
 
     Attributes:
         backtest: as given.
-        folds: of the backtest; empty where the windows are all those of one test part.
+        folds: parts of each series in each fold of the backtest; empty without one.
         trainings: the windowed series that models are trained on, in the order of time: ``data`` itself without a
             backtest. Joined rows hold forecasts of the validation parts of all of them.
         order: permutation from the concatenated test windows of all trainings to ``data.test``; None without a
@@ -115,7 +115,7 @@ class Comparison:
         """Add a row for each baseline.
 
         Args:
-            names: which, of ``kseq.baselines.BASELINES``; by default those of the settings, or all.
+            names: names of ``kseq.baselines.BASELINES``; by default those of the settings, or all.
             season: steps in a season; 0 for that of the settings, or to find it from the dates.
             named: whether somebody wants these by their names: exponential smoothing of many series, which takes long,
                 is left out otherwise. By default where names are given, here or by the settings.
@@ -229,7 +229,7 @@ class Comparison:
         scale for all folds.
 
         Args:
-            row: of this comparison.
+            row: a row of this comparison.
             metric: a name of ``kseq.evaluation.metrics.METRICS``.
             by: what to keep apart: ``"step"`` of the horizon, ``"window"``, ``"series"``, or None for one score, the
                 mean over series of each series' own.
@@ -248,7 +248,7 @@ class Comparison:
         """Percent of true values within intervals, averaged within each series, then over series and members.
 
         Args:
-            band: from :meth:`intervals`.
+            band: bounds from :meth:`intervals`.
             steps: steps of the horizon; all by default.
         """
         return self._scores.coverage(band, steps)
@@ -326,7 +326,7 @@ class Comparison:
 
         ``windows`` is the number of its test windows. The table is the mean over series. Empty for a single series.
         """
-        return frames.by_series(self)
+        return frames.by_series(self) if self.several else pd.DataFrame()
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -464,7 +464,7 @@ def laid_out(series: Series | Panel, settings: Settings) -> Comparison:
 
     Args:
         series: a series or a panel.
-        settings: of the comparison.
+        settings: settings of the comparison.
     """
     backtest = make_backtest(series, settings) if settings.n_windows else None
     return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
