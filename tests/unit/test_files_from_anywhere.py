@@ -18,12 +18,13 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from kseq.fitting import fit_model
-from kseq.scoring import evaluate
 
-from kseq import KseqError, Settings, compare, from_frame, modelfile, panel_from_frame, read_csv
+from kseq import KseqError, Settings, compare, from_frame, panel_from_frame, read_csv
 from kseq.errors import ConfigError, DataError
-from kseq.forecasting import forecast
+from kseq.forecasting import model_file
+from kseq.forecasting.fit import fit_model
+from kseq.forecasting.forecast import forecast
+from kseq.forecasting.score import evaluate
 from kseq.reproduction import Recorded
 
 pytestmark = pytest.mark.above_backends
@@ -54,12 +55,12 @@ def saved(tmp_path_factory):
         "deep": fit_model(from_frame(monthly()), transform="none", **deep, **QUICK),
         "many": fit_model(panel, cells=("rnn",), transform="anomaly,trend", season=12, **QUICK),
     }
-    return {name: modelfile.save(model, folder / f"{name}.keras") for name, model in models.items()}
+    return {name: model_file.save(model, folder / f"{name}.keras") for name, model in models.items()}
 
 
 @pytest.fixture(scope="module")
 def expected(saved):
-    return {name: forecast(modelfile.load(path), 3).frame for name, path in saved.items()}
+    return {name: forecast(model_file.load(path), 3).frame for name, path in saved.items()}
 
 
 def members(path):
@@ -119,7 +120,7 @@ def in_one_line(error):
 def means_the_same(path, frame):
     """Whether a file gives the forecasts that it gave; False where it is refused in one line."""
     try:
-        made = forecast(modelfile.load(path), 3).frame
+        made = forecast(model_file.load(path), 3).frame
     except KseqError as error:
         in_one_line(error)
         return False
@@ -152,14 +153,14 @@ def test_every_field_of_a_card(saved, expected, tmp_path, name):
         path = write(tmp_path / "model.keras", contents)
         if NUMBERS & set(at) and isinstance(wrong, int | float):
             try:
-                assert np.isfinite(forecast(modelfile.load(path), 3).frame.iloc[:, 2]).all()
+                assert np.isfinite(forecast(model_file.load(path), 3).frame.iloc[:, 2]).all()
             except KseqError as error:
                 in_one_line(error)
             continue
         if at[0] in ("first", "freq", "season", "half_widths", "series", "panel", "transform"):
             # Other text may mean another date.
             try:
-                forecast(modelfile.load(path), 3)
+                forecast(model_file.load(path), 3)
             except KseqError as error:
                 in_one_line(error)
             continue
@@ -182,7 +183,7 @@ def test_bytes(saved, tmp_path, member):
         else:
             write(path, {**contents, member: bytes(damaged)})
         try:
-            modelfile.read_card(path)
+            model_file.read_card(path)
         except DataError as error:
             in_one_line(error)
 
@@ -258,7 +259,7 @@ def looped(file):
 def test_what_a_hostile_file_may_hold(saved, tmp_path, change, reason):
     path = write(tmp_path / "model.keras", change(members(saved["one"])))
     with pytest.raises(DataError, match=reason) as told:
-        modelfile.load(path)
+        model_file.load(path)
     in_one_line(told.value)
 
 
@@ -269,18 +270,18 @@ def test_links_encrypted_members_and_such_as_stand_twice(saved, tmp_path):
     with zipfile.ZipFile(write(path, contents), "a") as archive:
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(DataError, match="is a link, a folder or a device"):
-        modelfile.read_card(path)
+        model_file.read_card(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with zipfile.ZipFile(write(path, contents), "a") as archive:
             archive.writestr("config.json", "{}")
     with pytest.raises(DataError, match=r"holds 'config\.json' twice"):
-        modelfile.read_card(path)
+        model_file.read_card(path)
     whole = bytearray(write(path, contents).read_bytes())
     whole[whole.rindex(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(whole)
     with pytest.raises(DataError, match="is encrypted"):
-        modelfile.read_card(path)
+        model_file.read_card(path)
 
 
 def sized(contents, units):
@@ -312,11 +313,11 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_nothing_is_unpacked_or_built_that_is_too_large(saved, tmp_path, name):
     path = write(tmp_path / "model.keras", BOMBS[name](members(saved["one"])), compression=zipfile.ZIP_DEFLATED)
-    modelfile.read_card(saved["one"])
+    model_file.read_card(saved["one"])
     tracemalloc.start()
     try:
         with pytest.raises(DataError) as told:
-            modelfile.load(path)
+            model_file.load(path)
         assert tracemalloc.get_traced_memory()[1] < 2**27
     finally:
         tracemalloc.stop()
@@ -333,7 +334,7 @@ def odd_places(folder):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are those of POSIX")
 def test_what_is_no_file(tmp_path):
     for place in odd_places(tmp_path):
-        for read in (modelfile.read_card, Recorded.read):
+        for read in (model_file.read_card, Recorded.read):
             with pytest.raises(KseqError) as told:
                 read(place)
             in_one_line(told.value)
@@ -394,7 +395,7 @@ def test_a_card_with_further_fields_is_read(saved, expected, tmp_path):
 
 @pytest.mark.parametrize("name", ["one", "many"])
 def test_forecasts_that_are_not_finite_are_told(saved, name):
-    model = modelfile.load(saved[name])
+    model = model_file.load(saved[name])
     # Finite weights, whose products are not.
     model.network.set_weights([np.full_like(weight, -3e38) for weight in model.network.get_weights()])
     rows = model.card.context
@@ -407,8 +408,8 @@ def test_forecasts_that_are_not_finite_are_told(saved, name):
 
 
 def test_a_model_that_diverged_is_not_saved(saved, tmp_path):
-    model = modelfile.load(saved["one"])
+    model = model_file.load(saved["one"])
     model.network.set_weights([np.full_like(weight, np.nan) for weight in model.network.get_weights()])
     with pytest.raises(ConfigError, match=r"the training of GRU diverged: .* nothing was written"):
-        modelfile.save(model, tmp_path / "model.keras")
+        model_file.save(model, tmp_path / "model.keras")
     assert not list(tmp_path.iterdir())

@@ -3,17 +3,17 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from kseq.panels.forecasting import PanelForecast
 from matplotlib.figure import Figure
 
 from kseq import compare, from_frame, panel_from_frame
 from kseq.bench import Bench, Measurement
+from kseq.data import Panel
 from kseq.evaluation.intervals import Interval
 from kseq.evaluation.model_result import ModelResult
-from kseq.forecasting import Forecast
+from kseq.forecasting.forecast import Forecast
 from kseq.report import lettering
 from kseq.report.bench import plot_bench
-from kseq.report.forecast import plot_forecast, plot_panel_forecast
+from kseq.report.forecast import plot_forecast
 from kseq.report.plot import plot_history, plot_predictions
 
 pytestmark = pytest.mark.above_backends
@@ -42,16 +42,11 @@ def compared(series, name):
     return comparison
 
 
-def forecast_of(series, name):
-    values = np.ones((3, 1))
-    dates = pd.date_range(DATES[-1], periods=4, freq="MS")[1:]
-    return Forecast("GRU", dates, values, {80.0: Interval(80.0, values - 1, values + 1)}, history=series)
-
-
-def forecast_of_many(panel, name):
-    values = np.ones((2, 3, 1))
-    dates = pd.date_range(DATES[-1], periods=4, freq="MS")[1:]
-    return PanelForecast("GRU", dates.append(dates), values, {}, history=panel)
+def forecast_of(series):
+    panel = Panel.of(series)
+    values = np.ones((len(panel.ids), 3, 1))
+    dates = pd.DatetimeIndex(np.tile(pd.date_range(DATES[-1], periods=4, freq="MS")[1:], len(panel.ids)))
+    return Forecast("GRU", dates, values, {80.0: Interval(80.0, values - 1, values + 1)}, history=panel)
 
 
 def bench_on(name):
@@ -66,8 +61,8 @@ PICTURES = {
     "comparison": (lambda name: plot_predictions(compared(one_series(name), name)), 3),
     "panel": (lambda name: plot_predictions(compared(many_series(name), name)), 3),
     "history": (lambda name: plot_history(compared(one_series("y"), name)), 1),
-    "forecast": (lambda name: plot_forecast(forecast_of(one_series(name), name)), 2),
-    "panel forecast": (lambda name: plot_panel_forecast(forecast_of_many(many_series(name), name)), 2),
+    "forecast": (lambda name: plot_forecast(forecast_of(one_series(name))), 2),
+    "panel forecast": (lambda name: plot_forecast(forecast_of(many_series(name))), 2),
     "bench": (lambda name: plot_bench(bench_on(name)), 1),
 }
 
