@@ -46,7 +46,7 @@ def forecast_of(series):
     panel = Panel.of(series)
     values = np.ones((len(panel.ids), 3, 1))
     dates = pd.DatetimeIndex(np.tile(pd.date_range(DATES[-1], periods=4, freq="MS")[1:], len(panel.ids)))
-    return Forecast("GRU", dates, values, {80.0: Interval(80.0, values - 1, values + 1)}, history=panel)
+    return Forecast("GRU", dates, values, {80.0: Interval(80.0, values - 1, values + 1)}, (), panel)
 
 
 def bench_on(name):
