@@ -136,9 +136,10 @@ def baseline_row(
     lengths = np.stack([split.validation - split.start, split.stop - split.start], axis=1)[members]
     longest = int(lengths[:, 0].max())
     if season and 2 * season > longest:
+        rows = "rows" if len(members) > 1 else f"{longest} rows"
         raise ConfigError(
-            f"received season {season}, expected at most {longest // 2}: half of the {longest} rows before the "
-            "validation part of the longest series."
+            f"received season {season}, expected at most {longest // 2}: half of the {rows} before the validation part"
+            f"{' of the longest series' * (len(members) > 1)}."
         )
     season = season or season_of_panel(data.series, split, members)
     reasons = _reasons(name, lengths, season, data.lookback)

@@ -8,18 +8,13 @@ import pytest
 #: What stands above windows, layers and training and calls nothing of a backend. Its tests train many small networks,
 #: each of which TensorFlow and JAX compile for seconds: they run on PyTorch, and elsewhere with ``--every``.
 ABOVE_BACKENDS = {
-    "test_audit", "test_backtest", "test_fitting", "test_forecaster", "test_forecasting", "test_panels",
-    "test_panels_backtest", "test_panels_fitting", "test_panels_scoring",
-    "test_reproduction", "test_scoring", "test_strategies", "test_tuning", "test_cli_audit", "test_cli_config",
+    "test_fitting", "test_forecaster", "test_forecasting", "test_panels_fitting", "test_panels_scoring",
+    "test_reproduction", "test_scoring", "test_cli_audit", "test_cli_config",
     "test_cli_data", "test_cli_panel", "test_cli_panel_model", "test_cli_reproduce", "test_cli_tune",
 }  # fmt: skip
 
 #: What computes with NumPy, whatever the backend is. These too run beside PyTorch alone.
-WITHOUT_BACKENDS = {
-    "test_baselines", "test_calendars", "test_cpu", "test_databench", "test_dates_ahead", "test_intervals",
-    "test_metrics", "test_metrics_and_baselines", "test_panels_rows", "test_panels_windows", "test_report",
-    "test_report_bench", "test_statistics", "test_transforms", "test_verdict",
-}  # fmt: skip
+WITHOUT_BACKENDS = {"test_cpu", "test_databench", "test_report", "test_report_bench"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -75,13 +75,10 @@ def _table(score: "Score", style: str) -> str:
 
 
 def _by_series(score: "Score", style: str) -> str:
+    from kseq.comparison.frames import by_series
     from kseq.report.table import aligned, as_json, markdown
 
-    comparison = score.comparison
-    frame = comparison.by_series
-    if frame.empty:
-        # Of a single series the table is all there is.
-        frame = comparison.table.assign(unique_id=comparison.data.series.ids[0], windows=len(comparison.data.test))
+    frame = by_series(score.comparison)
     if style == "csv":
         return frame.to_csv(index=False, lineterminator="\n").rstrip("\n")
     if style == "json":

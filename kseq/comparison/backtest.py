@@ -84,7 +84,7 @@ def cut_windows(
     """Cut a series or a panel as settings say; the others as in :func:`kseq.make_windows`."""
     panel = Panel.of(series)
     if settings.n_windows and split is None and like is None:
-        _require_rows(int(panel.lengths.max()), settings)
+        _require_rows(panel, settings)
     transform = Transform(settings.transform, settings.season, settings.past_target)
     return make_windows(
         panel,
@@ -175,15 +175,21 @@ def lay_folds(panel: Panel, settings: Settings) -> tuple[Split, ...]:
         [0] [74] [87] [90] [95]
         [0] [78] [92] [95] [100]
     """
-    _require_rows(int(panel.lengths.max()), settings)
+    _require_rows(panel, settings)
     return tuple(_split(panel, settings, number, refit=settings.refit) for number in range(settings.n_windows))
 
 
-def _require_rows(n: int, settings: Settings) -> None:
-    """Refuse a series or a training size that leaves the first fold without a window to learn from."""
+def _require_rows(panel: Panel, settings: Settings) -> None:
+    """Refuse a series or a training size that leaves the first fold without a window to learn from.
+
+    Of several series those that are too short are left out, and that is told where windows are cut.
+    """
     lookback, horizon, share = settings.lookback, settings.horizon, settings.validation
     step = settings.step_size or horizon
     require_validation_share(share)
+    if len(panel.ids) > 1:
+        return
+    n = int(panel.lengths[0])
 
     def enough(known: int) -> bool:
         training = known - round(known * share)

@@ -116,15 +116,13 @@ def _ids(comparison: "Comparison", target: str) -> pd.Index:
 
 
 def by_series(comparison: "Comparison") -> pd.DataFrame:
-    """One row a series and model, see :attr:`kseq.Comparison.by_series`; empty of one series."""
-    panel = comparison.panel
-    if panel is None:
-        return pd.DataFrame()
+    """One row a series and model, see :attr:`kseq.Comparison.by_series`; of one series a row a model."""
+    test, ids = comparison.data.test, comparison.data.series.ids
+    series, windows = np.unique(test.series, return_counts=True)
     parts = []
     for row in comparison.rows:
         columns: dict[str, Any] = {
-            "unique_id": panel.data.series.ids[panel.series], "model": row.name, "kind": row.kind,
-            "windows": panel.windows,
+            "unique_id": ids[series], "model": row.name, "kind": row.kind, "windows": windows,
         }  # fmt: skip
         for name in metrics.METRICS:
             scores = comparison.scores(row, name, by="series")
@@ -221,6 +219,8 @@ def record(comparison: "Comparison") -> dict[str, Any]:
     data, backend = comparison.data, backends.running()
     series, settings = data.series, comparison.settings
     shown = comparison.table.set_index("model")
+    # Of several series the rows of steps to come count as well.
+    index = series.index if comparison.several else series.index[: series.ends[0]]
     return {
         "kseq": __version__,
         "backend": backend,
@@ -236,10 +236,10 @@ def record(comparison: "Comparison") -> dict[str, Any]:
             "static": list(series.static.columns),
             "inputs": data.input_columns,
             "transform": data.transform.label if data.transform else "none",
-            "rows": int(series.lengths.sum()),
+            "rows": len(index),
             "series": len(series.ids),
-            "first": str(series.index[series.borders[:-1]].min()),
-            "last": str(series.index[series.ends - 1].max()),
+            "first": str(index.min()),
+            "last": str(index.max()),
             "step": series.step,
             "freq": series.calendar.alias,
             "fill": series.fill,

@@ -324,7 +324,7 @@ class Comparison:
 
         ``windows`` is the number of its test windows. The table is the mean over series. Empty for a single series.
         """
-        return frames.by_series(self)
+        return frames.by_series(self) if self.several else pd.DataFrame()
 
     @property
     def predictions(self) -> pd.DataFrame:

@@ -15,6 +15,8 @@ from kseq.preprocessing.windows import Windows
 from kseq.settings import CELL_NAMES
 from kseq.training import fit
 
+pytestmark = pytest.mark.above_backends
+
 QUICK = Settings(
     cells=("gru",),
     baselines=("persistence", "climatology", "ar"),

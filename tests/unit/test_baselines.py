@@ -12,6 +12,8 @@ from kseq.errors import ConfigError
 from kseq.evaluation import metrics
 from kseq.preprocessing.seasonality import cycle_of, season_of
 
+pytestmark = pytest.mark.above_backends
+
 BALEARIC = Path(__file__).parents[3] / "shared" / "data" / "sst_balearic_5day_1980_2025.csv"
 
 #: MAE, RMSE, MAPE one step ahead on the last fifth of the rows.

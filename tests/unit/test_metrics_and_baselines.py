@@ -8,6 +8,8 @@ from kseq.baselines import baseline_row
 from kseq.evaluation import metrics
 from kseq.preprocessing.seasonality import season_of
 
+pytestmark = pytest.mark.above_backends
+
 
 def test_metrics_equal_scikit_learn():
     generator = np.random.default_rng(0)

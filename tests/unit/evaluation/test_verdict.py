@@ -10,6 +10,8 @@ from kseq.evaluation.cautions import cautions
 from kseq.evaluation.significance import Row
 from kseq.evaluation.verdict import Evidence, verdict
 
+pytestmark = pytest.mark.above_backends
+
 WINDOWS = 120
 
 #: Sizes of the windows' errors, of mean 1: no forecast misses every window by the same.

@@ -15,6 +15,8 @@ from kseq.evaluation.verdict import Evidence, reach, verdict
 from kseq.layers import kernel_policy
 from kseq.seq2seq import build_seq2seq
 
+pytestmark = pytest.mark.above_backends
+
 QUICK = {"seeds": (0, 1), "units": 3, "lookback": 5, "baselines": ("persistence",), "training": {"epochs": 2}}
 
 

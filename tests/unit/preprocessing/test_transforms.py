@@ -11,6 +11,8 @@ from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import steps_of
 
+pytestmark = pytest.mark.above_backends
+
 CHAINS = [
     "none", "log", "anomaly", "difference", "change", "log,anomaly", "anomaly,difference", "difference,anomaly",
     "anomaly,change", "log,difference,anomaly", "log,anomaly,difference,change", "trend", "log,anomaly,trend,change",

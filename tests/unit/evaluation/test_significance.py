@@ -22,6 +22,8 @@ from kseq.evaluation.significance import (
     spread,
 )
 
+pytestmark = pytest.mark.above_backends
+
 
 def r_normal(seed, count):
     """What R gives for ``set.seed(seed); rnorm(count)``: Mersenne Twister, normals by inversion."""

@@ -14,6 +14,8 @@ from kseq.evaluation.intervals import intervals
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
 
+pytestmark = pytest.mark.above_backends
+
 #: The third series is long enough for the later folds alone, the last one for none.
 LENGTHS = (60, 72, 13, 48, 9)
 
@@ -232,7 +234,7 @@ def test_a_baseline_that_a_fold_does_not_allow_to_a_series_is_told_with_the_fold
 
 
 def test_series_that_are_all_too_short_are_refused():
-    with pytest.raises(DataError, match=r"received a train size of 6 rows, .*raise --train-size"):
+    with pytest.raises(DataError, match=r"received 2 series of 60 rows at most, .* or raise --train-size"):
         make_backtest(panel_of(basins((60, 42))), Settings(**{**PLAN, "train_size": 6}))
     with pytest.raises(DataError, match="lower --n-windows"):
         make_backtest(panel_of(basins((60, 42))), Settings(**{**PLAN, "n_windows": 30}))

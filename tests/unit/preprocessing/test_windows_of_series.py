@@ -13,6 +13,8 @@ from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Split
 from kseq.settings import Settings
 
+pytestmark = pytest.mark.above_backends
+
 LENGTHS = (60, 75, 34, 90, 50)
 PARTS = ("train", "validation", "test")
 NAMES = (

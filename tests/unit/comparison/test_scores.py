@@ -25,6 +25,8 @@ from kseq.preprocessing.transforms import lines_through
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
 
+pytestmark = pytest.mark.above_backends
+
 LENGTHS = (90, 100, 84, 96)
 
 

@@ -5,6 +5,8 @@ import pytest
 from kseq import ConfigError, from_frame, make_windows
 from kseq.preprocessing.time_features import calendar_columns
 
+pytestmark = pytest.mark.above_backends
+
 
 def series_at(index):
     return from_frame(pd.DataFrame({"y": np.arange(len(index)) ** 1.5, "f": np.cos(np.arange(len(index)))}, index),

@@ -5,6 +5,8 @@ import pytest
 from kseq import panel_from_frame
 from kseq.data.slices import before, chosen, common_rows, extended, joined, last_rows, places_in
 
+pytestmark = pytest.mark.above_backends
+
 
 def days(lengths, first="2001-01-01", **columns):
     parts = []

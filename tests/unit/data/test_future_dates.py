@@ -3,6 +3,8 @@ import pytest
 
 from kseq.data.future_dates import dates_after
 
+pytestmark = pytest.mark.above_backends
+
 FREQUENCIES = ["h", "15min", "s", "ms", "D", "5D", "B", "W-MON", "4W", "36h", "MS", "ME", "2MS", "QS", "QE-NOV", "YS"]
 
 

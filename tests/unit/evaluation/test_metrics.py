@@ -10,6 +10,8 @@ from hypothesis.extra.numpy import arrays
 from kseq.errors import ConfigError
 from kseq.evaluation import metrics
 
+pytestmark = pytest.mark.above_backends
+
 WINDOWS, HORIZON, TARGETS, MEMBERS = 40, 3, 2, 4
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from kseq.errors import ConfigError
 from kseq.evaluation.intervals import LEVELS, Interval, half_width, intervals, too_few
 
+pytestmark = pytest.mark.above_backends
+
 
 def column(*errors):
     """Errors of one step and one target, ``(windows, 1, 1)``."""

@@ -20,6 +20,8 @@ from kseq.evaluation.model_result import ModelResult
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import words
 
+pytestmark = pytest.mark.above_backends
+
 N = 96
 
 #: Small enough that a training takes a moment.
