@@ -78,7 +78,7 @@ def run(path: Path, given: argparse.Namespace) -> None:
     """Everything from the file to a forecast."""
     with stage("import"):
         import kseq
-        from kseq.baselines import baseline_row
+        from kseq.baselines import Skipped, baseline_row
         from kseq.callbacks import predict
         from kseq.comparison.backtest import cut_windows
         from kseq.feeding import fed
@@ -99,7 +99,8 @@ def run(path: Path, given: argparse.Namespace) -> None:
         forecasts = predict(model, data, data.test)
     print(f"mean absolute error {np.abs(forecasts[0] - data.test_y).mean():.4f}")
     with stage("baseline: climatology"):
-        row, _ = baseline_row("climatology", data)
+        row = baseline_row("climatology", data)
+    assert not isinstance(row, Skipped), row
     print(f"mean absolute error {np.abs(row.predictions[0] - data.test_y).mean():.4f}")
 
 

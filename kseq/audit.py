@@ -51,7 +51,7 @@ class Check:
     """One thing that was made twice, before and after all values beyond a cutoff were changed.
 
     Args:
-        name: of the thing: ``"scaler"``, ``"LSTM: weights"``.
+        name: name of the thing: ``"scaler"``, ``"LSTM: weights"``.
         cutoff: date of the last row that was left as it is, or its number where there are no dates.
         rows: how many rows after it were changed.
         values: how many numbers were compared.
@@ -80,7 +80,7 @@ class Audit:
 
     Args:
         series: name of the series.
-        checks: in the order of time.
+        checks: all checks, in the order of time.
     """
 
     series: str
@@ -118,8 +118,8 @@ def audit(series: Series | Panel, settings: Settings | None = None, *, progress:
 
     Args:
         series: the series, or a panel.
-        settings: of the comparison to audit; a few epochs and seeds are enough, for a leak shows in the first. By
-            default two seeds and five epochs of the default settings.
+        settings: settings of the comparison to audit; a few epochs and seeds are enough, for a leak shows in the
+            first. By default two seeds and five epochs of the default settings.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
 
     Returns:
@@ -239,7 +239,7 @@ class _Run:
         return [part.gather(which)[0] for part, which in parts if len(which)]
 
     def undone(self, cutoff: np.ndarray) -> list[np.ndarray]:
-        """What becomes of a forecast of 1 on its way back to the targets' unit, for the same windows."""
+        """What a forecast of 1 becomes in the targets' unit, for the same windows."""
         data, made = self.data, []
         for part in (data.validation, data.test):
             ones = np.ones((len(part), data.horizon, data.targets))

@@ -116,7 +116,7 @@ def baseline_row(
     """Fit a baseline to each series and forecast the test and validation windows of all.
 
     Args:
-        name: of :data:`BASELINES`.
+        name: one of :data:`BASELINES`.
         data: the windowed panel.
         season: steps in a season; 0 to find it from the dates.
         named: whether somebody has named this baseline. Exponential smoothing is fitted one series after the other, and
@@ -362,10 +362,10 @@ def _fit_ar(group: _Group, y: np.ndarray, known: np.ndarray, orders: np.ndarray)
     """Fit an autoregression with intercept to each series by least squares; further steps by feeding forecasts back.
 
     Args:
-        group: whose series.
+        group: group of series to fit.
         y: what is forecast, ``(places, targets)``.
         known: place after the last one to learn from, ``(series,)``; series of which too few are known are left out.
-        orders: of each series.
+        orders: order of each series, ``(series,)``.
     """
     longest = int(orders.max())
     series, targets = len(known), y.shape[1]

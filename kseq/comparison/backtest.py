@@ -44,8 +44,7 @@ class Backtest:
         trainings: the panel as it was known in each training, with the windows that it forecasts, in the order of time:
             one for all folds or, with ``refit``, one a fold.
         members: series of the trainings, places in the panel's ``ids``; sorted.
-        order: of the windows of all trainings, one training after the other, those that stand in ``data.test``, one
-            series after the other, ``(windows,)``.
+        order: permutation from the concatenated test windows of all trainings to ``data.test``, ``(windows,)``.
         numbers: fold of each window of ``data.test``, from 0, ``(windows,)``.
     """
 
@@ -250,7 +249,7 @@ def shared_season(trainings: Sequence[WindowedPanel], asked: int, found: int) ->
     """The season of all trainings: what was asked for, or of several what the dates of the first one say.
 
     Args:
-        trainings: in the order of time.
+        trainings: windows of each training, in the order of time.
         asked: steps in a season; 0 where nobody has asked for one.
         found: what the dates of the first training say of it; 1 for none.
 
@@ -277,13 +276,13 @@ def baseline_of(
     """Fit a baseline in each training and join its forecasts.
 
     Args:
-        name: of ``kseq.baselines.BASELINES``.
-        trainings: in the order of time.
+        name: one of ``kseq.baselines.BASELINES``.
+        trainings: windows of each training, in the order of time.
         season: steps in a season; 0 to find it from the dates.
         found: as in :func:`shared_season`.
-        order: of their windows, as :attr:`Backtest.order`.
+        order: permutation of their windows, as :attr:`Backtest.order`; None to keep the order of the trainings.
         named: as in :func:`kseq.baselines.baseline_row`.
-        progress: as there.
+        progress: called as :func:`kseq.baselines.baseline_row` says.
 
     Returns:
         The row, whose remark tells of series that do not allow this baseline; or why there is none.
@@ -314,8 +313,8 @@ def join_folds(rows: Sequence[ModelResult], order: np.ndarray | None = None) -> 
     after fold, in each member after member. A seed that diverged in one fold has diverged.
 
     Args:
-        rows: of the same members, one a training.
-        order: of the test windows, as :attr:`Backtest.order`; fold after fold by default.
+        rows: rows of the same members, one a training.
+        order: permutation of the test windows, as :attr:`Backtest.order`; fold after fold by default.
 
     Returns:
         ModelResult: named as all of them, or with all that trainings have chosen: ``"ETS(A,N,A or A,N,M)"``.

@@ -49,9 +49,9 @@ def train_cell(
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
         data: the windowed series.
-        settings: of the comparison.
+        settings: settings of the comparison.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
-        callbacks: of Keras, told of every block; when a training ends, each member has its best weights.
+        callbacks: Keras callbacks, told of every block; when a training ends, each member has its best weights.
 
     Returns:
         ModelResult: the row of the cell, named as tables show it.
@@ -108,7 +108,7 @@ def with_transform(data: WindowedPanel, settings: Settings) -> WindowedPanel:
 
     Args:
         data: the windowed series.
-        settings: of a cell, with its own transform and lookback.
+        settings: settings of a cell, with its own transform and lookback.
 
     Raises:
         ConfigError: windows reach rows that the transform leaves without a value.

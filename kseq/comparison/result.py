@@ -43,7 +43,7 @@ class Comparison:
 
     Attributes:
         backtest: as given.
-        folds: of the backtest; empty where the windows are all those of one test part.
+        folds: parts of each series in each fold of the backtest; empty without one.
         trainings: the windowed series that models are trained on, in the order of time: ``data`` itself without a
             backtest. Joined rows hold forecasts of the validation parts of all of them.
         order: permutation from the concatenated test windows of all trainings to ``data.test``; None without a
@@ -113,7 +113,7 @@ class Comparison:
         """Add a row for each baseline.
 
         Args:
-            names: which, of ``kseq.baselines.BASELINES``; by default those of the settings, or all.
+            names: names of ``kseq.baselines.BASELINES``; by default those of the settings, or all.
             season: steps in a season; 0 for that of the settings, or to find it from the dates.
             named: whether somebody wants these by their names: exponential smoothing of many series, which takes long,
                 is left out otherwise. By default where names are given, here or by the settings.
@@ -227,7 +227,7 @@ class Comparison:
         scale for all folds.
 
         Args:
-            row: of this comparison.
+            row: a row of this comparison.
             metric: a name of ``kseq.evaluation.metrics.METRICS``.
             by: what to keep apart: ``"step"`` of the horizon, ``"window"``, ``"series"``, or None for one score, the
                 mean over series of each series' own.
@@ -246,7 +246,7 @@ class Comparison:
         """Percent of true values within intervals, averaged within each series, then over series and members.
 
         Args:
-            band: from :meth:`intervals`.
+            band: bounds from :meth:`intervals`.
             steps: steps of the horizon; all by default.
         """
         return self._scores.coverage(band, steps)
@@ -361,8 +361,8 @@ class Comparison:
         """Draw all models over the test part; write the picture to ``path`` where one is given.
 
         Args:
-            path: of the picture.
-            ids: of a panel, the series to draw; a few by default.
+            path: file of the picture.
+            ids: series to draw, where there are several; a few by default.
 
         Returns:
             matplotlib.figure.Figure: the picture.
@@ -443,7 +443,7 @@ def laid_out(series: Series | Panel, settings: Settings) -> Comparison:
 
     Args:
         series: a series or a panel.
-        settings: of the comparison.
+        settings: settings of the comparison.
     """
     backtest = make_backtest(series, settings) if settings.n_windows else None
     return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)

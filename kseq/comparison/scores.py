@@ -68,7 +68,7 @@ class Scores:
         backtest: where the windows are the folds of one, what each training sees; by default all is learnt from the
             training parts of ``data``.
         percentless: whether percentages mean nothing for a series, ``(series of the panel,)``; found by default.
-        scales: of each series, as :func:`kseq.preprocessing.grid.seasonal_scales` gives them; found by default.
+        scales: scales of each series from :func:`kseq.preprocessing.grid.seasonal_scales`; found by default.
 
     Attributes:
         series: the series that have test windows, places in the panel's ``ids``.
@@ -162,7 +162,7 @@ class Scores:
 
         Args:
             band: bounds ``(members, windows, horizon, targets)``.
-            steps: of the horizon; all by default.
+            steps: steps of the horizon; all by default.
         """
         inside = ((band.lo <= self.y) & (self.y <= band.hi))[:, :, steps]
         return float(100 * self._mean(inside.mean(axis=(-2, -1))).mean())
@@ -354,7 +354,7 @@ def row_of(result: ModelResult, errors: np.ndarray) -> Row:
 
     Args:
         result: the row.
-        errors: of each member, ``(member, window, step, target)``; those of members that diverged are not read.
+        errors: errors of each member, ``(member, window, step, target)``; members that diverged are not read.
     """
     return Row(
         result.name,

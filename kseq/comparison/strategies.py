@@ -71,7 +71,7 @@ class Recursive:
         """Forecast every window of a part, in the targets' unit.
 
         Args:
-            model: of one step, as trained on ``near``.
+            model: model of one step, as trained on ``near``.
             data: the windowed series of the whole horizon.
             windows: the part, such as ``data.test``.
 

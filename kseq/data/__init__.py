@@ -9,6 +9,7 @@ everything after it relies on. A file goes through these modules in turn:
 - ``_rows``: the rows as they come in, sorted, checked and filled
 - ``dates``, ``frequency``: dates out of columns; how they follow one another, and gaps
 - ``missing``: missing values
+- ``slices``: panels cut and put together; ``future_dates``: the dates after the last one
 - ``readers``: the functions above, and ``_origin``: how data were read, so that they can be read again
 """
 

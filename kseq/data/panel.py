@@ -40,8 +40,8 @@ class Panel:
         ends: one after the last row of each series that holds a target, ``(series,)``.
         calendar: frequency and gaps of the dates.
         fill: how missing values were filled.
-        filled: which values were filled, ``(rows, columns)``; None for none.
-        unit: of the targets.
+        filled: whether each value was filled, ``(rows, columns)``; None for none.
+        unit: unit of the targets; empty where unknown.
         source: where the values come from.
         notes: sentences on what was found or done while reading.
         origin: the call that read it; None where a script made it.

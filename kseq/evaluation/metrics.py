@@ -187,8 +187,8 @@ def skill(error: Score, baseline_error: Score) -> Score:
     """How much smaller an error is than a baseline's, as a share: 0.1 is a tenth less, 0 no better, below 0 worse.
 
     Args:
-        error: of the forecast, by a metric of which less is better.
-        baseline_error: of the baseline, by the same metric.
+        error: error of the forecast, by a metric of which less is better.
+        baseline_error: error of the baseline, by the same metric.
 
     Returns:
         1 where the forecast makes no error; NaN where the baseline makes none.

@@ -14,7 +14,7 @@ class ModelResult:
     """What one row of the comparison knows: forecasts of the test part, and what they cost.
 
     Args:
-        name: of the row ("LSTM").
+        name: name of the row ("LSTM").
         predictions: in the targets' unit, ``(member, window, step, target)``; one member for a baseline.
         kind: ``"cell"``, ``"baseline"`` or ``"ensemble"`` (the mean of a cell's members).
         seeds: one a member; of an ensemble, of the members that it averages; empty for a baseline.

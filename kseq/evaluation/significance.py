@@ -47,7 +47,7 @@ class Row:
     """One row of a comparison in numbers, as tests and verdict see it.
 
     Args:
-        name: of the row ("LSTM").
+        name: name of the row ("LSTM").
         errors: forecast minus truth in the target's unit, ``(members, windows, horizon, targets)``; the windows in the
             order of time, the members in the order of their seeds. One member for a baseline or an ensemble.
         kind: ``"cell"``, ``"baseline"`` or ``"ensemble"`` (the mean of a cell's members).
@@ -165,7 +165,7 @@ def diebold_mariano(
         errors_b: the same for the other forecast; it may have another number of members.
         horizon: steps ahead; losses are taken to be correlated over ``horizon - 1`` windows. For windows whose origins
             are ``step`` rows apart, give ``ceil(horizon / step)``.
-        power: of the loss: 1 for absolute errors, 2 for squared ones.
+        power: power of the loss: 1 for absolute errors, 2 for squared ones.
         alternative: ``"two-sided"``, ``"less"`` (the first has the smaller loss) or ``"greater"``.
 
     Returns:
@@ -266,9 +266,9 @@ class Difference:
         better: name of the row with the smaller mean absolute error over all its seeds that did not diverge.
         worse: name of the other.
         gap: how much smaller, in the target's unit.
-        p_seeds: of the test over seeds; NaN where it says nothing.
-        p_time: of the Diebold-Mariano test.
-        p: of the pair, not adjusted.
+        p_seeds: p-value of the test over seeds; NaN where it says nothing.
+        p_time: p-value of the Diebold-Mariano test.
+        p: p-value of the pair, not adjusted.
         p_adjusted: by Holm's method, among the pairs that answer the same question.
         level: the largest adjusted p-value that is a difference.
     """
@@ -297,7 +297,7 @@ def differences(rows: Sequence[Row], *, horizon: int = 1) -> list[Difference]:
     """Compare every pair of rows.
 
     Args:
-        rows: of one comparison. One whose members have all diverged is left out.
+        rows: rows of one comparison. One whose members have all diverged is left out.
         horizon: steps ahead, see :func:`diebold_mariano`.
 
     Returns:
@@ -369,7 +369,7 @@ def letters(names: Sequence[str], different: Iterable[tuple[str, str]]) -> dict[
     differs splits every column that holds both; a column that lies within another is dropped.
 
     Args:
-        names: of the rows, the best first: it gets the first letter.
+        names: names of the rows, the best first: it gets the first letter.
         different: the pairs that differ.
 
     Returns:
@@ -400,8 +400,8 @@ def grouping(rows: Sequence[Row], pairs: Iterable[Difference]) -> dict[str, str]
     """Letters of each row by name; none for a row whose members have all diverged.
 
     Args:
-        rows: of one comparison.
-        pairs: of :func:`differences`.
+        rows: rows of one comparison.
+        pairs: pairs from :func:`differences`.
     """
     different = [(pair.better, pair.worse) for pair in pairs if pair.significant]
     return dict.fromkeys((row.name for row in rows), "") | letters([row.name for row in ranked(rows)], different)

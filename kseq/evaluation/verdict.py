@@ -29,14 +29,14 @@ class Evidence:
     """Everything that a verdict is drawn from.
 
     Args:
-        rows: of the comparison.
+        rows: rows of the comparison.
         y: true values of the test windows, ``(windows, horizon, targets)``.
         last: the last value that each window knows, ``(windows, targets)``.
         low: smallest value of each target in the rows that the networks are trained on, of the series and the training
             of each window, ``(windows, 1, targets)``; ``(targets,)`` where all windows have the same.
         high: the largest.
         lookback: rows that the networks read; 0 where unknown.
-        unit: of the targets ("°C").
+        unit: unit of the targets ("°C").
         index: dates of the series.
         step_size: rows between the origins of neighbouring windows.
         series: how many series there are; None for one. Rows of several hold losses by origin date, and their mean

@@ -1,4 +1,6 @@
-"""From a panel to scaled windows: splits, scalers, transforms of the targets, the season, features of the calendar.
+"""From a panel to scaled windows.
 
-Rows are split first; transforms and scalers are fitted on the training rows of each series; windows come last.
+Rows are split first (``splits``); transforms (``auto_transform``, ``transforms``, on the ``grid`` and the
+``seasonality`` of the dates) and ``scalers`` are fitted on the training rows of each series; ``columns`` and
+``time_features`` say what models read; ``windows`` come last.
 """

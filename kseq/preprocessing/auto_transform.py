@@ -11,6 +11,7 @@ Of one series ``auto`` takes, of the steps of :mod:`kseq.preprocessing.transform
 Of several series it takes for all the steps that most of the longest ones would take by themselves, but for ``trend``:
 short series, of which panels are made, have none to trust.
 
+    >>> from kseq import load_series
     >>> panel = Panel.of(load_series("co2"))
     >>> Transform("auto").fit(panel, Split.by_fraction(panel), np.array([0])).label
     'difference,anomaly (season 12)'
@@ -47,7 +48,7 @@ class Transform:
     """A transform to be fitted, by name.
 
     Args:
-        names: of its steps with commas between them, of :data:`kseq.preprocessing.transforms.STEPS`; or ``"auto"``, or
+        names: its steps with commas between them, of :data:`kseq.preprocessing.transforms.STEPS`; or ``"auto"``, or
             ``"none"``.
         season: steps in a season; 0 to find it from the dates.
         past_target: whether models read the targets' past. If not, ``auto`` leaves values as they are: a forecast that
@@ -114,9 +115,9 @@ def _chosen(y: np.ndarray, runs: np.ndarray, cycle: Cycle, times: np.ndarray, tr
 
     Args:
         y: the rows.
-        runs: of rows that follow one another, ``(runs, 2)``.
+        runs: first row, and one after the last, of runs of consecutive rows, ``(runs, 2)``.
         cycle: the season and the phase of each row.
-        times: of each row, ``(rows,)``.
+        times: time of each row, ``(rows,)``.
         trend: whether ``trend`` may be among the steps.
     """
     seasonal = _has_season(y, cycle)

@@ -32,7 +32,7 @@ class Grid:
     """A group of neighbouring series, without those that are left out of everything.
 
     Args:
-        panel: whose they are.
+        panel: panel of the series.
         members: the series, places in its ``ids``, ``(series,)``.
         borders: places at which a series begins, and the number of places, ``(series + 1,)``.
         rows: rows of the panel, those that a series is learnt from first, ``(rows,)``.
@@ -105,9 +105,9 @@ def grids(panel: Panel, split: Split, members: np.ndarray) -> Iterator[Grid]:
     """Lay out series, a group at a time.
 
     Args:
-        panel: whose they are.
-        split: of the panel.
-        members: which, places in its ``ids``; sorted.
+        panel: panel of the series.
+        split: parts of each series.
+        members: series to lay out, places in the panel's ``ids``; sorted.
     """
     start, end = split.start[members], split.end[members]
     for group in groups(end - start):

@@ -12,7 +12,7 @@ class Cycle:
 
     Args:
         season: steps in a season; 1 for none.
-        phase: of each row, from 0 to ``season - 1``.
+        phase: phase of each row, from 0 to ``season - 1``.
     """
 
     season: int

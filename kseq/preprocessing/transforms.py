@@ -101,7 +101,7 @@ class Step(ABC):
         Args:
             forecasts: ``(..., windows, horizon, targets)``.
             y: those values, ``(time, targets)``; only rows before a window's first target are read.
-            rows: of the targets, ``(windows, horizon)``; they may lie beyond the last row.
+            rows: row numbers of the targets, ``(windows, horizon)``.
         """
 
     def within(self, rows: slice) -> "Step":
@@ -144,7 +144,7 @@ class Anomaly(Step):
 
     Args:
         cycle: the season and the phase of each row; phases count on from series to series.
-        means: of each phase, ``(series * season, targets)``.
+        means: mean of each phase of each series, ``(series * season, targets)``.
     """
 
     name = "anomaly"
@@ -174,7 +174,7 @@ class Trend(Step):
         index: dates of the rows, or their numbers within their series, ``(rows,)``.
         borders: rows at which a series begins, and the number of rows, as of a panel, ``(series + 1,)``.
         start: the line of each series at time zero, see :func:`times_of`, ``(series, targets)``.
-        slope: of each, in units a unit of time, ``(series, targets)``.
+        slope: slope of each line, in units a unit of time, ``(series, targets)``.
         first: number of the first row of ``index``, as ``borders`` count them.
     """
 
@@ -229,7 +229,7 @@ class _Rows:
     Args:
         first: their first row.
         y: their targets, ``(rows, targets)``.
-        stretches: of their rows, counted from their first.
+        stretches: runs of consecutive rows, counted from their first, ``(runs, 2)``.
     """
 
     first: int
@@ -293,9 +293,10 @@ class FittedTransform:
         """Bring forecasts back to the targets' unit.
 
         Args:
-            forecasts: of what :meth:`apply` says that models forecast, ``(..., windows, horizon, targets)``.
+            forecasts: forecasts of what :meth:`apply` says that models forecast,
+                ``(..., windows, horizon, targets)``.
             panel: the series; only rows before a window's first target are read.
-            rows: of the targets, ``(windows, horizon)``; windows in the order of their rows.
+            rows: row numbers of the targets, ``(windows, horizon)``; windows in the order of their rows.
         """
         made = np.empty_like(forecasts)
         for part in _parts(panel):
@@ -337,7 +338,7 @@ def fit_steps(
     """Fit steps on the training rows of each series.
 
     Args:
-        names: of :data:`STEPS`, in order.
+        names: names of :data:`STEPS`, in order.
         panel: the series.
         split: their parts.
         members: series to fit, places in the panel's ``ids``; sorted.

@@ -245,7 +245,7 @@ class WindowedPanel:
         validation: the same for the validation parts; of length 0 where there are none.
         test: the same for the test parts.
         notes: sentences on what was found or done on the way: gaps, values filled, windows and series left out.
-        transform: of the targets, before the scale; None where models read and forecast the values themselves.
+        transform: Transform of the targets, before the scale; None where models read and forecast the values.
         static_scaler: scale of static covariates, those of text as columns of zeros and ones.
     """
 
@@ -392,7 +392,7 @@ def make_windows(
         like: windows of the same series, of another lookback or of a longer horizon: its parts, series and fitted
             transform are taken, instead of what says how to find them.
         only: whether a series may have windows at all, ``(series,)``; by default all may that are long enough.
-        dtype: of inputs and targets.
+        dtype: NumPy type of inputs and targets.
 
     Returns:
         WindowedPanel: ``.train``, ``.validation`` and ``.test`` windows, and the scales.
@@ -531,7 +531,7 @@ def panel_sources(
         horizon: rows that a model forecasts.
         past_target: whether models read the targets' own past.
         dates: columns of :func:`calendar_of`; none where models do not read the calendar.
-        transform: of the targets, fitted.
+        transform: fitted transform of the targets; None for none.
 
     Returns:
         Columns that are read and change with time, ``(rows,)`` each; how many rows ahead each of them is read; and the

@@ -225,12 +225,16 @@ def lines(row=None, text="", *, head=HEAD):
         (lines(50, "1994-03-01,,1"), [], "1 missing value in column 'sst' (at 1994-03-01), expected none; give --fill"),
         (lines(0, "1990-01-01,,1"), ["--fill", "linear"], "starts with missing values, which --fill linear"),
         (lines(50, "1994-03-01,,1"), ["--fill", "zero"], "'zero' is not one of 'linear', 'ffill'"),
-        (lines(50, "1989-01-01,20,1"), [], "dates are not in order (first: 1989-01-01 stands after"),
-        (lines(50, MONTHS[49]), [], "1 dates stand twice (first: 1994-02-01"),
+        (lines(50, "1989-01-01,20,1"), [], "dates are not in order (first: 1989-01-01 stands after 1994-02-01)"),
+        (lines(50, MONTHS[49]), [], "1 dates stand twice (first: 1994-02-01)"),
         (lines(50, "soon,20,1"), [], "column date does not read as dates"),
         (lines(50, ",20,1"), [], "no date in row 50 of column date"),
         ("\n".join([HEAD, *MONTHS[:12]]), [], "received a series of 12 rows, expected at least 19 for lookback 12"),
-        ("\n".join([HEAD, *(f"{m[:10]},20,1" for m in MONTHS)]), [], "target 'sst' is constant (20 in all 120 rows"),
+        (
+            "\n".join([HEAD, *(f"{m[:10]},20,1" for m in MONTHS)]),
+            [],
+            "target 'sst' is constant (20 in all 120 rows from 1990-01-01 on)",
+        ),
     ],
 )
 def test_a_bad_file_is_one_line_and_leaves_nothing(here, capsys, content, arguments, expected):
