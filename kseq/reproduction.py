@@ -19,7 +19,7 @@ from kseq._regular import read_regular
 from kseq._version import __version__
 from kseq.comparison.result import Comparison, compare
 from kseq.data import Series
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.settings import Settings
 from kseq.storage import plain
 
@@ -142,7 +142,9 @@ class Recorded:
         if file is not None:
             if "path" not in arguments:
                 raise ConfigError(
-                    f"received --file {file} for a run on {data['name']!r}, a built-in series; leave it out."
+                    "received ",
+                    Parameter("file"),
+                    f" {file} for a run on {data['name']!r}, a built-in series; leave it out.",
                 )
             arguments["path"] = str(file)
         try:
@@ -155,7 +157,9 @@ class Recorded:
         if "path" in arguments and not os.path.exists(arguments["path"]):
             raise DataError(
                 f"{self.path} was made from {arguments['path']}, which does not exist here; bring it, or say where it "
-                "is with --file."
+                "is with ",
+                Parameter("file"),
+                ".",
             )
         series = getattr(readers, reader)(**arguments)
         if series.fingerprint != origin["sha256"]:
