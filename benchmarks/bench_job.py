@@ -15,8 +15,8 @@ import keras
 import numpy as np
 
 from kseq import Batches, layers, load_series, make_windows
-from kseq.models import CELLS, build_model
-from kseq.training import Training, fit
+from kseq.models.builders import CELLS, build_model
+from kseq.training.fit import Training, fit
 
 MEMBERS, BATCH, UNITS, LOOKBACK = 10, 32, 32, 12
 

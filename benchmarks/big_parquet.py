@@ -79,10 +79,10 @@ def run(path: Path, given: argparse.Namespace) -> None:
     with stage("import"):
         import kseq
         from kseq.baselines import Skipped, baseline_row
-        from kseq.callbacks import predict
         from kseq.comparison.backtest import cut_windows
-        from kseq.feeding import fed
-        from kseq.training import Training, compile_model
+        from kseq.training.callbacks import predict
+        from kseq.training.feeding import fed
+        from kseq.training.fit import Training, compile_model
     with stage("read"):
         panel = kseq.read_panel(path)
     with stage(f"cut and scale, transform {given.transform}"):

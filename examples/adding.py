@@ -58,7 +58,7 @@ def error_of_one(sequences: Windows) -> float:
 
 def errors(cell: str, test: Windows, seeds: tuple[int, ...] = SEEDS, epochs: int = EPOCHS) -> np.ndarray:
     """Train a cell with several seeds at once; give the mean squared error of each on other sequences."""
-    from kseq.training import Training, fit
+    from kseq.training.fit import Training, fit
 
     model = kseq.build_model(cell, lookback=STEPS, features=2, units=UNITS, members=seeds)
     # With a patience that never runs out, each member trains all epochs and takes its best weights back.

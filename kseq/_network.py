@@ -19,7 +19,7 @@ import numpy as np
 
 from kseq._archive import Refused
 from kseq.errors import ConfigError
-from kseq.matching import layer_widths
+from kseq.parameter_counts import layer_widths
 from kseq.settings import CELL_NAMES
 
 if TYPE_CHECKING:
@@ -442,7 +442,7 @@ def build(plan: Plan, weights: Sequence[np.ndarray], name: str) -> "keras.Model"
         weights: from :func:`read_weights`.
         name: of the network.
     """
-    from kseq.models import average, undrawn_model
+    from kseq.models.builders import average, undrawn_model
 
     networks = [
         undrawn_model(

@@ -34,7 +34,7 @@ import numpy as np
 from kseq import layers
 from kseq.errors import ConfigError
 from kseq.layers import Ensemble
-from kseq.models import build_model
+from kseq.models.builders import build_model
 
 Array = np.ndarray
 
@@ -107,7 +107,7 @@ def from_torch(
         lookback: time steps of an input window; None for any number.
         activation: ``"relu"`` for ``nn.RNN(nonlinearity="relu")``, which no name or shape tells.
         dropout: share of outputs dropped between layers in further training, as ``nn.LSTM(dropout=)``.
-        return_states: also return the last layer's final states, as :func:`kseq.models.build_model` does.
+        return_states: also return the last layer's final states, as :func:`kseq.models.builders.build_model` does.
 
     Returns:
         keras.Model: ``(batch, time, features)`` to ``(batch, outputs of the nn.Linear)``.

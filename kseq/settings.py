@@ -7,7 +7,7 @@ from typing import Any
 from kseq import baselines
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
-from kseq.matching import MATCHES, layer_widths
+from kseq.parameter_counts import MATCHES, layer_widths
 from kseq.preprocessing.scalers import SCALERS
 from kseq.preprocessing.transforms import steps_of
 from kseq.validation import require_choice, require_each_once, require_levels, require_number, require_whole
@@ -25,7 +25,7 @@ OWN_DATA = ("transform",)
 STRATEGIES = ("direct", "recursive", "seq2seq")
 
 
-#: Whose initial weights there are, see :mod:`kseq.starts`.
+#: Whose initial weights there are, see :mod:`kseq.models.initializers`.
 STARTS = ("keras", "pytorch")
 
 
@@ -55,11 +55,11 @@ class Settings:
             :mod:`kseq.comparison.strategies`.
         units: of each recurrent layer.
         match: what is equal among the cells: ``"units"``, or ``"params"`` for their numbers of weights, which are then,
-            as nearly as can be, that of the largest cell at ``units``; see :mod:`kseq.matching`.
+            as nearly as can be, that of the largest cell at ``units``; see :mod:`kseq.parameter_counts`.
         num_layers: recurrent layers.
         dropout: between layers.
         bidirectional: read windows in both directions.
-        start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.starts`.
+        start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
         transform: what models read and forecast instead of the targets' values: ``"none"``, or steps of
             :mod:`kseq.preprocessing.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them
             by the training rows.
@@ -77,7 +77,7 @@ class Settings:
         season: steps in a season; 0 to find it from the index.
         members: seeds trained at once; 0 to choose.
         levels: percents of future values that intervals are to cover; empty for no intervals.
-        training: the budget, as a mapping of :class:`kseq.training.Training`'s arguments.
+        training: the budget, as a mapping of :class:`kseq.training.fit.Training`'s arguments.
         by_cell: settings of single cells in place of those above, of ``OWN_NETWORK``, ``OWN_TRAINING`` and
             ``OWN_DATA``: ``{"lstm": {"units": 64, "lookback": 6}}``. A cell's own lookback is at most ``lookback``,
             which says how many rows stand before each part: all cells learn from, and forecast, the same target rows.

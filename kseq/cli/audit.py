@@ -30,7 +30,7 @@ def audit(backend: str | None, device: str | None, style: str, **options: Any) -
     series = take_series(options)
     settings = settings_of(options | {"level": ()})
     backends.choose(backend, device)
-    from kseq import audit as auditing
+    from kseq.experiments import audit as auditing
 
     with Progress() as progress:
         result = auditing.audit(series, settings, progress=progress)

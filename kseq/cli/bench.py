@@ -51,16 +51,17 @@ def bench(
         raise ConfigError(f"received {', '.join(given)} with --data, which trains nothing; leave out one of them.")
     backends.choose(backend, device)
 
-    from kseq import runs, signals
+    from kseq import signals
+    from kseq.report import run_folder
 
     kind = "data" if data else "bench"
-    with runs.folder(out, kind, inputs=inputs()) if out else contextlib.nullcontext() as folder:
+    with run_folder.folder(out, kind, inputs=inputs()) if out else contextlib.nullcontext() as folder:
         result, table = _data(workloads, rounds, note) if data else _training(cells, workloads, rounds, members, note)
         signals.check()
         # Printed first: measurements of minutes are not to be lost to a disk without room.
         say(table)
         if folder is not None:
-            (runs.write_data_bench if data else runs.write_bench)(result, folder, tell)
+            (run_folder.write_data_bench if data else run_folder.write_bench)(result, folder, tell)
 
 
 def _training(
@@ -70,16 +71,16 @@ def _training(
     members: tuple[int, ...],
     say: Callable[[str], None],
 ) -> tuple[Any, str]:
-    from kseq import bench
+    from kseq.bench import timings
     from kseq.report.bench import bench_table
 
-    result = bench.run(cells, workloads, rounds, members, say)
+    result = timings.run(cells, workloads, rounds, members, say)
     return result, bench_table(result)
 
 
 def _data(workloads: tuple[str, ...] | None, rounds: int, say: Callable[[str], None]) -> tuple[Any, str]:
-    from kseq import databench
+    from kseq.bench import windows
     from kseq.report.databench import data_table
 
-    result = databench.run(workloads or tuple(databench.WORKLOADS), rounds, say)
+    result = windows.run(workloads or tuple(windows.WORKLOADS), rounds, say)
     return result, data_table(result)

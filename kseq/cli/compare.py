@@ -118,13 +118,13 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
     Prints the table with a verdict; writes table, predictions, picture and record into the run's folder. With --format
     csv or json the table alone goes to standard output, and the verdict to standard error.
     """
-    from kseq import runs
+    from kseq.report import run_folder
 
     refuse_ignored(options)
     series = take_series(options)
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
-    with runs.folder(out, inputs=inputs(), otherwise=runs.default_folder(series.name, chosen)) as folder:
+    with run_folder.folder(out, inputs=inputs(), otherwise=run_folder.default_folder(series.name, chosen)) as folder:
         from kseq.comparison.result import compare as run
 
         with Progress(trainings_of(settings)) as progress:
@@ -134,10 +134,10 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
 
 def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str) -> None:
     """Write the files of a run and print its table, which is printed too where there is no room for files."""
-    from kseq import runs
+    from kseq.report import run_folder
 
     try:
-        runs.write(comparison, folder, tell)
+        run_folder.write(comparison, folder, tell)
     except OutputError as error:
         show(comparison, style, error.files, backend)
         raise

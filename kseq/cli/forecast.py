@@ -45,13 +45,14 @@ def forecast(
     A model of many series forecasts each of them, or those of the file, or of --series. A series that it has not seen
     is scaled by its own past, if that is long enough.
     """
-    from kseq import runs, signals
+    from kseq import signals
     from kseq.csvtext import csv_text
     from kseq.data import read_text
     from kseq.errors import Parameter
     from kseq.forecasting import model_file
     from kseq.forecasting.forecast import covariates_ahead
     from kseq.forecasting.forecast import forecast as forecast_steps
+    from kseq.report import run_folder
 
     card = model_file.read_card(path)
     # A series for a model of one, a panel for a model of many.
@@ -62,12 +63,12 @@ def forecast(
     if future is not None:
         ahead = covariates_ahead(card, read_text(future, 0, named=Parameter("future")), future.name)
     backends.choose(backend, device)
-    with runs.folder(out, "forecast", inputs=inputs()) if out else contextlib.nullcontext() as folder:
+    with run_folder.folder(out, "forecast", inputs=inputs()) if out else contextlib.nullcontext() as folder:
         model: Any = model_file.load(path)
         made = forecast_steps(model, steps, rows=rows, future=ahead, levels=level, **chosen)
         signals.check()
         try:
-            written = runs.write_forecast(made, folder, tell) if folder is not None else []
+            written = run_folder.write_forecast(made, folder, tell) if folder is not None else []
         finally:
             # Printed too where there is no room for files.
             data(csv_text(made.frame).rstrip("\n"))

@@ -26,27 +26,29 @@ def reproduce(run: Path, backend: str | None, device: str | None, file: Path | N
     RUN is the run's folder or its run.json. Backend and device are those of the run unless others are named. The status
     is 0 where all figures are the same, bit for bit, and 1 where one is not.
     """
-    from kseq import reproduction, runs, storage
+    from kseq import storage
+    from kseq.experiments import reproduce
+    from kseq.report import run_folder
 
     storage.settle(run)
-    recorded = reproduction.Recorded.read(run)
+    recorded = reproduce.Recorded.read(run)
     if out is not None and out.resolve() == recorded.path.parent.resolve():
         raise ConfigError(f"received --out {out}, the folder of the run itself; expected another.")
     series = recorded.series(file)
     backends.choose(backend or recorded.backend, device or recorded.device)
     read = [*inputs(), recorded.path, *recorded.files]
     lost: OutputError | None = None
-    with runs.folder(out, inputs=read) if out else contextlib.nullcontext() as folder:
+    with run_folder.folder(out, inputs=read) if out else contextlib.nullcontext() as folder:
         with Progress() as progress:
             comparison = recorded.repeat(series, progress)
         if folder is not None:
             try:
-                runs.write(comparison, folder, tell)
+                run_folder.write(comparison, folder, tell)
             except OutputError as error:
                 lost = error
     from kseq.report.agreement import agreement_text
 
-    agreement = reproduction.Agreement(recorded, comparison)
+    agreement = reproduce.Agreement(recorded, comparison)
     say(agreement_text(agreement))
     if lost is not None:
         raise lost

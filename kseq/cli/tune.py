@@ -64,9 +64,9 @@ def tune(
     Every trial is added to tuning.csv in the run's folder as soon as it is done, and stays there if the run is stopped
     (to tuning-unfinished.csv where the folder holds an earlier run, which stays until this one has ended).
     """
-    from kseq import runs
-    from kseq.tuning import Space
-    from kseq.tuning import tune as run
+    from kseq.experiments.tune import Space
+    from kseq.experiments.tune import tune as run
+    from kseq.report import run_folder
 
     refuse_ignored(options)
     series = take_series(options)
@@ -86,12 +86,12 @@ def tune(
     settings = replace(settings, training=budget)
     chosen = backends.choose(backend, device)
     total = trials * trial_seeds * len(settings.cells) + trainings_of(settings)
-    with runs.folder(out, inputs=inputs(), otherwise=runs.default_folder(series.name, chosen)) as folder:
+    with run_folder.folder(out, inputs=inputs(), otherwise=run_folder.default_folder(series.name, chosen)) as folder:
         failed: list[str] = []
 
         def keep(frame: "pd.DataFrame") -> None:
             try:
-                runs.write_trials(frame, folder)
+                run_folder.write_trials(frame, folder)
             except OutputError as error:
                 # There may be room again when the tuning is done; if not, its result goes elsewhere.
                 if not failed:

@@ -15,7 +15,7 @@ from kseq.comparison.backtest import Backtest
 from kseq.evaluation import metrics, significance
 from kseq.evaluation.model_result import ModelResult
 from kseq.machine import machine
-from kseq.matching import layer_widths, units_of
+from kseq.parameter_counts import layer_widths, units_of
 from kseq.preprocessing.splits import Split
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, OWN_TRAINING, Settings
 

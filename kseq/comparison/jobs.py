@@ -11,21 +11,21 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq import memory
-from kseq.callbacks import Evaluation, Progress, predict
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.strategies import Recursive, one_step
 from kseq.errors import ConfigError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
-from kseq.matching import layer_widths, parameter_count, units_of
-from kseq.models import build_model
+from kseq.models.builders import build_model
+from kseq.models.seq2seq import build_seq2seq
+from kseq.parameter_counts import layer_widths, parameter_count, units_of
 from kseq.preprocessing.columns import require_inputs
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.progress import Block as BlockDone
 from kseq.progress import block_done, seeds_text
-from kseq.seq2seq import build_seq2seq
 from kseq.settings import CELL_NAMES, Settings
-from kseq.training import Training, fit
+from kseq.training import memory
+from kseq.training.callbacks import Evaluation, Progress, predict
+from kseq.training.fit import Training, fit
 
 
 class _Block:

@@ -32,7 +32,7 @@ from kseq.progress import Within
 from kseq.settings import Settings
 
 if TYPE_CHECKING:
-    from kseq.tuning import Search
+    from kseq.experiments.tune import Search
 
 
 class Comparison:
@@ -50,7 +50,7 @@ class Comparison:
             backtest. Joined rows hold forecasts of the validation parts of all of them.
         order: permutation from the concatenated test windows of all trainings to ``data.test``; None without a
             backtest.
-        search: where the cells' settings come from a tuning: its trials, see :mod:`kseq.tuning`.
+        search: where the cells' settings come from a tuning: its trials, see :mod:`kseq.experiments.tune`.
 
     Example:
         >>> comparison = Comparison(make_windows(load_series("nino12")))  # doctest: +SKIP
@@ -351,7 +351,7 @@ class Comparison:
 
     @property
     def tuning(self) -> pd.DataFrame:
-        """Every trial of a tuning, see :attr:`kseq.tuning.Search.frame`; empty where nothing was tuned."""
+        """Every trial of a tuning, see :attr:`kseq.experiments.tune.Search.frame`; empty where nothing was tuned."""
         return self.search.frame if self.search else pd.DataFrame()
 
     @property
@@ -393,12 +393,12 @@ class Comparison:
                 there that kseq has not written, by a name such as ``table.csv``, or one that the series was read from.
             OutputError: a ConfigError too: there was no room; its ``files`` are paths where the files are instead.
         """
-        from kseq import runs
+        from kseq.report import run_folder
 
         if not str(path):
             raise ConfigError('received "" for the folder to write into, expected its name ("." for this one).')
-        with runs.folder(Path(path), inputs=self.inputs) as folder:
-            return runs.write(self, folder)
+        with run_folder.folder(Path(path), inputs=self.inputs) as folder:
+            return run_folder.write(self, folder)
 
     @property
     def inputs(self) -> list[Path]:
@@ -442,7 +442,7 @@ def compare(
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
         from kseq.comparison.jobs import require_room, train_cell
-        from kseq.training import Training
+        from kseq.training.fit import Training
 
         Training(**settings.training)
         for cell in settings.cells:

@@ -3,7 +3,7 @@
 =============  =======================================================================================================
 ``direct``     one model, whose head gives all steps of the horizon at once: the default
 ``recursive``  one model of one step, whose forecast takes the place of the value that is not known yet, step by step
-``seq2seq``    an encoder reads the window, a decoder of the same cell goes on from its states: :mod:`kseq.seq2seq`
+``seq2seq``    an encoder reads the window, a decoder of the same cell goes on: :mod:`kseq.models.seq2seq`
 =============  =======================================================================================================
 
 A recursive model trains on one-step windows of the same parts, and early stopping looks at one-step errors. Its errors
@@ -17,12 +17,12 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from kseq.callbacks import members_of
 from kseq.comparison.backtest import cut_windows
 from kseq.errors import ConfigError, Parameter
 from kseq.preprocessing.windows import WindowedPanel, Windows
-from kseq.rollout import roll_out
 from kseq.settings import Settings
+from kseq.training.callbacks import members_of
+from kseq.training.rollout import roll_out
 
 
 def one_step(data: WindowedPanel, settings: Settings) -> WindowedPanel:
@@ -52,7 +52,7 @@ def one_step(data: WindowedPanel, settings: Settings) -> WindowedPanel:
 
 
 class Recursive:
-    """Forecasts a horizon with a model of one step; called as :func:`kseq.callbacks.predict` is.
+    """Forecasts a horizon with a model of one step; called as :func:`kseq.training.callbacks.predict` is.
 
     All windows and members take each step together. Where a window ends, the row that follows holds what is known of
     it (future covariates, calendar, static columns), and forecasts in place of the targets.

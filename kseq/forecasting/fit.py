@@ -23,19 +23,29 @@ from kseq.data import Panel, Series
 from kseq.data.slices import chosen, last_rows
 from kseq.errors import ConfigError
 from kseq.evaluation.intervals import half_width
+from kseq.forecasting._train import (
+    CALIBRATED,
+    ORIGINS,
+    RIVALS,
+    Told,
+    as_chosen,
+    levels_of,
+    reading_of,
+    require_rows,
+    train,
+)
 from kseq.forecasting.card import HalfWidths, ModelCard
 from kseq.forecasting.forecast import as_values
 from kseq.forecasting.model_file import TrainedModel
-from kseq.one_network import CALIBRATED, ORIGINS, RIVALS, Told, as_chosen, levels_of, reading_of, require_rows, train
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.rollout import roll_out
 from kseq.settings import CELL_NAMES, Settings
-from kseq.training import Training
+from kseq.training.fit import Training
+from kseq.training.rollout import roll_out
 
 #: Rows of each series that a model keeps at least, for a picture and for the days of the months that follow; rows of
 #: each of a few series, which also tell another series of the same dates; and rows of all series together up to which

@@ -111,7 +111,7 @@ def forecast(
     ends = ahead.ends
     segments = [range(end, end + 1) for end in ends.tolist()]
     # Keras is loaded with it.
-    from kseq.rollout import roll_out
+    from kseq.training.rollout import roll_out
 
     target_rows = ends[:, None] + np.arange(blocks * card.horizon)
     # What overflows is told below.

@@ -49,7 +49,7 @@ class Forecaster:
         num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
         dropout: share of outputs dropped between layers.
         bidirectional: read windows in both directions.
-        start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.starts`.
+        start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
         transform: what is read and forecast instead of the values, see :mod:`kseq.preprocessing.transforms`:
             ``"none"``, steps such as ``"anomaly,change"``, or ``"auto"``.
         calendar: read where in the day, the week or the year each row stands.

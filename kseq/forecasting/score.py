@@ -86,7 +86,7 @@ def evaluate(
     segments, owners = _segments(card, history, _begin(card, history, all_rows))
     first = np.array([segment.start for segment in segments])[np.unique(owners, return_index=True)[1]]
     # Keras is loaded with it.
-    from kseq.callbacks import predict
+    from kseq.training.callbacks import predict
 
     # What overflows is told below.
     with np.errstate(over="ignore", invalid="ignore"):

@@ -34,7 +34,7 @@ from kseq.kernels import Output, Spec
 #: times, for few epochs may be left.
 REBUILD = 6e10
 
-#: Members that train at once on a CPU: more leave the cache (:mod:`kseq.memory` has the measurements).
+#: Members that train at once on a CPU: more leave the cache (:mod:`kseq.training.memory` has the measurements).
 MEMBERS_AT_ONCE = 10
 
 

@@ -54,7 +54,7 @@ def _device() -> torch.device:
 
 
 def dataset(batches: Any) -> torch.utils.data.DataLoader:
-    """The batches of :class:`kseq.batches.Batches` as Keras reads them with least overhead, on PyTorch.
+    """The batches of :class:`kseq.training.batches.Batches` as Keras reads them with least overhead, on PyTorch.
 
     Keras itself wraps a ``PyDataset`` in a generator, a loader and a conversion of every part, each of which costs its
     time a batch. Whoever trains on this calls ``batches.on_epoch_end()`` after each epoch: here nothing is counted.

@@ -1,4 +1,4 @@
-"""What a lean training step is made of on PyTorch, see :mod:`kseq.lean`: the update, its recording, and products."""
+"""Parts of the fast training step on PyTorch, see :mod:`kseq.layers.fast_step`: update, CUDA graphs, products."""
 
 import contextlib
 from collections import Counter

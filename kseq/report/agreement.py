@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from kseq.report.table import aligned
 
 if TYPE_CHECKING:
-    from kseq.reproduction import Agreement
+    from kseq.experiments.reproduce import Agreement
 
 
 def agreement_text(agreement: "Agreement") -> str:

@@ -10,7 +10,7 @@ from kseq.report.lettering import legend, plain
 from kseq.report.table import aligned
 
 if TYPE_CHECKING:
-    from kseq.bench import Bench
+    from kseq.bench.timings import Bench
 
 COLORS = {"kseq": "#0072B2", "native loop": "#E69F00", "stock Keras": "#999999", "two processes": "#CC79A7"}
 

@@ -8,7 +8,7 @@ from kseq.report.table import aligned
 from kseq.text import DASH
 
 if TYPE_CHECKING:
-    from kseq.databench import DataBench
+    from kseq.bench.windows import DataBench
 
 
 def data_table(bench: "DataBench") -> str:

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import bench, runs
+from kseq.bench import timings
 from kseq.cli import main
+from kseq.report import run_folder
 
 BACKEND = os.environ["KERAS_BACKEND"]
 QUICK = ["bench", "--workloads", "plain", "--rounds", "1"]
@@ -18,9 +19,9 @@ QUICK = ["bench", "--workloads", "plain", "--rounds", "1"]
 def here(tmp_path, monkeypatch):
     """A folder of its own, a workload that takes no time, and no measuring of the machine."""
     monkeypatch.chdir(tmp_path)
-    workload = bench.Workload(windows=10, time=3, features=2, units=2, batch=4)
-    monkeypatch.setattr(bench, "WORKLOADS", {"plain": workload})
-    monkeypatch.setattr(bench, "peak_flops", lambda: 1e9)
+    workload = timings.Workload(windows=10, time=3, features=2, units=2, batch=4)
+    monkeypatch.setattr(timings, "WORKLOADS", {"plain": workload})
+    monkeypatch.setattr(timings, "peak_flops", lambda: 1e9)
     return tmp_path
 
 
@@ -29,11 +30,11 @@ def untrained(monkeypatch, difference=0.0):
 
     def measure(name, cell, rounds, members):
         return [
-            bench.Measurement(name, cell, "stock Keras", first=4.0, seconds=[3.0] * rounds),
-            bench.Measurement(name, cell, "kseq", first=2.0, seconds=[1.0] * rounds, difference=difference),
+            timings.Measurement(name, cell, "stock Keras", first=4.0, seconds=[3.0] * rounds),
+            timings.Measurement(name, cell, "kseq", first=2.0, seconds=[1.0] * rounds, difference=difference),
         ]
 
-    monkeypatch.setattr(bench, "_measure", measure)
+    monkeypatch.setattr(timings, "_measure", measure)
 
 
 def test_files_hold_what_is_printed(here, capsys):
@@ -110,7 +111,7 @@ def test_a_full_disk_leaves_nothing(here, capsys, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("tempfile.tempdir", str(here))
-    monkeypatch.setattr(runs.Path, "write_bytes", full)
+    monkeypatch.setattr(run_folder.Path, "write_bytes", full)
     assert main([*QUICK, "--out", "deep/run"]) == 2
     captured = capsys.readouterr()
     assert "files cannot be written (No space left on device)" in captured.err.splitlines()[-1]
@@ -123,6 +124,6 @@ def test_ctrl_c_leaves_nothing(here, monkeypatch):
     def interrupt(*job):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bench, "_measure", interrupt)
+    monkeypatch.setattr(timings, "_measure", interrupt)
     assert main([*QUICK, "--out", "deep/run"]) == 130
     assert list(here.iterdir()) == []

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import runs
 from kseq.cli import main
+from kseq.report import run_folder
 
 BACKEND = os.environ["KERAS_BACKEND"]
 QUICK = ["--epochs", "2", "--units", "3", "--lookback", "4", "--learning-rate", "0.01"]
@@ -185,7 +185,7 @@ def test_a_full_disk_leaves_nothing_half_written(files, capsys, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("tempfile.tempdir", str(files))
-    monkeypatch.setattr(runs.Path, "write_bytes", full)
+    monkeypatch.setattr(run_folder.Path, "write_bytes", full)
     assert main(["forecast", "--model", "model.keras", "--out", "out"]) == 2
     assert "files cannot be written (No space left on device)" in capsys.readouterr().err
     assert not (files / "out").exists()

@@ -89,7 +89,7 @@ def test_a_figure_that_differs_is_told_with_status_1(run, capsys):
 def test_backend_and_device_are_those_of_the_run_unless_named(run, monkeypatch):
     asked = []
     monkeypatch.setattr(backends, "choose", lambda *choice: asked.append(choice))
-    monkeypatch.setattr("kseq.reproduction.Recorded.repeat", _stop)
+    monkeypatch.setattr("kseq.experiments.reproduce.Recorded.repeat", _stop)
     for named in ([], ["--backend", "torch"], ["--device", "cpu"]):
         assert main(["reproduce", "run", *named]) == 130
     rewrite(run, lambda record: record.update(backend="jax", device="NVIDIA H100"))

@@ -93,7 +93,7 @@ def test_a_picture_that_cannot_be_drawn_is_one_line(here, capsys, monkeypatch):
     def fail(comparison):
         raise RuntimeError("no font")
 
-    monkeypatch.setattr("kseq.runs.plot_history", fail)
+    monkeypatch.setattr("kseq.report.run_folder.plot_history", fail)
     assert main([*QUICK, "--csv", "series.csv", "--out", "run"]) == 0
     captured = capsys.readouterr()
     expected = "kseq: history.png cannot be drawn (RuntimeError: no font); all other files are written.\n"
@@ -103,15 +103,15 @@ def test_a_picture_that_cannot_be_drawn_is_one_line(here, capsys, monkeypatch):
 
 
 def test_a_result_that_does_not_go_into_its_folder_is_shown_and_kept(here, capsys, monkeypatch):
-    from kseq import runs
+    from kseq.report import run_folder
 
-    texts = runs._texts
+    texts = run_folder._texts
 
     def gone(comparison):
         (here / "run").rmdir()
         return texts(comparison)
 
-    monkeypatch.setattr(runs, "_texts", gone)
+    monkeypatch.setattr(run_folder, "_texts", gone)
     assert main([*QUICK, "--csv", "series.csv", "--out", "run"]) == 2
     captured = capsys.readouterr()
     assert "GRU" in captured.out

@@ -3,8 +3,8 @@ import json
 import pandas as pd
 import pytest
 
-from kseq import tuning
 from kseq.cli import main
+from kseq.experiments import tune
 
 QUICK = [
     "tune", "--trials", "2", "--trial-seeds", "1", "--units", "2,4", "--layers", "1", "--lookback", "3,6",
@@ -40,13 +40,13 @@ def test_tune_writes_what_it_says(here, capsys):
 
 
 def test_trials_that_are_done_stay_when_the_user_stops(here, capsys, monkeypatch):
-    class Stopped(tuning._Draws):
+    class Stopped(tune._Draws):
         def ask(self):
             if len(self.left) < len(self.space.grid):
                 raise KeyboardInterrupt
             return super().ask()
 
-    monkeypatch.setattr(tuning, "_Draws", Stopped)
+    monkeypatch.setattr(tune, "_Draws", Stopped)
     assert main([*QUICK, "--out", "run"]) == 130
     assert sorted(path.name for path in (here / "run").iterdir()) == ["run.json", "tuning.csv"]
     assert "run has tuning.csv, run.json" in capsys.readouterr().err

@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from kseq import memory
 from kseq.cli import main
+from kseq.training import memory
 
 SEEDS = 3
 COMPARE = [

@@ -11,7 +11,7 @@ if os.environ["KERAS_BACKEND"] != "torch":
 
 from kseq import Batches, build_model, load_series, make_windows
 from kseq.kernels.torch_feed import dataset
-from kseq.training import Training, fit
+from kseq.training.fit import Training, fit
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def epochs_of(source, batches, number):
 @pytest.mark.parametrize("at_once", [1, 20_000, 2**20], ids=["batch by batch", "in pieces", "whole"])
 @pytest.mark.parametrize("options", [{"seed": 3}, {"seeds": [4, 9]}, {"members": 2}, {}], ids=str)
 def test_epochs_are_those_of_the_batches(monkeypatch, windows, options, at_once):
-    monkeypatch.setattr("kseq.batches.AT_ONCE", at_once)
+    monkeypatch.setattr("kseq.training.batches.AT_ONCE", at_once)
     fed, plain = Batches(windows, 50, **options), Batches(windows, 50, **options)
     for epoch in epochs_of(dataset(fed), fed, 3):
         expected = [plain[number] for number in range(len(plain))]

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kseq import BackendError, Comparison, ConfigError, Settings, baselines, from_frame, make_windows, panel_from_frame
-from kseq.audit import audit, perturbed
 from kseq.evaluation.model_result import ModelResult
+from kseq.experiments.audit import audit, perturbed
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.windows import Windows
 from kseq.settings import CELL_NAMES
-from kseq.training import fit
+from kseq.training.fit import fit
 
 pytestmark = pytest.mark.above_backends
 
@@ -360,6 +360,6 @@ def test_whoever_watches_is_told(series):
 
 
 def test_a_wrong_budget_is_told_first(series, monkeypatch):
-    monkeypatch.setattr("kseq.audit.perturbed", None)
+    monkeypatch.setattr("kseq.experiments.audit.perturbed", None)
     with pytest.raises(ConfigError, match="received epochs 0"):
         audit(series, replace(QUICK, training={"epochs": 0}))

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from kseq import BackendError, ConfigError, backends, bench, databench, layers
+from kseq import BackendError, ConfigError, backends, layers
+from kseq.bench import timings, windows
 from kseq.cli.bench import bench as command
 
 BACKEND = os.environ["KERAS_BACKEND"]
@@ -17,29 +18,29 @@ ONE_BY_ONE = ["stock Keras", *["native loop"] * (BACKEND == "torch")]
 def tiny(monkeypatch):
     """Workloads that take no time, and no measuring of the machine."""
     workloads = {
-        "plain": bench.Workload(windows=10, time=3, features=2, units=2, batch=4),
-        "stacked": bench.Workload(windows=10, time=3, features=1, units=2, batch=4, num_layers=2),
-        "bidirectional": bench.Workload(windows=10, time=3, features=2, units=3, batch=4, bidirectional=True),
+        "plain": timings.Workload(windows=10, time=3, features=2, units=2, batch=4),
+        "stacked": timings.Workload(windows=10, time=3, features=1, units=2, batch=4, num_layers=2),
+        "bidirectional": timings.Workload(windows=10, time=3, features=2, units=3, batch=4, bidirectional=True),
     }
-    monkeypatch.setattr(bench, "WORKLOADS", workloads)
-    monkeypatch.setattr(bench, "peak_flops", lambda: 1e9)
+    monkeypatch.setattr(timings, "WORKLOADS", workloads)
+    monkeypatch.setattr(timings, "peak_flops", lambda: 1e9)
     return workloads
 
 
 @pytest.fixture
 def untrained(monkeypatch):
     """Keras's epochs take nine seconds at first and two later, and train nothing."""
-    monkeypatch.setattr(bench, "_stock_epochs", lambda *job: lambda: (9.0, [2.0]))
-    monkeypatch.setattr(bench, "_own_epochs", lambda *job: lambda: (9.0, [2.0]))
+    monkeypatch.setattr(timings, "_stock_epochs", lambda *job: lambda: (9.0, [2.0]))
+    monkeypatch.setattr(timings, "_own_epochs", lambda *job: lambda: (9.0, [2.0]))
 
 
 @pytest.mark.parametrize(("cell", "workload"), [("rnn", "stacked"), ("lstm", "bidirectional"), ("gru", "plain")])
 def test_contenders_forecast_the_same_before_they_are_timed(tiny, cell, workload):
     told = []
-    table = bench.run([cell], [workload], rounds=2, tell=told.append).table.set_index("contender")
-    assert told == [f"{workload}, {bench.CELLS[cell]}"]
+    table = timings.run([cell], [workload], rounds=2, tell=told.append).table.set_index("contender")
+    assert told == [f"{workload}, {timings.CELLS[cell]}"]
     assert list(table.index) == [*ONE_BY_ONE, "kseq"]
-    assert (table["difference"] <= bench.TOLERANCE).all()
+    assert (table["difference"] <= timings.TOLERANCE).all()
     assert (table["ms"] > 0).all()
     assert ((table["ms_low"] <= table["ms"]) & (table["ms"] <= table["ms_high"])).all()
     assert (table["first_s"] > 0).all()
@@ -51,9 +52,9 @@ def test_contenders_forecast_the_same_before_they_are_timed(tiny, cell, workload
 
 
 def test_members_stand_beside_what_trains_one_seed_at_a_time(monkeypatch):
-    pair = bench.Measurement("plain", "gru", "two processes", seconds=[0.5], kernel="keras")
-    monkeypatch.setattr(bench, "_two_processes", lambda name, cell: pair)
-    result = bench.run(["gru"], ["plain"], rounds=1, members=(1, 3))
+    pair = timings.Measurement("plain", "gru", "two processes", seconds=[0.5], kernel="keras")
+    monkeypatch.setattr(timings, "_two_processes", lambda name, cell: pair)
+    result = timings.run(["gru"], ["plain"], rounds=1, members=(1, 3))
     found = [(m.members, m.contender) for m in result.measurements]
     assert found == [(1, name) for name in (*ONE_BY_ONE, "kseq")] + [
         (3, name) for name in (*ONE_BY_ONE, "two processes", "kseq")
@@ -67,9 +68,9 @@ def test_members_stand_beside_what_trains_one_seed_at_a_time(monkeypatch):
 
 
 def test_rounds_are_epochs_that_count(monkeypatch, untrained):
-    pair = bench.Measurement("plain", "rnn", "two processes", seconds=[1.0])
-    monkeypatch.setattr(bench, "_two_processes", lambda name, cell: pair)
-    result = bench.run(["rnn"], ["plain"], rounds=3, members=(1, 4))
+    pair = timings.Measurement("plain", "rnn", "two processes", seconds=[1.0])
+    monkeypatch.setattr(timings, "_two_processes", lambda name, cell: pair)
+    result = timings.run(["rnn"], ["plain"], rounds=3, members=(1, 4))
     own = {m.members: m for m in result.measurements if m.contender == "kseq"}
     assert own[1].seconds == [2.0, 2.0, 2.0]
     # Four seeds share an epoch.
@@ -87,33 +88,33 @@ def test_no_speed_up_where_forecasts_differ(monkeypatch, untrained, broken):
         return stock
 
     monkeypatch.setattr(layers, "to_stock", astray)
-    table = bench.run(["gru"], ["plain"], rounds=1).table
+    table = timings.run(["gru"], ["plain"], rounds=1).table
     assert table["ratio"].isna().all()
     assert (table["ms"] > 0).all()
 
 
 def test_a_contender_that_differs_alone_has_no_ratio():
     measurements = [
-        bench.Measurement("plain", "gru", "stock Keras", seconds=[3.0]),
-        bench.Measurement("plain", "gru", "native loop", seconds=[2.0], difference=2 * bench.TOLERANCE),
-        bench.Measurement("plain", "gru", "kseq", seconds=[1.0], difference=bench.TOLERANCE / 2),
+        timings.Measurement("plain", "gru", "stock Keras", seconds=[3.0]),
+        timings.Measurement("plain", "gru", "native loop", seconds=[2.0], difference=2 * timings.TOLERANCE),
+        timings.Measurement("plain", "gru", "kseq", seconds=[1.0], difference=timings.TOLERANCE / 2),
     ]
-    ratio = bench.Bench(measurements, 1e9, {}).table.set_index("contender")["ratio"]
+    ratio = timings.Bench(measurements, 1e9, {}).table.set_index("contender")["ratio"]
     assert (ratio["stock Keras"], ratio["kseq"]) == (3.0, 1.0)
     assert np.isnan(ratio["native loop"])
 
 
 def test_a_process_of_its_own_prints_seconds_of_each_epoch_but_the_first(tiny, capsys):
-    bench.child(tiny["plain"], "rnn", epochs=3)
+    timings.child(tiny["plain"], "rnn", epochs=3)
     seconds = json.loads(capsys.readouterr().out)
     assert len(seconds) == 2
     assert min(seconds) > 0
 
 
 def test_a_process_that_fails_is_told(monkeypatch, untrained):
-    monkeypatch.setattr(bench.sys, "executable", "false")
+    monkeypatch.setattr(timings.sys, "executable", "false")
     with pytest.raises(BackendError, match=r"trains stock Keras failed \(status 1\)"):
-        bench.run(["gru"], ["plain"], rounds=1, members=(2,))
+        timings.run(["gru"], ["plain"], rounds=1, members=(2,))
 
 
 @pytest.mark.parametrize(
@@ -127,38 +128,38 @@ def test_a_process_that_fails_is_told(monkeypatch, untrained):
 )
 def test_bad_arguments(arguments, expected):
     with pytest.raises(ConfigError, match=re.escape(expected)):
-        bench.run(*arguments)
+        timings.run(*arguments)
 
 
 def test_operations_are_those_of_the_products():
     # An LSTM's four gates, each (features + units) x units products and as many sums, forward and twice that backward.
-    job = bench.Workload(windows=10, time=3, features=5, units=2, batch=4)
+    job = timings.Workload(windows=10, time=3, features=5, units=2, batch=4)
     assert job.operations("lstm") == 3 * 10 * 3 * 4 * 2 * 2 * (5 + 2)
     assert job.operations("gru") == 0.75 * job.operations("lstm")
     # A second layer reads the units of the first; both directions read the features.
-    two = bench.Workload(windows=10, time=3, features=5, units=2, batch=4, num_layers=2)
+    two = timings.Workload(windows=10, time=3, features=5, units=2, batch=4, num_layers=2)
     assert two.operations("rnn") - job.operations("rnn") == 3 * 10 * 3 * 2 * 2 * (2 + 2)
-    both = bench.Workload(windows=10, time=3, features=5, units=2, batch=4, bidirectional=True)
+    both = timings.Workload(windows=10, time=3, features=5, units=2, batch=4, bidirectional=True)
     assert both.operations("rnn") == 2 * job.operations("rnn")
 
 
 def test_the_real_workloads(monkeypatch):
     monkeypatch.undo()
     shown = next(p for p in command.params if p.name == "workloads").help
-    usual = ",".join(name for name in bench.WORKLOADS if name not in bench.FOR_GPUS)
-    assert f"default: {usual}, on a GPU {','.join(bench.FOR_GPUS)} too; " in shown
-    assert f"with --data {','.join(databench.WORKLOADS)}]" in shown
+    usual = ",".join(name for name in timings.WORKLOADS if name not in timings.FOR_GPUS)
+    assert f"default: {usual}, on a GPU {','.join(timings.FOR_GPUS)} too; " in shown
+    assert f"with --data {','.join(windows.WORKLOADS)}]" in shown
     on_gpu = backends.device_in_use(BACKEND) != "cpu"
-    assert bench.usual_workloads() == tuple(bench.WORKLOADS if on_gpu else usual.split(","))
-    for workload in bench.WORKLOADS.values():
-        data = bench.make_data(workload)
+    assert timings.usual_workloads() == tuple(timings.WORKLOADS if on_gpu else usual.split(","))
+    for workload in timings.WORKLOADS.values():
+        data = timings.make_data(workload)
         assert len(data.train) == workload.windows
         assert (data.lookback, data.features) == (workload.time, workload.features)
-    assert bench.peak_flops(size=8, seconds=0.01) > 0
+    assert timings.peak_flops(size=8, seconds=0.01) > 0
 
 
 def test_what_was_measured_is_plain_data(untrained):
-    result = bench.run(["rnn"], ["plain"], rounds=1)
+    result = timings.run(["rnn"], ["plain"], rounds=1)
     record = json.loads(json.dumps(result.record))
     assert record["machine"]["backend"] == BACKEND
     assert record["machine"]["versions"]["keras"]

@@ -21,11 +21,11 @@ import pytest
 
 from kseq import KseqError, Settings, compare, from_frame, panel_from_frame, read_csv
 from kseq.errors import ConfigError, DataError
+from kseq.experiments.reproduce import Recorded
 from kseq.forecasting import model_file
 from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import forecast
 from kseq.forecasting.score import evaluate
-from kseq.reproduction import Recorded
 
 pytestmark = pytest.mark.above_backends
 

@@ -3,12 +3,13 @@ import pandas as pd
 import pytest
 from keras import ops
 
-from kseq import ConfigError, DataError, from_frame, one_network
+from kseq import ConfigError, DataError, from_frame
 from kseq.evaluation.intervals import half_width
+from kseq.forecasting import _train
 from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import forecast
 from kseq.preprocessing.scalers import Scaler
-from kseq.training import Training
+from kseq.training.fit import Training
 
 QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}
 
@@ -79,8 +80,8 @@ def test_training_again_on_all_rows(model, monkeypatch):
         trainings.append((training, len(data.train), len(data.validation), result.history))
         return result
 
-    training_fit = one_network.fit
-    monkeypatch.setattr(one_network, "fit", fit)
+    training_fit = _train.fit
+    monkeypatch.setattr(_train, "fit", fit)
     again = fitted().card
     first, second = trainings
     assert (again.refitted, model.card.refitted) == (True, False)

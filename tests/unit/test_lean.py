@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kseq import Batches, build_model, kernels, layers, load_series, make_windows
-from kseq.training import Training, fit
+from kseq.training.fit import Training, fit
 
 if os.environ["KERAS_BACKEND"] != "torch":
     pytest.skip("the lean step is for PyTorch", allow_module_level=True)

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kseq import ConfigError, Settings, build_model, compare, load_series
-from kseq.matching import MATCHES, layer_widths, matched_units, parameter_count, units_of
-from kseq.models import CELLS
+from kseq.models.builders import CELLS
+from kseq.parameter_counts import MATCHES, layer_widths, matched_units, parameter_count, units_of
 from kseq.report.table import render
 
 sizes = {

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from kseq import build_model, from_frame, kernels, load_series, make_windows, memory, predict
+from kseq import build_model, from_frame, kernels, load_series, make_windows, predict
 from kseq.comparison import jobs
 from kseq.settings import Settings
+from kseq.training import memory
 
 BACKEND = os.environ["KERAS_BACKEND"]
 

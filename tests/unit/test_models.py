@@ -4,7 +4,7 @@ import pytest
 
 from kseq import ConfigError, build_gru, build_lstm, build_model, build_simple_rnn, layers, split_members
 from kseq.layers import Ensemble
-from kseq.models import CELLS
+from kseq.models.builders import CELLS
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 

@@ -8,8 +8,8 @@ import pytest
 
 from kseq import Comparison, ConfigError, DataError, Settings, compare, from_frame, load_series, make_windows, read_csv
 from kseq.evaluation.model_result import ModelResult
+from kseq.experiments.reproduce import Agreement, Recorded
 from kseq.report.agreement import agreement_text
-from kseq.reproduction import Agreement, Recorded
 from kseq.storage import plain
 
 #: Baselines alone: nothing is trained.

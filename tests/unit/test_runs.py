@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from kseq import Comparison, ConfigError, from_frame, make_windows, read_csv, runs
+from kseq import Comparison, ConfigError, from_frame, make_windows, read_csv
 from kseq.errors import OutputError
+from kseq.report import run_folder
 
 pytestmark = pytest.mark.above_backends
 
@@ -38,7 +39,7 @@ def comparison(frame):
 @pytest.fixture
 def quick(monkeypatch):
     """Pictures that take no time."""
-    monkeypatch.setattr(runs, "plot_predictions", lambda comparison: Figure(figsize=(1, 1)))
+    monkeypatch.setattr(run_folder, "plot_predictions", lambda comparison: Figure(figsize=(1, 1)))
 
 
 def record(folder):
@@ -63,12 +64,14 @@ def full(name):
 
 
 def test_folder_is_named_by_time_series_and_backend():
-    assert runs.default_folder("co2", "jax", datetime(2026, 1, 31, 9, 30)) == Path("kseq-runs/20260131-093000-co2-jax")
+    assert run_folder.default_folder("co2", "jax", datetime(2026, 1, 31, 9, 30)) == Path(
+        "kseq-runs/20260131-093000-co2-jax"
+    )
 
 
 def test_two_runs_in_the_same_second_get_two_folders(tmp_path):
     name = tmp_path / "kseq-runs/20260131-093000-co2-jax"
-    with runs.folder(None, otherwise=name) as one, runs.folder(None, otherwise=name) as two:
+    with run_folder.folder(None, otherwise=name) as one, run_folder.folder(None, otherwise=name) as two:
         assert [folder.path.name for folder in (one, two)] == [name.name, f"{name.name}-2"]
         assert one.path.is_dir()
         assert two.path.is_dir()
@@ -91,7 +94,7 @@ def test_a_run_replaces_what_an_earlier_one_has_left_and_nothing_else(comparison
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", [name for name in runs.FILES if name != "run.json"])
+@pytest.mark.parametrize("name", [name for name in run_folder.FILES if name != "run.json"])
 def test_a_users_file_is_never_overwritten_or_removed(comparison, quick, tmp_path, name):
     comparison.write(tmp_path)
     if name in WRITTEN:
@@ -157,9 +160,9 @@ def test_a_disk_that_fills_up_leaves_the_old_run(comparison, quick, tmp_path, mo
 
 
 def test_a_result_is_written_elsewhere_before_it_is_lost(comparison, tmp_path):
-    with pytest.raises(OutputError, match="the result is in") as caught, runs.folder(tmp_path / "run") as folder:
+    with pytest.raises(OutputError, match="the result is in") as caught, run_folder.folder(tmp_path / "run") as folder:
         os.rmdir(tmp_path / "run")
-        runs.write(comparison, folder)
+        run_folder.write(comparison, folder)
     assert [path.name for path in caught.value.files] == WRITTEN
     assert {path.parent for path in caught.value.files} == {tmp_path / "run-rescued"}
     assert names(tmp_path / "run-rescued") == sorted(WRITTEN)
@@ -171,7 +174,7 @@ def test_a_picture_that_cannot_be_drawn_costs_nothing(comparison, tmp_path, monk
         assert names(tmp_path / "run") == sorted({*WRITTEN} - {"comparison.png"})
         raise ValueError("Failed to\nparse mathtext")
 
-    monkeypatch.setattr(runs, "plot_predictions", fail)
+    monkeypatch.setattr(run_folder, "plot_predictions", fail)
     with pytest.warns(UserWarning, match=r"comparison.png cannot be drawn \(ValueError: Failed to"):
         written = comparison.write(tmp_path / "run")
     assert [path.name for path in written] == [name for name in WRITTEN if name != "comparison.png"]
@@ -184,8 +187,8 @@ def test_a_picture_that_cannot_be_drawn_costs_nothing(comparison, tmp_path, monk
 def test_a_picture_that_cannot_be_written_costs_nothing(comparison, tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "write_bytes", full(".png"))
     told = []
-    with runs.folder(tmp_path / "run") as folder:
-        runs.write(comparison, folder, told.append)
+    with run_folder.folder(tmp_path / "run") as folder:
+        run_folder.write(comparison, folder, told.append)
     assert told == ["comparison.png cannot be written (No space left on device); all other files are."]
     assert names(tmp_path / "run") == sorted({*WRITTEN} - {"comparison.png"})
     assert "comparison.png" not in record(tmp_path / "run")["files"]
@@ -195,7 +198,7 @@ def test_ctrl_c_while_a_picture_is_drawn_leaves_the_tables(comparison, tmp_path,
     def stop(comparison):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "plot_predictions", stop)
+    monkeypatch.setattr(run_folder, "plot_predictions", stop)
     with pytest.raises(KeyboardInterrupt) as caught:
         comparison.write(tmp_path / "run")
     assert "has table.csv, table.md, horizon.csv, predictions.csv, run.json" in caught.value.__notes__[0]
@@ -205,14 +208,14 @@ def test_ctrl_c_while_a_picture_is_drawn_leaves_the_tables(comparison, tmp_path,
 def test_trials_stand_beside_an_earlier_run_until_the_new_one_is_whole(comparison, quick, tmp_path):
     trials = pd.DataFrame({"trial": [1]})
     for _ in range(2):
-        with runs.folder(tmp_path / "run") as folder:
-            assert runs.write_trials(trials, folder).name == "tuning.csv"
+        with run_folder.folder(tmp_path / "run") as folder:
+            assert run_folder.write_trials(trials, folder).name == "tuning.csv"
         assert names(tmp_path / "run") == ["run.json", "tuning.csv"]
     comparison.write(tmp_path / "run")
     models = record(tmp_path / "run")["models"]
-    with runs.folder(tmp_path / "run") as folder:
+    with run_folder.folder(tmp_path / "run") as folder:
         for _ in range(2):
-            assert runs.write_trials(trials, folder).name == "tuning-unfinished.csv"
+            assert run_folder.write_trials(trials, folder).name == "tuning-unfinished.csv"
     assert names(tmp_path / "run") == sorted([*WRITTEN, "tuning-unfinished.csv"])
     assert record(tmp_path / "run")["models"] == models
     comparison.write(tmp_path / "run")
@@ -226,8 +229,8 @@ def test_kinds_of_results_share_a_folder(comparison, quick, tmp_path):
     comparison.write(tmp_path / "run")
     for _ in range(2):
         told = []
-        with runs.folder(tmp_path / "run", "forecast") as folder:
-            runs.write_forecast(Made, folder, told.append)
+        with run_folder.folder(tmp_path / "run", "forecast") as folder:
+            run_folder.write_forecast(Made, folder, told.append)
         # It has no history to draw.
         assert told[0].startswith("forecast.png cannot be drawn (AttributeError")
     comparison.write(tmp_path / "run")
@@ -245,9 +248,9 @@ def test_a_small_disk_that_is_full(comparison, tmp_path, monkeypatch):
         (disk / "run").mkdir()
         with warnings.catch_warnings(), pytest.raises(OutputError, match="No space left on device") as caught:
             warnings.simplefilter("error")
-            with runs.folder(disk / "run") as folder:
+            with run_folder.folder(disk / "run") as folder:
                 (disk / "large").write_bytes(b"0" * 61_000)
-                runs.write(comparison, folder)
+                run_folder.write(comparison, folder)
         assert list((disk / "run").iterdir()) == []
         assert [path.name for path in caught.value.files] == WRITTEN
         assert all(path.stat().st_size and not path.is_relative_to(disk) for path in caught.value.files)

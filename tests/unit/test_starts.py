@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kseq import ConfigError, Settings, build_model
-from kseq.seq2seq import build_seq2seq
+from kseq.models.seq2seq import build_seq2seq
 
 UNITS = 64
 

@@ -18,9 +18,9 @@ from kseq import (
     make_windows,
     predict,
 )
-from kseq.feeding import Listeners, fed
-from kseq.stopping import MemberStopping
-from kseq.training import Training, compile_model, fit
+from kseq.training.early_stopping import MemberStopping
+from kseq.training.feeding import Listeners, fed
+from kseq.training.fit import Training, compile_model, fit
 
 BACKEND = os.environ["KERAS_BACKEND"]
 SEEDS = (2, 7)
@@ -349,7 +349,7 @@ def test_nothing_after_a_cutoff_moves_a_weight():
 @pytest.mark.parametrize("seeds", [(3,), (3, 4)])
 def test_what_fit_reads_is_what_batches_holds(seeds, monkeypatch):
     """In the order that Keras reads it in: shuffled before the first epoch too."""
-    monkeypatch.setattr("kseq.batches.AT_ONCE", 20_000)
+    monkeypatch.setattr("kseq.training.batches.AT_ONCE", 20_000)
     data = make_windows(load_series("sunspots"), lookback=6)
 
     def batches():

@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 
 from kseq import ConfigError, DataError, Settings, compare, from_frame, make_windows, panel_from_frame, tune
-from kseq.audit import perturbed
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.jobs import train_cell, with_lookback
 from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel
+from kseq.experiments.audit import perturbed
+from kseq.experiments.reproduce import Agreement, Recorded
+from kseq.experiments.tune import Space, _Draws
 from kseq.preprocessing.splits import Split
 from kseq.report.table import render, shown_table
-from kseq.reproduction import Agreement, Recorded
 from kseq.storage import plain
-from kseq.tuning import Space, _Draws
 
 pytestmark = pytest.mark.above_backends
 

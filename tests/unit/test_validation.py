@@ -5,7 +5,7 @@ from kseq import Forecaster, Settings, build_gru
 from kseq.cli import cli
 from kseq.cli.command import option_of
 from kseq.errors import ConfigError, Parameter
-from kseq.training import Training
+from kseq.training.fit import Training
 from kseq.validation import NUMBER, WHOLE, path_problem, require_levels, require_number, require_whole
 
 pytestmark = pytest.mark.above_backends

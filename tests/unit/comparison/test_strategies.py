@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 
 from kseq import ConfigError, Settings, build_model, compare, from_frame, panel_from_frame, predict
-from kseq.audit import audit
-from kseq.callbacks import kernel_of
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.jobs import build_cell, train_cell
 from kseq.comparison.strategies import Recursive, one_step
 from kseq.evaluation.significance import Row
 from kseq.evaluation.verdict import Evidence, reach, verdict
+from kseq.experiments.audit import audit
 from kseq.layers import kernel_policy
-from kseq.seq2seq import build_seq2seq
+from kseq.models.seq2seq import build_seq2seq
+from kseq.training.callbacks import kernel_of
 
 pytestmark = pytest.mark.above_backends
 
@@ -217,8 +217,10 @@ def test_recursion_in_a_panel_takes_so_many_windows_as_memory_allows(monkeypatch
     model = build_cell("rnn", near, settings, (0, 1))
     whole = Recursive(near)(model, data, data.test)
     sizes = []
-    monkeypatch.setattr("kseq.memory.windows_at_once", lambda *given: 4)
-    monkeypatch.setattr("kseq.rollout.forecast_batch", lambda *given: sizes.append(len(given[1])) or at_once(*given))
+    monkeypatch.setattr("kseq.training.memory.windows_at_once", lambda *given: 4)
+    monkeypatch.setattr(
+        "kseq.training.rollout.forecast_batch", lambda *given: sizes.append(len(given[1])) or at_once(*given)
+    )
     np.testing.assert_allclose(Recursive(near)(model, data, data.test), whole, rtol=1e-5)
     # The last batch is filled up, so that all have one shape.
     assert sizes == [4] * 3 * -(-len(data.test) // 4)

@@ -220,7 +220,7 @@ def test_batches_are_the_same_however_many_are_gathered_at_once(monkeypatch, opt
     data = make_windows(series_of(np.arange(100.0)), lookback=2, horizon=2)
     alone, together = [], []
     for made, size in ((alone, 1), (together, 2**20)):
-        monkeypatch.setattr("kseq.batches.AT_ONCE", size)
+        monkeypatch.setattr("kseq.training.batches.AT_ONCE", size)
         batches = Batches(data.train, 7, **options)
         for _ in range(2):
             # In any order, and again after the next shuffle.

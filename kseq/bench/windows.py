@@ -31,10 +31,10 @@ import numpy as np
 import pandas as pd
 
 from kseq import backends
-from kseq.batches import Batches
-from kseq.bench import this_machine
+from kseq.bench.timings import this_machine
 from kseq.errors import BackendError
 from kseq.preprocessing.windows import Windows, window_starts
+from kseq.training.batches import Batches
 from kseq.validation import require_choice, require_whole
 
 #: Memory is measured on so many times the rows: of few, nothing shows beside what is imported.
@@ -288,7 +288,7 @@ def _keras_dataset(windows: Windows, workload: DataWorkload) -> Callable[[], Ite
 def _peak_in_a_process(workload: DataWorkload, contender: str) -> float:
     """Megabytes that an epoch takes at its peak, in a process that does nothing else."""
     larger = replace(workload, rows=LARGER * workload.rows)
-    code = f"from kseq.databench import DataWorkload, child; child({larger!r}, {contender!r})"
+    code = f"from kseq.bench.windows import DataWorkload, child; child({larger!r}, {contender!r})"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ)
     if done.returncode:
         raise BackendError(f"a process that measures memory failed (status {done.returncode}); its message is above.")

@@ -7,9 +7,9 @@ the calibration of their intervals all go through it. Covariates and the calenda
 import keras
 import numpy as np
 
-from kseq import memory
-from kseq.callbacks import forecast_batch, members_of
 from kseq.preprocessing.windows import WindowedPanel
+from kseq.training import memory
+from kseq.training.callbacks import forecast_batch, members_of
 
 
 def roll_out(

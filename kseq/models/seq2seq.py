@@ -12,9 +12,9 @@ from typing import Any
 
 import keras
 
-from kseq.matching import layer_widths
-from kseq.models import LAYERS, layer_seed, require_cell
-from kseq.starts import draw_weights
+from kseq.models.builders import LAYERS, layer_seed, require_cell
+from kseq.models.initializers import draw_weights
+from kseq.parameter_counts import layer_widths
 from kseq.validation import require_whole
 
 

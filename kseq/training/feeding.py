@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from kseq import kernels
-from kseq.batches import Batches
+from kseq.training.batches import Batches
 
 
 class NextEpoch(keras.callbacks.Callback):

@@ -1,4 +1,4 @@
-"""How the fast step of :mod:`kseq.lean` calls layers: their computation without what Keras does around it.
+"""How the fast step of :mod:`kseq.layers.fast_step` calls layers: their computation without what Keras does around it.
 
 A stack of recurrent layers of one cell and size, or the two directions of a bidirectional layer, is one call where the
 backend's loop supports it (cuDNN does). Layers with dropout between them are called separately, because Keras draws the

@@ -22,9 +22,9 @@ from kseq.report.table import render
 from kseq.storage import Folder, Kind
 
 if TYPE_CHECKING:
-    from kseq.bench import Bench
+    from kseq.bench.timings import Bench
+    from kseq.bench.windows import DataBench
     from kseq.comparison.result import Comparison
-    from kseq.databench import DataBench
     from kseq.forecasting.forecast import Forecast
 
 #: Files that a run may leave, in the order in which they are named to the user.

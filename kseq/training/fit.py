@@ -13,14 +13,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from kseq import kernels, lean, memory
-from kseq.batches import Batches
-from kseq.callbacks import members_of
+from kseq import kernels
 from kseq.errors import ConfigError
-from kseq.feeding import Listeners, fed
-from kseq.layers import Ensemble, MemberLoss, sum_over_members, take_members
+from kseq.layers import Ensemble, MemberLoss, fast_step, sum_over_members, take_members
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.stopping import Fitted, MemberStopping
+from kseq.training import memory
+from kseq.training.batches import Batches
+from kseq.training.callbacks import members_of
+from kseq.training.early_stopping import Fitted, MemberStopping
+from kseq.training.feeding import Listeners, fed
 from kseq.validation import require_number, require_whole
 
 
@@ -165,7 +166,7 @@ def _cost_of_rebuilding(model: keras.Model, data: WindowedPanel) -> float:
 def _without_stopped(model: keras.Model, watch: "MemberStopping", training: Training) -> keras.Model:
     """Build a smaller model of the members that still train, with their weights and optimizer state."""
     places = np.flatnonzero(watch.running[watch.held])
-    smaller = lean.attach(take_members(model, places.tolist()))
+    smaller = fast_step.attach(take_members(model, places.tolist()))
     compile_model(smaller, training)
     smaller.optimizer.build(smaller.trainable_variables)
     for mine, theirs in zip(smaller.optimizer.variables, model.optimizer.variables, strict=True):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kseq.callbacks import members_of
+from kseq.training.callbacks import members_of
 
 
 @dataclass

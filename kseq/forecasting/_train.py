@@ -8,18 +8,18 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.callbacks import Progress, kernel_of
 from kseq.comparison.jobs import blocks_of, build_cell
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.layers import accelerate, split_members
-from kseq.models import average
+from kseq.models.builders import average
 from kseq.preprocessing.splits import fewest_rows
 from kseq.preprocessing.transforms import Anomaly, FittedTransform
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.progress import Block, block_done, seeds_text
 from kseq.settings import CELL_NAMES, Settings
-from kseq.training import Training, fit
+from kseq.training.callbacks import Progress, kernel_of
+from kseq.training.fit import Training, fit
 
 #: Options of reading that say how a file looks, and so hold for a file with newer rows.
 READING = ("time", "header", "id", "series", "fill", "freq")

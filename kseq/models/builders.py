@@ -24,12 +24,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq import layers, lean
+from kseq import layers
 from kseq.errors import ConfigError
-from kseq.layers import Ensemble
-from kseq.matching import layer_widths
+from kseq.layers import Ensemble, fast_step
+from kseq.models.initializers import draw_weights
+from kseq.parameter_counts import layer_widths
 from kseq.settings import CELL_NAMES
-from kseq.starts import draw_weights
 from kseq.validation import require_choice, require_number, require_whole
 
 #: Cells by the name that a user gives, and the name that a table shows.
@@ -78,7 +78,7 @@ def build_model(
             sequence of their seeds. Inputs and outputs then have a members axis after the batch axis. Defaults to
             ``None``, a single network.
         start: String, ``"keras"`` or ``"pytorch"``: the framework whose rules the initial weights follow; see
-            :mod:`kseq.starts`. Defaults to ``"keras"``.
+            :mod:`kseq.models.initializers`. Defaults to ``"keras"``.
         **layer_options: Further arguments of every recurrent layer (``activation=``, ``use_bias=``,
             ``reset_after=``...); see :class:`kseq.layers.LSTM`.
 
@@ -102,7 +102,7 @@ def build_model(
     draw_weights(
         model, seeds if seeds is not None else [seed], stacked=seeds is not None, start=start, options=layer_options
     )
-    return lean.attach(model)
+    return fast_step.attach(model)
 
 
 def undrawn_model(

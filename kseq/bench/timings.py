@@ -22,15 +22,15 @@ import numpy as np
 import pandas as pd
 
 from kseq import backends, interop, kernels, layers
-from kseq.batches import Batches
-from kseq.callbacks import EpochTimer, kernel_of
 from kseq.errors import BackendError
-from kseq.feeding import Listeners, fed
 from kseq.machine import machine
-from kseq.models import CELLS, build_model
+from kseq.models.builders import CELLS, build_model
 from kseq.preprocessing.windows import WindowedPanel, make_windows
-from kseq.stopping import MemberStopping
-from kseq.training import Training, compile_model
+from kseq.training.batches import Batches
+from kseq.training.callbacks import EpochTimer, kernel_of
+from kseq.training.early_stopping import MemberStopping
+from kseq.training.feeding import Listeners, fed
+from kseq.training.fit import Training, compile_model
 from kseq.validation import require_choice, require_each_once, require_whole
 
 
@@ -334,7 +334,7 @@ def _stock_epochs(
 def _own_epochs(
     model: keras.Model, data: WindowedPanel, workload: Workload, count: int
 ) -> Callable[[], tuple[float, list[float]]]:
-    """What :func:`kseq.training.fit` runs, compiled once; with members, their watch over stopping and weights too."""
+    """What :func:`kseq.training.fit.fit` runs, compiled once; with members, their early stopping too."""
     compile_model(model, Training())
     order = {"seed": 0} if count == 1 else {"seeds": range(count)}
     source, also = fed(Batches(data.train, workload.batch, **order))
@@ -374,7 +374,7 @@ def _two_processes(name: str, cell: str) -> Measurement:
 
     Each has one thread: with more, the processes' threads wait for one another's processors, and both crawl.
     """
-    code = f"from kseq.bench import Workload, child; child({WORKLOADS[name]!r}, {cell!r})"
+    code = f"from kseq.bench.timings import Workload, child; child({WORKLOADS[name]!r}, {cell!r})"
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}

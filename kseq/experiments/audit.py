@@ -141,7 +141,7 @@ def audit(series: Series | Panel, settings: Settings | None = None, *, progress:
     comparison = laid_out(panel, settings)
     if settings.cells:
         # A wrong budget is told before anything is made.
-        from kseq.training import Training
+        from kseq.training.fit import Training
 
         Training(**settings.training)
     checks = [

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from kseq import memory
-from kseq.batches import Batches
 from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing.windows import WindowedPanel, Windows
+from kseq.training import memory
+from kseq.training.batches import Batches
 
 
 class _Comparison(Protocol):

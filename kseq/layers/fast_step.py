@@ -21,7 +21,7 @@ import keras
 
 from kseq import kernels, layers
 from kseq.layers import MemberLoss, sum_over_members
-from kseq.lean_calls import calls_of
+from kseq.layers._fast_calls import calls_of
 
 _MEAN_SQUARED = ("mse", "MSE", "mean_squared_error")
 

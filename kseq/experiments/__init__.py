@@ -1,0 +1,1 @@
+"""Experiments on comparisons: ``tune`` chooses settings, ``audit`` looks for leaks, ``reproduce`` repeats a record."""
