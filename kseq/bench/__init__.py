@@ -1,1 +1,1 @@
-"""Timings against what users have otherwise: ``timings`` of training, ``windows`` of the delivery of batches."""
+"""Timings against what users have otherwise: ``timings`` of training, ``delivery`` of batches."""

@@ -79,8 +79,8 @@ def _training(
 
 
 def _data(workloads: tuple[str, ...] | None, rounds: int, say: Callable[[str], None]) -> tuple[Any, str]:
-    from kseq.bench import windows
+    from kseq.bench import delivery
     from kseq.report.databench import data_table
 
-    result = windows.run(workloads or tuple(windows.WORKLOADS), rounds, say)
+    result = delivery.run(workloads or tuple(delivery.WORKLOADS), rounds, say)
     return result, data_table(result)

@@ -8,7 +8,7 @@ from kseq.report.table import aligned
 from kseq.text import DASH
 
 if TYPE_CHECKING:
-    from kseq.bench.windows import DataBench
+    from kseq.bench.delivery import DataBench
 
 
 def data_table(bench: "DataBench") -> str:

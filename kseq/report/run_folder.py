@@ -22,8 +22,8 @@ from kseq.report.table import render
 from kseq.storage import Folder, Kind
 
 if TYPE_CHECKING:
+    from kseq.bench.delivery import DataBench
     from kseq.bench.timings import Bench
-    from kseq.bench.windows import DataBench
     from kseq.comparison.result import Comparison
     from kseq.forecasting.forecast import Forecast
 

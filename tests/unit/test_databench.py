@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from kseq import ConfigError, backends
-from kseq.bench import windows
-from kseq.bench.windows import DataBench, DataMeasurement, DataWorkload
+from kseq.bench import delivery
+from kseq.bench.delivery import DataBench, DataMeasurement, DataWorkload
 from kseq.cli import main
 from kseq.report.databench import data_table
 
@@ -19,8 +19,8 @@ SEVERAL = DataWorkload(series=5, rows=20, features=1, lookback=4, horizon=3, bat
 @pytest.fixture
 def quick(monkeypatch):
     """Tiny workloads, and no processes that measure memory."""
-    monkeypatch.setattr(windows, "WORKLOADS", {"one": ONE, "several": SEVERAL})
-    monkeypatch.setattr(windows, "_peak_in_a_process", lambda workload, contender: 1.5)
+    monkeypatch.setattr(delivery, "WORKLOADS", {"one": ONE, "several": SEVERAL})
+    monkeypatch.setattr(delivery, "_peak_in_a_process", lambda workload, contender: 1.5)
 
 
 def contenders(workload):
@@ -31,7 +31,7 @@ def contenders(workload):
 @pytest.mark.parametrize("workload", [ONE, SEVERAL])
 def test_all_contenders_deliver_every_window_once_in_batches_of_one_size(workload):
     windows = workload.windows()
-    made = windows._contenders(workload)
+    made = delivery._contenders(workload)
     assert list(made) == contenders(workload)
     x, y = windows.gather(np.arange(len(windows)))
     expected = np.sort(np.concatenate([x.reshape(len(x), -1), y.reshape(len(y), -1)], axis=1), axis=0)
@@ -52,7 +52,7 @@ def test_all_contenders_deliver_every_window_once_in_batches_of_one_size(workloa
 
 def test_a_run_measures_every_contender(quick):
     told = []
-    bench = windows.run(["one", "several"], rounds=3, tell=told.append)
+    bench = delivery.run(["one", "several"], rounds=3, tell=told.append)
     assert told == ["one", "several"]
     table = bench.table
     assert table["contender"].tolist() == contenders(ONE) + contenders(SEVERAL)
@@ -67,8 +67,8 @@ def test_a_contender_with_other_windows_has_no_ratio(quick, monkeypatch):
     def twice(windows, workload):
         return lambda: iter([windows.gather(np.zeros(len(windows), int))])
 
-    monkeypatch.setattr(windows, "_numpy_loop", twice)
-    bench = windows.run(["one"], rounds=1)
+    monkeypatch.setattr(delivery, "_numpy_loop", twice)
+    bench = delivery.run(["one"], rounds=1)
     (loop,) = (line for line in bench.table.itertuples() if line.contender == "NumPy loop")
     assert np.isnan(loop.ratio)
     (shown,) = (line for line in data_table(bench).splitlines() if "NumPy loop" in line)
@@ -90,7 +90,7 @@ def test_a_table_of_known_times():
 
 def test_memory_is_measured_in_a_process_of_its_own():
     workload = DataWorkload(series=1, rows=2000, features=1, lookback=4, horizon=1, batch=100)
-    megabytes = windows._peak_in_a_process(workload, "kseq")
+    megabytes = delivery._peak_in_a_process(workload, "kseq")
     assert 0 <= megabytes < 500
 
 
@@ -103,7 +103,7 @@ def test_memory_is_measured_in_a_process_of_its_own():
 )
 def test_bad_requests(arguments, expected):
     with pytest.raises(ConfigError, match=expected):
-        windows.run(**arguments)
+        delivery.run(**arguments)
 
 
 def test_the_command_prints_and_writes(quick, tmp_path, monkeypatch, capsys):

@@ -78,7 +78,7 @@ def test_series_comes_back_as_it_was(run, mine):
 
 def test_a_file_that_has_moved(mine):
     Path("mine.csv").rename("moved.csv")
-    with pytest.raises(DataError, match=r"run.json was made from mine.csv, which does not exist here; .* with --file"):
+    with pytest.raises(DataError, match=r"run.json was made from mine.csv, which does not exist here; .* with file"):
         mine.series()
     assert mine.series(Path("moved.csv")).fingerprint == mine.record["series"]["sha256"]
 
@@ -106,7 +106,7 @@ def test_data_that_are_not_in_the_record(run):
     rows.add_baselines(["persistence"])
     with pytest.raises(ConfigError, match="rows that a script added one by one; run that script again"):
         recorded(rows).settings  # noqa: B018
-    with pytest.raises(ConfigError, match=r"received --file mine.csv for a run on 'nino12', a built-in series"):
+    with pytest.raises(ConfigError, match=r"received file mine.csv for a run on 'nino12', a built-in series"):
         run.series(Path("mine.csv"))
 
 
