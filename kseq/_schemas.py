@@ -223,7 +223,7 @@ class Machine(TypedDict, total=False):
 
 
 class Split(TypedDict):
-    """:class:`kseq.parts.Split`."""
+    """:class:`kseq.preprocessing.splits.Split`."""
 
     validation: Count
     test: Count

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kseq import BackendError, ConfigError, backends, layers
-from kseq.bench import timings, windows
+from kseq.bench import delivery, timings
 from kseq.cli.bench import bench as command
 
 BACKEND = os.environ["KERAS_BACKEND"]
@@ -148,7 +148,7 @@ def test_the_real_workloads(monkeypatch):
     shown = next(p for p in command.params if p.name == "workloads").help
     usual = ",".join(name for name in timings.WORKLOADS if name not in timings.FOR_GPUS)
     assert f"default: {usual}, on a GPU {','.join(timings.FOR_GPUS)} too; " in shown
-    assert f"with --data {','.join(windows.WORKLOADS)}]" in shown
+    assert f"with --data {','.join(delivery.WORKLOADS)}]" in shown
     on_gpu = backends.device_in_use(BACKEND) != "cpu"
     assert timings.usual_workloads() == tuple(timings.WORKLOADS if on_gpu else usual.split(","))
     for workload in timings.WORKLOADS.values():

@@ -14,9 +14,8 @@ from kseq import (
     from_frame,
     load_series,
     make_windows,
-    metrics,
-    statistics,
 )
+from kseq.evaluation import metrics, significance
 from kseq.evaluation.model_result import ModelResult
 
 
@@ -96,7 +95,7 @@ def test_a_row_of_the_same_name_gives_way(comparison, data):
 def test_groups_are_those_of_the_tests(comparison):
     table = comparison.table.set_index("model")
     rows = comparison.evidence.rows
-    assert table["group"].to_dict() == statistics.grouping(rows, statistics.differences(rows))
+    assert table["group"].to_dict() == significance.grouping(rows, significance.differences(rows))
     assert table.loc["GRU", "group"] == "a"
     assert table.loc["Persistence", "group"] not in table.loc["GRU", "group"]
 

@@ -11,11 +11,11 @@ from kseq import (
     baselines,
     compare,
     make_windows,
-    metrics,
     panel_from_frame,
 )  # fmt: skip
 from kseq.baselines import Skipped, baseline_row
 from kseq.comparison.scores import Scores
+from kseq.evaluation import metrics
 from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.significance import diebold_mariano
 from kseq.preprocessing._runs import groups as global_groups
