@@ -149,6 +149,7 @@ def test_declines_where_the_compiled_loop_cannot_run(monkeypatch, name, value, r
 @pytest.mark.parametrize("options", [{}, {"return_sequences": True, "go_backwards": True}, {"return_state": True}])
 def test_second_derivatives(cell_options, floatx, options):
     cell, own = cell_options
+    keras.utils.set_random_seed(0)
     layer, plain = (getattr(kind, cell)(4, dtype=floatx, **own, **options) for kind in (layers, keras.layers))
     for one in (layer, plain):
         one.build((3, 4, 2))
@@ -176,6 +177,7 @@ def test_second_derivatives(cell_options, floatx, options):
 
 
 def test_derivatives_ahead():
+    keras.utils.set_random_seed(0)
     layer, plain = layers.LSTM(4), keras.layers.LSTM(4)
     x = tf.constant(np.random.default_rng(0).normal(size=(3, 4, 2)), "float32")
     for one in (layer, plain):
