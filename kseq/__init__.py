@@ -38,6 +38,8 @@ _PUBLIC = {
     "tune": "experiments.tune",
     "Space": "experiments.tune",
     "Forecaster": "forecasting.forecaster",
+    "explain": "explanation.explain",
+    "Explanation": "explanation.result",
 }
 
 __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__", *_PUBLIC]

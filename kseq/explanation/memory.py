@@ -121,7 +121,9 @@ def memory_used(
             changed[:, :first] = others[:, :first]
 
         # Without any row a network gives its head's bias.
-        short = [network.run(x[:, first:]).output if rows else np.tile(network.bias, (len(x), 1)) for network in networks]
+        short = [
+            network.run(x[:, first:]).output if rows else np.tile(network.bias, (len(x), 1)) for network in networks
+        ]
         cut = np.mean(short, axis=0)[None] if len(networks) != len(full_forecasts) else np.stack(short)
         return {"shuffled": shuffled(put), "mean": errors(forecasts(at_mean)), "cut": errors(cut)}
 
@@ -178,5 +180,7 @@ def agreement(networks: Sequence[Network], x: np.ndarray, seed: int = 0) -> np.n
                 squares[:, step] += sum(np.sum((a - b) ** 2, axis=-1) for a, b in zip(states, others, strict=True))
         distance = np.sqrt(squares)
         there = distance[:, 0] > 0
-        curves.append(np.median(distance[there] / distance[there, :1], axis=0) if there.any() else np.zeros(x.shape[1] + 1))
+        curves.append(
+            np.median(distance[there] / distance[there, :1], axis=0) if there.any() else np.zeros(x.shape[1] + 1)
+        )
     return np.stack(curves)

@@ -103,7 +103,7 @@ class Network:
         return self._back(run, np.split(d_last, len(run.traces[-1]), axis=-1))[1]
 
     def _back(self, run: Pass, d_last: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        squares = 0.0
+        squares = np.zeros(1)
         d_sequences: np.ndarray | None = None
         for traces in reversed(run.traces):
             parts = []

@@ -20,11 +20,11 @@ from kseq.explanation.gradients import LagCurve, loss_gradient
 from kseq.explanation.networks import networks_of
 from kseq.models.builders import build_model
 from kseq.preprocessing.windows import Windows
-from kseq.progress import Progress
 from kseq.settings import CELL_NAMES
 from kseq.training.batches import Batches
 from kseq.training.callbacks import Progress as EpochProgress
 from kseq.training.fit import Training, fit
+from kseq.training.progress import Progress
 
 #: Lengths that are tried, and one more where the user asks for it.
 LENGTHS, LONGEST = (10, 30, 100, 300), 1000
@@ -158,9 +158,7 @@ def _trained(
     parts = [draw(length, count, generator) for count in (TRAIN, VALIDATION, TEST)]
     (train, validation, test), steps = [_as_windows(x, y) for x, y in parts], parts[0][0].shape[1]
     x, y = parts[2]
-    model = build_model(
-        cell, lookback=steps, features=x.shape[2], targets=y.shape[1], units=UNITS, members=list(seeds)
-    )
+    model = build_model(cell, lookback=steps, features=x.shape[2], targets=y.shape[1], units=UNITS, members=list(seeds))
     shown = x[:OF_GRADIENTS], y[:OF_GRADIENTS]
     before = loss_gradient(networks_of(model), *shown)
     training = Training(epochs=EPOCHS, batch_size=BATCH, learning_rate=LEARNING_RATE, clip_norm=CLIP, patience=EPOCHS)
@@ -197,6 +195,4 @@ def _as_windows(x: np.ndarray, y: np.ndarray) -> Windows:
     targets = np.zeros((count, steps + 1, y.shape[1]), "float32")
     inputs[:, :steps], targets[:, steps] = x, y
     firsts = range(steps, count * (steps + 1), steps + 1)
-    return Windows(
-        inputs.reshape(-1, features), targets.reshape(-1, y.shape[1]), (firsts,), lookback=steps, horizon=1
-    )
+    return Windows(inputs.reshape(-1, features), targets.reshape(-1, y.shape[1]), (firsts,), lookback=steps, horizon=1)

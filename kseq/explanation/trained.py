@@ -13,15 +13,14 @@ from kseq.errors import ConfigError
 from kseq.explanation.networks import Network, networks_of
 from kseq.layers import Ensemble
 from kseq.models.builders import build_model
-from kseq.parameter_counts import units_of
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.progress import Progress, seeds_text
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import memory
 from kseq.training.callbacks import EpochTimer, forecast_batch, members_of, predict
 from kseq.training.callbacks import Progress as EpochProgress
 from kseq.training.early_stopping import Fitted
 from kseq.training.fit import Training, fit
+from kseq.training.progress import Progress, seeds_text
 
 #: A forget gate with this bias is 1 to the last digit of float32, and has no gradient.
 ALWAYS_OPEN = 100.0
@@ -143,8 +142,8 @@ def train(cell: str, data: WindowedPanel, settings: Settings, progress: Progress
     diverged = np.concatenate([np.array(fitted.diverged) for fitted, _ in fits])
     if diverged.all():
         raise ConfigError(
-            f"received settings with which every seed of {CELL_NAMES[cell]} diverged, expected a finite loss; lower the "
-            "learning rate, or look for outliers in the series."
+            f"received settings with which every seed of {CELL_NAMES[cell]} diverged, expected a finite loss; lower "
+            "the learning rate, or look for outliers in the series."
         )
     timer = fits[0][1]
     at_once = len(models[0].kseq_seeds)
@@ -233,7 +232,7 @@ def _build(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[i
         features=data.features,
         horizon=data.horizon,
         targets=data.targets,
-        units=units_of(cell, settings, features=data.features, targets=data.targets),
+        units=settings.units_of(cell, features=data.features, targets=data.targets),
         num_layers=settings.num_layers,
         dropout=settings.dropout,
         bidirectional=settings.bidirectional,
