@@ -1,8 +1,10 @@
 """What a comparison is asked for: everything that decides its numbers, besides the series, backend and versions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+import numpy as np
 
 from kseq import baselines
 from kseq.errors import ConfigError, Parameter, joined
@@ -23,32 +25,48 @@ OWN_DATA = ("transform",)
 STRATEGIES = ("direct", "recursive", "seq2seq")
 
 
-@dataclass(frozen=True)
-class Training:
-    """The training budget, the same for all cells.
+def cell_of(name: Any) -> Any:
+    """The name by which a cell is known of any way in which people write it; what is none stays as it is.
 
-    Args:
-        epochs: Maximum number of epochs, 200 by default.
-        batch_size: Number of windows in a batch, 32 by default; 0 for all windows in one batch.
-        learning_rate: Learning rate of Adam (Kingma and Ba 2015), 0.001 by default.
-        patience: Number of epochs without a better validation loss before a member stops and its best weights are
-            restored, 25 by default; 0 trains all epochs and keeps the last weights.
-        weight_decay: Decoupled weight decay, as in AdamW (Loshchilov and Hutter 2019); 0, the default, for none.
-        clip_norm: Maximum norm of a member's gradient over all its weights; 0, the default, for no clipping.
+    Example:
+        >>> [cell_of(name) for name in ("GRU", "SimpleRNN", "simple_rnn", "mine")]
+        ['gru', 'rnn', 'rnn', 'mine']
     """
+    if not isinstance(name, str):
+        return name
+    short = name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
+    short = "rnn" if short in ("simplernn", "elman", "vanillarnn") else short
+    return short if short in CELL_NAMES else name
 
-    epochs: int = 200
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    patience: int = 25
-    weight_decay: float = 0.0
-    clip_norm: float = 0.0
 
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            require_whole(name, getattr(self, name))
-        for name in ("learning_rate", "weight_decay", "clip_norm"):
-            require_number(name, getattr(self, name))
+def _several(names: Any) -> Any:
+    """Names one by one; a text may hold several, with commas between them."""
+    return tuple(part.strip() for part in names.split(",") if part.strip()) if isinstance(names, str) else names
+
+
+def _numbers(value: Any) -> Any:
+    """Numbers that are written as text, ``"64,32"``, as the command takes them; other values stay as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        numbers = tuple(float(part) if "." in part else int(part) for part in value.split(","))
+    except ValueError:
+        return value
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _plain(value: Any) -> Any:
+    """Python's own numbers for NumPy's, tuples for lists."""
+    if isinstance(value, np.ndarray | list):
+        return tuple(_plain(part) for part in (value.tolist() if isinstance(value, np.ndarray) else value))
+    if isinstance(value, tuple | range):
+        return tuple(_plain(part) for part in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _own(own: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of one cell, by the names of fields."""
+    return {{"layers": "num_layers"}.get(name, name): _plain(value) for name, value in own.items()}
 
 
 @dataclass(frozen=True)
@@ -90,7 +108,7 @@ class Settings:
         season: steps in a season; 0 to find it from the index.
         members: seeds trained at once; 0 to choose.
         levels: percents of future values that intervals are to cover; empty for no intervals.
-        training: the budget, as a mapping of :class:`Training`'s arguments.
+        training: the budget, as a mapping of :class:`kseq.training.budget.Training`'s arguments.
         by_cell: settings of single cells in place of those above, of ``OWN_NETWORK``, ``OWN_TRAINING`` and
             ``OWN_DATA``: ``{"lstm": {"units": 64, "lookback": 6}}``. A cell's own lookback is at most ``lookback``,
             which says how many rows stand before each part: all cells learn from, and forecast, the same target rows.
@@ -163,6 +181,16 @@ class Settings:
         )[cell]
 
     def __post_init__(self) -> None:
+        for name in [one.name for one in fields(self)]:
+            object.__setattr__(self, name, _plain(getattr(self, name)))
+        object.__setattr__(self, "cells", tuple(cell_of(cell) for cell in _several(self.cells)))
+        if self.baselines is not None:
+            object.__setattr__(self, "baselines", tuple(_several(self.baselines)))
+        object.__setattr__(self, "units", _numbers(self.units))
+        levels = () if self.levels == "none" else _numbers(self.levels)
+        object.__setattr__(self, "levels", levels if isinstance(levels, tuple) else (levels,))
+        by_cell = {cell_of(cell): _own(own) for cell, own in self.by_cell.items()}
+        object.__setattr__(self, "by_cell", by_cell)
         for what, one, names, known in (
             ("cells", "cell", self.cells, tuple(CELL_NAMES)),
             ("baselines", "baseline", self.baselines or (), tuple(baselines.BASELINES)),

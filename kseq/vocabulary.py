@@ -1,23 +1,31 @@
 """One vocabulary: the names of settings in Python, on the command line, in files of options and in ``run.json``.
 
-A name is that of a field of :class:`kseq.Settings` or :class:`kseq.settings.Training`, or of the command's option
-(``--test-share`` is ``test_share``). :func:`settings_from` takes any mix of them.
+A name is that of a field of :class:`kseq.Settings` or :class:`kseq.training.budget.Training`, or that of the command's
+option (``--test-share`` is ``test_share``). :func:`settings_from` takes any mix of them.
 """
 
+import contextlib
 import difflib
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from kseq import backends
 from kseq import data as readers
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError, Parameter, joined
-from kseq.settings import Settings, Training
+from kseq.settings import Settings
+from kseq.storage.csv_text import escaping
+from kseq.training.budget import Training
 from kseq.validation import WHOLE, require_whole
 
 if TYPE_CHECKING:
-    from inspect import Signature
+    from kseq.storage import Folder
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 #: Fields of settings by what the command's options call them.
 ALIASES = {"layers": "num_layers", "test_share": "test", "validation_share": "validation", "level": "levels"}
@@ -94,7 +102,7 @@ def settings_from(options: Mapping[str, Any], base: Mapping[str, Any] | None = N
 
     Args:
         options: by name: those of the command (``test_share``, ``seeds=5``), of :class:`kseq.Settings` and of
-            :class:`kseq.settings.Training`.
+            :class:`kseq.training.budget.Training`.
         base: defaults that differ from those of :class:`kseq.Settings`, by the names of its fields.
 
     Raises:
@@ -123,6 +131,8 @@ def settings_from(options: Mapping[str, Any], base: Mapping[str, Any] | None = N
             "the test part.",
         )  # fmt: skip
     budget = [field.name for field in fields(Training)]
+    base = dict(base or {})
+    shared = base.pop("training", {})
     training = dict(given.pop("training", {}))
     twice = [name for name in budget if name in given and name in training]
     if twice:
@@ -131,7 +141,10 @@ def settings_from(options: Mapping[str, Any], base: Mapping[str, Any] | None = N
     if wrong:
         raise unknown(wrong, budget, "training")
     training |= {name: given.pop(name) for name in budget if name in given}
-    return Settings(**{**(base or {}), **given}, training=training)
+    made = Settings(**{**base, **given}, training={**shared, **training})
+    # A wrong budget is told before any work, too.
+    Training(**made.training)
+    return made
 
 
 def _seeds(first: Any, seeds: Any) -> dict[str, Any]:
@@ -145,7 +158,7 @@ def _seeds(first: Any, seeds: Any) -> dict[str, Any]:
     if first is None and seeds is None:
         return {}
     first = 0 if first is None else require_whole("seed", first)
-    count = len(Settings.seeds) if seeds is None else require_whole("n_seeds", seeds)
+    count = len(Settings.seeds) if seeds is None else require_whole("seeds", seeds, *WHOLE["n_seeds"])
     if first + count - 1 > WHOLE["seed"].most:
         raise ConfigError(
             "received ", Parameter("first_seed"), f" {first} and ", Parameter("seeds"), f" {count}, expected seeds up "
@@ -161,18 +174,39 @@ class Asked:
     Args:
         series: what is forecast.
         settings: everything that decides the numbers.
-        place: backend, device and folder, as far as they are named.
+        out: folder for the files of the run; None for none.
+        escape_formulas: whether text that a spreadsheet would run is marked in CSV.
     """
 
     series: Series | Panel
     settings: Settings
-    place: Mapping[str, Any]
+    out: Path | None = None
+    escape_formulas: bool = False
+
+    @contextlib.contextmanager
+    def folder(self) -> "Iterator[Folder | None]":
+        """Lock the folder for the run's files before any work is done; None where none is asked for."""
+        if self.out is None:
+            yield None
+            return
+        # It draws pictures, which a run without files does not.
+        from kseq.report import run_folder
+
+        origin = self.series.origin
+        inputs = [Path(origin.arguments["path"])] if origin is not None and "path" in origin.arguments else []
+        with contextlib.ExitStack() as stack:
+            if self.escape_formulas:
+                stack.enter_context(escaping())
+            yield stack.enter_context(run_folder.folder(self.out, inputs=inputs))
 
 
 def asked(
     series: Any, settings: Settings | None, options: Mapping[str, Any], base: Mapping[str, Any] | None = None
 ) -> Asked:
     """Take apart what a caller from Python has given: series and how to read it, settings, and where to work.
+
+    Where there are cells to train, the backend is chosen here: the one that is named, the one of ``KERAS_BACKEND``, or
+    the first that is installed.
 
     Args:
         series: anything that :func:`kseq.data.series_of` takes; None where ``options`` name a source.
@@ -182,40 +216,64 @@ def asked(
         base: as in :func:`settings_from`.
 
     Raises:
+        BackendError: the backend is not there, or another one is at work.
         ConfigError: names that nobody knows, or settings given twice.
         DataError: the series cannot be read.
     """
-    for name, instead in SCREEN.items():
-        if name in options:
-            raise ConfigError(f"received {name}, which is about the command's screen; from Python there is {instead}.")
-    rest = {name: value for name, value in options.items() if name not in (*READING, *SOURCES, *PLACE)}
-    names = [*defaults(), "training"]
-    wrong = [name for name in rest if name not in names]
-    if wrong:
-        raise unknown(wrong, [*names, *READING, *SOURCES, *PLACE], "kseq")
     if settings is not None and not isinstance(settings, Settings):
         raise ConfigError(f"received settings of type {type(settings).__name__}, expected kseq.Settings, or options.")
-    if settings is not None and rest:
-        raise ConfigError(f"received settings and also {', '.join(rest)}, expected one or the other.")
-    made = settings_from(rest, base) if settings is None else settings
-    reading = {name: options[name] for name in READING if options.get(name) is not None}
-    found = _source(series, {name: options[name] for name in SOURCES if options.get(name) is not None})
-    season = made.season or None
-    place = {name: options[name] for name in PLACE if options.get(name) is not None}
-    return Asked(readers.series_of(found, season=season, **reading), made, place)
+    own = {name: value for name, value in options.items() if name not in (*READING, *SOURCES, *PLACE)}
+    if settings is not None and own:
+        raise ConfigError(f"received settings and also {', '.join(own)}, expected one or the other.")
+    _require_known(own)
+    made = settings_from(own, base) if settings is None else settings
+    Training(**made.training)
+    given = {name: value for name, value in options.items() if name not in own and value is not None}
+    if series is None and not isinstance(given.get("series", ""), str | int | float):
+        series = given.pop("series")
+    reading = {name: given[name] for name in READING if name in given}
+    found = _source(series, {name: given[name] for name in SOURCES if name in given})
+    data = readers.series_of(found, season=made.season or None, **reading)
+    if {"backend", "device"} & given.keys() or (made.cells and backends.running() is None):
+        backends.choose(given.get("backend"), given.get("device"))
+    out = Path(given["out"]) if "out" in given else None
+    return Asked(data, made, out, bool(given.get("escape_formulas")))
+
+
+def _require_known(own: Mapping[str, Any]) -> None:
+    """Refuse names that are none of a setting, and say which one was meant."""
+    for name, instead in SCREEN.items():
+        if name in own:
+            raise ConfigError(f"received {name}, which is about the command's screen; from Python there is {instead}.")
+    known = [*defaults(), "training"]
+    wrong = [name for name in own if name not in known]
+    if wrong:
+        raise unknown(wrong, [*known, *READING, *SOURCES, *PLACE], "kseq")
 
 
 def _source(series: Any, named: Mapping[str, Any]) -> Any:
     """The one series that is given, or the file or built-in series that is named."""
-    if series is not None:
-        if named:
-            raise ConfigError(f"received a series and {', '.join(named)}, expected one of them.")
+    if series is not None and not named:
         return series
-    if len(named) > 1:
+    if series is None and len(named) == 1:
+        ((name, value),) = named.items()
+        return value if name == "data" else Path(value)
+    if series is not None:
+        raise ConfigError(f"received a series and {', '.join(named)}, expected one of them.")
+    if named:
         raise ConfigError(f"received both {' and '.join(named)}, expected one of them.")
-    if not named:
-        raise ConfigError(
-            "received no series, expected a DataFrame, a Series, an array or the name of a file; kseq.compare(df)."
-        )
-    ((name, value),) = named.items()
-    return value if name == "data" else Path(value)
+    raise ConfigError(f"received no series, expected {readers.TAKEN}.")
+
+
+def shows_options(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let a function's signature name every option that it takes as a keyword, for editors and ``help``."""
+    signature = inspect.signature(function)
+    shown = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    names = dict.fromkeys((*SOURCES, *READING, *PLACE)) | defaults()
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+        for name, default in names.items()
+        if name not in signature.parameters
+    ]
+    function.__dict__["__signature__"] = signature.replace(parameters=[*shown, *more])
+    return function

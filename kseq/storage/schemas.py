@@ -38,7 +38,7 @@ Units = Size | Annotated[list[Size], Meta(min_length=1, max_length=1000)]
 
 
 class Budget(TypedDict, total=False):
-    """Arguments of :class:`kseq.training.fit.Training` that were given."""
+    """Arguments of :class:`kseq.training.budget.Training` that were given."""
 
     epochs: Size
     batch_size: Count

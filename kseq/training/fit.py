@@ -16,9 +16,9 @@ from kseq import kernels
 from kseq.errors import ConfigError
 from kseq.layers import Ensemble, MemberLoss, fast_step, sum_over_members, take_members
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.settings import Training
 from kseq.training import memory
 from kseq.training.batches import Batches
+from kseq.training.budget import Training
 from kseq.training.callbacks import members_of
 from kseq.training.early_stopping import Fitted, MemberStopping
 from kseq.training.feeding import Listeners, fed
