@@ -35,7 +35,7 @@ def cell_of(name: Any) -> Any:
     if not isinstance(name, str):
         return name
     short = name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
-    short = "rnn" if short in ("simplernn", "elman", "vanillarnn") else short
+    short = "rnn" if short == "simplernn" else short
     return short if short in CELL_NAMES else name
 
 

@@ -149,8 +149,7 @@ class Forecaster:
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
-        parameters = inspect.signature(cls).parameters.values()
-        return {one.name: one.default for one in parameters if one.kind is not one.VAR_KEYWORD}
+        return {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name.
@@ -324,6 +323,12 @@ class Forecaster:
             return df
         roles: dict[str, Any] = {name: tuple(getattr(self, name)) for name in ("features", "future", "static")}
         return series_of(df, freq=self.freq, **roles)
+
+
+# Editors and scikit-learn see the parameters alone.
+_shown = inspect.signature(Forecaster.__init__)
+_shown = _shown.replace(parameters=[one for one in _shown.parameters.values() if one.kind is not one.VAR_KEYWORD])
+Forecaster.__init__.__dict__["__signature__"] = _shown
 
 
 def _renamed(others: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
