@@ -87,6 +87,7 @@ class SomeSettings(TypedDict, total=False):
     gap: Count
     train_size: Size | None
     season: Count
+    refit_on_validation: bool
     members: Count
     levels: list[Number]
     training: Budget
@@ -120,6 +121,7 @@ class ModelSettings(TypedDict):
     gap: NotRequired[Count]
     train_size: NotRequired[Size | None]
     season: Count
+    refit_on_validation: NotRequired[bool]
     members: NotRequired[Count]
     levels: list[Number]
     training: Budget
@@ -194,6 +196,7 @@ class RowRecord(TypedDict):
     parameters: NotRequired[Count]
     units: NotRequired[list[Size]]
     epochs: NotRequired[list[Count]]
+    refit_epochs: NotRequired[list[Count]]
     diverged: NotRequired[list[Seed]]
     kernel: NotRequired[Text]
     seconds: NotRequired[Number | None]

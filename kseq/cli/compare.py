@@ -98,6 +98,8 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
 )
 @click.option("--patience", type=Whole("patience"), default=25, show_default=True,
               help="Epochs without a better validation loss; 0 to train them all.")  # fmt: skip
+@click.option("--no-refit-on-validation", "--no-refit", is_flag=True,
+              help="Keep networks as early stopping leaves them, not trained again on all rows.")  # fmt: skip
 @click.option("--seeds", type=Whole("n_seeds"), default=10, show_default=True, help="Trainings of each cell.")
 @click.option("--first-seed", type=Whole("seed"), default=0, show_default=True, help="Seeds count from here.")
 @click.option("--members", type=Whole("members"), default=0,
@@ -203,6 +205,7 @@ def settings_of(options: dict[str, Any]) -> Any:
         gap=options["gap"],
         train_size=options["train_size"],
         season=options["season"],
+        refit_on_validation=not options["no_refit_on_validation"],
         members=options["members"],
         levels=options["level"],
         training={name: options[name] for name in BUDGET if name in options},

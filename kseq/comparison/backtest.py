@@ -27,7 +27,7 @@ from kseq.errors import DataError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.splits import Split, fewest_rows, long_enough, require_validation_share
-from kseq.preprocessing.transforms import Difference, steps_of
+from kseq.preprocessing.transforms import Anomaly, Difference, FittedTransform, steps_of
 from kseq.preprocessing.windows import WindowedPanel, make_windows
 from kseq.settings import Settings
 
@@ -103,6 +103,31 @@ def cut_windows(
         like=like,
         only=only,
     )
+
+
+def as_chosen(settings: Settings, transform: FittedTransform | None) -> Settings:
+    """Settings that name the transform, so that other rows do not lead to another choice."""
+    if transform is None:
+        return settings
+    season = next((step.cycle.season for step in transform.steps if isinstance(step, Anomaly)), settings.season)
+    return replace(settings, transform=transform.name, season=season)
+
+
+def with_validation_learnt(data: WindowedPanel, settings: Settings) -> WindowedPanel:
+    """The same windows with those of the validation part among the training windows, and none to validate on.
+
+    Transform and scaler are those of ``data`` by name, fitted anew on all rows that are learnt from. Test windows stand
+    where they stood.
+
+    Args:
+        data: the windowed series.
+        settings: by which it was cut.
+    """
+    split = replace(data.split, validation=data.split.stop)
+    only = np.isin(np.arange(len(data.series.ids)), data.members)
+    cut = cut_windows(data.series, as_chosen(settings, data.transform), split=split, only=only)
+    test = replace(cut.test, segments=data.test.segments, owners=data.test.owners)
+    return replace(cut, test=test, notes=data.notes)
 
 
 def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
@@ -335,6 +360,7 @@ def join_folds(rows: Sequence[ModelResult], order: np.ndarray | None = None) -> 
         predictions=predictions if order is None else predictions[:, order],
         validation=np.concatenate(validation, axis=1) if validation else None,
         epochs=sum((row.epochs for row in rows), ()),
+        refit_epochs=sum((row.refit_epochs for row in rows), ()),
         diverged=tuple(seed for seed in first.seeds if any(seed in row.diverged for row in rows)),
         seconds_per_epoch=float(np.median([row.seconds_per_epoch for row in rows])),
         seconds=sum(row.seconds for row in rows),

@@ -310,6 +310,7 @@ def _model(comparison: "Comparison", row: ModelResult, line: pd.Series) -> dict[
         "parameters": row.parameters,
         "units": _units(comparison, row),
         "epochs": row.epochs,
+        "refit_epochs": row.refit_epochs,
         "diverged": row.diverged,
         "kernel": row.kernel,
         "seconds": row.seconds,
