@@ -11,11 +11,11 @@ import pandas as pd
 
 from kseq import backends
 from kseq._version import __version__
+from kseq.backends import machine
 from kseq.comparison.backtest import Backtest
 from kseq.evaluation import metrics, significance
 from kseq.evaluation.model_result import ModelResult
-from kseq.machine import machine
-from kseq.parameter_counts import layer_widths, units_of
+from kseq.models.parameter_counts import layer_widths
 from kseq.preprocessing.splits import Split
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, OWN_TRAINING, Settings
 
@@ -59,7 +59,7 @@ def _units(comparison: "Comparison", row: ModelResult) -> list[int]:
     if settings is None:
         return []
     cell = next(cell for cell, name in CELL_NAMES.items() if name == row.name)
-    return layer_widths(units_of(cell, settings, features=data.features, targets=data.targets), settings.num_layers)
+    return layer_widths(settings.units_of(cell, features=data.features, targets=data.targets), settings.num_layers)
 
 
 def _settings_of(comparison: "Comparison", row: ModelResult) -> Settings | None:

@@ -28,8 +28,8 @@ from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.verdict import Evidence, verdict
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.progress import Within
 from kseq.settings import Settings
+from kseq.training.progress import Within
 
 if TYPE_CHECKING:
     from kseq.experiments.tune import Search

@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 
 from kseq import storage
 from kseq._version import __version__
-from kseq.csvtext import csv_text
 from kseq.report.bench import plot_bench
 from kseq.report.forecast import plot_forecast
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 from kseq.storage import Folder, Kind
+from kseq.storage.csv_text import csv_text
 
 if TYPE_CHECKING:
     from kseq.bench.delivery import DataBench

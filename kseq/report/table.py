@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kseq.csvtext import csv_text
 from kseq.evaluation.significance import best_baseline
+from kseq.storage.csv_text import csv_text
 from kseq.text import DASH, decimals_for, figure, visible
 
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import forecast
 from kseq.forecasting.score import evaluate
 
+pytestmark = pytest.mark.above_backends
+
 QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2, "learning_rate": 0.01}}
 
 
