@@ -202,6 +202,7 @@ class Comparison:
             *cautions(self.evidence),
             *self._skipped_baselines(),
             *self._missing_intervals(),
+            *self._second_training(),
             *(row.remark for row in self.rows if row.remark),
             *self._scores.notes,
             *self.data.notes,
@@ -221,6 +222,15 @@ class Comparison:
             return ["No intervals: there is no validation part whose errors would bound them."] * bool(self.levels)
         reasons = {level: too_few(windows, level) for level in self.levels}
         return [f"No {level:g} % intervals: {reason}." for level, reason in reasons.items() if reason]
+
+    def _second_training(self) -> list[str]:
+        """Say by which training networks forecast, and by which their intervals are calibrated."""
+        twice = any(row.refit_epochs for row in self.rows)
+        known = " Their intervals are as wide as what the first training missed there." * bool(self.levels)
+        return [
+            "Networks forecast the test part once they are trained again on the validation part too, for as many steps "
+            f"as early stopping found.{known}"
+        ] * twice
 
     def scores(self, row: ModelResult, metric: str, *, by: str | None = None) -> np.ndarray:
         """Score each member of a row that did not diverge.

@@ -27,7 +27,8 @@ def one():
 
 
 def several():
-    parts = [pd.DataFrame({"unique_id": name, "ds": pd.date_range("2020-01-01", periods=60), "y": wave(60, 7 * k) * (k + 1)})
+    dates = pd.date_range("2020-01-01", periods=60)
+    parts = [pd.DataFrame({"unique_id": name, "ds": dates, "y": wave(60, 7 * k) * (k + 1)})
              for k, name in enumerate("abc")]  # fmt: skip
     return panel_from_frame(pd.concat(parts))
 
