@@ -1,4 +1,4 @@
-"""Which Keras backends and devices this machine has, and the choice of one before Keras is imported.
+"""Which Keras backends and devices this machine has, and the choice of one before Keras is imported; their versions.
 
 Keras reads ``KERAS_BACKEND`` once, at its import: :func:`choose` must run before that. No framework is imported here.
 """
@@ -31,6 +31,9 @@ _CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_TORCH_DEVICE": "cpu", "JAX_PLA
 
 #: Start-up messages about instruction sets and plug-ins say nothing about a comparison. A user's own value counts.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "GLOG_minloglevel": "2", "ABSL_MIN_LOG_LEVEL": "2"}
+
+#: Variables by which a user sets the threads of NumPy, of the frameworks and of kseq's own kernel.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "KSEQ_NUM_THREADS")
 
 
 def installed() -> dict[str, str]:
@@ -204,3 +207,21 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def machine() -> dict[str, Any]:
+    """Describe the machine: processor, number of cores, system, and threads where the user has set them."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

@@ -7,13 +7,11 @@ from typing import Any
 from kseq import baselines
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
-from kseq.parameter_counts import MATCHES, layer_widths
+from kseq.models import CELL_NAMES, STARTS
+from kseq.models.parameter_counts import MATCHES, Units, layer_widths, matched_units
 from kseq.preprocessing.scalers import SCALERS
 from kseq.preprocessing.transforms import steps_of
 from kseq.validation import require_choice, require_each_once, require_levels, require_number, require_whole
-
-#: Cells in the order of the table.
-CELL_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 
 #: What one cell may have otherwise than the others: of the network, of its training, and of what it reads and
 #: forecasts. The budget is one for all.
@@ -23,19 +21,6 @@ OWN_DATA = ("transform",)
 
 #: How several steps are forecast, see :mod:`kseq.comparison.strategies`.
 STRATEGIES = ("direct", "recursive", "seq2seq")
-
-
-#: Whose initial weights there are, see :mod:`kseq.models.initializers`.
-STARTS = ("keras", "pytorch")
-
-
-def require_start(start: str) -> None:
-    """Refuse a start that is not one of :data:`STARTS`.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    require_choice("start", start, STARTS)
 
 
 @dataclass(frozen=True)
@@ -55,7 +40,7 @@ class Settings:
             :mod:`kseq.comparison.strategies`.
         units: of each recurrent layer.
         match: what is equal among the cells: ``"units"``, or ``"params"`` for their numbers of weights, which are then,
-            as nearly as can be, that of the largest cell at ``units``; see :mod:`kseq.parameter_counts`.
+            as nearly as can be, that of the largest cell at ``units``; see :mod:`kseq.models.parameter_counts`.
         num_layers: recurrent layers.
         dropout: between layers.
         bidirectional: read windows in both directions.
@@ -124,6 +109,31 @@ class Settings:
         training = {name: own.pop(name) for name in OWN_TRAINING if name in own}
         return replace(self, by_cell={}, training={**self.training, **training}, **own)
 
+    def units_of(self, cell: str, *, features: int, targets: int) -> Units:
+        """Return the units of a cell.
+
+        Args:
+            cell (str): One of the compared cells.
+            features (int): Number of input features.
+            targets (int): Number of target columns.
+
+        Returns:
+            int | tuple[int, ...]: ``units`` or, with ``match="params"``, those that
+            :func:`kseq.models.parameter_counts.matched_units` finds.
+        """
+        if self.match == "units":
+            return self.units
+        return matched_units(
+            self.cells,
+            self.units,
+            features=features,
+            # A recursive model has a head for one step.
+            horizon=1 if self.strategy == "recursive" else self.horizon,
+            targets=targets,
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
+        )[cell]
+
     def __post_init__(self) -> None:
         for what, one, names, known in (
             ("cells", "cell", self.cells, tuple(CELL_NAMES)),
@@ -133,7 +143,7 @@ class Settings:
             for name in names:
                 require_choice(one, name, known)
         steps_of(self.transform)
-        require_start(self.start)
+        require_choice("start", self.start, STARTS)
         require_choice("match", self.match, MATCHES)
         require_choice("strategy", self.strategy, STRATEGIES)
         require_choice("scaler", self.scaler, SCALERS)

@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 
 from kseq import backends, interop, kernels, layers
+from kseq.backends import machine
 from kseq.errors import BackendError
-from kseq.machine import machine
 from kseq.models.builders import CELLS, build_model
 from kseq.preprocessing.windows import WindowedPanel, make_windows
 from kseq.training.batches import Batches

@@ -19,7 +19,6 @@ from typing import Any
 
 import click
 
-from kseq._regular import read_regular
 from kseq.cli.options import CONFIG_FILE
 from kseq.cli.types import CommaList, File, Folder
 from kseq.errors import ConfigError
@@ -78,6 +77,9 @@ def _by_name(command: click.Command) -> dict[str, click.Option]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    # NumPy comes with it.
+    from kseq.storage.regular import read_regular
+
     try:
         # Some editors put a mark of the encoding first.
         return tomllib.loads(read_regular(path, LARGEST).decode("utf-8-sig"))

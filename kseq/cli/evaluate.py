@@ -84,8 +84,8 @@ def _table(score: "Score", style: str) -> str:
 
 def _by_series(score: "Score", style: str) -> str:
     from kseq.comparison.frames import by_series
-    from kseq.csvtext import csv_text
     from kseq.report.table import aligned, as_json, markdown
+    from kseq.storage.csv_text import csv_text
 
     frame = by_series(score.comparison)
     if style == "csv":

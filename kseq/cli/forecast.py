@@ -46,13 +46,13 @@ def forecast(
     is scaled by its own past, if that is long enough.
     """
     from kseq import signals
-    from kseq.csvtext import csv_text
     from kseq.data import read_text
     from kseq.errors import Parameter
     from kseq.forecasting import model_file
     from kseq.forecasting.forecast import covariates_ahead
     from kseq.forecasting.forecast import forecast as forecast_steps
     from kseq.report import run_folder
+    from kseq.storage.csv_text import csv_text
 
     card = model_file.read_card(path)
     # A series for a model of one, a panel for a model of many.

@@ -196,7 +196,7 @@ def trainings_of(settings: "Settings") -> int:
 
 def _escape(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
-        from kseq.csvtext import escaping
+        from kseq.storage.csv_text import escaping
 
         context.with_resource(escaping())
 

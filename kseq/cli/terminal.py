@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from kseq import signals
-from kseq.progress import Block
 from kseq.text import visible
+from kseq.training.progress import Block
 
 _QUIET, _VERBOSE = "kseq.quiet", "kseq.verbose"
 

@@ -16,16 +16,16 @@ from kseq.comparison.strategies import Recursive, one_step
 from kseq.errors import ConfigError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.models.builders import build_model
+from kseq.models.parameter_counts import layer_widths, parameter_count
 from kseq.models.seq2seq import build_seq2seq
-from kseq.parameter_counts import layer_widths, parameter_count, units_of
 from kseq.preprocessing.columns import require_inputs
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.progress import Block as BlockDone
-from kseq.progress import block_done, seeds_text
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import memory
 from kseq.training.callbacks import Evaluation, Progress, predict
 from kseq.training.fit import Training, fit
+from kseq.training.progress import Block as BlockDone
+from kseq.training.progress import block_done, seeds_text
 
 
 class _Block:
@@ -168,7 +168,7 @@ def build_cell(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequen
         "features": data.features,
         "horizon": data.horizon,
         "targets": data.targets,
-        "units": units_of(cell, settings, features=data.features, targets=data.targets),
+        "units": settings.units_of(cell, features=data.features, targets=data.targets),
         "num_layers": settings.num_layers,
         "dropout": settings.dropout,
         "seed": seeds[0],
@@ -191,7 +191,7 @@ def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:
     Raises:
         ConfigError: one member's weights and a batch of its windows, or the forecasts of all seeds, are larger.
     """
-    units = units_of(cell, settings, features=data.features, targets=data.targets)
+    units = settings.units_of(cell, features=data.features, targets=data.targets)
     weights = parameter_count(
         cell, features=data.features, horizon=data.horizon, targets=data.targets, units=units,
         num_layers=settings.num_layers, bidirectional=settings.bidirectional,

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from kseq._regular import open_regular
 from kseq.errors import DataError, Parameter
+from kseq.storage.regular import open_regular
 from kseq.text import shortened
 from kseq.validation import path_problem
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from kseq.csvtext import unescaped
 from kseq.data._heads import PARQUET, READ_CSV, READ_PARQUET, head
 from kseq.errors import DataError, Parameter
+from kseq.storage.csv_text import unescaped
 from kseq.validation import require_whole
 
 #: Fields that hold no value, as pandas knows them by default.

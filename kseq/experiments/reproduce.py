@@ -15,13 +15,13 @@ from typing import Any
 import pandas as pd
 
 from kseq import data as readers
-from kseq._regular import read_regular
 from kseq._version import __version__
 from kseq.comparison.result import Comparison, compare
 from kseq.data import Series
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.settings import Settings
 from kseq.storage import plain
+from kseq.storage.regular import read_regular
 
 #: Functions of :mod:`kseq.data` that a record may name.
 READERS = ("load_series", "read_csv", "read_parquet", "read_panel")
@@ -56,13 +56,13 @@ class Recorded:
             ConfigError: there is no record, or it is none of kseq's.
         """
         # msgspec is needed where a record is read alone.
-        from kseq import _schemas
+        from kseq.storage import schemas
 
         path = file = Path(path)
         expected = "expected the folder of a run, or its run.json"
         try:
             file = path / "run.json" if path.is_dir() else path
-            content = read_regular(file, _schemas.LARGEST)
+            content = read_regular(file, schemas.LARGEST)
         except FileNotFoundError as error:
             raise ConfigError(f"received {path}, where there is no {file.name}; {expected}.") from error
         except OSError as error:
@@ -70,11 +70,11 @@ class Recorded:
         except ValueError as error:
             raise ConfigError(f"received {str(path)!r}, which is no name of a file ({error}); {expected}.") from error
         try:
-            whole = _schemas.parse_any(content)
+            whole = schemas.parse_any(content)
         except ValueError as error:
             raise ConfigError(f"received {file}, which is not JSON ({error}); {expected}.") from error
         try:
-            known = _schemas.parse(content, _schemas.RunRecord)
+            known = schemas.parse(content, schemas.RunRecord)
         except ValueError as error:
             raise ConfigError(f"received {file}, which is no record of a run ({error}); {expected}.") from error
         return cls(file, _with_unknown_settings(dict(known), whole))

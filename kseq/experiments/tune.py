@@ -34,8 +34,8 @@ from kseq.data import Panel, Series
 from kseq.errors import ConfigError, Parameter
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.progress import Progress, Within
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, Settings
+from kseq.training.progress import Progress, Within
 from kseq.validation import require_each_once, require_number, require_whole
 
 if TYPE_CHECKING:

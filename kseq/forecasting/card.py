@@ -250,7 +250,7 @@ class ModelCard:
         """Make a card of JSON and of the bytes of its arrays.
 
         Args:
-            content: JSON that fits :class:`kseq._schemas.CardRecord`, so that its types are known; the rest is
+            content: JSON that fits :class:`kseq.storage.schemas.CardRecord`, so that its types are known; the rest is
                 checked here.
             data: the arrays, one after the other.
 

@@ -5,10 +5,11 @@ leaves further members alone, so that a :class:`kseq.forecasting.card.ModelCard`
 its numbers as ``kseq.arrays``.
 ``keras.models.load_model`` loads the file without kseq.
 
-A file may come from anywhere. It is inspected before Keras is loaded: the archive by :mod:`kseq._archive`, the card by
-the schemas of :mod:`kseq._schemas`, and what Keras wrote by :mod:`kseq._network`, against the card. The network is then
-built by kseq from the card's settings, and filled with the arrays that were inspected. Nothing in a file is run, and
-none of its sizes is believed before so many bytes are there. Checksums tell a damaged file from a whole one.
+A file may come from anywhere. It is inspected before Keras is loaded: the archive by :mod:`kseq.forecasting._archive`,
+the card by the schemas of :mod:`kseq.storage.schemas`, and what Keras wrote by :mod:`kseq.forecasting._network`,
+against the card. The network is then built by kseq from the card's settings, and filled with the arrays that were
+inspected. Nothing in a file is run, and none of its sizes is believed before so many bytes are there. Checksums tell a
+damaged file from a whole one.
 """
 
 import hashlib
@@ -22,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kseq._archive import Archive, NoArchive, Refused
 from kseq.errors import ConfigError, DataError, KseqError
+from kseq.forecasting._archive import Archive, NoArchive, Refused
 from kseq.forecasting._format1 import card_of_series
 from kseq.forecasting.card import FORMAT, ModelCard, kinds_of
 from kseq.storage import write_file
@@ -31,7 +32,7 @@ from kseq.storage import write_file
 if TYPE_CHECKING:
     import keras
 
-    from kseq import _network
+    from kseq.forecasting import _network
 
 #: The member that is kseq's.
 MEMBER = "kseq.json"
@@ -150,13 +151,13 @@ def load(path: str | Path) -> TrainedModel:
     """
     card, weights = _read(Path(path))
     # Keras is loaded here and no earlier.
-    from kseq import _network
+    from kseq.forecasting import _network
 
     return TrainedModel(_network.build(_plan(card), weights, card.name), card)
 
 
 def _plan(card: ModelCard) -> "_network.Plan":
-    from kseq import _network
+    from kseq.forecasting import _network
 
     return _network.Plan.of(card.settings, len(card.input_columns), len(card.context.targets), len(card.seeds))
 
@@ -184,11 +185,12 @@ def _read(path: Path) -> tuple[ModelCard, list[np.ndarray]]:
 
 def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]:
     # Both are slow to import, and needed where a file is read alone.
-    from kseq import _network, _schemas
+    from kseq.forecasting import _network
+    from kseq.storage import schemas
 
     content = archive.read(MEMBER, LARGEST[MEMBER])
     try:
-        known = _schemas.parse(content, _schemas.CardFormat)
+        known = schemas.parse(content, schemas.CardFormat)
         if not 1 <= known["format"] <= FORMAT:
             raise DataError(
                 f"{path} was written by kseq {known['kseq']} in format {known['format']}, expected 1 to {FORMAT}; load "
@@ -196,7 +198,7 @@ def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]
             )
         # In format 1 a model of one series had no arrays.
         with_arrays = known["format"] > 1 or ARRAYS in archive
-        record: Any = _schemas.parse(content, _schemas.CardRecord if with_arrays else _schemas.SeriesCardRecord)
+        record: Any = schemas.parse(content, schemas.CardRecord if with_arrays else schemas.SeriesCardRecord)
     except ValueError as error:
         raise Refused(f"{MEMBER}: {error}") from error
     del content
@@ -216,7 +218,7 @@ def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]
     plan = _plan(card)
     plan.bytes(WEIGHTS, archive.size(WEIGHTS))
     try:
-        config = _schemas.parse_any(archive.read(CONFIG, LARGEST[CONFIG]))
+        config = schemas.parse_any(archive.read(CONFIG, LARGEST[CONFIG]))
     except ValueError as error:
         raise Refused(f"{CONFIG}: {error}") from error
     _network.require_config(config, plan)

@@ -27,9 +27,9 @@ import numpy as np
 from kseq import layers
 from kseq.errors import ConfigError
 from kseq.layers import Ensemble, fast_step
+from kseq.models import CELL_NAMES
 from kseq.models.initializers import draw_weights
-from kseq.parameter_counts import layer_widths
-from kseq.settings import CELL_NAMES
+from kseq.models.parameter_counts import layer_widths
 from kseq.validation import require_choice, require_number, require_whole
 
 #: Cells by the name that a user gives, and the name that a table shows.

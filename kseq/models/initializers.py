@@ -21,7 +21,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.settings import require_start
+from kseq.models import STARTS
+from kseq.validation import require_choice
 
 #: Kernel columns for each unit, by the name of the builder's model.
 _GATES = {"rnn": 1, "lstm": 4, "gru": 3}
@@ -39,13 +40,13 @@ def draw_weights(
         model: Recurrent layers followed by a Dense layer named ``forecast``.
         seeds: One seed for each member.
         stacked: Whether weights have a leading axis of members.
-        start: Whose initial distributions to use, one of :data:`kseq.settings.STARTS`; ``"keras"`` by default.
+        start: Whose initial distributions to use, one of :data:`kseq.models.STARTS`; ``"keras"`` by default.
         options: Options that the recurrent layers were made with.
 
     Raises:
         ConfigError: ``start`` is unknown.
     """
-    require_start(start)
+    require_choice("start", start, STARTS)
     chosen = {weight for option, weight in _CHOSEN_BY.items() if option in options}
     generators = [np.random.default_rng(seed) for seed in seeds]
     rows = 0

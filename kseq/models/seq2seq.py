@@ -14,7 +14,7 @@ import keras
 
 from kseq.models.builders import LAYERS, layer_seed, require_cell
 from kseq.models.initializers import draw_weights
-from kseq.parameter_counts import layer_widths
+from kseq.models.parameter_counts import layer_widths
 from kseq.validation import require_whole
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from kseq.cli import main
 
+pytestmark = pytest.mark.above_backends
+
 QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "2", "--units", "2", "--lookback", "7",
          "--baselines", "persistence,seasonal-naive", "--out", "run"]  # fmt: skip
 DAYS = pd.date_range("2001-01-01", periods=70)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from kseq._regular import open_regular
+from kseq.storage.regular import open_regular
 
 #: The most members of an archive, and the most bytes of its directory.
 MEMBERS, DIRECTORY = 32, 2**16

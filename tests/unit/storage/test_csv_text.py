@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kseq.csvtext import csv_text, escaped, escaping, unescaped
 from kseq.data._text import read_text
+from kseq.storage.csv_text import csv_text, escaped, escaping, unescaped
 
 pytestmark = pytest.mark.above_backends
 

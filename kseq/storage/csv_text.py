@@ -38,10 +38,10 @@ def csv_text(frame: pd.DataFrame) -> str:
     """Write a frame as CSV, without its index.
 
     Args:
-        frame: the table.
+        frame (pd.DataFrame): The table.
 
     Returns:
-        str: ending in a newline; with formulas escaped inside :func:`escaping`.
+        str: CSV text that ends in a newline. Formulas are escaped inside :func:`escaping`.
 
     Example:
         >>> with escaping():
@@ -54,7 +54,7 @@ def csv_text(frame: pd.DataFrame) -> str:
 
 
 def escaped(frame: pd.DataFrame) -> pd.DataFrame:
-    """A frame with an apostrophe before every text and column name that a spreadsheet would run."""
+    """Return a frame with an apostrophe before every text and column name that a spreadsheet would run."""
     return _mapped(frame, _escape)
 
 

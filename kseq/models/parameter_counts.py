@@ -11,16 +11,13 @@ for each gate; a GRU has a second bias (Keras's ``reset_after``), as in PyTorch 
 
 import bisect
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kseq.errors import ConfigError, Parameter
 from kseq.text import shown
 from kseq.validation import require_choice, require_whole
-
-if TYPE_CHECKING:
-    from kseq.settings import Settings
 
 #: What the cells of a comparison have in common: the number of units, or of parameters.
 MATCHES = ("units", "params")
@@ -97,32 +94,6 @@ def matched_units(cells: Iterable[str], units: Units, **model: Any) -> dict[str,
     cells = list(cells)
     budget = max(parameter_count(cell, units=units, **model) for cell in cells)
     return {cell: _nearest(cell, units, budget, model) for cell in cells}
-
-
-def units_of(cell: str, settings: "Settings", *, features: int, targets: int) -> Units:
-    """Return the units of a cell in a comparison.
-
-    Args:
-        cell: One of the compared cells.
-        settings: Settings of the comparison.
-        features: Number of input features.
-        targets: Number of target columns.
-
-    Returns:
-        The units in ``settings`` or, with ``match="params"``, those that :func:`matched_units` finds.
-    """
-    if settings.match == "units":
-        return settings.units
-    return matched_units(
-        settings.cells,
-        settings.units,
-        features=features,
-        # A recursive model has a head for one step.
-        horizon=1 if settings.strategy == "recursive" else settings.horizon,
-        targets=targets,
-        num_layers=settings.num_layers,
-        bidirectional=settings.bidirectional,
-    )[cell]
 
 
 def _nearest(cell: str, units: Units, budget: int, model: dict[str, Any]) -> Units:

@@ -214,7 +214,7 @@ class RowRecord(TypedDict):
 
 
 class Machine(TypedDict, total=False):
-    """:func:`kseq.machine.machine`."""
+    """:func:`kseq.backends.machine`."""
 
     processor: Text
     cores: Count | None

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kseq._archive import Refused
 from kseq.errors import ConfigError
-from kseq.parameter_counts import layer_widths
+from kseq.forecasting._archive import Refused
+from kseq.models.parameter_counts import layer_widths
 from kseq.settings import CELL_NAMES
 
 if TYPE_CHECKING:

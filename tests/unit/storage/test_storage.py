@@ -13,6 +13,7 @@ import pytest
 
 from kseq import ConfigError, storage
 from kseq.errors import OutputError
+from kseq.storage import _disk
 
 pytestmark = pytest.mark.above_backends
 
@@ -325,6 +326,7 @@ KILLS = '''
 import json, os, shutil, sys
 from pathlib import Path
 from kseq import storage
+from kseq.storage import _disk
 
 kind = storage.Kind("run.json", ("a.csv", "b.csv", "c.csv", "run.json"))
 home, how = Path(sys.argv[1]), sys.argv[2]
@@ -354,7 +356,7 @@ class Killed(storage.Disk):
         return method
 
 
-storage.disk = Killed()
+_disk.disk = Killed()
 
 
 def run(word, names, more=()):
@@ -473,7 +475,7 @@ def test_ctrl_c_while_files_are_written_leaves_one_run_and_says_which(tmp_path, 
         with monkeypatch.context() as patch:
             try:
                 with storage.folder(home / "run", KIND) as folder:
-                    patch.setattr(storage, "disk", Interrupted())
+                    patch.setattr(_disk, "disk", Interrupted())
                     folder.write(contents("new", "a.csv"))
             except KeyboardInterrupt as error:
                 notes = error.__notes__

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kseq import ConfigError, Settings, build_model, compare, load_series
 from kseq.models.builders import CELLS
-from kseq.parameter_counts import MATCHES, layer_widths, matched_units, parameter_count, units_of
+from kseq.models.parameter_counts import MATCHES, layer_widths, matched_units, parameter_count
 from kseq.report.table import render
 
 sizes = {
@@ -74,9 +74,9 @@ def test_refusals(arguments, expected):
 def test_settings():
     assert Settings().match == "units"
     for match in MATCHES:
-        assert units_of("lstm", Settings(match=match, units=8), features=1, targets=1) == 8
-    assert units_of("rnn", Settings(match="units", units=8), features=1, targets=1) == 8
-    assert units_of("rnn", Settings(match="params", units=8), features=1, targets=1) == 17
+        assert Settings(match=match, units=8).units_of("lstm", features=1, targets=1) == 8
+    assert Settings(match="units", units=8).units_of("rnn", features=1, targets=1) == 8
+    assert Settings(match="params", units=8).units_of("rnn", features=1, targets=1) == 17
     with pytest.raises(ConfigError, match="received match 'weights', expected one of units, params"):
         Settings(match="weights")
     for own in ({"units": 8}, {"num_layers": 2}):

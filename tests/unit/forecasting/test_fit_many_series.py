@@ -19,6 +19,8 @@ from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.preprocessing.splits import Split
 from kseq.report.forecast import plot_forecast
 
+pytestmark = pytest.mark.above_backends
+
 QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2, "learning_rate": 0.01}}
 TRANSFORMS = ["none", "anomaly,change", "difference", "log,difference,anomaly", "change", "log,anomaly,trend,change",
               "log1p,mean,spread", "anomaly,last"]  # fmt: skip

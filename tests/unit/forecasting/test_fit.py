@@ -11,6 +11,8 @@ from kseq.forecasting.forecast import forecast
 from kseq.preprocessing.scalers import Scaler
 from kseq.training.fit import Training
 
+pytestmark = pytest.mark.above_backends
+
 QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}
 
 

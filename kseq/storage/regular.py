@@ -1,4 +1,4 @@
-"""Regular files alone: a folder, a pipe or a device in the place of a file is refused, and nothing waits for it."""
+"""Reading of regular files only: a folder, a pipe or a device is refused at once, without waiting for a writer."""
 
 import os
 import stat
@@ -10,12 +10,15 @@ def open_regular(path: Path) -> BinaryIO:
     """Open a file for reading.
 
     Args:
-        path: a regular file, or a link to one.
+        path (Path): A regular file, or a link to one.
+
+    Returns:
+        BinaryIO: The open file, in binary mode.
 
     Raises:
-        FileNotFoundError: there is none.
-        OSError: it cannot be opened, or is no regular file; ``strerror`` says which.
-        ValueError: its name holds a zero byte.
+        FileNotFoundError: There is no such file.
+        OSError: It cannot be opened, or is not a regular file; ``strerror`` says which.
+        ValueError: Its name holds a zero byte.
 
     Example:
         >>> with open_regular(Path("run.json")) as file:  # doctest: +SKIP
@@ -37,11 +40,16 @@ def read_regular(path: Path, largest: int) -> bytes:
     """Read a file whole.
 
     Args:
-        path: a regular file, or a link to one.
-        largest: bytes at most.
+        path (Path): A regular file, or a link to one.
+        largest (int): The most bytes that the file may hold.
+
+    Returns:
+        bytes: The content of the file.
 
     Raises:
-        OSError, ValueError: as of :func:`open_regular`; or it is larger.
+        FileNotFoundError: There is no such file.
+        OSError: It cannot be opened, is not a regular file, or is larger than ``largest``; ``strerror`` says which.
+        ValueError: Its name holds a zero byte.
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
