@@ -366,7 +366,7 @@ def test_logarithms_where_there_are_zeros():
     data = make_windows(series_of(frame), transform=Transform("log1p,last"), dtype="float64")
     _, y = data.test.gather(np.arange(len(data.test)))
     np.testing.assert_allclose(data.to_units(y, data.test), data.test_y, atol=1e-9)
-    with pytest.raises(DataError, match="zero or below .* leave log out of transform, or give log1p"):
+    with pytest.raises(DataError, match=r"zero or below .* leave log out of transform, or give log1p"):
         make_windows(series_of(frame), transform=Transform("log"))
     frame.iloc[20, 0] = -1
     with pytest.raises(DataError, match="1 rows with a target of below zero"):
