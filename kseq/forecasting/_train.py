@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -14,7 +13,6 @@ from kseq.errors import ConfigError, DataError, Parameter
 from kseq.layers import accelerate, split_members
 from kseq.models.builders import average
 from kseq.preprocessing.splits import fewest_rows
-from kseq.preprocessing.transforms import Anomaly, FittedTransform
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training.callbacks import Progress, kernel_of
@@ -91,14 +89,6 @@ def require_rows(n: int, settings: Settings) -> None:
             Parameter("horizon"),
             ", or bring more rows.",
         )
-
-
-def as_chosen(settings: Settings, transform: FittedTransform | None) -> Settings:
-    """Settings that name the transform, so that other rows do not lead to another choice."""
-    if transform is None:
-        return settings
-    season = next((step.cycle.season for step in transform.steps if isinstance(step, Anomaly)), settings.season)
-    return replace(settings, transform=transform.name, season=season)
 
 
 def reading_of(series: Series | Panel) -> dict[str, Any]:

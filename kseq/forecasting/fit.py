@@ -17,7 +17,7 @@ import numpy as np
 
 from kseq import backends
 from kseq.baselines import Skipped, baseline_row
-from kseq.comparison.backtest import cut_windows
+from kseq.comparison.backtest import as_chosen, cut_windows
 from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel, Series
 from kseq.data.slices import chosen, last_rows
@@ -28,7 +28,6 @@ from kseq.forecasting._train import (
     ORIGINS,
     RIVALS,
     Told,
-    as_chosen,
     levels_of,
     reading_of,
     require_rows,
@@ -116,7 +115,7 @@ def fit_model(
     units[counted] = unit
     trained = chosen(panel, members)
     transform = data.transform
-    lost = transform.lost if transform else 0
+    lost = transform.lost(settings.lookback) if transform else 0
     context = last_rows(trained, max(_kept(len(members)), settings.lookback + lost + 1, 2 * season + 1))
     card = ModelCard(
         name=CELL_NAMES[settings.cells[0]],
