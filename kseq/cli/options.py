@@ -60,7 +60,7 @@ series_options = options(
     click.option(
         "--series",
         metavar="ID",
-        help="Of a file of many series, the one to take.  [default: all, where a command reads many]",
+        help="Name of the series to take from a file that holds several.  [default: all, where a command reads many]",
     ),
     click.option(
         "--freq", metavar="FREQ", help="Time step that its dates must have: h, D, B, W, MS, ...  [default: found]"

@@ -26,8 +26,8 @@ from kseq.data.slices import before, chosen
 from kseq.errors import DataError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.preprocessing.auto_transform import Transform
-from kseq.preprocessing.splits import Split, fewest_rows, long_enough, require_validation_share
-from kseq.preprocessing.transforms import Anomaly, Difference, FittedTransform, steps_of
+from kseq.preprocessing.splits import Split, fewest_rows, require_validation_share
+from kseq.preprocessing.transforms import FittedTransform
 from kseq.preprocessing.windows import WindowedPanel, make_windows
 from kseq.settings import Settings
 
@@ -108,9 +108,10 @@ def cut_windows(
 def as_chosen(settings: Settings, transform: FittedTransform | None) -> Settings:
     """Settings that name the transform, so that other rows do not lead to another choice."""
     if transform is None:
-        return settings
-    season = next((step.cycle.season for step in transform.steps if isinstance(step, Anomaly)), settings.season)
-    return replace(settings, transform=transform.name, season=season)
+        return replace(settings, transform="none")
+    return replace(
+        settings, transform=transform.name, season=transform.season if transform.season > 1 else settings.season
+    )
 
 
 def with_validation_learnt(data: WindowedPanel, settings: Settings) -> WindowedPanel:
@@ -154,16 +155,11 @@ def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
         data = cut_windows(panel, settings)
         numbers = _numbers(data, step)
         return Backtest(data, splits, (data,), data.members, np.arange(len(numbers)), numbers)
-    # What a fold's transform loses at the beginning of a series is not known yet: a series that is long enough for the
-    # first fold, whatever that is, is so for all of them.
-    differs = settings.transform == "auto" or Difference.name in steps_of(settings.transform)
-    only = long_enough(panel, splits[0], settings.lookback, settings.horizon, lost=Difference.lost * differs)
-    if not only.any():
-        only = long_enough(panel, splits[0], settings.lookback, settings.horizon)
-    data = cut_windows(panel, settings, only=only)
-    members = np.flatnonzero(only)
-    own = panel if only.all() else chosen(panel, members)
-    one = replace(settings, n_windows=1, step_size=None, refit=False)
+    # What the first fold has chosen holds for all, and a series that is long enough for it is so for all of them.
+    data = cut_windows(panel, settings)
+    members = data.members
+    own = panel if len(members) == len(panel.ids) else chosen(panel, members)
+    one = replace(as_chosen(settings, data.transform), n_windows=1, step_size=None, refit=False)
     trainings = []
     for number in range(settings.n_windows):
         known = before(own, own.ends - (settings.n_windows - 1 - number) * step)

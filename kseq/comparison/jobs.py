@@ -203,7 +203,7 @@ def with_transform(data: WindowedPanel, settings: Settings) -> WindowedPanel:
     """
     shared = replace(settings, lookback=data.lookback, horizon=data.horizon)
     cut = cut_windows(data.series, shared, split=data.split)
-    lost, room = (part.transform.lost if part.transform else 0 for part in (cut, data))
+    lost, room = (part.transform.lost(settings.lookback) if part.transform else 0 for part in (cut, data))
     if settings.lookback + lost > data.lookback + room:
         raise ConfigError(
             f"received transform {settings.transform} and lookback {settings.lookback} for a cell alone, expected a "
@@ -216,7 +216,13 @@ def with_transform(data: WindowedPanel, settings: Settings) -> WindowedPanel:
 def _standing_as(cut: WindowedPanel, data: WindowedPanel) -> WindowedPanel:
     """What is read and forecast of ``cut``, in windows that stand where those of ``data`` do."""
     train, validation, test = (
-        replace(part, inputs=cut.train.inputs, targets=cut.train.targets)
+        replace(
+            part,
+            inputs=cut.train.inputs,
+            targets=cut.train.targets,
+            reference=cut.train.reference,
+            columns=cut.train.columns,
+        )
         for part in (data.train, data.validation, data.test)
     )
     # Parts hold the static columns of the series, which no transform changes.

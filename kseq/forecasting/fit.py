@@ -119,7 +119,7 @@ def fit_model(
     units[counted] = unit
     learnt = chosen(panel, members)
     transform = data.transform
-    lost = transform.lost if transform else 0
+    lost = transform.lost(settings.lookback) if transform else 0
     context = last_rows(learnt, max(_kept(len(members)), settings.lookback + lost + 1, 2 * season + 1))
     card = ModelCard(
         name=CELL_NAMES[settings.cells[0]],

@@ -389,12 +389,21 @@ class SeriesCardRecord(_CardRecord):
     series: ContextRecord
 
 
+class ReferenceRecord(TypedDict):
+    """What values of a window are measured from."""
+
+    kind: Literal["change", "last", "mean", "season", "increments"]
+    season: Size
+    spread: bool
+
+
 class PanelTransformRecord(TypedDict):
     """A transform, whose numbers are arrays."""
 
-    steps: list[Literal["log", "anomaly", "trend", "difference"]]
+    steps: list[Literal["log", "log1p", "anomaly", "trend", "difference"]]
     changes: bool
     season: Size
+    reference: NotRequired[ReferenceRecord]
 
 
 class DatesRecord(TypedDict):

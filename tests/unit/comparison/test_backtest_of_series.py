@@ -86,7 +86,7 @@ def test_rows_of_each_fold_by_hand(run):
     assert (once.folds[2].test == run.folds[2].test)[run.backtest.members].all()
 
 
-@pytest.mark.parametrize("plan", [{}, {"train_size": 30, "transform": "auto", "validation": 0.2}, RECURSIVE])
+@pytest.mark.parametrize("plan", [{}, {"train_size": 30, "transform": "last,spread", "validation": 0.2}, RECURSIVE])
 def test_a_fold_is_a_training_of_its_own_on_the_panel_as_it_was(panel, plan):
     """To the digit, and with nothing of the rows that follow."""
     plan = dict(plan)
