@@ -30,8 +30,8 @@ Result = TypeVar("Result")
 #: Fields of settings by what the command's options call them.
 ALIASES = {"layers": "num_layers", "test_share": "test", "validation_share": "validation", "level": "levels"}
 
-#: Names that stand for a field together with others, and their defaults.
-MADE = {"first_seed": 0, "no_past_target": False}
+#: Flags of the command that turn off what is on by default, by the fields that they turn off.
+NEGATIONS = {f"no_{field.name}": field.name for field in fields(Settings) if field.default is True}
 
 #: How a frame or a file is read, see :func:`kseq.data.series_of`.
 READING = ("time", "target", "features", "future", "static", "header", "id", "series", "freq", "fill", "unit")
@@ -74,7 +74,12 @@ def defaults() -> dict[str, Any]:
     """Every name of a setting with its default, in the order of the fields; the command's own names among them."""
     found = {field.name: _default(field) for field in fields(Settings) if field.name != "training"}
     found |= {field.name: _default(field) for field in fields(Training)}
-    return found | {name: found[field] for name, field in ALIASES.items()} | MADE
+    return (
+        found
+        | {name: found[field] for name, field in ALIASES.items()}
+        | dict.fromkeys(NEGATIONS, False)
+        | {"first_seed": 0}
+    )
 
 
 def _default(field: Field) -> Any:
@@ -122,8 +127,9 @@ def settings_from(options: Mapping[str, Any], base: Mapping[str, Any] | None = N
             if field in given:
                 raise ConfigError(f"received {name} and {field}, expected one of them: they are the same.")
             given[field] = given.pop(name)
-    if given.pop("no_past_target", False):
-        given["past_target"] = False
+    for name, field in NEGATIONS.items():
+        if given.pop(name, False):
+            given[field] = False
     given |= _seeds(given.pop("first_seed", None), given.get("seeds"))
     if given.get("n_windows") and "test" in given and "test" not in (base or {}):
         raise ConfigError(

@@ -19,7 +19,7 @@ from kseq.forecasting._folds import folds
 from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.settings import Settings
 from kseq.validation import require_whole
-from kseq.vocabulary import ALIASES, unknown
+from kseq.vocabulary import ALIASES, NEGATIONS, unknown
 
 if TYPE_CHECKING:
     from kseq.forecasting.model_file import TrainedModel
@@ -30,7 +30,7 @@ _BUDGET = ("epochs", "batch_size", "learning_rate", "patience", "weight_decay", 
 #: Parameters that are settings of a comparison too, by the same name.
 _SETTINGS = (
     "lookback", "horizon", "units", "num_layers", "dropout", "bidirectional", "start", "transform", "calendar",
-    "scaler", "past_target", "validation", "season",
+    "scaler", "past_target", "validation", "season", "refit_on_validation",
 )  # fmt: skip
 
 
@@ -66,13 +66,14 @@ class Forecaster:
         weight_decay: decoupled, as in AdamW.
         clip_norm: largest norm of the gradient; 0 for no clipping.
         season: steps in a season, which a model file keeps for seasonal naive forecasts; 0 to find it.
-        refit: train again on all rows, once the validation part has told for how many epochs.
+        refit_on_validation: train again on all rows, once the validation part has told for how many epochs.
         seed: of initial weights, batches and dropout.
         n_seeds: train so many networks, from ``seed`` on, and take their mean forecast.
         level: percents that intervals are to cover; ``()`` for none.
         freq: frequency of the dates; by default it is found.
+        refit: former name of ``refit_on_validation``, in whose place it stands where it is given.
         **others: parameters by the names of the command's options: ``layers``, ``validation_share``, ``first_seed``,
-            ``seeds``, ``no_past_target``, ``no_refit``.
+            ``seeds``, ``no_past_target``, ``no_refit_on_validation``.
 
     Attributes:
         model_: the trained network and its card, a :class:`kseq.forecasting.model_file.TrainedModel`.
@@ -108,11 +109,12 @@ class Forecaster:
         weight_decay: float = 0.0,
         clip_norm: float = 0.0,
         season: int = 0,
-        refit: bool = True,
+        refit_on_validation: bool = True,
         seed: int = 0,
         n_seeds: int = 1,
         level: Sequence[float] = (80, 95),
         freq: str | None = None,
+        refit: bool | None = None,
         **others: Any,
     ):
         given = _renamed(others, type(self)._defaults())
@@ -139,11 +141,12 @@ class Forecaster:
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
         self.season = season
-        self.refit = refit
+        self.refit_on_validation = refit_on_validation
         self.seed = seed
         self.n_seeds = n_seeds
         self.level = level
         self.freq = freq
+        self.refit = refit
         for name, value in given.items():
             setattr(self, name, value)
 
@@ -277,14 +280,16 @@ class Forecaster:
         settings = {name: _tuples(value) for name, value in card.settings.items()}
         made = cls(
             cell=settings["cells"][0],
-            **{name: settings[name] for name in _SETTINGS if name in settings},
+            **(
+                {name: settings[name] for name in _SETTINGS if name in settings}
+                | {"refit_on_validation": card.refitted}
+            ),
             **{name: settings["training"][name] for name in _BUDGET if name in settings["training"]},
             features=card.context.features,
             future=card.context.future,
             seed=settings["seeds"][0],
             n_seeds=len(settings["seeds"]),
             level=settings["levels"],
-            refit=card.refitted,
             static=tuple(card.context.static),
             freq=card.reading.get("freq"),
         )
@@ -333,7 +338,7 @@ Forecaster.__init__.__dict__["__signature__"] = _shown
 
 def _renamed(others: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     """Parameters by their own names, of those that are given by the names of the command's options."""
-    own = {**ALIASES, "seeds": "n_seeds", "first_seed": "seed", "no_past_target": "past_target", "no_refit": "refit"}
+    own = {**ALIASES, **NEGATIONS, "seeds": "n_seeds", "first_seed": "seed"}
     wrong = [name for name in others if own.get(name) not in known]
     if wrong:
         raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster")

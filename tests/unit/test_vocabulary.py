@@ -132,7 +132,9 @@ def test_cells_are_known_by_any_spelling(name):
 
 
 def test_a_model_a_tuning_and_an_audit_take_the_same_names(frame, tmp_path):
-    model = kseq.fit(frame, cell="LSTM", epochs=2, units=3, layers=2, no_refit=True, out=tmp_path / "m.keras")
+    model = kseq.fit(
+        frame, cell="LSTM", epochs=2, units=3, layers=2, no_refit_on_validation=True, out=tmp_path / "m.keras"
+    )
     assert (tmp_path / "m.keras").exists()
     assert model.card.settings["num_layers"] == 2
     assert not model.card.refitted
@@ -145,8 +147,16 @@ def test_a_model_a_tuning_and_an_audit_take_the_same_names(frame, tmp_path):
 
 
 def test_a_forecaster_takes_the_names_of_the_command():
-    made = kseq.Forecaster("GRU", layers=2, seeds=3, first_seed=4, validation_share=0.2, no_refit=True, level=(80,))
-    assert (made.num_layers, made.n_seeds, made.seed, made.validation, made.refit) == (2, 3, 4, 0.2, False)
+    made = kseq.Forecaster(
+        "GRU", layers=2, seeds=3, first_seed=4, validation_share=0.2, no_refit_on_validation=True, level=(80,)
+    )
+    assert (made.num_layers, made.n_seeds, made.seed, made.validation, made.refit_on_validation) == (
+        2,
+        3,
+        4,
+        0.2,
+        False,
+    )
     assert kseq.Forecaster(**made.get_params()).get_params() == made.get_params()
     assert made.set_params(layers=1).num_layers == 1
     for wrong in ({"epoch": 3}, {"hidden_size": 3}, {"test_share": 0.2}):

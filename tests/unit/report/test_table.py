@@ -10,6 +10,8 @@ from kseq.evaluation.model_result import ModelResult
 from kseq.report.plot import plot_history
 from kseq.report.table import render, shown_table, words
 
+pytestmark = pytest.mark.above_backends
+
 
 def compared(data, sizes=(0.3, 0.4, 0.5), **known):
     """Persistence and a cell whose members miss by so much."""

@@ -12,6 +12,8 @@ from utilsforecast.losses import mae, rmse
 import kseq
 from kseq import ConfigError, DataError, Forecaster
 
+pytestmark = pytest.mark.above_backends
+
 QUICK = {"units": 3, "lookback": 4, "epochs": 2, "learning_rate": 0.01}
 
 
