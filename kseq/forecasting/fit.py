@@ -99,7 +99,7 @@ def fit_model(
 fit = fit_model
 
 
-def _fitted(series: Series | Panel, settings: Settings, refit: bool, progress: Told | None) -> TrainedModel:
+def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, progress: Told | None) -> TrainedModel:
     """Train the one cell of the settings, calibrate its intervals, and train it again on all rows."""
     if len(settings.cells) != 1:
         raise ConfigError(f"received cells {', '.join(settings.cells)}, expected one.")
