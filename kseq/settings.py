@@ -7,6 +7,8 @@ from typing import Any
 from kseq import baselines
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
+from kseq.evaluation.metrics import RANKING
+from kseq.evaluation.quantiles import QUANTILE_METRICS
 from kseq.models import CELL_NAMES, STARTS
 from kseq.models.parameter_counts import MATCHES, Units, layer_widths, matched_units
 from kseq.preprocessing.scalers import SCALERS
@@ -60,6 +62,9 @@ class Settings:
         gap: rows before a fold's first target from which nothing is learnt.
         train_size: rows that a fold learns from, validation part included; by default all before it.
         season: steps in a season; 0 to find it from the index.
+        metric: that ranks rows and is tested, of ``kseq.evaluation.metrics.RANKING``: ``"mae"``, ``"mase"``,
+            ``"rmse"``, ``"smape"``, ``"wql"``, ...; empty for ``"mae"`` of one series and target, ``"mase"`` of
+            several.
         members: seeds trained at once; 0 to choose.
         levels: percents of future values that intervals are to cover; empty for no intervals.
         training: the budget, as a mapping of :class:`kseq.training.fit.Training`'s arguments.
@@ -93,6 +98,7 @@ class Settings:
     gap: int = 0
     train_size: int | None = None
     season: int = 0
+    metric: str = ""
     members: int = 0
     levels: tuple[float, ...] = LEVELS
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -148,6 +154,14 @@ class Settings:
         require_choice("strategy", self.strategy, STRATEGIES)
         require_choice("scaler", self.scaler, SCALERS)
         require_levels("levels", self.levels)
+        if self.metric:
+            require_choice("metric", self.metric, RANKING)
+        if self.metric in QUANTILE_METRICS and not (self.levels and self.validation):
+            raise ConfigError(
+                "received ", Parameter("metric"), f" {self.metric} without ", *joined(
+                    [name for name in ("levels", "validation") if not getattr(self, name)]
+                ), ", expected both: it scores intervals, whose widths come from the validation part.",
+            )  # fmt: skip
         require_each_once("seeds", self.seeds)
         for seed in self.seeds:
             require_whole("seed", seed)

@@ -40,6 +40,9 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
               help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
                    "[default: all that the series allows; ets for 20 series at most]")  # fmt: skip
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
+@click.option("--metric", type=Text(), default="", metavar="NAME",
+              help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "
+                   "mae; of several series or targets mase]")  # fmt: skip
 @click.option(
     "--lookback", type=Whole("lookback"), default=12, show_default=True, help="Time steps that a model reads."
 )
@@ -203,6 +206,7 @@ def settings_of(options: dict[str, Any]) -> Any:
         gap=options["gap"],
         train_size=options["train_size"],
         season=options["season"],
+        metric=options["metric"],
         members=options["members"],
         levels=options["level"],
         training={name: options[name] for name in BUDGET if name in options},
