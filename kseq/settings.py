@@ -65,6 +65,9 @@ class Settings:
         metric: that ranks rows and is tested, of ``kseq.evaluation.metrics.RANKING``: ``"mae"``, ``"mase"``,
             ``"rmse"``, ``"smape"``, ``"wql"``, ...; empty for ``"mae"`` of one series and target, ``"mase"`` of
             several.
+        refit_on_validation: once early stopping has found the epochs, train each network again from the same start on
+            training and validation rows together, with scaler and transform fitted anew, for as many gradient steps.
+            Intervals stay those of the first training's errors on the validation part.
         members: seeds trained at once; 0 to choose.
         levels: percents of future values that intervals are to cover; empty for no intervals.
         training: the budget, as a mapping of :class:`kseq.training.fit.Training`'s arguments.
@@ -99,6 +102,7 @@ class Settings:
     train_size: int | None = None
     season: int = 0
     metric: str = ""
+    refit_on_validation: bool = True
     members: int = 0
     levels: tuple[float, ...] = LEVELS
     training: Mapping[str, Any] = field(default_factory=dict)

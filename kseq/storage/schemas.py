@@ -88,6 +88,7 @@ class SomeSettings(TypedDict, total=False):
     train_size: Size | None
     season: Count
     metric: Text
+    refit_on_validation: bool
     members: Count
     levels: list[Number]
     training: Budget
@@ -122,6 +123,7 @@ class ModelSettings(TypedDict):
     train_size: NotRequired[Size | None]
     season: Count
     metric: NotRequired[Text]
+    refit_on_validation: NotRequired[bool]
     members: NotRequired[Count]
     levels: list[Number]
     training: Budget
@@ -196,6 +198,7 @@ class RowRecord(TypedDict):
     parameters: NotRequired[Count]
     units: NotRequired[list[Size]]
     epochs: NotRequired[list[Count]]
+    refit_epochs: NotRequired[list[Count]]
     diverged: NotRequired[list[Seed]]
     kernel: NotRequired[Text]
     seconds: NotRequired[Number | None]
@@ -398,12 +401,21 @@ class SeriesCardRecord(_CardRecord):
     series: ContextRecord
 
 
+class ReferenceRecord(TypedDict):
+    """What values of a window are measured from."""
+
+    kind: Literal["change", "last", "mean", "season", "increments"]
+    season: Size
+    spread: bool
+
+
 class PanelTransformRecord(TypedDict):
     """A transform, whose numbers are arrays."""
 
-    steps: list[Literal["log", "anomaly", "trend", "difference"]]
+    steps: list[Literal["log", "log1p", "anomaly", "trend", "difference"]]
     changes: bool
     season: Size
+    reference: NotRequired[ReferenceRecord]
 
 
 class DatesRecord(TypedDict):
