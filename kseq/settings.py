@@ -9,6 +9,8 @@ import numpy as np
 from kseq import baselines
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
+from kseq.evaluation.metrics import RANKING
+from kseq.evaluation.quantiles import QUANTILE_METRICS
 from kseq.models import CELL_NAMES, STARTS
 from kseq.models.parameter_counts import MATCHES, Units, layer_widths, matched_units
 from kseq.preprocessing.scalers import SCALERS
@@ -106,6 +108,9 @@ class Settings:
         gap: rows before a fold's first target from which nothing is learnt.
         train_size: rows that a fold learns from, validation part included; by default all before it.
         season: steps in a season; 0 to find it from the index.
+        metric: that ranks rows and is tested, of ``kseq.evaluation.metrics.RANKING``: ``"mae"``, ``"mase"``,
+            ``"rmse"``, ``"smape"``, ``"wql"``, ...; empty for ``"mae"`` of one series and target, ``"mase"`` of
+            several.
         refit_on_validation: once early stopping has found the epochs, train each network again from the same start on
             training and validation rows together, with scaler and transform fitted anew, for as many gradient steps.
             Intervals stay those of the first training's errors on the validation part.
@@ -142,6 +147,7 @@ class Settings:
     gap: int = 0
     train_size: int | None = None
     season: int = 0
+    metric: str = ""
     refit_on_validation: bool = True
     members: int = 0
     levels: tuple[float, ...] = LEVELS
@@ -208,6 +214,14 @@ class Settings:
         require_choice("strategy", self.strategy, STRATEGIES)
         require_choice("scaler", self.scaler, SCALERS)
         require_levels("levels", self.levels)
+        if self.metric:
+            require_choice("metric", self.metric, RANKING)
+        if self.metric in QUANTILE_METRICS and not (self.levels and self.validation):
+            raise ConfigError(
+                "received ", Parameter("metric"), f" {self.metric} without ", *joined(
+                    [name for name in ("levels", "validation") if not getattr(self, name)]
+                ), ", expected both: it scores intervals, whose widths come from the validation part.",
+            )  # fmt: skip
         require_each_once("seeds", self.seeds)
         for seed in self.seeds:
             require_whole("seed", seed)

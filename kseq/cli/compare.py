@@ -37,6 +37,9 @@ if TYPE_CHECKING:
               help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
                    "[default: all that the series allows; ets for 20 series at most]")  # fmt: skip
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
+@click.option("--metric", type=Text(), default="", metavar="NAME",
+              help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "
+                   "mae; of several series or targets mase]")  # fmt: skip
 @click.option(
     "--lookback", type=Whole("lookback"), default=12, show_default=True, help="Time steps that a model reads."
 )

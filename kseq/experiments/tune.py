@@ -2,10 +2,10 @@
 
 A comparison at one setting may favour the cell that this setting suits. Here every cell has its settings chosen in the
 same way: as many trials, each with the same epochs, patience, batches and seeds, from the same space, beginning with
-the same draws. A trial trains on the training part and is scored by its mean absolute error on the validation part; of
-a panel by its MASE there, as a comparison of panels is: errors of each series in units of what repeating the last
-season misses in its training part, averaged over series, whose units may have nothing in common. The test part is
-opened once, when the chosen cells are compared, with other seeds than those of the trials.
+the same draws. A trial trains on the training part and is scored on the validation part by the metric that ranks, as
+the comparison is: by default the mean absolute error, or of a panel the MASE, errors of each series in units of what
+repeating the last season misses in its training part, averaged over series, whose units may have nothing in common. The
+test part is opened once, when the chosen cells are compared, with other seeds than those of the trials.
 
 Lookbacks differ among settings, target rows do not: windows stand where the longest lookback of the space has room, and
 a shorter one reads fewer rows before the same targets. So errors of any two trials are over the same values. Where
@@ -246,7 +246,7 @@ def _tuned(
         # What the series does not allow is told before anything is trained.
         _cut(series, replace(shared, transform=transform))
     data = _cut(series, shared)
-    score = _score_of(data, settings.season)
+    score = _score_of(data, settings)
     # What trials forecast is the validation part: no window of the test part is read.
     data = replace(data, test=data.validation)
     first = max(settings.seeds) + 1
@@ -287,9 +287,9 @@ class _Score:
     of: Callable[[np.ndarray], np.ndarray]
 
 
-def _score_of(data: WindowedPanel, season: int) -> _Score:
+def _score_of(data: WindowedPanel, settings: Settings) -> _Score:
     """Score by what the comparison ranks by: errors in the target's unit or, of a panel, in units of each series."""
-    scores = scores_of_validation(data, season)
+    scores = scores_of_validation(data, settings.season, settings.metric)
     return _Score(scores.measure, lambda forecasts: scores.overall(forecasts, scores.measure))
 
 

@@ -23,6 +23,7 @@ from kseq.data import Panel, Series
 from kseq.data.slices import chosen, last_rows
 from kseq.errors import ConfigError
 from kseq.evaluation.intervals import half_width
+from kseq.evaluation.quantiles import QUANTILE_METRICS
 from kseq.forecasting import model_file
 from kseq.forecasting._train import (
     CALIBRATED,
@@ -193,14 +194,14 @@ def _calibrate(
     widths = [np.stack([half_width(part, level) for level in levels]) for part in parts]
     return (
         HalfWidths(levels, np.concatenate(widths, axis=1), len(errors)),
-        _scores(CELL_NAMES[settings.cells[0]], data, forecasts, season),
+        _scores(CELL_NAMES[settings.cells[0]], data, forecasts, season, settings.metric),
     )
 
 
-def _scores(name: str, data: WindowedPanel, forecasts: np.ndarray, season: int) -> dict[str, float]:
+def _scores(name: str, data: WindowedPanel, forecasts: np.ndarray, season: int, metric: str) -> dict[str, float]:
     """Errors on the validation part, by what rows are ranked by, of the model and of baselines."""
     known = of_validation(data)
-    scores = Scores(known, season)
+    scores = Scores(known, season, metric="" if metric in QUANTILE_METRICS else metric)
     found = {name: float(scores.overall(forecasts[None], scores.measure)[0])}
     for rival in RIVALS if season > 1 else RIVALS[:1]:
         row = baseline_row(rival, known, season)
