@@ -52,8 +52,12 @@ def explain(
     _refuse(model, problems_only, no_problems, long, no_variants)
     refuse_ignored(options)
     asked = bool(typed_options() & set(_SERIES))
-    series = None if problems_only or (model is not None and not asked) else take_series(options)
-    settings = settings_of(_compared | options)
+    series = None
+    if not problems_only and (model is None or asked):
+        series = take_series(options)
+        settings = settings_of(options)
+    else:
+        settings = settings_of(_of_settings(options))
     chosen = backends.choose(backend, device)
     name = model.stem if model is not None else "problems" if series is None else series.name
     otherwise = run_folder.default_folder(f"explain-{name}", chosen)
@@ -88,6 +92,17 @@ def _refuse(model: Path | None, problems_only: bool, no_problems: bool, long: bo
         raise ConfigError(f"received --long and {other}, expected one of them.")
 
 
+def _of_settings(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that are settings; refuse those of a series, where there is none."""
+    from kseq.vocabulary import defaults
+
+    reading = [name for name in options if name not in defaults()]
+    typed = [f"--{name.replace('_', '-')}" for name in reading if name in typed_options()]
+    if typed:
+        raise ConfigError(f"received {', '.join(typed)} without a series, expected --data or --csv with it.")
+    return {name: value for name, value in options.items() if name not in reading}
+
+
 def _show(explanation: Any, style: str) -> None:
     """Print the explanation, or the lesson's table."""
     if style == "table":
@@ -102,11 +117,10 @@ def _show(explanation: Any, style: str) -> None:
         data(to_json(plain(explanation.record)))
 
 
-# Options of `kseq compare` that decide how a cell is trained; those of comparing are left out, those that come later
-# taken.
-_compared: dict[str, Any] = {
-    "baselines": None, "strategy": "direct", "n_windows": 0, "step_size": None, "refit": False, "gap": 0,
-    "train_size": None, "level": (),
+# Options of `kseq compare` that decide how a cell is trained, those that come later too; not those of comparing.
+_compared = {
+    "baselines", "strategy", "n_windows", "step_size", "refit", "gap", "train_size", "level", "metric",
+    "no_refit_on_validation",
 }  # fmt: skip
-_own = {option.name for option in explain.params} | set(_compared)
+_own = {option.name for option in explain.params} | _compared
 explain.params = [*(option for option in compare.params if option.name not in _own), *explain.params]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.scores import Scores
 from kseq.data import Panel, Series
@@ -16,7 +17,7 @@ from kseq.explanation.gates import gates_of
 from kseq.explanation.gradients import integrated_gradients, loss_gradient, state_gradient
 from kseq.explanation.memory import agreement, memory_used
 from kseq.explanation.networks import Network
-from kseq.explanation.result import CellExplanation, Explanation, Speed, Subject
+from kseq.explanation.result import CellExplanation, Explanation, Speed, Subject, write
 from kseq.explanation.tasks import LENGTHS, LONGEST, run_tasks
 from kseq.explanation.trained import VARIANTS, TrainedCell, train, variant_errors
 from kseq.kernels.reference import GATES
@@ -34,8 +35,10 @@ _STATES = {"rnn": ("h",), "lstm": ("h", "c"), "gru": ("h",)}
 _KERNELS = {"rnn": "simple_rnn", "lstm": "lstm", "gru": "gru"}
 
 
+@vocabulary.shows_options
 def explain(
-    series: Series | Panel | None = None,
+    given: Any = None,
+    /,
     settings: Settings | None = None,
     *,
     model: str | Path | None = None,
@@ -48,10 +51,10 @@ def explain(
     """Measure what cells remember of a series, what their gates do, and what their training takes.
 
     Args:
-        series: A series or a panel, on which the cells are trained. None explains a saved model on the rows that it
-            keeps or, without a model, what the cells can do on problems that ask for memory alone.
-        settings: Settings as :func:`kseq.compare` takes them. Backtests and strategies other than ``"direct"`` are not
-            explained.
+        given: The series on which the cells are trained, as :func:`kseq.compare` takes it. None explains a saved model
+            on the rows that it keeps or, without a model, what the cells can do on problems that ask for memory alone.
+        settings: All settings; None, the default, for those that ``options`` name. Backtests and strategies other than
+            ``"direct"`` are not explained.
         model: File of a model that ``kseq fit`` has saved, which is explained instead of cells that are trained.
             Defaults to None.
         problems: Whether to train the cells on the adding and the copy problem too, at 10, 30, 100 and 300 steps, which
@@ -60,8 +63,9 @@ def explain(
         variants: Whether to train variants of LSTM and GRU too: forget gate held open, forget bias 0, reset gate before
             the product. Defaults to True.
         progress: Called with what is trained, the epoch and the epoch limit, after each epoch.
-        **options: Single settings by name, instead of ``settings``. ``transform`` defaults to ``"none"`` here, so that
-            a lag is a row of the series; ``"auto"`` explains the cells on what a comparison has them read.
+        **options: Those of ``kseq explain`` by the same names; see :mod:`kseq.vocabulary`. ``transform`` defaults to
+            ``"none"``, so that a lag is a row of the series; ``"auto"`` explains the cells on what a comparison has
+            them read.
 
     Returns:
         Explanation: Tables, sentences and pictures.
@@ -71,12 +75,27 @@ def explain(
         DataError: The series is too short, or does not fit the model.
 
     Example:
-        >>> print(explain(kseq.load_series("nino12"), seeds=(0, 1, 2), problems=False))  # doctest: +SKIP
+        >>> print(explain("nino12", seeds=3, problems=False))  # doctest: +SKIP
     """
-    if settings is not None and options:
-        raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
-    settings = settings or Settings(**{"transform": "none", **options})
-    _require_explainable(settings)
+    base = {"transform": "none"}
+    asked = vocabulary.asked(given, settings, options, base, needs_series=False)
+    _require_explainable(asked.settings)
+    with asked.folder("explanation") as folder:
+        explanation = _explained(asked.series, asked.settings, model, problems, long, variants, progress)
+        if folder is not None:
+            write(explanation, folder)
+    return explanation
+
+
+def _explained(
+    series: Series | Panel | None,
+    settings: Settings,
+    model: str | Path | None,
+    problems: bool,
+    long: bool,
+    variants: bool,
+    progress: Progress | None,
+) -> Explanation:
     subject: Subject | None = None
     cells: tuple[CellExplanation, ...] = ()
     changed = pd.DataFrame()

@@ -26,7 +26,7 @@ def planted(lag=7, rows=900, seed=0):
 
 @pytest.fixture(scope="module")
 def explained():
-    return kseq.explain(planted(), problems=False, seeds=(0, 1, 2), training={"epochs": 60})
+    return kseq.explain(planted(), problems=False, seeds=3, epochs=60)
 
 
 def test_a_planted_lag_is_found_by_all_cells(explained):
