@@ -1,20 +1,8 @@
 """A test run names its backend: results of one backend say nothing of another."""
 
 import os
-from pathlib import Path
 
 import pytest
-
-#: What stands above windows, layers and training and calls nothing of a backend. Its tests train many small networks,
-#: each of which TensorFlow and JAX compile for seconds: they run on PyTorch, and elsewhere with ``--every``.
-ABOVE_BACKENDS = {
-    "test_fitting", "test_forecaster", "test_forecasting", "test_panels_fitting", "test_panels_scoring",
-    "test_reproduction", "test_scoring", "test_cli_audit", "test_cli_config",
-    "test_cli_data", "test_cli_panel", "test_cli_panel_model", "test_cli_reproduce", "test_cli_tune",
-}  # fmt: skip
-
-#: What computes with NumPy, whatever the backend is. These too run beside PyTorch alone.
-WITHOUT_BACKENDS = {"test_cpu", "test_databench", "test_report", "test_report_bench"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,16 +17,13 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"received KERAS_BACKEND {backend!r}; set it to torch, tensorflow or jax, or run tox.")
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out what a run on this backend does not take."""
-    return True if _leaves_out(config) and collection_path.stem in ABOVE_BACKENDS | WITHOUT_BACKENDS else None
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out single tests of what stands above backends."""
-    if _leaves_out(config):
-        items[:] = [item for item in items if item.get_closest_marker("above_backends") is None]
+    """Leave out on TensorFlow and JAX what is marked ``above_backends``, unless ``--every`` asks for it.
 
-
-def _leaves_out(config: pytest.Config) -> bool:
-    return os.environ["KERAS_BACKEND"] != "torch" and not config.getoption("--every")
+    Such tests call nothing of a backend, or train many small networks, each of which TensorFlow and JAX compile for
+    seconds.
+    """
+    if os.environ["KERAS_BACKEND"] != "torch" and not config.getoption("--every"):
+        left_out = [item for item in items if item.get_closest_marker("above_backends")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("above_backends")]

@@ -60,7 +60,7 @@ series_options = options(
     click.option(
         "--series",
         metavar="ID",
-        help="Of a file of many series, the one to take.  [default: all, where a command reads many]",
+        help="Name of the series to take from a file that holds several.  [default: all, where a command reads many]",
     ),
     click.option(
         "--freq", metavar="FREQ", help="Time step that its dates must have: h, D, B, W, MS, ...  [default: found]"
@@ -172,7 +172,7 @@ def refuse_ignored(options: dict[str, Any]) -> None:
         reasons = {
             "patience": "stops a training by the validation part",
             "level": "takes its intervals from errors on the validation part",
-            "no_refit": "leaves out the validation part",
+            "no_refit_on_validation": "leaves out the validation part",
         }
         for name, reason in reasons.items():
             # 0, none and a flag that is off ask for what there is without a validation part.
@@ -190,8 +190,10 @@ def refuse_ignored(options: dict[str, Any]) -> None:
 
 
 def trainings_of(settings: "Settings") -> int:
-    """How many trainings a comparison takes: one a seed of each cell, in each fold that is trained anew."""
-    return len(settings.cells) * len(settings.seeds) * (settings.n_windows if settings.refit else 1)
+    """How many trainings a comparison takes: one or two a seed of each cell, in each fold that is trained anew."""
+    # Once to find the epochs by the validation part, and again on all rows.
+    each = 2 if settings.refit_on_validation and settings.validation else 1
+    return each * len(settings.cells) * len(settings.seeds) * (settings.n_windows if settings.refit else 1)
 
 
 def _escape(context: click.Context, parameter: click.Parameter, value: bool) -> None:

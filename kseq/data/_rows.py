@@ -6,7 +6,7 @@ and, while it is read, 4 for the number of its series.
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Any
 
@@ -164,7 +164,6 @@ class Rows:
         freq: str | None = None,
         season: int | None = None,
         constant: bool = False,
-        fills: Sequence[str] = ("ffill", "seasonal", "linear"),
     ) -> Panel:
         """Sort the rows by series, check them and fill what is missing.
 
@@ -175,7 +174,6 @@ class Rows:
             freq: frequency of the dates; None to find it.
             season: steps in a season, for ``fill="seasonal"``; None for the calendar's.
             constant: whether all targets may be constant.
-            fills: fills that the message on missing values offers.
 
         Returns:
             Panel: series sorted by id.
@@ -206,7 +204,7 @@ class Rows:
             missing[np.arange(len(values)) >= np.repeat(ends, np.diff(borders))] = False
         notes, filled = [calendar.gap_note(place), calendar.remark], None
         if fill is None:
-            require_none_missing(missing, roles.numbers, name, place, fills)
+            require_none_missing(missing, roles.numbers, name, place)
         elif fill == "mask":
             notes.append(mask_note(np.flatnonzero(missing.any(axis=1)), place))
         elif missing.any():

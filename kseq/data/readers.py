@@ -23,7 +23,7 @@ from kseq.data._tables import (
 )
 from kseq.data.columns import ID_NAME, Names, Roles, numbers
 from kseq.data.dates import read_dates
-from kseq.data.missing import CAUSAL_FILLS, require_fill
+from kseq.data.missing import require_fill
 from kseq.data.panel import Panel
 from kseq.data.series import Series
 from kseq.errors import DataError, Parameter
@@ -54,7 +54,7 @@ def read_csv(
         header: number of the line, from 0, that holds the column names; lines above it are left out.
         fill: what to do with missing values. None refuses them; ``"ffill"`` repeats the last value, ``"seasonal"``
             takes the value one season earlier; ``"linear"`` interpolates between neighbours, and so looks ahead to the
-            next value, which :meth:`Series.causal` takes back; ``"mask"`` leaves them and marks their rows.
+            next value, which :meth:`kseq.Panel.causal` takes back; ``"mask"`` leaves them and marks their rows.
         name: how to call the series; by default as ``series`` says, or the file's name.
         unit: unit of the target, for axes; found in the column's name where it ends in a known one ("deg C").
         series: the one to read from a file of several series; see :func:`from_frame`.
@@ -242,7 +242,7 @@ def read_panel(
         >>> panel = read_panel("shops.parquet", id="shop", target="sales")  # doctest: +SKIP
     """
     path = Path(path)
-    require_fill(fill, CAUSAL_FILLS)
+    require_fill(fill)
     table = open_table(path, header, options.get("id"))
     return _many(table, name or path.stem, path.name, time, target, fill, unit, features=features, **options)
 
@@ -274,7 +274,8 @@ def panel_from_frame(
             covariate; of a wide one all columns of numbers.
         features: past covariates.
         fill: None refuses missing values, ``"ffill"`` repeats the last value, ``"seasonal"`` takes the value one season
-            earlier, ``"mask"`` leaves them and marks their rows. Series of a wide frame may begin late or end early.
+            earlier, ``"linear"`` interpolates between neighbours, ``"mask"`` leaves them and marks their rows. Series
+            of a wide frame may begin late or end early.
         name: how to call the panel.
         unit: unit of the targets.
         source: where the values come from.
@@ -299,7 +300,7 @@ def panel_from_frame(
         >>> panel.ids.tolist(), panel.borders.tolist()
         (['a', 'b'], [0, 2, 4])
     """
-    require_fill(fill, CAUSAL_FILLS)
+    require_fill(fill)
     named: dict[str, Any] = {"id": id, "features": features, "future": future, "static": static}
     how: dict[str, Any] = {"freq": freq, "season": season, "constant": constant}
     return _many(FrameTable(frame, id), name, source, time, target, fill, unit, **named, **how)
@@ -373,7 +374,7 @@ def _many(
     rows = Rows(found, len(table), name)
     for batch in table.batches(found.columns):
         rows.add(batch)
-    return rows.panel(fill, unit, source, freq, season, constant, fills=("ffill", "seasonal"))
+    return rows.panel(fill, unit, source, freq, season, constant)
 
 
 def _name(series: object, otherwise: str) -> str:

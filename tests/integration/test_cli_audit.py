@@ -6,6 +6,8 @@ import pytest
 
 from kseq.cli import cli, main
 
+pytestmark = pytest.mark.above_backends
+
 QUICK = ["audit", "--cells", "rnn", "--units", "2", "--lookback", "3", "--seeds", "1", "--epochs", "1"]
 
 

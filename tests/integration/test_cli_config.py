@@ -10,6 +10,8 @@ from kseq import ConfigError, Settings
 from kseq.cli import cli, main
 from kseq.kernels import BACKENDS
 
+pytestmark = pytest.mark.above_backends
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ import pytest
 from kseq import read_parquet
 from kseq.cli import main
 
+pytestmark = pytest.mark.above_backends
+
 QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "1", "--units", "2", "--baselines", "persistence"]
 DAYS = pd.date_range("2001-01-01", periods=70)
 

@@ -15,6 +15,8 @@ import pytest
 from kseq.cli import main
 from kseq.report import run_folder
 
+pytestmark = pytest.mark.above_backends
+
 BACKEND = os.environ["KERAS_BACKEND"]
 QUICK = ["fit", "--epochs", "2", "--units", "3", "--lookback", "7", "--learning-rate", "0.01"]
 ROLES = ["--id", "shop", "--target", "sales"]

@@ -10,6 +10,8 @@ import pytest
 from kseq import Settings, backends, compare, from_frame
 from kseq.cli import main
 
+pytestmark = pytest.mark.above_backends
+
 BACKEND = os.environ["KERAS_BACKEND"]
 QUICK = ["compare", "--epochs", "2", "--seeds", "2", "--units", "3", "--baselines", "persistence", "--cells", "gru"]
 

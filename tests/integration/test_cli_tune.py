@@ -6,6 +6,8 @@ import pytest
 from kseq.cli import main
 from kseq.experiments import tune
 
+pytestmark = pytest.mark.above_backends
+
 QUICK = [
     "tune", "--trials", "2", "--trial-seeds", "1", "--units", "2,4", "--layers", "1", "--lookback", "3,6",
     "--learning-rate", "0.01", "--dropout", "0", "--weight-decay", "0,0.001",

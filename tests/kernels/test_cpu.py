@@ -16,6 +16,8 @@ from kseq.errors import Unsupported
 from kseq.kernels import Spec, cpu, reference
 from kseq.kernels._cpu import code, pool
 
+pytestmark = pytest.mark.above_backends
+
 GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
 #: Largest error allowed, relative to the largest value of an array.
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}

@@ -175,5 +175,11 @@ def test_a_panel_is_marked_or_refused():
         panel_from_frame(two(y))
     with pytest.raises(DataError, match=r"cannot fill \(first at series 'b', 2001-01-01"):
         panel_from_frame(two(y), fill="ffill")
-    with pytest.raises(DataError, match="received fill 'linear', expected ffill, seasonal or mask"):
-        panel_from_frame(two(y), fill="linear")
+    with pytest.raises(DataError, match="received fill 'mean', expected linear, ffill, seasonal or mask"):
+        panel_from_frame(two(y), fill="mean")
+
+
+def test_lines_are_drawn_within_each_series_and_taken_back_where_they_look_ahead():
+    panel = panel_from_frame(two([1, NAN, 3, NAN, 5, NAN, 9, NAN]), fill="linear")
+    assert panel.y[:, 0].tolist() == [1, 2, 3, 3, 5, 7, 9, 9]
+    assert panel.causal(np.array([4, 6])).y[:, 0].tolist() == [1, 2, 3, 3, 5, 5, 9, 9]

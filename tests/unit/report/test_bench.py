@@ -6,6 +6,8 @@ import pytest
 from kseq.bench.timings import TOLERANCE, WORKLOADS, Bench, Measurement
 from kseq.report.bench import bench_table, plot_bench
 
+pytestmark = pytest.mark.above_backends
+
 MACHINE = {
     "processor": "A processor", "cores": 2, "device": "cpu", "system": "Linux x86_64", "backend": "torch",
     "versions": {}, "threads": {"OMP_NUM_THREADS": "1"},

@@ -1,6 +1,6 @@
 """Files that kseq reads back, changed in every place: each is refused in one line, or means what it meant.
 
-``KSEQ_MUTATIONS=2000 pytest tests/unit/test_files_from_anywhere.py`` tries more of each kind.
+``KSEQ_MUTATIONS=2000 pytest tests/unit/storage/test_files_from_anywhere.py`` tries more of each kind.
 """
 
 import copy

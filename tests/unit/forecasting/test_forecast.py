@@ -13,6 +13,8 @@ from kseq.preprocessing import auto_transform
 from kseq.preprocessing.splits import Split
 from kseq.report.forecast import plot_forecast
 
+pytestmark = pytest.mark.above_backends
+
 QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}
 ROWS = 48
 
@@ -236,6 +238,8 @@ TRANSFORMS = [
     "anomaly,change",
     "difference,anomaly",
     "log,trend,change",
+    "log1p,mean,spread",
+    "season",
     "auto",
 ]
 

@@ -12,6 +12,8 @@ from kseq.experiments.reproduce import Agreement, Recorded
 from kseq.report.agreement import agreement_text
 from kseq.storage import plain
 
+pytestmark = pytest.mark.above_backends
+
 #: Baselines alone: nothing is trained.
 SETTINGS = Settings(cells=(), baselines=("persistence", "climatology"), lookback=6)
 

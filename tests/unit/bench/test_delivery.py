@@ -11,6 +11,8 @@ from kseq.bench.delivery import DataBench, DataMeasurement, DataWorkload
 from kseq.cli import main
 from kseq.report.databench import data_table
 
+pytestmark = pytest.mark.above_backends
+
 BACKEND = os.environ["KERAS_BACKEND"]
 ONE = DataWorkload(series=1, rows=60, features=2, lookback=4, horizon=1, batch=8)
 SEVERAL = DataWorkload(series=5, rows=20, features=1, lookback=4, horizon=3, batch=8)

@@ -7,6 +7,8 @@ from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import forecast
 from kseq.forecasting.score import evaluate
 
+pytestmark = pytest.mark.above_backends
+
 QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 3}}
 
 
