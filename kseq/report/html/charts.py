@@ -122,10 +122,10 @@ def lines(
         color, dash = styles[name]
         source = ColumnDataSource({"x": at, "y": _rounded(values[keep]), "row": [name] * len(at)})
         visible = on is None or name in on
-        own = {"source": source, "line_color": color, "name": name, "visible": visible}
-        drawn.append(shown.line("x", "y", line_width=2, line_dash=dash, **own))
+        look = {"source": source, "line_color": color, "name": name, "visible": visible}
+        drawn.append(shown.line("x", "y", line_width=2, line_dash=dash, **look))
         if len(at) <= 40:
-            shown.scatter("x", "y", size=6, fill_color=color, **own)
+            shown.scatter("x", "y", size=6, fill_color=color, **look)
     x_shown = "@x{%F %H:%M}" if dates else "@x{0.[000]}"
     hover = HoverTool(
         renderers=drawn, tooltips=[("", "@row"), (x_label or "x", x_shown), (y_label or "y", "@y{0.[00000]}")],

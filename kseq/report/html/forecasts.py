@@ -164,6 +164,7 @@ class Forecasts:
 
 
 def best_rows(errors: pd.Series) -> list[str]:
+    """Names of the four rows with the smallest errors, which charts show at first."""
     return list(errors.sort_values().index[:4])
 
 
@@ -180,6 +181,7 @@ def dates_of(values: pd.Series) -> pd.Series:
 
 
 def unit_of(record: Mapping[str, Any]) -> str:
+    """The first target with its unit, for an axis."""
     targets = record["series"]["targets"]
     unit = record["series"].get("unit") or ""
     return f"{targets[0]}, {unit}" if unit else str(targets[0])

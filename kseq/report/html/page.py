@@ -1,8 +1,8 @@
 """The frame of all pages: sections of text, tables and charts in one HTML file that loads nothing from elsewhere.
 
 The template engine is Jinja2, which escapes every name; charts are Bokeh's, whose one script is put into the page.
-Bokeh was chosen over Plotly, whose script alone has 4.7 MB, and over Altair, whose offline pages need a second package of
-30 MB.
+Bokeh was chosen over Plotly, whose script alone has 4.7 MB, and over Altair, whose offline pages need a second package
+of 30 MB.
 """
 
 import math
