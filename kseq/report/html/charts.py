@@ -59,6 +59,8 @@ def axes(x_label: str, y_label: str, height: int = 340, dates: bool = False, log
         toolbar_location="above",
     )
     shown.toolbar.logo = None
+    # What is switched off does not stretch the axes.
+    shown.y_range.only_visible = True
     shown.grid.grid_line_color = GRID
     for axis in shown.axis:
         axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = GREY

@@ -63,12 +63,14 @@ class Table:
     def of(cls, caption: str, frame: pd.DataFrame, digits: int = 4) -> "Table":
         """Make a table of a frame, numbers with so many digits that count."""
         rows = tuple(
-            tuple(_cell(value, digits) for value in row) for row in frame.head(ROWS).itertuples(index=False, name=None)
+            tuple(cell_of(value, digits) for value in row)
+            for row in frame.head(ROWS).itertuples(index=False, name=None)
         )
         return cls(caption, tuple(map(str, frame.columns)), rows, max(0, len(frame) - ROWS))
 
 
-def _cell(value: Any, digits: int) -> Cell:
+def cell_of(value: Any, digits: int = 4) -> Cell:
+    """Make a cell of a value of a frame."""
     if isinstance(value, bool):
         return Cell("yes" if value else "no", "yes" if value else "no")
     if value is None or (isinstance(value, float) and math.isnan(value)):

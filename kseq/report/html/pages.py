@@ -11,12 +11,12 @@ import pandas as pd
 from kseq.errors import ConfigError
 from kseq.report.html.charts import lines
 from kseq.report.html.forecasts import BOUND, DRAWN, Forecasts, best_rows, dates_of
-from kseq.report.html.page import Chart, Page, Section, Table
+from kseq.report.html.page import Cell, Chart, Page, Section, Table, cell_of
 
 #: Columns of a run's table that the page shows, and their heads.
 _COLUMNS = {
     "model": "model", "parameters": "parameters", "mase": "MASE", "mae": "MAE", "rmse": "RMSE", "mape": "MAPE, %",
-    "smape": "sMAPE, %", "skill": "skill", "group": "group", "may_be_best": "may be best", "coverage_80": "80 % covers",
+    "wql": "WQL", "skill": "skill", "group": "group", "may_be_best": "may be best", "coverage_80": "80 % covers",
     "coverage_95": "95 % covers", "epochs": "epochs",
 }  # fmt: skip
 
@@ -40,7 +40,7 @@ def page_of_run(record: Mapping[str, Any], frames: Frames) -> str:
     name = str(series["name"])
     sections = [
         Section("Verdict", points=list(record["verdict"])),
-        Section("Table", tables=[Table.of(_caption(record), _shown(table, many))]),
+        Section("Table", tables=[_table(_caption(record), table, many)]),
     ]
     if forecasts is not None:
         sections.append(Section("Forecasts", charts=forecasts.charts(record, table, frames.get("series.csv"))))
@@ -88,16 +88,22 @@ def _read(series: Mapping[str, Any]) -> str:
     )
 
 
-def _shown(table: pd.DataFrame, many: bool) -> pd.DataFrame:
-    """The columns that a reader wants, with spreads in the cells that have one."""
-    shown = {}
-    for name, head in _COLUMNS.items():
-        if name not in table or (name == "mase" and not many) or table[name].isna().all():
-            continue
-        shown[head] = table[name]
-        if f"{name}_std" in table and table[f"{name}_std"].notna().any():
-            shown[f"± {head}"] = table[f"{name}_std"]
-    return pd.DataFrame(shown)
+def _table(caption: str, table: pd.DataFrame, many: bool) -> Table:
+    """The columns that a reader wants, with the spread over seeds in the cell of the mean."""
+    columns = {
+        name: head for name, head in _COLUMNS.items()
+        if name in table and (name != "mase" or many) and table[name].notna().any()
+    }  # fmt: skip
+    rows = []
+    for _, row in table.iterrows():
+        cells = []
+        for name in columns:
+            cell, spread = cell_of(row[name]), row.get(f"{name}_std")
+            if cell.number and spread is not None and spread == spread:
+                cell = Cell(f"{cell.text} ± {spread:.2g}", cell.value)
+            cells.append(cell)
+        rows.append(tuple(cells))
+    return Table(caption, tuple(columns.values()), tuple(rows))
 
 
 def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
