@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from kseq.data._mending import Mendable
 from kseq.data.frequency import Calendar
 from kseq.errors import DataError, Parameter
 
@@ -124,11 +125,12 @@ def require_none_missing(
     at = int(missing.any(axis=0).argmax())
     rows = np.flatnonzero(missing[:, at])
     where = ", ".join(place(int(row)) for row in rows[:3])
-    raise DataError(
+    raise Mendable(
         f"{name}: {len(rows)} missing value{'s' * (len(rows) > 1)} in column {columns[at]!r} (at {where}"
-        f"{', ...' * (len(rows) > 3)}), expected none; give ",
-        Parameter("fill"),
-        f" {', '.join(fills[:-1])} or {fills[-1]}, or mend the file.",
+        f"{', ...' * (len(rows) > 3)}), expected none",
+        remedies=[{"fill": fill} for fill in (*fills, "mask")],
+        otherwise=("give ", Parameter("fill"), f" {', '.join(fills[:-1])} or {fills[-1]}, or mend the file"),
+        also=(f" (or {', '.join(fills[1:])}, or mask to leave their windows out)",),
     )
 
 

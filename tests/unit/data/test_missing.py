@@ -69,7 +69,6 @@ def test_mask_marks_and_changes_nothing():
     ("values", "options", "expected"),
     [
         (frame(), {}, "3 missing values in column 'y' (at 2001-01-03, 2001-01-04, 2001-01-09), expected none"),
-        (frame([NAN, 1, 2]), {"fill": "seasonal"}, "starts with missing values, which fill seasonal cannot fill"),
         (frame([1, 2, NAN], "YS"), {"fill": "seasonal"}, "fill seasonal needs a season, and yearly dates have none"),
         (frame([1, 2, NAN]).reset_index(drop=True), {"fill": "seasonal"}, "needs a season, and rows dates"),
         (frame(), {"fill": "mean"}, "received fill 'mean', expected linear, ffill, seasonal or mask"),
@@ -171,9 +170,12 @@ def test_a_panel_is_marked_or_refused():
     panel = panel_from_frame(two(y), fill="mask")
     assert panel.missing.tolist() == [2, 4]
     assert panel.stretches.tolist() == [[0, 2], [3, 4], [5, 8]]
-    with pytest.raises(DataError, match=r"2 missing .* \(at series 'a', 2001-01-03, series 'b', 2001-01-01\)"):
+    with pytest.raises(DataError, match=r"1 missing value .* \(at series 'a', 2001-01-03\)"):
         panel_from_frame(two(y))
-    with pytest.raises(DataError, match=r"cannot fill \(first at series 'b', 2001-01-01"):
-        panel_from_frame(two(y), fill="ffill")
+    # Rows before the first value of a series hold nothing.
+    begun = panel_from_frame(two(y), fill="ffill")
+    assert begun.lengths.tolist() == [4, 3]
+    assert begun.index[4] == pd.Timestamp("2001-01-02")
+    assert begun.notes[0] == "1 row before the first value of the target of 1 series left out."
     with pytest.raises(DataError, match="received fill 'linear', expected ffill, seasonal or mask"):
         panel_from_frame(two(y), fill="linear")
