@@ -60,6 +60,9 @@ class Settings:
         gap: rows before a fold's first target from which nothing is learnt.
         train_size: rows that a fold learns from, validation part included; by default all before it.
         season: steps in a season; 0 to find it from the index.
+        refit_on_validation: once early stopping has found the epochs, train each network again from the same start on
+            training and validation rows together, with scaler and transform fitted anew, for as many gradient steps.
+            Intervals stay those of the first training's errors on the validation part.
         members: seeds trained at once; 0 to choose.
         levels: percents of future values that intervals are to cover; empty for no intervals.
         training: the budget, as a mapping of :class:`kseq.training.fit.Training`'s arguments.
@@ -93,6 +96,7 @@ class Settings:
     gap: int = 0
     train_size: int | None = None
     season: int = 0
+    refit_on_validation: bool = True
     members: int = 0
     levels: tuple[float, ...] = LEVELS
     training: Mapping[str, Any] = field(default_factory=dict)

@@ -48,8 +48,9 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
               help="Forecast several steps at once, each from those before it, or by a decoder.")  # fmt: skip
 @click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
 @click.option("--transform", type=Text(), default="auto", show_default=True, metavar="STEP[,...]",
-              help="What models read and forecast: none (the values), log, anomaly, trend, difference, change, or "
-                   "several in order; auto chooses by the training rows.")  # fmt: skip
+              help="What models read and forecast: none (the values), log, log1p, anomaly, trend, difference, or "
+                   "several in order, then change, last, mean or season, of which windows are measured, and spread; "
+                   "auto chooses.")  # fmt: skip
 @click.option("--calendar", is_flag=True, help="Let models read the hour, the day or the month of each row.")
 @click.option(
     "--scaler", type=Text(), default="standard", show_default=True, help="standard, minmax or minmax-leaks-test."
@@ -98,6 +99,8 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
 )
 @click.option("--patience", type=Whole("patience"), default=25, show_default=True,
               help="Epochs without a better validation loss; 0 to train them all.")  # fmt: skip
+@click.option("--no-refit-on-validation", "--no-refit", is_flag=True,
+              help="Keep networks as early stopping leaves them, not trained again on all rows.")  # fmt: skip
 @click.option("--seeds", type=Whole("n_seeds"), default=10, show_default=True, help="Trainings of each cell.")
 @click.option("--first-seed", type=Whole("seed"), default=0, show_default=True, help="Seeds count from here.")
 @click.option("--members", type=Whole("members"), default=0,
@@ -203,6 +206,7 @@ def settings_of(options: dict[str, Any]) -> Any:
         gap=options["gap"],
         train_size=options["train_size"],
         season=options["season"],
+        refit_on_validation=not options["no_refit_on_validation"],
         members=options["members"],
         levels=options["level"],
         training={name: options[name] for name in BUDGET if name in options},

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -26,6 +27,8 @@ class ParquetTable:
 
     #: Phrases on how it was read.
     read: tuple[str, ...] = ()
+    #: What the file itself says; see :class:`kseq.data._tables.Table`.
+    hint: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, source: Source):
         path, first = source.path, source.head

@@ -55,7 +55,7 @@ class Source:
     head: bytes
     named: Parameter = READ_CSV
     #: Tables that it was opened as, by the column that tells series apart.
-    tables: dict[str | None, Any] = field(default_factory=dict)
+    tables: dict[str | None, Any] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(
@@ -93,7 +93,7 @@ class Source:
     @property
     def stem(self) -> str:
         """How the data are called where their user says nothing."""
-        return "piped" if self.content is not None else self.path.stem
+        return "piped" if _HANDED.fullmatch(str(self.path)) else self.path.stem
 
     def with_options(self, changed: Mapping[str, Any]) -> "Source":
         """The same bytes, said to be written otherwise."""
@@ -103,7 +103,7 @@ class Source:
         """What pandas reads: the path, or the content as a file in memory."""
         return self.path if self.content is None else io.BytesIO(self.content)
 
-    def bytes(self) -> bytes:
+    def whole(self) -> bytes:
         """All of it."""
         if self.content is not None:
             return self.content

@@ -6,7 +6,7 @@ nothing after it knows formats.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
@@ -25,10 +25,13 @@ class Table(Protocol):
     Args:
         schema: a frame with the table's columns and their types; it may have no rows.
         read: phrases on how the rows were read, for the user.
+        hint: what the file itself says: its columns ``time``, ``id`` and ``target``, and ``freq``. It counts where the
+            user names none.
     """
 
     schema: pd.DataFrame
     read: tuple[str, ...]
+    hint: Mapping[str, Any]
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -51,11 +54,12 @@ class FrameTable:
         id: column that tells series apart; None for ``unique_id``.
         read: phrases on how the rows were read.
         doubts: by column, why its values may be other ones; raised where the column is used.
+        hint: what the file itself says, see :class:`Table`.
     """
 
     def __init__(
         self, frame: pd.DataFrame, id: str | None = None, read: Sequence[str] = (),
-        doubts: Mapping[str, Mendable] | None = None,
+        doubts: Mapping[str, Mendable] | None = None, hint: Mapping[str, Any] | None = None,
     ):  # fmt: skip
         names = frame.index.names
         if len(names) > 1 or names[0] in (id or ID_NAME, ID_NAME):
@@ -65,6 +69,7 @@ class FrameTable:
         self.schema = frame
         self.read = tuple(read)
         self.doubts = doubts or {}
+        self.hint = hint or {}
 
     def __len__(self) -> int:
         return len(self.schema)

@@ -31,6 +31,9 @@ class ModelResult:
             ``epochs``.
         validation: forecasts of the validation part, as ``predictions``; None where there is none. Windows of the
             validation parts of several folds stand one fold after the other.
+        refit_epochs: epochs of the second training of each member, on training and validation rows; empty where each is
+            trained once. Forecasts of the test part are then the second training's, those of the validation part, the
+            epochs and the learning curves the first one's.
         remark: sentence on series that it was not fitted to; None where it was to all.
     """
 
@@ -49,6 +52,7 @@ class ModelResult:
     diverged: tuple[int, ...] = ()
     history: dict[str, np.ndarray] = field(default_factory=dict)
     validation: np.ndarray | None = None
+    refit_epochs: tuple[int, ...] = ()
     remark: str | None = None
 
     @property

@@ -210,7 +210,8 @@ def tune(
     data = replace(data, test=data.validation)
     first = max(settings.seeds) + 1
     seeds = tuple(range(first, first + trial_seeds))
-    budget = replace(shared, seeds=seeds)
+    # Trials are scored on the validation part, which nothing may learn from.
+    budget = replace(shared, seeds=seeds, refit_on_validation=False)
     done: list[dict[str, Any]] = []
     for cell in settings.cells:
         for trial in _trials(cell, data, budget, space, trials, score, progress):

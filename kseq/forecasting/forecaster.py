@@ -30,7 +30,7 @@ _BUDGET = ("epochs", "batch_size", "learning_rate", "patience", "weight_decay", 
 #: Parameters that are settings of a comparison too, by the same name.
 _SETTINGS = (
     "lookback", "horizon", "units", "num_layers", "dropout", "bidirectional", "start", "transform", "calendar",
-    "scaler", "past_target", "validation", "season",
+    "scaler", "past_target", "validation", "season", "refit_on_validation",
 )  # fmt: skip
 
 
@@ -66,11 +66,12 @@ class Forecaster:
         weight_decay: decoupled, as in AdamW.
         clip_norm: largest norm of the gradient; 0 for no clipping.
         season: steps in a season, which a model file keeps for seasonal naive forecasts; 0 to find it.
-        refit: train again on all rows, once the validation part has told for how many epochs.
+        refit_on_validation: train again on all rows, once the validation part has told for how many epochs.
         seed: of initial weights, batches and dropout.
         n_seeds: train so many networks, from ``seed`` on, and take their mean forecast.
         level: percents that intervals are to cover; ``()`` for none.
         freq: frequency of the dates; by default it is found.
+        refit: former name of ``refit_on_validation``, in whose place it stands where it is given.
 
     Attributes:
         model_: the trained network and its card, a :class:`kseq.forecasting.model_file.TrainedModel`.
@@ -106,11 +107,12 @@ class Forecaster:
         weight_decay: float = 0.0,
         clip_norm: float = 0.0,
         season: int = 0,
-        refit: bool = True,
+        refit_on_validation: bool = True,
         seed: int = 0,
         n_seeds: int = 1,
         level: Sequence[float] = (80, 95),
         freq: str | None = None,
+        refit: bool | None = None,
     ):
         self.cell = cell
         self.lookback = lookback
@@ -135,11 +137,12 @@ class Forecaster:
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
         self.season = season
-        self.refit = refit
+        self.refit_on_validation = refit_on_validation
         self.seed = seed
         self.n_seeds = n_seeds
         self.level = level
         self.freq = freq
+        self.refit = refit
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
@@ -273,14 +276,16 @@ class Forecaster:
         settings = {name: _tuples(value) for name, value in card.settings.items()}
         made = cls(
             cell=settings["cells"][0],
-            **{name: settings[name] for name in _SETTINGS if name in settings},
+            **(
+                {name: settings[name] for name in _SETTINGS if name in settings}
+                | {"refit_on_validation": card.refitted}
+            ),
             **{name: settings["training"][name] for name in _BUDGET if name in settings["training"]},
             features=card.context.features,
             future=card.context.future,
             seed=settings["seeds"][0],
             n_seeds=len(settings["seeds"]),
             level=settings["levels"],
-            refit=card.refitted,
             static=tuple(card.context.static),
             freq=card.reading.get("freq"),
         )

@@ -9,7 +9,6 @@ too. Series are laid out a group at a time, so that a long panel is never held t
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,9 +18,6 @@ from kseq.data.missing import fill_values
 from kseq.preprocessing import seasonality
 from kseq.preprocessing._runs import groups, reduce_runs
 from kseq.preprocessing.splits import Split
-
-if TYPE_CHECKING:
-    from kseq.preprocessing.windows import Windows
 
 #: Of so many series, the longest ones, the commonest season is that of the panel.
 ASKED = 10
@@ -95,10 +91,9 @@ class Grid:
         at = np.searchsorted(self.rows, bounds[self.members])
         return np.append(self.places, self.borders[-1])[at]
 
-    def origins(self, part: "Windows") -> tuple[slice, np.ndarray]:
-        """Which windows of a part are those of the group, and the places of the last rows that they know."""
-        first, last = np.searchsorted(part.series, [self.members[0], self.members[-1] + 1])
-        return slice(first, last), self.places[np.searchsorted(self.rows, part.starts(np.arange(first, last)) - 1)]
+    def places_of(self, rows: np.ndarray) -> np.ndarray:
+        """Places of some rows of the panel."""
+        return self.places[np.searchsorted(self.rows, rows)]
 
 
 def grids(panel: Panel, split: Split, members: np.ndarray) -> Iterator[Grid]:

@@ -24,7 +24,7 @@ from kseq.storage.csv_text import csv_text
 if TYPE_CHECKING:
     from kseq.bench.delivery import DataBench
     from kseq.bench.timings import Bench
-    from kseq.comparison.result import Comparison
+    from kseq.comparison.tables import Tables
     from kseq.forecasting.forecast import Forecast
 
 #: Files that a run may leave, in the order in which they are named to the user.
@@ -105,7 +105,7 @@ def folder(
     return storage.folder(path, KINDS[kind], inputs)
 
 
-def write(comparison: "Comparison", folder: Folder, tell: Tell | None = None) -> list[Path]:
+def write(comparison: "Tables", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write all that a comparison has to say, in place of what an earlier run has left in the folder.
 
     Tables, forecasts and record are written before a picture is drawn, and stay where one cannot be.
@@ -212,7 +212,7 @@ def _warn(text: str) -> None:
     warnings.warn(text, UserWarning, stacklevel=5)
 
 
-def _texts(comparison: "Comparison") -> dict[str, bytes]:
+def _texts(comparison: "Tables") -> dict[str, bytes]:
     """What each table is to hold."""
     contents = {
         "table.csv": f"{render(comparison, 'csv')}\n".encode(),
@@ -225,7 +225,7 @@ def _texts(comparison: "Comparison") -> dict[str, bytes]:
         contents["folds.csv"] = _csv(comparison.by_fold)
     if len(comparison.tuning):
         contents["tuning.csv"] = _csv(comparison.tuning)
-    if comparison.panel is not None:
+    if comparison.several:
         contents["series.csv"] = _csv(comparison.by_series)
     if len(comparison.history):
         contents["history.csv"] = _csv(comparison.history)

@@ -11,7 +11,7 @@ from kseq.storage.csv_text import csv_text
 from kseq.text import DASH, decimals_for, figure, visible
 
 if TYPE_CHECKING:
-    from kseq.comparison.result import Comparison
+    from kseq.comparison.tables import Tables
 
 FORMATS = ("table", "markdown", "csv", "json")
 
@@ -25,7 +25,7 @@ OWN_SETTINGS = {
 }  # fmt: skip
 
 
-def render(comparison: "Comparison", style: str = "table") -> str:
+def render(comparison: "Tables", style: str = "table") -> str:
     """Write the table out.
 
     Args:
@@ -50,7 +50,7 @@ def as_json(frame: pd.DataFrame) -> str:
     return json.dumps(json.loads(frame.to_json(orient="records", double_precision=15)), indent=2)
 
 
-def words(comparison: "Comparison", style: str = "table") -> str:
+def words(comparison: "Tables", style: str = "table") -> str:
     """The verdict, what to beware of, and how to read the table.
 
     Args:
@@ -74,7 +74,7 @@ def _filled(text: str) -> str:
     return textwrap.fill(visible(text), WIDTH, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
 
 
-def _legend(comparison: "Comparison") -> list[str]:
+def _legend(comparison: "Tables") -> list[str]:
     """What head and ± stand for, as far as this table has them."""
     data, table = comparison.data, comparison.table
     seeds = table["seeds"][table["kind"] == "cell"]
@@ -84,9 +84,9 @@ def _legend(comparison: "Comparison") -> list[str]:
         span = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
         texts[0] += f", mean ± standard deviation over {span} seeds"
     texts[0] += "."
-    if comparison.panel is not None:
+    if comparison.several:
         texts.append(
-            f"Each cell is one model for all {len(comparison.panel.series)} series. Every number is the mean over "
+            f"Each cell is one model for all {len(set(data.test.series))} series. Every number is the mean over "
             "series of that series' own number. MASE and RMSSE are errors in units of what repeating the "
             f"{'last value' if comparison.season == 1 else f'value {comparison.season} steps earlier'} misses in the "
             "same series; by MASE rows are ranked and told apart."
@@ -109,12 +109,12 @@ def _legend(comparison: "Comparison") -> list[str]:
     return texts
 
 
-def shown_table(comparison: "Comparison") -> pd.DataFrame:
+def shown_table(comparison: "Tables") -> pd.DataFrame:
     """The table as a reader wants it: rounded text, mean ± standard deviation over seeds."""
     table = comparison.table
     unit = f", {comparison.data.series.unit}" if comparison.data.series.unit else ""
     heads = {"mae": f"MAE{unit}", "rmse": f"RMSE{unit}", "mape": "MAPE, %"}
-    if comparison.panel is not None:
+    if comparison.several:
         # Ranks, skill and groups of a panel are by MASE.
         heads = {"mase": "MASE", "rmsse": "RMSSE", **heads}
     shown = pd.DataFrame({"model": table["model"]})

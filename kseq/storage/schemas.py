@@ -87,6 +87,7 @@ class SomeSettings(TypedDict, total=False):
     gap: Count
     train_size: Size | None
     season: Count
+    refit_on_validation: bool
     members: Count
     levels: list[Number]
     training: Budget
@@ -120,6 +121,7 @@ class ModelSettings(TypedDict):
     gap: NotRequired[Count]
     train_size: NotRequired[Size | None]
     season: Count
+    refit_on_validation: NotRequired[bool]
     members: NotRequired[Count]
     levels: list[Number]
     training: Budget
@@ -144,6 +146,19 @@ class ReadingArguments(TypedDict, total=False):
     freq: Text | None
     season: Count | None
     constant: bool
+    no_header: bool
+    sep: Text | None
+    decimal: Text | None
+    thousands: Text | None
+    encoding: Text | None
+    skip_rows: Count
+    skip_footer: Count
+    comment: Text | None
+    missing: Text | float | list[Text | float] | None
+    date_format: Text | None
+    dayfirst: bool | None
+    sort: bool
+    wide: Text | None
 
 
 class Origin(TypedDict):
@@ -194,6 +209,7 @@ class RowRecord(TypedDict):
     parameters: NotRequired[Count]
     units: NotRequired[list[Size]]
     epochs: NotRequired[list[Count]]
+    refit_epochs: NotRequired[list[Count]]
     diverged: NotRequired[list[Seed]]
     kernel: NotRequired[Text]
     seconds: NotRequired[Number | None]
@@ -282,6 +298,19 @@ class KeptReading(TypedDict, total=False):
     series: Text | int | float
     fill: Text
     freq: Text
+    no_header: bool
+    sep: Text
+    decimal: Text
+    thousands: Text
+    encoding: Text
+    skip_rows: Count
+    skip_footer: Count
+    comment: Text
+    missing: Text | float | list[Text | float]
+    date_format: Text
+    dayfirst: bool
+    sort: bool
+    wide: Text
 
 
 class HalfWidthsRecord(TypedDict):
@@ -386,12 +415,21 @@ class SeriesCardRecord(_CardRecord):
     series: ContextRecord
 
 
+class ReferenceRecord(TypedDict):
+    """What values of a window are measured from."""
+
+    kind: Literal["change", "last", "mean", "season", "increments"]
+    season: Size
+    spread: bool
+
+
 class PanelTransformRecord(TypedDict):
     """A transform, whose numbers are arrays."""
 
-    steps: list[Literal["log", "anomaly", "trend", "difference"]]
+    steps: list[Literal["log", "log1p", "anomaly", "trend", "difference"]]
     changes: bool
     season: Size
+    reference: NotRequired[ReferenceRecord]
 
 
 class DatesRecord(TypedDict):

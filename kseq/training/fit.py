@@ -85,6 +85,7 @@ def fit(
     training: Training,
     seeds: Sequence[int],
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    until: Sequence[int] | None = None,
 ) -> Fitted:
     """Train a model from ``build_model`` on the training windows.
 
@@ -98,6 +99,8 @@ def fit(
         seeds: Seeds that order the batches, one for each member.
         callbacks: Further Keras callbacks, called after the one that stops members and restores their weights. Their
             ``model`` is the one in training, which may hold fewer members; at the end of training it is the whole one.
+        until: Number of epochs of each member, instead of what the budget says of epochs and patience; see
+            :func:`as_many_steps`. None by default.
 
     Returns:
         Fitted: Epochs and learning curves of each member. The model holds each member's best weights.
@@ -109,10 +112,10 @@ def fit(
     if len(seeds) != (members or 1):
         raise ConfigError(f"received {len(seeds)} seeds for {members or 1} members, expected one seed a member.")
     compile_model(model, training)
-    watch = MemberStopping(
-        members or 1, training.patience if len(data.validation) else 0, _cost_of_rebuilding(model, data)
-    )
-    listeners = _TrainingCallbacks(watch, callbacks, model, training.epochs)
+    patience = training.patience if len(data.validation) else 0
+    watch = MemberStopping(members or 1, patience, _cost_of_rebuilding(model, data), until)
+    epochs = training.epochs if until is None else max(until)
+    listeners = _TrainingCallbacks(watch, callbacks, model, epochs)
     listeners.begin()
     part = model
     while True:
@@ -124,7 +127,7 @@ def fit(
             source,
             validation_data=None if validation is None else fed(validation)[0],
             initial_epoch=watch.epoch,
-            epochs=training.epochs,
+            epochs=epochs,
             callbacks=listeners,
             verbose=0,
             # The batches are already shuffled by seed; Keras would shuffle them again from its own random state.
@@ -137,6 +140,22 @@ def fit(
     listeners.set_model(model)
     listeners.end()
     return watch.fitted
+
+
+def as_many_steps(fitted: Fitted, training: Training, before: WindowedPanel, now: WindowedPanel) -> list[int]:
+    """Turn the epochs that early stopping found into those of as many gradient steps on more windows.
+
+    Args:
+        fitted: The training that stopped early.
+        training: The budget of both trainings.
+        before: The windowed series that it read.
+        now: The windowed series to train on for as many steps.
+
+    Returns:
+        list[int]: Epochs of each member, at least one.
+    """
+    steps = [len(Batches(data.train, training.batch_size or None)) for data in (before, now)]
+    return [max(1, round(best * steps[0] / steps[1])) for best in fitted.best]
 
 
 def _batches(
