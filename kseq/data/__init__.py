@@ -12,12 +12,14 @@ everything after it relies on. A file goes through these modules in turn:
 - ``frequency``: how dates follow one another, and gaps; ``missing``: missing values
 - ``_mending``: errors that an option mends; ``_description``: what was read, in a sentence
 - ``slices``: panels cut and put together; ``future_dates``: the dates after the last one
+- ``inputs``: frames of other libraries, arrays and names of files, whatever a user has in hand
 - ``readers``: the functions above, and ``_origin``: how data were read, so that they can be read again
 """
 
 from kseq.data._source import FILE_OPTIONS
 from kseq.data.builtin import BUILT_INS, BuiltIn, load_series
 from kseq.data.frequency import Calendar
+from kseq.data.inputs import TAKEN, series_of
 from kseq.data.missing import FILLS
 from kseq.data.panel import Panel
 from kseq.data.readers import (
@@ -37,6 +39,7 @@ __all__ = [
     "FILE_OPTIONS",
     "FILLS",
     "READING_OPTIONS",
+    "TAKEN",
     "BuiltIn",
     "Calendar",
     "Panel",
@@ -49,4 +52,5 @@ __all__ = [
     "read_panel",
     "read_parquet",
     "read_table",
+    "series_of",
 ]

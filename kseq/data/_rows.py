@@ -257,7 +257,7 @@ class Rows:
 
     def _begun(self, fill: str | None, borders: np.ndarray) -> tuple[np.ndarray, str | None]:
         """Leave out the rows before the first target of each series; say how many."""
-        targets: np.ndarray = np.isnan(self.values[:, : len(self.roles.targets)]).any(axis=1)
+        targets = np.asarray(np.isnan(self.values[:, : len(self.roles.targets)]).any(axis=1))
         if fill == "mask" or not targets[borders[:-1]].any():
             return borders, None
         known = np.where(targets, len(targets), np.arange(len(targets)))
