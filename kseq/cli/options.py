@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kseq.cli import completion, reading
-from kseq.cli.terminal import note, say
+from kseq.cli.terminal import announce, note, say
 from kseq.cli.types import CommaList, DataFile, File, Text, Whole
 from kseq.errors import ConfigError
 
@@ -132,7 +132,7 @@ def take_series(given: dict[str, Any]) -> Any:
     if named["parquet"] is not None:
         reading.require_lines({name: name in typed for name in reading.FILE})
     series = data.read_file(path, **options)
-    note(f"{series.name}: {series.read}")
+    announce(f"{series.name}: {series.read}")
     return series
 
 

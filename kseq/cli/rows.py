@@ -6,7 +6,7 @@ import click
 
 from kseq.cli import reading
 from kseq.cli.options import options
-from kseq.cli.terminal import note
+from kseq.cli.terminal import announce
 from kseq.cli.types import CommaList, DataFile, File, Whole
 from kseq.errors import ConfigError
 
@@ -80,7 +80,7 @@ def take_rows(card: "ModelCard", given: dict[str, Any], further: bool = False) -
         reading.require_lines(typed)
         options = {name: value for name, value in options.items() if name not in reading.FILE}
     rows = _take(card, named[0], files[named[0]], options, many)
-    note(f"{rows.name}: {rows.read}", err=True)
+    announce(f"{rows.name}: {rows.read}")
     return rows
 
 

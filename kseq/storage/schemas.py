@@ -190,6 +190,7 @@ class SeriesRecord(TypedDict):
     freq: NotRequired[Text]
     fill: NotRequired[Text | None]
     notes: NotRequired[Names]
+    read: NotRequired[Text]
     season: NotRequired[Count]
     source: NotRequired[Text]
     sha256: NotRequired[Text]
