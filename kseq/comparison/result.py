@@ -12,6 +12,7 @@ from typing import Any
 
 from kseq import storage
 from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
+from kseq.comparison.defaults import resolved
 from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
@@ -126,8 +127,8 @@ def compare(
     if settings is not None and options:
         raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
     started = time.perf_counter()
-    settings = settings or Settings(**options)
-    comparison = laid_out(series, settings)
+    comparison = laid_out(series, settings or Settings(**options))
+    settings = comparison.settings or Settings()
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
         from kseq.comparison.jobs import require_room, train_cell
@@ -153,8 +154,9 @@ def laid_out(series: Series | Panel, settings: Settings) -> Comparison:
 
     Args:
         series: a series or a panel.
-        settings: settings of the comparison.
+        settings: settings of the comparison; what is not given is chosen, see :mod:`kseq.comparison.defaults`.
     """
+    settings = resolved(settings, series)
     backtest = make_backtest(series, settings) if settings.n_windows else None
     return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
 

@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.comparison.backtest import cut_windows
+from kseq.comparison.defaults import resolved
 from kseq.comparison.result import Comparison, compare
 from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
@@ -200,7 +201,7 @@ def tune(
     for name, value in (("trials", trials), ("trial_seeds", trial_seeds)):
         require_whole(name, value)
     _require_tunable(settings, space, trials)
-    shared = _with_room(settings, space)
+    shared = resolved(_with_room(settings, space), series)
     for transform in space.transform:
         # What the series does not allow is told before anything is trained.
         _cut(series, replace(shared, transform=transform))
