@@ -1,6 +1,5 @@
 """``kseq compare``."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +20,13 @@ from kseq.cli.options import (
 )
 from kseq.cli.terminal import Progress, data, detail, note, say
 from kseq.cli.types import CommaList, Folder, Levels, Number, Text, Units, Whole
-from kseq.errors import ConfigError, OutputError
+from kseq.errors import OutputError
 from kseq.training.budget import LOSSES, SCHEDULES, Training
-from kseq.validation import WHOLE
 
 if TYPE_CHECKING:
     from kseq.comparison.result import Comparison
     from kseq.settings import Settings
     from kseq.storage import Folder as RunFolder
-
-#: Options of the training's budget; a tuning chooses some of them itself.
-BUDGET = tuple(field.name for field in fields(Training))
 
 
 @click.command(cls=Command)
@@ -43,6 +38,9 @@ BUDGET = tuple(field.name for field in fields(Training))
               help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
                    "[default: all that the series allows; ets for 20 series at most]")  # fmt: skip
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
+@click.option("--metric", type=Text(), default="", metavar="NAME",
+              help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "
+                   "mae; of several series or targets mase]")  # fmt: skip
 @click.option("--lookback", type=Whole("lookback"), default=None,
               help="Time steps that a model reads.  [default: 1.25 times the horizon, at least 12]")  # fmt: skip
 @click.option("--horizon", type=Whole("horizon"), default=1, show_default=True, help="Time steps to forecast.")
@@ -193,46 +191,8 @@ def described(settings: "Settings", windows: int) -> str:
     )
 
 
-def settings_of(options: dict[str, Any]) -> Any:
+def settings_of(options: dict[str, Any]) -> "Settings":
     """Make a comparison's settings of what was typed, as far as it is no matter of the series, the backend or files."""
-    from kseq.comparison.result import Settings
+    from kseq.vocabulary import settings_from
 
-    first, count = options["first_seed"], options["seeds"]
-    if first + count - 1 > WHOLE["seed"].most:
-        raise ConfigError(
-            f"received --first-seed {first} and --seeds {count}, expected seeds up to {WHOLE['seed'].most}."
-        )
-    given = {"baselines": options["baselines"], "test": options["test_share"]}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if options["n_windows"] and options["test_share"] is not None:
-        raise ConfigError("received --n-windows and --test-share, expected one of them: the windows are the test part.")
-    return Settings(
-        cells=options["cells"],
-        **chosen,
-        seeds=tuple(range(first, first + count)),
-        lookback=options["lookback"],
-        horizon=options["horizon"],
-        strategy=options["strategy"],
-        units=options["units"],
-        match=options["match"],
-        num_layers=options["layers"],
-        dropout=options["dropout"],
-        bidirectional=options["bidirectional"],
-        start=options["start"],
-        transform=options["transform"],
-        calendar=options["calendar"],
-        scaler=options["scaler"],
-        past_target=not options["no_past_target"],
-        validation=options["validation_share"],
-        n_windows=options["n_windows"],
-        step_size=options["step_size"],
-        refit=options["refit"],
-        gap=options["gap"],
-        train_size=options["train_size"],
-        season=options["season"],
-        refit_on_validation=not options["no_refit_on_validation"],
-        members=options["members"],
-        levels=options["level"],
-        # What was not given is chosen by the number of windows.
-        training={name: options[name] for name in BUDGET if options.get(name) is not None},
-    )
+    return settings_from(options)
