@@ -22,7 +22,7 @@ from typing import cast
 import numpy as np
 
 from kseq.baselines import Skipped, baseline_row
-from kseq.comparison.defaults import thinned
+from kseq.comparison.defaults import resolved, thinned
 from kseq.data import Panel, Series
 from kseq.data.slices import before, chosen
 from kseq.errors import DataError, Parameter
@@ -84,6 +84,8 @@ def cut_windows(
 ) -> WindowedPanel:
     """Cut a series or a panel as settings say; the others as in :func:`kseq.make_windows`."""
     panel = Panel.of(series)
+    if settings.lookback is None:
+        settings = resolved(settings, panel, split)
     if settings.n_windows and split is None and like is None:
         _require_rows(panel, settings)
     transform = Transform(settings.transform, settings.season, settings.past_target)
@@ -152,6 +154,7 @@ def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
         (['2007-12', '2008-12', '2009-12'], 1)
     """
     panel = Panel.of(series)
+    settings = resolved(settings, panel)
     splits = lay_folds(panel, settings)
     step = settings.step_size or settings.horizon
     if not settings.refit:
@@ -198,7 +201,7 @@ def lay_folds(panel: Panel, settings: Settings) -> tuple[Split, ...]:
         [0] [74] [87] [90] [95]
         [0] [78] [92] [95] [100]
     """
-    _require_rows(panel, settings)
+    _require_rows(panel, settings if settings.lookback else resolved(settings, panel))
     return tuple(_split(panel, settings, number, refit=settings.refit) for number in range(settings.n_windows))
 
 
