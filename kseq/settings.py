@@ -204,6 +204,14 @@ class Settings:
         sides = {round(0.5 + sign * level / 200, 10) for level in self.levels for sign in (-1, 1)}
         return tuple(sorted(sides | {0.5}))
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on settings that change nothing."""
+        layers = max((len(layer_widths(own.units, own.num_layers)) for own in map(self.of, self.cells)), default=2)
+        if layers > 1 or not any(self.of(cell).dropout for cell in self.cells):
+            return []
+        return ["Dropout changes nothing with one recurrent layer: outputs are dropped between layers."]
+
     def __post_init__(self) -> None:
         for name in [one.name for one in fields(self)]:
             object.__setattr__(self, name, _plain(getattr(self, name)))
@@ -291,12 +299,7 @@ class Settings:
                 raise ConfigError(
                     f"received {', '.join(sizes)} of {cell} and match {self.match!r}, expected one of them."
                 )
-            if self.lookback is None and "lookback" in own:
-                raise ConfigError(
-                    f"received lookback {own['lookback']} for {cell} and no ", Parameter("lookback"), ", expected the "
-                    "lookback that says where windows stand as well.",
-                )  # fmt: skip
-            if "lookback" in own and own["lookback"] > self.lookback:
+            if self.lookback is not None and own.get("lookback", 1) > self.lookback:
                 raise ConfigError(
                     f"received lookback {own['lookback']} for {cell}, expected at most {self.lookback}, the lookback "
                     "that says where windows stand; raise that."

@@ -170,9 +170,9 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
     made_on = f"{backend} {backends.installed()[backend]} on {record['device']}"
     own = [name for name in record["settings"]["by_cell"].values() if "transform" in name]
     transform = "each cell's own" if own else record["series"]["transform"]
-    note(f"{made_on}; transform: {transform}", err=style != "table")
     if comparison.settings is not None and comparison.settings.cells:
         note(described(comparison.settings, len(comparison.trainings[0].train)), err=style != "table")
+    note(f"{made_on}; transform: {transform}", err=style != "table")
     for row in comparison.rows:
         if row.kind == "cell":
             detail(f"{row.name}: kernel {row.kernel}, {row.members_at_once} seeds at once, epochs "

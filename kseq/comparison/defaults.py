@@ -1,8 +1,7 @@
 """Lookback, batches and steps where nobody has given them: chosen from horizon, season and size, for all cells alike.
 
 - A model reads 1.25 times the horizon, the window that Hewamalage et al. (2021) found better than one of the season's
-  length; at least 12 rows, and a season if it has at most 31. Where series are too short for that, it reads as many as
-  the shortest one has room for, but no less than half.
+  length; at least 12 rows, and a season if it has at most 31.
 - Windows come in batches of 32. An epoch reads at most 4,096 of them, and a training at most six million rows: what a
   large panel takes is bounded, and a series of some thousand rows is read as often as ``epochs`` says.
 - Of the validation part at most 2,048 windows are forecast, evenly spaced: more say the same of when to stop and of how
@@ -53,7 +52,8 @@ def resolved(settings: Settings, series: Series | Panel, split: Split | None = N
     lookback = settings.lookback
     if lookback is None:
         season = settings.season or season_of_panel(panel, split, np.flatnonzero(rows))
-        lookback = _lookback(settings.horizon, season, rows)
+        own = [cell["lookback"] for cell in settings.by_cell.values() if "lookback" in cell]
+        lookback = max(FEWEST, math.ceil(1.25 * settings.horizon), season if season <= SEASON else 0, *own)
     windows = int(np.maximum(rows - lookback - settings.horizon + 1, 0).sum())
     given = settings.training
     batch = given.get("batch_size", BATCH)
@@ -91,10 +91,3 @@ def _split(panel: Panel, settings: Settings) -> Split:
     step = settings.step_size or settings.horizon
     shares = (settings.validation, settings.n_windows, step, settings.gap, settings.train_size)
     return Split.by_origins(panel, settings.horizon, *shares)
-
-
-def _lookback(horizon: int, season: int, rows: np.ndarray) -> int:
-    wanted = max(FEWEST, math.ceil(1.25 * horizon), season if season <= SEASON else 0)
-    # A difference takes one row more.
-    room = rows[rows > horizon + 1].min(initial=wanted + horizon + 1) - horizon - 1
-    return int(max(min(wanted, room), math.ceil(wanted / 2)))

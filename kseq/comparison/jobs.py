@@ -149,7 +149,7 @@ class _Job:
             told.insert(0, Progress(self.progress, which, limit))
         started = time.perf_counter()
         told += self.callbacks
-        fitted = fit(model, near, self.training, seeds, told, until, quantiles=quantiles, steps=steps)
+        fitted = fit(model, near, self.training, seeds, told, until, quantiles, steps)
         seconds = time.perf_counter() - started
         block_done(self.progress, BlockDone(which, len(seeds), fitted.epochs, seconds, block.row.kernel))
         row = replace(

@@ -67,7 +67,6 @@ def fit(
     seeds: Sequence[int],
     callbacks: Sequence[keras.callbacks.Callback] = (),
     until: Sequence[int] | None = None,
-    *,
     quantiles: Sequence[float] = (),
     steps: int | None = None,
 ) -> Fitted:
