@@ -14,12 +14,13 @@ import click
 
 from kseq import signals
 from kseq._version import __version__
-from kseq.cli.about import data, info
+from kseq.cli.about import info
 from kseq.cli.audit import audit
 from kseq.cli.bench import bench
 from kseq.cli.command import talkative
 from kseq.cli.compare import compare
 from kseq.cli.config import configurable
+from kseq.cli.data import data
 from kseq.cli.evaluate import evaluate
 from kseq.cli.explain import explain
 from kseq.cli.fit import fit

@@ -1,43 +1,13 @@
-"""``kseq data`` and ``kseq info``: what there is to work with."""
+"""``kseq info``: what there is to work with."""
 
 import os
-from typing import Any
 
 import click
 
 from kseq import backends
 from kseq._version import __version__
 from kseq.cli.command import Command
-from kseq.cli.terminal import data as as_data
 from kseq.cli.terminal import say
-
-
-@click.command(cls=Command)
-@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def data(style: str) -> None:
-    """List the built-in series."""
-    import json
-
-    from kseq.data import BUILT_INS, load_series
-
-    rows: list[dict[str, Any]] = []
-    for name, built_in in BUILT_INS.items():
-        series = load_series(name)
-        rows.append({
-            "name": name, "title": built_in.title, "from": f"{series.index[0]:%Y-%m}",
-            "to": f"{series.index[-1]:%Y-%m}",
-            "step": series.step, "n": len(series), "unit": built_in.unit, "licence": built_in.licence,
-            "source": built_in.source,
-        })  # fmt: skip
-    if style == "json":
-        as_data(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    for row in rows:
-        say(
-            f"{row['name']:<10} {row['title']}{', ' + row['unit'] if row['unit'] else ''}\n"
-            f"{'':<10} {row['from']} to {row['to']}, {row['step']}, n = {row['n']}, {row['licence']}\n"
-            f"{'':<10} {row['source']}"
-        )
 
 
 @click.command(cls=Command)

@@ -29,15 +29,7 @@ def options(*decorators: Callable) -> Callable:
     return decorate
 
 
-series_options = options(
-    click.option(
-        "--data",
-        metavar="NAME",
-        shell_complete=completion.built_ins,
-        help="Built-in series (see `kseq data`).  [default: nino12]",
-    ),
-    click.option("--csv", type=DataFile(), metavar="FILE", help="A text file instead, or - for what is piped in."),
-    click.option("--parquet", type=File(), metavar="FILE", help="A Parquet file instead."),
+reading_options = options(
     click.option("--time", type=CommaList(), metavar="COLUMN[,...]", help="Its dates: a column, or parts of a date."),
     click.option("--target", type=CommaList(), metavar="COLUMN[,...]", help="The column(s) to forecast."),
     click.option("--features", type=CommaList(), metavar="COLUMN[,...]", help="Past covariates: further columns."),
@@ -77,6 +69,18 @@ series_options = options(
     click.option("--unit", type=Text(), metavar="TEXT", default="", help="Unit of the target, for tables and axes."),
 )
 
+series_options = options(
+    click.option(
+        "--data",
+        metavar="NAME",
+        shell_complete=completion.built_ins,
+        help="Built-in series (see `kseq data`).  [default: nino12]",
+    ),
+    click.option("--csv", type=DataFile(), metavar="FILE", help="A text file instead, or - for what is piped in."),
+    click.option("--parquet", type=File(), metavar="FILE", help="A Parquet file instead."),
+    reading_options,
+)
+
 
 def _backend_options(backend: str, device: str) -> Any:
     """Options of backend and device, whose help says what is taken where they are not given."""
@@ -102,6 +106,20 @@ backend_options = _backend_options("the first installed", "a GPU if any")
 recorded_backend_options = _backend_options("the run's", "the run's")
 
 
+def _reading_of(given: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of reading out of ``given``."""
+    roles = ("time", "target", "features", "future", "static", "id", "series", "freq", "fill", "unit")
+    options = {name: given.pop(name) for name in roles} | reading.taken(given)
+    return options | {name: options[name] or () for name in ("features", "future", "static")}
+
+
+def take_file(path: Path, given: dict[str, Any]) -> Any:
+    """Take the options of reading out of ``given`` and read a file: a series, or a panel of several."""
+    from kseq import data
+
+    return data.read_file(path, **_reading_of(given))
+
+
 def take_series(given: dict[str, Any]) -> Any:
     """Take the series' options out of ``given`` and load the series.
 
@@ -117,8 +135,7 @@ def take_series(given: dict[str, Any]) -> Any:
     sources = [f"--{name}" for name, value in named.items() if value is not None]
     if len(sources) > 1:
         raise ConfigError(f"received both {' and '.join(sources)}, expected one of them.")
-    roles = ("time", "target", "features", "future", "static", "id", "series", "freq", "fill", "unit")
-    options = {name: given.pop(name) for name in roles} | reading.taken(given)
+    options = _reading_of(given)
     if named["csv"] is None and named["parquet"] is None:
         alone = [f"--{name.replace('_', '-')}" for name, value in options.items() if value or name in typed]
         if alone:
@@ -126,7 +143,6 @@ def take_series(given: dict[str, Any]) -> Any:
                 f"received {', '.join(alone)} without --csv or --parquet, expected them with a file of your own."
             )
         return data.load_series(named["data"] or "nino12")
-    options |= {name: options[name] or () for name in ("features", "future", "static")}
     options["season"] = given.get("season") or None
     path = named["csv"] or named["parquet"]
     if named["parquet"] is not None:

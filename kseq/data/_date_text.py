@@ -46,6 +46,9 @@ _SHORT = (
     "%m/%d/%y %H:%M:%S",
 )  # fmt: skip
 
+#: Rows on which a format is tried before it is tried on all.
+SAMPLE = 1000
+
 _MIDNIGHT = r"(.*\d[T ]\s*)24(:?00(?::00(?:\.0+)?)?)$"
 _INTERVAL = r"(.*\d)\s*(?:/|\s[-–]\s|\bto\b)\s*(\d.*\d.*)"
 
@@ -80,7 +83,11 @@ def read(
     Raises:
         DataError: the texts are no dates, or dates in two ways.
     """
-    text = text.astype(str).str.strip()
+    text = text.astype(str)
+    sample = text.iloc[np.unique(np.linspace(0, len(text) - 1, SAMPLE, dtype="int64"))]
+    if not sample.equals(sample.str.strip()):
+        text = text.str.strip()
+        sample = text.loc[sample.index]
     if date_format is not None:
         return Reading(_by_format(text, date_format))
     first = text.iloc[0]
@@ -99,6 +106,9 @@ def read(
     forms = _forms(first)
     readings = {}
     for form in forms:
+        # Most formats that are not the right one fail within some rows.
+        if _parsed(sample, form, columns, name).isna().any():
+            continue
         dates = _parsed(text, form, columns, name)
         if not dates.isna().any():
             readings[form] = dates

@@ -36,7 +36,10 @@ def require_no_fill_codes(values: np.ndarray, columns: Sequence[str], borders: n
     """
     for at, column in enumerate(columns):
         values_of = values[:, at]
-        hits = np.isin(values_of, CODES)
+        # All of them are at least 99.
+        hits = np.abs(values_of) >= 99
+        if hits.any():
+            hits[hits] = np.isin(values_of[hits], CODES)
         if not hits.any():
             continue
         codes, counts = np.unique(values_of[hits], return_counts=True)

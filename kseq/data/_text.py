@@ -270,6 +270,12 @@ def _grouped(frame: pd.DataFrame, dialect: Dialect, text: str | None) -> pd.Data
     return frame.assign(**columns) if columns else frame
 
 
+def _spread(values: np.ndarray) -> float:
+    """How many powers of ten values reach over, but for zeros: the right reading of numbers is the closer one."""
+    sizes = np.log10(np.abs(values[values != 0]))
+    return float(sizes.std()) if len(sizes) else 0.0
+
+
 def _thousands(source: Source, dialect: Dialect, encoding: str, frame: pd.DataFrame) -> dict[str, Mendable]:
     """Columns in which a point may group thousands: 1.011 beside 974; in a table of semicolons 1.011 alone."""
     found = {}
@@ -297,6 +303,9 @@ def _thousands(source: Source, dialect: Dialect, encoding: str, frame: pd.DataFr
             continue
         beside = others.iloc[0] if len(others) else ""
         if not beside and dialect.sep in (",", r"\s+"):
+            continue
+        grouped = written.str.replace(".", "", regex=False).astype("float64").to_numpy()
+        if _spread(known) < _spread(grouped):
             continue
         found[str(column)] = Mendable(
             f"{source.path}: column {column!r} holds {pointed.iloc[0]}" + (f" beside {beside}" if beside else "")

@@ -94,6 +94,7 @@ KINDS = {
             "explanation.json",
         ),
     ),
+    "reading": Kind("reading.json", ("reading.png", "reading.json")),
     "data": Kind("data.json", ("data.csv", "data.html", "data.json"), _earlier_bench("data.csv", "data.json")),
 }
 
@@ -213,6 +214,15 @@ def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = Non
     return write_all(folder, _csvs(frames), record, {"forecast.png": lambda: plot_forecast(forecast)}, tell, frames)
 
 
+def write_reading(
+    data: "Series | Panel", season: int, record: Mapping[str, Any], folder: Folder, tell: Tell | None = None
+) -> list[Path]:
+    """Write what was read of a file, and its picture, as :func:`write` does."""
+    from kseq.report.reading import plot_reading
+
+    return write_all(folder, {}, record, {"reading.png": lambda: plot_reading(data, season)}, tell, {})
+
+
 def _written_by() -> str:
     return f"kseq {__version__}"
 
@@ -252,9 +262,10 @@ def write_all(
     elsewhere = folder.write_or_rescue(with_record(contents, ()))
     drawn = {}
     name_of_kind = next(name for name, own in KINDS.items() if own is kind)
-    page = next(name for name in kind.names if name.endswith(".html"))
+    page = next((name for name in kind.names if name.endswith(".html")), None)
     makers: dict[str, Callable[[], bytes]] = {name: partial(_png, draw) for name, draw in pictures.items()}
-    makers[page] = lambda: _page(name_of_kind, record, frames)
+    if page is not None:
+        makers[page] = lambda: _page(name_of_kind, record, frames)
     for name, make in makers.items():
         # Whatever goes wrong in a picture, nobody is to lose a training for it.
         try:
