@@ -32,14 +32,11 @@ def data(file: Path | None, style: str, out: Path | None, **options: Any) -> Non
         _built_ins(style)
         return
     from kseq.data import Panel
-    from kseq.preprocessing.seasonality import calendar_seasons
     from kseq.report import run_folder
 
     series = take_file(file, options)
     panel = Panel.of(series)
-    longest = int(panel.lengths.argmax())
-    seasons = calendar_seasons(panel.index[panel.borders[longest] : panel.ends[longest]])
-    season = int(seasons[0]) if len(seasons) else panel.calendar.season
+    season = panel.calendar.season
     command = _command(file)
     y = panel.y
     record = {

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kseq.bench.delivery import DataBench
     from kseq.bench.timings import Bench
     from kseq.comparison.tables import Tables
+    from kseq.data import Panel, Series
     from kseq.forecasting.forecast import Forecast
 
 #: Files that a run may leave, in the order in which they are named to the user.

@@ -1,0 +1,74 @@
+"""Files as programs and archives write them: read as they are meant, or refused with the option that helps."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kseq import DataError, read_csv
+from kseq.data import read_file
+
+pytestmark = pytest.mark.above_backends
+
+Y = [round(20 + 5 * np.sin(i), 2) for i in range(60)]
+MONTHS = pd.date_range("1951-01-01", periods=60, freq="MS")
+
+
+def write(tmp_path, dates, values=Y, head="when,level\n", foot=""):
+    path = tmp_path / "file.csv"
+    path.write_text(head + "".join(f"{date},{value}\n" for date, value in zip(dates, values, strict=True)) + foot)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("dates", "first", "step"),
+    [
+        ([f"{d.year}-M{d.month:02}" for d in MONTHS], "1951-01-01", "monthly"),
+        ([f"{d:%b-%y}" for d in MONTHS], "1951-01-01", "monthly"),
+        ([f"{d:%Y%m}" for d in MONTHS], "1951-01-01", "monthly"),
+        ([f"Q{i % 4 + 1} {1951 + i // 4}" for i in range(60)], "1951-01-01", "quarterly"),
+        ([f"{1951 + i // 4}Q{i % 4 + 1}" for i in range(60)], "1951-01-01", "quarterly"),
+        ([f"2020-01-01 {hour:02}:00" for hour in range(1, 25)], "2020-01-01 01:00", "hourly"),
+        ([1577836800000 + 3600000 * i for i in range(60)], "2020-01-01", "hourly"),
+    ],
+)
+def test_dates_in_many_ways(tmp_path, dates, first, step):
+    series = read_csv(write(tmp_path, dates, Y[: len(dates)]), time="when")
+    assert series.index[0] == pd.Timestamp(first)
+    assert series.step == step
+
+
+@pytest.mark.parametrize(
+    ("values", "foot", "head", "expected"),
+    [
+        ([-9999, *Y[1:]], "", "when,level\n", "holds -9999 in 1 of 60 rows"),
+        (Y, "\nSource: a yearbook\n", "when,level\n", "give skip_footer 1"),
+        ([Y[0], ".", *Y[2:]], "", "when,level\n", "give missing . and fill ffill"),
+        (Y, "", "", "give no_header"),
+    ],
+)
+def test_what_is_refused_names_the_option_that_helps(tmp_path, values, foot, head, expected):
+    with pytest.raises(DataError) as error:
+        read_csv(write(tmp_path, MONTHS.date, values, head, foot))
+    assert expected in str(error.value)
+
+
+def test_closed_weekdays_are_no_gaps(tmp_path):
+    days = [day for day in pd.date_range("2020-01-01", periods=80) if day.dayofweek != 5][:60]
+    series = read_csv(write(tmp_path, [day.date() for day in days]))
+    assert series.calendar.alias == "C-1111101"
+    assert not len(series.gaps)
+
+
+def test_thousands_by_points_are_not_read_as_decimals(tmp_path):
+    path = tmp_path / "file.csv"
+    values = [945 + 12 * i for i in range(60)]
+    rows = [f"{d.date()};{f'{v:,}'.replace(',', '.')}\n" for d, v in zip(MONTHS, values, strict=True)]
+    path.write_text("Monat;Anzahl\n" + "".join(rows))
+    with pytest.raises(DataError, match=r"give thousands \. for 1005"):
+        read_csv(path)
+    assert read_csv(path, thousands=".").y[:, 0].tolist() == values
+
+
+def test_what_was_read_is_said(tmp_path):
+    series = read_file(write(tmp_path, MONTHS.date))
+    assert series.read == "target level, dates when, monthly 1951-01-01 to 1955-12-01, 60 rows, none missing, 1 series"
