@@ -53,7 +53,7 @@ def test_what_is_refused_names_the_option_that_helps(tmp_path, values, foot, hea
 
 
 def test_closed_weekdays_are_no_gaps(tmp_path):
-    days = [day for day in pd.date_range("2020-01-01", periods=80) if day.dayofweek != 5][:60]
+    days = [day for day in pd.date_range("2020-01-01", periods=80) if day.weekday() != 5][:60]
     series = read_csv(write(tmp_path, [day.date() for day in days]))
     assert series.calendar.alias == "C-1111101"
     assert not len(series.gaps)
