@@ -18,7 +18,7 @@ from kseq.data.builtin import BUILT_INS, BuiltIn, load_series
 from kseq.data.frequency import Calendar
 from kseq.data.missing import FILLS
 from kseq.data.panel import Panel
-from kseq.data.readers import from_frame, panel_from_frame, read_csv, read_file, read_panel, read_parquet
+from kseq.data.readers import from_frame, panel_from_frame, read_csv, read_file, read_panel, read_parquet, read_sql
 from kseq.data.series import Series
 
 __all__ = [
@@ -35,5 +35,6 @@ __all__ = [
     "read_file",
     "read_panel",
     "read_parquet",
+    "read_sql",
     "read_text",
 ]

@@ -6,7 +6,7 @@ nothing after it knows formats.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
@@ -15,8 +15,10 @@ from kseq.data._parquet import ParquetTable
 from kseq.data._source import Source
 from kseq.data._text import read_text
 from kseq.data.columns import ID_NAME, Names
+from kseq.data.formats import archives, compressed, excel, feather, gridded, json_lines, stations
+from kseq.data.formats.found import Found
 
-__all__ = ["FORMATS", "Format", "FrameTable", "ParquetTable", "Table", "open_table"]
+__all__ = ["FORMATS", "Format", "FrameTable", "ParquetTable", "Table", "found_table", "open_table", "plain"]
 
 
 class Table(Protocol):
@@ -25,10 +27,12 @@ class Table(Protocol):
     Args:
         schema: a frame with the table's columns and their types; it may have no rows.
         read: phrases on how the rows were read, for the user.
+        hint: ``time``, ``id``, ``target`` and ``freq`` as the file itself gives them, where its user names none.
     """
 
     schema: pd.DataFrame
     read: tuple[str, ...]
+    hint: Mapping[str, Any]
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -51,11 +55,12 @@ class FrameTable:
         id: column that tells series apart; None for ``unique_id``.
         read: phrases on how the rows were read.
         doubts: by column, why its values may be other ones; raised where the column is used.
+        hint: roles and frequency that the file itself gives.
     """
 
     def __init__(
         self, frame: pd.DataFrame, id: str | None = None, read: Sequence[str] = (),
-        doubts: Mapping[str, Mendable] | None = None,
+        doubts: Mapping[str, Mendable] | None = None, hint: Mapping[str, Any] | None = None,
     ):  # fmt: skip
         names = frame.index.names
         if len(names) > 1 or names[0] in (id or ID_NAME, ID_NAME):
@@ -65,6 +70,7 @@ class FrameTable:
         self.schema = frame
         self.read = tuple(read)
         self.doubts = doubts or {}
+        self.hint = hint or {}
 
     def __len__(self) -> int:
         return len(self.schema)
@@ -100,27 +106,48 @@ class Format(NamedTuple):
     open: Callable[[Source, str | None], Table]
 
 
+def found_table(found: Found, id: str | None = None, read: Sequence[str] = ()) -> FrameTable:
+    """What a format has found, as a table."""
+    return FrameTable(found.frame, id, (*read, *found.read), hint=found.hint)
+
+
+def _frames(read: Callable[[Source], Found]) -> Callable[[Source, str | None], Table]:
+    """Open what a format reads as a frame."""
+    return lambda source, id: found_table(read(source), id, source.read)
+
+
 def _open_text(source: Source, id: str | None) -> FrameTable:
     table = read_text(source, text=id or ID_NAME)
-    return FrameTable(table.frame, id, table.read, table.doubts)
-
-
-def _open_parquet(source: Source, id: str | None) -> ParquetTable:
-    return ParquetTable(source)
+    return FrameTable(table.frame, id, (*source.read, *table.read), table.doubts)
 
 
 #: Kinds of files, in the order in which they are tried; text is what is none of the others.
 FORMATS: tuple[Format, ...] = (
-    Format("Parquet", Source.is_parquet, _open_parquet),
+    Format("Parquet", Source.is_parquet, lambda source, id: ParquetTable(source)),
+    Format("Feather", feather.recognises, lambda source, id: feather.FeatherTable(source)),
+    Format("NetCDF", gridded.recognises, lambda source, id: gridded.GridTable(source, id)),
+    Format("Monash or sktime", archives.recognises, _frames(archives.read)),
+    Format("station", stations.recognises, _frames(stations.read)),
+    Format("JSON", json_lines.recognises, _frames(json_lines.read)),
     Format("CSV", lambda source: True, _open_text),
 )
+
+
+def plain(source: Source) -> Source:
+    """Unpack a source that is compressed, and write a spreadsheet as the text that it would be saved as.
+
+    Raises:
+        DataError: it is damaged or encrypted, or it is not clear which of its parts is meant.
+    """
+    source = compressed.unpacked(source)
+    return excel.as_text(source) if excel.recognises(source) else source
 
 
 def open_table(source: Source, id: str | None = None) -> Table:
     """Open a source; once, however often it is asked for.
 
     Args:
-        source: the file or pipe, and how it is written.
+        source: the file or pipe, and how it is written, from :func:`plain`.
         id: column that tells series apart, whose values stay text; None for ``unique_id``.
 
     Returns:

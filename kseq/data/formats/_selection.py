@@ -50,10 +50,7 @@ def parsed(select: str | Mapping[str, Any] | None) -> dict[str, Span]:
     pairs = list(select.items()) if isinstance(select, Mapping) else [_pair(part) for part in str(select).split(",")]
     spans: dict[str, Span] = {}
     for name, value in pairs:
-        if isinstance(value, list | tuple):
-            parts = [str(part) for part in value]
-        else:
-            parts = _ends(str(value))
+        parts = [str(part) for part in value] if isinstance(value, list | tuple) else _ends(str(value))
         if len(parts) not in (1, 2) or not all(part.strip() for part in parts) or name in spans:
             raise _unreadable(select)
         spans[str(name)] = Span(*(part.strip() for part in parts))
@@ -152,7 +149,7 @@ def rows_between(name: str, dates: pd.DatetimeIndex, span: Span) -> slice:
     """Rows of a time axis between two dates, both included; "2001" is the whole year."""
     try:
         series = pd.Series(np.arange(len(dates)), dates)
-        rows = series.loc[span.low : span.low if span.high is None else span.high]  # type: ignore[misc]
+        rows = series.loc[span.low : span.low if span.high is None else span.high]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             "received ", Parameter("select"), f" {name}={span}, expected dates in order, such as {name}=2001:2010-06."

@@ -42,7 +42,9 @@ class Curved:
             DataError: no cell is there.
         """
         if len(self.typed) < 2:
-            raise ConfigError("received ", Parameter("select"), f" {self.typed[0]} alone, expected lat=...,lon=... together.")
+            raise ConfigError(
+                "received ", Parameter("select"), f" {self.typed[0]} alone, expected lat=...,lon=... together."
+            )
         lat, lon = (spans[name] for name in self.typed)
         dims = [str(dim) for dim in self.latitude.dims]
         y = self.latitude.to_numpy().astype("float64")
@@ -69,8 +71,8 @@ class Curved:
         around = tuple(slice(max(0, int(i) - 1), int(i) + 2) for i in at)
         if away[at] > np.nanmax(_angle(y[around], x[around], y[at], x[at])):
             raise DataError(
-                "received ", Parameter("select"), f" lat={lat},lon={lon}, expected a point of the grid: the nearest cell is "
-                f"lat={y[at]:g},lon={x[at]:g}.",
+                "received ", Parameter("select"), f" lat={lat},lon={lon}, expected a point of the grid: the nearest "
+                f"cell is lat={y[at]:g},lon={x[at]:g}.",
             )  # fmt: skip
         runs = {dim: [slice(int(i), int(i) + 1)] for dim, i in zip(dims, at, strict=True)}
         return runs, None, f"lat {y[at]:g}, lon {x[at]:g}"

@@ -1,4 +1,4 @@
-"""The axis of time of a grid: which dimension it is, and its dates, by the conventions for climate and forecast (CF)."""
+"""The axis of time of a grid: which dimension it is, and its dates by the climate and forecast conventions (CF)."""
 
 import re
 import warnings
@@ -46,7 +46,9 @@ def axis_of(data: Any, source: Source) -> tuple[str, pd.Index, list[str]]:
     if axis is None and len([dim for dim in dims if data.sizes[dim] > 1]) == 1:
         axis = next(dim for dim in dims if data.sizes[dim] > 1)
     if axis is None:
-        raise DataError(f"{source} has no dimension of time ({', '.join(dims) or 'none at all'}); expected one such as time.")
+        raise DataError(
+            f"{source} has no dimension of time ({', '.join(dims) or 'none at all'}); expected one such as time."
+        )
     coordinate = axis if axis in data else next((name for name, dim in beside if dim == axis), None)
     if coordinate is None:
         return axis, pd.RangeIndex(data.sizes[axis]), []
@@ -86,8 +88,8 @@ def _decoded(variable: Any, calendar: str, source: Source) -> np.ndarray:
         if "cftime" in str(error) and calendar not in _WORLD:
             raise _no_cftime(source, calendar) from error
         raise DataError(
-            f"{source}: times in {variable.attrs.get('units')!r} cannot be read ({reason(error)}); expected units such as "
-            "days since 1950-01-01."
+            f"{source}: times in {variable.attrs.get('units')!r} cannot be read ({reason(error)}); expected units "
+            "such as days since 1950-01-01."
         ) from error
 
 
@@ -102,8 +104,8 @@ def _of_calendar(dates: np.ndarray, calendar: str, source: Source) -> np.ndarray
         return np.array([text.strip().rjust(19, "0") for text in texts], dtype="datetime64[s]")
     except ValueError as error:
         raise DataError(
-            f"{source} has the calendar {calendar!r}, with days that no other has ({reason(error)}); expected dates of the "
-            "world: average it by months, or convert its calendar."
+            f"{source} has the calendar {calendar!r}, with days that no other has ({reason(error)}); expected dates "
+            "of the world: average it by months, or convert its calendar."
         ) from error
 
 
@@ -117,7 +119,7 @@ def _months(values: np.ndarray, since: str, source: Source) -> pd.DatetimeIndex:
     month = np.datetime64(first.strftime("%Y-%m"), "M") + whole
     begin = month.astype("datetime64[D]")
     days = ((month + 1).astype("datetime64[D]") - begin).astype(int)
-    shift = np.round((values - whole) * days).astype(int) + first.day - 1
+    shift = np.floor((values - whole) * days + 1e-6).astype(int) + first.day - 1
     return pd.DatetimeIndex((begin + shift.astype("timedelta64[D]")).astype("datetime64[s]"))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import IO, Any
 
-from kseq.data._source import Source
+from kseq.data._source import STORE, Source
 from kseq.data.formats.found import reason, some
 from kseq.errors import DataError, Parameter
 
@@ -25,7 +25,7 @@ LEAST, RATIO = 2**26, 100
 DEPTH = 3
 
 #: How files begin that one stream is compressed in.
-_STREAMS: dict[bytes, tuple[str, Callable[..., IO[bytes]]]] = {
+_STREAMS: dict[bytes, tuple[str, Callable[..., Any]]] = {
     b"\x1f\x8b": ("gzip", gzip.open),
     b"BZh": ("bzip2", bz2.open),
     b"\xfd7zXZ\x00": ("xz", lzma.open),
@@ -99,11 +99,7 @@ def _once(source: Source) -> Source:
 
 def is_document(names: list[str]) -> bool:
     """Whether a zip is a file of its own kind: a spreadsheet, or a Zarr store."""
-    return any(
-        name in ("[Content_Types].xml", "mimetype", "zarr.json", ".zgroup", ".zmetadata", ".zattrs")
-        or name.startswith("xl/")
-        for name in names
-    )
+    return any(name in ("[Content_Types].xml", "mimetype", *STORE) or name.startswith("xl/") for name in names)
 
 
 def _stream(source: Source, kind: str, opened: Callable[..., IO[bytes]]) -> Source:

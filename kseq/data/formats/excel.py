@@ -42,8 +42,8 @@ def as_text(source: Source) -> Source:
     """Choose a sheet and write it as CSV text.
 
     Args:
-        source: .xlsx, .xlsm, .xlsb, .xls or .ods. Its option ``sheet`` is a name or a number from 1; by default the only
-            one that is shown and holds cells.
+        source: .xlsx, .xlsm, .xlsb, .xls or .ods. Its option ``sheet`` is a name or a number from 1; by default the
+            only one that is shown and holds cells.
 
     Returns:
         Source: of text in UTF-8 with commas.

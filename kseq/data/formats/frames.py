@@ -12,9 +12,9 @@ def as_pandas(frame: Any) -> pd.DataFrame:
     """Make a DataFrame of pandas of a frame of another library.
 
     Args:
-        frame: a DataFrame or Series of pandas; a frame with ``__arrow_c_stream__`` (polars, pyarrow, DuckDB, Ibis; needs
-            pyarrow, ``pip install 'kseq[parquet]'``); a lazy frame of polars, which is collected; an array or dataset of
-            xarray whose only dimension is time.
+        frame: a DataFrame or Series of pandas; a frame with ``__arrow_c_stream__`` (polars, pyarrow, DuckDB, Ibis),
+            for which pyarrow is needed, ``pip install 'kseq[parquet]'``; a lazy frame of polars, which is collected; an
+            array or dataset of xarray whose only dimension is time.
 
     Returns:
         pd.DataFrame: the same object where it is one.
@@ -38,7 +38,8 @@ def as_pandas(frame: Any) -> pd.DataFrame:
         if isinstance(made, pd.DataFrame):
             return made
     raise DataError(
-        f"received {type(frame).__module__}.{type(frame).__qualname__}, expected a DataFrame of pandas, polars or pyarrow."
+        f"received {type(frame).__module__}.{type(frame).__qualname__}, expected a DataFrame of pandas, polars or "
+        "pyarrow."
     )
 
 
@@ -52,8 +53,8 @@ def _of_arrow(frame: Any, kind: str) -> pd.DataFrame:
 def _of_xarray(data: Any) -> pd.DataFrame:
     if len(data.dims) != 1:
         raise DataError(
-            f"received an array of xarray over {', '.join(map(str, data.dims)) or 'nothing'}, expected time alone; choose a "
-            "point, such as .sel(lat=39, lon=3, method='nearest'), or take a mean."
+            f"received an array of xarray over {', '.join(map(str, data.dims)) or 'nothing'}, expected time alone; "
+            "choose a point, such as .sel(lat=39, lon=3, method='nearest'), or take a mean."
         )
     named = data.to_dataset(name="y" if data.name is None else str(data.name)) if hasattr(data, "name") else data
     kept = named.drop_vars([name for name in named.coords if name not in named.dims])

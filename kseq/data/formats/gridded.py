@@ -5,14 +5,13 @@ Nothing but the chosen part is loaded, and of an area so many steps at a time as
 
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kseq.data._source import Source
+from kseq.data._source import STORE, Source
 from kseq.data.columns import Names
 from kseq.data.formats import _selection, _times
 from kseq.data.formats._selection_2d import Curved
@@ -24,12 +23,6 @@ from kseq.errors import DataError, Parameter
 BLOCK = 2**22
 
 _HDF5, _CLASSIC = b"\x89HDF\r\n\x1a\n", (b"CDF\x01", b"CDF\x02")
-_STORE = ("zarr.json", ".zgroup", ".zmetadata")
-
-
-def is_store(path: Path) -> bool:
-    """Whether a folder is a Zarr store."""
-    return path.is_dir() and any((path / name).is_file() for name in _STORE)
 
 
 def recognises(source: Source) -> bool:
@@ -37,7 +30,7 @@ def recognises(source: Source) -> bool:
     if source.head.startswith((_HDF5, b"CDF", b"GRIB")):
         return True
     names = zip_names(source)
-    return is_store(source.path) or (names is not None and any(name in _STORE for name in names))
+    return source.is_store() or (names is not None and any(name in STORE for name in names))
 
 
 class GridTable:
@@ -58,19 +51,17 @@ class GridTable:
         self.spans = _selection.parsed(source.options["select"])
         self.axis, self.dates, phrases = _times.axis_of(self.set, source)
         self.rows = slice(0, len(self.dates))
-        self.read: tuple[str, ...] = tuple(phrases)
-        self.hint: dict[str, Any] = {}
+        self.read: tuple[str, ...] = (*source.read, *phrases)
+        self.hint: Mapping[str, Any] = {}
         self.variables = self._over_time()
-        self.kinds = {
-            str(name): _selection.kind_of(str(name), self.set[name].attrs)
-            for name in {*self.set.coords, *self.set.dims} if name in self.set
-        }  # fmt: skip
+        coordinates = [str(name) for name in dict.fromkeys([*self.set.dims, *self.set.variables]) if name in self.set]
+        self.kinds = {name: _selection.kind_of(name, self.set[name].attrs) for name in coordinates}
+        self.mask: Any = None
         self.parts = self._parts()
-        columns: dict[str, Any] = {self.axis: pd.Series(self.dates[:0])}
-        if id is not None and id in self.set.dims:
-            columns[id] = pd.Series([], dtype=object)
-        columns |= {name: pd.Series([], dtype="float64") for name in self.variables}
-        self.schema = pd.DataFrame(columns)
+        self.schema = pd.DataFrame({str(self.axis): self.dates[:0]})
+        if id in self.set.dims:
+            self.schema[id] = pd.Series([], dtype=object)
+        self.schema[self.variables] = np.empty((0, len(self.variables)))
 
     def __len__(self) -> int:
         series = self.set.sizes[self.id] if self.id in self.set.dims else 1
@@ -126,17 +117,18 @@ class GridTable:
             runs, words = _selection.places(dimension, self.kinds.get(dimension, dimension), values, self.spans[typed])
             parts[dimension] = runs
             told.append(words)
-        self.mask = None
         curved = self._curved()
         if curved is not None and any(name in self.spans for name in curved.typed):
             used |= set(curved.typed)
-            runs, self.mask, words = curved.chosen(self.spans)
-            parts |= runs
+            cells, self.mask, words = curved.chosen(self.spans)
+            parts |= cells
             told.append(words)
         unknown = [name for name in self.spans if name not in used]
         if unknown:
             dims = [str(d) for d in self.set.dims]
-            raise DataError("received ", Parameter("select"), f" {unknown[0]}, expected dimensions of {self.source}: {some(dims)}.")
+            raise DataError(
+                "received ", Parameter("select"), f" {unknown[0]}, expected dimensions of {self.source}: {some(dims)}."
+            )
         if told:
             points = all(span.high is None for typed, span in self.spans.items() if typed != self.axis)
             self.read = (*self.read, f"{'the point' if points else 'the mean over'} {', '.join(told)}")
@@ -144,7 +136,7 @@ class GridTable:
 
     def _curved(self) -> Curved | None:
         """Latitudes and longitudes that are given for each cell, as on curvilinear grids."""
-        found = {}
+        found: dict[str, str] = {}
         for name, kind in self.kinds.items():
             if kind in ("latitude", "longitude") and self.set[name].ndim == 2:
                 found.setdefault(kind, name)
@@ -159,15 +151,15 @@ class GridTable:
         for dim in others:
             if dim not in self.parts and variable.sizes[dim] > 1:
                 raise self._too_wide(name, variable)
-        weights = self._weights(variable, others)
+        weights = self._weights(others)
         runs = [self.parts.get(dim, [slice(0, variable.sizes[dim])]) for dim in others]
         cells = int(np.prod([sum(run.stop - run.start for run in own) for own in runs])) if runs else 1
         block = _block(variable, self.axis, cells * (variable.sizes[self.id] if self.id in variable.dims else 1))
-        order = [self.axis, *([self.id] if self.id in variable.dims else []), *others]
+        order = [self.axis, *(str(dim) for dim in variable.dims if dim == self.id), *others]
         pieces, made = _product(runs, others), []
         for begin in range(self.rows.start, self.rows.stop, block):
             rows = slice(begin, min(begin + block, self.rows.stop))
-            parts = ((self._loaded(variable, order, rows, piece), weights(piece)) for piece in pieces)
+            parts = ((self._loaded(variable, order, rows, piece), _of_cells(weights, piece)) for piece in pieces)
             made.append(next(parts)[0][..., 0] if cells == 1 else _mean(parts))
         values = np.concatenate(made)
         if not np.isfinite(values).any():
@@ -182,29 +174,19 @@ class GridTable:
             raise _damaged(self.source, error) from error
         return part.astype("float64").reshape(*part.shape[: 2 if self.id in variable.dims else 1], -1)
 
-    def _weights(self, variable: Any, others: list[str]) -> Any:
-        """Weights of cells, as a function of a piece: the cosine of their latitude, where there is one."""
-        latitude = next((dim for dim in others if self.kinds.get(dim) == "latitude" and dim in self.set), None)
-        cosine = None if latitude is None else np.cos(np.deg2rad(self.set[latitude].to_numpy().astype("float64")))
-        sizes = {dim: variable.sizes[dim] for dim in others}
-        mask = self.mask
-
-        def of(piece: dict[str, slice]) -> np.ndarray:
-            shape = [len(range(*piece[dim].indices(sizes[dim]))) for dim in others]
-            weights = np.ones(shape)
-            if cosine is not None:
-                own = [1] * len(others)
-                own[others.index(latitude)] = -1
-                weights = weights * np.maximum(cosine[piece[latitude]], 0).reshape(own)
-            if mask is not None and set(mask.dims) <= set(others):
-                own_mask = mask.isel({dim: piece[dim] for dim in mask.dims}).transpose(*(d for d in others if d in mask.dims))
-                weights = weights * own_mask.to_numpy().reshape([s if d in mask.dims else 1 for s, d in zip(shape, others, strict=True)])
-            return weights.ravel()
-
-        return of
+    def _weights(self, others: Sequence[str]) -> Any:
+        """Weights over latitude and longitude, which go by the cosine of latitude; None where all are the same."""
+        if self.mask is not None:
+            return self.mask if set(self.mask.dims) <= set(others) else None
+        latitude = next((dim for dim in others if self.kinds.get(dim) == "latitude"), None)
+        return None if latitude is None else np.cos(np.deg2rad(self.set[latitude].astype("float64"))).clip(0)
 
     def _too_wide(self, name: str, variable: Any) -> DataError:
-        dims = [str(dim) for dim in variable.dims if dim not in (self.axis, self.id, *self.parts) and variable.sizes[dim] > 1]
+        dims = [
+            str(dim)
+            for dim in variable.dims
+            if dim not in (self.axis, self.id, *self.parts) and variable.sizes[dim] > 1
+        ]
         shown, example = [], []
         for dim in dims:
             values = self.set[dim].to_numpy() if dim in self.set else np.arange(variable.sizes[dim])
@@ -229,7 +211,11 @@ class GridTable:
     def _nearby(self, variable: Any) -> str:
         """The nearest cell that holds a value on the last date, as a wish; empty where none is near."""
         point = {dim: runs[0] for dim, runs in self.parts.items() if dim in variable.dims and len(runs) == 1}
-        space = [dim for dim in point if self.kinds.get(dim) in ("latitude", "longitude") and point[dim].stop - point[dim].start == 1]
+        space = [
+            dim
+            for dim in point
+            if self.kinds.get(dim) in ("latitude", "longitude") and point[dim].stop - point[dim].start == 1
+        ]
         if len(space) != 2 or self.id in variable.dims or self.mask is not None:
             return ""
         reach = {dim: slice(max(0, point[dim].start - 10), point[dim].stop + 10) for dim in space}
@@ -249,6 +235,16 @@ def _product(runs: list[list[slice]], names: list[str]) -> list[dict[str, slice]
     for name, own in zip(names, runs, strict=True):
         pieces = [{**piece, name: run} for piece in pieces for run in own]
     return pieces
+
+
+def _of_cells(weights: Any, piece: dict[str, slice]) -> np.ndarray:
+    """Weights of the cells of a piece, ``(cells,)``."""
+    shape = [run.stop - run.start for run in piece.values()]
+    if weights is None:
+        return np.ones(int(np.prod(shape)))
+    own = weights.isel({dim: piece[dim] for dim in weights.dims}).transpose(*(d for d in piece if d in weights.dims))
+    sized = own.to_numpy().reshape([n if d in weights.dims else 1 for n, d in zip(shape, piece, strict=True)])
+    return np.broadcast_to(sized, shape).ravel()
 
 
 def _mean(parts: Iterator[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -277,7 +273,11 @@ def _block(variable: Any, axis: str, cells: int) -> int:
 
 def _texts(values: np.ndarray) -> list[str]:
     return [
-        value.decode() if isinstance(value, bytes) else f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+        value.decode()
+        if isinstance(value, bytes)
+        else f"{value:g}"
+        if isinstance(value, float | np.floating)
+        else str(value)
         for value in values
     ]
 
@@ -288,7 +288,9 @@ def _opened(source: Source) -> Any:
     if head.startswith(b"GRIB"):
         raise DataError(f"{source} is GRIB; expected NetCDF: convert it, cdo -f nc copy {source.path.name} FILE.nc.")
     if head.startswith(b"CDF") and not head.startswith(_CLASSIC):
-        raise DataError(f"{source} is NetCDF of the CDF-5 kind; expected NetCDF 3 or 4: nccopy -k nc4 {source.path.name} FILE.nc.")
+        raise DataError(
+            f"{source} is NetCDF of the CDF-5 kind; expected NetCDF 3 or 4: nccopy -k nc4 {source.path.name} FILE.nc."
+        )
     zarr = not head.startswith((_HDF5, b"CDF"))
     xarray = library("xarray", "zarr" if zarr else "netcdf", source)
     store: Any = source.opened()

@@ -1,8 +1,8 @@
 """Rows of a database, by an address of SQLAlchemy and a query.
 
 SQLite and DuckDB need no server; their files are opened to be read alone, and one that is not there is not made. What
-the query changes is never committed. An address is shown and recorded without its password; ``$NAME`` in it stands for a
-variable of the environment, so that an address with a password can be repeated.
+the query changes is never committed. An address is shown and recorded without its password; ``$NAME`` in it stands for
+a variable of the environment, so that an address with a password can be repeated.
 """
 
 import os
@@ -41,9 +41,7 @@ def without_password(address: str) -> str:
         >>> without_password("postgresql://me:$PGPASSWORD@host/db")
         'postgresql://me:$PGPASSWORD@host/db'
     """
-    scheme, mark, rest = address.partition("://")
-    if not mark:
-        return address
+    scheme, mark, rest = address.rpartition("://") if "://" not in address else address.partition("://")
     # A password may hold an @; a host holds none.
     login, at, host = rest.rpartition("@")
     user, colon, password = login.partition(":")
@@ -51,6 +49,12 @@ def without_password(address: str) -> str:
         login = f"{user}:{HIDDEN}"
     host = _SECRETS.sub(rf"\1{HIDDEN}", host)
     return f"{scheme}{mark}{login}{at}{host}"
+
+
+def name_of(address: str) -> str:
+    """How data of a database are called where their user says nothing."""
+    name = address.partition("?")[0].rpartition("/")[2]
+    return name.partition(".")[0] or "query"
 
 
 def read(address: str, query: str | None) -> Found:
@@ -77,8 +81,8 @@ def read(address: str, query: str | None) -> Found:
         url = sqlalchemy.make_url(_expanded(address))
     except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         raise DataError(
-            f"received the address {shown}, expected one of SQLAlchemy, such as sqlite:///sales.db, duckdb:///sales.db or "
-            "postgresql://user:$PASSWORD@host/database."
+            f"received the address {shown}, expected one of SQLAlchemy, such as sqlite:///sales.db, duckdb:///sales.db "
+            "or postgresql://user:$PASSWORD@host/database."
         ) from error
     url, arguments = _read_only(url, shown)
     try:
@@ -108,7 +112,9 @@ def _expanded(address: str) -> str:
     def value(found: re.Match) -> str:
         name = found.group(1).strip("{}")
         if name not in os.environ:
-            raise DataError(f"received ${name} in the address of a database, which the environment does not hold; set it.")
+            raise DataError(
+                f"received ${name} in the address of a database, which the environment does not hold; set it."
+            )
         return os.environ[name]
 
     return _VARIABLE.sub(value, address)

@@ -23,8 +23,8 @@ from kseq.errors import ConfigError, DataError
 
 #: Distance from UTC in hours of the time zones that USGS writes.
 _ZONES = {
-    "UTC": 0, "GMT": 0, "AST": -4, "ADT": -3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
-    "PDT": -7, "AKST": -9, "AKDT": -8, "HST": -10, "HDT": -9, "SST": -11, "ChST": 10,
+    "UTC": 0, "GMT": 0, "AST": -4, "ADT": -3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6,
+    "PST": -8,    "PDT": -7, "AKST": -9, "AKDT": -8, "HST": -10, "HDT": -9, "SST": -11, "ChST": 10,
 }  # fmt: skip
 
 #: What NDBC writes for no measurement (https://www.ndbc.noaa.gov/faq/measdes.shtml): nines, as wide as the column.
@@ -37,6 +37,11 @@ _NINES = {
 _YEARS = re.compile(r"\s*(\d{4})\s*,?\s+(\d{4})\s*")
 _FORMATS = re.compile(r"\d+[sdn](?:\t\d+[sdn])*")
 _NDBC = re.compile(r"#?\s*YY(?:YY)?\s+MM\s+DD\s+hh(?:\s+mm)?\s+\w")
+
+
+def recognises(source: Source) -> bool:
+    """Whether a source has the shape of an archive, or its user says so."""
+    return preset_of(source) is not None
 
 
 def preset_of(source: Source) -> str | None:
@@ -55,17 +60,16 @@ def preset_of(source: Source) -> str | None:
     return next((name for name, (shape, _) in PRESETS.items() if lines and shape(lines)), None)
 
 
-def read(source: Source, preset: str) -> Found:
+def read(source: Source) -> Found:
     """Read text of an archive.
 
     Args:
-        source: the text.
-        preset: one of :data:`PRESETS`.
+        source: the text. Its option ``preset`` is one of :data:`PRESETS`; None where its shape tells.
 
     Raises:
         DataError: it does not have the archive's shape.
     """
-    text = _text(source.bytes())
+    preset, text = str(preset_of(source)), _text(source.bytes())
     shape, parse = PRESETS[preset]
     lines = text.splitlines()
     if not lines or not shape(lines[:200]):
@@ -73,7 +77,9 @@ def read(source: Source, preset: str) -> Found:
     try:
         found = parse(source, lines)
     except (ValueError, IndexError, pd.errors.ParserError) as error:
-        raise DataError(f"{source} cannot be read as {preset} ({reason(error)}); expected {_SHAPES[preset]}.") from error
+        raise DataError(
+            f"{source} cannot be read as {preset} ({reason(error)}); expected {_SHAPES[preset]}."
+        ) from error
     if found.frame.empty:
         raise DataError(f"{source} holds no value; expected {_SHAPES[preset]}.")
     return Found(found.frame, (f"by the preset {preset}", *found.read), found.hint)
@@ -155,13 +161,15 @@ def _rdb(source: Source, lines: list[str]) -> Found:
         if len(zones) > 1:
             unknown = [zone for zone in zones if zone not in _ZONES]
             if unknown or frame["tz_cd"].isna().any():
-                raise DataError(f"{source}: column 'tz_cd' holds {some(unknown) or 'blanks'}, expected {some(_ZONES, 99)}.")
+                raise DataError(
+                    f"{source}: column 'tz_cd' holds {some(unknown) or 'blanks'}, expected {some(_ZONES, 99)}."
+                )
             hours = pd.to_timedelta(frame["tz_cd"].map(_ZONES), unit="h")
             frame[dates[0]] = (pd.to_datetime(frame[dates[0]]) - hours).dt.tz_localize("UTC")
             phrases.append(f"times of {some(zones)} in UTC")
         elif len(zones):
             phrases.append(f"times in {zones[0]}")
-    if "site_no" in names and frame["site_no"].nunique() > 1:
+    if "site_no" in names and len(frame["site_no"].unique()) > 1:
         hint["id"] = "site_no"
     elif "site_no" in names:
         phrases.append(f"site {frame['site_no'].iloc[0]}")
@@ -176,7 +184,9 @@ def _ndbc(source: Source, lines: list[str]) -> Found:
     names = lines[0].lstrip("#").split()
     skipped = 2 if len(lines) > 1 and not lines[1].strip()[:1].isdigit() else 1
     body = [line for line in lines[skipped:] if line.strip() and not line.startswith("#")]
-    frame = pd.read_csv(io.StringIO("\n".join(body)), sep=r"\s+", header=None, names=names, na_values=["MM"], index_col=False)
+    frame = pd.read_csv(
+        io.StringIO("\n".join(body)), sep=r"\s+", header=None, names=names, na_values=["MM"], index_col=False
+    )
     times = frame.iloc[:, : 5 if names[4] == "mm" else 4]
     year = times.iloc[:, 0]
     # Years of two digits were written until 1998.
@@ -231,7 +241,12 @@ def _fits_day(row: list[float]) -> bool:
 
 def _fits_month(row: list[float]) -> bool:
     year, month, decimal, *_ = row
-    return year.is_integer() and month.is_integer() and 1 <= month <= 12 and abs(decimal - year - (month - 0.5) / 12) < 0.01
+    return (
+        year.is_integer()
+        and month.is_integer()
+        and 1 <= month <= 12
+        and abs(decimal - year - (month - 0.5) / 12) < 0.01
+    )
 
 
 def _fits_year(row: list[float]) -> bool:
@@ -254,7 +269,9 @@ def _silso(source: Source, lines: list[str]) -> Found:
     names = _SILSO_NAMES[step]
     short = next((number for number, row in enumerate(rows) if len(row) < len(names) - 1), None)
     if short is not None:
-        raise DataError(f"{source}: line {short} holds {len(rows[short])} fields, expected {len(names)}: it is cut off.")
+        raise DataError(
+            f"{source}: line {short} holds {len(rows[short])} fields, expected {len(names)}: it is cut off."
+        )
     frame = pd.DataFrame([row[: len(names) - 1] for row in rows], columns=names[:-1]).astype("float64")
     dates = frame[["year", "month", "day"]] if step == "day" else pd.DataFrame(
         {"year": frame["decimal_year"] // 1 if step == "year" else frame["year"],

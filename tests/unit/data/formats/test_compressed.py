@@ -46,7 +46,9 @@ def test_a_stream_is_unpacked_by_its_bytes_whatever_it_is_called(tmp_path, frame
 
 
 def test_a_zip_of_one_file_beside_what_is_no_data(tmp_path, frame, text):
-    path = packed(tmp_path / "a.zip", {"README.md": "on it", "__MACOSX/._flow.csv": "x", "data/flow.csv": text, "x/": ""})
+    path = packed(
+        tmp_path / "a.zip", {"README.md": "on it", "__MACOSX/._flow.csv": "x", "data/flow.csv": text, "x/": ""}
+    )
     series = read_file(path)
     assert series.y[:, 0].tolist() == frame["y"].tolist()
     assert "data/flow.csv in a.zip" in series.read
@@ -54,11 +56,13 @@ def test_a_zip_of_one_file_beside_what_is_no_data(tmp_path, frame, text):
 
 def test_a_zip_of_several_files_is_asked_which(tmp_path, frame, text):
     path = packed(tmp_path / "b.zip", {"other.csv": "ds,y\n2001-01-01,3\n", "data/flow.csv": text})
-    with pytest.raises(DataError, match=r"holds 2 files \(other.csv, data/flow.csv\), expected one: name it with member"):
+    with pytest.raises(
+        DataError, match=r"holds 2 files \(other.csv, data/flow.csv\), expected one: name it with member"
+    ):
         read_file(path)
     for name in ("flow.csv", "data/flow.csv"):
         assert read_file(path, member=name).y[:, 0].tolist() == frame["y"].tolist()
-    with pytest.raises(DataError, match="received member 'flow', expected one of its files: other.csv, data/flow.csv"):
+    with pytest.raises(DataError, match=r"received member 'flow', expected one of its files: other.csv, data/flow.csv"):
         read_file(path, member="flow")
 
 

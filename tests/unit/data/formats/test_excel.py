@@ -20,7 +20,7 @@ DAYS = pd.date_range("2001-05-01", periods=48)
 @pytest.fixture
 def frame():
     rng = np.random.default_rng(7)
-    return pd.DataFrame({"day": DAYS, "flow": rng.normal(size=48), "shop": np.repeat(["001", "NA"], 24)})
+    return pd.DataFrame({"day": DAYS, "flow": rng.normal(size=48).round(9), "shop": np.repeat(["001", "NA"], 24)})
 
 
 def book(tmp_path, rows, name="a.xlsx"):

@@ -17,7 +17,10 @@ pytestmark = pytest.mark.above_backends
 @pytest.fixture
 def frame():
     rng = np.random.default_rng(5)
-    parts = [pd.DataFrame({"id": id, "ds": pd.date_range("2003-01-01", periods=30), "y": 1.2e9 + rng.normal(size=30)}) for id in ("001", "1", "NA", "1E3")]
+    parts = [
+        pd.DataFrame({"id": id, "ds": pd.date_range("2003-01-01", periods=30), "y": 1.2e9 + rng.normal(size=30)})
+        for id in ("001", "1", "NA", "1E3")
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -54,7 +57,7 @@ def test_a_series_of_pandas():
 
 
 def test_what_is_no_frame():
-    with pytest.raises(DataError, match="received builtins.list, expected a DataFrame of pandas, polars or pyarrow"):
+    with pytest.raises(DataError, match=r"received builtins.list, expected a DataFrame of pandas, polars or pyarrow"):
         from_frame([1, 2, 3])
 
 
@@ -73,8 +76,8 @@ def test_feather(tmp_path, frame):
 @pytest.mark.parametrize("kind", ["parquet", "feather"])
 def test_types_of_arrow(tmp_path, kind):
     days = pd.date_range("2001-01-01", periods=30)
-    frame = pd.DataFrame({"ds": days, "y": np.arange(30.0) % 7, "span": days - days[0], "day": days, "month": days.to_period("D"),
-                          "yes": np.arange(30) % 2 == 0})  # fmt: skip
+    frame = pd.DataFrame({"ds": days, "y": np.arange(30.0) % 7, "span": days - days[0], "day": days,
+                          "month": days.to_period("D"), "yes": np.arange(30) % 2 == 0})  # fmt: skip
     write = {"parquet": frame.to_parquet, "feather": frame.to_feather}[kind]
     write(tmp_path / f"a.{kind}")
     path = tmp_path / f"a.{kind}"
@@ -87,8 +90,9 @@ def test_types_of_arrow(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["parquet", "feather"])
 def test_ids_that_are_numbers(tmp_path, kind):
-    table = pa.table({"id": pa.array([7] * 30 + [12] * 30, pa.int64()), "ds": pa.array(np.tile(np.arange("2001-01-01", "2001-01-31", dtype="datetime64[D]"), 2)),
-                      "y": pa.array(np.arange(60) % 7, pa.float32())})  # fmt: skip
+    days = np.tile(np.arange("2001-01-01", "2001-01-31", dtype="datetime64[D]"), 2)
+    y = pa.array(np.arange(60) % 7, pa.float32())
+    table = pa.table({"id": pa.array([7] * 30 + [12] * 30, pa.int64()), "ds": pa.array(days), "y": y})
     path = tmp_path / f"a.{kind}"
     (pa.parquet.write_table if kind == "parquet" else pa.feather.write_feather)(table, path)
     assert read_file(path, id="id", target="y").ids.tolist() == ["7", "12"]
@@ -115,8 +119,8 @@ def test_json_that_lacks_values(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [('{"y": 1}\n{"y": 2', "not JSON in line 1"), ("[1, 2]", "no list of objects"), ('{"y": 1}\n3', "holds '3' in line 1"),
-     ("[]", "no list of objects"), ("{" * 100_000, "not JSON")],
+    [('{"y": 1}\n{"y": 2', "not JSON in line 1"), ("[1, 2]", "no list of objects"),
+     ('{"y": 1}\n3', "holds '3' in line 1"), ("[]", "no list of objects"), ("{" * 100_000, "not JSON")],
 )  # fmt: skip
 def test_what_is_no_table_of_json(tmp_path, text, message):
     (tmp_path / "a.jsonl").write_text(text)

@@ -19,7 +19,12 @@ pytestmark = pytest.mark.above_backends
 @pytest.fixture
 def frame():
     rng = np.random.default_rng(11)
-    parts = [pd.DataFrame({"shop": id, "day": pd.date_range("2001-01-01", periods=30).astype(str), "sold": rng.normal(size=30)}) for id in ("001", "NA")]
+    parts = [
+        pd.DataFrame(
+            {"shop": id, "day": pd.date_range("2001-01-01", periods=30).astype(str), "sold": rng.normal(size=30)}
+        )
+        for id in ("001", "NA")
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -86,7 +91,11 @@ def test_addresses_are_shown_without_passwords(address, shown):
 
 
 def test_no_message_holds_a_password():
-    for address in ("postgresql://me:hunter2@localhost:1/db", "nosuch://me:hunter2@localhost/db", "me:hunter2@localhost"):
+    for address in (
+        "postgresql://me:hunter2@localhost:1/db",
+        "nosuch://me:hunter2@localhost/db",
+        "me:hunter2@localhost",
+    ):
         with pytest.raises(DataError) as raised:
             read_sql(address, "select 1")
         assert "hunter2" not in str(raised.value)
@@ -98,7 +107,7 @@ def test_variables_of_the_environment(address, monkeypatch, tmp_path):
     series = read_sql(named, "select day, sold from sales where shop = 'NA'")
     assert len(series) == 30
     assert series.origin.arguments["address"] == named
-    with pytest.raises(DataError, match="received \\$NOT_SET in the address"):
+    with pytest.raises(DataError, match=r"received \$NOT_SET in the address"):
         read_sql("sqlite:///$NOT_SET.db", "select 1")
 
 

@@ -48,7 +48,9 @@ def read(source: Source) -> Found:
         if not line or line.startswith("#"):
             continue
         if not line.startswith("@"):
-            raise DataError(f"{source}: received {line[:40]!r} in line {number}, expected @data before the first series.")
+            raise DataError(
+                f"{source}: received {line[:40]!r} in line {number}, expected @data before the first series."
+            )
         tag, _, value = line[1:].partition(" ")
         if tag.lower() == "data":
             break
@@ -69,7 +71,6 @@ def _monash(
 ) -> Found:
     names = [name for name, _ in attributes]
     ids: list[str] = []
-    starts: list[str] = []
     values: list[np.ndarray] = []
     given: dict[str, list[str]] = {name: [] for name in names}
     for number, line in rows:
@@ -165,7 +166,9 @@ def _numbers(source: Source, texts: list[str], number: int) -> np.ndarray:
 def _frequency(source: Source, text: str) -> tuple[int, str]:
     found = _FREQUENCY.fullmatch(text.strip().lower())
     if found is None or found.group(2) not in _UNITS:
-        raise DataError(f"{source}: received @frequency {text}, expected one such as monthly, daily, hourly, 10_minutes.")
+        raise DataError(
+            f"{source}: received @frequency {text}, expected one such as monthly, daily, hourly, 10_minutes."
+        )
     unit, count = _UNITS[found.group(2)], found.group(1)
     if count in ("half", "quarter"):
         return {"half": 30, "quarter": 15}[count], "min"
