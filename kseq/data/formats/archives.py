@@ -30,7 +30,7 @@ _TAG = re.compile(rb"^\s*@(relation|problemname|attribute|frequency|timestamps|d
 
 def recognises(source: Source) -> bool:
     """Whether a source is an archive by its name or its first lines."""
-    return source.path.suffix.lower() in (".tsf", ".ts") or _TAG.match(_without_comments(source.head)) is not None
+    return source.path.suffix.lower() == ".tsf" or _TAG.match(_without_comments(source.head)) is not None
 
 
 def read(source: Source) -> Found:

@@ -31,6 +31,8 @@ _STREAMS: dict[bytes, tuple[str, Callable[..., Any]]] = {
     b"\xfd7zXZ\x00": ("xz", lzma.open),
 }
 
+_SUFFIXES = (".gz", ".gzip", ".z", ".bz2", ".xz", ".lzma")
+
 #: How files begin that cannot be unpacked here.
 _OTHERS = {b"\x28\xb5\x2f\xfd": "zstd", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!": "rar", b"\x1f\x9d": "compress"}
 
@@ -109,7 +111,8 @@ def _stream(source: Source, kind: str, opened: Callable[..., IO[bytes]]) -> Sour
             content = _limited(file, source, size)
     except _DAMAGE as error:
         raise _damaged(source, kind, error) from error
-    return source.within(source.path.stem, content, f"unpacked ({kind})")
+    packed = source.path.suffix.lower() in _SUFFIXES
+    return source.within(source.path.stem if packed else source.path.name, content, f"unpacked ({kind})")
 
 
 def _zip(source: Source) -> Source:

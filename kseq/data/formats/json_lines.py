@@ -1,6 +1,7 @@
 """JSON: one object a line (.jsonl, .ndjson), or one list of objects (.json)."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,13 +15,13 @@ from kseq.errors import DataError
 #: Lines that are objects of Python at once.
 _LINES = 2**16
 
+_OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[?\s*\{")
 _SUFFIXES = (".jsonl", ".ndjson", ".json")
 
 
 def recognises(source: Source) -> bool:
     """Whether a source is JSON by its name or its first bytes."""
-    first = source.head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    return source.path.suffix.lower() in _SUFFIXES or first[:1] == b"{" or first.replace(b" ", b"")[:2] == b"[{"
+    return source.path.suffix.lower() in _SUFFIXES or _OBJECT.match(source.head) is not None
 
 
 def read(source: Source) -> Found:
