@@ -164,12 +164,14 @@ def baseline_row(
             label, whole, before = BASELINES[name](group, grid.place_of(split.stop), grid.place_of(split.validation))
             labels.append(label)
             for forecast, part, forecasts in ((whole, data.test, test), (before, data.validation, seen)):
-                windows, origins = grid.origins(part)
+                first, last = np.searchsorted(part.series, [grid.members[0], grid.members[-1] + 1])
+                # The last rows that the windows of this group know.
+                origins = grid.places_of(part.starts(np.arange(first, last)) - 1)
                 made = _persistence(group)(origins)
                 mine = group.fitted[grid.owners[origins]]
                 if mine.any():
                     made[mine] = forecast(origins[mine])
-                forecasts[windows] = made
+                forecasts[first:last] = made
         except _CannotFit as error:
             return Skipped(name, str(error))
     return ModelResult(

@@ -20,15 +20,12 @@ from kseq.cli.options import (
 )
 from kseq.cli.terminal import Progress, data, detail, note, say
 from kseq.cli.types import CommaList, Folder, Levels, Number, Text, Units, Whole
-from kseq.errors import ConfigError, OutputError
-from kseq.validation import WHOLE
+from kseq.errors import OutputError
 
 if TYPE_CHECKING:
     from kseq.comparison.result import Comparison
+    from kseq.settings import Settings
     from kseq.storage import Folder as RunFolder
-
-#: Options of the training's budget; a tuning chooses some of them itself.
-BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", "patience")
 
 
 @click.command(cls=Command)
@@ -40,6 +37,9 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
               help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
                    "[default: all that the series allows; ets for 20 series at most]")  # fmt: skip
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
+@click.option("--metric", type=Text(), default="", metavar="NAME",
+              help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "
+                   "mae; of several series or targets mase]")  # fmt: skip
 @click.option(
     "--lookback", type=Whole("lookback"), default=12, show_default=True, help="Time steps that a model reads."
 )
@@ -48,8 +48,9 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
               help="Forecast several steps at once, each from those before it, or by a decoder.")  # fmt: skip
 @click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
 @click.option("--transform", type=Text(), default="auto", show_default=True, metavar="STEP[,...]",
-              help="What models read and forecast: none (the values), log, anomaly, trend, difference, change, or "
-                   "several in order; auto chooses by the training rows.")  # fmt: skip
+              help="What models read and forecast: none (the values), log, log1p, anomaly, trend, difference, or "
+                   "several in order, then change, last, mean or season, of which windows are measured, and spread; "
+                   "auto chooses.")  # fmt: skip
 @click.option("--calendar", is_flag=True, help="Let models read the hour, the day or the month of each row.")
 @click.option(
     "--scaler", type=Text(), default="standard", show_default=True, help="standard, minmax or minmax-leaks-test."
@@ -98,6 +99,8 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
 )
 @click.option("--patience", type=Whole("patience"), default=25, show_default=True,
               help="Epochs without a better validation loss; 0 to train them all.")  # fmt: skip
+@click.option("--no-refit-on-validation", "--no-refit", is_flag=True,
+              help="Keep networks as early stopping leaves them, not trained again on all rows.")  # fmt: skip
 @click.option("--seeds", type=Whole("n_seeds"), default=10, show_default=True, help="Trainings of each cell.")
 @click.option("--first-seed", type=Whole("seed"), default=0, show_default=True, help="Seeds count from here.")
 @click.option("--members", type=Whole("members"), default=0,
@@ -166,44 +169,8 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
                    f"{', '.join(map(str, row.epochs))}, {row.seconds:.1f} s")  # fmt: skip
 
 
-def settings_of(options: dict[str, Any]) -> Any:
+def settings_of(options: dict[str, Any]) -> "Settings":
     """Make a comparison's settings of what was typed, as far as it is no matter of the series, the backend or files."""
-    from kseq.comparison.result import Settings
+    from kseq.vocabulary import settings_from
 
-    first, count = options["first_seed"], options["seeds"]
-    if first + count - 1 > WHOLE["seed"].most:
-        raise ConfigError(
-            f"received --first-seed {first} and --seeds {count}, expected seeds up to {WHOLE['seed'].most}."
-        )
-    given = {"baselines": options["baselines"], "test": options["test_share"]}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if options["n_windows"] and options["test_share"] is not None:
-        raise ConfigError("received --n-windows and --test-share, expected one of them: the windows are the test part.")
-    return Settings(
-        cells=options["cells"],
-        **chosen,
-        seeds=tuple(range(first, first + count)),
-        lookback=options["lookback"],
-        horizon=options["horizon"],
-        strategy=options["strategy"],
-        units=options["units"],
-        match=options["match"],
-        num_layers=options["layers"],
-        dropout=options["dropout"],
-        bidirectional=options["bidirectional"],
-        start=options["start"],
-        transform=options["transform"],
-        calendar=options["calendar"],
-        scaler=options["scaler"],
-        past_target=not options["no_past_target"],
-        validation=options["validation_share"],
-        n_windows=options["n_windows"],
-        step_size=options["step_size"],
-        refit=options["refit"],
-        gap=options["gap"],
-        train_size=options["train_size"],
-        season=options["season"],
-        members=options["members"],
-        levels=options["level"],
-        training={name: options[name] for name in BUDGET if name in options},
-    )
+    return settings_from(options)

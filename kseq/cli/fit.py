@@ -9,9 +9,10 @@ from kseq import backends
 from kseq.cli import completion
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
-from kseq.cli.options import inputs, refuse_ignored, take_series
+from kseq.cli.options import inputs, refuse_ignored, take_series, trainings_of
 from kseq.cli.terminal import Progress, note, say
 from kseq.cli.types import File, Text, Whole
+from kseq.evaluation.metrics import ALL_METRICS
 
 if TYPE_CHECKING:
     from kseq.forecasting.card import ModelCard
@@ -24,10 +25,9 @@ if TYPE_CHECKING:
 @click.option(
     "--seeds", type=Whole("n_seeds"), default=1, show_default=True, help="Networks whose mean forecast is taken."
 )
-@click.option("--no-refit", is_flag=True, help="Keep the model of all rows but the validation part.")
 @click.option("--out", type=File(), default="model.keras", show_default=True, metavar="FILE",
               help="File of the model, a name that ends in .keras.")  # fmt: skip
-def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out: Path, **options: Any) -> None:
+def fit(backend: str | None, device: str | None, cell: str, out: Path, **options: Any) -> None:
     """Train one cell on a whole series, and save it with all that forecasts take.
 
     Of a file of many series it is one model of them all, which forecasts each in its own scale.
@@ -39,18 +39,16 @@ def fit(backend: str | None, device: str | None, cell: str, no_refit: bool, out:
     from kseq import storage
     from kseq.forecasting import model_file
 
-    refuse_ignored(options | {"no_refit": no_refit})
+    refuse_ignored(options)
     model_file.require_name(out)
     series = take_series(options)
     settings = settings_of(_comparing | options | {"cells": (cell,)})
     chosen = backends.choose(backend, device)
-    # Once by the validation part, and again on all rows.
-    trainings = len(settings.seeds) * (1 if no_refit or not settings.validation else 2)
     with storage.file(out, model_file.require_own, inputs()):
         from kseq.forecasting.fit import fit_model
 
-        with Progress(trainings) as progress:
-            model = fit_model(series, settings, refit=not no_refit, progress=progress)
+        with Progress(trainings_of(settings)) as progress:
+            model = fit_model(series, settings, progress=progress)
         model_file.save(model, out)
     lost = len(settings.seeds) - len(model.card.seeds)
     if lost:
@@ -86,7 +84,12 @@ def _summary(card: "ModelCard") -> str:
     if not card.scores:
         return "\n".join([*lines, f"Trained {epochs} on all rows; no validation part, so no errors and no intervals."])
     again = ", then again on all rows" * card.refitted
-    errors = "Mean absolute scaled errors (MASE), averaged over series," if many else "Mean absolute errors"
+    metric = ALL_METRICS[card.settings.get("metric") or ("mase" if many else "mae")]
+    errors = {"MAE": "Mean absolute errors", "MASE": "Mean absolute scaled errors (MASE)"}.get(
+        metric.label, metric.label
+    )
+    errors += ", averaged over series," * many
+    unit = "" if metric.unit == "" else " %" if metric.unit == "%" else unit
     lines.append(f"Trained {epochs}, by the validation part{again}. {errors} there:")
     lines.append("  " + ", ".join(f"{name} {score:.4g}{unit}" for name, score in card.scores.items()))
     rivals = [name for name, score in card.scores.items() if score < card.scores[card.name]]

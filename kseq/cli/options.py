@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kseq.cli import completion
+from kseq.cli import completion, reading
 from kseq.cli.terminal import note, say
-from kseq.cli.types import CommaList, File, Text, Whole
+from kseq.cli.types import CommaList, DataFile, File, Text, Whole
 from kseq.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ series_options = options(
         shell_complete=completion.built_ins,
         help="Built-in series (see `kseq data`).  [default: nino12]",
     ),
-    click.option("--csv", type=File(), metavar="FILE", help="A CSV file instead of a built-in."),
+    click.option("--csv", type=DataFile(), metavar="FILE", help="A text file instead, or - for what is piped in."),
     click.option("--parquet", type=File(), metavar="FILE", help="A Parquet file instead."),
+    *reading.database_options(),
     click.option("--time", type=CommaList(), metavar="COLUMN[,...]", help="Its dates: a column, or parts of a date."),
     click.option("--target", type=CommaList(), metavar="COLUMN[,...]", help="The column(s) to forecast."),
     click.option("--features", type=CommaList(), metavar="COLUMN[,...]", help="Past covariates: further columns."),
@@ -53,14 +54,16 @@ series_options = options(
         metavar="COLUMN[,...]",
         help="Static covariates, one value a series: numbers or text.",
     ),
-    click.option("--header", type=Whole("header"), default=0, show_default=True, help="Line of column names."),
+    *reading.file_options(
+        click.option("--header", type=Whole("header"), default=None, help="Line of column names.  [default: 0]")
+    ),
     click.option(
         "--id", metavar="COLUMN", help="Column that tells series apart.  [default: unique_id, if there is one]"
     ),
     click.option(
         "--series",
         metavar="ID",
-        help="Of a file of many series, the one to take.  [default: all, where a command reads many]",
+        help="Name of the series to take from a file that holds several.  [default: all, where a command reads many]",
     ),
     click.option(
         "--freq", metavar="FREQ", help="Time step that its dates must have: h, D, B, W, MS, ...  [default: found]"
@@ -71,6 +74,7 @@ series_options = options(
         help="Missing values: on a line to the next (training rows alone), the last value, that of one season earlier, "
         "or mask: windows leave them out.",
     ),
+    *reading.cells_options(),
     click.option("--unit", type=Text(), metavar="TEXT", default="", help="Unit of the target, for tables and axes."),
 )
 
@@ -110,29 +114,35 @@ def take_series(given: dict[str, Any]) -> Any:
     from kseq import data
 
     typed = typed_options()
-    named = {name: given.pop(name) for name in ("data", "csv", "parquet")}
+    named = {name: given.pop(name) for name in ("data", "csv", "parquet", "sql")}
     sources = [f"--{name}" for name, value in named.items() if value is not None]
     if len(sources) > 1:
         raise ConfigError(f"received both {' and '.join(sources)}, expected one of them.")
-    reading = {
-        name: given.pop(name)
-        for name in (
-            "time", "target", "features", "future", "static", "header", "id", "series", "freq", "fill", "unit",
-        )
-    }  # fmt: skip
-    if named["csv"] is None and named["parquet"] is None:
-        alone = [f"--{name}" for name, value in reading.items() if value or name in typed]
+    roles = ("time", "target", "features", "future", "static", "id", "series", "freq", "fill", "unit")
+    options = {name: given.pop(name) for name in roles} | reading.taken(given)
+    query = given.pop("query")
+    if query is not None and named["sql"] is None:
+        raise ConfigError("received --query without --sql, expected it with the address of a database.")
+    if named["sql"] is not None:
+        reading.require_no_file(options)
+    if named["csv"] is None and named["parquet"] is None and named["sql"] is None:
+        alone = [f"--{name.replace('_', '-')}" for name, value in options.items() if value or name in typed]
         if alone:
             raise ConfigError(
-                f"received {', '.join(alone)} without --csv or --parquet, expected them with a file of your own."
+                f"received {', '.join(alone)} without --csv, --parquet or --sql, expected them with data of your own."
             )
         return data.load_series(named["data"] or "nino12")
-    reading |= {name: reading[name] or () for name in ("features", "future", "static")}
-    reading["season"] = given.get("season") or None
+    options |= {name: options[name] or () for name in ("features", "future", "static")}
+    options["season"] = given.get("season") or None
     path = named["csv"] or named["parquet"]
-    if named["parquet"] is not None and (reading.pop("header") or "header" in typed):
-        raise ConfigError("received --header with --parquet, which has no lines; expected it with --csv.")
-    return data.read_file(path, **reading)
+    if named["parquet"] is not None:
+        reading.require_lines({name: name in typed for name in reading.FILE})
+    if named["sql"] is not None:
+        series = data.read_sql(named["sql"], query, **options)
+    else:
+        series = data.read_file(path, **options)
+    note(f"{series.name}: {series.read}")
+    return series
 
 
 def inputs() -> list[Path]:
@@ -172,7 +182,7 @@ def refuse_ignored(options: dict[str, Any]) -> None:
         reasons = {
             "patience": "stops a training by the validation part",
             "level": "takes its intervals from errors on the validation part",
-            "no_refit": "leaves out the validation part",
+            "no_refit_on_validation": "leaves out the validation part",
         }
         for name, reason in reasons.items():
             # 0, none and a flag that is off ask for what there is without a validation part.
@@ -190,8 +200,10 @@ def refuse_ignored(options: dict[str, Any]) -> None:
 
 
 def trainings_of(settings: "Settings") -> int:
-    """How many trainings a comparison takes: one a seed of each cell, in each fold that is trained anew."""
-    return len(settings.cells) * len(settings.seeds) * (settings.n_windows if settings.refit else 1)
+    """How many trainings a comparison takes: one or two a seed of each cell, in each fold that is trained anew."""
+    # Once to find the epochs by the validation part, and again on all rows.
+    each = 2 if settings.refit_on_validation and settings.validation else 1
+    return each * len(settings.cells) * len(settings.seeds) * (settings.n_windows if settings.refit else 1)
 
 
 def _escape(context: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -26,8 +26,8 @@ from kseq.data.slices import before, chosen
 from kseq.errors import DataError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.preprocessing.auto_transform import Transform
-from kseq.preprocessing.splits import Split, fewest_rows, long_enough, require_validation_share
-from kseq.preprocessing.transforms import Difference, steps_of
+from kseq.preprocessing.splits import Split, fewest_rows, require_validation_share
+from kseq.preprocessing.transforms import FittedTransform
 from kseq.preprocessing.windows import WindowedPanel, make_windows
 from kseq.settings import Settings
 
@@ -105,6 +105,32 @@ def cut_windows(
     )
 
 
+def as_chosen(settings: Settings, transform: FittedTransform | None) -> Settings:
+    """Settings that name the transform, so that other rows do not lead to another choice."""
+    if transform is None:
+        return replace(settings, transform="none")
+    return replace(
+        settings, transform=transform.name, season=transform.season if transform.season > 1 else settings.season
+    )
+
+
+def with_validation_learnt(data: WindowedPanel, settings: Settings) -> WindowedPanel:
+    """The same windows with those of the validation part among the training windows, and none to validate on.
+
+    Transform and scaler are those of ``data`` by name, fitted anew on all rows that are learnt from. Test windows stand
+    where they stood.
+
+    Args:
+        data: the windowed series.
+        settings: by which it was cut.
+    """
+    split = replace(data.split, validation=data.split.stop)
+    only = np.isin(np.arange(len(data.series.ids)), data.members)
+    cut = cut_windows(data.series, as_chosen(settings, data.transform), split=split, only=only)
+    test = replace(cut.test, segments=data.test.segments, owners=data.test.owners)
+    return replace(cut, test=test, notes=data.notes)
+
+
 def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
     """Lay the folds of a backtest over a series or a panel.
 
@@ -129,16 +155,11 @@ def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
         data = cut_windows(panel, settings)
         numbers = _numbers(data, step)
         return Backtest(data, splits, (data,), data.members, np.arange(len(numbers)), numbers)
-    # What a fold's transform loses at the beginning of a series is not known yet: a series that is long enough for the
-    # first fold, whatever that is, is so for all of them.
-    differs = settings.transform == "auto" or Difference.name in steps_of(settings.transform)
-    only = long_enough(panel, splits[0], settings.lookback, settings.horizon, lost=Difference.lost * differs)
-    if not only.any():
-        only = long_enough(panel, splits[0], settings.lookback, settings.horizon)
-    data = cut_windows(panel, settings, only=only)
-    members = np.flatnonzero(only)
-    own = panel if only.all() else chosen(panel, members)
-    one = replace(settings, n_windows=1, step_size=None, refit=False)
+    # What the first fold has chosen holds for all, and a series that is long enough for it is so for all of them.
+    data = cut_windows(panel, settings)
+    members = data.members
+    own = panel if len(members) == len(panel.ids) else chosen(panel, members)
+    one = replace(as_chosen(settings, data.transform), n_windows=1, step_size=None, refit=False)
     trainings = []
     for number in range(settings.n_windows):
         known = before(own, own.ends - (settings.n_windows - 1 - number) * step)
@@ -335,6 +356,7 @@ def join_folds(rows: Sequence[ModelResult], order: np.ndarray | None = None) -> 
         predictions=predictions if order is None else predictions[:, order],
         validation=np.concatenate(validation, axis=1) if validation else None,
         epochs=sum((row.epochs for row in rows), ()),
+        refit_epochs=sum((row.refit_epochs for row in rows), ()),
         diverged=tuple(seed for seed in first.seeds if any(seed in row.diverged for row in rows)),
         seconds_per_epoch=float(np.median([row.seconds_per_epoch for row in rows])),
         seconds=sum(row.seconds for row in rows),

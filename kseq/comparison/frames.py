@@ -4,7 +4,7 @@ Members that diverged are left out of all but the learning curves.
 """
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,21 +13,21 @@ from kseq import backends
 from kseq._version import __version__
 from kseq.backends import machine
 from kseq.comparison.backtest import Backtest
-from kseq.evaluation import metrics, significance
+from kseq.comparison.rows import Rows
+from kseq.evaluation import metrics, rows, significance
 from kseq.evaluation.model_result import ModelResult
+from kseq.evaluation.verdict import Evidence
 from kseq.models.parameter_counts import layer_widths
 from kseq.preprocessing.splits import Split
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, OWN_TRAINING, Settings
 
-if TYPE_CHECKING:
-    from kseq.comparison.result import Comparison
 
-
-def table(comparison: "Comparison") -> pd.DataFrame:
+def table(comparison: Rows) -> pd.DataFrame:
     """One row a model, see :attr:`kseq.Comparison.table`."""
     evidence = comparison.evidence
     groups = significance.grouping(evidence.rows, evidence.pairs.values())
-    skills = significance.skills(evidence.rows)
+    skills = rows.skills(evidence.rows)
+    ranks, validation = _ranks(evidence), {row.name: row.validation for row in evidence.rows}
     lines = []
     for row in comparison.rows:
         sound = int(row.sound.sum())
@@ -40,10 +40,14 @@ def table(comparison: "Comparison") -> pd.DataFrame:
             "units": ",".join(map(str, _units(comparison, row))),
             **_own_settings(comparison, row),
         }
-        for name in metrics.METRICS:
-            line[name], line[f"{name}_std"] = significance.spread(comparison.scores(row, name))
+        for name in metrics.ALL_METRICS:
+            line[name], line[f"{name}_std"] = rows.spread(comparison.scores(row, name))
+        line["validation"] = validation[row.name]
         line["skill"] = skills.get(row.name, float("nan"))
         line["group"] = groups[row.name]
+        line["may_be_best"] = evidence.may_be_best(row.name)
+        line["confidence_p"] = evidence.confidence.get(row.name, float("nan"))
+        line["rank"] = ranks.get(row.name, float("nan"))
         line |= _coverage(comparison, row)
         line["epochs"] = float(np.mean(row.epochs)) if row.epochs else float("nan")
         line["seconds_per_epoch_and_seed"] = row.seconds_per_epoch / row.members_at_once
@@ -53,7 +57,15 @@ def table(comparison: "Comparison") -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _units(comparison: "Comparison", row: ModelResult) -> list[int]:
+def _ranks(evidence: Evidence) -> dict[str, float]:
+    """Average rank of each row over series; empty with fewer than twenty."""
+    test = evidence.ranks
+    if test is None:
+        return {}
+    return {row.name: float(rank) for row, rank in zip(rows.ranked(evidence.rows), test.ranks, strict=True)}
+
+
+def _units(comparison: Rows, row: ModelResult) -> list[int]:
     """Units of each recurrent layer of a cell that the settings tell of; none of other rows."""
     data, settings = comparison.data, _settings_of(comparison, row)
     if settings is None:
@@ -62,7 +74,7 @@ def _units(comparison: "Comparison", row: ModelResult) -> list[int]:
     return layer_widths(settings.units_of(cell, features=data.features, targets=data.targets), settings.num_layers)
 
 
-def _settings_of(comparison: "Comparison", row: ModelResult) -> Settings | None:
+def _settings_of(comparison: Rows, row: ModelResult) -> Settings | None:
     """Settings of a cell that the comparison's settings tell of; None of other rows."""
     cell = next((cell for cell, name in CELL_NAMES.items() if name == row.name), "")
     if comparison.settings is None or cell not in comparison.settings.cells:
@@ -70,7 +82,7 @@ def _settings_of(comparison: "Comparison", row: ModelResult) -> Settings | None:
     return comparison.settings.of(cell)
 
 
-def _own_settings(comparison: "Comparison", row: ModelResult) -> dict[str, Any]:
+def _own_settings(comparison: Rows, row: ModelResult) -> dict[str, Any]:
     """What cells have of their own besides their units, and by how many trials it was chosen; where there is any."""
     shared, columns = comparison.settings, {}
     named = {name for own in shared.by_cell.values() for name in own} if shared else set()
@@ -87,7 +99,7 @@ def _own_settings(comparison: "Comparison", row: ModelResult) -> dict[str, Any]:
     return columns
 
 
-def predictions(comparison: "Comparison") -> pd.DataFrame:
+def predictions(comparison: Rows) -> pd.DataFrame:
     """Every forecast in long form, see :attr:`kseq.Comparison.predictions`."""
     data = comparison.data
     frames = []
@@ -108,14 +120,14 @@ def predictions(comparison: "Comparison") -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _ids(comparison: "Comparison", target: str) -> pd.Index:
+def _ids(comparison: Rows, target: str) -> pd.Index:
     """What each forecast of a target is called: the name of its series, with the target's where there are several."""
     data = comparison.data
     ids = data.series.ids.astype(str)[data.test.series].repeat(data.horizon)
     return ids if data.targets == 1 else ids + f"/{target}"
 
 
-def by_series(comparison: "Comparison") -> pd.DataFrame:
+def by_series(comparison: Rows) -> pd.DataFrame:
     """One row a series and model, see :attr:`kseq.Comparison.by_series`; of one series a row a model."""
     test, ids = comparison.data.test, comparison.data.series.ids
     series, windows = np.unique(test.series, return_counts=True)
@@ -124,7 +136,7 @@ def by_series(comparison: "Comparison") -> pd.DataFrame:
         columns: dict[str, Any] = {
             "unique_id": ids[series], "model": row.name, "kind": row.kind, "windows": windows,
         }  # fmt: skip
-        for name in metrics.METRICS:
+        for name in metrics.ALL_METRICS:
             scores = comparison.scores(row, name, by="series")
             several = len(scores) > 1
             columns[name] = scores.mean(axis=0) if len(scores) else np.nan
@@ -133,18 +145,19 @@ def by_series(comparison: "Comparison") -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).sort_values("unique_id", kind="stable", ignore_index=True)
 
 
-def by_step(comparison: "Comparison") -> pd.DataFrame:
+def by_step(comparison: Rows) -> pd.DataFrame:
     """One row a model and horizon step, see :attr:`kseq.Comparison.by_step`."""
-    reference = significance.best_baseline(comparison.evidence.rows)
+    reference = rows.best_baseline(comparison.evidence.rows)
     scores = {
-        row.name: {name: comparison.scores(row, name, by="step") for name in metrics.METRICS} for row in comparison.rows
+        row.name: {name: comparison.scores(row, name, by="step") for name in metrics.ALL_METRICS}
+        for row in comparison.rows
     }
     lines = []
     for row in comparison.rows:
         for step in range(comparison.data.horizon):
             line: dict[str, Any] = {"model": row.name, "kind": row.kind, "step": step + 1}
             for name, values in scores[row.name].items():
-                line[name], line[f"{name}_std"] = significance.spread(values[:, step])
+                line[name], line[f"{name}_std"] = rows.spread(values[:, step])
             line["skill"] = float("nan")
             if reference is not None:
                 best = scores[reference.name][comparison.measure][0, step]
@@ -154,7 +167,7 @@ def by_step(comparison: "Comparison") -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def by_fold(comparison: "Comparison") -> pd.DataFrame:
+def by_fold(comparison: Rows) -> pd.DataFrame:
     """One row a model and fold, see :attr:`kseq.Comparison.by_fold`; none of a fold without windows."""
     folds, lines = comparison.fold_scores(), []
     for row in comparison.rows:
@@ -168,12 +181,12 @@ def by_fold(comparison: "Comparison") -> pd.DataFrame:
                 line |= {"last_cutoff": cutoffs.max(), "windows": len(which)}
             for name in metrics.METRICS:
                 overall = scores.overall(row.predictions[row.sound][:, which], name)
-                line[name], line[f"{name}_std"] = significance.spread(overall)
+                line[name], line[f"{name}_std"] = rows.spread(overall)
             lines.append(line)
     return pd.DataFrame(lines)
 
 
-def _coverage(comparison: "Comparison", row: ModelResult, steps: slice = slice(None)) -> dict[str, float]:
+def _coverage(comparison: Rows, row: ModelResult, steps: slice = slice(None)) -> dict[str, float]:
     """Coverage in percent and mean width of a row's intervals over some steps, NaN where there are none."""
     bands = comparison.intervals(row)
     columns: dict[str, float] = {}
@@ -185,7 +198,7 @@ def _coverage(comparison: "Comparison", row: ModelResult, steps: slice = slice(N
     return columns
 
 
-def _bounds(comparison: "Comparison", row: ModelResult, target: int) -> dict[str, np.ndarray]:
+def _bounds(comparison: Rows, row: ModelResult, target: int) -> dict[str, np.ndarray]:
     """Bounds of a row of one forecast, by the names that packages of forecasting give them."""
     return {
         f"{row.name}-{side}-{level:g}": bound[0, ..., target].ravel()
@@ -194,7 +207,7 @@ def _bounds(comparison: "Comparison", row: ModelResult, target: int) -> dict[str
     }
 
 
-def history(comparison: "Comparison") -> pd.DataFrame:
+def history(comparison: Rows) -> pd.DataFrame:
     """Learning curves of every member, see :attr:`kseq.Comparison.history`."""
     lines = [
         {
@@ -214,11 +227,11 @@ def history(comparison: "Comparison") -> pd.DataFrame:
     return frame if len(comparison.trainings) > 1 else frame.drop(columns="fold")
 
 
-def record(comparison: "Comparison") -> dict[str, Any]:
+def record(comparison: Rows, table: pd.DataFrame) -> dict[str, Any]:
     """Everything needed to judge and repeat the comparison, see :attr:`kseq.Comparison.record`."""
     data, backend = comparison.data, backends.running()
     series, settings = data.series, comparison.settings
-    shown = comparison.table.set_index("model")
+    shown = table.set_index("model")
     # Of several series the rows of steps to come count as well.
     index = series.index if comparison.several else series.index[: series.ends[0]]
     return {
@@ -254,6 +267,9 @@ def record(comparison: "Comparison") -> dict[str, Any]:
         "folds": _folds(comparison),
         "seconds": comparison.seconds,
         "tuning": comparison.search.record if comparison.search else None,
+        "metric": comparison.measure,
+        "best_baseline": comparison.evidence.baseline.name if comparison.evidence.baseline else None,
+        "noise": _noise(comparison.evidence),
         "verdict": comparison.verdict,
         "traps": comparison.cautions,
         "models": [_model(comparison, row, shown.loc[row.name]) for row in comparison.rows],
@@ -263,12 +279,22 @@ def record(comparison: "Comparison") -> dict[str, Any]:
     }
 
 
+def _noise(evidence: Evidence) -> list[dict[str, Any]]:
+    """Standard errors of each source of noise in the gap between the best row and each other one."""
+    ranking = rows.ranked(evidence.rows)
+    return [
+        {"better": ranking[0].name, "worse": other.name}
+        | {source.name: source.error for source in evidence.noise(ranking[0], other)}
+        for other in ranking[1:]
+    ]
+
+
 def _split(split: Split) -> dict[str, int]:
     """Parts of one series, in its rows."""
     return {"validation": int(split.validation[0]), "test": int(split.test[0]), "n": int(split.end[0])}
 
 
-def _folds(comparison: "Comparison") -> list[dict[str, Any]]:
+def _folds(comparison: Rows) -> list[dict[str, Any]]:
     """What the record says of each fold."""
     backtest = comparison.backtest
     if backtest is None:
@@ -301,7 +327,7 @@ def _fold(backtest: Backtest, number: int, one: bool) -> dict[str, Any]:
     return shown
 
 
-def _model(comparison: "Comparison", row: ModelResult, line: pd.Series) -> dict[str, Any]:
+def _model(comparison: Rows, row: ModelResult, line: pd.Series) -> dict[str, Any]:
     """One row's part of the record; metrics have a value for each member that did not diverge."""
     return {
         "name": row.name,
@@ -310,15 +336,15 @@ def _model(comparison: "Comparison", row: ModelResult, line: pd.Series) -> dict[
         "parameters": row.parameters,
         "units": _units(comparison, row),
         "epochs": row.epochs,
+        "refit_epochs": row.refit_epochs,
         "diverged": row.diverged,
         "kernel": row.kernel,
         "seconds": row.seconds,
         "first_epoch_seconds": row.first_epoch_seconds,
         "seconds_per_epoch": row.seconds_per_epoch,
         "members_at_once": row.members_at_once,
-        **{name: comparison.scores(row, name) for name in metrics.METRICS},
-        "skill": line["skill"],
-        "group": line["group"],
+        **{name: comparison.scores(row, name) for name in metrics.ALL_METRICS},
+        **{name: line[name] for name in ("validation", "skill", "group", "may_be_best", "confidence_p", "rank")},
         "intervals": {
             f"{level:g}": {name: line[f"{name}_{level:g}"] for name in ("coverage", "width")}
             for level in comparison.levels

@@ -5,13 +5,13 @@ Every job starts from fresh weights, a fresh optimizer and fresh callbacks.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 
-from kseq.comparison.backtest import cut_windows
+from kseq.comparison.backtest import as_chosen, cut_windows, with_validation_learnt
 from kseq.comparison.strategies import Recursive, one_step
 from kseq.errors import ConfigError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
@@ -22,8 +22,10 @@ from kseq.preprocessing.columns import require_inputs
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import memory
+from kseq.training.budget import Training
 from kseq.training.callbacks import Evaluation, Progress, predict
-from kseq.training.fit import Training, fit
+from kseq.training.early_stopping import Fitted
+from kseq.training.fit import as_many_steps, fit
 from kseq.training.progress import Block as BlockDone
 from kseq.training.progress import block_done, seeds_text
 
@@ -40,6 +42,41 @@ class _Block:
         self.row = result
 
 
+@dataclass(frozen=True)
+class _Windows:
+    """What a cell learns from and forecasts.
+
+    Args:
+        data: windows of the whole horizon.
+        near: windows that the network is trained on: of one step for a recursive strategy, otherwise ``data``.
+    """
+
+    data: WindowedPanel
+    near: WindowedPanel
+
+    @classmethod
+    def cut(cls, data: WindowedPanel, settings: Settings, own: Settings) -> "_Windows":
+        """Give a cell its own transform and lookback.
+
+        Args:
+            data: windows of all cells.
+            settings: by which they were cut.
+            own: settings of the cell.
+        """
+        recursive = settings.strategy == "recursive"
+        near = one_step(data, settings) if recursive else data
+        if own.transform != settings.transform:
+            data = with_transform(data, own)
+            near = _standing_as(one_step(data, replace(own, lookback=data.lookback)), near) if recursive else data
+        return cls(*(with_lookback(part, own.lookback) for part in (data, near)))
+
+    @property
+    def validated(self) -> WindowedPanel:
+        """The windows with those of the validation part as the ones to forecast."""
+        nothing = replace(self.data.validation, segments=(), owners=np.empty(0, int))
+        return replace(self.data, test=self.data.validation, validation=nothing)
+
+
 def train_cell(
     cell: str,
     data: WindowedPanel,
@@ -54,42 +91,87 @@ def train_cell(
         data: the windowed series.
         settings: settings of the comparison.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
-        callbacks: Keras callbacks, told of every block; when a training ends, each member has its best weights.
+        callbacks: Keras callbacks, told of every training of every block; when a training ends, each member has its
+            best weights.
 
     Returns:
         ModelResult: the row of the cell, named as tables show it.
     """
-    recursive, own = settings.strategy == "recursive", settings.of(cell)
-    near = one_step(data, settings) if recursive else data
-    if own.transform != settings.transform:
-        data = with_transform(data, own)
-        near = _standing_as(one_step(data, replace(own, lookback=data.lookback)), near) if recursive else data
-    settings = own
-    data, near = (with_lookback(part, settings.lookback) for part in (data, near))
-    training = Training(**settings.training)
-    results = []
-    for seeds in blocks_of(cell, near, settings):
-        model = build_cell(cell, near, settings, seeds)
+    own = settings.of(cell)
+    first = _Windows.cut(data, settings, own)
+    job = _Job(cell, own, Training(**own.training), progress, callbacks)
+    blocks = blocks_of(cell, first.near, own)
+    if not (settings.refit_on_validation and len(data.validation)):
+        return _join([job.train(seeds, first.near, first.data)[0] for seeds in blocks])
+    whole = with_validation_learnt(data, settings)
+    last = _Windows.cut(whole, as_chosen(settings, data.transform), as_chosen(own, first.data.transform))
+    return _join([_twice(job, seeds, first, last) for seeds in blocks])
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all trainings of a cell share; see :func:`train_cell`."""
+
+    cell: str
+    settings: Settings
+    training: Training
+    progress: Callable[[str, int, int], None] | None
+    callbacks: Sequence[keras.callbacks.Callback]
+
+    def train(
+        self,
+        seeds: tuple[int, ...],
+        near: WindowedPanel,
+        data: WindowedPanel,
+        what: str = "",
+        until: Sequence[int] | None = None,
+    ) -> tuple[ModelResult, Fitted]:
+        """Train a block of seeds on ``near``; forecast ``data``.
+
+        Args:
+            seeds: one a member.
+            near: windows to train on.
+            data: windows to forecast.
+            what: words after the name of the training.
+            until: epochs of each member, as in :func:`kseq.training.fit.fit`.
+        """
+        recursive = self.settings.strategy == "recursive"
+        name, limit = CELL_NAMES[self.cell], self.training.epochs if until is None else max(until)
+        model = build_cell(self.cell, near, self.settings, seeds)
         block = _Block(data)
-        evaluation = Evaluation(block, CELL_NAMES[cell], seeds, Recursive(near) if recursive else predict)
-        told = [evaluation]
-        which = f"{CELL_NAMES[cell]}, {seeds_text(seeds)}"
-        if progress is not None:
-            told.insert(0, Progress(progress, which, training.epochs))
+        told: list[keras.callbacks.Callback] = [
+            Evaluation(block, name, seeds, Recursive(near) if recursive else predict)
+        ]
+        which = f"{name}, {seeds_text(seeds)}{what}"
+        if self.progress is not None:
+            told.insert(0, Progress(self.progress, which, limit))
         started = time.perf_counter()
-        fitted = fit(model, near, training, seeds, [*told, *callbacks])
+        fitted = fit(model, near, self.training, seeds, [*told, *self.callbacks], until)
         seconds = time.perf_counter() - started
-        block_done(progress, BlockDone(which, len(seeds), fitted.epochs, seconds, block.row.kernel))
-        results.append(
-            replace(
-                block.row,
-                epochs=fitted.epochs,
-                epoch_limit=training.epochs,
-                history=fitted.history,
-                diverged=tuple(seed for seed, lost in zip(seeds, fitted.diverged, strict=True) if lost),
-            )
+        block_done(self.progress, BlockDone(which, len(seeds), fitted.epochs, seconds, block.row.kernel))
+        row = replace(
+            block.row,
+            epochs=fitted.epochs,
+            epoch_limit=limit,
+            history=fitted.history,
+            diverged=tuple(seed for seed, lost in zip(seeds, fitted.diverged, strict=True) if lost),
         )
-    return _join(results)
+        return row, fitted
+
+
+def _twice(job: _Job, seeds: tuple[int, ...], first: _Windows, last: _Windows) -> ModelResult:
+    """Train a block on the training part to find its epochs, then from the same start on the validation part too."""
+    found, fitted = job.train(seeds, first.near, first.validated)
+    until = as_many_steps(fitted, job.training, first.near, last.near)
+    row, _ = job.train(seeds, last.near, last.data, " on all rows", until)
+    return replace(
+        found,
+        predictions=row.predictions,
+        validation=found.predictions,
+        seconds=found.seconds + row.seconds,
+        diverged=tuple(seed for seed in seeds if seed in (*found.diverged, *row.diverged)),
+        refit_epochs=row.epochs,
+    )
 
 
 def with_lookback(data: WindowedPanel, lookback: int) -> WindowedPanel:
@@ -122,7 +204,7 @@ def with_transform(data: WindowedPanel, settings: Settings) -> WindowedPanel:
     """
     shared = replace(settings, lookback=data.lookback, horizon=data.horizon)
     cut = cut_windows(data.series, shared, split=data.split)
-    lost, room = (part.transform.lost if part.transform else 0 for part in (cut, data))
+    lost, room = (part.transform.lost(settings.lookback) if part.transform else 0 for part in (cut, data))
     if settings.lookback + lost > data.lookback + room:
         raise ConfigError(
             f"received transform {settings.transform} and lookback {settings.lookback} for a cell alone, expected a "
@@ -135,7 +217,13 @@ def with_transform(data: WindowedPanel, settings: Settings) -> WindowedPanel:
 def _standing_as(cut: WindowedPanel, data: WindowedPanel) -> WindowedPanel:
     """What is read and forecast of ``cut``, in windows that stand where those of ``data`` do."""
     train, validation, test = (
-        replace(part, inputs=cut.train.inputs, targets=cut.train.targets)
+        replace(
+            part,
+            inputs=cut.train.inputs,
+            targets=cut.train.targets,
+            reference=cut.train.reference,
+            columns=cut.train.columns,
+        )
         for part in (data.train, data.validation, data.test)
     )
     # Parts hold the static columns of the series, which no transform changes.
@@ -218,6 +306,7 @@ def _join(results: Sequence[ModelResult]) -> ModelResult:
         validation=None if first.validation is None else np.concatenate([result.validation for result in results]),
         seeds=sum((result.seeds for result in results), ()),
         epochs=sum((result.epochs for result in results), ()),
+        refit_epochs=sum((result.refit_epochs for result in results), ()),
         diverged=sum((result.diverged for result in results), ()),
         seconds_per_epoch=first.members_at_once
         * float(np.median([result.seconds_per_epoch / result.members_at_once for result in results])),

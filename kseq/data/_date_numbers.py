@@ -93,7 +93,7 @@ def _of_years(values: np.ndarray) -> tuple[pd.Index | None, str]:
     years = np.floor(values)
     part = values - years
     hundredths = np.rint(part * 100)
-    if np.allclose(part * 100, hundredths, atol=1e-6) and 1 <= hundredths.min() and hundredths.max() <= 12:
+    if np.allclose(part * 100, hundredths, atol=1e-6) and hundredths.min() >= 1 and hundredths.max() <= 12:
         # 1958.10 has lost its zero and is October.
         months = (years * 100 + hundredths).astype("int64")
         return _months(months), "numbers taken as YYYY.MM"

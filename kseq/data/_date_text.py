@@ -33,16 +33,17 @@ _SPECIAL = (
 #: Formats that pandas does not tell from the first value.
 _FURTHER = (
     "%b-%Y", "%B-%Y", "%Y-%b", "%Y %b", "%Y %B", "%b %Y", "%B %Y", "%d-%b-%Y", "%d %b %Y", "%d%b%Y", "%b/%Y", "%Y/%b",
-    "%Y/%m", "%m/%Y", "%m-%Y", "%m.%Y", "%Y.%m", "%Y.%m.%d", "%b %d %Y", "%b %d, %Y", "%B %d, %Y", "%Y%m%d %H%M", "%Y%m%d%H%M", "%Y-%m-%d %H",
-    "%Y-%m-%d %I:%M %p", "%Y-%m-%d %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%d/%m/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p",
-    "%d/%m/%Y %I:%M:%S %p", "%d/%m/%Y %H", "%m/%d/%Y %H", "%d-%b-%Y %H:%M", "%d-%b-%Y %H:%M:%S", "%Y%m%dT%H%M%S", "%Y%m%dT%H%M%SZ",
-    "%H:%M %d/%m/%Y", "%H:%M %m/%d/%Y", "%H:%M:%S %d/%m/%Y", "%H:%M:%S %m/%d/%Y",
+    "%Y/%m", "%m/%Y", "%m-%Y", "%m.%Y", "%Y.%m", "%Y.%m.%d", "%b %d %Y", "%b %d, %Y", "%B %d, %Y", "%Y%m%d %H%M",
+    "%Y%m%d%H%M", "%Y-%m-%d %H", "%Y-%m-%d %I:%M %p", "%Y-%m-%d %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%d/%m/%Y %I:%M %p",
+    "%m/%d/%Y %I:%M:%S %p", "%d/%m/%Y %I:%M:%S %p", "%d/%m/%Y %H", "%m/%d/%Y %H", "%d-%b-%Y %H:%M", "%d-%b-%Y %H:%M:%S",
+    "%Y%m%dT%H%M%S", "%Y%m%dT%H%M%SZ", "%H:%M %d/%m/%Y", "%H:%M %m/%d/%Y", "%H:%M:%S %d/%m/%Y", "%H:%M:%S %m/%d/%Y",
 )  # fmt: skip
 
 #: Those with years of two digits.
 _SHORT = (
-    "%b-%y", "%b %y", "%d-%b-%y", "%d %b %y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%m.%d.%y", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d",
-    "%y/%m/%d", "%d/%m/%y %H:%M", "%m/%d/%y %H:%M", "%d.%m.%y %H:%M", "%y-%b", "%d/%m/%y %H:%M:%S", "%m/%d/%y %H:%M:%S",
+    "%b-%y", "%b %y", "%y-%b", "%d-%b-%y", "%d %b %y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%m.%d.%y", "%d-%m-%y",
+    "%m-%d-%y", "%y-%m-%d", "%y/%m/%d", "%d/%m/%y %H:%M", "%m/%d/%y %H:%M", "%d.%m.%y %H:%M", "%d/%m/%y %H:%M:%S",
+    "%m/%d/%y %H:%M:%S",
 )  # fmt: skip
 
 _MIDNIGHT = r"(.*\d[T ]\s*)24(:?00(?::00(?:\.0+)?)?)$"
@@ -195,7 +196,8 @@ def _of_short_years(text: pd.Series, columns: Sequence[str], name: str, dayfirst
         readings[form] = dates
     if not readings:
         raise Mendable(
-            f"{name}: column {','.join(columns)} does not read as dates ({text.iloc[0]!r} in row 0 has no year of four digits)",
+            f"{name}: column {','.join(columns)} does not read as dates ({text.iloc[0]!r} in row 0 has no year of four "
+            "digits)",
             remedies=[],
             otherwise=(
                 "expected dates such as 2001-02-03; say how they are written with ", Parameter("date_format"),

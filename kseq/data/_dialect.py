@@ -99,7 +99,8 @@ def find(lines: Sequence[str], options: Mapping[str, Any], whole: bool, where: s
         Mendable: the first lines make no table.
         ConfigError: an option is no mark.
     """
-    given, start, told = separator(options["sep"]), options["skip_rows"], []
+    told: list[str] = []
+    given, start = separator(options["sep"]), options["skip_rows"]
     first = lines[start].strip() if start < len(lines) else ""
     if re.fullmatch(r"\"?sep=.\"?", first):
         given, start = given or first.strip('"')[4], start + 1

@@ -13,17 +13,16 @@ CODES = np.unique(
         sign * value
         for sign in (1, -1)
         for value in (
-            99, 99.9, 99.99, 99.999, 999, 999.9, 999.99, 999.999, 9999, 9999.9, 9999.99, 99999, 99999.9, 999999, 9999999,
-            99999999, 999999999, 888, 8888, 88888, 7777, 32767, 32768, 2147483647, 2147483648, 1e20, 1e30, 1e34, 1e35, 1e36,
-            9.96921e36, 9.969209968386869e36, 1.7e38, 3.4028235e38, 3.4028234663852886e38, 9.99e20, 9e20,
+            99, 99.9, 99.99, 99.999, 999, 999.9, 999.99, 999.999, 9999, 9999.9, 9999.99, 99999, 99999.9, 999999,
+            9999999, 99999999, 999999999, 888, 8888, 88888, 7777, 32767, 32768, 2147483647, 2147483648, 9e20, 9.99e20,
+            1e20, 1e30, 1e34, 1e35, 1e36, 1.7e38, 9.96921e36, 9.969209968386869e36, 3.4028235e38,
+            3.4028234663852886e38,
         )
     ]
 )  # fmt: skip
 
 
-def require_no_fill_codes(
-    values: np.ndarray, columns: Sequence[str], borders: np.ndarray, name: str, fills: Sequence[str]
-) -> None:
+def require_no_fill_codes(values: np.ndarray, columns: Sequence[str], borders: np.ndarray, name: str) -> None:
     """Refuse values that look like fill values: such a number, and far outside all other values of its series.
 
     Args:
@@ -31,7 +30,6 @@ def require_no_fill_codes(
         columns: their names.
         borders: rows at which a series begins, and the number of rows.
         name: of the data.
-        fills: the fills that may be asked for, for what is missing then.
 
     Raises:
         Mendable: names column, value, and how often it stands there.
@@ -52,9 +50,9 @@ def require_no_fill_codes(
         rest = values_of[~np.isin(values_of, [code for code, _ in found]) & ~np.isnan(values_of)]
         text = tuple(f"{code:.15g}" for code, _ in found)
         raise Mendable(
-            f"{name}: column {column!r} holds {told}, far outside the rest ({rest.min():g} to {rest.max():g}), expected "
-            "measured values: fill values for what is missing?",
-            remedies=[{"missing": text}, *({"missing": text, "fill": fill} for fill in fills)],
+            f"{name}: column {column!r} holds {told}, far outside the rest ({rest.min():g} to {rest.max():g}), "
+            "expected measured values: fill values for what is missing?",
+            remedies=[{"missing": text}, *({"missing": text, "fill": fill} for fill in ("ffill", "mask"))],
             otherwise=("mend the file",),
             also=(", or ", Parameter("missing"), " none if they were measured"),
         )

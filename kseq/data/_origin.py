@@ -4,16 +4,20 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from kseq.data.panel import Panel
-    from kseq.data.series import Series
+
+class _Read(Protocol):
+    """A series or a panel."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
 
 P = ParamSpec("P")
-Data = TypeVar("Data", "Series", "Panel")
+Data = TypeVar("Data", bound=_Read)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -27,8 +28,8 @@ class ParquetTable:
 
     #: What the file is called in messages, and how it begins.
     kind, begin = "Parquet", PARQUET
-
-    hint: Mapping[str, Any] = {}
+    #: What the file itself says; see :class:`kseq.data._tables.Table`.
+    hint: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, source: Source):
         path, first = source.path, source.head

@@ -78,6 +78,8 @@ class Rows:
         kept = codes >= 0
         if not kept.all():
             frame, codes, source = frame[kept], codes[kept], source[kept]
+            if not len(frame):
+                return
         rows = slice(self.filled, self.filled + len(frame))
         frame = self.cells.without_missing(frame, [*self.roles.time, str(self.roles.id), *self.roles.static])
         self._add_dates(frame, rows, source)
@@ -192,7 +194,6 @@ class Rows:
         freq: str | None = None,
         season: int | None = None,
         constant: bool = False,
-        fills: Sequence[str] = ("ffill", "seasonal", "linear"),
     ) -> Panel:
         """Sort the rows by series, check them and fill what is missing.
 
@@ -203,7 +204,6 @@ class Rows:
             freq: frequency of the dates; None to find it.
             season: steps in a season, for ``fill="seasonal"``; None for the calendar's.
             constant: whether all targets may be constant.
-            fills: fills that the message on missing values offers.
 
         Returns:
             Panel: series sorted by id.
@@ -218,7 +218,7 @@ class Rows:
         if self.counted:
             self._require_even(ids, borders)
         if not self.cells.keep:
-            require_no_fill_codes(self.values, roles.numbers, borders, name, fills)
+            require_no_fill_codes(self.values, roles.numbers, borders, name)
         borders, begun = self._begun(fill, borders)
         values, index = self.values, self._index(borders)
         place = _placing(ids, borders, index)
@@ -241,7 +241,7 @@ class Rows:
         notes, filled = [begun, calendar.gap_note(place), calendar.remark], None
         told = description(roles.targets, roles.time, calendar, index, len(ids), int(missing.sum()), self.read_as)
         if fill is None:
-            require_none_missing(missing, roles.numbers, name, place, fills)
+            require_none_missing(missing, roles.numbers, name, place)
         elif fill == "mask":
             notes.append(mask_note(np.flatnonzero(missing.any(axis=1)), place))
         elif missing.any():
@@ -257,7 +257,7 @@ class Rows:
 
     def _begun(self, fill: str | None, borders: np.ndarray) -> tuple[np.ndarray, str | None]:
         """Leave out the rows before the first target of each series; say how many."""
-        targets = np.isnan(self.values[:, : len(self.roles.targets)]).any(axis=1)
+        targets = np.asarray(np.isnan(self.values[:, : len(self.roles.targets)]).any(axis=1))
         if fill == "mask" or not targets[borders[:-1]].any():
             return borders, None
         known = np.where(targets, len(targets), np.arange(len(targets)))
@@ -282,7 +282,7 @@ class Rows:
             self._by_date(borders)
         steps = np.diff(self.dates)
         steps[borders[1:-1] - 1] = steps[0] if len(steps) else 1
-        uneven = np.flatnonzero((steps != steps[0]) | (steps < 1)) if len(steps) else steps
+        uneven = np.flatnonzero((steps != steps[:1]) | (steps < 1))
         if len(uneven):
             row = int(uneven[0])
             owner = int(np.searchsorted(borders, row, side="right") - 1)
@@ -313,9 +313,9 @@ class Rows:
         series = int(np.searchsorted(borders, row, side="right") - 1)
         before, after = row - int(borders[series]), int(borders[series + 1]) - row
         raise DataError(
-            f"{self.name}: {int(calendar.sizes[at]):,} dates are missing between {place(row - 1)} and {place(row)} (time "
-            f"step: {calendar.words}), expected a gap of no more than {LONGEST_GAP} times the rows: was a clock reset? "
-            f"Leave out the {before} rows before it, or the {after} after it."
+            f"{self.name}: {int(calendar.sizes[at]):,} dates are missing between {place(row - 1)} and {place(row)} "
+            f"(time step: {calendar.words}), expected a gap of no more than {LONGEST_GAP} times the rows: was a clock "
+            f"reset? Leave out the {before} rows before it, or the {after} after it."
         )
 
     def _sort(self) -> tuple[pd.Index, np.ndarray]:

@@ -63,7 +63,7 @@ class Source:
     named: Parameter = READ_CSV
     read: tuple[str, ...] = ()
     #: Tables that it was opened as, by the column that tells series apart.
-    tables: dict[str | None, Any] = field(default_factory=dict)
+    tables: dict[str | None, Any] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(
@@ -120,7 +120,7 @@ class Source:
         """What pandas reads: the path, or the content as a file in memory."""
         return self.path if self.content is None else io.BytesIO(self.content)
 
-    def bytes(self) -> bytes:
+    def whole(self) -> bytes:
         """All of it."""
         if self.content is not None:
             return self.content

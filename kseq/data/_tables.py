@@ -27,7 +27,8 @@ class Table(Protocol):
     Args:
         schema: a frame with the table's columns and their types; it may have no rows.
         read: phrases on how the rows were read, for the user.
-        hint: ``time``, ``id``, ``target`` and ``freq`` as the file itself gives them, where its user names none.
+        hint: what the file itself says: its columns ``time``, ``id`` and ``target``, and ``freq``. It counts where the
+            user names none.
     """
 
     schema: pd.DataFrame
@@ -55,7 +56,7 @@ class FrameTable:
         id: column that tells series apart; None for ``unique_id``.
         read: phrases on how the rows were read.
         doubts: by column, why its values may be other ones; raised where the column is used.
-        hint: roles and frequency that the file itself gives.
+        hint: what the file itself says, see :class:`Table`.
     """
 
     def __init__(

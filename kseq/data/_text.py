@@ -71,7 +71,7 @@ def read_text(source: Source | Path, text: str | None = None, named: Parameter =
         "".encode(encoding)
     except LookupError as error:
         raise ConfigError(
-            "received ", Parameter("encoding"), f" {shown(encoding)}, expected one that Python knows: utf-8, cp1252, ..."
+            "received ", Parameter("encoding"), f" {shown(encoding)}, expected one that Python knows: utf-8, cp1252."
         ) from error  # fmt: skip
     lines, whole = _first_lines(source, encoding)
     dialect = _dialect.find(lines, source.options, whole, str(path))
@@ -119,7 +119,7 @@ def _other_encoding(source: Source, encoding: str, error: UnicodeDecodeError) ->
     likely, word = None, ""
     for tried in _TRIED:
         try:
-            text = source.bytes().decode(tried)
+            text = source.whole().decode(tried)
         except UnicodeDecodeError:
             continue
         likely, found = tried, re.search(r"[^\s,;\"]*[^\x00-\x7f][^\s,;\"]*", text)
@@ -186,7 +186,7 @@ def _rows_of(source: Source, encoding: str) -> Any:
     footer = source.options["skip_footer"]
     if not footer:
         return source.opened()
-    lines = source.bytes().decode(encoding, errors="strict").splitlines(keepends=True)
+    lines = source.whole().decode(encoding, errors="strict").splitlines(keepends=True)
     return io.BytesIO("".join(lines[: max(0, len(lines) - footer)]).encode(encoding))
 
 
@@ -231,15 +231,16 @@ def _different(names: Sequence[str]) -> list[str]:
 
 
 def _doubles(names: Sequence[str]) -> dict[str, Mendable]:
-    names, own = [str(name).strip() for name in names], _different(names)
+    doubles: dict[str, list[str]] = {}
+    for name, own in zip((str(name).strip() for name in names), _different(names), strict=True):
+        doubles.setdefault(name, []).append(repr(own))
     return {
         name: Mendable(
-            f"several columns are called {name!r}",
-            remedies=[],
-            otherwise=(f"name one by its place: {' or '.join(repr(o) for n, o in zip(names, own, strict=True) if n == name)}",),
+            f"several columns are called {name!r}", remedies=[],
+            otherwise=(f"name one by its place: {' or '.join(owns)}",),
         )
-        for name in names
-        if names.count(name) > 1
+        for name, owns in doubles.items()
+        if len(owns) > 1
     }  # fmt: skip
 
 

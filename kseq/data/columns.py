@@ -161,7 +161,10 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> N
 
 
 def numbers(
-    column: pd.Series, name: str, rows: Sequence[int] | np.ndarray | None = None, missing: Sequence[float] = ()
+    column: pd.Series,
+    name: str,
+    rows: Sequence[int] | np.ndarray | None = None,
+    missing: Sequence[float] | np.ndarray = (),
 ) -> np.ndarray:
     """Return a column's values as floats; blanks become NaN, text is refused.
 
@@ -225,6 +228,7 @@ def unit_of(column: str) -> str:
 
 
 def listed(names: Names) -> list[str]:
+    """Names as a list, of one alone too."""
     if names is None:
         return []
     return [names] if isinstance(names, str) else list(names)

@@ -173,7 +173,7 @@ def _of_one(
         return found.dates
     if found.dates.dt.tz is not None and text.iloc[0].strip()[-1:] != "Z":
         offsets = text.str.extract(_date_text.OFFSET, expand=False)
-        told += ["changing offsets, in UTC"] if offsets.nunique() > 1 else []
+        told += ["changing offsets, in UTC"] if (offsets != offsets.iloc[0]).any() else []
     return found.dates
 
 
@@ -257,7 +257,7 @@ def _not_dates(
     first, row = (" ".join(map(str, frame[columns].iloc[at])) for at in (0, int(bad[0])))
     shown = f"; the first row holds {first!r}" if bad[0] else ""
     after = len(frame) - int(bad[0])
-    remedies = [{"skip_footer": lines} for lines in range(after, after + 4)] if 0 < bad[0] and after <= 20 else []
+    remedies = [{"skip_footer": lines} for lines in range(after, after + 4)] if bad[0] > 0 and after <= 20 else []
     return Mendable(
         f"{name}: column {','.join(columns)} does not read as dates ({row!r} in row {rows[bad[0]]}, {len(bad)} in "
         f"all{shown})",

@@ -1,8 +1,8 @@
 """Missing values: refused, filled from what came before, or marked.
 
-No fill of a panel looks ahead: ``"ffill"`` repeats the last value, ``"seasonal"`` takes the value one season earlier.
-Of a single series ``"linear"`` is offered too: it draws a line to the next value, which :meth:`kseq.Series.causal`
-takes back where a forecast could profit. ``"mask"`` changes nothing and marks the rows.
+``"ffill"`` repeats the last value, ``"seasonal"`` takes the value one season earlier. ``"linear"`` draws a line to the
+next value, and so looks ahead; :meth:`kseq.Panel.causal` takes that back where a forecast could profit. ``"mask"``
+changes nothing and marks the rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,10 +17,6 @@ from kseq.errors import DataError, Parameter
 #: Ways to deal with missing values.
 FILLS = ("linear", "ffill", "seasonal", "mask")
 
-#: Fills that do not look ahead. Several series are filled by these: nobody can say which value a forecast could profit
-#: from.
-CAUSAL_FILLS = ("ffill", "seasonal", "mask")
-
 #: What is said of the values that each of them filled.
 _HOW = {
     "linear": "on the line between their neighbours, which looks ahead to the next value",
@@ -29,10 +25,10 @@ _HOW = {
 }
 
 
-def require_fill(fill: str | None, allowed: Sequence[str] = FILLS) -> None:
+def require_fill(fill: str | None) -> None:
     """Refuse a fill of another name."""
-    if fill is not None and fill not in allowed:
-        raise DataError(f"received fill {fill!r}, expected {', '.join(allowed[:-1])} or {allowed[-1]}.")
+    if fill is not None and fill not in FILLS:
+        raise DataError(f"received fill {fill!r}, expected {', '.join(FILLS[:-1])} or {FILLS[-1]}.")
 
 
 def fill_values(
@@ -108,9 +104,7 @@ def mask_note(rows: np.ndarray, place: Callable[[int], str]) -> str | None:
     return f"{are} marked as such (first: {place(int(rows[0]))})."
 
 
-def require_none_missing(
-    missing: np.ndarray, columns: Sequence[str], name: str, place: Callable[[int], str], fills: Sequence[str]
-) -> None:
+def require_none_missing(missing: np.ndarray, columns: Sequence[str], name: str, place: Callable[[int], str]) -> None:
     """Refuse missing values, with the first places and what to do.
 
     Args:
@@ -118,7 +112,6 @@ def require_none_missing(
         columns: names of the columns.
         name: of the data.
         place: names a row.
-        fills: two or more fills that may be asked for.
     """
     if not missing.any():
         return
@@ -128,9 +121,9 @@ def require_none_missing(
     raise Mendable(
         f"{name}: {len(rows)} missing value{'s' * (len(rows) > 1)} in column {columns[at]!r} (at {where}"
         f"{', ...' * (len(rows) > 3)}), expected none",
-        remedies=[{"fill": fill} for fill in (*fills, "mask")],
-        otherwise=("give ", Parameter("fill"), f" {', '.join(fills[:-1])} or {fills[-1]}, or mend the file"),
-        also=(f" (or {', '.join(fills[1:])}, or mask to leave their windows out)",),
+        remedies=[{"fill": fill} for fill in ("ffill", "seasonal", "linear", "mask")],
+        otherwise=("give ", Parameter("fill"), " ffill, seasonal or linear, or mend the file"),
+        also=(" (or seasonal, linear, or mask to leave their windows out)",),
     )
 
 

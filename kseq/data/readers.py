@@ -3,8 +3,9 @@
 All readers take one path: a table, the roles of its columns, its rows (:mod:`kseq.data._rows`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from kseq.data.columns import ID_NAME, Names, Roles, listed, numbers
 from kseq.data.dates import read_dates
 from kseq.data.formats import sql
 from kseq.data.formats.frames import as_pandas
-from kseq.data.missing import CAUSAL_FILLS, FILLS, require_fill
+from kseq.data.missing import require_fill
 from kseq.data.panel import Panel
 from kseq.data.series import Series
 from kseq.errors import DataError, Parameter
@@ -53,7 +54,7 @@ def read_csv(
         header: number of the line, from 0, that holds the column names; lines above it are left out.
         fill: what to do with missing values. None refuses them; ``"ffill"`` repeats the last value, ``"seasonal"``
             takes the value one season earlier; ``"linear"`` interpolates between neighbours, and so looks ahead to the
-            next value, which :meth:`Series.causal` takes back; ``"mask"`` leaves them and marks their rows.
+            next value, which :meth:`kseq.Panel.causal` takes back; ``"mask"`` leaves them and marks their rows.
         name: how to call the series; by default as ``series`` says, or the file's name.
         unit: unit of the target, for axes; found in the column's name where it ends in a known one ("deg C").
         series: the one to read from a file of several series; see :func:`from_frame`.
@@ -207,7 +208,7 @@ def read_file(
         DataError: as in :func:`kseq.read_csv` and :func:`read_panel`.
     """
     said = {name: options[name] for name in FILE_OPTIONS if name in options} | {"header": header}
-    kind = ("Parquet", READ_PARQUET) if Path(path).suffix in PARQUET_ENDINGS else ("CSV", READ_CSV)
+    kind = ("Parquet", READ_PARQUET) if str(path).endswith(PARQUET_ENDINGS) else ("CSV", READ_CSV)
     source = plain(Source.of(path, said, kind[1], kind[0]))
     given = {"id": id, "series": series, "header": header, **options}
     data = mended(lambda options: _one_or_many(*_opened(source, options)), given)
@@ -254,7 +255,7 @@ def read_sql(
 def _one_or_many(table: Table, options: dict[str, Any]) -> Series | Panel:
     """Read a panel where a table holds several series, of which none is named; else a series."""
     several = options.get("wide") == "series" or options.get("id") is not None or ID_NAME in table.schema
-    if options.get("series") is None and several and options.get("fill") in (None, *CAUSAL_FILLS):
+    if options.get("series") is None and several:
         panel = _many(table, **{key: value for key, value in options.items() if key != "series"})
         if len(panel.ids) > 1:
             return panel
@@ -335,7 +336,8 @@ def panel_from_frame(
             covariate; of a wide one all columns of numbers.
         features: past covariates.
         fill: None refuses missing values, ``"ffill"`` repeats the last value, ``"seasonal"`` takes the value one season
-            earlier, ``"mask"`` leaves them and marks their rows. Series of a wide frame may begin late or end early.
+            earlier, ``"linear"`` interpolates between neighbours, ``"mask"`` leaves them and marks their rows. Series
+            of a wide frame may begin late or end early.
         name: how to call the panel.
         unit: unit of the targets.
         source: where the values come from.
@@ -373,17 +375,41 @@ def panel_from_frame(
     return mended(lambda options: _many(FrameTable(as_pandas(frame), id), source, **options), given, FILE_OPTIONS)
 
 
+def read_table(path: str | Path, named: Parameter, options: Mapping[str, Any]) -> tuple[pd.DataFrame, Cells]:
+    """Read a file as a frame, whatever its columns are.
+
+    Args:
+        path: the file.
+        named: what its user names it by, for messages.
+        options: of reading, by name; those that say how a file is written and how cells are taken count.
+
+    Returns:
+        All rows; ids as text. And how its cells are to be taken.
+    """
+    said = {name: options[name] for name in FILE_OPTIONS if name in options}
+    cells = Cells.of(**{name: options[name] for name in ("missing", "date_format", "dayfirst") if name in options})
+    source = plain(Source.of(path, said, named))
+
+    def read(options: dict[str, Any]) -> pd.DataFrame:
+        table = _opened(source, {**said, **options, "id": id})[0]
+        return pd.concat(list(table.batches(list(table.schema))))
+
+    id = options.get("id")
+    return mended(read, said), cells
+
+
 def _from_source(
-    path: "str | Path | Source", make: Callable[..., Any], given: dict[str, Any], named: Parameter = READ_CSV,
-    kind: str = "CSV", refused: bytes | None = None,
+    path: str | Path | Source, make: Callable[..., Any], given: dict[str, Any], named: Parameter = READ_CSV,
+    kind: str = "", refused: bytes | None = None,
 ) -> Any:  # fmt: skip
     """Read a file or a pipe, which is opened once whatever is tried of it."""
     # A fill of another name is refused before a file is looked for.
-    require_fill(given.get("fill"), CAUSAL_FILLS if make is _many else FILLS)
+    require_fill(given.get("fill"))
+    kind = kind or ("Parquet" if str(path).endswith(PARQUET_ENDINGS) and refused is None else "CSV")
     source = plain(Source.of(path, {name: given[name] for name in FILE_OPTIONS if name in given}, named, kind))
     if refused is not None and source.head.startswith(refused):
         raise DataError(f"{source.path} is a Parquet file; give it with ", READ_PARQUET, ".")
-    if kind == "Parquet" and not source.is_parquet():
+    if named == READ_PARQUET and not source.is_parquet():
         # What is no Parquet file is told by its reader.
         return make(ParquetTable(source), source=source.path.name, **given)
 
@@ -428,7 +454,7 @@ def _one(
 ) -> Series:
     """Read one series of a table."""
     require_fill(fill)
-    cells = Cells.of(missing, date_format, dayfirst, sort, wide)
+    cells, freq = Cells.of(missing, date_format, dayfirst, sort, wide), table.hint.get("freq") if freq is None else freq
     table, found = _roles(table, name, cells, time, target, roles)
     if found.id is None and series is not None:
         raise DataError(
@@ -482,23 +508,26 @@ def _many(
     **roles: Any,
 ) -> Panel:
     """Read all series of a table."""
-    require_fill(fill, CAUSAL_FILLS)
-    cells = Cells.of(missing, date_format, dayfirst, sort, wide)
+    require_fill(fill)
+    cells, freq = Cells.of(missing, date_format, dayfirst, sort, wide), table.hint.get("freq") if freq is None else freq
     # Every column of numbers is a series where no column tells series apart.
-    across = roles.get("id") is None and ID_NAME not in table.schema
+    across = roles.get("id") is None and ID_NAME not in table.schema and "id" not in table.hint
     table, found = _roles(table, name, cells, time, target, roles, every_number=across)
     if found.id is None:
         table, found = _long(table, found, name, cells)
     rows = Rows(found, len(table), name, cells=cells, read=table.read)
     for batch in table.batches(found.columns):
         rows.add(batch)
-    return rows.panel(fill, unit, source, freq, season, constant, fills=("ffill", "seasonal"))
+    return rows.panel(fill, unit, source, freq, season, constant)
 
 
 def _roles(
     table: Table, name: str, cells: Cells, time: Names, target: Names, roles: dict[str, Any], every_number: bool = False
 ) -> tuple[Table, Roles]:
     """Find the roles of a table's columns; one that lies across is unfolded first."""
+    named_by_file = table.hint if cells.wide is None else {}
+    time, target = time or named_by_file.get("time"), target or named_by_file.get("target")
+    roles = {**roles, "id": roles.get("id") or named_by_file.get("id")}
     given = [time, target, *(roles.get(role) for role in ("id", "features", "future", "static"))]
     named = [column for role in given for column in listed(role)]
     doubts = getattr(table, "doubts", {})
@@ -550,3 +579,7 @@ def _long(table: Table, roles: Roles, name: str, cells: Cells) -> tuple[Table, R
         rows = slice(known[0], len(frame) if roles.future else known[-1] + 1)
         parts.append(frame[shared].iloc[rows].assign(**{ID_NAME: column, "y": y[rows]}))
     return FrameTable(pd.concat(parts), read=table.read), Roles((), ID_NAME, ("y",), roles.features, roles.future, ())
+
+
+#: Every option of reading, by name.
+READING_OPTIONS = tuple(dict.fromkeys([*FILE_OPTIONS, *signature(panel_from_frame).parameters, "series"]))

@@ -137,7 +137,7 @@ class Recorded:
         reader, arguments = origin["reader"], dict(origin["arguments"])
         self._require_known("reader", [reader], READERS)
         # A reader hands over to from_frame what it does not know itself.
-        known = {*signature(getattr(readers, reader)).parameters, *signature(readers.from_frame).parameters}
+        known = {*signature(getattr(readers, reader)).parameters, *readers.READING_OPTIONS}
         self._require_known("reading options", arguments, known)
         if file is not None:
             if "path" not in arguments:
@@ -183,7 +183,7 @@ class Recorded:
         """
         settings = self.settings
         # Keras is loaded here and no earlier: the backend is chosen by now.
-        from kseq.training.fit import Training
+        from kseq.training.budget import Training
 
         self._require_known("settings of the training", settings.training, [field.name for field in fields(Training)])
         return compare(series, settings, progress=progress)

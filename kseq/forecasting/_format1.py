@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import Panel, frequency
-from kseq.forecasting.card import ModelCard, common_from_json, names, typed
+from kseq.forecasting.card import ModelCard, common_from_json, names, reference_of, typed
 from kseq.preprocessing.columns import encoded, input_columns
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle
@@ -109,7 +109,7 @@ def _transform(content: Mapping[str, Any] | None, context: Panel) -> FittedTrans
             steps.append(Trend(context.index, context.borders, start[None], slope[None]))
         else:
             steps.append({Log.name: Log, Difference.name: Difference}[step["name"]]())
-    return FittedTransform(tuple(steps), typed(content["changes"], bool))
+    return FittedTransform(tuple(steps), reference_of(content))
 
 
 def _scale(content: Mapping[str, Any], columns: int) -> Scaler:

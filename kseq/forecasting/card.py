@@ -6,7 +6,7 @@ of bytes, and JSON holds the rest and the shape of each: a file of ten thousand 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
@@ -20,10 +20,11 @@ from kseq.data.slices import dates_of
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evaluation.intervals import Interval, too_few
 from kseq.preprocessing.columns import encoded
+from kseq.preprocessing.references import Reference
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle
 from kseq.preprocessing.time_features import cycles_in
-from kseq.preprocessing.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend
+from kseq.preprocessing.transforms import Anomaly, Difference, FittedTransform, Log, Log1p, Step, Trend
 from kseq.preprocessing.windows import panel_columns
 from kseq.storage import plain
 
@@ -154,7 +155,7 @@ class ModelCard:
     @property
     def reach(self) -> int:
         """Rows before a forecast that it takes: those that the model reads, and what differences take besides."""
-        return self.lookback + (self.transform.lost if self.transform else 0)
+        return self.lookback + (self.transform.lost(self.lookback) if self.transform else 0)
 
     @property
     def last(self) -> Any:
@@ -210,8 +211,8 @@ class ModelCard:
             **_common_to_json(self),
             "input_columns": self.input_columns,
             "transform": None if transform is None else {
-                "steps": [step.name for step in transform.steps], "changes": transform.changes,
-                "season": 1 if self.anomaly is None else self.anomaly.cycle.season,
+                "steps": [step.name for step in transform.steps], "changes": False, "season": transform.season,
+                **({"reference": asdict(transform.reference)} if transform.reference else {}),
             },
             "panel": {
                 **{name: getattr(panel, name) for name in _TEXTS},
@@ -374,8 +375,17 @@ def _transform(
             require(bool(np.isfinite(start).all() and np.isfinite(slope).all()))
             steps.append(Trend(context.index, context.borders, start, slope))
         else:
-            steps.append({Log.name: Log, Difference.name: Difference}[name]())
-    return FittedTransform(tuple(steps), typed(content["changes"], bool))
+            steps.append({Log.name: Log, Log1p.name: Log1p, Difference.name: Difference}[name]())
+    return FittedTransform(tuple(steps), reference_of(content, season=content["season"]))
+
+
+def reference_of(content: Mapping[str, Any], season: int = 1) -> Reference | None:
+    """What a transform's windows are measured from; earlier versions know changes alone, added up over the horizon."""
+    known = content.get("reference")
+    if known is None:
+        return Reference("increments") if typed(content["changes"], bool) else None
+    require(known["season"] == (season if known["kind"] == "season" else 1))
+    return Reference(known["kind"], known["season"], known["spread"])
 
 
 def bands_around(

@@ -2,8 +2,8 @@
 
 The rows at the end of each series are its validation part: they stop the training, and what the model misses on them is
 how wide its intervals are. It is counted in a unit of each series, so that all series share the half-widths of
-intervals. The model is then trained again on all rows, from fresh weights and scales of all rows, for as many epochs as
-were best the first time.
+intervals. Each network is then trained again on all rows, from the same start and with scales of all rows, for as many
+gradient steps as were best the first time.
 
 A model that is asked for more steps than its horizon reads its own forecasts for the later ones. So that these have
 intervals too, it forecasts the validation part in the same way, from every origin on.
@@ -15,20 +15,21 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from kseq import backends
+from kseq import backends, vocabulary
 from kseq.baselines import Skipped, baseline_row
-from kseq.comparison.backtest import cut_windows
+from kseq.comparison.backtest import as_chosen, cut_windows
 from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel, Series
 from kseq.data.slices import chosen, last_rows
 from kseq.errors import ConfigError
 from kseq.evaluation.intervals import half_width
+from kseq.evaluation.quantiles import QUANTILE_METRICS
+from kseq.forecasting import model_file
 from kseq.forecasting._train import (
     CALIBRATED,
     ORIGINS,
     RIVALS,
     Told,
-    as_chosen,
     levels_of,
     reading_of,
     require_rows,
@@ -44,7 +45,8 @@ from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
-from kseq.training.fit import Training
+from kseq.training.budget import Training
+from kseq.training.fit import as_many_steps
 from kseq.training.rollout import roll_out
 
 #: Rows of each series that a model keeps at least, for a picture and for the days of the months that follow; rows of
@@ -53,24 +55,27 @@ from kseq.training.rollout import roll_out
 KEPT, KEPT_OF_FEW, KEPT_IN_ALL = 36, 100, 10_000
 
 
+@vocabulary.shows_options
 def fit_model(
-    series: Series | Panel,
+    given: Any = None,
+    /,
     settings: Settings | None = None,
     *,
-    refit: bool = True,
+    refit: bool | None = None,
     progress: Told | None = None,
     **options: Any,
 ) -> TrainedModel:
     """Train a cell on one or more series, with intervals, for forecasts of what comes after them.
 
     Args:
-        series: the series, or a panel, of all whose series one model is made; those that are too short for a window are
-            left out.
+        given: the series, or several, of which one model is made, as in :func:`kseq.compare`; those that are too short
+            for a window are left out.
         settings: settings with one cell; of several seeds the mean of the forecasts is taken. What they say of a test
             part, of baselines and of a backtest is not read.
-        refit: train again on all rows once the validation part has done its work.
+        refit: former name of the setting ``refit_on_validation``, in whose place it stands where it is given.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
-        **options: single settings by name, instead of ``settings``.
+        **options: those of ``kseq fit`` by the same names, ``cell="lstm", epochs=50``, instead of ``settings``; ``out``
+            names a ``.keras`` file to save the model in. See :func:`kseq.compare`.
 
     Returns:
         TrainedModel: see :func:`kseq.forecasting.model_file.save` and :func:`kseq.forecasting.forecast.forecast`.
@@ -82,12 +87,26 @@ def fit_model(
     Example:
         >>> model = fit_model(load_series("nino12"), cells=("gru",), seeds=(0,))  # doctest: +SKIP
     """
-    if settings is not None and options:
-        raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
-    settings = settings or Settings(**{"cells": ("gru",), "seeds": (0,), **options})
+    if "cell" in options:
+        options["cells"] = (options.pop("cell"),)
+    asked = vocabulary.asked(given, settings, options, {"cells": ("gru",), "seeds": (0,)})
+    model = _fitted(asked.series, asked.settings, refit, progress)
+    if asked.out is not None:
+        model_file.save(model, asked.out)
+    return model
+
+
+#: What the command is called.
+fit = fit_model
+
+
+def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, progress: Told | None) -> TrainedModel:
+    """Train the one cell of the settings, calibrate its intervals, and train it again on all rows."""
     if len(settings.cells) != 1:
         raise ConfigError(f"received cells {', '.join(settings.cells)}, expected one.")
     settings = settings.of(settings.cells[0])
+    if refit is not None:
+        settings = replace(settings, refit_on_validation=refit)
     if settings.strategy != "direct":
         raise ConfigError(
             f"received strategy {settings.strategy} for a model that is saved, expected direct: it forecasts all steps "
@@ -101,31 +120,33 @@ def fit_model(
     require_rows(int(panel.lengths.max()), settings)
     training = Training(**settings.training)
     data = cut_windows(panel, settings, Split.without_test(panel, settings.validation))
-    network, seeds, epochs = train(data, settings, training, progress, "")
-    season = _season(data, settings)
-    widths, scores = _calibrate(network, data, settings, season)
-    refit = refit and len(data.validation) > 0
+    trained = train(data, settings, training, progress, "")
+    season, epochs = _season(data, settings), trained.epochs
+    widths, scores = _calibrate(trained.network, data, settings, season)
+    refit = settings.refit_on_validation and len(data.validation) > 0
     counted, unit = data.members, data.unit[data.members]
     if refit:
+        first = data
         data = cut_windows(panel, as_chosen(settings, data.transform), Split.without_test(panel, 0.0))
-        budget = replace(training, epochs=epochs, patience=0)
-        network, seeds, _ = train(data, replace(settings, seeds=seeds), budget, progress, " on all rows")
+        until = {seed: as_many_steps(one, training, first, data)[0] for seed, one in trained.fitted.items()}
+        settings = replace(settings, seeds=trained.seeds)
+        trained = train(data, settings, training, progress, " on all rows", until)
     members = data.members
     # Errors stay in the unit in which they were counted; series that were too short then have that of now.
     units = data.unit.copy()
     units[counted] = unit
-    trained = chosen(panel, members)
+    learnt = chosen(panel, members)
     transform = data.transform
-    lost = transform.lost if transform else 0
-    context = last_rows(trained, max(_kept(len(members)), settings.lookback + lost + 1, 2 * season + 1))
+    lost = transform.lost(settings.lookback) if transform else 0
+    context = last_rows(learnt, max(_kept(len(members)), settings.lookback + lost + 1, 2 * season + 1))
     card = ModelCard(
         name=CELL_NAMES[settings.cells[0]],
         settings=asdict(settings),
-        seeds=seeds,
+        seeds=trained.seeds,
         epochs=epochs,
         refitted=refit,
-        rows=int(trained.lengths.sum()),
-        first=str(trained.index[trained.borders[:-1]].min()),
+        rows=int(learnt.lengths.sum()),
+        first=str(learnt.index[learnt.borders[:-1]].min()),
         sha256=panel.fingerprint,
         freq=panel.calendar.alias,
         step=panel.step,
@@ -141,10 +162,10 @@ def fit_model(
         backend=keras.config.backend(),
         versions=backends.versions(),
         context=replace(context, fill="mask", filled=None, notes=data.notes, origin=None),
-        lengths=trained.lengths,
+        lengths=learnt.lengths,
         unit=units[members],
     )
-    return TrainedModel(network, card)
+    return TrainedModel(trained.network, card)
 
 
 def _kept(series: int) -> int:
@@ -173,14 +194,14 @@ def _calibrate(
     widths = [np.stack([half_width(part, level) for level in levels]) for part in parts]
     return (
         HalfWidths(levels, np.concatenate(widths, axis=1), len(errors)),
-        _scores(CELL_NAMES[settings.cells[0]], data, forecasts, season),
+        _scores(CELL_NAMES[settings.cells[0]], data, forecasts, season, settings.metric),
     )
 
 
-def _scores(name: str, data: WindowedPanel, forecasts: np.ndarray, season: int) -> dict[str, float]:
+def _scores(name: str, data: WindowedPanel, forecasts: np.ndarray, season: int, metric: str) -> dict[str, float]:
     """Errors on the validation part, by what rows are ranked by, of the model and of baselines."""
     known = of_validation(data)
-    scores = Scores(known, season)
+    scores = Scores(known, season, metric="" if metric in QUANTILE_METRICS else metric)
     found = {name: float(scores.overall(forecasts[None], scores.measure)[0])}
     for rival in RIVALS if season > 1 else RIVALS[:1]:
         row = baseline_row(rival, known, season)

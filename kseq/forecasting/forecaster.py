@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 
 from kseq import backends
-from kseq.data import Panel, Series, from_frame, panel_from_frame
-from kseq.data.columns import ID_NAME
-from kseq.errors import ConfigError, DataError
+from kseq.data import Panel, Series, series_of
+from kseq.errors import ConfigError
 from kseq.forecasting._folds import folds
 from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.settings import Settings
 from kseq.validation import require_whole
+from kseq.vocabulary import ALIASES, NEGATIONS, unknown
 
 if TYPE_CHECKING:
     from kseq.forecasting.model_file import TrainedModel
@@ -30,7 +30,7 @@ _BUDGET = ("epochs", "batch_size", "learning_rate", "patience", "weight_decay", 
 #: Parameters that are settings of a comparison too, by the same name.
 _SETTINGS = (
     "lookback", "horizon", "units", "num_layers", "dropout", "bidirectional", "start", "transform", "calendar",
-    "scaler", "past_target", "validation", "season",
+    "scaler", "past_target", "validation", "season", "refit_on_validation",
 )  # fmt: skip
 
 
@@ -66,11 +66,14 @@ class Forecaster:
         weight_decay: decoupled, as in AdamW.
         clip_norm: largest norm of the gradient; 0 for no clipping.
         season: steps in a season, which a model file keeps for seasonal naive forecasts; 0 to find it.
-        refit: train again on all rows, once the validation part has told for how many epochs.
+        refit_on_validation: train again on all rows, once the validation part has told for how many epochs.
         seed: of initial weights, batches and dropout.
         n_seeds: train so many networks, from ``seed`` on, and take their mean forecast.
         level: percents that intervals are to cover; ``()`` for none.
         freq: frequency of the dates; by default it is found.
+        refit: former name of ``refit_on_validation``, in whose place it stands where it is given.
+        **others: parameters by the names of the command's options: ``layers``, ``validation_share``, ``first_seed``,
+            ``seeds``, ``no_past_target``, ``no_refit_on_validation``.
 
     Attributes:
         model_: the trained network and its card, a :class:`kseq.forecasting.model_file.TrainedModel`.
@@ -106,12 +109,15 @@ class Forecaster:
         weight_decay: float = 0.0,
         clip_norm: float = 0.0,
         season: int = 0,
-        refit: bool = True,
+        refit_on_validation: bool = True,
         seed: int = 0,
         n_seeds: int = 1,
         level: Sequence[float] = (80, 95),
         freq: str | None = None,
+        refit: bool | None = None,
+        **others: Any,
     ):
+        given = _renamed(others, type(self)._defaults())
         self.cell = cell
         self.lookback = lookback
         self.horizon = horizon
@@ -135,11 +141,14 @@ class Forecaster:
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
         self.season = season
-        self.refit = refit
+        self.refit_on_validation = refit_on_validation
         self.seed = seed
         self.n_seeds = n_seeds
         self.level = level
         self.freq = freq
+        self.refit = refit
+        for name, value in given.items():
+            setattr(self, name, value)
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
@@ -160,10 +169,8 @@ class Forecaster:
             ConfigError: an unknown name.
         """
         known = self._defaults()
-        for name in params:
-            if name not in known:
-                raise ConfigError(f"received parameter {name!r}, expected one of {', '.join(known)}.")
-        for name, value in params.items():
+        own = {name: params.pop(name) for name in known if name in params}
+        for name, value in {**own, **_renamed(params, known)}.items():
             setattr(self, name, value)
         return self
 
@@ -173,11 +180,11 @@ class Forecaster:
                    if repr(getattr(self, name)) != repr(default)]  # fmt: skip
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    def fit(self, df: pd.DataFrame | Series | Panel) -> Self:
+    def fit(self, df: Any) -> Self:
         """Train on a series, or on all of many.
 
         Args:
-            df: columns ``unique_id, ds, y`` and covariates; or a series or a panel.
+            df: columns ``unique_id, ds, y`` and covariates; or anything else that :func:`kseq.data.series_of` takes.
 
         Returns:
             Itself, with ``model_``.
@@ -216,7 +223,7 @@ class Forecaster:
 
     def cross_validation(
         self,
-        df: pd.DataFrame | Series | Panel,
+        df: Any,
         h: int | None = None,
         n_windows: int = 1,
         step_size: int | None = None,
@@ -273,14 +280,16 @@ class Forecaster:
         settings = {name: _tuples(value) for name, value in card.settings.items()}
         made = cls(
             cell=settings["cells"][0],
-            **{name: settings[name] for name in _SETTINGS if name in settings},
+            **(
+                {name: settings[name] for name in _SETTINGS if name in settings}
+                | {"refit_on_validation": card.refitted}
+            ),
             **{name: settings["training"][name] for name in _BUDGET if name in settings["training"]},
             features=card.context.features,
             future=card.context.future,
             seed=settings["seeds"][0],
             n_seeds=len(settings["seeds"]),
             level=settings["levels"],
-            refit=card.refitted,
             static=tuple(card.context.static),
             freq=card.reading.get("freq"),
         )
@@ -313,18 +322,27 @@ class Forecaster:
             return model
         return replace(model, card=replace(model.card, reading={**model.card.reading, "freq": self.freq}))
 
-    def _data(self, df: pd.DataFrame | Series | Panel) -> Series | Panel:
+    def _data(self, df: Any) -> Series | Panel:
         """The one series of a frame, or the panel of several."""
         if isinstance(df, Series | Panel):
             return df
-        if not isinstance(df, pd.DataFrame):
-            raise DataError(f"received a {type(df).__name__}, expected a pandas DataFrame with columns ds and y.")
-        frame = df.reset_index() if df.index.name == ID_NAME else df
-        ids = frame[ID_NAME].unique() if ID_NAME in frame.columns else ["series"]
         roles: dict[str, Any] = {name: tuple(getattr(self, name)) for name in ("features", "future", "static")}
-        if len(ids) > 1:
-            return panel_from_frame(frame, freq=self.freq, **roles)
-        return from_frame(frame, name=str(ids[0]), freq=self.freq, **roles)
+        return series_of(df, freq=self.freq, **roles)
+
+
+# Editors and scikit-learn see the parameters alone.
+_shown = inspect.signature(Forecaster.__init__)
+_shown = _shown.replace(parameters=[one for one in _shown.parameters.values() if one.kind is not one.VAR_KEYWORD])
+Forecaster.__init__.__dict__["__signature__"] = _shown
+
+
+def _renamed(others: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Parameters by their own names, of those that are given by the names of the command's options."""
+    own = {**ALIASES, **NEGATIONS, "seeds": "n_seeds", "first_seed": "seed"}
+    wrong = [name for name in others if own.get(name) not in known]
+    if wrong:
+        raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster")
+    return {own[name]: not value if name.startswith("no_") else value for name, value in others.items()}
 
 
 def _choose_backend() -> None:

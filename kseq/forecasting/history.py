@@ -17,11 +17,10 @@ from kseq.data.slices import chosen, common_rows, joined, places_in
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.forecasting.card import ModelCard
 from kseq.preprocessing.columns import encoded
-from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle, calendar_seasons
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend, fit_steps, steps_of
-from kseq.preprocessing.windows import WindowedPanel, Windows, calendar_of, panel_sources, scaled_rows
+from kseq.preprocessing.windows import Frame, WindowedPanel, calendar_of, placed_windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,28 +244,17 @@ def panel_like(
     split = Split(panel.borders[:-1], stop, stop, stop, panel.borders[1:])
     fitted = _transform_like(card, history, split)
     dates = calendar_of(panel, card.cycles) if card.cycles else {}
-    sources, ahead, forecast = panel_sources(panel, card.horizon, bool(settings["past_target"]), dates, fitted)
-    input_scaler, target_scaler = (
-        _known(Scaler.fit_series(settings["scaler"], columns, split.start, stop, panel.values), scaler, history.place)
-        for columns, scaler in ((sources, card.input_scaler), (forecast, card.target_scaler))
-    )
-    x = scaled_rows(panel, sources, ahead, input_scaler, "float32")
-    y = scaled_rows(panel, forecast, [0] * len(panel.targets), target_scaler, "float32")
     static = card.static_scaler.transform(encoded(panel.static).to_numpy(dtype="float64")).astype("float32")
-    none = Windows(x, y, (), card.lookback, card.horizon, np.empty(0, int), static)
-    windows = replace(none, segments=tuple(segments), owners=owners)
+    frame = Frame(card.lookback, card.horizon, bool(settings["past_target"]), settings["scaler"], dates, fitted, static)
+    training = placed_windows(panel, history.place < 0, split.start, stop, 1, card.reach, card.horizon)
+    known = history.place, card.input_scaler, card.target_scaler
+    windows, input_scaler, target_scaler = frame.of(panel, split.start, stop, *training, known)
+    none = replace(windows, segments=(), owners=np.empty(0, int))
+    windows = replace(windows, segments=tuple(segments), owners=owners)
     return WindowedPanel(
         panel, replace(split, end=panel.ends), card.lookback, card.horizon, card.input_columns, input_scaler,
         target_scaler, none, none, windows, transform=fitted, static_scaler=card.static_scaler,
     )  # fmt: skip
-
-
-def _known(own: Scaler, known: Scaler, at: np.ndarray) -> Scaler:
-    """Scales of series by their own past, in whose place stand those of series that are known."""
-    seen = at >= 0
-    center, scale = own.center.copy(), own.scale.copy()
-    center[seen], scale[seen] = known.center[at[seen]], known.scale[at[seen]]
-    return Scaler(center, scale)
 
 
 def _transform_like(card: ModelCard, history: History, split: Split) -> FittedTransform | None:
@@ -274,7 +262,7 @@ def _transform_like(card: ModelCard, history: History, split: Split) -> FittedTr
     if card.transform is None:
         return None
     known, line = card.anomaly, card.trend
-    season = 1 if known is None else known.cycle.season
+    season = card.transform.season
     every = np.arange(len(history.panel.ids))
     # Rows may be too few for what a training takes: what the model knows stands in their place.
     fitted = fit_steps(steps_of(card.transform.name), history.panel, split, every, season, seasons=0)
@@ -286,7 +274,7 @@ def _transform_like(card: ModelCard, history: History, split: Split) -> FittedTr
             steps.append(_trend_like(line, step, history))
         else:
             steps.append(step)
-    return replace(fitted, steps=tuple(steps))
+    return replace(card.transform, steps=tuple(steps))
 
 
 def _trend_like(known: Trend, own: Trend, history: History) -> Trend:

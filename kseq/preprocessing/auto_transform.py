@@ -79,7 +79,7 @@ class Transform:
         """
         names = steps_of(self.names)
         season = 1
-        if {"auto", "anomaly"} & set(names):
+        if {"auto", "anomaly", "season"} & set(names):
             season = self.season or season_of_panel(panel, split, members)
         if names == ("auto",):
             names = choose(panel, split, members, season) if self.past_target else ()

@@ -71,6 +71,15 @@ class Scaler:
         """Undo the scale of ``(..., windows, horizon, columns)`` in float64; ``series`` of each window."""
         return values * self.scale[series, None] + self.center[series, None]
 
+    def replaced(self, known: "Scaler", place: np.ndarray) -> "Scaler":
+        """The same scales, with those of ``known`` for the series that have a ``place`` there; -1 for none."""
+        seen = (place >= 0)[:, None]
+        center, scale = (
+            np.where(seen, theirs[place], mine)
+            for mine, theirs in ((self.center, known.center), (self.scale, known.scale))
+        )
+        return Scaler(center, scale)
+
     def of(self, series: np.ndarray) -> "Scaler":
         """The scales of some series, by their places; of any shape."""
         return Scaler(self.center[series], self.scale[series])

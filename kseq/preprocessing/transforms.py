@@ -1,4 +1,4 @@
-"""What models read and forecast instead of a target's values: logarithms, anomalies, trends, differences, changes.
+"""What models read and forecast instead of a target's values: logarithms, anomalies, trends, differences, references.
 
 A transform is fitted for each series on its rows before the validation part, comes before the scale, and is undone
 before anything is scored. Its steps are applied in the order in which they are named, ``"difference,anomaly"``:
@@ -7,18 +7,17 @@ before anything is scored. Its steps are applied in the order in which they are 
 step            what models read and forecast          how it is undone
 ==============  =====================================  ==============================================================
 ``log``         the natural logarithm                  the exponential of it: a median rather than a mean
+``log1p``       the logarithm of one more, which       the exponential, less one
+                allows zeros
 ``anomaly``     the distance from the training part's  that mean is added for the phase of the forecast row
                 mean of the season's phase
 ``trend``       the distance from the training part's  the line is added for the time of the forecast row
                 straight line over time
 ``difference``  the distance from the row before       forecasts are added up from the last known value on
-``change``      read: the values as they are;          the same
-                forecast: the difference
 ==============  =====================================  ==============================================================
 
-With ``change`` models forecast what persistence misses, and read what differences have lost: the level to which values
-come back. Where they come back to none, as in a series with a trend, a level outside the training range means nothing
-to a model, and ``difference`` serves better. :mod:`kseq.preprocessing.auto_transform` decides by that.
+After these one of ``change``, ``last``, ``mean`` and ``season`` says what values of a window are measured from, see
+:mod:`kseq.preprocessing.references`; ``spread`` after it divides by how far the window's values lie apart.
 
 Steps work on some neighbouring series at a time, so that a long panel is never copied as a whole. The mean of a phase
 is that of its own series; in a series of fewer than two seasons, the mean of all its training rows. The trend of a
@@ -35,15 +34,15 @@ import pandas as pd
 
 from kseq.data import Panel
 from kseq.errors import ConfigError, DataError, Parameter
-from kseq.preprocessing._runs import groups
+from kseq.preprocessing._runs import CHUNK, groups
 from kseq.preprocessing.grid import grids
+from kseq.preprocessing.references import REFERENCES, SPREAD, Reference
 from kseq.preprocessing.seasonality import Cycle
 from kseq.preprocessing.splits import Split
 
 #: Steps by name; ``none`` and ``auto`` stand alone.
-STEPS = ("log", "anomaly", "trend", "difference", "change")
+STEPS = ("log", "log1p", "anomaly", "trend", "difference", *REFERENCES, SPREAD)
 NAMES = ("auto", "none", *STEPS)
-
 
 #: Through fewer rows than this a line is flat: any two rows lie on one that says nothing of what comes.
 FEWEST_OF_LINE = 3
@@ -70,8 +69,15 @@ def steps_of(names: str) -> tuple[str, ...]:
         raise ConfigError(f"received transform {names}, expected auto and none each on its own.")
     if len(set(steps)) != len(steps):
         raise ConfigError(f"received transform {names}, expected each step once.")
-    if "log" in steps[1:] or "change" in steps[:-1]:
-        raise ConfigError(f"received transform {names}, expected log as the first step and change as the last.")
+    # Logarithms come first, what a window is measured from last, and spread after that.
+    ranks = [
+        0 if step in ("log", "log1p") else 2 if step in REFERENCES else 3 if step == SPREAD else 1 for step in steps
+    ]
+    if ranks != sorted(ranks) or any(ranks.count(rank) > 1 for rank in (0, 2)) or (3 in ranks and 2 not in ranks):
+        raise ConfigError(
+            f"received transform {names}, expected log or log1p as the first step, one of {', '.join(REFERENCES)} as "
+            f"the last, and {SPREAD} after that alone."
+        )
     return () if steps == ("none",) else steps
 
 
@@ -113,16 +119,22 @@ class Log(Step):
     def fit(cls, panel: Panel) -> "Log":
         """Refuse values that have no logarithm, wherever in their series they stand."""
         with np.errstate(invalid="ignore"):
-            wrong = np.flatnonzero((panel.y <= 0).any(axis=1))
+            wrong = np.flatnonzero(cls._refused(panel.y).any(axis=1))
         if len(wrong):
             first = str(panel.index[wrong[0]]).removesuffix(" 00:00:00")
+            where, which = ("zero or below", "above zero") if cls.name == "log" else ("below zero", "from zero on")
             raise DataError(
-                f"{panel.name}: {len(wrong)} rows with a target of zero or below (first at {first}), expected values "
-                "above zero, which alone have a logarithm; leave log out of ",
+                f"{panel.name}: {len(wrong)} rows with a target of {where} (first at {first}), expected values "
+                f"{which}, which alone have a logarithm; leave {cls.name} out of ",
                 Parameter("transform"),
+                *(", or give log1p" * (cls.name == "log" and not (panel.y < 0).any()),),
                 ".",
             )
         return cls()
+
+    @staticmethod
+    def _refused(y: np.ndarray) -> np.ndarray:
+        return y <= 0
 
     def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
         """Take the logarithm."""
@@ -132,6 +144,26 @@ class Log(Step):
         """Take the exponential; a forecast of a training that went astray may be infinite."""
         with np.errstate(over="ignore"):
             return np.exp(forecasts)
+
+
+@dataclass(frozen=True)
+class Log1p(Log):
+    """The logarithm of one more than the value."""
+
+    name = "log1p"
+
+    @staticmethod
+    def _refused(y: np.ndarray) -> np.ndarray:
+        return y < 0
+
+    def apply(self, y: np.ndarray, stretches: np.ndarray) -> np.ndarray:
+        """Take the logarithm of one more."""
+        return np.log1p(y)
+
+    def undo(self, forecasts: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Take the exponential, less one; a forecast of a training that went astray may be infinite."""
+        with np.errstate(over="ignore"):
+            return np.expm1(forecasts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,50 +279,47 @@ class FittedTransform:
     """A transform that knows its numbers.
 
     Args:
-        steps: in order, without ``change``.
-        changes: whether ``change`` is the last step.
+        steps: in order, without the reference.
+        reference: what values of a window are measured from; None for zero.
     """
 
     steps: tuple[Step, ...]
-    changes: bool
+    reference: Reference | None = None
 
     @property
     def name(self) -> str:
         """Its steps, as :func:`steps_of` reads them."""
-        return ",".join([step.name for step in self.steps] + ["change"] * self.changes) or "none"
+        names = [step.name for step in self.steps]
+        return ",".join([*names, self.reference.name] if self.reference else names) or "none"
+
+    @property
+    def season(self) -> int:
+        """Steps in the season that it knows; 1 where it knows none."""
+        known = [step.cycle.season for step in self.steps if isinstance(step, Anomaly)]
+        return max([*known, self.reference.season if self.reference else 1])
 
     @property
     def label(self) -> str:
         """Its steps and the season, for people."""
-        seasons = [f" (season {step.cycle.season})" for step in self.steps if isinstance(step, Anomaly)]
-        return self.name + "".join(seasons)
+        return self.name + f" (season {self.season})" * (self.season > 1)
 
-    @property
-    def lost(self) -> int:
-        """Rows at the beginning of each run of rows that models cannot read."""
-        return sum(step.lost for step in self.steps)
+    def lost(self, lookback: int) -> int:
+        """Rows at the beginning of each run of rows that it takes besides those that models read."""
+        further = self.reference.reach(lookback) - lookback if self.reference else 0
+        return sum(step.lost for step in self.steps) + further
 
-    def apply(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
-        """Change the targets of a panel.
-
-        Returns:
-            What models read of them, and what they forecast, ``(rows, targets)`` both, NaN where there is no value.
-        """
-        read = np.empty_like(panel.y)
-        forecast = np.empty_like(read) if self.changes else read
+    def apply(self, panel: Panel) -> np.ndarray:
+        """What the steps make of the targets of a panel, ``(rows, targets)``, NaN where there is no value."""
+        made = np.empty_like(panel.y)
         for rows in _parts(panel):
-            part = self._within(rows)
-            read[rows.slice] = levels = part._levels(rows)[-1]
-            if self.changes:
-                forecast[rows.slice] = Difference().apply(levels, rows.stretches)
-        return read, forecast
+            made[rows.slice] = self._within(rows)._levels(rows)[-1]
+        return made
 
     def undo(self, forecasts: np.ndarray, panel: Panel, rows: np.ndarray) -> np.ndarray:
-        """Bring forecasts back to the targets' unit.
+        """Bring forecasts of what :meth:`apply` gives back to the targets' unit.
 
         Args:
-            forecasts: forecasts of what :meth:`apply` says that models forecast,
-                ``(..., windows, horizon, targets)``.
+            forecasts: ``(..., windows, horizon, targets)``; the reference is in them.
             panel: the series; only rows before a window's first target are read.
             rows: row numbers of the targets, ``(windows, horizon)``; windows in the order of their rows.
         """
@@ -302,10 +331,32 @@ class FittedTransform:
                 made[windows] = self._within(part)._undo(forecasts[windows], part, rows[low:high] - part.first)
         return made
 
+    def put_back(
+        self, forecasts: np.ndarray, panel: Panel, rows: np.ndarray, lookback: int, scale: np.ndarray | float = 1.0
+    ) -> np.ndarray:
+        """Bring forecasts of windows back to the targets' unit: put their reference back, then undo the steps.
+
+        Args:
+            forecasts: distances from the reference, ``(..., windows, horizon, targets)``.
+            panel: the series; only rows before a window's first target are read.
+            rows: as of :meth:`undo`.
+            lookback: rows that models read.
+            scale: scale of the models' inputs for each window, ``(windows, 1, targets)``.
+        """
+        if self.reference is not None:
+            levels = self.apply(panel)
+            put, reach = np.empty_like(forecasts), np.arange(-self.reference.reach(lookback), 0)
+            size = max(1, CHUNK // len(reach))
+            for first in range(0, len(rows), size):
+                some = slice(first, first + size)
+                past = levels[rows[some, :1] + reach]
+                of_some = scale[some] if isinstance(scale, np.ndarray) else scale
+                put[..., some, :, :] = self.reference.put_back(forecasts[..., some, :, :], past, lookback, of_some)
+            forecasts = put
+        return self.undo(forecasts, panel, rows)
+
     def _undo(self, forecasts: np.ndarray, part: "_Rows", rows: np.ndarray) -> np.ndarray:
         levels = self._levels(part)
-        if self.changes:
-            forecasts = Difference().undo(forecasts, levels[-1], rows)
         for step, y in zip(reversed(self.steps), reversed(levels[:-1]), strict=True):
             forecasts = step.undo(forecasts, y, rows)
         return forecasts
@@ -318,8 +369,8 @@ class FittedTransform:
         return levels
 
     def _within(self, rows: "_Rows") -> "FittedTransform":
-        """The transform for some neighbouring series, whose rows count from their first."""
-        return FittedTransform(tuple(step.within(rows.slice) for step in self.steps), self.changes)
+        """The steps for some neighbouring series, whose rows count from their first."""
+        return FittedTransform(tuple(step.within(rows.slice) for step in self.steps))
 
 
 def _parts(panel: Panel) -> Iterator[_Rows]:
@@ -349,16 +400,21 @@ def fit_steps(
         DataError: ``log`` of values that are not positive.
     """
     steps: list[Step] = []
+    reference = None
     for name in names:
-        if name == "log":
-            steps.append(Log.fit(panel))
+        if name in ("log", "log1p"):
+            steps.append((Log if name == "log" else Log1p).fit(panel))
         elif name == "anomaly":
             steps.append(_fit_anomaly(panel, steps, split, members, season, seasons))
         elif name == "trend":
             steps.append(_fit_trend(panel, steps, split, members))
         elif name == "difference":
             steps.append(Difference())
-    return FittedTransform(tuple(steps), changes="change" in names)
+        elif name in REFERENCES:
+            if name == "season" and season < 2:
+                raise _no_season("season", "its dates show no season")
+            reference = Reference(name, season if name == "season" else 1, SPREAD in names)
+    return FittedTransform(tuple(steps), reference)
 
 
 def _fit_anomaly(
@@ -366,7 +422,7 @@ def _fit_anomaly(
 ) -> Anomaly:
     """Learn the means of each series' phases, of what the steps before have made of the targets."""
     if season < 2:
-        raise _no_anomaly("its dates show no season")
+        raise _no_season("anomaly", "its dates show no season")
     # Each series has phases of its own, one series after the other.
     phase = np.zeros(len(panel), "int32")
     targets = len(panel.targets)
@@ -375,7 +431,7 @@ def _fit_anomaly(
         owners = grid.members[grid.owners[grid.places]]
         phase[grid.rows] = owners * season + grid.phase(season)[grid.places]
         rows = _Rows.of(panel, panel.borders[grid.members[0]], panel.borders[grid.members[-1] + 1])
-        y = FittedTransform(tuple(before), changes=False)._within(rows)._levels(rows)[-1]
+        y = FittedTransform(tuple(before))._within(rows)._levels(rows)[-1]
         y = y[grid.rows - rows.first]
         known = (grid.rows < split.validation[owners]) & ~np.isnan(y).any(axis=1)
         cells, inverse = np.unique(phase[grid.rows[known]], return_inverse=True)
@@ -388,7 +444,7 @@ def _fit_anomaly(
     whole = totals.sum(axis=1, keepdims=True) / np.maximum(rows_of, 1)
     most = int(rows_of.max())
     if most < seasons * season:
-        raise _no_anomaly(f"{most} training rows hold fewer than two seasons of {season}")
+        raise _no_season("anomaly", f"{most} training rows hold fewer than two seasons of {season}")
     means = np.where((by_series > 0) & (rows_of >= 2 * season), totals / np.maximum(by_series, 1), whole)
     return Anomaly(Cycle(season, phase), means.reshape(-1, targets))
 
@@ -400,7 +456,7 @@ def _fit_trend(panel: Panel, before: Sequence[Step], split: Split, members: np.n
     last = np.zeros(series, dtype="int64")
     last[members] = split.validation[members]
     for rows in _parts(panel):
-        y = FittedTransform(tuple(before), changes=False)._within(rows)._levels(rows)[-1]
+        y = FittedTransform(tuple(before))._within(rows)._levels(rows)[-1]
         numbers = np.arange(rows.first, rows.first + len(y))
         owners = panel.series_of(numbers)
         known = (numbers >= split.start[owners]) & (numbers < last[owners]) & ~np.isnan(y).any(axis=1)
@@ -450,9 +506,9 @@ def whole_rows(y: np.ndarray) -> np.ndarray:
     return ~np.isnan(y).any(axis=1)
 
 
-def _no_anomaly(reason: str) -> ConfigError:
+def _no_season(step: str, reason: str) -> ConfigError:
     return ConfigError(
-        f"received transform anomaly for a series that does not allow it ({reason}), expected a season and two of it "
+        f"received transform {step} for a series that does not allow it ({reason}), expected a season and two of it "
         "to learn from; name it with ",
         Parameter("season"),
         ", or choose another ",

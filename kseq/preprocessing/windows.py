@@ -16,18 +16,19 @@ a window as it is cut.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from kseq.data import Panel, Series
+from kseq.data import Panel, series_of
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.preprocessing._runs import CHUNK
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.columns import encoded, input_columns, past_columns, require_inputs, require_sizes
+from kseq.preprocessing.references import Reference, fit_scales
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Parts, Split, first_target, long_enough, parts_of, require_length, room_in
 from kseq.preprocessing.time_features import columns_of_dates
@@ -74,6 +75,8 @@ class Windows:
         owners: series of each segment, its place in the panel's ``ids``, ``(segments,)``; the first one by default.
         static: static covariates of each series, scaled, ``(series, static)``; they are joined to each row of a window,
             after its other columns. None by default.
+        reference: what windows are measured from, taken off as they are cut; None, the default, for zero.
+        columns: columns of the inputs that are the past of all targets, in their order; none by default.
 
     Raises:
         ConfigError: a window does not lie within the arrays, or a segment runs backwards.
@@ -86,6 +89,8 @@ class Windows:
     horizon: int
     owners: np.ndarray = None  # type: ignore[assignment]
     static: np.ndarray = field(default_factory=lambda: np.empty((1, 0), "float32"))
+    reference: Reference | None = None
+    columns: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         there = [number for number, segment in enumerate(self.segments) if len(segment)]
@@ -94,16 +99,45 @@ class Windows:
         object.__setattr__(self, "segments", segments)
         object.__setattr__(self, "owners", owners[there])
         rows = len(self.targets)
+        reach = self.reference.reach(self.lookback) if self.reference else self.lookback
         for segment in segments:
             # A negative row would count from the end of the arrays: a window of the future.
-            if segment.step < 1 or segment[0] < self.lookback or segment[-1] + self.horizon > rows:
+            if segment.step < 1 or segment[0] < reach or segment[-1] + self.horizon > rows:
                 raise ConfigError(
-                    f"received windows at {segment}, expected first target rows in order of time, from {self.lookback} "
+                    f"received windows at {segment}, expected first target rows in order of time, from {reach} "
                     f"to {rows - self.horizon}: lookback {self.lookback} and horizon {self.horizon} within {rows} rows."
                 )
 
     def __len__(self) -> int:
         return int(self._stops[-1]) if self.segments else 0
+
+    def __repr__(self) -> str:
+        columns = self.inputs.shape[1] + self.static.shape[1]
+        return (
+            f"Windows({len(self):,} windows, {self.lookback} rows of {columns} columns to {self.horizon} of "
+            f"{self.targets.shape[1]}; .x and .y are arrays)"
+        )
+
+    @property
+    def x(self) -> np.ndarray:
+        """What models read in every window, in order, ``(windows, lookback, features)``; made anew at each use."""
+        return self.gather(np.arange(len(self)))[0]
+
+    @property
+    def y(self) -> np.ndarray:
+        """What they are to forecast, scaled, ``(windows, horizon * targets)`` as they give it; made at each use."""
+        y = self.gather(np.arange(len(self)))[1]
+        return y.reshape(len(self), -1)
+
+    def batches(self, batch_size: int | None = 32, **order: Any) -> Any:
+        """These windows as :class:`kseq.Batches`, whose further arguments ``order`` takes.
+
+        Example:
+            >>> model.fit(data.train.batches(64, seed=0))  # doctest: +SKIP
+        """
+        import kseq
+
+        return kseq.Batches(self, batch_size, **order)
 
     @cached_property
     def _stops(self) -> np.ndarray:
@@ -175,10 +209,38 @@ class Windows:
         if self.static.shape[1]:
             owners = self.owners[np.searchsorted(self._firsts, first, side="right") - 1]
         y = self._blocks[1][first].view(self.targets.dtype)
-        return self.gather_inputs(first, owners), y.reshape(*first.shape, self.horizon, self.targets.shape[1])
+        y = y.reshape(*first.shape, self.horizon, self.targets.shape[1])
+        x, width = self.refer(self.gather_inputs(first, owners))
+        if self.reference is not None:
+            reach = self.reference.reach(self.lookback)
+            past = self._blocks[2][first - reach].view(self.targets.dtype)
+            past = past.reshape(*first.shape, reach, self.targets.shape[1])
+            y -= self.reference.of_targets(past, self.lookback, self.horizon)
+            y /= width
+        return x, y
+
+    def refer(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
+        """Take the reference off inputs, in place.
+
+        Args:
+            x: as of :meth:`gather_inputs`.
+
+        Returns:
+            The inputs; and by what they are divided, ``(..., 1, targets)``, 1 for nothing.
+        """
+        if self.reference is None or not self.columns:
+            return x, 1.0
+        columns = list(self.columns)
+        past = x[..., columns]
+        level = self.reference.of_inputs(past)
+        if level is not None:
+            past = past - level
+        width = self.reference.width(past) if self.reference.spread else 1.0
+        x[..., columns] = past / width
+        return x, width
 
     def gather_inputs(self, first: np.ndarray, owners: np.ndarray | None = None) -> np.ndarray:
-        """Copy out what is read of windows that may stand anywhere, not only in this part.
+        """Copy out the rows before windows that may stand anywhere, not only in this part; see :meth:`refer`.
 
         Args:
             first: rows of their first targets, of any shape.
@@ -210,13 +272,18 @@ class Windows:
         return np.repeat(self.owners, [len(segment) for segment in self.segments])
 
     @cached_property
-    def _blocks(self) -> tuple[np.ndarray, np.ndarray]:
-        """For each row the ``lookback`` inputs and the ``horizon`` targets that begin there, as one element of bytes.
+    def _blocks(self) -> tuple[np.ndarray, ...]:
+        """For each row the inputs, the targets and the targets before them that begin there, as one element of bytes.
 
         Elements overlap, and are views: to take some of them copies each in one piece, several times as fast as to take
         its rows.
         """
-        return _overlapping(self.inputs, self.lookback), _overlapping(self.targets, self.horizon)
+        reach = self.reference.reach(self.lookback) if self.reference else 1
+        return (
+            _overlapping(self.inputs, self.lookback),
+            _overlapping(self.targets, self.horizon),
+            _overlapping(self.targets, reach),
+        )
 
 
 def _overlapping(rows: np.ndarray, length: int) -> np.ndarray:
@@ -335,11 +402,15 @@ class WindowedPanel:
         if windows is None:
             return self.target_scaler.inverse(wide)
         wide = self.target_scaler.inverse_of(wide, windows.series)
-        return wide if self.transform is None else self.transform.undo(wide, self.series, windows.target_rows)
+        if self.transform is None:
+            return wide
+        columns = list(windows.columns)
+        scale = self.input_scaler.scale[windows.series][:, None, columns] if columns else 1.0
+        return self.transform.put_back(wide, self.series, windows.target_rows, windows.lookback, scale)
 
 
 def make_windows(
-    series: Series | Panel,
+    series: Any,
     lookback: int = 12,
     horizon: int = 1,
     *,
@@ -370,7 +441,7 @@ def make_windows(
     single series they say nothing, and stand at zero once scaled.
 
     Args:
-        series: a series or a panel.
+        series: a series or a panel, or anything of which :func:`kseq.data.series_of` makes one: a DataFrame, an array.
         lookback: rows that a model reads before each forecast (PyTorch users: the sequence length).
         horizon: rows that a model forecasts.
         transform: what models read and forecast instead of the targets' values, a
@@ -409,7 +480,7 @@ def make_windows(
         >>> len(data.train), len(data.validation), len(data.test)
         (485, 88, 147)
     """
-    panel = Panel.of(series)
+    panel = Panel.of(series_of(series))
     require_sizes(lookback, horizon)
     dates = calendar_of(panel) if calendar else {}
     columns = panel_columns(panel, horizon, past_target, tuple(dates))
@@ -441,11 +512,11 @@ def make_windows(
     if like is None and transform is not None and kept.any():
         fitted = transform.fit(panel, parted, np.flatnonzero(kept))
     if fitted is not None:
-        parts, room, kept = laid(fitted.lost)
-    lost = 0 if fitted is None else fitted.lost
+        parts, room, kept = laid(fitted.lost(lookback))
+    lost = 0 if fitted is None else fitted.lost(lookback)
     if not kept.any():
         raise _too_short(panel, parted, lookback, horizon, lost)
-    placed = {name: _place(panel, kept, *part, lost + lookback, horizon) for name, part in parts.items()}
+    placed = {name: placed_windows(panel, kept, *part, lost + lookback, horizon) for name, part in parts.items()}
     notes = [_short_note(panel, kept, lookback, horizon), _overlap_note(panel, kept, parted)]
     notes.append(_left_out(panel.name, {name: int(counts[kept].sum()) for name, counts in room.items()}, placed))
     if n_windows:
@@ -453,25 +524,97 @@ def make_windows(
 
     # A series that is left out may have no training row: its scale is read by no window.
     known = np.maximum(parted.end if leaks else parted.validation, parted.start + 1)
-    kind, learnt = "minmax" if leaks else scaler, (parted.start, known, panel.values)
-    sources, ahead, forecast = panel_sources(panel, horizon, past_target, dates, fitted)
-    input_scaler = Scaler.fit_series(kind, sources, *learnt)
-    target_scaler = Scaler.fit_series(kind, forecast, *learnt)
-    x = scaled_rows(panel, sources, ahead, input_scaler, dtype)
-    # What is both read and forecast is held once.
-    same = all(one is other for one, other in zip(sources, forecast, strict=False)) and len(sources) == len(forecast)
-    y = x if same else scaled_rows(panel, forecast, [0] * len(panel.targets), target_scaler, dtype)
     static = encoded(panel.static).to_numpy(dtype="float64")
     static_scaler = Scaler.fit("standard", static[kept]) if like is None else cast(Scaler, like.static_scaler)
-    constant = static_scaler.transform(static)
+    frame = Frame(
+        lookback, horizon, past_target, "minmax" if leaks else scaler, dates, fitted,
+        static_scaler.transform(static).astype(dtype), dtype,
+    )  # fmt: skip
+    windows, input_scaler, target_scaler = frame.of(panel, parted.start, known, *placed["training"])
     train, valid, held_out = (
-        Windows(x, y, segments, lookback, horizon, owners, constant.astype(dtype))
-        for segments, owners in placed.values()
+        replace(windows, segments=segments, owners=owners) for segments, owners in placed.values()
     )
     return WindowedPanel(
         panel, parted, lookback, horizon, columns, input_scaler, target_scaler, train, valid, held_out,
         (*panel.notes, *(note for note in notes if note)), fitted, static_scaler,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """How rows of a panel become the scaled arrays that windows are cut out of.
+
+    Args:
+        lookback: rows that a model reads.
+        horizon: rows that it forecasts.
+        past_target: whether it reads the targets' own past.
+        scaler: ``"standard"`` or ``"minmax"``.
+        dates: columns of :func:`calendar_of`; none where models do not read the calendar.
+        transform: fitted transform of the targets; None for none.
+        static: static covariates of each series, scaled, ``(series, static)``.
+        dtype: NumPy type of the arrays.
+    """
+
+    lookback: int
+    horizon: int
+    past_target: bool
+    scaler: str
+    dates: Mapping[str, np.ndarray]
+    transform: FittedTransform | None
+    static: np.ndarray
+    dtype: str = "float32"
+
+    def of(
+        self,
+        panel: Panel,
+        start: np.ndarray,
+        stop: np.ndarray,
+        segments: Sequence[range],
+        owners: np.ndarray,
+        known: tuple[np.ndarray, Scaler, Scaler] | None = None,
+    ) -> tuple[Windows, Scaler, Scaler]:
+        """Scale the rows of a panel.
+
+        Args:
+            panel: the series.
+            start: first row that scales are fitted on, ``(series,)``.
+            stop: one after the last, ``(series,)``.
+            segments: first target rows of training windows, on which scales are fitted where there is a reference.
+            owners: series of each segment.
+            known: scales that are known already: place of each series among those of the two scalers, -1 for one that
+                is fitted here; scale of the inputs and of the targets.
+
+        Returns:
+            Training windows; scale of the inputs; and scale of what models forecast.
+        """
+        sources, ahead, forecast = panel_sources(panel, self.horizon, self.past_target, self.dates, self.transform)
+        input_scaler = Scaler.fit_series(self.scaler, sources, start, stop, panel.values)
+        target_scaler = output = Scaler.fit_series(self.scaler, forecast, start, stop, panel.values)
+        reference = self.transform.reference if self.transform else None
+        if reference is not None and reference.spread and not self.past_target:
+            raise ConfigError(
+                f"received transform {reference.name} and past_target=False, expected no spread of windows whose past "
+                "models do not read."
+            )
+        columns = tuple(range(len(panel.targets))) if self.past_target and reference else ()
+
+        def cut(inputs: Scaler, targets: Scaler) -> Windows:
+            x = scaled_rows(panel, sources, ahead, inputs, self.dtype)
+            # What is both read and forecast in one scale is held once.
+            same = reference is None and list(map(id, sources)) == list(map(id, forecast))
+            y = x if same else scaled_rows(panel, forecast, [0] * len(forecast), targets, self.dtype)
+            return Windows(x, y, tuple(segments), self.lookback, self.horizon, owners, self.static, reference, columns)
+
+        if reference is not None:
+            plain = cut(input_scaler, target_scaler)
+            input_scaler, target_scaler, output = fit_scales(self.scaler, plain, input_scaler, target_scaler)
+        if known is not None:
+            place, of_inputs, of_targets = known
+            input_scaler, output = (
+                own.replaced(scales, place) for own, scales in ((input_scaler, of_inputs), (output, of_targets))
+            )
+            target_scaler = output
+        return cut(input_scaler, target_scaler), input_scaler, output
 
 
 def _too_short(panel: Panel, split: Split, lookback: int, horizon: int, lost: int) -> DataError:
@@ -553,18 +696,14 @@ def panel_sources(
         Columns that are read and change with time, ``(rows,)`` each; how many rows ahead each of them is read; and the
         columns that are forecast.
     """
-    read = forecast = panel.y
-    if transform is not None:
-        read, forecast = transform.apply(panel)
-    of_targets = dict(zip(panel.targets, read.T, strict=True))
+    of_targets = dict(zip(panel.targets, (panel.y if transform is None else transform.apply(panel)).T, strict=True))
     past = past_columns(panel, past_target)
     sources = [of_targets[c] if c in of_targets else panel.values_of([c])[:, 0] for c in [*past, *panel.future]]
     ahead = [0] * len(past) + [horizon] * len(panel.future) + [0] * len(dates)
-    same = read is forecast
-    return [*sources, *dates.values()], ahead, list(of_targets.values()) if same else list(forecast.T)
+    return [*sources, *dates.values()], ahead, list(of_targets.values())
 
 
-def _place(
+def placed_windows(
     panel: Panel, kept: np.ndarray, start: np.ndarray, stop: np.ndarray, step: int, lookback: int, horizon: int
 ) -> tuple[tuple[range, ...], np.ndarray]:
     """Segments of one part of all series that are kept, and the series of each."""

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from kseq.errors import ConfigError
 from kseq.evaluation.intervals import Interval
 from kseq.evaluation.model_result import ModelResult
-from kseq.evaluation.significance import best_baseline
+from kseq.evaluation.rows import best_baseline
 from kseq.report.lettering import label, legend, plain, shortened
 
 if TYPE_CHECKING:
-    from kseq.comparison.result import Comparison
+    from kseq.comparison.tables import Tables
 
 #: A colour and a line style.
 Style = tuple[str, Any]
@@ -59,7 +59,7 @@ class _Panel:
 DRAWN = 4
 
 
-def plot_predictions(comparison: "Comparison", ids: Sequence[Any] | None = None) -> Figure:
+def plot_predictions(comparison: "Tables", ids: Sequence[Any] | None = None) -> Figure:
     """Draw all models over the test part in one picture.
 
     Cells stand together with the best baseline, the other baselines on axes of their own. A cell's line is the mean
@@ -79,7 +79,7 @@ def plot_predictions(comparison: "Comparison", ids: Sequence[Any] | None = None)
         Figure: not attached to any screen; ``figure.savefig(path)`` writes it.
     """
     series, track = comparison.data.series, _Track.of(comparison)
-    panels = _panels(comparison, track) if comparison.panel is None else _of_series(comparison, ids)
+    panels = _of_series(comparison, ids) if comparison.several else _panels(comparison, track)
     styles = _styles(comparison.rows)
     bands = _bands(comparison)
     figure = Figure(figsize=(12, 0.6 + 3.3 * len(panels)), layout="constrained")
@@ -123,10 +123,10 @@ class _Track:
     before: int
 
     @classmethod
-    def of(cls, comparison: "Comparison") -> "_Track":
+    def of(cls, comparison: "Tables") -> "_Track":
         rows, horizon = comparison.data.test.target_rows, comparison.data.horizon
         step = comparison.evidence.step_size
-        if comparison.panel is not None:
+        if comparison.several:
             # Each series has axes of its own, with a point a window; rows before its first may be another's.
             return cls(rows[:, 0], False, "." if comparison.folds else "", 0)
         before = horizon if comparison.folds else 0
@@ -144,7 +144,7 @@ class _Track:
         return np.arange(max(0, rows[0] - self.before), rows[-1] + 1)
 
 
-def _panels(comparison: "Comparison", track: _Track) -> list[_Panel]:
+def _panels(comparison: "Tables", track: _Track) -> list[_Panel]:
     """What is drawn where."""
     drawn = [row for row in comparison.rows if row.sound.any()]
     baselines = [row for row in drawn if row.kind == "baseline"]
@@ -167,13 +167,12 @@ def _panels(comparison: "Comparison", track: _Track) -> list[_Panel]:
     return [_Panel(slice(None), groups[0], whole), *close]
 
 
-def _of_series(comparison: "Comparison", ids: Sequence[Any] | None) -> list[_Panel]:
+def _of_series(comparison: "Tables", ids: Sequence[Any] | None) -> list[_Panel]:
     """Which series of a panel are drawn."""
-    panel, drawn = comparison.panel, [row for row in comparison.rows if row.sound.any()]
-    assert panel is not None
-    names = panel.data.series.ids[panel.series]
-    best = comparison.best
-    errors = panel.of_series(best.predictions[best.sound], "mase").mean(axis=0)
+    drawn, best = [row for row in comparison.rows if row.sound.any()], comparison.best
+    forecast, windows = np.unique(comparison.data.test.series, return_counts=True)
+    names = comparison.data.series.ids[forecast]
+    errors = comparison.scores(best, "mase", by="series").mean(axis=0)
     ranking = np.argsort(np.nan_to_num(errors, nan=np.inf), kind="stable")[: np.isfinite(errors).sum()]
     chosen = ranking[np.unique(np.linspace(0, len(ranking) - 1, DRAWN).astype(int))]
     if ids is not None:
@@ -184,12 +183,12 @@ def _of_series(comparison: "Comparison", ids: Sequence[Any] | None) -> list[_Pan
     baseline = best_baseline(comparison.evidence.rows)
     cells = [row for row in drawn if row.kind == "cell"] or [row for row in drawn if row.kind == "ensemble"]
     rows = [*cells, *(row for row in drawn if baseline is not None and row.name == baseline.name)]
-    stops = np.cumsum(panel.windows)
+    stops = np.cumsum(windows)
     horizon = comparison.data.horizon
     step = f"; first of {horizon} steps ahead" if horizon > 1 else ""
     return [
         _Panel(
-            slice(max(stops[number] - panel.windows[number], stops[number] - READABLE // 2), stops[number]),
+            slice(max(stops[number] - windows[number], stops[number] - READABLE // 2), stops[number]),
             rows,
             f"{names[number]}: MASE {errors[number]:.3g} of {best.name} (mean over {len(names)} series "
             f"{np.nanmean(errors):.3g}){step}",
@@ -198,7 +197,7 @@ def _of_series(comparison: "Comparison", ids: Sequence[Any] | None) -> list[_Pan
     ]
 
 
-def _bands(comparison: "Comparison") -> dict[str, dict[float, Interval]]:
+def _bands(comparison: "Tables") -> dict[str, dict[float, Interval]]:
     """Intervals of the best cell's mean forecast, by the cell's name."""
     cells = comparison.evidence.cells
     if not cells:
@@ -235,12 +234,12 @@ def _dress(axes: Axes, title: str, unit: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _label(comparison: "Comparison") -> str:
+def _label(comparison: "Tables") -> str:
     series = comparison.data.series
     return f"{series.targets[0]}, {series.unit}" if series.unit else series.targets[0]
 
 
-def plot_history(comparison: "Comparison") -> Figure:
+def plot_history(comparison: "Tables") -> Figure:
     """Draw the learning curves of each cell: a faint line a training, their mean and the band from smallest to largest.
 
     Mean and band end where fewer than half of them are still training.

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kseq.evaluation.significance import best_baseline
+from kseq.evaluation.metrics import ALL_METRICS
+from kseq.evaluation.rows import best_baseline
 from kseq.storage.csv_text import csv_text
 from kseq.text import DASH, decimals_for, figure, visible
 
 if TYPE_CHECKING:
-    from kseq.comparison.result import Comparison
+    from kseq.comparison.tables import Tables
 
 FORMATS = ("table", "markdown", "csv", "json")
 
@@ -25,7 +26,7 @@ OWN_SETTINGS = {
 }  # fmt: skip
 
 
-def render(comparison: "Comparison", style: str = "table") -> str:
+def render(comparison: "Tables", style: str = "table") -> str:
     """Write the table out.
 
     Args:
@@ -50,7 +51,7 @@ def as_json(frame: pd.DataFrame) -> str:
     return json.dumps(json.loads(frame.to_json(orient="records", double_precision=15)), indent=2)
 
 
-def words(comparison: "Comparison", style: str = "table") -> str:
+def words(comparison: "Tables", style: str = "table") -> str:
     """The verdict, what to beware of, and how to read the table.
 
     Args:
@@ -74,7 +75,7 @@ def _filled(text: str) -> str:
     return textwrap.fill(visible(text), WIDTH, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
 
 
-def _legend(comparison: "Comparison") -> list[str]:
+def _legend(comparison: "Tables") -> list[str]:
     """What head and ± stand for, as far as this table has them."""
     data, table = comparison.data, comparison.table
     seeds = table["seeds"][table["kind"] == "cell"]
@@ -84,13 +85,14 @@ def _legend(comparison: "Comparison") -> list[str]:
         span = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
         texts[0] += f", mean ± standard deviation over {span} seeds"
     texts[0] += "."
-    if comparison.panel is not None:
+    if comparison.several:
         texts.append(
-            f"Each cell is one model for all {len(comparison.panel.series)} series. Every number is the mean over "
+            f"Each cell is one model for all {len(set(data.test.series))} series. Every number is the mean over "
             "series of that series' own number. MASE and RMSSE are errors in units of what repeating the "
             f"{'last value' if comparison.season == 1 else f'value {comparison.season} steps earlier'} misses in the "
-            "same series; by MASE rows are ranked and told apart."
+            "same series."
         )
+    texts.append(f"Rows are ranked, tested and told apart by {comparison.evidence.measure}.")
     if comparison.folds:
         refitted = len(comparison.trainings) > 1
         trained = "anew for each" if refitted else "once, on what comes before the first"
@@ -105,18 +107,23 @@ def _legend(comparison: "Comparison") -> list[str]:
     if baseline is not None:
         measure = comparison.evidence.measure
         texts.append(f"skill: by how much the {measure} is below that of {baseline.name}, as a share.")
-    texts.append("group: rows that share a letter do not differ beyond the noise of seeds and of the test period.")
+    noise = "seeds, of series and of the test period" if comparison.several else "seeds and of the test period"
+    texts.append(f"group: rows that share a letter do not differ beyond the noise of {noise}.")
+    texts.append("best?: rows of the model confidence set, one of which is the best one at 90 %.")
     return texts
 
 
-def shown_table(comparison: "Comparison") -> pd.DataFrame:
+def shown_table(comparison: "Tables") -> pd.DataFrame:
     """The table as a reader wants it: rounded text, mean ± standard deviation over seeds."""
     table = comparison.table
     unit = f", {comparison.data.series.unit}" if comparison.data.series.unit else ""
     heads = {"mae": f"MAE{unit}", "rmse": f"RMSE{unit}", "mape": "MAPE, %"}
-    if comparison.panel is not None:
-        # Ranks, skill and groups of a panel are by MASE.
+    if comparison.several:
         heads = {"mase": "MASE", "rmsse": "RMSSE", **heads}
+    # What ranks stands first.
+    first = ALL_METRICS[comparison.measure]
+    of_unit = {"target": unit, "%": ", %", "": ""}[first.unit]
+    heads = {comparison.measure: f"{first.label}{of_unit}"} | heads
     shown = pd.DataFrame({"model": table["model"]})
     shown["parameters"] = [f"{p:,}" if p else DASH for p in table["parameters"]]
     if len(set(table["units"][table["kind"] == "cell"])) > 1 or "trials" in table:
@@ -126,13 +133,16 @@ def shown_table(comparison: "Comparison") -> pd.DataFrame:
             shown[head] = [_setting(value) if value == value and cell else DASH
                            for value, cell in zip(table[name], table["kind"] == "cell", strict=True)]  # fmt: skip
     for metric, head in heads.items():
-        decimals = decimals_for(table[metric], 2 if metric == "mape" else 3)
+        decimals = decimals_for(table[metric], 2 if ALL_METRICS[metric].unit == "%" else 3)
         shown[head] = [
             _mean_and_spread(mean, spread, decimals)
             for mean, spread in zip(table[metric], table[f"{metric}_std"], strict=True)
         ]
     shown["skill"] = [_skill(skill) for skill in table["skill"]]
     shown["group"] = [group or DASH for group in table["group"]]
+    shown["best?"] = ["yes" if best else DASH for best in table["may_be_best"]]
+    if table["rank"].notna().any():
+        shown["rank"] = [f"{rank:.2f}" if rank == rank else DASH for rank in table["rank"]]
     shown["epochs"] = [f"{e:.0f}" if e == e else DASH for e in table["epochs"]]
     shown["ms/epoch/seed"] = [f"{1000 * s:.1f}" if s == s else DASH for s in table["seconds_per_epoch_and_seed"]]
     return shown

@@ -38,7 +38,7 @@ Units = Size | Annotated[list[Size], Meta(min_length=1, max_length=1000)]
 
 
 class Budget(TypedDict, total=False):
-    """Arguments of :class:`kseq.training.fit.Training` that were given."""
+    """Arguments of :class:`kseq.training.budget.Training` that were given."""
 
     epochs: Size
     batch_size: Count
@@ -87,6 +87,8 @@ class SomeSettings(TypedDict, total=False):
     gap: Count
     train_size: Size | None
     season: Count
+    metric: Text
+    refit_on_validation: bool
     members: Count
     levels: list[Number]
     training: Budget
@@ -120,6 +122,8 @@ class ModelSettings(TypedDict):
     gap: NotRequired[Count]
     train_size: NotRequired[Size | None]
     season: Count
+    metric: NotRequired[Text]
+    refit_on_validation: NotRequired[bool]
     members: NotRequired[Count]
     levels: list[Number]
     training: Budget
@@ -144,6 +148,19 @@ class ReadingArguments(TypedDict, total=False):
     freq: Text | None
     season: Count | None
     constant: bool
+    no_header: bool
+    sep: Text | None
+    decimal: Text | None
+    thousands: Text | None
+    encoding: Text | None
+    skip_rows: Count
+    skip_footer: Count
+    comment: Text | None
+    missing: Text | float | list[Text | float] | None
+    date_format: Text | None
+    dayfirst: bool | None
+    sort: bool
+    wide: Text | None
 
 
 class Origin(TypedDict):
@@ -194,6 +211,7 @@ class RowRecord(TypedDict):
     parameters: NotRequired[Count]
     units: NotRequired[list[Size]]
     epochs: NotRequired[list[Count]]
+    refit_epochs: NotRequired[list[Count]]
     diverged: NotRequired[list[Seed]]
     kernel: NotRequired[Text]
     seconds: NotRequired[Number | None]
@@ -208,6 +226,13 @@ class RowRecord(TypedDict):
     rmsse: NotRequired[list[Number | None]]
     r2: NotRequired[list[Number | None]]
     bias: NotRequired[list[Number | None]]
+    pinball: NotRequired[list[Number | None]]
+    wql: NotRequired[list[Number | None]]
+    crps: NotRequired[list[Number | None]]
+    validation: NotRequired[Number | None]
+    may_be_best: NotRequired[bool]
+    confidence_p: NotRequired[Number | None]
+    rank: NotRequired[Number | None]
     skill: NotRequired[Number | None]
     group: NotRequired[Text | None]
     intervals: NotRequired[dict[str, IntervalRecord]]
@@ -268,6 +293,9 @@ class RunRecord(TypedDict):
     folds: NotRequired[list[dict[str, Any]]]
     seconds: NotRequired[Number | None]
     tuning: NotRequired[dict[str, Any] | None]
+    metric: NotRequired[Text]
+    best_baseline: NotRequired[Text | None]
+    noise: NotRequired[list[dict[str, Any]]]
     verdict: NotRequired[Names]
     traps: NotRequired[Names]
     differences: NotRequired[list[PairRecord]]
@@ -282,6 +310,19 @@ class KeptReading(TypedDict, total=False):
     series: Text | int | float
     fill: Text
     freq: Text
+    no_header: bool
+    sep: Text
+    decimal: Text
+    thousands: Text
+    encoding: Text
+    skip_rows: Count
+    skip_footer: Count
+    comment: Text
+    missing: Text | float | list[Text | float]
+    date_format: Text
+    dayfirst: bool
+    sort: bool
+    wide: Text
 
 
 class HalfWidthsRecord(TypedDict):
@@ -386,12 +427,21 @@ class SeriesCardRecord(_CardRecord):
     series: ContextRecord
 
 
+class ReferenceRecord(TypedDict):
+    """What values of a window are measured from."""
+
+    kind: Literal["change", "last", "mean", "season", "increments"]
+    season: Size
+    spread: bool
+
+
 class PanelTransformRecord(TypedDict):
     """A transform, whose numbers are arrays."""
 
-    steps: list[Literal["log", "anomaly", "trend", "difference"]]
+    steps: list[Literal["log", "log1p", "anomaly", "trend", "difference"]]
     changes: bool
     season: Size
+    reference: NotRequired[ReferenceRecord]
 
 
 class DatesRecord(TypedDict):

@@ -1,5 +1,6 @@
 """Early stopping for ensembles: each member stops at its own epoch and gets its own best weights back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -15,14 +16,22 @@ class Fitted:
 
     Args:
         epochs: Number of epochs that each member trained, one int a member.
+        best: Epoch, counted from 1, whose weights each member has now; 0 for a member that diverged in the first.
         diverged: For each member, whether its loss became NaN or infinite.
         history: Learning curves, ``{"loss": array, "val_loss": array}`` with arrays of shape ``(member, epoch)``; NaN
             in the epochs after a member has stopped.
     """
 
     epochs: tuple[int, ...]
+    best: tuple[int, ...]
     diverged: tuple[bool, ...]
     history: dict[str, np.ndarray]
+
+    def of(self, member: int) -> "Fitted":
+        """The outcome of one member alone."""
+        one = slice(member, member + 1)
+        curves = {name: curve[one] for name, curve in self.history.items()}
+        return Fitted(self.epochs[one], self.best[one], self.diverged[one], curves)
 
 
 class MemberStopping(keras.callbacks.Callback):
@@ -41,16 +50,20 @@ class MemberStopping(keras.callbacks.Callback):
         patience: Number of epochs without improvement before a member stops; 0 never stops by validation loss.
         worth_leaving: Cost of rebuilding the model without stopped members, in member epochs; infinite by default,
             which never rebuilds.
+        until: Number of epochs after which each member stops with the weights that it then has, one a member, instead
+            of stopping by its validation loss; None, the default, for no such number.
     """
 
-    def __init__(self, members: int, patience: int, worth_leaving: float = np.inf):
+    def __init__(self, members: int, patience: int, worth_leaving: float = np.inf, until: Sequence[int] | None = None):
         super().__init__()
         self.patience = patience
+        self.until = None if until is None else np.asarray(until)
         self.worth_leaving = worth_leaving
         self.running = np.ones(members, bool)
         self.diverged = np.zeros(members, bool)
         self.epochs = np.zeros(members, int)
         self.best = np.full(members, np.inf)
+        self.best_epochs = np.zeros(members, int)
         self.wait = np.zeros(members, int)
         self.in_vain = 0
         #: Numbers of the members that the model in training still holds, in its order.
@@ -76,7 +89,12 @@ class MemberStopping(keras.callbacks.Callback):
         self.diverged |= lost
         self.running &= ~lost
         watched = loss.get("val_loss") if self.patience else None
-        if watched is None:
+        if self.until is not None:
+            done = self.running & (self.epochs >= self.until)
+            # The first call keeps the weights of all members, and must come before the model is rebuilt without some.
+            self._keep(done | lost)
+            self.running &= ~done
+        elif watched is None:
             # Without a validation loss the last weights count, as long as they are finite.
             self._keep(self.running)
         else:
@@ -123,6 +141,7 @@ class MemberStopping(keras.callbacks.Callback):
 
     def _keep(self, which: np.ndarray) -> None:
         """Keep the current weights of the members selected by the mask ``which``."""
+        self.best_epochs[which] = self.epochs[which]
         if self._kept is not None and not which.any():
             return
         weights = self.model.get_weights()
@@ -138,4 +157,5 @@ class MemberStopping(keras.callbacks.Callback):
     def fitted(self) -> Fitted:
         """The outcome so far, as a :class:`Fitted`."""
         curves = {name: np.stack(values, axis=1) for name, values in self._curves.items()}
-        return Fitted(tuple(int(e) for e in self.epochs), tuple(bool(d) for d in self.diverged), curves)
+        epochs, best, diverged = (tuple(of.tolist()) for of in (self.epochs, self.best_epochs, self.diverged))
+        return Fitted(epochs, best, diverged, curves)

@@ -6,7 +6,6 @@ clipped member by member; each member stops at its own epoch and keeps its own b
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -19,38 +18,10 @@ from kseq.layers import Ensemble, MemberLoss, fast_step, sum_over_members, take_
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.training import memory
 from kseq.training.batches import Batches
+from kseq.training.budget import Training
 from kseq.training.callbacks import members_of
 from kseq.training.early_stopping import Fitted, MemberStopping
 from kseq.training.feeding import Listeners, fed
-from kseq.validation import require_number, require_whole
-
-
-@dataclass(frozen=True)
-class Training:
-    """The training budget, the same for all cells.
-
-    Args:
-        epochs: Maximum number of epochs, 200 by default.
-        batch_size: Number of windows in a batch, 32 by default; 0 for all windows in one batch.
-        learning_rate: Learning rate of Adam (Kingma and Ba 2015), 0.001 by default.
-        patience: Number of epochs without a better validation loss before a member stops and its best weights are
-            restored, 25 by default; 0 trains all epochs and keeps the last weights.
-        weight_decay: Decoupled weight decay, as in AdamW (Loshchilov and Hutter 2019); 0, the default, for none.
-        clip_norm: Maximum norm of a member's gradient over all its weights; 0, the default, for no clipping.
-    """
-
-    epochs: int = 200
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    patience: int = 25
-    weight_decay: float = 0.0
-    clip_norm: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            require_whole(name, getattr(self, name))
-        for name in ("learning_rate", "weight_decay", "clip_norm"):
-            require_number(name, getattr(self, name))
 
 
 def compile_model(model: keras.Model, training: Training) -> None:
@@ -85,6 +56,7 @@ def fit(
     training: Training,
     seeds: Sequence[int],
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    until: Sequence[int] | None = None,
 ) -> Fitted:
     """Train a model from ``build_model`` on the training windows.
 
@@ -98,6 +70,8 @@ def fit(
         seeds: Seeds that order the batches, one for each member.
         callbacks: Further Keras callbacks, called after the one that stops members and restores their weights. Their
             ``model`` is the one in training, which may hold fewer members; at the end of training it is the whole one.
+        until: Number of epochs of each member, instead of what the budget says of epochs and patience; see
+            :func:`as_many_steps`. None by default.
 
     Returns:
         Fitted: Epochs and learning curves of each member. The model holds each member's best weights.
@@ -109,10 +83,10 @@ def fit(
     if len(seeds) != (members or 1):
         raise ConfigError(f"received {len(seeds)} seeds for {members or 1} members, expected one seed a member.")
     compile_model(model, training)
-    watch = MemberStopping(
-        members or 1, training.patience if len(data.validation) else 0, _cost_of_rebuilding(model, data)
-    )
-    listeners = _TrainingCallbacks(watch, callbacks, model, training.epochs)
+    patience = training.patience if len(data.validation) else 0
+    watch = MemberStopping(members or 1, patience, _cost_of_rebuilding(model, data), until)
+    epochs = training.epochs if until is None else max(until)
+    listeners = _TrainingCallbacks(watch, callbacks, model, epochs)
     listeners.begin()
     part = model
     while True:
@@ -124,7 +98,7 @@ def fit(
             source,
             validation_data=None if validation is None else fed(validation)[0],
             initial_epoch=watch.epoch,
-            epochs=training.epochs,
+            epochs=epochs,
             callbacks=listeners,
             verbose=0,
             # The batches are already shuffled by seed; Keras would shuffle them again from its own random state.
@@ -137,6 +111,22 @@ def fit(
     listeners.set_model(model)
     listeners.end()
     return watch.fitted
+
+
+def as_many_steps(fitted: Fitted, training: Training, before: WindowedPanel, now: WindowedPanel) -> list[int]:
+    """Turn the epochs that early stopping found into those of as many gradient steps on more windows.
+
+    Args:
+        fitted: The training that stopped early.
+        training: The budget of both trainings.
+        before: The windowed series that it read.
+        now: The windowed series to train on for as many steps.
+
+    Returns:
+        list[int]: Epochs of each member, at least one.
+    """
+    steps = [len(Batches(data.train, training.batch_size or None)) for data in (before, now)]
+    return [max(1, round(best * steps[0] / steps[1])) for best in fitted.best]
 
 
 def _batches(

@@ -22,48 +22,52 @@ def roll_out(
         data: windows of the horizon that the model forecasts at once, with the scales to undo; the rows of all steps
             are in its panel.
         starts: row of the first step of each forecast, ``(windows,)``; sorted.
-        made: forecasts of the steps so far, ``(member, window, step, target)``: transformed and not scaled, as the
-            model forecasts them. One member for an ordinary model.
+        made: forecasts of the steps so far, ``(member, window, step, target)``: what the transform's steps make of
+            values, not scaled. One member for an ordinary model.
         blocks: how many times the model is called on what it has forecast.
 
     Returns:
         ``(member, window, step + blocks * horizon, target)``; :meth:`FittedTransform.undo
         <kseq.preprocessing.transforms.FittedTransform.undo>` brings them back to the targets' unit.
     """
-    levels = None
-    if data.transform is not None and data.transform.changes:
-        # The model forecasts changes, and reads levels.
-        levels = data.transform.apply(data.series)[0][starts - 1][:, None]
+    known = data.series.y if data.transform is None else data.transform.apply(data.series)
     for _ in range(blocks):
-        made = _with_next_block(model, data, starts, made, levels)
+        made = _with_next_block(model, data, starts, made, known)
     return made
 
 
 def _with_next_block(
-    model: keras.Model, data: WindowedPanel, starts: np.ndarray, made: np.ndarray, levels: np.ndarray | None
+    model: keras.Model, data: WindowedPanel, starts: np.ndarray, made: np.ndarray, known: np.ndarray
 ) -> np.ndarray:
-    panel, steps, members = data.series, made.shape[2], members_of(model)
-    owners = panel.series_of(starts)
+    panel, steps, members, windows = data.series, made.shape[2], members_of(model), data.test
+    owners, reference = panel.series_of(starts), windows.reference
     # Targets whose past the model reads, and where among its inputs.
     read = [number for number, target in enumerate(panel.targets) if target in data.input_columns]
     places = [data.input_columns.index(panel.targets[number]) for number in read]
-    past = None
-    if steps and places:
-        past = made if levels is None else levels + np.cumsum(made, axis=2)
-        past = past[:, :, -data.lookback :, read]
     size = memory.windows_at_once(model, data.lookback)
-    outputs = []
+    block = np.empty((made.shape[0], len(starts), data.horizon, data.targets))
     for first in range(0, len(starts), size):
         some = slice(first, first + size)
-        x = np.repeat(data.test.gather_inputs(starts[some] + steps, owners[some])[:, None], members or 1, axis=1)
-        if past is not None:
+        x = np.repeat(windows.gather_inputs(starts[some] + steps, owners[some])[:, None], members or 1, axis=1)
+        if steps and places:
+            past = made[:, some, -data.lookback :, read]
             scale = data.input_scaler.of(owners[some])
             center, width = (of[:, None, None, places] for of in (scale.center, scale.scale))
             # (window, member, step, target), as the windows are.
-            x[..., -past.shape[2] :, places] = (np.moveaxis(past[:, some], 0, 1) - center) / width
-        outputs.append(_of_one_shape(model, x if members else x[:, 0], min(size, len(starts))))
-    scaled = np.concatenate(outputs).astype("float64").reshape(len(starts), members or 1, data.horizon, data.targets)
-    return np.concatenate([made, data.target_scaler.inverse_of(np.moveaxis(scaled, 1, 0), owners)], axis=2)
+            x[..., -past.shape[2] :, places] = (np.moveaxis(past, 0, 1) - center) / width
+        x = windows.refer(x)[0]
+        scaled = _of_one_shape(model, x if members else x[:, 0], min(size, len(starts))).astype("float64")
+        scaled = np.moveaxis(scaled.reshape(-1, members or 1, data.horizon, data.targets), 1, 0)
+        forecasts = data.target_scaler.inverse_of(scaled, owners[some])
+        if reference is not None:
+            # Rows before the first step are known, later ones are forecasts.
+            reach = np.arange(steps - reference.reach(data.lookback), min(steps, 0))
+            past = np.broadcast_to(known[starts[some, None] + reach], (len(made), len(x), len(reach), data.targets))
+            past = np.concatenate([past, made[:, some, len(reach) - reference.reach(data.lookback) :]], axis=2)
+            unit = data.input_scaler.scale[owners[some]][:, None, list(windows.columns)] if windows.columns else 1.0
+            forecasts = reference.put_back(forecasts, past, data.lookback, unit)
+        block[:, some] = forecasts
+    return np.concatenate([made, block], axis=2)
 
 
 def _of_one_shape(model: keras.Model, x: np.ndarray, size: int) -> np.ndarray:

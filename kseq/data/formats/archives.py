@@ -39,7 +39,7 @@ def read(source: Source) -> Found:
     Raises:
         DataError: the header or a line is not as the format says.
     """
-    text = source.bytes().decode("utf-8-sig", errors="replace")
+    text = source.whole().decode("utf-8-sig", errors="replace")
     header: dict[str, str] = {}
     attributes: list[tuple[str, str]] = []
     lines = enumerate(text.splitlines(), 1)

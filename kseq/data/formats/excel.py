@@ -53,7 +53,7 @@ def as_text(source: Source) -> Source:
             meant; or a formula has no value.
     """
     calamine = library("python_calamine", "excel", source)
-    if source.head.startswith(_OLE) and _ENCRYPTED in source.bytes():
+    if source.head.startswith(_OLE) and _ENCRYPTED in source.whole():
         raise _locked(source)
     if source.head.startswith(b"PK"):
         with zipfile.ZipFile(source.opened()) as archive:

@@ -30,7 +30,7 @@ def read(source: Source) -> Found:
     Raises:
         DataError: it is no JSON, or holds anything but objects.
     """
-    content = source.bytes().removeprefix(b"\xef\xbb\xbf").strip()
+    content = source.whole().removeprefix(b"\xef\xbb\xbf").strip()
     if not content:
         raise DataError(f"{source} is empty; expected one JSON object a line.")
     whole = content[:1] == b"["

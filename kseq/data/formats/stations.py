@@ -69,7 +69,7 @@ def read(source: Source) -> Found:
     Raises:
         DataError: it does not have the archive's shape.
     """
-    preset, text = str(preset_of(source)), _text(source.bytes())
+    preset, text = str(preset_of(source)), _text(source.whole())
     shape, parse = PRESETS[preset]
     lines = text.splitlines()
     if not lines or not shape(lines[:200]):

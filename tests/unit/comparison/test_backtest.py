@@ -33,6 +33,8 @@ SMALL = {
     "seeds": (0, 1),
     "season": 12,
     "training": {"epochs": 2, "batch_size": 16},
+    # One training a fold, which shows what it starts from; the second one has tests of its own.
+    "refit_on_validation": False,
 }
 
 
@@ -67,10 +69,10 @@ def watching():
     """The trainings that take place, in their order."""
     fits, fit = [], jobs.fit
 
-    def watched(model, data, training, seeds, callbacks=()):
+    def watched(model, data, training, seeds, callbacks=(), until=None):
         assert getattr(model, "optimizer", None) is None
         before = [weight.copy() for weight in model.get_weights()]
-        result = fit(model, data, training, seeds, callbacks)
+        result = fit(model, data, training, seeds, callbacks, until)
         fits.append(Fit(model, data, list(callbacks), before, model.get_weights()))
         return result
 

@@ -92,7 +92,7 @@ numbers = st.lists(st.one_of(st.none(), st.integers(1, 9)), min_size=8, max_size
 @given(y=numbers, cut=st.integers(3, 7), fill=st.sampled_from(["ffill", "seasonal"]))
 def test_no_fill_looks_ahead(y, cut, fill):
     y = [1.0, 2.0, *(NAN if value is None else value for value in y)]
-    other = [*y[:cut], *(100 - value for value in y[cut:])]
+    other = [*y[:cut], *(60 - value for value in y[cut:])]
     filled, again = (from_frame(frame(values), fill=fill).y[:cut] for values in (y, other))
     np.testing.assert_array_equal(filled, again)
 
@@ -106,7 +106,7 @@ def causal(series, known):
 def test_a_causal_series_does_not_look_ahead_after_its_known_rows(y, known, cut):
     y = [1.0, 2.0, *(NAN if value is None else value for value in y)]
     cut = max(cut, known)
-    other = [*y[:cut], *(100 - value for value in y[cut:])]
+    other = [*y[:cut], *(60 - value for value in y[cut:])]
     filled, again = (causal(from_frame(frame(values), fill="linear"), known).y[:cut] for values in (y, other))
     np.testing.assert_array_equal(filled, again)
 
@@ -177,5 +177,11 @@ def test_a_panel_is_marked_or_refused():
     assert begun.lengths.tolist() == [4, 3]
     assert begun.index[4] == pd.Timestamp("2001-01-02")
     assert begun.notes[0] == "1 row before the first value of the target of 1 series left out."
-    with pytest.raises(DataError, match="received fill 'linear', expected ffill, seasonal or mask"):
-        panel_from_frame(two(y), fill="linear")
+    with pytest.raises(DataError, match="received fill 'mean', expected linear, ffill, seasonal or mask"):
+        panel_from_frame(two(y), fill="mean")
+
+
+def test_lines_are_drawn_within_each_series_and_taken_back_where_they_look_ahead():
+    panel = panel_from_frame(two([1, NAN, 3, NAN, 5, NAN, 9, NAN]), fill="linear")
+    assert panel.y[:, 0].tolist() == [1, 2, 3, 3, 5, 7, 9, 9]
+    assert panel.causal(np.array([4, 6])).y[:, 0].tolist() == [1, 2, 3, 3, 5, 5, 9, 9]

@@ -82,6 +82,8 @@ def test_values_filled_on_a_line_follow_what_comes_after_them():
         {"validation": 0.0, "past_target": False},
         {"n_windows": 3, "horizon": 2, "gap": 2, "train_size": 50, "cells": ()},
         {"n_windows": 2, "refit": True, "gap": 1, "transform": "anomaly"},
+        {"horizon": 2, "transform": "log1p,mean,spread"},
+        {"horizon": 2, "transform": "season", "season": 5, "scaler": "minmax", "n_windows": 2, "refit": True},
         {"horizon": 2, "strategy": "seq2seq"},
     ],
     ids=str,
@@ -190,7 +192,8 @@ def test_what_is_checked_and_where(series):
     # Nine validation windows and the first test window.
     assert checks.loc[("inputs of forecasts", end), "values"] == 10 * 3
     assert checks.loc[("Persistence: forecasts", end), "values"] == 10
-    assert checks.loc[("GRU: weights", end), "values"] == 3 * 2 * (1 + 2 + 2) + 3
+    # Of both trainings.
+    assert checks.loc[("GRU: weights", end), "values"] == 2 * (3 * 2 * (1 + 2 + 2) + 3)
     assert checks.loc[("GRU: early stopping", end), "values"] == 1 + 2 * 2
     assert checks.loc["AR(3): forecasts", "values"].to_dict() == {start: 1, end: 10, "2005-04-01": 17, "2005-11-01": 24}
     assert (checks["differing"] == 0).all()
@@ -350,13 +353,14 @@ def test_the_default_is_a_short_budget(series, monkeypatch):
 
     monkeypatch.setattr("kseq.comparison.jobs.train_cell", train_cell)
     assert audit(series).clean
-    assert asked == [(cell, (0, 1), {"epochs": 5}) for cell in ("rnn", "lstm", "gru") for _ in range(2)]
+    assert asked == [(cell, (0, 1), {"epochs": 5, "patience": 2}) for cell in ("rnn", "lstm", "gru") for _ in range(2)]
 
 
 def test_whoever_watches_is_told(series):
     told = []
     audit(series, QUICK, progress=lambda *news: told.append(news))
-    assert told == [("GRU, seed 0", epoch, 2) for _ in range(2) for epoch in (1, 2)]
+    assert [news for news in told if news[0] == "GRU, seed 0"] == 2 * [("GRU, seed 0", 1, 2), ("GRU, seed 0", 2, 2)]
+    assert {what for what, _, _ in told} == {"GRU, seed 0", "GRU, seed 0 on all rows"}
 
 
 def test_a_wrong_budget_is_told_first(series, monkeypatch):

@@ -77,9 +77,9 @@ def test_scores_on_the_validation_part(model):
 def test_training_again_on_all_rows(model, monkeypatch):
     trainings = []
 
-    def fit(model, data, training, seeds, told):
-        result = training_fit(model, data, training, seeds, told)
-        trainings.append((training, len(data.train), len(data.validation), result.history))
+    def fit(model, data, training, seeds, told, until):
+        result = training_fit(model, data, training, seeds, told, until)
+        trainings.append((training, len(data.train), len(data.validation), until, result))
         return result
 
     training_fit = _train.fit
@@ -87,9 +87,11 @@ def test_training_again_on_all_rows(model, monkeypatch):
     again = fitted().card
     first, second = trainings
     assert (again.refitted, model.card.refitted) == (True, False)
-    assert again.epochs == model.card.epochs == np.argmin(first[3]["val_loss"][0]) + 1
-    assert first[:3] == (Training(**QUICK["training"]), 47, 9)
-    assert second[:3] == (Training(**{**QUICK["training"], "epochs": again.epochs, "patience": 0}), 56, 0)
+    assert again.epochs == model.card.epochs == np.argmin(first[4].history["val_loss"][0]) + 1
+    assert first[:4] == (Training(**QUICK["training"]), 47, 9, None)
+    # As many gradient steps of 32 windows: two an epoch before and after.
+    assert second[:4] == (Training(**QUICK["training"]), 56, 0, [again.epochs])
+    assert second[4].epochs == (again.epochs,)
     assert again.target_scaler.center.item() == pytest.approx(monthly()["y"].mean())
     assert again.scores == model.card.scores
     # Errors are counted as they were on the validation part.

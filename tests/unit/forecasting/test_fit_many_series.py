@@ -22,7 +22,8 @@ from kseq.report.forecast import plot_forecast
 pytestmark = pytest.mark.above_backends
 
 QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2, "learning_rate": 0.01}}
-TRANSFORMS = ["none", "anomaly,change", "difference", "log,difference,anomaly", "change", "log,anomaly,trend,change"]
+TRANSFORMS = ["none", "anomaly,change", "difference", "log,difference,anomaly", "change", "log,anomaly,trend,change",
+              "log1p,mean,spread", "anomaly,last"]  # fmt: skip
 
 
 def shops(count=3, rows=60, freq="MS", period=12, zone=None, first=0, **columns):
@@ -175,7 +176,10 @@ def test_a_series_that_was_not_in_the_training_is_scaled_by_its_own_past(plain):
     assert made.intervals[80].hi[0, 0, 0] == pytest.approx(expected + half, rel=1e-5)
 
 
-@pytest.mark.parametrize("transform", ["anomaly,change", "log,difference,anomaly", "anomaly,trend", "trend,change"])
+@pytest.mark.parametrize(
+    "transform",
+    ["anomaly,change", "log,difference,anomaly", "anomaly,trend", "trend,change", "log1p,anomaly,mean,spread", "last"],
+)
 def test_a_new_series_is_transformed_by_its_own_past_as_if_it_had_been_trained_on(transform):
     """Its scale, its means and what is read are those of a training with it; the network need not be the same."""
     model, all_four = fitted(transform=transform), fitted(shops(4), transform=transform, validation=0.0)

@@ -238,6 +238,8 @@ TRANSFORMS = [
     "anomaly,change",
     "difference,anomaly",
     "log,trend,change",
+    "log1p,mean,spread",
+    "season",
     "auto",
 ]
 

@@ -16,7 +16,11 @@ pytestmark = pytest.mark.above_backends
 CHAINS = [
     "none", "log", "anomaly", "difference", "change", "log,anomaly", "anomaly,difference", "difference,anomaly",
     "anomaly,change", "log,difference,anomaly", "log,anomaly,difference,change", "trend", "log,anomaly,trend,change",
+    "last", "mean", "season", "log,last", "log1p,season", "anomaly,mean", "log,difference,mean", "anomaly,trend,last",
 ]  # fmt: skip
+
+#: Chains that divide by what models read of the targets.
+SPREAD = ["last,spread", "log1p,anomaly,mean,spread", "season,spread", "change,spread"]  # fmt: skip
 
 
 def monthly(rows=200, targets=2, seed=0):
@@ -42,8 +46,13 @@ def series_of(frame, **options):
     return from_frame(frame, target=[c for c in frame if c != "f"], features=["f"], **options)
 
 
-@pytest.mark.parametrize("names", CHAINS)
-@pytest.mark.parametrize(("past_target", "horizon"), [(True, 1), (True, 5), (False, 3)])
+@pytest.mark.parametrize(
+    ("names", "past_target", "horizon"),
+    [
+        *((names, *case) for names in CHAINS for case in [(True, 1), (True, 5), (False, 3)]),
+        *((names, True, horizon) for names in SPREAD for horizon in (1, 14)),
+    ],
+)
 def test_true_values_come_back_from_what_models_forecast(names, past_target, horizon):
     series = series_of(monthly())
     data = make_windows(series, 7, horizon, transform=Transform(names), past_target=past_target, dtype="float64")
@@ -56,7 +65,7 @@ def test_true_values_come_back_from_what_models_forecast(names, past_target, hor
         np.testing.assert_allclose(back, np.stack([series.y[part.target_rows]] * 2), rtol=1e-9)
 
 
-@pytest.mark.parametrize("names", CHAINS)
+@pytest.mark.parametrize("names", [*CHAINS, *SPREAD])
 def test_an_error_of_a_forecast_stays_with_its_window(names):
     data = make_windows(series_of(monthly()), 7, 2, transform=Transform(names), dtype="float64")
     _, y = data.test.gather(np.arange(len(data.test)))
@@ -74,24 +83,49 @@ def test_each_step_is_what_it_says():
     phase = series.index.month.to_numpy() - 1
     means = np.array([y[:known][phase[:known] == month].mean() for month in range(12)])
     changes = np.diff(y[:, 0], prepend=np.nan)[:, None]
+    anomalies = y - means[phase][:, None]
 
     def applied(names):
         return fitted_to(names, series, known).apply(Panel.of(series))
 
-    for names, read, forecast in (
-        ("none", y, y),
-        ("log", np.log(y), np.log(y)),
-        ("difference", changes, changes),
-        ("change", y, changes),
-        ("anomaly", y - means[phase][:, None], y - means[phase][:, None]),
-    ):
-        for one, other in zip(applied(names), (read, forecast), strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+    for names, expected in (
+        ("none", y), ("log", np.log(y)), ("log1p", np.log1p(y)), ("difference", changes), ("anomaly", anomalies),
+    ):  # fmt: skip
+        np.testing.assert_allclose(applied(names), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("names", ["change", "last", "mean", "season"])
+@pytest.mark.parametrize("spread", [False, True])
+def test_what_windows_are_measured_from(names, spread):
+    # Of two targets, and a covariate that stays as it is.
+    series, lookback, horizon, season = series_of(monthly()), 7, 15, 12
+    transform = Transform(f"{names},spread" if spread else names)
+    data = make_windows(series, lookback, horizon, transform=transform, dtype="float64")
+    plain = make_windows(series, lookback, horizon, dtype="float64")
+    y, first = series.y, data.test.target_rows[5, 0]
+    past, ahead = y[first - lookback : first], y[first : first + horizon]
+    level = {"change": 0 * y[0], "mean": past.mean(axis=0)}.get(names, past[-1])
+    repeated = y[first - season :][np.arange(horizon) % season]
+    reference = {"mean": past.mean(axis=0), "season": repeated}.get(names, past[-1])
+    scaled, targets = data.test.gather(np.array([5]))
+    read = scaled[0, :, :2] * data.input_scaler.scale[0, :2]
+    forecast = targets[0] * data.target_scaler.scale[0]
+    if names == "change":
+        level = data.input_scaler.center[0, :2]
+    if spread:
+        width = np.maximum((past - level).std(axis=0) / data.input_scaler.scale[0, :2], 0.1)
+        read, forecast = read * width, forecast * width
+    np.testing.assert_allclose(read, past - level, atol=1e-9)
+    np.testing.assert_allclose(forecast, ahead - reference, atol=1e-9)
+    np.testing.assert_array_equal(scaled[0, :, 2], plain.test.gather(np.array([5]))[0][0, :, 2])
+    # What remains is about as large as one in the training windows.
+    _, targets = data.train.gather(np.arange(len(data.train)))
+    np.testing.assert_allclose(np.sqrt(np.mean(np.square(targets), axis=(0, 1))), 1, rtol=1e-6)
 
 
 def test_anomalies_are_distances_from_the_mean_of_the_month():
     series = load_series("nino12")
-    read, _ = fitted_to("anomaly", series, 497).apply(Panel.of(series))
+    read = fitted_to("anomaly", series, 497).apply(Panel.of(series))
     means = series.frame[:497].groupby(series.index[:497].month)["sst"].mean()
     np.testing.assert_allclose(read[:, 0], series.y[:, 0] - means[series.index.month].to_numpy(), atol=1e-12)
 
@@ -99,16 +133,19 @@ def test_anomalies_are_distances_from_the_mean_of_the_month():
 def test_no_change_of_the_anomaly_is_the_baseline():
     # A model that forecasts no change at all gives climatology + last anomaly, or persistence, whatever the horizon.
     series = series_of(monthly(targets=1))
-    for names, baseline in (("anomaly,change", True), ("anomaly,difference", True), ("difference", False)):
+    for names, baseline in (
+        ("anomaly,change", "climatology"), ("anomaly,last", "climatology"), ("anomaly,difference", "climatology"),
+        ("difference", "persistence"), ("last", "persistence"), ("season", "seasonal-naive"),
+    ):  # fmt: skip
         data = make_windows(series, 7, 4, transform=Transform(names), dtype="float64")
         nothing = (0 - data.target_scaler.center) / data.target_scaler.scale
         # Of the validation part, whose baseline learns from the training rows as the transform does.
         forecast = data.to_units(np.broadcast_to(nothing, (len(data.validation), 4, 1)), data.validation)
-        expected = baseline_row("climatology" if baseline else "persistence", data).validation[0]
+        expected = baseline_row(baseline, data).validation[0]
         np.testing.assert_allclose(forecast, expected)
 
 
-@pytest.mark.parametrize("names", ["auto", *CHAINS])
+@pytest.mark.parametrize("names", ["auto", *CHAINS, *SPREAD])
 def test_nothing_after_a_cutoff_moves_what_is_learnt_or_read_before_it(names):
     frame = monthly()
     split = make_windows(series_of(frame)).split
@@ -191,7 +228,7 @@ def test_unusual_seasons(step):
     series = from_frame(pd.DataFrame({"y": y}, index))
     fitted = fitted_to("anomaly", series, 2 * len(y) // 3, season)
     assert fitted.label == f"anomaly (season {expected})"
-    assert np.abs(fitted.apply(Panel.of(series))[0]).std() < 0.2
+    assert np.abs(fitted.apply(Panel.of(series))).std() < 0.2
     assert fitted_to("auto", series, 2 * len(y) // 3, season).label == f"anomaly,change (season {expected})"
 
 
@@ -248,7 +285,7 @@ def test_a_trend_is_the_line_of_the_training_part_and_goes_on():
     series = from_frame(pd.DataFrame({"y": y}, index))
     longer = extended(Panel.of(series), 3, "D")
     fitted = fitted_to("trend", longer, 80)
-    read, _ = fitted.apply(longer)
+    read = fitted.apply(longer)
     np.testing.assert_allclose(read[:80], 0, atol=1e-8)
     np.testing.assert_allclose(read[80:100, 0], 1000 - (3 + 2 * np.arange(80, 100)))
     # Rows of steps to come lie on it too; rows without dates are counted.
@@ -287,13 +324,20 @@ def test_skill_of_a_linear_model_rises_with_the_transform():
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        ("root", "received transform 'root', expected one of auto, none, log, anomaly, trend, difference, change"),
+        (
+            "root",
+            "received transform 'root', expected one of auto, none, log, log1p, anomaly, trend, difference, change",
+        ),
         ("", "received transform '', expected one of"),
         ("none,log", "expected auto and none each on its own"),
         ("auto,log", "expected auto and none each on its own"),
         ("log,log", "expected each step once"),
-        ("anomaly,log", "expected log as the first step"),
-        ("change,anomaly", "and change as the last"),
+        ("anomaly,log", "expected log or log1p as the first step"),
+        ("log,log1p", "expected log or log1p as the first step"),
+        ("change,anomaly", "one of change, last, mean, season as the last"),
+        ("change,last", "one of change, last, mean, season as the last"),
+        ("log,spread", "spread after that alone"),
+        ("spread,last", "spread after that alone"),
     ],
 )
 def test_wrong_names(names, expected):
@@ -314,6 +358,32 @@ def test_logarithms_of_what_has_none():
         make_windows(series_of(frame), transform=Transform("log"))
     frame.iloc[[20, 190], 0] = np.nan
     assert make_windows(series_of(frame, fill="mask"), transform=Transform("log")).transform.name == "log"
+
+
+def test_logarithms_where_there_are_zeros():
+    frame = monthly(targets=1)
+    frame.iloc[[20, 190], 0] = 0
+    data = make_windows(series_of(frame), transform=Transform("log1p,last"), dtype="float64")
+    _, y = data.test.gather(np.arange(len(data.test)))
+    np.testing.assert_allclose(data.to_units(y, data.test), data.test_y, atol=1e-9)
+    with pytest.raises(DataError, match=r"zero or below .* leave log out of transform, or give log1p"):
+        make_windows(series_of(frame), transform=Transform("log"))
+    frame.iloc[20, 0] = -1
+    with pytest.raises(DataError, match="1 rows with a target of below zero"):
+        make_windows(series_of(frame), transform=Transform("log1p"))
+
+
+def test_a_spread_of_values_that_models_do_not_read():
+    with pytest.raises(ConfigError, match="spread of windows whose past models do not read"):
+        make_windows(series_of(monthly()), transform=Transform("last,spread"), past_target=False)
+
+
+def test_a_season_that_is_longer_than_the_lookback():
+    # It takes the rows of a season before a window, though models read fewer.
+    series = series_of(monthly(rows=100, targets=1))
+    data = make_windows(series, 4, 3, transform=Transform("season"))
+    assert data.train.all_starts()[0] == 12
+    assert make_windows(series, 14, 3, transform=Transform("season")).train.all_starts()[0] == 14
 
 
 @pytest.mark.parametrize(

@@ -204,9 +204,9 @@ class _Model:
 
     stop_training = False
 
-    def __init__(self):
-        self.inputs = [np.zeros((0, 2, 1, 1))]
-        self.weights = [np.zeros((2, 1))]
+    def __init__(self, members):
+        self.inputs = [np.zeros((0, members, 1, 1))]
+        self.weights = [np.zeros((members, 1))]
 
     def get_weights(self):
         return [weight.copy() for weight in self.weights]
@@ -216,10 +216,11 @@ class _Model:
 
 
 def run_epochs(stopping, losses):
-    model = _Model()
+    members = len(stopping.running)
+    model = _Model(members)
     stopping.set_model(model)
     for epoch, val_loss in enumerate(losses):
-        model.weights = [np.full((2, 1), float(epoch))]
+        model.weights = [np.full((members, 1), float(epoch))]
         stopping.on_epoch_end(epoch, {"member": np.array(val_loss), "val_member": np.array(val_loss)})
         if model.stop_training:
             break
@@ -233,6 +234,26 @@ def test_each_member_stops_with_its_own_best_weights():
     assert stopping.epochs.tolist() == [4, 5]
     assert model.weights[0][:, 0].tolist() == [1, 2]
     assert np.isnan(stopping.fitted.history["val_loss"][0, 4])
+
+
+def test_each_member_stops_after_a_number_of_epochs_of_its_own(monkeypatch):
+    monkeypatch.setattr(kernels.load(BACKEND), "REBUILD", 0.0)
+    data, training = few_windows(validation=0), Training(epochs=9, batch_size=16)
+    together = build_model("lstm", lookback=4, units=4, members=[2, 7])
+    fitted = fit(together, data, training, [2, 7], until=[1, 3])
+    assert fitted.epochs == fitted.best == (1, 3)
+    for number, (seed, epochs) in enumerate([(2, 1), (7, 3)]):
+        alone = build_model("lstm", lookback=4, units=4, seed=seed)
+        fit(alone, data, training, [seed], until=[epochs])
+        assert largest_difference([weight[number] for weight in together.get_weights()], alone.get_weights()) < 1e-6
+
+
+def test_a_member_that_diverges_before_its_number_of_epochs_leaves_the_others_alone():
+    stopping = MemberStopping(3, patience=5, until=[2, 2, 3])
+    model = run_epochs(stopping, [[np.nan, 2, 2], [1, 2, 2], [1, 2, 2], [1, 2, 2]])
+    assert stopping.fitted.diverged == (True, False, False)
+    assert stopping.fitted.epochs == (1, 2, 3)
+    assert model.weights[0][1:, 0].tolist() == [1, 2]
 
 
 def test_a_diverging_member_stops_alone():

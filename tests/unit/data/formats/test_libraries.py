@@ -30,7 +30,8 @@ def without(monkeypatch):
 @pytest.mark.parametrize(
     ("module", "file", "begin", "extra"),
     [("python_calamine", "a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "excel"),
-     ("xarray", "a.nc", b"\x89HDF\r\n\x1a\n", "netcdf"), ("h5netcdf", "a.nc", b"\x89HDF\r\n\x1a\n", "netcdf"), ("xarray", "a.nc", b"CDF\x01", "netcdf")],
+     ("xarray", "a.nc", b"\x89HDF\r\n\x1a\n", "netcdf"), ("h5netcdf", "a.nc", b"\x89HDF\r\n\x1a\n", "netcdf"),
+     ("xarray", "a.nc", b"CDF\x01", "netcdf")],
 )  # fmt: skip
 def test_files(tmp_path, without, module, file, begin, extra):
     (tmp_path / file).write_bytes(begin + b"\0" * 100)
