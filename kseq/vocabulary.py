@@ -33,10 +33,13 @@ ALIASES = {"layers": "num_layers", "test_share": "test", "validation_share": "va
 NEGATIONS = {f"no_{field.name}": field.name for field in fields(Settings) if field.default is True}
 
 #: How a frame or a file is read, see :func:`kseq.data.series_of`.
-READING = ("time", "target", "features", "future", "static", "header", "id", "series", "freq", "fill", "unit")
+READING = (
+    "time", "target", "features", "future", "static", "id", "series", "freq", "fill", "unit", "missing", "date_format",
+    "dayfirst", "sort", "wide", *readers.FILE_OPTIONS,
+)  # fmt: skip
 
 #: Where the series comes from, instead of a first argument.
-SOURCES = ("data", "csv", "parquet")
+SOURCES = ("data", "csv", "parquet", "sql")
 
 #: Where the work is done, and where its files go.
 PLACE = ("backend", "device", "out", "escape_formulas")
@@ -233,7 +236,7 @@ def asked(
     """
     if settings is not None and not isinstance(settings, Settings):
         raise ConfigError(f"received settings of type {type(settings).__name__}, expected kseq.Settings, or options.")
-    own = {name: value for name, value in options.items() if name not in (*READING, *SOURCES, *PLACE)}
+    own = {name: value for name, value in options.items() if name not in (*READING, *SOURCES, "query", *PLACE)}
     if settings is not None and own:
         raise ConfigError(f"received settings and also {', '.join(own)}, expected one or the other.")
     _require_known(own)
@@ -242,11 +245,15 @@ def asked(
     given = {name: value for name, value in options.items() if name not in own and value is not None}
     if series is None and not isinstance(given.get("series", ""), str | int | float):
         series = given.pop("series")
-    reading = {name: given[name] for name in READING if name in given}
+    reading = {name: given[name] for name in (*READING, "query") if name in given}
     named = {name: given[name] for name in SOURCES if name in given}
     data = None
     if needs_series or series is not None or named or reading:
-        data = readers.series_of(_source(series, named), season=made.season or None, **reading)
+        found = _source(series, named)
+        if "sql" in named:
+            data = readers.read_sql(str(found), reading.pop("query", None), season=made.season or None, **reading)
+        else:
+            data = readers.series_of(found, season=made.season or None, **reading)
     if {"backend", "device"} & given.keys() or (made.cells and backends.running() is None):
         backends.choose(given.get("backend"), given.get("device"))
     out = Path(given["out"]) if "out" in given else None
@@ -261,7 +268,7 @@ def _require_known(own: Mapping[str, Any]) -> None:
     known = [*defaults(), "training"]
     wrong = [name for name in own if name not in known]
     if wrong:
-        raise unknown(wrong, [*known, *READING, *SOURCES, *PLACE], "kseq")
+        raise unknown(wrong, [*known, *READING, *SOURCES, "query", *PLACE], "kseq")
 
 
 def _source(series: Any, named: Mapping[str, Any]) -> Any:
@@ -270,7 +277,7 @@ def _source(series: Any, named: Mapping[str, Any]) -> Any:
         return series
     if series is None and len(named) == 1:
         ((name, value),) = named.items()
-        return value if name == "data" else Path(value)
+        return value if name in ("data", "sql") else Path(value)
     if series is not None:
         raise ConfigError(f"received a series and {', '.join(named)}, expected one of them.")
     if named:

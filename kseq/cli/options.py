@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kseq.cli import completion, reading
-from kseq.cli.terminal import note, say
+from kseq.cli.terminal import announce, note, say
 from kseq.cli.types import CommaList, DataFile, File, Text, Whole
 from kseq.errors import ConfigError
 
@@ -121,10 +121,7 @@ def take_series(given: dict[str, Any]) -> Any:
     roles = ("time", "target", "features", "future", "static", "id", "series", "freq", "fill", "unit")
     options = {name: given.pop(name) for name in roles} | reading.taken(given)
     query = given.pop("query")
-    if query is not None and named["sql"] is None:
-        raise ConfigError("received --query without --sql, expected it with the address of a database.")
-    if named["sql"] is not None:
-        reading.require_no_file(options)
+    reading.require_database(named["sql"], query)
     if named["csv"] is None and named["parquet"] is None and named["sql"] is None:
         alone = [f"--{name.replace('_', '-')}" for name, value in options.items() if value or name in typed]
         if alone:
@@ -135,13 +132,13 @@ def take_series(given: dict[str, Any]) -> Any:
     options |= {name: options[name] or () for name in ("features", "future", "static")}
     options["season"] = given.get("season") or None
     path = named["csv"] or named["parquet"]
-    if named["parquet"] is not None:
-        reading.require_lines({name: name in typed for name in reading.FILE})
+    if named["csv"] is None:
+        reading.require_lines(options, "sql" if named["sql"] else "parquet")
     if named["sql"] is not None:
         series = data.read_sql(named["sql"], query, **options)
     else:
         series = data.read_file(path, **options)
-    note(f"{series.name}: {series.read}")
+    announce(f"{series.name}: {series.read}")
     return series
 
 

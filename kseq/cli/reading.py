@@ -32,7 +32,7 @@ def file_options(header: Any) -> list[Any]:
         click.option("--skip-footer", type=Whole("skip_footer"), default=None, metavar="N", help="Lines below it."),
         click.option("--comment", type=Mark(), metavar="MARK", help="Begins what is to be left out of a line."),
         click.option("--member", type=Text(200), metavar="NAME", help="File of a zip that holds several."),
-        click.option("--sheet", type=Text(), metavar="NAME", help="Sheet of a spreadsheet: its name, or number from 1."),
+        click.option("--sheet", type=Text(), metavar="NAME", help="Of a spreadsheet: name, or number from 1."),
         click.option("--select", type=Text(300), metavar="NAME=VALUE[,...]",
                      help="Of NetCDF or Zarr: lat=39,lon=3 for the nearest point, lat=30:40,lon=-10:0 for a mean."),
         click.option("--preset", type=Text(), metavar="NAME",
@@ -63,11 +63,10 @@ def database_options() -> list[Any]:
     ]  # fmt: skip
 
 
-def require_no_file(reading: dict[str, Any]) -> None:
-    """Refuse options that say how a file is written for a database."""
-    lines = [f"--{name.replace('_', '-')}" for name in FILE if reading.get(name)]
-    if lines:
-        raise ConfigError(f"received {lines[0]} with --sql, which is no file; expected it with --csv.")
+def require_database(address: str | None, query: str | None) -> None:
+    """Refuse a query without a database."""
+    if query is not None and address is None:
+        raise ConfigError("received --query without --sql, expected it with the address of a database.")
 
 
 def taken(given: dict[str, Any]) -> dict[str, Any]:
@@ -85,8 +84,8 @@ def said(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None and (value or name == "dayfirst")}
 
 
-def require_lines(reading: dict[str, Any]) -> None:
-    """Refuse options of text files for a Parquet file."""
+def require_lines(reading: dict[str, Any], source: str) -> None:
+    """Refuse options of text files for a Parquet file or a database."""
     lines = [f"--{name.replace('_', '-')}" for name in FILE if reading.get(name)]
     if lines:
-        raise ConfigError(f"received {lines[0]} with --parquet, which has no lines; expected it with --csv.")
+        raise ConfigError(f"received {lines[0]} with --{source}, which has no lines; expected it with --csv.")

@@ -105,12 +105,12 @@ class Source:
 
     def with_options(self, changed: Mapping[str, Any]) -> "Source":
         """The same bytes, said to be written otherwise."""
-        return replace(self, options={**self.options, **changed}, tables={})
+        return replace(self, options={**self.options, **changed})
 
     def within(self, name: str, content: "Content", *read: str) -> "Source":
         """What this source holds, under its own name."""
         path = self.path.with_name(name)
-        return replace(self, path=path, content=content, head=content[:_HEAD], read=(*self.read, *read), tables={})
+        return replace(self, path=path, content=content, head=content[:_HEAD], read=(*self.read, *read))
 
     def is_store(self) -> bool:
         """Whether it is a folder that Zarr has made."""

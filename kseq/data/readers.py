@@ -221,7 +221,13 @@ def read_file(
 
 
 def read_sql(
-    address: str, query: str, *, id: str | None = None, series: object = None, **options: Any
+    address: str,
+    query: str | None,
+    *,
+    id: str | None = None,
+    series: object = None,
+    constant: bool = False,
+    **options: Any,
 ) -> Series | Panel:
     """Read the rows of a query: one series, or a panel where there are several; needs ``pip install 'kseq[sql]'``.
 
@@ -234,6 +240,8 @@ def read_sql(
         query: in SQL; the columns that it gives are those of the other arguments.
         id: column that tells series apart; by default ``unique_id`` where there is one.
         series: the one to read of several; None for all.
+        constant: whether a target may be constant in every series, as in rows that follow others; a panel is then
+            given.
         **options: further arguments of :func:`kseq.from_frame`.
 
     Returns:
@@ -248,8 +256,13 @@ def read_sql(
     table, shown = found_table(sql.read(address, query), id), sql.without_password(address)
     given = {"id": id, "series": series, **options}
     name = options.get("name") or _name(series, sql.name_of(address))
-    data = mended(lambda options: _one_or_many(table, {**options, "source": shown, "name": name}), given, FILE_OPTIONS)
-    return remember(data, read_sql, {"address": shown, "query": query, **given})
+
+    def read(options: dict[str, Any]) -> Series | Panel:
+        options |= {"source": shown, "name": name}
+        return _many(table, constant=True, **options) if constant else _one_or_many(table, options)
+
+    data = mended(read, given, FILE_OPTIONS)
+    return remember(data, read_sql, {"address": shown, "query": query, "constant": constant, **given})
 
 
 def _one_or_many(table: Table, options: dict[str, Any]) -> Series | Panel:

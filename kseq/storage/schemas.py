@@ -156,6 +156,12 @@ class ReadingArguments(TypedDict, total=False):
     skip_rows: Count
     skip_footer: Count
     comment: Text | None
+    member: Text | None
+    sheet: Text | int | None
+    select: Text | dict[str, Text | float | list[Text | float]] | None
+    preset: Text | None
+    address: Text
+    query: Text
     missing: Text | float | list[Text | float] | None
     date_format: Text | None
     dayfirst: bool | None
@@ -190,6 +196,7 @@ class SeriesRecord(TypedDict):
     freq: NotRequired[Text]
     fill: NotRequired[Text | None]
     notes: NotRequired[Names]
+    read: NotRequired[Text]
     season: NotRequired[Count]
     source: NotRequired[Text]
     sha256: NotRequired[Text]
@@ -318,6 +325,10 @@ class KeptReading(TypedDict, total=False):
     skip_rows: Count
     skip_footer: Count
     comment: Text
+    member: Text | None
+    sheet: Text | int | None
+    select: Text | dict[str, Text | float | list[Text | float]] | None
+    preset: Text | None
     missing: Text | float | list[Text | float]
     date_format: Text
     dayfirst: bool

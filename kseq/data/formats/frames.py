@@ -20,8 +20,8 @@ def as_pandas(frame: Any) -> pd.DataFrame:
 
     Args:
         frame: a DataFrame or Series of pandas; a frame or series of polars, lazy or not; a frame with
-            ``__arrow_c_stream__`` (pyarrow, DuckDB, Ibis), for which pyarrow is needed, ``pip install 'kseq[parquet]'``;
-            an array or dataset of xarray whose only dimension is time.
+            ``__arrow_c_stream__`` (pyarrow, DuckDB, Ibis), for which pyarrow is needed (``pip install
+            'kseq[parquet]'``); an array or dataset of xarray whose only dimension is time.
 
     Returns:
         pd.DataFrame: the same object where it is one.

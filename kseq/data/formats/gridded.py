@@ -58,7 +58,7 @@ class GridTable:
         self.kinds = {name: _selection.kind_of(name, self.set[name].attrs) for name in coordinates}
         self.mask: Any = None
         self.parts = self._parts()
-        self.schema = pd.DataFrame({str(self.axis): self.dates[:0]})
+        self.schema = pd.DataFrame(self.dates[:0], columns=[self.axis])
         if id in self.set.dims:
             self.schema[id] = pd.Series([], dtype=object)
         self.schema[self.variables] = np.empty((0, len(self.variables)))
@@ -80,8 +80,10 @@ class GridTable:
             yield pd.DataFrame({self.axis: dates, **{name: part[:, 0] for name, part in values.items()}})
             return
         ids = _texts(self.set[self.id].to_numpy() if self.id in self.set else np.arange(self.set.sizes[self.id]))
-        frame = {self.axis: np.tile(dates, len(ids)), self.id: np.repeat(np.array(ids, dtype=object), len(dates))}
-        yield pd.DataFrame({**frame, **{name: part.T.ravel() for name, part in values.items()}})
+        frame = pd.DataFrame({name: part.T.ravel() for name, part in values.items()})
+        frame[self.axis] = np.tile(dates, len(ids))
+        frame[self.id] = np.repeat(np.array(ids, dtype=object), len(dates))
+        yield frame
 
     def _over_time(self) -> list[str]:
         """Variables of numbers that run over time, without the bounds of cells."""
