@@ -11,7 +11,7 @@ from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
 from kseq.evaluation.metrics import RANKING
 from kseq.evaluation.quantiles import QUANTILE_METRICS
-from kseq.models import CELL_NAMES, STARTS
+from kseq.models import CELL_NAMES, STARTS, cell_of
 from kseq.models.parameter_counts import MATCHES, Units, layer_widths, matched_units
 from kseq.preprocessing.scalers import SCALERS
 from kseq.preprocessing.transforms import steps_of
@@ -25,20 +25,6 @@ OWN_DATA = ("transform",)
 
 #: How several steps are forecast, see :mod:`kseq.comparison.strategies`.
 STRATEGIES = ("direct", "recursive", "seq2seq")
-
-
-def cell_of(name: Any) -> Any:
-    """The name by which a cell is known of any way in which people write it; what is none stays as it is.
-
-    Example:
-        >>> [cell_of(name) for name in ("GRU", "SimpleRNN", "simple_rnn", "mine")]
-        ['gru', 'rnn', 'rnn', 'mine']
-    """
-    if not isinstance(name, str):
-        return name
-    short = name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
-    short = "rnn" if short == "simplernn" else short
-    return short if short in CELL_NAMES else name
 
 
 def _several(names: Any) -> Any:

@@ -4,8 +4,24 @@
 from the seed. ``parameter_counts``: how many weights a network has, and units that give cells about as many.
 """
 
+from typing import Any
+
 #: Cells in the order of the table: by the name that a user gives, the name that a table shows.
 CELL_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 
 #: Whose distributions initial weights are drawn from, see :mod:`kseq.models.initializers`.
 STARTS = ("keras", "pytorch")
+
+
+def cell_of(name: Any) -> Any:
+    """The name by which a cell is known of any way in which people write it; what is none stays as it is.
+
+    Example:
+        >>> [cell_of(name) for name in ("GRU", "SimpleRNN", "simple_rnn", "mine")]
+        ['gru', 'rnn', 'rnn', 'mine']
+    """
+    if not isinstance(name, str):
+        return name
+    short = name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
+    short = "rnn" if short == "simplernn" else short
+    return short if short in CELL_NAMES else name

@@ -9,7 +9,7 @@ import pytest
 import kseq
 from kseq import ConfigError, DataError, Settings
 from kseq.cli.compare import compare as command
-from kseq.settings import cell_of
+from kseq.models import cell_of
 from kseq.vocabulary import SCREEN, settings_from
 
 #: What an option is given here, where its default says nothing.
