@@ -176,6 +176,14 @@ class Settings:
             bidirectional=self.bidirectional,
         )[cell]
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on settings that change nothing."""
+        layers = max((len(layer_widths(own.units, own.num_layers)) for own in map(self.of, self.cells)), default=2)
+        if layers > 1 or not any(self.of(cell).dropout for cell in self.cells):
+            return []
+        return ["Dropout changes nothing with one recurrent layer: outputs are dropped between layers."]
+
     def __post_init__(self) -> None:
         for name in [one.name for one in fields(self)]:
             object.__setattr__(self, name, _plain(getattr(self, name)))
