@@ -16,7 +16,9 @@ from kseq import backends
 from kseq import data as readers
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError, Parameter, joined
-from kseq.settings import Settings
+from kseq.models import CELL_NAMES, cell_of
+from kseq.models.own import Own, own_rows
+from kseq.settings import Settings, several
 from kseq.storage.csv_text import escaping
 from kseq.training.budget import Training
 from kseq.validation import WHOLE, require_whole
@@ -61,7 +63,7 @@ ELSEWHERE = {
     "n_epochs": "epochs", "max_epochs": "epochs", "num_epochs": "epochs", "test_size": "test_share",
     "test_split": "test_share", "val_size": "validation_share", "validation_split": "validation_share",
     "val_split": "validation_share", "n_seeds": "seeds", "seed": "seeds", "random_state": "seeds",
-    "n_layers": "layers", "models": "cells", "model": "cells", "cell": "cells", "batchsize": "batch_size",
+    "n_layers": "layers", "models": "cells", "model": "cells", "batchsize": "batch_size",
     "frequency": "freq", "seasonality": "season", "season_length": "season", "sp": "season", "clipnorm": "clip_norm",
     "early_stopping": "patience", "confidence": "level", "alpha": "level", "exog": "features", "covariates": "features",
     "hist_exog_list": "features", "futr_exog_list": "future", "stat_exog_list": "static", "folds": "n_windows",
@@ -136,6 +138,7 @@ def settings_from(options: Mapping[str, Any], base: Mapping[str, Any] | None = N
             "received ", *joined(["n_windows"]), " and ", Parameter("test"), ", expected one of them: the windows are "
             "the test part.",
         )  # fmt: skip
+    given |= _own(given)
     budget = [field.name for field in fields(Training)]
     base = dict(base or {})
     shared = base.pop("training", {})
@@ -151,6 +154,35 @@ def settings_from(options: Mapping[str, Any], base: Mapping[str, Any] | None = N
     # A wrong budget is told before any work, too.
     Training(**made.training)
     return made
+
+
+def _own(given: dict[str, Any]) -> dict[str, Any]:
+    """Take rows of one's own out of what is given: mappings of names to functions, and texts of the command."""
+    found: dict[str, Own] = {**given.pop("own", {})}
+    cells = given.get("cells")
+    if isinstance(cells, Mapping):
+        named = {name: one for name, one in cells.items() if cell_of(name) not in CELL_NAMES}
+        built_in = [name for name in cells if name not in named]
+        wrong = [name for name in built_in if cells[name] not in (None, ..., True, name)]
+        if wrong:
+            raise ConfigError(
+                f"received a function for the cell {wrong[0]!r}, which kseq has; expected {{{wrong[0]!r}: ...}}, or "
+                "another name."
+            )
+        given["cells"], more = tuple(cells), own_rows(named, "cell")
+    else:
+        more = own_rows(given.pop("cell", ()), "cell")
+        if more:
+            given["cells"] = (*several(Settings.cells if cells is None else cells), *more)
+    rivals = given.get("rivals")
+    fitted = own_rows(rivals if isinstance(rivals, Mapping) else given.pop("rival", ()), "rival")
+    if fitted:
+        given["rivals"] = tuple(fitted)
+    twice = [name for name in fitted if name in more]
+    if twice:
+        raise ConfigError(f"received {twice[0]!r} as a cell and as a rival, expected names that differ.")
+    found |= {**more, **fitted}
+    return {"own": found} if found else {}
 
 
 def _seeds(first: Any, seeds: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from kseq.cli.options import (
     backend_options,
     escape_option,
     inputs,
+    own_options,
     refuse_ignored,
     series_options,
     take_series,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @series_options
 @click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, shell_complete=completion.cells,
               help="Cells to train.")  # fmt: skip
+@own_options
 @click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]", shell_complete=completion.baselines,
               help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
                    "[default: all that the series allows; ets for 20 series at most]")  # fmt: skip

@@ -1,7 +1,8 @@
 """Models: Keras networks of SimpleRNN, LSTM or GRU layers with a Dense head.
 
 ``builders``: one network or an ensemble. ``seq2seq``: an encoder and a decoder. ``initializers``: initial weights drawn
-from the seed. ``parameter_counts``: how many weights a network has, and units that give cells about as many.
+from the seed. ``parameter_counts``: how many weights a network has, and units that give cells about as many. ``own``:
+networks and regressors of a user's own.
 """
 
 from typing import Any
@@ -25,3 +26,8 @@ def cell_of(name: Any) -> Any:
     short = name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
     short = "rnn" if short == "simplernn" else short
     return short if short in CELL_NAMES else name
+
+
+def name_of(cell: str) -> str:
+    """What a table calls a cell; one of a user's own is called as its user calls it."""
+    return CELL_NAMES.get(cell, cell)

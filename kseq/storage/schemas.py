@@ -60,10 +60,19 @@ class OwnSettings(TypedDict, total=False):
     transform: Text
 
 
+class OwnRecord(TypedDict, total=False):
+    """:attr:`kseq.models.own.Own.record`: where a function of a user's own is, which is never imported from here."""
+
+    kind: Literal["cell", "rival"]
+    function: Text
+    sha256: Text
+    about: Text
+
+
 class SomeSettings(TypedDict, total=False):
     """:class:`kseq.Settings`, of which none are there where a script filled the table."""
 
-    cells: list[Cell]
+    cells: Names
     baselines: Names | None
     seeds: list[Seed]
     lookback: Size
@@ -92,7 +101,9 @@ class SomeSettings(TypedDict, total=False):
     members: Count
     levels: list[Number]
     training: Budget
-    by_cell: dict[Cell, OwnSettings]
+    rivals: Names
+    own: dict[Text, OwnRecord]
+    by_cell: dict[Text, OwnSettings]
 
 
 class ModelSettings(TypedDict):
