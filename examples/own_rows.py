@@ -8,7 +8,7 @@ The same on the command line, from the folder of this file:
 
 ``minGRU`` is the cell of Feng et al. 2024 ("Were RNNs all we needed?"): one gate, and a candidate that does not read
 the last state. A builder is called with what it takes of ``lookback``, ``features``, ``horizon``, ``outputs``,
-``units``, ``dropout``, ``seed`` and others, and returns any Keras model. A rival reads each window as one row of numbers.
+``units``, ``dropout``, ``seed`` and others, and returns any Keras model. A rival reads a window as one row of numbers.
 """
 
 import sys

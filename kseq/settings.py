@@ -65,8 +65,8 @@ class Settings:
     Args:
         cells: which to train, of ``rnn``, ``lstm``, ``gru`` and names among ``own``.
         baselines: which to set beside them, of ``kseq.baselines.BASELINES``; one that the series does not allow is
-            left out, with a remark. None for all of them, but for ``ets`` of more than 20 series: it takes tenths of a
-            second a series and fold, and is fitted to so many only where it is named.
+            left out, with a remark. None for all of them, but for ``ets`` of more than 20 series and ``theta`` of more
+            than 1,000: they are fitted series by series, to so many only where they are named.
         seeds: one training a seed.
         lookback: rows that a model reads.
         horizon: rows that a model forecasts.
@@ -200,7 +200,8 @@ class Settings:
             object.__setattr__(self, name, _plain(getattr(self, name)))
         object.__setattr__(self, "cells", tuple(cell_of(cell) for cell in several(self.cells)))
         if self.baselines is not None:
-            object.__setattr__(self, "baselines", tuple(several(self.baselines)))
+            names = tuple("dlinear" if name == "linear" else name for name in several(self.baselines))
+            object.__setattr__(self, "baselines", names)
         object.__setattr__(self, "units", _numbers(self.units))
         levels = () if self.levels == "none" else _numbers(self.levels)
         object.__setattr__(self, "levels", levels if isinstance(levels, tuple) else (levels,))

@@ -80,7 +80,7 @@ def defaults() -> dict[str, Any]:
         found
         | {name: found[field] for name, field in ALIASES.items()}
         | dict.fromkeys(NEGATIONS, False)
-        | {"first_seed": 0}
+        | {"first_seed": 0, "cell": None, "rival": None}
     )
 
 

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
               help="Cells to train.")  # fmt: skip
 @own_options
 @click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]", shell_complete=completion.baselines,
-              help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
-                   "[default: all that the series allows; ets for 20 series at most]")  # fmt: skip
+              help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets, "
+                   "theta, dlinear.  [default: all that the series allows; ets for 20 series at most]")  # fmt: skip
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--metric", type=Text(), default="", metavar="NAME",
               help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "

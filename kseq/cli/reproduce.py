@@ -32,9 +32,9 @@ def reproduce(
 ) -> int:
     """Make a run again from its record, and compare every figure.
 
-    RUN is the run's folder or its run.json. Backend and device are those of the run unless others are named. The status
-    is 0 where all figures are the same, bit for bit, and 1 where one is not. Functions of your own are not imported from
-    a record: name them again with --cell and --rival.
+    RUN is the run's folder or its run.json. Backend and device are those of the run unless others are named. The
+    status is 0 where all figures are the same, bit for bit, and 1 where one is not. Functions of your own are not
+    imported from a record: name them again with --cell and --rival.
     """
     from kseq import storage
     from kseq.experiments import reproduce

@@ -41,7 +41,7 @@ from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.settings import Settings
 
 #: Baselines whose order is chosen by errors on the validation part.
-CHOSEN_BY_VALIDATION = ("climatology-ar",)
+CHOSEN_BY_VALIDATION = ("climatology-ar", "dlinear")
 
 #: Called with what is trained, the epoch and the epoch limit.
 Progress = Callable[[str, int, int], None]
