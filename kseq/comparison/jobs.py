@@ -43,6 +43,9 @@ class _Block:
     def add(self, result: ModelResult) -> None:
         self.row = result
 
+    def write(self, path: Any) -> None:
+        """Write nothing: a block is part of a row."""
+
 
 @dataclass(frozen=True)
 class _Windows:

@@ -123,6 +123,8 @@ def build_model(
     draw_weights(
         model, seeds if seeds is not None else [seed], stacked=seeds is not None, start=start, options=layer_options
     )
+    # By these ``fit`` orders windows.
+    model.kseq_seeds = tuple(seeds) if seeds is not None else (seed,)
     return fast_step.attach(model)
 
 

@@ -5,6 +5,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import keras
@@ -23,6 +24,9 @@ class _Comparison(Protocol):
 
     def add(self, result: ModelResult) -> None:
         """Add one row."""
+
+    def write(self, path: str | Path) -> Any:
+        """Write all rows into a folder."""
 
 
 def predict(model: keras.Model, data: WindowedPanel, windows: Windows, batch_size: int | None = None) -> np.ndarray:
@@ -134,10 +138,13 @@ class Evaluation(EpochTimer):
         name: Name of the row; by default the model's name.
         seeds: Seeds of the model's members, one for each; by default counted from 0.
         forecast: Function that forecasts the windows of a part, with the arguments of :func:`predict`, the default.
+        folder: Folder in which table, picture and record of all rows so far are kept, written anew when ``fit`` ends;
+            None, the default, writes nothing. Files that kseq has not written are never touched.
 
     Example:
         >>> comparison = Comparison(data)  # doctest: +SKIP
-        >>> model.fit(Batches(data.train, 32, seed=0), callbacks=[Evaluation(comparison, "LSTM")])  # doctest: +SKIP
+        >>> keep = Evaluation(comparison, "LSTM", folder="first-run")  # doctest: +SKIP
+        >>> model.fit(data.train, validation_data=data.validation, callbacks=[keep])  # doctest: +SKIP
         >>> comparison.table  # doctest: +SKIP
     """
 
@@ -147,8 +154,10 @@ class Evaluation(EpochTimer):
         name: str | None = None,
         seeds: tuple[int, ...] | None = None,
         forecast: Callable[[keras.Model, WindowedPanel, Windows], np.ndarray] = predict,
+        folder: str | Path | None = None,
     ):
         super().__init__()
+        self.folder = folder
         self.forecast = forecast
         self.comparison = comparison
         self.name = name
@@ -176,3 +185,5 @@ class Evaluation(EpochTimer):
             validation=self.forecast(model, data, data.validation) if len(data.validation) else None,
         )
         self.comparison.add(self.result)
+        if self.folder is not None:
+            self.comparison.write(self.folder)
