@@ -16,6 +16,7 @@ from kseq.models.own import Own
 from kseq.models.parameter_counts import MATCHES, Units, layer_widths, matched_units
 from kseq.preprocessing.scalers import SCALERS
 from kseq.preprocessing.transforms import steps_of
+from kseq.text import shown
 from kseq.validation import require_choice, require_each_once, require_levels, require_number, require_whole
 
 #: What one cell may have otherwise than the others: of the network, of its training, and of what it reads and
@@ -214,7 +215,8 @@ class Settings:
         ):
             require_each_once(what, names, empty=True)
             for name in names:
-                require_choice(one, name, known)
+                if name not in known:
+                    raise ConfigError(f"received {one} {shown(name)}, expected one of {', '.join(known)}.")
         steps_of(self.transform)
         require_choice("start", self.start, STARTS)
         require_choice("match", self.match, MATCHES)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from kseq import backends
 from kseq import data as readers
+from kseq.data._source import FILE_OPTIONS
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.models import CELL_NAMES, cell_of
 from kseq.models.own import Own, own_rows
@@ -35,7 +36,11 @@ ALIASES = {"layers": "num_layers", "test_share": "test", "validation_share": "va
 NEGATIONS = {f"no_{field.name}": field.name for field in fields(Settings) if field.default is True}
 
 #: How a frame or a file is read, see :func:`kseq.data.series_of`.
-READING = ("time", "target", "features", "future", "static", "header", "id", "series", "freq", "fill", "unit")
+READING = tuple(
+    name
+    for name in dict.fromkeys([*inspect.signature(readers.from_frame).parameters, *FILE_OPTIONS])
+    if name not in ("frame", "source", "season")
+)
 
 #: Where the series comes from, instead of a first argument.
 SOURCES = ("data", "csv", "parquet")

@@ -9,6 +9,7 @@ import pytest
 import kseq
 from kseq import ConfigError, DataError, Settings
 from kseq.cli.compare import compare as command
+from kseq.data._source import FILE_OPTIONS
 from kseq.models import cell_of
 from kseq.vocabulary import SCREEN, settings_from
 
@@ -17,7 +18,10 @@ VALUES = {
     "cells": (), "baselines": "persistence", "data": "nino12", "time": "ds", "target": "y", "id": "unique_id",
     "no_past_target": False, "refit": True, "bidirectional": True, "calendar": True, "escape_formulas": True,
     "series": "a", "freq": "MS", "fill": "ffill", "unit": "K", "test_share": 0.3, "step_size": 2, "train_size": 60,
-    "layers": 2, "backend": None, "device": "cpu", "header": 0, "features": (), "future": (), "static": (),
+    "layers": 2, "backend": None, "device": "cpu", "header": 0, "cell": None, "rival": None,
+    "missing": "-9999", "date_format": "%Y-%m-%d", "dayfirst": False, "wide": None, "sort": True, "sep": ",",
+    "decimal": ".", "thousands": None, "encoding": "utf-8", "comment": "#",
+     "features": (), "future": (), "static": (),
 }  # fmt: skip
 
 
@@ -43,6 +47,9 @@ def test_every_option_of_the_command_is_a_name_in_python(frame, tmp_path, name):
         "csv": tmp_path / "rows.csv", "parquet": tmp_path / "rows.parquet", "out": tmp_path / "run",
     }.get(name, VALUES.get(name, default))  # fmt: skip
     source = {"csv": None, "parquet": None, "data": None}.get(name, frame)
+    if name in FILE_OPTIONS:
+        source = tmp_path / "rows.csv"
+        frame.to_csv(source, index=False)
     if name == "csv":
         frame.to_csv(given, index=False)
     if name == "parquet":
