@@ -69,7 +69,7 @@ class Settings:
             left out, with a remark. None for all of them, but for ``ets`` of more than 20 series and ``theta`` of more
             than 1,000: they are fitted series by series, to so many only where they are named.
         seeds: one training a seed.
-        lookback: rows that a model reads.
+        lookback: rows that a model reads; None, the default, to choose them, see :mod:`kseq.comparison.defaults`.
         horizon: rows that a model forecasts.
         strategy: how it forecasts several: ``"direct"``, all at once; ``"recursive"``, one after the other, each from
             the forecasts before it; ``"seq2seq"``, by a decoder, whose seeds train one after another. See
@@ -104,7 +104,8 @@ class Settings:
             Intervals stay those of the first training's errors on the validation part.
         members: seeds trained at once; 0 to choose.
         levels: percents of future values that intervals are to cover; empty for no intervals.
-        training: the budget, as a mapping of :class:`kseq.training.budget.Training`'s arguments.
+        training: the budget, as a mapping of :class:`kseq.training.budget.Training`'s arguments; what is not given of
+            batches and steps is chosen by the number of windows, see :mod:`kseq.comparison.defaults`.
         rivals: names of further rows, regressors that are fitted to the same windows, each among ``own``.
         own: rows of a user's own by their names, among ``cells`` or ``rivals``: functions that build a network or a
             regressor, see :mod:`kseq.models.own`.
@@ -117,7 +118,7 @@ class Settings:
     cells: tuple[str, ...] = ("rnn", "lstm", "gru")
     baselines: tuple[str, ...] | None = None
     seeds: tuple[int, ...] = tuple(range(10))
-    lookback: int = 12
+    lookback: int = None  # type: ignore[assignment]
     horizon: int = 1
     strategy: str = "direct"
     units: int | tuple[int, ...] = 32
@@ -183,10 +184,23 @@ class Settings:
             features=features,
             # A recursive model has a head for one step.
             horizon=1 if self.strategy == "recursive" else self.horizon,
-            targets=targets,
+            targets=targets * max(1, len(self.quantiles)),
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
         )[cell]
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Quantiles that networks forecast: those of the levels' bounds and the median; empty for other losses.
+
+        Example:
+            >>> Settings(levels=(80,), training={"loss": "quantile"}).quantiles
+            (0.1, 0.5, 0.9)
+        """
+        if self.training.get("loss") != "quantile":
+            return ()
+        sides = {round(0.5 + sign * level / 200, 10) for level in self.levels for sign in (-1, 1)}
+        return tuple(sorted(sides | {0.5}))
 
     @property
     def notes(self) -> list[str]:
@@ -246,7 +260,8 @@ class Settings:
     def _require_network(self) -> None:
         """Refuse sizes of networks and windows that mean nothing, and dropout where there is nothing to drop."""
         for name in ("lookback", "horizon", "season", "members"):
-            require_whole(name, getattr(self, name))
+            if name != "lookback" or self.lookback is not None:
+                require_whole(name, getattr(self, name))
         require_number("dropout", self.dropout)
         require_number("test", self.test)
         require_number("validation", self.validation)
@@ -254,7 +269,12 @@ class Settings:
             require_whole("units", width)
 
     def _require_strategy(self) -> None:
-        """Refuse what a decoder cannot have."""
+        """Refuse what a decoder cannot have, and quantiles that would have to be fed back."""
+        if self.training.get("loss") == "quantile" and self.strategy != "direct":
+            raise ConfigError(
+                "received ", Parameter("loss"), " quantile and ", Parameter("strategy"), f" {self.strategy}, expected "
+                "the strategy direct with it: quantiles of one step say nothing of those of the next.",
+            )  # fmt: skip
         if self.strategy != "seq2seq":
             return
         wrong = {
@@ -285,7 +305,7 @@ class Settings:
                 raise ConfigError(
                     f"received {', '.join(sizes)} of {cell} and match {self.match!r}, expected one of them."
                 )
-            if own.get("lookback", 1) > self.lookback:
+            if self.lookback is not None and own.get("lookback", 1) > self.lookback:
                 raise ConfigError(
                     f"received lookback {own['lookback']} for {cell}, expected at most {self.lookback}, the lookback "
                     "that says where windows stand; raise that."

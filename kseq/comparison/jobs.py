@@ -130,6 +130,7 @@ class _Job:
         data: WindowedPanel,
         what: str = "",
         until: Sequence[int] | None = None,
+        steps: int | None = None,
     ) -> tuple[ModelResult, Fitted]:
         """Train a block of seeds on ``near``; forecast ``data``.
 
@@ -139,19 +140,21 @@ class _Job:
             data: windows to forecast.
             what: words after the name of the training.
             until: epochs of each member, as in :func:`kseq.training.fit.fit`.
+            steps: gradient steps over which the learning rate falls, as there.
         """
-        recursive = self.settings.strategy == "recursive"
-        name, limit = name_of(self.cell), self.training.epochs if until is None else max(until)
+        forecast = Recursive(near) if self.settings.strategy == "recursive" else predict
+        name, plan = name_of(self.cell), self.training.plan(len(near.train))
+        limit = plan.epochs if until is None else max(until)
         model = build_cell(self.cell, near, self.settings, seeds)
         block = _Block(data)
-        told: list[keras.callbacks.Callback] = [
-            Evaluation(block, name, seeds, Recursive(near) if recursive else predict)
-        ]
+        quantiles = self.settings.quantiles
+        told: list[keras.callbacks.Callback] = [Evaluation(block, name, seeds, forecast, bool(quantiles))]
         which = f"{name}, {seeds_text(seeds)}{what}"
         if self.progress is not None:
             told.insert(0, Progress(self.progress, which, limit))
         started = time.perf_counter()
-        fitted = fit(model, near, self.training, seeds, [*told, *self.callbacks], until)
+        told += self.callbacks
+        fitted = fit(model, near, self.training, seeds, told, until, quantiles, steps)
         seconds = time.perf_counter() - started
         block_done(self.progress, BlockDone(which, len(seeds), fitted.epochs, seconds, block.row.kernel))
         row = replace(
@@ -168,11 +171,14 @@ def _twice(job: _Job, seeds: tuple[int, ...], first: _Windows, last: _Windows) -
     """Train a block on the training part to find its epochs, then from the same start on the validation part too."""
     found, fitted = job.train(seeds, first.near, first.validated)
     until = as_many_steps(fitted, job.training, first.near, last.near)
-    row, _ = job.train(seeds, last.near, last.data, " on all rows", until)
+    steps = job.training.plan(len(first.near.train)).all_steps
+    row, _ = job.train(seeds, last.near, last.data, " on all rows", until, steps)
     return replace(
         found,
         predictions=row.predictions,
         validation=found.predictions,
+        quantiles=row.quantiles,
+        validation_quantiles=found.quantiles,
         seconds=found.seconds + row.seconds,
         diverged=tuple(seed for seed in seeds if seed in (*found.diverged, *row.diverged)),
         refit_epochs=row.epochs,
@@ -257,7 +263,7 @@ def build_cell(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequen
         "lookback": settings.lookback,
         "features": data.features,
         "horizon": data.horizon,
-        "targets": data.targets,
+        "targets": data.targets * max(1, len(settings.quantiles)),
         "units": settings.units_of(cell, features=data.features, targets=data.targets),
         "num_layers": settings.num_layers,
         "dropout": settings.dropout,
@@ -291,8 +297,9 @@ def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:
         return
     units = settings.units_of(cell, features=data.features, targets=data.targets)
     weights = parameter_count(
-        cell, features=data.features, horizon=data.horizon, targets=data.targets, units=units,
-        num_layers=settings.num_layers, bidirectional=settings.bidirectional,
+        cell, features=data.features, horizon=data.horizon, units=units,
+        targets=data.targets * max(1, len(settings.quantiles)), num_layers=settings.num_layers,
+        bidirectional=settings.bidirectional,
     )  # fmt: skip
     batch = min(Training(**settings.training).batch_size or len(data.train), len(data.train))
     # A state and its gradient a step, unit, layer and direction: what any recurrent layer keeps at least.
@@ -310,10 +317,14 @@ def _join(results: Sequence[ModelResult]) -> ModelResult:
     if len(results) == 1:
         return results[0]
     first = results[0]
+
+    def joined(name: str) -> Any:
+        parts = [getattr(result, name) for result in results]
+        return None if parts[0] is None else np.concatenate(parts)
+
     return replace(
         first,
-        predictions=np.concatenate([result.predictions for result in results]),
-        validation=None if first.validation is None else np.concatenate([result.validation for result in results]),
+        **{name: joined(name) for name in ("predictions", "validation", "quantiles", "validation_quantiles")},
         seeds=sum((result.seeds for result in results), ()),
         epochs=sum((result.epochs for result in results), ()),
         refit_epochs=sum((result.refit_epochs for result in results), ()),

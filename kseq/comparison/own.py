@@ -42,9 +42,11 @@ def build_own(own: Own, data: WindowedPanel, settings: Settings, seed: int) -> "
     """
     import keras
 
-    outputs = data.horizon * data.targets
+    # Of a loss of quantiles each is a target more.
+    targets = data.targets * max(1, len(settings.quantiles))
+    outputs = data.horizon * targets
     offered = {
-        "lookback": data.lookback, "features": data.features, "horizon": data.horizon, "targets": data.targets,
+        "lookback": data.lookback, "features": data.features, "horizon": data.horizon, "targets": targets,
         "outputs": outputs, "units": settings.units, "num_layers": settings.num_layers, "dropout": settings.dropout,
         "bidirectional": settings.bidirectional, "seed": seed,
     }  # fmt: skip
@@ -77,7 +79,7 @@ def _as_network(name: str, model: "keras.Model", data: WindowedPanel, outputs: i
     if None in shape[1:] or prod(shape[1:]) != outputs:
         raise ConfigError(
             f"cell {name!r} returned a model whose forecasts have shape {tuple(shape)}, expected (batch, {outputs}): "
-            f"{data.horizon} steps of {data.targets} targets."
+            f"{data.horizon} steps of {outputs // data.horizon} numbers; the builder is called with outputs={outputs}."
         )
     # Keras's own names for what a functional model has and others have not.
     if len(shape) == 2 and len(getattr(model, "inputs", None) or ()) == 1:

@@ -12,6 +12,7 @@ from typing import Any
 
 from kseq import storage, vocabulary
 from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
+from kseq.comparison.defaults import resolved
 from kseq.comparison.own import rival_row
 from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
@@ -177,8 +178,9 @@ def laid_out(series: Series | Panel, settings: Settings) -> Comparison:
 
     Args:
         series: a series or a panel.
-        settings: settings of the comparison.
+        settings: settings of the comparison; what is not given is chosen, see :mod:`kseq.comparison.defaults`.
     """
+    settings = resolved(settings, series)
     backtest = make_backtest(series, settings) if settings.n_windows else None
     return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
 

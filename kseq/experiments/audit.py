@@ -197,8 +197,10 @@ def _golden_shares(values: np.ndarray) -> np.ndarray:
 class _Run:
     """One training of a comparison, and what it makes of its series."""
 
-    def __init__(self, comparison: Comparison, number: int, settings: Settings):
-        self.comparison, self.number, self.settings = comparison, number, settings
+    def __init__(self, comparison: Comparison, number: int, asked: Settings):
+        self.comparison, self.number, self.asked = comparison, number, asked
+        #: With what was chosen for the series.
+        self.settings: Settings = comparison.settings or asked
         self.data: WindowedPanel = comparison.trainings[number]
 
     def row_of(self, cutoff: np.ndarray) -> np.ndarray:
@@ -297,7 +299,7 @@ def _checks(panel: Panel, run: _Run, progress: Progress | None) -> Iterator[Chec
     fold = run.number + 1 if many else None
     for cutoff in run.cutoffs:
         first = run.row_of(cutoff)
-        changed = _Run(laid_out(perturbed(panel, first), run.settings), run.number, run.settings)
+        changed = _Run(laid_out(perturbed(panel, first), run.asked), run.number, run.asked)
         rows = int(np.sum(panel.ends - first))
         for name, before, after in _pairs(run, changed, cutoff, progress):
             values, differing, largest = _difference(before, after)

@@ -29,6 +29,7 @@ import pandas as pd
 
 from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows
+from kseq.comparison.defaults import resolved
 from kseq.comparison.result import Comparison, compare
 from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
@@ -242,7 +243,7 @@ def _tuned(
     told: Callable[[pd.DataFrame], None] | None,
 ) -> Comparison:
     """Run all trials, and compare what they have chosen."""
-    shared = _with_room(settings, space)
+    shared = resolved(_with_room(settings, space), series)
     for transform in space.transform:
         # What the series does not allow is told before anything is trained.
         _cut(series, replace(shared, transform=transform))

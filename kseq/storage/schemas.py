@@ -46,6 +46,10 @@ class Budget(TypedDict, total=False):
     patience: Count
     weight_decay: Number
     clip_norm: Number
+    loss: Text
+    schedule: Text
+    max_steps: Count
+    windows_per_epoch: Count
 
 
 class OwnSettings(TypedDict, total=False):

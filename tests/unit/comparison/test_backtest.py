@@ -69,10 +69,10 @@ def watching():
     """The trainings that take place, in their order."""
     fits, fit = [], jobs.fit
 
-    def watched(model, data, training, seeds, callbacks=(), until=None):
+    def watched(model, data, training, seeds, callbacks=(), *rest):
         assert getattr(model, "optimizer", None) is None
         before = [weight.copy() for weight in model.get_weights()]
-        result = fit(model, data, training, seeds, callbacks, until)
+        result = fit(model, data, training, seeds, callbacks, *rest)
         fits.append(Fit(model, data, list(callbacks), before, model.get_weights()))
         return result
 
