@@ -215,3 +215,21 @@ escape_option = click.option(
     "--escape-formulas", is_flag=True, expose_value=False, callback=_escape,
     help="In CSV, put ' before text that a spreadsheet would take for a formula.",
 )  # fmt: skip
+
+
+def _each(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | None:
+    return tuple(part.strip() for text in value for part in text.split(",") if part.strip()) or None
+
+
+def own_option(kind: str, what: str) -> Callable:
+    """The option that names rows of a user's own, which may be given several times."""
+    return click.option(
+        f"--{kind}", type=Text(1000), multiple=True, callback=_each, metavar="NAME=MODULE:FUNCTION", help=what
+    )
+
+
+#: Rows of a user's own, of what compares and of what makes a comparison again.
+own_options = options(
+    own_option("cell", "A cell of your own beside them: a function that returns a Keras model; file.py:function too."),
+    own_option("rival", "A regressor of your own on the same windows: a function that returns it, as of scikit-learn."),
+)

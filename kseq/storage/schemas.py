@@ -46,6 +46,10 @@ class Budget(TypedDict, total=False):
     patience: Count
     weight_decay: Number
     clip_norm: Number
+    loss: Text
+    schedule: Text
+    max_steps: Count
+    windows_per_epoch: Count
 
 
 class OwnSettings(TypedDict, total=False):
@@ -60,10 +64,19 @@ class OwnSettings(TypedDict, total=False):
     transform: Text
 
 
+class OwnRecord(TypedDict, total=False):
+    """:attr:`kseq.models.own.Own.record`: where a function of a user's own is, which is never imported from here."""
+
+    kind: Literal["cell", "rival"]
+    function: Text
+    sha256: Text
+    about: Text
+
+
 class SomeSettings(TypedDict, total=False):
     """:class:`kseq.Settings`, of which none are there where a script filled the table."""
 
-    cells: list[Cell]
+    cells: Names
     baselines: Names | None
     seeds: list[Seed]
     lookback: Size
@@ -92,7 +105,9 @@ class SomeSettings(TypedDict, total=False):
     members: Count
     levels: list[Number]
     training: Budget
-    by_cell: dict[Cell, OwnSettings]
+    rivals: Names
+    own: dict[Text, OwnRecord]
+    by_cell: dict[Text, OwnSettings]
 
 
 class ModelSettings(TypedDict):
