@@ -120,7 +120,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=Folder(), metavar="DIR",
               help="Folder of the run's files. Those of an earlier run in it are replaced, others never.  [default: a "
                    "new one in kseq-runs]")  # fmt: skip
-@click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
+@click.option("--format", "style", type=click.Choice(["table", "markdown", "latex", "csv", "json"]), default="table",
               show_default=True, help="Of the printed table.")  # fmt: skip
 @escape_option
 def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:
@@ -161,7 +161,7 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
     """Print the table of a run, and where its files are."""
     from kseq.report.table import render, words
 
-    if style in ("csv", "json"):
+    if style in ("csv", "json", "latex"):
         data(render(comparison, style))
         say(words(comparison), err=True)
     else:

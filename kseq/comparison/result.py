@@ -65,6 +65,12 @@ class Comparison(Tables):
             storage.write_bytes(path, content.getvalue())
         return figure
 
+    def _repr_html_(self) -> str:
+        """The table and the verdict, as a notebook shows them."""
+        from kseq.report.table import as_html, shown_table
+
+        return as_html(shown_table(self), self.verdict)
+
     def write(self, path: str | Path) -> list[Path]:
         """Write table, forecasts, pictures and record into a folder, made where it is missing; return the files.
 
