@@ -20,6 +20,7 @@ from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 from kseq.storage import Folder, Kind
 from kseq.storage.csv_text import csv_text
+from kseq.validation import require_predictions
 
 if TYPE_CHECKING:
     from kseq.bench.delivery import DataBench
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
-    "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "comparison.png",
-    "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv", "run.json",
+    "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "predictions.parquet",
+    "comparison.png", "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv", "run.json",
 )  # fmt: skip
 
 #: What is told to whoever watches, a sentence at a time.
@@ -124,7 +125,7 @@ def folder(
     return storage.folder(path, KINDS[kind], inputs)
 
 
-def write(comparison: "Tables", folder: Folder, tell: Tell | None = None) -> list[Path]:
+def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predictions: str = "csv") -> list[Path]:
     """Write all that a comparison has to say, in place of what an earlier run has left in the folder.
 
     Tables, forecasts and record are written before a picture is drawn, and stay where one cannot be.
@@ -133,17 +134,20 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None) -> lis
         comparison: the result.
         folder: of :func:`folder`.
         tell: called with a sentence for each picture that cannot be drawn or written; a warning by default.
+        predictions: file of the forecasts, one of :data:`kseq.validation.PREDICTIONS`.
 
     Returns:
         list[Path]: the files written.
 
     Raises:
+        ConfigError: of ``predictions``, see :func:`kseq.validation.require_predictions`.
         OutputError: they cannot be written there; the error has the paths of those that were written elsewhere.
     """
+    require_predictions(predictions)
     pictures = {"comparison.png": lambda: plot_predictions(comparison)}
     if len(comparison.history):
         pictures["history.png"] = lambda: plot_history(comparison)
-    return write_all(folder, _texts(comparison), comparison.record, pictures, tell)
+    return write_all(folder, _texts(comparison, predictions), comparison.record, pictures, tell)
 
 
 def write_trials(frame: pd.DataFrame, folder: Folder) -> Path:
@@ -245,13 +249,17 @@ def _warn(text: str) -> None:
     warnings.warn(text, UserWarning, stacklevel=5)
 
 
-def _texts(comparison: "Tables") -> dict[str, bytes]:
+def _texts(comparison: "Tables", predictions: str) -> dict[str, bytes]:
     """What each table is to hold."""
     contents = {
         "table.csv": f"{render(comparison, 'csv')}\n".encode(),
         "table.md": f"{render(comparison, 'markdown')}\n".encode(),
-        "predictions.csv": _csv(comparison.predictions),
     }
+    if predictions != "none":
+        frame = comparison.predictions
+        contents[f"predictions.{predictions}"] = (
+            frame.to_parquet(index=False) if predictions == "parquet" else _csv(frame)
+        )
     if comparison.data.horizon > 1:
         contents["horizon.csv"] = _csv(comparison.by_step)
     if len(comparison.folds) > 1:
