@@ -9,7 +9,7 @@ import kseq
 from kseq.cli import main
 
 pytestmark = pytest.mark.above_backends
-QUICK = ["compare", "--cells", "", "--baselines", "persistence", "--out", "run"]
+QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "1", "--baselines", "persistence", "--out", "run"]
 
 
 @pytest.fixture(autouse=True)
