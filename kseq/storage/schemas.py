@@ -64,52 +64,32 @@ class OwnSettings(TypedDict, total=False):
     transform: Text
 
 
-class SomeSettings(TypedDict, total=False):
-    """:class:`kseq.Settings`, of which none are there where a script filled the table."""
+class _SharedSettings(TypedDict, total=False):
+    """Settings that neither a record nor a card must have."""
 
-    cells: list[Cell]
     baselines: Names | None
-    seeds: list[Seed]
-    lookback: Size
-    horizon: Size
-    strategy: Text
-    units: Units
     match: Text
-    num_layers: Layers | None
-    dropout: Share
-    bidirectional: bool
-    start: Text
-    transform: Text
-    calendar: bool
-    scaler: Text
-    past_target: bool
     test: Share
-    validation: Share
     n_windows: Count
     step_size: Size | None
     refit: bool
     gap: Count
     train_size: Size | None
-    season: Count
     metric: Text
     refit_on_validation: bool
     members: Count
-    levels: list[Number]
-    training: Budget
     by_cell: dict[Cell, OwnSettings]
 
 
-class ModelSettings(TypedDict):
-    """:class:`kseq.Settings` of one cell, as a card holds them: those that a network and its forecasts follow."""
+class SomeSettings(_SharedSettings, total=False):
+    """:class:`kseq.Settings`, of which none are there where a script filled the table."""
 
-    cells: Annotated[list[Cell], Meta(min_length=1, max_length=1)]
-    baselines: NotRequired[Names | None]
-    seeds: Annotated[list[Seed], Meta(min_length=1)]
+    cells: list[Cell]
+    seeds: list[Seed]
     lookback: Size
     horizon: Size
-    strategy: NotRequired[Literal["direct"]]
+    strategy: Text
     units: Units
-    match: NotRequired[Text]
     num_layers: Layers | None
     dropout: Share
     bidirectional: bool
@@ -118,20 +98,33 @@ class ModelSettings(TypedDict):
     calendar: bool
     scaler: Text
     past_target: bool
-    test: NotRequired[Share]
     validation: Share
-    n_windows: NotRequired[Count]
-    step_size: NotRequired[Size | None]
-    refit: NotRequired[bool]
-    gap: NotRequired[Count]
-    train_size: NotRequired[Size | None]
     season: Count
-    metric: NotRequired[Text]
-    refit_on_validation: NotRequired[bool]
-    members: NotRequired[Count]
     levels: list[Number]
     training: Budget
-    by_cell: NotRequired[dict[Cell, OwnSettings]]
+
+
+class ModelSettings(_SharedSettings):
+    """:class:`kseq.Settings` of one cell, as a card holds them: those that a network and its forecasts follow."""
+
+    cells: Annotated[list[Cell], Meta(min_length=1, max_length=1)]
+    seeds: Annotated[list[Seed], Meta(min_length=1)]
+    lookback: Size
+    horizon: Size
+    strategy: NotRequired[Literal["direct"]]
+    units: Units
+    num_layers: Layers | None
+    dropout: Share
+    bidirectional: bool
+    start: Text
+    transform: Text
+    calendar: bool
+    scaler: Text
+    past_target: bool
+    validation: Share
+    season: Count
+    levels: list[Number]
+    training: Budget
 
 
 class ReadingArguments(TypedDict, total=False):
