@@ -12,6 +12,7 @@ from kseq.cli.options import (
     backend_options,
     escape_option,
     inputs,
+    own_options,
     refuse_ignored,
     series_options,
     take_series,
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 @series_options
 @click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, shell_complete=completion.cells,
               help="Cells to train.")  # fmt: skip
+@own_options
 @click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]", shell_complete=completion.baselines,
-              help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
-                   "[default: all that the series allows; ets for 20 series at most]")  # fmt: skip
+              help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets, "
+                   "theta, dlinear.  [default: all that the series allows; ets for 20 series at most]")  # fmt: skip
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--metric", type=Text(), default="", metavar="NAME",
               help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "

@@ -64,6 +64,15 @@ class OwnSettings(TypedDict, total=False):
     transform: Text
 
 
+class OwnRecord(TypedDict, total=False):
+    """:attr:`kseq.models.own.Own.record`: where a function of a user's own is, which is never imported from here."""
+
+    kind: Literal["cell", "rival"]
+    function: Text
+    sha256: Text
+    about: Text
+
+
 class _SharedSettings(TypedDict, total=False):
     """Settings that neither a record nor a card must have."""
 
@@ -78,13 +87,12 @@ class _SharedSettings(TypedDict, total=False):
     metric: Text
     refit_on_validation: bool
     members: Count
-    by_cell: dict[Cell, OwnSettings]
 
 
 class SomeSettings(_SharedSettings, total=False):
     """:class:`kseq.Settings`, of which none are there where a script filled the table."""
 
-    cells: list[Cell]
+    cells: Names
     seeds: list[Seed]
     lookback: Size
     horizon: Size
@@ -102,6 +110,9 @@ class SomeSettings(_SharedSettings, total=False):
     season: Count
     levels: list[Number]
     training: Budget
+    rivals: Names
+    own: dict[Text, OwnRecord]
+    by_cell: dict[Text, OwnSettings]
 
 
 class ModelSettings(_SharedSettings):
@@ -125,6 +136,7 @@ class ModelSettings(_SharedSettings):
     season: Count
     levels: list[Number]
     training: Budget
+    by_cell: NotRequired[dict[Cell, OwnSettings]]
 
 
 class ReadingArguments(TypedDict, total=False):
@@ -153,6 +165,12 @@ class ReadingArguments(TypedDict, total=False):
     skip_rows: Count
     skip_footer: Count
     comment: Text | None
+    member: Text | None
+    sheet: Text | int | None
+    select: Text | dict[str, Text | float | list[Text | float]] | None
+    preset: Text | None
+    address: Text
+    query: Text
     missing: Text | float | list[Text | float] | None
     date_format: Text | None
     dayfirst: bool | None
@@ -316,6 +334,10 @@ class KeptReading(TypedDict, total=False):
     skip_rows: Count
     skip_footer: Count
     comment: Text
+    member: Text | None
+    sheet: Text | int | None
+    select: Text | dict[str, Text | float | list[Text | float]] | None
+    preset: Text | None
     missing: Text | float | list[Text | float]
     date_format: Text
     dayfirst: bool
