@@ -23,6 +23,7 @@ from kseq.cli.terminal import Progress, data, detail, note, say
 from kseq.cli.types import CommaList, Folder, Levels, Number, Text, Units, Whole
 from kseq.errors import OutputError
 from kseq.training.budget import LOSSES, SCHEDULES, Training
+from kseq.validation import PREDICTIONS, require_predictions
 
 if TYPE_CHECKING:
     from kseq.comparison.result import Comparison
@@ -126,6 +127,8 @@ if TYPE_CHECKING:
 @click.option("--out", type=Folder(), metavar="DIR",
               help="Folder of the run's files. Those of an earlier run in it are replaced, others never.  [default: a "
                    "new one in kseq-runs]")  # fmt: skip
+@click.option("--predictions", type=click.Choice(PREDICTIONS), default="csv", show_default=True,
+              help="File of all forecasts in it.")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
               show_default=True, help="Format of the printed table.")  # fmt: skip
 @escape_option
@@ -140,6 +143,7 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
     from kseq.report import run_folder
 
     refuse_ignored(options)
+    predictions = require_predictions(options.pop("predictions"))
     series = take_series(options)
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
@@ -148,15 +152,15 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
 
         with Progress(trainings_of(settings)) as progress:
             comparison = run(series, settings, progress=progress)
-        write_and_show(comparison, style, folder, chosen)
+        write_and_show(comparison, style, folder, chosen, predictions)
 
 
-def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str) -> None:
+def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str, predictions: str) -> None:
     """Write the files of a run and print its table, which is printed too where there is no room for files."""
     from kseq.report import run_folder
 
     try:
-        run_folder.write(comparison, folder, tell)
+        run_folder.write(comparison, folder, tell, predictions)
     except OutputError as error:
         show(comparison, style, error.files, backend)
         raise

@@ -13,6 +13,7 @@ from kseq.cli.options import inputs, refuse_ignored, take_series, tell, training
 from kseq.cli.terminal import Progress
 from kseq.cli.types import Each, Number, Transforms, Whole
 from kseq.errors import OutputError
+from kseq.validation import require_predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +70,7 @@ def tune(
     from kseq.report import run_folder
 
     refuse_ignored(options)
+    predictions = require_predictions(options.pop("predictions"))
     series = take_series(options)
     transforms = options.pop("transform")
     space = Space(
@@ -102,7 +104,7 @@ def tune(
             comparison = run(
                 series, settings, trials=trials, space=space, trial_seeds=trial_seeds, progress=progress, told=keep
             )
-        write_and_show(comparison, style, folder, chosen)
+        write_and_show(comparison, style, folder, chosen, predictions)
 
 
 # All other options are those of `kseq compare`, those that come later too. What is chosen is at its default until then,
