@@ -97,7 +97,13 @@ if TYPE_CHECKING:
 @click.option("--batch-size", type=Whole("batch_size"), default=None, help="0 for all at once.  [default: 32]")
 @click.option("--loss", type=click.Choice(LOSSES), default="mse", show_default=True,
               help="What is minimised; quantile forecasts the intervals' bounds too.")  # fmt: skip
-@click.option("--learning-rate", type=Number("learning_rate"), default=1e-3, show_default=True, help="Of Adam.")
+@click.option(
+    "--learning-rate",
+    type=Number("learning_rate"),
+    default=1e-3,
+    show_default=True,
+    help="Learning rate of the Adam optimizer.",
+)
 @click.option("--schedule", type=click.Choice(SCHEDULES), default="constant", show_default=True,
               help="Keep the learning rate, or let it fall to zero over the steps of the budget.")  # fmt: skip
 @click.option("--weight-decay", type=Number("weight_decay"), default=0.0, show_default=True, help="As in AdamW.")
@@ -124,12 +130,12 @@ if TYPE_CHECKING:
 @click.option("--predictions", type=click.Choice(PREDICTIONS), default="csv", show_default=True,
               help="File of all forecasts in it.")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "latex", "csv", "json"]), default="table",
-              show_default=True, help="Of the printed table.")  # fmt: skip
+              show_default=True, help="Format of the printed table.")  # fmt: skip
 @escape_option
 def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:
     """Train the cells on a series and compare them with baselines.
 
-    Of a file of many series, each cell is one model for all of them, and baselines are fitted series by series.
+    If the file holds many series, each cell is one model for all of them, and baselines are fitted series by series.
 
     Prints the table with a verdict; writes table, predictions, picture and record into the run's folder. With --format
     csv or json the table alone goes to standard output, and the verdict to standard error.
