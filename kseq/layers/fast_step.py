@@ -90,7 +90,11 @@ def step_of(model: keras.Model) -> "FastStep | None":
 
 def takes_pieces(model: keras.Model | None) -> bool:
     """Whether a model's training step takes many batches at once, as a :class:`kseq.kernels.Piece`."""
-    return model is not None and step_of(model) is not None and "train_step" in vars(model) and not model.jit_compile
+    if model is None or step_of(model) is None or "train_step" not in vars(model) or model.jit_compile:
+        return False
+    # Of a loss of the model's own Keras does not know that it is built, and asks for a batch to build it.
+    own, keras_model = type(model), keras.Model
+    return own.compute_loss is keras_model.compute_loss and own.compute_metrics is keras_model.compute_metrics
 
 
 def step_used(model: keras.Model) -> str:
