@@ -26,6 +26,7 @@ from kseq.errors import ConfigError
 from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing._runs import reduce_runs
 from kseq.preprocessing.grid import Grid, grids, season_of_panel
+from kseq.preprocessing.seasonality import climatology
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.validation import require_choice
 
@@ -271,30 +272,14 @@ def _repeat_season(group: _Group, whole: np.ndarray, before: np.ndarray) -> tupl
 
 
 class _Climate:
-    """The mean of each phase of each series over the places before ``known``."""
+    """The mean of each phase of each series over the places before ``known``, as the ``anomaly`` of a transform."""
 
     def __init__(self, group: _Group, known: np.ndarray):
         self.group = group
-        owners = group.grid.owners
-        there = group.before(known)
-        cells = (owners * group.season + group.phase)[there]
-        size = len(known) * group.season
-
-        def mean(of: np.ndarray, cells: np.ndarray, size: int) -> np.ndarray:
-            return np.bincount(cells, of, size) / np.maximum(np.bincount(cells, minlength=size), 1)
-
-        count = np.bincount(cells, minlength=size).reshape(len(known), group.season)
-        # A phase that never occurs takes the mean of all places.
-        self.means = np.stack(
-            [
-                np.where(
-                    count > 0,
-                    mean(column[there], cells, size).reshape(count.shape),
-                    mean(column[there], owners[there], len(known))[:, None],
-                )
-                for column in group.y.T
-            ],
-            axis=-1,
+        owners, there = group.grid.owners, group.before(known)
+        places = np.arange(len(owners)) - group.begin[owners]
+        self.means = climatology(
+            group.y[there], owners[there], group.phase[there], places[there], len(known), group.season
         )
 
     def at(self, places: np.ndarray) -> np.ndarray:

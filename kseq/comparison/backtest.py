@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kseq.baselines import Skipped, baseline_row
+from kseq.comparison.auto import ASKED, choose, settled
 from kseq.data import Panel, Series
 from kseq.data.slices import before, chosen
 from kseq.errors import DataError, Parameter
@@ -80,16 +81,26 @@ def cut_windows(
     like: WindowedPanel | None = None,
     only: np.ndarray | None = None,
 ) -> WindowedPanel:
-    """Cut a series or a panel as settings say; the others as in :func:`kseq.make_windows`."""
+    """Cut a series or a panel as settings say; the others as in :func:`kseq.make_windows`.
+
+    Where the settings ask for a choice of the transform, what was chosen and why is in ``.choice`` and ``.notes``.
+    """
     panel = Panel.of(series)
     if settings.n_windows and split is None and like is None:
         _require_rows(panel, settings)
+    if settings.transform in ASKED and like is None:
+        data = cut_windows(panel, replace(settings, transform="none"), split, only=only)
+        choice = choose(data, settings)
+        named = replace(settings, transform=choice.name, season=choice.season if choice.season > 1 else settings.season)
+        if choice.name != "none":
+            data = cut_windows(panel, named, split, only=only)
+        return replace(data, choice=choice, notes=(*data.notes, choice.sentence))
     transform = Transform(settings.transform, settings.season, settings.past_target)
     return make_windows(
         panel,
         settings.lookback,
         settings.horizon,
-        transform=None if settings.transform == "none" else transform,
+        transform=None if settings.transform in ("none", *ASKED) else transform,
         calendar=settings.calendar,
         scaler=settings.scaler,
         past_target=settings.past_target,
@@ -159,12 +170,12 @@ def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
     data = cut_windows(panel, settings)
     members = data.members
     own = panel if len(members) == len(panel.ids) else chosen(panel, members)
-    one = replace(as_chosen(settings, data.transform), n_windows=1, step_size=None, refit=False)
+    one = replace(as_chosen(settled(settings, data.choice), data.transform), n_windows=1, step_size=None, refit=False)
     trainings = []
     for number in range(settings.n_windows):
         known = before(own, own.ends - (settings.n_windows - 1 - number) * step)
         try:
-            trainings.append(cut_windows(known, one))
+            trainings.append(replace(cut_windows(known, one), choice=data.choice))
         except DataError as error:
             raise DataError(f"fold {number + 1} of {settings.n_windows}: ", *error.args) from error
     return _joined(data, splits, trainings, members, step)

@@ -31,6 +31,7 @@ import pandas as pd
 
 from kseq import backends
 from kseq.baselines import BASELINES
+from kseq.comparison.auto import settled
 from kseq.comparison.backtest import shared_season
 from kseq.comparison.result import Comparison, laid_out
 from kseq.data import Panel, Series
@@ -229,6 +230,9 @@ class _Run:
             facts["training windows"] = list(data.train.gather(np.arange(len(data.train))))
             if self.number == 0:
                 facts["season"] = [np.array([self.comparison.season])]
+        if np.array_equal(cutoff, data.split.test) and data.choice is not None:
+            chosen = f"{data.choice.name} {data.choice.by_cell}"
+            facts["transform chosen"] = [np.frombuffer(chosen.encode(), "uint8").astype("float64")]
         if np.array_equal(cutoff, data.split.test) and len(data.validation):
             facts["validation windows"] = list(data.validation.gather(np.arange(len(data.validation))))
         return facts
@@ -297,7 +301,10 @@ def _checks(panel: Panel, run: _Run, progress: Progress | None) -> Iterator[Chec
     fold = run.number + 1 if many else None
     for cutoff in run.cutoffs:
         first = run.row_of(cutoff)
-        changed = _Run(laid_out(perturbed(panel, first), run.settings), run.number, run.settings)
+        # What the validation part chooses may change with it.
+        early = bool(np.any(cutoff < run.data.split.test))
+        settings = settled(run.settings, run.data.choice) if early else run.settings
+        changed = _Run(laid_out(perturbed(panel, first), settings), run.number, settings)
         rows = int(np.sum(panel.ends - first))
         for name, before, after in _pairs(run, changed, cutoff, progress):
             values, differing, largest = _difference(before, after)

@@ -18,9 +18,9 @@ from kseq.errors import ConfigError, DataError, Parameter
 from kseq.forecasting.card import ModelCard
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.seasonality import Cycle, calendar_seasons
-from kseq.preprocessing.splits import Split
+from kseq.preprocessing.splits import Split, placed_windows
 from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend, fit_steps, steps_of
-from kseq.preprocessing.windows import Frame, WindowedPanel, calendar_of, placed_windows
+from kseq.preprocessing.windows import Frame, WindowedPanel, calendar_of
 
 
 @dataclass(frozen=True, eq=False)

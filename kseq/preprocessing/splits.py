@@ -134,6 +134,19 @@ def first_target(start: np.ndarray, border: np.ndarray, step: int, lookback: int
     return low + (start - low) % step
 
 
+def placed_windows(
+    panel: Panel, kept: np.ndarray, start: np.ndarray, stop: np.ndarray, step: int, lookback: int, horizon: int
+) -> tuple[tuple[range, ...], np.ndarray]:
+    """Segments of one part of all series that are kept, and the series of each."""
+    runs = panel.stretches
+    owners = panel.series_of(runs[:, 0])
+    low = first_target(start[owners], runs[:, 0], step, lookback)
+    high = np.minimum(stop[owners], runs[:, 1]) - horizon + 1
+    there = (low < high) & kept[owners]
+    spans = zip(low[there].tolist(), high[there].tolist(), strict=True)
+    return tuple(range(a, b, step) for a, b in spans), owners[there]
+
+
 def require_length(n: int, lookback: int, horizon: int, test: float, validation: float) -> None:
     """Refuse a series of ``n`` rows that leaves a part without a single window; say how many rows it takes."""
 

@@ -18,7 +18,7 @@ a window as it is cut.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.columns import encoded, input_columns, past_columns, require_inputs, require_sizes
 from kseq.preprocessing.references import Reference, fit_scales
 from kseq.preprocessing.scalers import Scaler
-from kseq.preprocessing.splits import Parts, Split, first_target, long_enough, parts_of, require_length, room_in
+from kseq.preprocessing.splits import Parts, Split, long_enough, parts_of, placed_windows, require_length, room_in
 from kseq.preprocessing.time_features import columns_of_dates
 from kseq.preprocessing.transforms import FittedTransform
 
@@ -138,6 +138,12 @@ class Windows:
         steps, origins = self._lines
         segment = np.searchsorted(self._stops, which, side="right")
         return steps[segment] * which + origins[segment]
+
+    def thinned(self, most: int) -> "Windows":
+        """The same windows, evenly drawn if there are more than ``most``; the first of each segment is among them."""
+        every = max(1, -(-len(self) // most))
+        segments = tuple(range(segment.start, segment.stop, segment.step * every) for segment in self.segments)
+        return self if every == 1 else replace(self, segments=segments)
 
     def all_starts(self) -> np.ndarray:
         """Row of the first target of every window, ``(windows,)``; in 32 bits where they suffice."""
@@ -286,6 +292,7 @@ class WindowedPanel:
         notes: sentences on what was found or done on the way: gaps, values filled, windows and series left out.
         transform: Transform of the targets, before the scale; None where models read and forecast the values.
         static_scaler: scale of static covariates, those of text as columns of zeros and ones.
+        choice: how the transform was chosen, a :class:`kseq.comparison.auto.Choice`; None where nobody asked for it.
     """
 
     series: Panel
@@ -301,6 +308,7 @@ class WindowedPanel:
     notes: tuple[str, ...] = ()
     transform: FittedTransform | None = None
     static_scaler: Scaler | None = None
+    choice: Any = None
 
     @property
     def features(self) -> int:
@@ -482,7 +490,7 @@ def make_windows(
     parts, room, kept = laid(0)
     fitted = None if like is None else like.transform
     if like is None and transform is not None and kept.any():
-        fitted = transform.fit(panel, parted, np.flatnonzero(kept))
+        fitted = transform.fit(panel, parted, np.flatnonzero(kept), lookback, horizon)
     if fitted is not None:
         parts, room, kept = laid(fitted.lost(lookback))
     lost = 0 if fitted is None else fitted.lost(lookback)
@@ -673,19 +681,6 @@ def panel_sources(
     sources = [of_targets[c] if c in of_targets else panel.values_of([c])[:, 0] for c in [*past, *panel.future]]
     ahead = [0] * len(past) + [horizon] * len(panel.future) + [0] * len(dates)
     return [*sources, *dates.values()], ahead, list(of_targets.values())
-
-
-def placed_windows(
-    panel: Panel, kept: np.ndarray, start: np.ndarray, stop: np.ndarray, step: int, lookback: int, horizon: int
-) -> tuple[tuple[range, ...], np.ndarray]:
-    """Segments of one part of all series that are kept, and the series of each."""
-    runs = panel.stretches
-    owners = panel.series_of(runs[:, 0])
-    low = first_target(start[owners], runs[:, 0], step, lookback)
-    high = np.minimum(stop[owners], runs[:, 1]) - horizon + 1
-    there = (low < high) & kept[owners]
-    spans = zip(low[there].tolist(), high[there].tolist(), strict=True)
-    return tuple(range(a, b, step) for a, b in spans), owners[there]
 
 
 def calendar_of(panel: Panel, cycles: Sequence[str] = ()) -> dict[str, np.ndarray]:
