@@ -1,7 +1,7 @@
 """kseq: which recurrent cell, SimpleRNN, LSTM or GRU, serves this series, and is it better than a baseline?
 
-Nothing heavy is imported with the package: a name below brings its module, and with it Keras, on first use. Set
-``KERAS_BACKEND`` before that, or let ``kseq compare --backend`` do it.
+Nothing heavy is imported with the package: a name below brings its module, and with it Keras, on first use. The backend
+is that of ``KERAS_BACKEND``, or the first installed of PyTorch, TensorFlow and JAX; ``kseq.backends.choose`` names one.
 """
 
 import importlib
@@ -11,7 +11,11 @@ from kseq._version import __version__
 from kseq.errors import BackendError, ConfigError, DataError, KseqError
 
 if TYPE_CHECKING:
+    from kseq import backends as backends
+    from kseq import data as data
+    from kseq import interop as interop
     from kseq import layers as layers
+    from kseq import models as models
 
 #: Public names and the modules that hold them.
 _PUBLIC = {
@@ -36,6 +40,8 @@ _PUBLIC = {
     "Settings": "settings",
     "compare": "comparison.result",
     "tune": "experiments.tune",
+    "audit": "experiments.audit",
+    "fit": "forecasting.fit",
     "Space": "experiments.tune",
     "Forecaster": "forecasting.forecaster",
 }
@@ -43,13 +49,30 @@ _PUBLIC = {
 __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__", *_PUBLIC]
 
 
+#: Public modules, which are there without an import of their own.
+_MODULES = ("backends", "data", "interop", "layers", "models")
+
+#: Of the above what is made of Keras's classes, and brings Keras as it is imported.
+_OF_KERAS = ("training.batches", "training.callbacks", "models.builders", "interop", "layers", "forecasting.fit")
+
+
 def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(f"kseq.{_PUBLIC[name]}"), name)
-    if name == "layers":
-        return importlib.import_module("kseq.layers")
-    raise AttributeError(f"module 'kseq' has no attribute {name!r}")
+    if name not in _PUBLIC and name not in _MODULES:
+        import difflib
+
+        close = difflib.get_close_matches(name, __dir__(), n=1)
+        hint = f"; did you mean kseq.{close[0]}?" if close else ""
+        raise AttributeError(f"module 'kseq' has no attribute {name!r}{hint}")
+    module = _PUBLIC.get(name, name)
+    if module in _OF_KERAS:
+        from kseq import backends
+
+        # Keras alone would take TensorFlow, whether it is installed or not.
+        if backends.running() is None:
+            backends.choose()
+    found = importlib.import_module(f"kseq.{module}")
+    return getattr(found, name) if name in _PUBLIC else found
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "layers"])
+    return sorted([*__all__, *_MODULES])

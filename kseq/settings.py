@@ -1,12 +1,16 @@
 """What a comparison is asked for: everything that decides its numbers, besides the series, backend and versions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+import numpy as np
 
 from kseq import baselines
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
+from kseq.evaluation.metrics import RANKING
+from kseq.evaluation.quantiles import QUANTILE_METRICS
 from kseq.models import CELL_NAMES, STARTS
 from kseq.models.parameter_counts import MATCHES, Units, layer_widths, matched_units
 from kseq.preprocessing.scalers import SCALERS
@@ -21,6 +25,50 @@ OWN_DATA = ("transform",)
 
 #: How several steps are forecast, see :mod:`kseq.comparison.strategies`.
 STRATEGIES = ("direct", "recursive", "seq2seq")
+
+
+def cell_of(name: Any) -> Any:
+    """The name by which a cell is known of any way in which people write it; what is none stays as it is.
+
+    Example:
+        >>> [cell_of(name) for name in ("GRU", "SimpleRNN", "simple_rnn", "mine")]
+        ['gru', 'rnn', 'rnn', 'mine']
+    """
+    if not isinstance(name, str):
+        return name
+    short = name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
+    short = "rnn" if short == "simplernn" else short
+    return short if short in CELL_NAMES else name
+
+
+def _several(names: Any) -> Any:
+    """Names one by one; a text may hold several, with commas between them."""
+    return tuple(part.strip() for part in names.split(",") if part.strip()) if isinstance(names, str) else names
+
+
+def _numbers(value: Any) -> Any:
+    """Numbers that are written as text, ``"64,32"``, as the command takes them; other values stay as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        numbers = tuple(float(part) if "." in part else int(part) for part in value.split(","))
+    except ValueError:
+        return value
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _plain(value: Any) -> Any:
+    """Python's own numbers for NumPy's, tuples for lists."""
+    if isinstance(value, np.ndarray | list):
+        return tuple(_plain(part) for part in (value.tolist() if isinstance(value, np.ndarray) else value))
+    if isinstance(value, tuple | range):
+        return tuple(_plain(part) for part in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _own(own: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of one cell, by the names of fields."""
+    return {{"layers": "num_layers"}.get(name, name): _plain(value) for name, value in own.items()}
 
 
 @dataclass(frozen=True)
@@ -60,12 +108,15 @@ class Settings:
         gap: rows before a fold's first target from which nothing is learnt.
         train_size: rows that a fold learns from, validation part included; by default all before it.
         season: steps in a season; 0 to find it from the index.
+        metric: that ranks rows and is tested, of ``kseq.evaluation.metrics.RANKING``: ``"mae"``, ``"mase"``,
+            ``"rmse"``, ``"smape"``, ``"wql"``, ...; empty for ``"mae"`` of one series and target, ``"mase"`` of
+            several.
         refit_on_validation: once early stopping has found the epochs, train each network again from the same start on
             training and validation rows together, with scaler and transform fitted anew, for as many gradient steps.
             Intervals stay those of the first training's errors on the validation part.
         members: seeds trained at once; 0 to choose.
         levels: percents of future values that intervals are to cover; empty for no intervals.
-        training: the budget, as a mapping of :class:`kseq.training.fit.Training`'s arguments.
+        training: the budget, as a mapping of :class:`kseq.training.budget.Training`'s arguments.
         by_cell: settings of single cells in place of those above, of ``OWN_NETWORK``, ``OWN_TRAINING`` and
             ``OWN_DATA``: ``{"lstm": {"units": 64, "lookback": 6}}``. A cell's own lookback is at most ``lookback``,
             which says how many rows stand before each part: all cells learn from, and forecast, the same target rows.
@@ -96,6 +147,7 @@ class Settings:
     gap: int = 0
     train_size: int | None = None
     season: int = 0
+    metric: str = ""
     refit_on_validation: bool = True
     members: int = 0
     levels: tuple[float, ...] = LEVELS
@@ -138,7 +190,25 @@ class Settings:
             bidirectional=self.bidirectional,
         )[cell]
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on settings that change nothing."""
+        layers = max((len(layer_widths(own.units, own.num_layers)) for own in map(self.of, self.cells)), default=2)
+        if layers > 1 or not any(self.of(cell).dropout for cell in self.cells):
+            return []
+        return ["Dropout changes nothing with one recurrent layer: outputs are dropped between layers."]
+
     def __post_init__(self) -> None:
+        for name in [one.name for one in fields(self)]:
+            object.__setattr__(self, name, _plain(getattr(self, name)))
+        object.__setattr__(self, "cells", tuple(cell_of(cell) for cell in _several(self.cells)))
+        if self.baselines is not None:
+            object.__setattr__(self, "baselines", tuple(_several(self.baselines)))
+        object.__setattr__(self, "units", _numbers(self.units))
+        levels = () if self.levels == "none" else _numbers(self.levels)
+        object.__setattr__(self, "levels", levels if isinstance(levels, tuple) else (levels,))
+        by_cell = {cell_of(cell): _own(own) for cell, own in self.by_cell.items()}
+        object.__setattr__(self, "by_cell", by_cell)
         for what, one, names, known in (
             ("cells", "cell", self.cells, tuple(CELL_NAMES)),
             ("baselines", "baseline", self.baselines or (), tuple(baselines.BASELINES)),
@@ -152,6 +222,14 @@ class Settings:
         require_choice("strategy", self.strategy, STRATEGIES)
         require_choice("scaler", self.scaler, SCALERS)
         require_levels("levels", self.levels)
+        if self.metric:
+            require_choice("metric", self.metric, RANKING)
+        if self.metric in QUANTILE_METRICS and not (self.levels and self.validation):
+            raise ConfigError(
+                "received ", Parameter("metric"), f" {self.metric} without ", *joined(
+                    [name for name in ("levels", "validation") if not getattr(self, name)]
+                ), ", expected both: it scores intervals, whose widths come from the validation part.",
+            )  # fmt: skip
         require_each_once("seeds", self.seeds)
         for seed in self.seeds:
             require_whole("seed", seed)

@@ -20,15 +20,12 @@ from kseq.cli.options import (
 )
 from kseq.cli.terminal import Progress, data, detail, note, say
 from kseq.cli.types import CommaList, Folder, Levels, Number, Text, Units, Whole
-from kseq.errors import ConfigError, OutputError
-from kseq.validation import WHOLE
+from kseq.errors import OutputError
 
 if TYPE_CHECKING:
     from kseq.comparison.result import Comparison
+    from kseq.settings import Settings
     from kseq.storage import Folder as RunFolder
-
-#: Options of the training's budget; a tuning chooses some of them itself.
-BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", "patience")
 
 
 @click.command(cls=Command)
@@ -40,6 +37,9 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
               help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
                    "[default: all that the series allows; ets for 20 series at most]")  # fmt: skip
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
+@click.option("--metric", type=Text(), default="", metavar="NAME",
+              help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "
+                   "mae; of several series or targets mase]")  # fmt: skip
 @click.option(
     "--lookback", type=Whole("lookback"), default=12, show_default=True, help="Time steps that a model reads."
 )
@@ -169,45 +169,8 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
                    f"{', '.join(map(str, row.epochs))}, {row.seconds:.1f} s")  # fmt: skip
 
 
-def settings_of(options: dict[str, Any]) -> Any:
+def settings_of(options: dict[str, Any]) -> "Settings":
     """Make a comparison's settings of what was typed, as far as it is no matter of the series, the backend or files."""
-    from kseq.comparison.result import Settings
+    from kseq.vocabulary import settings_from
 
-    first, count = options["first_seed"], options["seeds"]
-    if first + count - 1 > WHOLE["seed"].most:
-        raise ConfigError(
-            f"received --first-seed {first} and --seeds {count}, expected seeds up to {WHOLE['seed'].most}."
-        )
-    given = {"baselines": options["baselines"], "test": options["test_share"]}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if options["n_windows"] and options["test_share"] is not None:
-        raise ConfigError("received --n-windows and --test-share, expected one of them: the windows are the test part.")
-    return Settings(
-        cells=options["cells"],
-        **chosen,
-        seeds=tuple(range(first, first + count)),
-        lookback=options["lookback"],
-        horizon=options["horizon"],
-        strategy=options["strategy"],
-        units=options["units"],
-        match=options["match"],
-        num_layers=options["layers"],
-        dropout=options["dropout"],
-        bidirectional=options["bidirectional"],
-        start=options["start"],
-        transform=options["transform"],
-        calendar=options["calendar"],
-        scaler=options["scaler"],
-        past_target=not options["no_past_target"],
-        validation=options["validation_share"],
-        n_windows=options["n_windows"],
-        step_size=options["step_size"],
-        refit=options["refit"],
-        gap=options["gap"],
-        train_size=options["train_size"],
-        season=options["season"],
-        refit_on_validation=not options["no_refit_on_validation"],
-        members=options["members"],
-        levels=options["level"],
-        training={name: options[name] for name in BUDGET if name in options},
-    )
+    return settings_from(options)

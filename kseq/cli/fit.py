@@ -12,6 +12,7 @@ from kseq.cli.compare import compare, settings_of
 from kseq.cli.options import inputs, refuse_ignored, take_series, trainings_of
 from kseq.cli.terminal import Progress, note, say
 from kseq.cli.types import File, Text, Whole
+from kseq.evaluation.metrics import ALL_METRICS
 
 if TYPE_CHECKING:
     from kseq.forecasting.card import ModelCard
@@ -83,7 +84,12 @@ def _summary(card: "ModelCard") -> str:
     if not card.scores:
         return "\n".join([*lines, f"Trained {epochs} on all rows; no validation part, so no errors and no intervals."])
     again = ", then again on all rows" * card.refitted
-    errors = "Mean absolute scaled errors (MASE), averaged over series," if many else "Mean absolute errors"
+    metric = ALL_METRICS[card.settings.get("metric") or ("mase" if many else "mae")]
+    errors = {"MAE": "Mean absolute errors", "MASE": "Mean absolute scaled errors (MASE)"}.get(
+        metric.label, metric.label
+    )
+    errors += ", averaged over series," * many
+    unit = "" if metric.unit == "" else " %" if metric.unit == "%" else unit
     lines.append(f"Trained {epochs}, by the validation part{again}. {errors} there:")
     lines.append("  " + ", ".join(f"{name} {score:.4g}{unit}" for name, score in card.scores.items()))
     rivals = [name for name, score in card.scores.items() if score < card.scores[card.name]]

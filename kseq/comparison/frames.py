@@ -15,8 +15,9 @@ from kseq.backends import machine
 from kseq.comparison.auto import settled
 from kseq.comparison.backtest import Backtest
 from kseq.comparison.rows import Rows
-from kseq.evaluation import metrics, significance
+from kseq.evaluation import metrics, rows, significance
 from kseq.evaluation.model_result import ModelResult
+from kseq.evaluation.verdict import Evidence
 from kseq.models.parameter_counts import layer_widths
 from kseq.preprocessing.splits import Split
 from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, OWN_TRAINING, Settings
@@ -26,7 +27,8 @@ def table(comparison: Rows) -> pd.DataFrame:
     """One row a model, see :attr:`kseq.Comparison.table`."""
     evidence = comparison.evidence
     groups = significance.grouping(evidence.rows, evidence.pairs.values())
-    skills = significance.skills(evidence.rows)
+    skills = rows.skills(evidence.rows)
+    ranks, validation = _ranks(evidence), {row.name: row.validation for row in evidence.rows}
     lines = []
     for row in comparison.rows:
         sound = int(row.sound.sum())
@@ -39,10 +41,14 @@ def table(comparison: Rows) -> pd.DataFrame:
             "units": ",".join(map(str, _units(comparison, row))),
             **_own_settings(comparison, row),
         }
-        for name in metrics.METRICS:
-            line[name], line[f"{name}_std"] = significance.spread(comparison.scores(row, name))
+        for name in metrics.ALL_METRICS:
+            line[name], line[f"{name}_std"] = rows.spread(comparison.scores(row, name))
+        line["validation"] = validation[row.name]
         line["skill"] = skills.get(row.name, float("nan"))
         line["group"] = groups[row.name]
+        line["may_be_best"] = evidence.may_be_best(row.name)
+        line["confidence_p"] = evidence.confidence.get(row.name, float("nan"))
+        line["rank"] = ranks.get(row.name, float("nan"))
         line |= _coverage(comparison, row)
         line["epochs"] = float(np.mean(row.epochs)) if row.epochs else float("nan")
         line["seconds_per_epoch_and_seed"] = row.seconds_per_epoch / row.members_at_once
@@ -50,6 +56,14 @@ def table(comparison: Rows) -> pd.DataFrame:
         line["kernel"] = row.kernel
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def _ranks(evidence: Evidence) -> dict[str, float]:
+    """Average rank of each row over series; empty with fewer than twenty."""
+    test = evidence.ranks
+    if test is None:
+        return {}
+    return {row.name: float(rank) for row, rank in zip(rows.ranked(evidence.rows), test.ranks, strict=True)}
 
 
 def _units(comparison: Rows, row: ModelResult) -> list[int]:
@@ -124,7 +138,7 @@ def by_series(comparison: Rows) -> pd.DataFrame:
         columns: dict[str, Any] = {
             "unique_id": ids[series], "model": row.name, "kind": row.kind, "windows": windows,
         }  # fmt: skip
-        for name in metrics.METRICS:
+        for name in metrics.ALL_METRICS:
             scores = comparison.scores(row, name, by="series")
             several = len(scores) > 1
             columns[name] = scores.mean(axis=0) if len(scores) else np.nan
@@ -135,16 +149,17 @@ def by_series(comparison: Rows) -> pd.DataFrame:
 
 def by_step(comparison: Rows) -> pd.DataFrame:
     """One row a model and horizon step, see :attr:`kseq.Comparison.by_step`."""
-    reference = significance.best_baseline(comparison.evidence.rows)
+    reference = rows.best_baseline(comparison.evidence.rows)
     scores = {
-        row.name: {name: comparison.scores(row, name, by="step") for name in metrics.METRICS} for row in comparison.rows
+        row.name: {name: comparison.scores(row, name, by="step") for name in metrics.ALL_METRICS}
+        for row in comparison.rows
     }
     lines = []
     for row in comparison.rows:
         for step in range(comparison.data.horizon):
             line: dict[str, Any] = {"model": row.name, "kind": row.kind, "step": step + 1}
             for name, values in scores[row.name].items():
-                line[name], line[f"{name}_std"] = significance.spread(values[:, step])
+                line[name], line[f"{name}_std"] = rows.spread(values[:, step])
             line["skill"] = float("nan")
             if reference is not None:
                 best = scores[reference.name][comparison.measure][0, step]
@@ -168,7 +183,7 @@ def by_fold(comparison: Rows) -> pd.DataFrame:
                 line |= {"last_cutoff": cutoffs.max(), "windows": len(which)}
             for name in metrics.METRICS:
                 overall = scores.overall(row.predictions[row.sound][:, which], name)
-                line[name], line[f"{name}_std"] = significance.spread(overall)
+                line[name], line[f"{name}_std"] = rows.spread(overall)
             lines.append(line)
     return pd.DataFrame(lines)
 
@@ -254,6 +269,9 @@ def record(comparison: Rows, table: pd.DataFrame) -> dict[str, Any]:
         "folds": _folds(comparison),
         "seconds": comparison.seconds,
         "tuning": comparison.search.record if comparison.search else None,
+        "metric": comparison.measure,
+        "best_baseline": comparison.evidence.baseline.name if comparison.evidence.baseline else None,
+        "noise": _noise(comparison.evidence),
         "verdict": comparison.verdict,
         "traps": comparison.cautions,
         "models": [_model(comparison, row, shown.loc[row.name]) for row in comparison.rows],
@@ -261,6 +279,16 @@ def record(comparison: Rows, table: pd.DataFrame) -> dict[str, Any]:
             asdict(pair) | {"significant": pair.significant} for pair in comparison.evidence.pairs.values()
         ],
     }
+
+
+def _noise(evidence: Evidence) -> list[dict[str, Any]]:
+    """Standard errors of each source of noise in the gap between the best row and each other one."""
+    ranking = rows.ranked(evidence.rows)
+    return [
+        {"better": ranking[0].name, "worse": other.name}
+        | {source.name: source.error for source in evidence.noise(ranking[0], other)}
+        for other in ranking[1:]
+    ]
 
 
 def _split(split: Split) -> dict[str, int]:
@@ -317,9 +345,8 @@ def _model(comparison: Rows, row: ModelResult, line: pd.Series) -> dict[str, Any
         "first_epoch_seconds": row.first_epoch_seconds,
         "seconds_per_epoch": row.seconds_per_epoch,
         "members_at_once": row.members_at_once,
-        **{name: comparison.scores(row, name) for name in metrics.METRICS},
-        "skill": line["skill"],
-        "group": line["group"],
+        **{name: comparison.scores(row, name) for name in metrics.ALL_METRICS},
+        **{name: line[name] for name in ("validation", "skill", "group", "may_be_best", "confidence_p", "rank")},
         "intervals": {
             f"{level:g}": {name: line[f"{name}_{level:g}"] for name in ("coverage", "width")}
             for level in comparison.levels

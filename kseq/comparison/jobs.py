@@ -23,9 +23,10 @@ from kseq.preprocessing.columns import require_inputs
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import memory
+from kseq.training.budget import Training
 from kseq.training.callbacks import Evaluation, Progress, predict
 from kseq.training.early_stopping import Fitted
-from kseq.training.fit import Training, as_many_steps, fit
+from kseq.training.fit import as_many_steps, fit
 from kseq.training.progress import Block as BlockDone
 from kseq.training.progress import block_done, seeds_text
 

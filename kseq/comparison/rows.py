@@ -12,10 +12,11 @@ from kseq.baselines import Skipped
 from kseq.comparison.backtest import Backtest, baseline_of
 from kseq.comparison.scores import Scores
 from kseq.errors import ConfigError
-from kseq.evaluation import significance
 from kseq.evaluation.cautions import cautions
 from kseq.evaluation.intervals import Interval, too_few
 from kseq.evaluation.model_result import ModelResult
+from kseq.evaluation.quantiles import QUANTILE_METRICS
+from kseq.evaluation.rows import ranked
 from kseq.evaluation.verdict import Evidence, verdict
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
@@ -141,13 +142,16 @@ class Rows:
 
     @property
     def measure(self) -> str:
-        """The metric by which rows are ranked and told apart: ``"mae"`` of one series, ``"mase"`` of several."""
+        """The metric by which rows are ranked, tested and told apart: that of the settings.
+
+        By default ``"mae"`` of one series with one target, ``"mase"`` of several.
+        """
         return self._scores.measure
 
     @property
     def several(self) -> bool:
-        """Whether several series are forecast: tables then rank by MASE and count series, and records give no rows."""
-        return self.measure == "mase"
+        """Whether several series are forecast: tables then count series, and records give no rows."""
+        return len(self._scores.series) > 1
 
     @property
     def _scores(self) -> Scores:
@@ -156,7 +160,7 @@ class Rows:
         if scores is None or season != self._season:
             data = self.data
             found = self._season or season_of_panel(data.series, data.split, data.members)
-            scores = Scores(data, found, self.backtest)
+            scores = Scores(data, found, self.backtest, metric=self.settings.metric if self.settings else "")
             self._scored = (self._season, scores)
         return scores
 
@@ -164,11 +168,14 @@ class Rows:
     def evidence(self) -> Evidence:
         """What tests and verdict read: errors of each row by seed."""
         if self._evidence is None:
-            self._evidence = self._scores.evidence(self.rows)
-            if self.settings is not None and self.settings.by_cell:
-                # There is no lookback that is that of all networks.
-                self._evidence = replace(self._evidence, lookback=0)
-        return replace(self._evidence, trials=self.search.trials) if self.search else self._evidence
+            folds = [fold[0] for fold in self.fold_scores() if fold]
+            evidence = self._scores.evidence(self.rows, self.levels, folds, refitted=len(self.trainings) > 1)
+            # Where cells have their own, there is no lookback that is that of all networks.
+            own = self.settings is not None and bool(self.settings.by_cell)
+            self._evidence = replace(evidence, lookback=0 if own else evidence.lookback)
+        if self.search and self._evidence.trials != self.search.trials:
+            self._evidence = replace(self._evidence, trials=self.search.trials)
+        return self._evidence
 
     @property
     def verdict(self) -> list[str]:
@@ -186,6 +193,7 @@ class Rows:
             *(row.remark for row in self.rows if row.remark),
             *self._scores.notes,
             *self.data.notes,
+            *(self.settings.notes if self.settings else []),
         ]
 
     def _skipped_baselines(self) -> list[str]:
@@ -220,7 +228,7 @@ class Rows:
 
         Args:
             row: a row of this comparison.
-            metric: a name of ``kseq.evaluation.metrics.METRICS``.
+            metric: a name of ``kseq.evaluation.metrics.ALL_METRICS``.
             by: what to keep apart: ``"step"`` of the horizon, ``"window"``, ``"series"``, or None for one score, the
                 mean over series of each series' own.
 
@@ -228,11 +236,12 @@ class Rows:
             ``(member,)``, ``(member, step)``, ``(member, window)`` or ``(member, series)``.
         """
         forecasts = row.predictions[row.sound]
+        bands = self.intervals(row) if metric in QUANTILE_METRICS else None
         if by == "window":
-            return self._scores.by_window(forecasts, metric)
+            return self._scores.by_window(forecasts, metric, bands)
         if by == "series":
-            return self._scores.of_series(forecasts, metric)
-        return self._scores.overall(forecasts, metric, by_step=by == "step")
+            return self._scores.of_series(forecasts, metric, bands=bands)
+        return self._scores.overall(forecasts, metric, by_step=by == "step", bands=bands)
 
     def coverage(self, band: Interval, steps: slice = slice(None)) -> float:
         """Percent of true values within intervals, averaged within each series, then over series and members.
@@ -273,5 +282,5 @@ class Rows:
     @property
     def best(self) -> ModelResult:
         """The row with the smallest error, by :attr:`measure`."""
-        name = significance.ranked(self.evidence.rows)[0].name
+        name = ranked(self.evidence.rows)[0].name
         return next(row for row in self.rows if row.name == name)

@@ -10,12 +10,14 @@ everything after it relies on. A file goes through these modules in turn:
 - ``dates``, ``frequency``: dates out of columns; how they follow one another, and gaps
 - ``missing``: missing values
 - ``slices``: panels cut and put together; ``future_dates``: the dates after the last one
+- ``inputs``: frames of other libraries, arrays and names of files, whatever a user has in hand
 - ``readers``: the functions above, and ``_origin``: how data were read, so that they can be read again
 """
 
 from kseq.data._text import read_text
 from kseq.data.builtin import BUILT_INS, BuiltIn, load_series
 from kseq.data.frequency import Calendar
+from kseq.data.inputs import TAKEN, series_of
 from kseq.data.missing import FILLS
 from kseq.data.panel import Panel
 from kseq.data.readers import from_frame, panel_from_frame, read_csv, read_file, read_panel, read_parquet
@@ -24,6 +26,7 @@ from kseq.data.series import Series
 __all__ = [
     "BUILT_INS",
     "FILLS",
+    "TAKEN",
     "BuiltIn",
     "Calendar",
     "Panel",
@@ -36,4 +39,5 @@ __all__ = [
     "read_panel",
     "read_parquet",
     "read_text",
+    "series_of",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.evaluation.metrics import mape_reason
-from kseq.evaluation.significance import Row
+from kseq.evaluation.rows import Row
 from kseq.evaluation.verdict import Evidence, names, texts
 from kseq.text import count
 
@@ -90,8 +90,7 @@ def blown_up(evidence: Evidence) -> str | None:
 
 
 def _blown(evidence: Evidence) -> list[Row]:
-    # Rows of a panel hold scaled losses, which have no range in the unit.
-    return [] if evidence.series is not None else [r for r in evidence.trained if _misses(evidence, r) > BLOWN_UP]
+    return [row for row in evidence.trained if _misses(evidence, row) > BLOWN_UP]
 
 
 def _misses(evidence: Evidence, row: Row) -> float:
@@ -103,7 +102,7 @@ def _misses(evidence: Evidence, row: Row) -> float:
 
 def unlike_targets(evidence: Evidence) -> str | None:
     """Warn that the mean error over several targets is dominated by the largest one."""
-    if evidence.series is not None or len(evidence.targets) < 2:
+    if evidence.series is not None or len(evidence.targets) < 2 or evidence.amount(1.0) != evidence.in_unit(1.0):
         return None
     ranges = np.broadcast_to(evidence.high - evidence.low, evidence.y.shape).mean(axis=(0, 1))
     largest, smallest = int(ranges.argmax()), int(ranges.argmin())

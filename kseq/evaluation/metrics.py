@@ -50,7 +50,7 @@ def rmse(
         >>> rmse(np.array([0.0, 0.0]), np.array([3.0, 3.0]))
         3.0
     """
-    return _score(np.sqrt(np.mean(np.square(_errors(y, y_hat)), axis=axis)))
+    return _score(_root_mean_square(_errors(y, y_hat), axis))
 
 
 def bias(
@@ -155,8 +155,8 @@ def rmsse(
         >>> rmsse(np.array([4.0]), np.array([5.0]), insample=np.array([1.0, 3.0, 5.0]))
         0.5
     """
-    steps = np.square(_seasonal_steps(insample, season))
-    return _score(np.sqrt(np.mean(np.square(_errors(y, y_hat)) / _positive(steps.mean(axis=0)), axis=axis)))
+    steps = _root_mean_square(_seasonal_steps(insample, season), 0)
+    return _score(_root_mean_square(_errors(y, y_hat) / _positive(steps), axis))
 
 
 def r2(
@@ -172,7 +172,8 @@ def r2(
         0.5
     """
     errors = _errors(y, y_hat)
-    y = np.broadcast_to(y, errors.shape)
+    unit = power_of_two(np.asarray(y))
+    errors, y = errors / unit, np.broadcast_to(np.asarray(y) / unit, errors.shape)
     last = errors.ndim - 1
     axes = tuple(range(errors.ndim)) if axis is None else tuple(np.arange(errors.ndim)[np.atleast_1d(axis)])
     over_targets = last > 0 and last in axes
@@ -205,16 +206,19 @@ class Metric:
     """A metric and how a table heads it.
 
     Args:
-        function: see the top of this module.
+        function: see the top of this module; of quantiles, see :mod:`kseq.evaluation.quantiles`, the mean of losses.
         label: as in a table's head.
         unit: ``"target"`` for the target's unit, ``"%"``, or empty for a plain number.
+        ranks: whether less is better, so that rows can be ranked by it.
     """
 
     function: Callable[..., Score]
     label: str
     unit: str = "target"
+    ranks: bool = True
 
 
+#: What forecasts are scored by.
 METRICS = {
     "mae": Metric(mae, "MAE"),
     "rmse": Metric(rmse, "RMSE"),
@@ -222,14 +226,42 @@ METRICS = {
     "smape": Metric(smape, "sMAPE", unit="%"),
     "mase": Metric(mase, "MASE", unit=""),
     "rmsse": Metric(rmsse, "RMSSE", unit=""),
-    "r2": Metric(r2, "R2", unit=""),
-    "bias": Metric(bias, "Bias"),
+    "r2": Metric(r2, "R2", unit="", ranks=False),
+    "bias": Metric(bias, "Bias", ranks=False),
 }
+
+#: Metrics of quantiles and all others, in the order of the table.
+ALL_METRICS = METRICS | {
+    "pinball": Metric(np.mean, "Pinball"),
+    "wql": Metric(np.mean, "WQL", unit=""),
+    "crps": Metric(np.mean, "CRPS"),
+}
+
+#: Metrics that rows can be ranked by.
+RANKING = tuple(name for name, metric in ALL_METRICS.items() if metric.ranks)
 
 
 def _errors(y: np.ndarray, y_hat: np.ndarray) -> np.ndarray:
     """Forecast minus truth, float64."""
     return np.subtract(y_hat, y, dtype="float64")
+
+
+def power_of_two(values: np.ndarray, axis: Axis = None) -> np.ndarray:
+    """The power of two that is nearest above the largest value: divided by it, values keep all digits.
+
+    Their squares are then neither infinite nor zero, however large or small they are. 1 where all are zero.
+
+    Example:
+        >>> float(power_of_two(np.array([3.0, -5.0])))
+        8.0
+    """
+    peak = np.max(np.abs(values), axis=axis, initial=0.0, where=np.isfinite(values))
+    return np.where(peak > 0, np.ldexp(1.0, np.clip(np.frexp(peak)[1], -1000, 1023)), 1.0)
+
+
+def _root_mean_square(values: np.ndarray, axis: Axis) -> np.ndarray:
+    unit = power_of_two(values)
+    return unit * np.sqrt(np.mean(np.square(values / unit), axis=axis))
 
 
 def _score(value: np.ndarray) -> Score:

@@ -3,10 +3,12 @@
 No framework is needed to read it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from kseq.evaluation.intervals import Interval
 
 
 @dataclass
@@ -16,7 +18,8 @@ class ModelResult:
     Args:
         name: name of the row ("LSTM").
         predictions: in the targets' unit, ``(member, window, step, target)``; one member for a baseline.
-        kind: ``"cell"``, ``"baseline"`` or ``"ensemble"`` (the mean of a cell's members).
+        kind: ``"cell"``, ``"baseline"``, ``"ensemble"`` (the mean of a cell's members) or ``"model"`` (forecasts that
+            others made).
         seeds: one a member; of an ensemble, of the members that it averages; empty for a baseline.
         parameters: trainable weights of one member, of an ensemble those of all that it averages; 0 for a baseline.
         epochs: that each member trained; of a model that was trained anew in each fold of a backtest, fold after fold.
@@ -35,6 +38,8 @@ class ModelResult:
             trained once. Forecasts of the test part are then the second training's, those of the validation part, the
             epochs and the learning curves the first one's.
         remark: sentence on series that it was not fitted to; None where it was to all.
+        bands: intervals that came with the forecasts, by level, ``(member, window, step, target)``; empty where they
+            are made of errors on the validation part.
     """
 
     name: str
@@ -54,12 +59,13 @@ class ModelResult:
     validation: np.ndarray | None = None
     refit_epochs: tuple[int, ...] = ()
     remark: str | None = None
+    bands: Mapping[float, Interval] = field(default_factory=dict)
 
     @property
     def sound(self) -> np.ndarray:
         """Whether each member did not diverge, ``(member,)``; those that did are left out of every figure."""
         finite = np.isfinite(self.predictions).all(axis=(1, 2, 3))
-        return finite & ~np.isin(self.seeds, self.diverged) if self.kind == "cell" else finite
+        return finite & ~np.isin(self.seeds, self.diverged) if self.diverged and self.kind == "cell" else finite
 
     def mean_of_members(self) -> "ModelResult | None":
         """Average the forecasts of the members that did not diverge; None of fewer than two.

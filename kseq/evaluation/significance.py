@@ -1,230 +1,52 @@
 """Significance tests between the rows of a comparison.
 
-A network's error varies for two reasons, and a difference must be significant against both:
+A difference must be significant against every kind of noise that there is:
 
 * **Seeds**: the same network trained again has another error. The test is a paired t-test over the seeds that diverged
   in neither row, or Welch's test for rows that share fewer than two seeds. Wilcoxon's signed-rank test is not used:
   with five seeds its smallest two-sided p-value is 0.0625, so it could never be significant.
-* **Time**: another test period would give other errors. The test is Diebold and Mariano's, on the loss of each test
-  window averaged over the same seeds.
+* **Time**: another test period would give other errors. The test is :func:`kseq.evaluation.over_time.cosine_test`, on
+  the loss of each test window, or of each origin date of several series, averaged over the same seeds.
+* **Series**: other series would give other errors. Of several series the test is
+  :func:`kseq.evaluation.over_series.series_test`, on the score in each.
 
-The p-value of a pair is the larger of the two. Baselines have no seeds, so between baselines only the test over time
-applies. A row trained with a single seed gives no estimate of its seed noise: it is never declared different from
-another trained row, and against a baseline only the test over time applies. Rows are ranked by the mean over all their
-seeds, as the table shows it; if the seeds that two rows share suggest the opposite order, no difference is declared.
+The p-value of a pair is the largest of these. Baselines have no seeds, so between baselines only the other tests apply;
+with one origin date there is no test over time. A row trained with a single seed gives no estimate of its seed noise:
+it is never declared different from another trained row, and against a baseline only the other tests apply. Rows are
+ranked by the mean over all their seeds, as the table shows it; if the seeds that two rows share, or ranks over series,
+suggest the opposite order, no difference is declared. All tests are of the metric that ranks.
 
 Holm's adjustment is applied within families of pairs that answer one question: which cells differ from one another;
 for each baseline, which cells differ from it; which baselines differ from one another.
 
-The significance level of the adjusted p-value is 0.05 against a baseline and 0.02 between trained rows. The stricter
+The significance level of the adjusted p-value is 0.05 against a baseline and 0.02 between other rows. The stricter
 level makes three equal networks come out as a tie in at least 95 of 100 comparisons.
 """
 
 import itertools
 import string
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
 from kseq.errors import ConfigError
-from kseq.evaluation.metrics import skill
-from kseq.validation import require_choice, require_whole
+from kseq.evaluation.metrics import power_of_two
+from kseq.evaluation.over_series import series_test
+from kseq.evaluation.over_time import cosine_test, diebold_mariano, is_constant, tiny
+from kseq.evaluation.rows import Row, Spread, best_baseline, ranked, skills, spread
+
+__all__ = [
+    "LEVEL", "LEVEL_TRAINED", "Difference", "Row", "Spread", "best_baseline", "cosine_test", "diebold_mariano",
+    "differences", "grouping", "holm", "letters", "ranked", "seed_test", "skills", "spread",
+]  # fmt: skip
 
 #: Significance level for a pair with a baseline, of the adjusted p-value.
 LEVEL = 0.05
 
-#: Significance level between two trained rows.
+#: Significance level between two rows that are no baselines.
 LEVEL_TRAINED = 0.02
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """One row of a comparison, as the tests and the verdict use it.
-
-    Args:
-        name: Name of the row, such as ``"LSTM"``.
-        errors: Forecast minus true value in the target's unit, ``(members, windows, horizon, targets)``, with windows
-            in the order of time and members in the order of their seeds. A baseline or an ensemble has one member.
-        kind: ``"cell"``, ``"baseline"`` or ``"ensemble"`` (the mean forecast of a cell's members).
-        seeds: Distinct seeds, one a member; counted from 0 by default.
-        parameters: Number of trainable weights of one member; 0 for none.
-        seconds: Training time of one member in seconds; NaN if unknown.
-        epochs: Number of epochs that each member trained.
-        epoch_limit: Maximum number of epochs; 0 if unknown.
-        flags: Further remarks on this row, each a sentence.
-
-    Raises:
-        ConfigError: ``errors`` does not have four dimensions, or there is not one distinct seed a member.
-    """
-
-    name: str
-    errors: np.ndarray
-    kind: str = "cell"
-    seeds: tuple[int, ...] = ()
-    parameters: int = 0
-    seconds: float = float("nan")
-    epochs: tuple[int, ...] = ()
-    epoch_limit: int = 0
-    flags: tuple[str, ...] = field(default=())
-
-    def __post_init__(self) -> None:
-        if self.errors.ndim != 4:
-            raise ConfigError(
-                f"received errors of shape {self.errors.shape} for {self.name!r}, expected (members, windows, horizon, "
-                "targets)."
-            )
-        if not self.seeds:
-            object.__setattr__(self, "seeds", tuple(range(len(self.errors))))
-        if len(set(self.seeds)) != len(self.errors):
-            raise ConfigError(
-                f"received seeds {self.seeds} for {len(self.errors)} members of {self.name!r}, expected one a member, "
-                "each once."
-            )
-
-    @cached_property
-    def _sound(self) -> np.ndarray:
-        """For each member, whether all its errors are finite."""
-        return np.isfinite(self.errors).all(axis=(1, 2, 3))
-
-    @cached_property
-    def finite(self) -> np.ndarray:
-        """Errors of the members whose errors are all finite."""
-        return self.errors[self._sound]
-
-    @property
-    def finite_seeds(self) -> tuple[int, ...]:
-        """Seeds of the members whose errors are all finite."""
-        return tuple(seed for seed, sound in zip(self.seeds, self._sound, strict=True) if sound)
-
-    def of_seeds(self, seeds: Sequence[int]) -> np.ndarray:
-        """Errors of the members with the given seeds, in the given order."""
-        return self.errors[[self.seeds.index(seed) for seed in seeds]]
-
-    @property
-    def diverged(self) -> int:
-        """Number of members with forecasts that are NaN or infinite."""
-        return len(self.errors) - len(self.finite)
-
-    @cached_property
-    def scores(self) -> np.ndarray:
-        """Mean absolute error of each member whose errors are all finite."""
-        return _scores(self.finite)
-
-    @property
-    def score(self) -> float:
-        """Mean absolute error, averaged over members; NaN if all diverged."""
-        return spread(self.scores).mean
-
-
-class Spread(NamedTuple):
-    """Mean and standard deviation over seeds; the standard deviation of a single seed is NaN."""
-
-    mean: float
-    std: float
-
-
-def spread(scores: np.ndarray) -> Spread:
-    """Mean and standard deviation (denominator n - 1) of scores over seeds.
-
-    Args:
-        scores: One score a seed, ``(seeds,)``.
-
-    Returns:
-        Spread: The mean, NaN without scores, and the standard deviation, NaN with fewer than two.
-
-    Example:
-        >>> spread(np.array([1.0, 2.0, 3.0]))
-        Spread(mean=2.0, std=1.0)
-    """
-    return Spread(
-        float(np.mean(scores)) if len(scores) else float("nan"),
-        float(np.std(scores, ddof=1)) if len(scores) > 1 else float("nan"),
-    )
-
-
-class DieboldMariano(NamedTuple):
-    """The test statistic, negative if the first forecast has the smaller loss, and its p-value."""
-
-    statistic: float
-    p: float
-
-
-def diebold_mariano(
-    errors_a: np.ndarray,
-    errors_b: np.ndarray,
-    *,
-    horizon: int = 1,
-    power: float = 1,
-    alternative: str = "two-sided",
-) -> DieboldMariano:
-    """Test whether two forecasts of the same windows have equal expected loss.
-
-    The test of Diebold and Mariano (1995) with the small-sample correction of Harvey, Leybourne and Newbold (1997) and
-    Student's t distribution. It gives the numbers of ``dm.test`` in R's package ``forecast``, with one exception: for
-    horizons above 1 the estimated variance may be negative; R then uses horizon 1, whereas here the autocovariances get
-    Bartlett weights, with which the estimate cannot be negative.
-
-    Args:
-        errors_a: Errors of the first forecast, ``(windows,)`` or ``(members, windows, ...)``; losses are averaged over
-            all axes but the windows.
-        errors_b: Errors of the second forecast, for the same windows; the number of members may differ.
-        horizon: Number of steps ahead, 1 by default; losses are assumed to be correlated over ``horizon - 1`` windows.
-            For windows whose origins are ``step`` rows apart, pass ``ceil(horizon / step)``.
-        power: Power of the loss: 1, the default, for absolute errors, 2 for squared errors.
-        alternative: ``"two-sided"``, the default, ``"less"`` (the first has the smaller loss) or ``"greater"``.
-
-    Returns:
-        DieboldMariano: The statistic and the p-value; NaN and 1 if there are no more windows than steps.
-
-    Raises:
-        ConfigError: The windows differ in number, the horizon is below 1, or the alternative is unknown.
-
-    Example:
-        >>> test = diebold_mariano(np.array([0.0, 1, 2, 3, 4, 5]), np.array([0.0, 2, 3, 3, 5, 6]), power=2)
-        >>> round(test.statistic, 4), round(test.p, 5)
-        (-2.4905, 0.05513)
-    """
-    require_choice("alternative", alternative, ("two-sided", "less", "greater"))
-    require_whole("horizon", horizon)
-    loss_a, loss_b = _loss(errors_a, power), _loss(errors_b, power)
-    if loss_a.shape != loss_b.shape:
-        raise ConfigError(f"received errors of {len(loss_a)} and {len(loss_b)} windows, expected the same windows.")
-    difference = loss_a - loss_b
-    n = len(difference)
-    if n <= horizon:
-        return DieboldMariano(float("nan"), 1.0)
-    mean = difference.mean()
-    if _is_constant(difference, np.maximum(loss_a, loss_b).max()):
-        statistic = 0.0 if abs(mean) <= _tiny(np.maximum(loss_a, loss_b).max()) else np.copysign(np.inf, mean)
-    else:
-        small_sample = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
-        statistic = mean / np.sqrt(_variance_of_mean(difference - mean, horizon)) * np.sqrt(small_sample)
-    if alternative == "two-sided":
-        p = 2 * stats.t.sf(abs(statistic), n - 1)
-    else:
-        p = stats.t.cdf(statistic if alternative == "less" else -statistic, n - 1)
-    return DieboldMariano(float(statistic), float(p))
-
-
-def _loss(errors: np.ndarray, power: float) -> np.ndarray:
-    """Mean loss of each window, ``(windows,)``."""
-    loss = np.abs(np.asarray(errors, dtype="float64")) ** power
-    return loss if loss.ndim == 1 else loss.mean(axis=(0, *range(2, loss.ndim)))
-
-
-def _variance_of_mean(centred: np.ndarray, horizon: int) -> float:
-    """Variance of the mean of a centred series with autocorrelation up to lag ``horizon - 1``."""
-    n = len(centred)
-    covariances = np.array([centred[lag:] @ centred[: n - lag] for lag in range(horizon)]) / n
-    variance = covariances[0] + 2 * covariances[1:].sum()
-    if variance <= 0:
-        weights = 1 - np.arange(1, horizon) / horizon
-        variance = covariances[0] + 2 * weights @ covariances[1:]
-    return variance / n
 
 
 def seed_test(scores_a: np.ndarray, scores_b: np.ndarray, *, paired: bool = True) -> float:
@@ -254,21 +76,13 @@ def seed_test(scores_a: np.ndarray, scores_b: np.ndarray, *, paired: bool = True
         if len(b) not in (1, len(a)):
             raise ConfigError(f"received {len(scores_a)} and {len(scores_b)} scores to pair, expected as many of each.")
         difference, scale = a - b, max(np.abs(a).max(), np.abs(b).max())
-        if _is_constant(difference, scale):
-            return float(abs(difference[0]) <= _tiny(scale))
-        return float(stats.ttest_1samp(difference, 0.0).pvalue)
-    if all(_is_constant(scores, np.abs(scores).max()) for scores in (a, b)):
-        return float(abs(a[0] - b[0]) <= _tiny(abs(a[0])))
-    return float(stats.ttest_ind(a, b, equal_var=False).pvalue)
-
-
-def _tiny(scale: float) -> float:
-    """The largest difference that counts as rounding, for values of this size."""
-    return 1e-12 * scale
-
-
-def _is_constant(values: np.ndarray, scale: float) -> bool:
-    return bool(np.ptp(values) <= _tiny(scale))
+        if is_constant(difference, scale):
+            return float(abs(difference[0]) <= tiny(scale))
+        return float(stats.ttest_1samp(difference / scale, 0.0).pvalue)
+    if all(is_constant(scores, np.abs(scores).max()) for scores in (a, b)):
+        return float(abs(a[0] - b[0]) <= tiny(abs(a[0])))
+    unit = power_of_two(np.concatenate([a, b]))
+    return float(stats.ttest_ind(a / unit, b / unit, equal_var=False).pvalue)
 
 
 @dataclass(frozen=True)
@@ -276,14 +90,15 @@ class Difference:
     """A pair of rows, and the tests of their difference.
 
     Args:
-        better: Name of the row with the smaller mean absolute error over its seeds that did not diverge.
+        better: Name of the row with the smaller score over its seeds that did not diverge.
         worse: Name of the other row.
-        gap: Difference of the two errors, in the target's unit.
+        gap: Difference of the two scores.
         p_seeds: P-value of the test over seeds; NaN if it does not apply.
-        p_time: P-value of the Diebold-Mariano test.
+        p_time: P-value of the test over time; NaN if it does not apply.
         p: P-value of the pair, before adjustment.
         p_adjusted: P-value adjusted by Holm's method within the family of the pair.
         level: Significance level of the adjusted p-value.
+        p_series: P-value of the test over series; NaN for one series.
     """
 
     better: str
@@ -294,6 +109,7 @@ class Difference:
     p: float
     p_adjusted: float
     level: float = LEVEL
+    p_series: float = float("nan")
 
     @property
     def significant(self) -> bool:
@@ -301,26 +117,22 @@ class Difference:
         return self.p_adjusted <= self.level
 
 
-def ranked(rows: Iterable[Row]) -> list[Row]:
-    """Rows sorted by score, the best first, without those whose members have all diverged."""
-    return sorted((row for row in rows if len(row.scores)), key=lambda row: row.score)
-
-
 def differences(rows: Sequence[Row], *, horizon: int = 1) -> list[Difference]:
     """Test every pair of rows.
 
     Args:
         rows: Rows of one comparison; those whose members have all diverged are left out.
-        horizon: Number of steps ahead, see :func:`diebold_mariano`; 1 by default.
+        horizon: Number of windows over which forecasts overlap, see
+            :func:`kseq.evaluation.over_time.cosine_test`; 1 by default.
 
     Returns:
         list[Difference]: One a pair.
     """
     questions: dict[tuple[str, ...], list[Difference]] = {}
     for better, worse in itertools.combinations(ranked(rows), 2):
-        p_seeds, p_time, p = _p_values(better, worse, horizon)
+        p_seeds, p_time, p_series, p = _p_values(better, worse, horizon)
         level = LEVEL if "baseline" in (better.kind, worse.kind) else LEVEL_TRAINED
-        pair = Difference(better.name, worse.name, worse.score - better.score, p_seeds, p_time, p, p, level)
+        pair = Difference(better.name, worse.name, worse.score - better.score, p_seeds, p_time, p, p, level, p_series)
         questions.setdefault(_question(better, worse), []).append(pair)
     return [
         replace(pair, p_adjusted=float(adjusted))
@@ -329,20 +141,35 @@ def differences(rows: Sequence[Row], *, horizon: int = 1) -> list[Difference]:
     ]
 
 
-def _p_values(better: Row, worse: Row, horizon: int) -> tuple[float, float, float]:
-    """P-values of the test over seeds (NaN if it does not apply), of the test over time, and of the pair."""
-    trained = [row for row in (better, worse) if row.kind != "baseline"]
+def _p_values(better: Row, worse: Row, horizon: int) -> tuple[float, float, float, float]:
+    """P-values over seeds, over time and over series (NaN where a test does not apply), and of the pair."""
+    trained = [row for row in (better, worse) if row.trained]
     several = bool(trained) and min(len(row.scores) for row in trained) > 1
     shared = [seed for seed in better.finite_seeds if seed in worse.finite_seeds]
     paired = several and len(trained) == 2 and len(shared) > 1
-    a, b = (row.of_seeds(shared) if paired else row.finite for row in (better, worse))
-    p_time = diebold_mariano(a, b, horizon=horizon).p
-    if not several:
-        return float("nan"), p_time, 1.0 if len(trained) == 2 else p_time
-    a, b = _scores(a), _scores(b)
-    p_seeds = seed_test(a, b, paired=paired)
-    contradicted = a.mean() > b.mean()
-    return p_seeds, p_time, 1.0 if contradicted else max(p_seeds, p_time)
+    a, b = (row.of_seeds(shared if paired else row.finite_seeds) for row in (better, worse))
+    times = better.losses.shape[1]
+    p_time = p_series = p_seeds = float("nan")
+    if times > 1 or better.by_series is None:
+        p_time = cosine_test(better.losses[a], worse.losses[b], horizon=horizon).p
+    contradicted = False
+    if better.by_series is not None and worse.by_series is not None:
+        of_a, of_b = better.by_series[a].mean(axis=0), worse.by_series[b].mean(axis=0)
+        p_series = series_test(of_a, of_b)
+        contradicted = bool(_lead(of_a - of_b) > 0)
+    if several:
+        scores_a, scores_b = better.member_scores[a], worse.member_scores[b]
+        p_seeds = seed_test(scores_a, scores_b, paired=paired)
+        contradicted |= bool(scores_a.mean() > scores_b.mean())
+    known = [p for p in (p_seeds, p_time, p_series) if not np.isnan(p)]
+    unsure = contradicted or not known or (len(trained) == 2 and not several)
+    return p_seeds, p_time, p_series, 1.0 if unsure else max(known)
+
+
+def _lead(difference: np.ndarray) -> float:
+    """Sum of signed ranks over series: positive where the first row is worse in most, or by more."""
+    difference = difference[np.isfinite(difference)]
+    return float(np.sign(difference) @ stats.rankdata(np.abs(difference))) if len(difference) else 0.0
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
@@ -367,11 +194,6 @@ def holm(p: Sequence[float]) -> np.ndarray:
     adjusted = np.empty_like(stepwise)
     adjusted[order] = np.minimum(stepwise, 1.0)
     return adjusted
-
-
-def _scores(errors: np.ndarray) -> np.ndarray:
-    """Mean absolute error of each member."""
-    return np.abs(errors).mean(axis=(1, 2, 3))
 
 
 def _question(a: Row, b: Row) -> tuple[str, ...]:
@@ -427,14 +249,3 @@ def grouping(rows: Sequence[Row], pairs: Iterable[Difference]) -> dict[str, str]
     """
     different = [(pair.better, pair.worse) for pair in pairs if pair.significant]
     return dict.fromkeys((row.name for row in rows), "") | letters([row.name for row in ranked(rows)], different)
-
-
-def best_baseline(rows: Iterable[Row]) -> Row | None:
-    """The baseline with the smallest mean absolute error; None if there is no baseline."""
-    return next((row for row in ranked(rows) if row.kind == "baseline"), None)
-
-
-def skills(rows: Sequence[Row]) -> dict[str, float]:
-    """Skill of each row against the best baseline, from mean absolute errors; empty without a baseline."""
-    reference = best_baseline(rows)
-    return {} if reference is None else {row.name: float(skill(row.score, reference.score)) for row in rows}

@@ -12,16 +12,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from kseq.evaluation.significance import (
-    LEVEL,
-    LEVEL_TRAINED,
-    Difference,
-    Row,
-    best_baseline,
-    differences,
-    ranked,
-    spread,
-)
+from kseq.evaluation.confidence_set import SIZE, confidence_set
+from kseq.evaluation.metrics import ALL_METRICS
+from kseq.evaluation.noise import FAR, Source, sources
+from kseq.evaluation.over_series import Friedman, friedman
+from kseq.evaluation.rows import Row, best_baseline, ranked, spread
+from kseq.evaluation.significance import LEVEL, LEVEL_TRAINED, Difference, differences
 from kseq.text import LARGE
 
 
@@ -40,10 +36,17 @@ class Evidence:
         unit: Unit of the targets, such as ``"°C"``.
         index: Dates of the series.
         step_size: Rows between the origins of consecutive windows.
-        series: Number of series; None for one. Rows of several series hold losses by origin date, and their mean
-            absolute error is the MASE, see :mod:`kseq.comparison.scores`.
+        series: Number of series; None for one.
         trials: Number of trials that chose the settings of each cell; 0 without tuning.
         targets: Names of the targets; empty if they do not matter.
+        metric: Name of the metric that ranks; by default ``"mae"`` of one series, ``"mase"`` of several.
+        owners: Series of each window, counted from 0, ``(windows,)``; None for one series.
+        step_words: What the test over time counts: ``"months"``.
+        dates: Number of origin dates of several series; 0 if it does not matter.
+        change: Mean absolute error of forecasting no change, in the training and in the validation part; None where it
+            is not known.
+        null_loss: Training loss of a network that forecasts no change, or the mean, of what it learns; NaN if unknown.
+        null_words: What such a forecast is called.
     """
 
     rows: Sequence[Row]
@@ -58,11 +61,23 @@ class Evidence:
     series: int | None = None
     trials: int = 0
     targets: Sequence[str] = ()
+    metric: str = ""
+    owners: np.ndarray | None = None
+    step_words: str = "test windows"
+    dates: int = 0
+    change: tuple[float, float] | None = None
+    null_loss: float = float("nan")
+    null_words: str = "no change"
 
     @cached_property
     def cells(self) -> list[Row]:
-        """Cells, the best first, without those whose seeds have all diverged."""
-        return ranked(row for row in self.rows if row.kind == "cell")
+        """Cells and models of others, the best first, without those whose seeds have all diverged."""
+        return ranked(row for row in self.rows if row.kind in ("cell", "model"))
+
+    @property
+    def noun(self) -> str:
+        """What :attr:`cells` are called."""
+        return "cell" if all(row.kind == "cell" for row in self.cells) else "model"
 
     @cached_property
     def trained(self) -> list[Row]:
@@ -71,15 +86,64 @@ class Evidence:
 
     @cached_property
     def baseline(self) -> Row | None:
-        """The best baseline."""
+        """The best baseline, on the validation part where there is one."""
         return best_baseline(self.rows)
+
+    @cached_property
+    def hindsight(self) -> Row | None:
+        """The baseline that is better on the test part than the one chosen on the validation part, if any."""
+        best = best_baseline(self.rows, hindsight=True)
+        return None if best is None or best is self.baseline else best
+
+    @property
+    def overlap(self) -> int:
+        """Number of windows over which forecasts overlap: errors of windows are correlated as far as that."""
+        return math.ceil(self.y.shape[1] / self.step_size)
+
+    @cached_property
+    def confidence(self) -> dict[str, float]:
+        """P-values of the model confidence set, by row: those above 0.1 may be the best, at 90 %.
+
+        Of several series the set is found over origin dates and over series, and a row is out of it if it is out of
+        both.
+        """
+        rows = ranked(self.rows)
+        if not rows:
+            return {}
+        kept = [row.of_seeds(row.finite_seeds) for row in rows]
+        parts = []
+        if rows[0].losses.shape[1] > 1:
+            losses = [row.losses[seeds] for row, seeds in zip(rows, kept, strict=True)]
+            times = losses[0].shape[1]
+            parts.append(confidence_set(losses, block=max(self.overlap, math.isqrt(times))))
+        if all(row.by_series is not None for row in rows):
+            scores = np.stack([row.by_series[seeds].mean(axis=0) for row, seeds in zip(rows, kept, strict=True)])  # type: ignore[index]
+            scores = scores[:, np.isfinite(scores).all(axis=0)]
+            if scores.shape[1] > 1:
+                parts.append(confidence_set(list(scores[:, None]), block=1))
+        p = np.max(parts, axis=0) if parts else np.ones(len(rows))
+        return {row.name: float(value) for row, value in zip(rows, p, strict=True)}
+
+    def may_be_best(self, name: str) -> bool:
+        """Whether a row is in the model confidence set at 90 %."""
+        return self.confidence.get(name, 0.0) > SIZE
+
+    @cached_property
+    def ranks(self) -> Friedman | None:
+        """Friedman's test over series of all rows, the best first; None with fewer than twenty series."""
+        rows = ranked(self.rows)
+        scores = [row.by_series[row.of_seeds(row.finite_seeds)].mean(axis=0) for row in rows
+                  if row.by_series is not None]  # fmt: skip
+        return friedman(np.stack(scores)) if scores and len(scores) == len(rows) else None
+
+    def noise(self, a: Row, b: Row) -> list[Source]:
+        """Sources of noise in the difference of two rows."""
+        return sources(a, b, self.overlap)
 
     @cached_property
     def pairs(self) -> dict[frozenset[str], Difference]:
         """Differences by the names of the pair."""
-        # Errors of windows are correlated as far as their horizons overlap.
-        horizon = math.ceil(self.y.shape[1] / self.step_size)
-        return {frozenset((pair.better, pair.worse)): pair for pair in differences(self.rows, horizon=horizon)}
+        return {frozenset((pair.better, pair.worse)): pair for pair in differences(self.rows, horizon=self.overlap)}
 
     def pair(self, a: Row, b: Row) -> Difference:
         """The difference between two rows."""
@@ -106,9 +170,18 @@ class Evidence:
 
     @cached_property
     def worth_training(self) -> list[Row]:
-        """Leading cells that beat the best baseline; if there is none, other cells that do, else ensembles."""
+        """Leading cells that beat the best baseline; if there is none, other cells that do, else ensembles.
+
+        None if the baseline that is better on the test part beats them all.
+        """
         if self.baseline is None:
             return []
+        found = self._beating
+        return [row for row in found if self.hindsight is None or not self.beats(self.hindsight, row)]
+
+    @property
+    def _beating(self) -> list[Row]:
+        assert self.baseline is not None
         cells = self.against(self.baseline)["beat"]
         leading = [cell for cell in cells if cell in self.leaders]
         ensembles = [row for row in self.trained if row.kind == "ensemble" and self.beats(row, self.baseline)]
@@ -116,14 +189,24 @@ class Evidence:
 
     @property
     def measure(self) -> str:
-        """Name of the metric that ranks the rows."""
-        return "mean absolute error" if self.series is None else "MASE"
+        """Name of the metric that ranks the rows, in words."""
+        return "mean absolute error" if self._metric == "mae" else ALL_METRICS[self._metric].label
+
+    @property
+    def _metric(self) -> str:
+        return self.metric or ("mae" if self.series is None else "mase")
 
     def amount(self, value: float) -> str:
-        """Format a number with three digits and the target's unit."""
+        """Format a score with three digits and its unit."""
+        unit = ALL_METRICS[self._metric].unit
+        return self.in_unit(value, self.unit if unit == "target" else unit)
+
+    def in_unit(self, value: float, unit: str | None = None) -> str:
+        """Format a number with three digits and a unit, the target's by default."""
+        unit = self.unit if unit is None else unit
         size = abs(value)
         digits = f"{value:.2e}" if size >= LARGE else f"{value:.0f}" if size >= 100 else f"{value:#.3g}".rstrip(".")
-        return f"{digits} {self.unit}".rstrip()
+        return f"{digits} {unit}".rstrip()
 
 
 def verdict(evidence: Evidence) -> list[str]:
@@ -154,7 +237,7 @@ def winner(evidence: Evidence) -> str | None:
     best, second = leaders[0], others[0]
     p = max(evidence.pair(best, other).p_adjusted for other in others)
     return (
-        f"{best.name} wins among the cells: its {evidence.measure}, {evidence.amount(best.score)}, is "
+        f"{best.name} wins among the {evidence.noun}s: its {evidence.measure}, {evidence.amount(best.score)}, is "
         f"{1 - best.score / second.score:.1%} below that of {second.name} ({p_value(p)})."
     )
 
@@ -166,13 +249,15 @@ def tie(evidence: Evidence) -> str | None:
         return None
     pairs = [evidence.pair(leaders[0], other) for other in leaders[1:]]
     shown = f"{evidence.amount(leaders[0].score)} to {evidence.amount(leaders[-1].score)}"
-    errors = f"{evidence.measure if evidence.series else 'mean absolute errors'} of {shown}"
-    if any(np.isnan(pair.p_seeds) for pair in pairs):
+    plural = evidence.measure.replace("mean absolute error", "mean absolute errors")
+    errors = f"{plural} of {shown}"
+    alone = [row for row in leaders if row.trained and len(row.scores) < 2]
+    if alone and any(np.isnan(pair.p_seeds) for pair in pairs):
         return f"{names(leaders)} cannot be told apart without several seeds of each: {errors}."
     p = min(pair.p_adjusted for pair in pairs)
     noise = f"{p_value(p)} or more" if len(pairs) > 1 else p_value(p)
     # A reader knows 0.05 as the level.
-    strict = f"; between cells a difference takes p <= {LEVEL_TRAINED:g}" if p <= LEVEL else ""
+    strict = f"; between {evidence.noun}s a difference takes p <= {LEVEL_TRAINED:g}" if p <= LEVEL else ""
     return f"{names(leaders)} tie ({noise}{strict}): {errors}."
 
 
@@ -199,22 +284,118 @@ def seed_noise(evidence: Evidence) -> str | None:
         return None
     return (
         f"The gap between {best.name} and {second.name}, {evidence.amount(gap)}, is within the noise of seeds: one "
-        f"cell alone varies by {evidence.amount(noise)} (standard deviation)."
+        f"{evidence.noun} alone varies by {evidence.amount(noise)} (standard deviation)."
     )
 
 
 def time_noise(evidence: Evidence) -> str | None:
-    """The two best cells differ over seeds but not over time."""
+    """The two best cells differ over seeds but not over time, or not over series."""
     if len(evidence.leaders) < 2:
         return None
     best, second = evidence.leaders[:2]
     pair = evidence.pair(best, second)
-    if np.isnan(pair.p_seeds) or pair.p_seeds > pair.level or pair.p_time <= pair.level:
+    if np.isnan(pair.p_seeds) or pair.p_seeds > pair.level or not max_of(pair.p_time, pair.p_series) > pair.level:
         return None
-    windows = "test windows" if evidence.series is None else "origin dates"
+    few, p = f"{best.losses.shape[1]} {evidence.step_words}", pair.p_time
+    if pair.p_series > (0.0 if np.isnan(pair.p_time) else pair.p_time):
+        few, p = f"{evidence.series} series", pair.p_series
     return (
         f"{best.name} is ahead of {second.name} in the mean of its seeds ({p_value(pair.p_seeds)}), but the "
-        f"{len(best.errors[0])} {windows} are too few to say that it would be elsewhere ({p_value(pair.p_time)})."
+        f"{few} are too few to say that it would be elsewhere ({p_value(p)})."
+    )
+
+
+def what_it_takes(evidence: Evidence) -> str | None:
+    """How many seeds, windows or series would tell two rows apart that tie."""
+    pair = _closest(evidence)
+    if pair is None:
+        return None
+    best, other, difference = pair
+    tests = {"seeds": difference.p_seeds, "time": difference.p_time, "series": difference.p_series}
+    shown, have = [], []
+    for source in evidence.noise(best, other):
+        if not tests.get(source.name, 0.0) > difference.level:
+            continue
+        needed = source.needed(difference.gap, difference.level)
+        if needed <= source.count:
+            continue
+        words = evidence.step_words if source.name == "time" else source.name
+        part = " of test part" * (source.name == "time" and words not in ("test windows", "origin dates"))
+        shown.append(f"more than a million {words}" if needed > FAR else f"some {_rounded(needed)} {words}{part}")
+        have.append(f"{source.count}")
+    if not shown:
+        return None
+    return (
+        f"To tell {best.name} and {other.name} apart, {evidence.amount(difference.gap)}, would take "
+        f"{' and '.join(shown)} (there are {' and '.join(have)}), if the gap and its noise stay as they are."
+    )
+
+
+def where_noise_comes_from(evidence: Evidence) -> str | None:
+    """How much of the noise of a gap is seeds, how much time, series and the split."""
+    pair = _closest(evidence)
+    if pair is None:
+        return None
+    best, other, _ = pair
+    found = evidence.noise(best, other)
+    total = sum(source.error**2 for source in found)
+    if len(found) < 2 or not total:
+        return None
+    words = {"seeds": "seeds", "time": "the test period", "series": "the series", "split": "the split"}
+    shown = [f"{words[source.name]} {100 * source.error**2 / total:.0f} %" for source in found]
+    return f"Of the noise in the gap between {best.name} and {other.name} (its variance): {', '.join(shown)}."
+
+
+def _closest(evidence: Evidence) -> tuple[Row, Row, Difference] | None:
+    """The best cell and the row that it ties with: the second cell, or else the best baseline."""
+    leaders = evidence.leaders
+    other = leaders[1] if len(leaders) > 1 else evidence.baseline
+    if other is None:
+        return None
+    difference = evidence.pair(leaders[0], other)
+    if difference.significant or not difference.gap > 0:
+        return None
+    return leaders[0], other, difference
+
+
+def _rounded(number: int) -> str:
+    """Two digits are all that an estimate has."""
+    return f"{int(float(f'{number:.1e}')):,}"
+
+
+def max_of(*p: float) -> float:
+    """The largest p-value of those that are known; NaN without any."""
+    known = [value for value in p if not np.isnan(value)]
+    return max(known, default=float("nan"))
+
+
+def how_tested(evidence: Evidence) -> str | None:
+    """What rows of several series were tested over."""
+    if not evidence.series or not evidence.dates:
+        return None
+    if evidence.dates == 1:
+        return (
+            f"All {evidence.series} series are forecast from one date, so that tests are over series and none is over "
+            "time: they speak of other series in this period, and series that move together count for fewer."
+        )
+    return (
+        f"Tests are over {evidence.series} series and over {evidence.dates} origin dates, in which a date counts once; "
+        "the larger p-value decides."
+    )
+
+
+def average_ranks(evidence: Evidence) -> str | None:
+    """Friedman's test over series, and the average ranks."""
+    test = evidence.ranks
+    if test is None:
+        return None
+    by_rank = sorted(zip(test.ranks, ranked(evidence.rows), strict=True), key=lambda pair: pair[0])
+    (first, best), (last, worst) = by_rank[0], by_rank[-1]
+    if test.p > LEVEL:
+        return f"Over {test.series} series no row ranks above another (Friedman's test, {p_value(test.p)})."
+    return (
+        f"Over {test.series} series average ranks run from {first:.2f} ({best.name}) to {last:.2f} ({worst.name}) of "
+        f"{len(by_rank)} (Friedman's test, {p_value(test.p)})."
     )
 
 
@@ -242,6 +423,24 @@ def against_best_baseline(evidence: Evidence) -> str | None:
     return f"{'; '.join(parts)}."
 
 
+def better_in_hindsight(evidence: Evidence) -> str | None:
+    """A baseline that is better on the test part than the one that was chosen on the validation part."""
+    other, chosen = evidence.hindsight, evidence.baseline
+    if other is None or chosen is None:
+        return None
+    standing = evidence.against(other)
+    verbs = {
+        "beat": ("beats", "beat"),
+        "par": ("is on a par with", "are on a par with"),
+        "lose": ("loses to", "lose to"),
+    }
+    parts = [f"{names(cells)} {verb(cells, *verbs[how])} it" for how, cells in standing.items() if cells]
+    return (
+        f"{chosen.name} was the best baseline on the validation part; on the test part {other.name} is, "
+        f"{evidence.amount(other.score)}: {', '.join(parts)}."
+    )
+
+
 def beaten_baseline(evidence: Evidence) -> str | None:
     """If no cell beats the best baseline: the best of the baselines that some cell beats."""
     if evidence.baseline is None or evidence.against(evidence.baseline)["beat"]:
@@ -258,7 +457,7 @@ def beaten_baseline(evidence: Evidence) -> str | None:
 def reach(evidence: Evidence) -> str | None:
     """Up to which step of the horizon each cell has a smaller error than the best baseline."""
     baseline, steps = evidence.baseline, evidence.y.shape[1]
-    # Rows of a panel hold losses that are averaged over series.
+    # Errors of several series have no common unit.
     if baseline is None or evidence.series is not None:
         return None
     to_beat = np.abs(baseline.finite).mean(axis=(0, 1, 3))
@@ -324,9 +523,14 @@ def use_a_network(evidence: Evidence) -> str | None:
 
 def use_the_baseline(evidence: Evidence) -> str | None:
     """Recommend the best baseline if no network beats it but a cell is on a par with it."""
-    if evidence.baseline is None or evidence.worth_training or not evidence.against(evidence.baseline)["par"]:
+    if evidence.baseline is None or evidence.worth_training:
         return None
-    return f"Use {evidence.baseline.name}: no cell is better, and it needs no training."
+    if evidence.hindsight is not None and evidence.against(evidence.baseline)["beat"]:
+        return f"Use {evidence.hindsight.name}: on the test part it is better than every {evidence.noun}."
+    if not evidence.against(evidence.baseline)["par"]:
+        return None
+    training = ", and it needs no training" * (evidence.noun == "cell")
+    return f"Use {evidence.baseline.name}: no {evidence.noun} is better{training}."
 
 
 def use_no_network(evidence: Evidence) -> str | None:
@@ -335,13 +539,16 @@ def use_no_network(evidence: Evidence) -> str | None:
         return None
     if len(evidence.against(evidence.baseline)["lose"]) < len(evidence.cells):
         return None
+    if evidence.noun != "cell":
+        return f"Use {evidence.baseline.name}: every model is worse."
     window = f" at this lookback ({evidence.lookback})" if evidence.lookback else ""
     return f"Use {evidence.baseline.name}: do not use a recurrent net for this series{window}."
 
 
 #: In the order in which they are read.
 SENTENCES = (
-    winner, tie, behind, seed_noise, time_noise, against_best_baseline, beaten_baseline, reach, cost, tuned,
+    winner, tie, behind, seed_noise, time_noise, what_it_takes, where_noise_comes_from, against_best_baseline,
+    better_in_hindsight, beaten_baseline, how_tested, average_ranks, reach, cost, tuned,
     use_a_network, use_the_baseline, use_no_network,
 )  # fmt: skip
 

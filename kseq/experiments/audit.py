@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kseq import backends
+from kseq import backends, vocabulary
 from kseq.baselines import BASELINES
 from kseq.comparison.auto import settled
 from kseq.comparison.backtest import shared_season
@@ -114,14 +114,18 @@ class Audit:
         return f"Leak: values after the cutoff move {', '.join(self.leaks)}."
 
 
-def audit(series: Series | Panel, settings: Settings | None = None, *, progress: Progress | None = None) -> Audit:
+@vocabulary.shows_options
+def audit(
+    given: Any = None, /, settings: Settings | None = None, *, progress: Progress | None = None, **options: Any
+) -> Audit:
     """Look for leaks: change everything after each cutoff, and compare what must not have changed.
 
     Args:
-        series: the series, or a panel.
+        given: the series, or several, as in :func:`kseq.compare`.
         settings: settings of the comparison to audit; a few epochs and seeds are enough, for a leak shows in the
             first. By default two seeds and five epochs of the default settings.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+        **options: those of ``kseq audit`` by the same names, instead of ``settings``; see :func:`kseq.compare`.
 
     Returns:
         Audit: ``.clean``, ``.leaks``, ``.table``, and every :class:`Check` as ``.checks``.
@@ -137,14 +141,9 @@ def audit(series: Series | Panel, settings: Settings | None = None, *, progress:
         >>> audit(load_series("nino12"), Settings(scaler="minmax-leaks-test", cells=())).leaks  # doctest: +SKIP
         ('scaler', 'training windows', 'inputs of forecasts', 'transform and scale undone', 'validation windows')
     """
-    settings = settings or Settings(seeds=(0, 1), training={"epochs": 5})
-    panel = Panel.of(series)
+    asked = vocabulary.asked(given, settings, options, {"seeds": (0, 1), "training": {"epochs": 5, "patience": 2}})
+    panel, settings = Panel.of(asked.series), asked.settings
     comparison = laid_out(panel, settings)
-    if settings.cells:
-        # A wrong budget is told before anything is made.
-        from kseq.training.fit import Training
-
-        Training(**settings.training)
     checks = [
         check
         for number in range(len(comparison.trainings))

@@ -183,7 +183,7 @@ class Recorded:
         """
         settings = self.settings
         # Keras is loaded here and no earlier: the backend is chosen by now.
-        from kseq.training.fit import Training
+        from kseq.training.budget import Training
 
         self._require_known("settings of the training", settings.training, [field.name for field in fields(Training)])
         return compare(series, settings, progress=progress)

@@ -2,10 +2,10 @@
 
 A comparison at one setting may favour the cell that this setting suits. Here every cell has its settings chosen in the
 same way: as many trials, each with the same epochs, patience, batches and seeds, from the same space, beginning with
-the same draws. A trial trains on the training part and is scored by its mean absolute error on the validation part; of
-a panel by its MASE there, as a comparison of panels is: errors of each series in units of what repeating the last
-season misses in its training part, averaged over series, whose units may have nothing in common. The test part is
-opened once, when the chosen cells are compared, with other seeds than those of the trials.
+the same draws. A trial trains on the training part and is scored on the validation part by the metric that ranks, as
+the comparison is: by default the mean absolute error, or of a panel the MASE, errors of each series in units of what
+repeating the last season misses in its training part, averaged over series, whose units may have nothing in common. The
+test part is opened once, when the chosen cells are compared, with other seeds than those of the trials.
 
 Lookbacks differ among settings, target rows do not: windows stand where the longest lookback of the space has room, and
 a shorter one reads fewer rows before the same targets. So errors of any two trials are over the same values. Where
@@ -18,7 +18,7 @@ setting that stands for nothing, as dropout between the layers of one layer, is 
 learnt from it; and a seeded sampler repeats itself. No trial is cut short by what others gave: budgets are equal.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from math import prod
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.result import Comparison, compare
 from kseq.comparison.scores import scores_of_validation
@@ -154,8 +155,10 @@ class Search:
         }
 
 
+@vocabulary.shows_options
 def tune(
-    series: Series | Panel,
+    given: Any = None,
+    /,
     settings: Settings | None = None,
     *,
     trials: int = 20,
@@ -171,14 +174,15 @@ def tune(
     series, scored on the validation parts of all of them.
 
     Args:
-        series: the series, or a panel.
+        given: the series, or several, as in :func:`kseq.compare`.
         settings: of the comparison; what the space holds is chosen, and is not to be set.
         trials: of each cell, all of different settings.
         space: values to choose among.
         trial_seeds: trainings of each trial, with seeds that follow those of the comparison.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
         told: called after each trial with all trials so far, as :attr:`Search.frame`; none is chosen yet.
-        **options: single settings by name, instead of ``settings``.
+        **options: those of ``kseq tune`` by the same names, instead of ``settings`` and ``space``: ``units=(8, 16)``
+            gives the values to choose among; see :func:`kseq.compare` for the others.
 
     Returns:
         Comparison: of the chosen settings, with all trials as ``.tuning``. AR, among the baselines, reads as many rows
@@ -194,18 +198,55 @@ def tune(
         >>> tuned = tune(load_series("nino12"), trials=10, cells=("gru",))  # doctest: +SKIP
         >>> tuned.tuning.sort_values("mae").head()  # doctest: +SKIP
     """
-    if settings is not None and options:
-        raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
-    settings, space = settings or Settings(**options), space or Space()
     for name, value in (("trials", trials), ("trial_seeds", trial_seeds)):
         require_whole(name, value)
-    _require_tunable(settings, space, trials)
+    chosen = {} if settings is not None else _of_space(options)
+    if space is not None and chosen:
+        raise ConfigError(f"received a space and also {', '.join(chosen)}, expected one or the other.")
+    space = space or Space(**chosen)
+    asked = vocabulary.asked(given, settings, options)
+    _require_tunable(asked.settings, space, trials)
+    with asked.folder() as folder:
+        comparison = _tuned(asked.series, asked.settings, space, trials, trial_seeds, progress, told)
+        if folder is not None:
+            from kseq.report import run_folder
+
+            run_folder.write(comparison, folder)
+    return comparison
+
+
+def _of_space(options: dict[str, Any]) -> dict[str, tuple]:
+    """Take what is to be chosen among out of ``options``: each value alone is fixed, a transform alone is a setting."""
+    chosen: dict[str, tuple] = {}
+    for name in [name for name in options if vocabulary.ALIASES.get(name, name) in Space.__dataclass_fields__]:
+        values = options[name]
+        if name == "transform":
+            values = values.split("/") if isinstance(values, str) else values
+            if len(values) == 1:
+                options[name] = values[0]
+                continue
+        values = values if isinstance(values, Iterable) else (values,)
+        chosen[vocabulary.ALIASES.get(name, name)] = tuple(values)
+        del options[name]
+    return chosen
+
+
+def _tuned(
+    series: Series | Panel,
+    settings: Settings,
+    space: Space,
+    trials: int,
+    trial_seeds: int,
+    progress: Progress | None,
+    told: Callable[[pd.DataFrame], None] | None,
+) -> Comparison:
+    """Run all trials, and compare what they have chosen."""
     shared = _with_room(settings, space)
     for transform in space.transform:
         # What the series does not allow is told before anything is trained.
         _cut(series, replace(shared, transform=transform))
     data = _cut(series, shared)
-    score = _score_of(data, settings.season)
+    score = _score_of(data, settings)
     # What trials forecast is the validation part: no window of the test part is read.
     data = replace(data, test=data.validation)
     first = max(settings.seeds) + 1
@@ -246,9 +287,9 @@ class _Score:
     of: Callable[[np.ndarray], np.ndarray]
 
 
-def _score_of(data: WindowedPanel, season: int) -> _Score:
+def _score_of(data: WindowedPanel, settings: Settings) -> _Score:
     """Score by what the comparison ranks by: errors in the target's unit or, of a panel, in units of each series."""
-    scores = scores_of_validation(data, season)
+    scores = scores_of_validation(data, settings.season, settings.metric)
     return _Score(scores.measure, lambda forecasts: scores.overall(forecasts, scores.measure))
 
 

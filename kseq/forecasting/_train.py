@@ -16,9 +16,10 @@ from kseq.models.builders import average
 from kseq.preprocessing.splits import fewest_rows
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
+from kseq.training.budget import Training
 from kseq.training.callbacks import Progress, kernel_of
 from kseq.training.early_stopping import Fitted
-from kseq.training.fit import Training, fit
+from kseq.training.fit import fit
 from kseq.training.progress import Block, block_done, seeds_text
 
 #: Options of reading that say how a file looks, and so hold for a file with newer rows.

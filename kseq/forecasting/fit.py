@@ -15,7 +15,7 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from kseq import backends
+from kseq import backends, vocabulary
 from kseq.baselines import Skipped, baseline_row
 from kseq.comparison.backtest import as_chosen, cut_windows
 from kseq.comparison.scores import Scores, of_validation
@@ -23,6 +23,8 @@ from kseq.data import Panel, Series
 from kseq.data.slices import chosen, last_rows
 from kseq.errors import ConfigError
 from kseq.evaluation.intervals import half_width
+from kseq.evaluation.quantiles import QUANTILE_METRICS
+from kseq.forecasting import model_file
 from kseq.forecasting._train import (
     CALIBRATED,
     ORIGINS,
@@ -43,7 +45,8 @@ from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
-from kseq.training.fit import Training, as_many_steps
+from kseq.training.budget import Training
+from kseq.training.fit import as_many_steps
 from kseq.training.rollout import roll_out
 
 #: Rows of each series that a model keeps at least, for a picture and for the days of the months that follow; rows of
@@ -52,8 +55,10 @@ from kseq.training.rollout import roll_out
 KEPT, KEPT_OF_FEW, KEPT_IN_ALL = 36, 100, 10_000
 
 
+@vocabulary.shows_options
 def fit_model(
-    series: Series | Panel,
+    given: Any = None,
+    /,
     settings: Settings | None = None,
     *,
     refit: bool | None = None,
@@ -63,13 +68,14 @@ def fit_model(
     """Train a cell on one or more series, with intervals, for forecasts of what comes after them.
 
     Args:
-        series: the series, or a panel, of all whose series one model is made; those that are too short for a window are
-            left out.
+        given: the series, or several, of which one model is made, as in :func:`kseq.compare`; those that are too short
+            for a window are left out.
         settings: settings with one cell; of several seeds the mean of the forecasts is taken. What they say of a test
             part, of baselines and of a backtest is not read.
         refit: former name of the setting ``refit_on_validation``, in whose place it stands where it is given.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
-        **options: single settings by name, instead of ``settings``.
+        **options: those of ``kseq fit`` by the same names, ``cell="lstm", epochs=50``, instead of ``settings``; ``out``
+            names a ``.keras`` file to save the model in. See :func:`kseq.compare`.
 
     Returns:
         TrainedModel: see :func:`kseq.forecasting.model_file.save` and :func:`kseq.forecasting.forecast.forecast`.
@@ -81,9 +87,21 @@ def fit_model(
     Example:
         >>> model = fit_model(load_series("nino12"), cells=("gru",), seeds=(0,))  # doctest: +SKIP
     """
-    if settings is not None and options:
-        raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
-    settings = settings or Settings(**{"cells": ("gru",), "seeds": (0,), **options})
+    if "cell" in options:
+        options["cells"] = (options.pop("cell"),)
+    asked = vocabulary.asked(given, settings, options, {"cells": ("gru",), "seeds": (0,)})
+    model = _fitted(asked.series, asked.settings, refit, progress)
+    if asked.out is not None:
+        model_file.save(model, asked.out)
+    return model
+
+
+#: What the command is called.
+fit = fit_model
+
+
+def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, progress: Told | None) -> TrainedModel:
+    """Train the one cell of the settings, calibrate its intervals, and train it again on all rows."""
     if len(settings.cells) != 1:
         raise ConfigError(f"received cells {', '.join(settings.cells)}, expected one.")
     settings = settings.of(settings.cells[0])
@@ -176,14 +194,14 @@ def _calibrate(
     widths = [np.stack([half_width(part, level) for level in levels]) for part in parts]
     return (
         HalfWidths(levels, np.concatenate(widths, axis=1), len(errors)),
-        _scores(CELL_NAMES[settings.cells[0]], data, forecasts, season),
+        _scores(CELL_NAMES[settings.cells[0]], data, forecasts, season, settings.metric),
     )
 
 
-def _scores(name: str, data: WindowedPanel, forecasts: np.ndarray, season: int) -> dict[str, float]:
+def _scores(name: str, data: WindowedPanel, forecasts: np.ndarray, season: int, metric: str) -> dict[str, float]:
     """Errors on the validation part, by what rows are ranked by, of the model and of baselines."""
     known = of_validation(data)
-    scores = Scores(known, season)
+    scores = Scores(known, season, metric="" if metric in QUANTILE_METRICS else metric)
     found = {name: float(scores.overall(forecasts[None], scores.measure)[0])}
     for rival in RIVALS if season > 1 else RIVALS[:1]:
         row = baseline_row(rival, known, season)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 
 from kseq import backends
-from kseq.data import Panel, Series, from_frame, panel_from_frame
-from kseq.data.columns import ID_NAME
-from kseq.errors import ConfigError, DataError
+from kseq.data import Panel, Series, series_of
+from kseq.errors import ConfigError
 from kseq.forecasting._folds import folds
 from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.settings import Settings
 from kseq.validation import require_whole
+from kseq.vocabulary import ALIASES, NEGATIONS, unknown
 
 if TYPE_CHECKING:
     from kseq.forecasting.model_file import TrainedModel
@@ -72,6 +72,8 @@ class Forecaster:
         level: percents that intervals are to cover; ``()`` for none.
         freq: frequency of the dates; by default it is found.
         refit: former name of ``refit_on_validation``, in whose place it stands where it is given.
+        **others: parameters by the names of the command's options: ``layers``, ``validation_share``, ``first_seed``,
+            ``seeds``, ``no_past_target``, ``no_refit_on_validation``.
 
     Attributes:
         model_: the trained network and its card, a :class:`kseq.forecasting.model_file.TrainedModel`.
@@ -113,7 +115,9 @@ class Forecaster:
         level: Sequence[float] = (80, 95),
         freq: str | None = None,
         refit: bool | None = None,
+        **others: Any,
     ):
+        given = _renamed(others, type(self)._defaults())
         self.cell = cell
         self.lookback = lookback
         self.horizon = horizon
@@ -143,6 +147,8 @@ class Forecaster:
         self.level = level
         self.freq = freq
         self.refit = refit
+        for name, value in given.items():
+            setattr(self, name, value)
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
@@ -163,10 +169,8 @@ class Forecaster:
             ConfigError: an unknown name.
         """
         known = self._defaults()
-        for name in params:
-            if name not in known:
-                raise ConfigError(f"received parameter {name!r}, expected one of {', '.join(known)}.")
-        for name, value in params.items():
+        own = {name: params.pop(name) for name in known if name in params}
+        for name, value in {**own, **_renamed(params, known)}.items():
             setattr(self, name, value)
         return self
 
@@ -176,11 +180,11 @@ class Forecaster:
                    if repr(getattr(self, name)) != repr(default)]  # fmt: skip
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    def fit(self, df: pd.DataFrame | Series | Panel) -> Self:
+    def fit(self, df: Any) -> Self:
         """Train on a series, or on all of many.
 
         Args:
-            df: columns ``unique_id, ds, y`` and covariates; or a series or a panel.
+            df: columns ``unique_id, ds, y`` and covariates; or anything else that :func:`kseq.data.series_of` takes.
 
         Returns:
             Itself, with ``model_``.
@@ -219,7 +223,7 @@ class Forecaster:
 
     def cross_validation(
         self,
-        df: pd.DataFrame | Series | Panel,
+        df: Any,
         h: int | None = None,
         n_windows: int = 1,
         step_size: int | None = None,
@@ -318,18 +322,27 @@ class Forecaster:
             return model
         return replace(model, card=replace(model.card, reading={**model.card.reading, "freq": self.freq}))
 
-    def _data(self, df: pd.DataFrame | Series | Panel) -> Series | Panel:
+    def _data(self, df: Any) -> Series | Panel:
         """The one series of a frame, or the panel of several."""
         if isinstance(df, Series | Panel):
             return df
-        if not isinstance(df, pd.DataFrame):
-            raise DataError(f"received a {type(df).__name__}, expected a pandas DataFrame with columns ds and y.")
-        frame = df.reset_index() if df.index.name == ID_NAME else df
-        ids = frame[ID_NAME].unique() if ID_NAME in frame.columns else ["series"]
         roles: dict[str, Any] = {name: tuple(getattr(self, name)) for name in ("features", "future", "static")}
-        if len(ids) > 1:
-            return panel_from_frame(frame, freq=self.freq, **roles)
-        return from_frame(frame, name=str(ids[0]), freq=self.freq, **roles)
+        return series_of(df, freq=self.freq, **roles)
+
+
+# Editors and scikit-learn see the parameters alone.
+_shown = inspect.signature(Forecaster.__init__)
+_shown = _shown.replace(parameters=[one for one in _shown.parameters.values() if one.kind is not one.VAR_KEYWORD])
+Forecaster.__init__.__dict__["__signature__"] = _shown
+
+
+def _renamed(others: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Parameters by their own names, of those that are given by the names of the command's options."""
+    own = {**ALIASES, **NEGATIONS, "seeds": "n_seeds", "first_seed": "seed"}
+    wrong = [name for name in others if own.get(name) not in known]
+    if wrong:
+        raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster")
+    return {own[name]: not value if name.startswith("no_") else value for name, value in others.items()}
 
 
 def _choose_backend() -> None:

@@ -150,21 +150,27 @@ def seasonal_scales(panel: Panel, split: Split, members: np.ndarray, season: int
         season: steps in a season.
 
     Returns:
-        Mean absolute and mean squared difference of values one season apart, ``(series, targets)``; NaN for a series
-        that has no such pair, that repeats itself exactly, or that is left out.
+        Mean absolute and root mean squared difference of values one season apart, ``(series, targets)``; NaN for a
+        series that has no such pair, that repeats itself exactly, or that is left out.
     """
-    absolute, squared = (np.full((len(panel.ids), len(panel.targets)), np.nan) for _ in range(2))
+    absolute, root = (np.full((len(panel.ids), len(panel.targets)), np.nan) for _ in range(2))
     for grid in grids(panel, split, members):
         low, high = grid.borders[:-1] + season, grid.place_of(split.stop)
         enough = low < high
         if not enough.any():
             continue
         steps = np.full_like(grid.known, np.nan)
-        steps[season:] = grid.known[season:] - grid.known[:-season]
+        steps[season:] = np.abs(grid.known[season:] - grid.known[:-season])
         there = ~np.isnan(steps).any(axis=1, keepdims=True)
         bounds, who = (low[enough], high[enough]), grid.members[enough]
         count = reduce_runs(np.add, there.astype(float), *bounds)
-        for scale, power in ((absolute, 1), (squared, 2)):
-            total = reduce_runs(np.add, np.where(there, np.abs(steps) ** power, 0.0), *bounds)
-            scale[who] = np.where((count > 0) & (total > 0), total / np.maximum(count, 1), np.nan)
-    return absolute, squared
+        steps = np.where(there, steps, 0.0)
+        peak = reduce_runs(np.maximum, steps, *bounds)
+        # In units of the largest, squares of small differences are not zero.
+        unit = np.ones((len(grid.members), steps.shape[1]))
+        unit[enough] = np.where(peak > 0, peak, 1.0)
+        shares = steps / unit[grid.owners]
+        for scale, power in ((absolute, 1), (root, 2)):
+            mean = reduce_runs(np.add, shares**power, *bounds) / np.maximum(count, 1)
+            scale[who] = np.where((count > 0) & (peak > 0), mean ** (1 / power) * unit[enough], np.nan)
+    return absolute, root

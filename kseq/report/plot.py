@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from kseq.errors import ConfigError
 from kseq.evaluation.intervals import Interval
 from kseq.evaluation.model_result import ModelResult
-from kseq.evaluation.significance import best_baseline
+from kseq.evaluation.rows import best_baseline
 from kseq.report.lettering import label, legend, plain, shortened
 
 if TYPE_CHECKING:

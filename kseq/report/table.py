@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kseq.evaluation.significance import best_baseline
+from kseq.evaluation.metrics import ALL_METRICS
+from kseq.evaluation.rows import best_baseline
 from kseq.storage.csv_text import csv_text
 from kseq.text import DASH, decimals_for, figure, visible
 
@@ -89,8 +90,9 @@ def _legend(comparison: "Tables") -> list[str]:
             f"Each cell is one model for all {len(set(data.test.series))} series. Every number is the mean over "
             "series of that series' own number. MASE and RMSSE are errors in units of what repeating the "
             f"{'last value' if comparison.season == 1 else f'value {comparison.season} steps earlier'} misses in the "
-            "same series; by MASE rows are ranked and told apart."
+            "same series."
         )
+    texts.append(f"Rows are ranked, tested and told apart by {comparison.evidence.measure}.")
     if comparison.folds:
         refitted = len(comparison.trainings) > 1
         trained = "anew for each" if refitted else "once, on what comes before the first"
@@ -105,7 +107,9 @@ def _legend(comparison: "Tables") -> list[str]:
     if baseline is not None:
         measure = comparison.evidence.measure
         texts.append(f"skill: by how much the {measure} is below that of {baseline.name}, as a share.")
-    texts.append("group: rows that share a letter do not differ beyond the noise of seeds and of the test period.")
+    noise = "seeds, of series and of the test period" if comparison.several else "seeds and of the test period"
+    texts.append(f"group: rows that share a letter do not differ beyond the noise of {noise}.")
+    texts.append("best?: rows of the model confidence set, one of which is the best one at 90 %.")
     return texts
 
 
@@ -115,8 +119,11 @@ def shown_table(comparison: "Tables") -> pd.DataFrame:
     unit = f", {comparison.data.series.unit}" if comparison.data.series.unit else ""
     heads = {"mae": f"MAE{unit}", "rmse": f"RMSE{unit}", "mape": "MAPE, %"}
     if comparison.several:
-        # Ranks, skill and groups of a panel are by MASE.
         heads = {"mase": "MASE", "rmsse": "RMSSE", **heads}
+    # What ranks stands first.
+    first = ALL_METRICS[comparison.measure]
+    of_unit = {"target": unit, "%": ", %", "": ""}[first.unit]
+    heads = {comparison.measure: f"{first.label}{of_unit}"} | heads
     shown = pd.DataFrame({"model": table["model"]})
     shown["parameters"] = [f"{p:,}" if p else DASH for p in table["parameters"]]
     if len(set(table["units"][table["kind"] == "cell"])) > 1 or "trials" in table:
@@ -126,13 +133,16 @@ def shown_table(comparison: "Tables") -> pd.DataFrame:
             shown[head] = [_setting(value) if value == value and cell else DASH
                            for value, cell in zip(table[name], table["kind"] == "cell", strict=True)]  # fmt: skip
     for metric, head in heads.items():
-        decimals = decimals_for(table[metric], 2 if metric == "mape" else 3)
+        decimals = decimals_for(table[metric], 2 if ALL_METRICS[metric].unit == "%" else 3)
         shown[head] = [
             _mean_and_spread(mean, spread, decimals)
             for mean, spread in zip(table[metric], table[f"{metric}_std"], strict=True)
         ]
     shown["skill"] = [_skill(skill) for skill in table["skill"]]
     shown["group"] = [group or DASH for group in table["group"]]
+    shown["best?"] = ["yes" if best else DASH for best in table["may_be_best"]]
+    if table["rank"].notna().any():
+        shown["rank"] = [f"{rank:.2f}" if rank == rank else DASH for rank in table["rank"]]
     shown["epochs"] = [f"{e:.0f}" if e == e else DASH for e in table["epochs"]]
     shown["ms/epoch/seed"] = [f"{1000 * s:.1f}" if s == s else DASH for s in table["seconds_per_epoch_and_seed"]]
     return shown

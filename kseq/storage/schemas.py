@@ -38,7 +38,7 @@ Units = Size | Annotated[list[Size], Meta(min_length=1, max_length=1000)]
 
 
 class Budget(TypedDict, total=False):
-    """Arguments of :class:`kseq.training.fit.Training` that were given."""
+    """Arguments of :class:`kseq.training.budget.Training` that were given."""
 
     epochs: Size
     batch_size: Count
@@ -87,6 +87,7 @@ class SomeSettings(TypedDict, total=False):
     gap: Count
     train_size: Size | None
     season: Count
+    metric: Text
     refit_on_validation: bool
     members: Count
     levels: list[Number]
@@ -121,6 +122,7 @@ class ModelSettings(TypedDict):
     gap: NotRequired[Count]
     train_size: NotRequired[Size | None]
     season: Count
+    metric: NotRequired[Text]
     refit_on_validation: NotRequired[bool]
     members: NotRequired[Count]
     levels: list[Number]
@@ -211,6 +213,13 @@ class RowRecord(TypedDict):
     rmsse: NotRequired[list[Number | None]]
     r2: NotRequired[list[Number | None]]
     bias: NotRequired[list[Number | None]]
+    pinball: NotRequired[list[Number | None]]
+    wql: NotRequired[list[Number | None]]
+    crps: NotRequired[list[Number | None]]
+    validation: NotRequired[Number | None]
+    may_be_best: NotRequired[bool]
+    confidence_p: NotRequired[Number | None]
+    rank: NotRequired[Number | None]
     skill: NotRequired[Number | None]
     group: NotRequired[Text | None]
     intervals: NotRequired[dict[str, IntervalRecord]]
@@ -271,6 +280,9 @@ class RunRecord(TypedDict):
     folds: NotRequired[list[dict[str, Any]]]
     seconds: NotRequired[Number | None]
     tuning: NotRequired[dict[str, Any] | None]
+    metric: NotRequired[Text]
+    best_baseline: NotRequired[Text | None]
+    noise: NotRequired[list[dict[str, Any]]]
     verdict: NotRequired[Names]
     traps: NotRequired[Names]
     differences: NotRequired[list[PairRecord]]

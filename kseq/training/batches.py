@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from kseq.errors import ConfigError
-from kseq.preprocessing.windows import Windows
+from kseq.errors import ConfigError, DataError
+from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.validation import require_whole
 
 #: Bytes of inputs gathered in one NumPy call. Small batches are gathered many at a time, because the fixed cost of a
@@ -52,6 +52,12 @@ class Batches(keras.utils.PyDataset):
         members: int | None = None,
     ):
         super().__init__()
+        if not isinstance(windows, Windows):
+            part = isinstance(windows, WindowedPanel)
+            raise DataError(
+                f"received type {type(windows).__name__}, expected one part of windowed data: "
+                f"{'its .train, .validation or .test' if part else 'kseq.Batches(kseq.make_windows(series).train)'}."
+            )
         if batch_size is not None:
             require_whole("batch_size", batch_size, least=1)
         if sum(option is not None for option in (seed, seeds, members)) > 1:

@@ -353,7 +353,7 @@ def test_the_default_is_a_short_budget(series, monkeypatch):
 
     monkeypatch.setattr("kseq.comparison.jobs.train_cell", train_cell)
     assert audit(series).clean
-    assert asked == [(cell, (0, 1), {"epochs": 5}) for cell in ("rnn", "lstm", "gru") for _ in range(2)]
+    assert asked == [(cell, (0, 1), {"epochs": 5, "patience": 2}) for cell in ("rnn", "lstm", "gru") for _ in range(2)]
 
 
 def test_whoever_watches_is_told(series):

@@ -228,7 +228,7 @@ def test_a_trial_that_diverged_is_not_chosen(series):
         ({"validation": 0.0}, "validation share of 0"),
         ({"scaler": "minmax-leaks-test"}, "minmax-leaks-test"),
         ({"cells": ()}, "received no cells"),
-        ({"units": 8}, "received units among"),
+        ({"units": 8}, "received a space and also units"),
         ({"training": {"learning_rate": 0.1}}, "received learning_rate among"),
         ({"by_cell": {"gru": {"units": 3}}}, "received by_cell among"),
         ({"match": "params"}, "received match among"),

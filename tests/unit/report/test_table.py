@@ -39,13 +39,15 @@ def test_shown_table_is_rounded_and_says_the_unit(data):
     comparison = compared(data, epochs=(10, 11, 12), seconds_per_epoch=0.03, members_at_once=3)
     shown = shown_table(comparison)
     assert list(shown) == [
-        "model", "parameters", "MAE, °C", "RMSE, °C", "MAPE, %", "skill", "group", "epochs", "ms/epoch/seed",
+        "model", "parameters", "MAE, °C", "RMSE, °C", "MAPE, %", "skill", "group", "best?", "epochs",
+        "ms/epoch/seed",
     ]  # fmt: skip
-    assert shown.iloc[0].tolist() == ["Persistence", "–", "0.984", "1.164", "4.22", "+0.000", "b", "–", "–"]
+    assert shown.iloc[0].tolist() == ["Persistence", "–", "0.984", "1.164", "4.22", "+0.000", "b", "–", "–", "–"]
     line = comparison.table.iloc[1]
     assert shown.iloc[1].tolist() == [
         "GRU", "3,393", f"{line['mae']:.3f} ± {line['mae_std']:.3f}", f"{line['rmse']:.3f} ± {line['rmse_std']:.3f}",
-        f"{line['mape']:.2f} ± {line['mape_std']:.2f}", f"{line['skill']:+.3f}", "a", "11", "10.0",
+        f"{line['mape']:.2f} ± {line['mape_std']:.2f}", f"{line['skill']:+.3f}", "a", "yes", "11",
+        "10.0",
     ]  # fmt: skip
 
 

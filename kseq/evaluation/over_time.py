@@ -1,0 +1,201 @@
+"""Tests over time: would another test period put two forecasts in the same order?
+
+Both tests read the difference of two forecasts' losses, window by window. :func:`cosine_test` is the one that decides:
+losses of successive windows resemble one another, and it keeps its level under such correlation.
+:func:`diebold_mariano` gives the numbers of R's ``dm.test``, which takes the losses of one-step forecasts to be
+independent and so rejects too often.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import fft, stats
+
+from kseq.errors import ConfigError
+from kseq.evaluation.metrics import power_of_two
+from kseq.validation import require_choice, require_whole
+
+ALTERNATIVES = ("two-sided", "less", "greater")
+
+
+class CosineTest(NamedTuple):
+    """Statistic (negative if the first forecast has the smaller loss), p-value, and what they are made of.
+
+    ``error`` is the standard error of the mean difference, ``df`` the degrees of freedom of Student's t.
+    """
+
+    statistic: float
+    p: float
+    error: float
+    df: int
+
+
+def cosine_test(
+    errors_a: np.ndarray,
+    errors_b: np.ndarray,
+    *,
+    horizon: int = 1,
+    power: float = 1,
+    alternative: str = "two-sided",
+) -> CosineTest:
+    """Test whether two forecasts of the same windows have equal expected loss, whatever the losses' correlation.
+
+    The equal-weighted cosine test with Student's t distribution of Lazarus, Lewis, Stock and Watson (2018), for
+    forecasts by Coroneo and Iacone (2020). The variance of the mean difference is read off the first ``df`` cosine
+    waves through the differences, the slowest ones, in which correlation of any sign shows. It assumes that the
+    difference has one mean throughout, and a memory that is short beside the test part.
+
+    Args:
+        errors_a: Errors of the first forecast, ``(windows,)`` or ``(members, windows, ...)``; losses are averaged over
+            all axes but the windows.
+        errors_b: Errors of the second forecast, for the same windows; the number of members may differ.
+        horizon: Number of windows over which forecasts overlap, 1 by default: ``ceil(steps / step)``. Waves that are
+            not slow beside it are left out.
+        power: Power of the loss: 1, the default, for absolute errors, 2 for squared errors.
+        alternative: ``"two-sided"``, the default, ``"less"`` (the first has the smaller loss) or ``"greater"``.
+
+    Returns:
+        CosineTest: NaN and 1 if there are fewer than two windows, or no more than the horizon.
+
+    Raises:
+        ConfigError: The windows differ in number, the horizon is below 1, or the alternative is unknown.
+
+    Example:
+        >>> test = cosine_test(np.array([0.0, 1, 2, 3, 4, 5]), np.array([0.0, 2, 3, 3, 5, 6]), power=2)
+        >>> round(test.statistic, 4), round(test.p, 4), test.df
+        (-2.3782, 0.0761, 4)
+    """
+    require_choice("alternative", alternative, ALTERNATIVES)
+    require_whole("horizon", horizon)
+    difference, scale = _differences(errors_a, errors_b, power)
+    n = len(difference)
+    if n <= max(1, horizon):
+        return CosineTest(float("nan"), 1.0, float("nan"), 0)
+    df = waves(n, horizon)
+    mean = difference.mean()
+    # Sums of the differences times cosines, of the slowest wave first.
+    sums = fft.dct(difference - mean, type=2)[1 : df + 1] / 2
+    error = float(np.sqrt((2 / n * sums**2).mean() / n))
+    if is_constant(difference, 1.0):
+        statistic, error = (0.0 if abs(mean) <= tiny(1.0) else float(np.copysign(np.inf, mean))), 0.0
+    else:
+        statistic = float(mean / error) if error else float(np.copysign(np.inf, mean))
+    return CosineTest(statistic, _p(statistic, df, alternative), error * scale, df)
+
+
+def waves(n: int, horizon: int = 1) -> int:
+    """How many cosine waves are read of ``n`` differences.
+
+    They are ``max(4, int(0.4 n^(2/3)))``, as Lazarus et al. propose; no more than the differences determine, and where
+    forecasts overlap none that is faster than two horizons.
+
+    Example:
+        >>> waves(147), waves(3), waves(50, horizon=12)
+        (11, 2, 2)
+    """
+    df = min(max(4, int(0.4 * n ** (2 / 3))), n - 1)
+    return df if horizon == 1 else min(df, max(1, n // (2 * horizon)))
+
+
+class DieboldMariano(NamedTuple):
+    """The test statistic, negative if the first forecast has the smaller loss, and its p-value."""
+
+    statistic: float
+    p: float
+
+
+def diebold_mariano(
+    errors_a: np.ndarray,
+    errors_b: np.ndarray,
+    *,
+    horizon: int = 1,
+    power: float = 1,
+    alternative: str = "two-sided",
+) -> DieboldMariano:
+    """Test whether two forecasts of the same windows have equal expected loss.
+
+    The test of Diebold and Mariano (1995) with the small-sample correction of Harvey, Leybourne and Newbold (1997) and
+    Student's t distribution. It gives the numbers of ``dm.test`` in R's package ``forecast``, with one exception: for
+    horizons above 1 the estimated variance may be negative; R then uses horizon 1, whereas here the autocovariances get
+    Bartlett weights, with which the estimate cannot be negative.
+
+    Args:
+        errors_a: Errors of the first forecast, ``(windows,)`` or ``(members, windows, ...)``; losses are averaged over
+            all axes but the windows.
+        errors_b: Errors of the second forecast, for the same windows; the number of members may differ.
+        horizon: Number of steps ahead, 1 by default; losses are assumed to be correlated over ``horizon - 1`` windows.
+            For windows whose origins are ``step`` rows apart, pass ``ceil(horizon / step)``.
+        power: Power of the loss: 1, the default, for absolute errors, 2 for squared errors.
+        alternative: ``"two-sided"``, the default, ``"less"`` (the first has the smaller loss) or ``"greater"``.
+
+    Returns:
+        DieboldMariano: The statistic and the p-value; NaN and 1 if there are no more windows than steps.
+
+    Raises:
+        ConfigError: The windows differ in number, the horizon is below 1, or the alternative is unknown.
+
+    Example:
+        >>> test = diebold_mariano(np.array([0.0, 1, 2, 3, 4, 5]), np.array([0.0, 2, 3, 3, 5, 6]), power=2)
+        >>> round(test.statistic, 4), round(test.p, 5)
+        (-2.4905, 0.05513)
+    """
+    require_choice("alternative", alternative, ALTERNATIVES)
+    require_whole("horizon", horizon)
+    difference, _ = _differences(errors_a, errors_b, power)
+    n = len(difference)
+    if n <= horizon:
+        return DieboldMariano(float("nan"), 1.0)
+    mean = difference.mean()
+    if is_constant(difference, 1.0):
+        statistic = 0.0 if abs(mean) <= tiny(1.0) else np.copysign(np.inf, mean)
+    else:
+        small_sample = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
+        statistic = mean / np.sqrt(_variance_of_mean(difference - mean, horizon)) * np.sqrt(small_sample)
+    return DieboldMariano(float(statistic), _p(float(statistic), n - 1, alternative))
+
+
+def _p(statistic: float, df: int, alternative: str) -> float:
+    """P-value by Student's t."""
+    if alternative == "two-sided":
+        return float(2 * stats.t.sf(abs(statistic), df))
+    return float(stats.t.cdf(statistic if alternative == "less" else -statistic, df))
+
+
+def _differences(errors_a: np.ndarray, errors_b: np.ndarray, power: float) -> tuple[np.ndarray, float]:
+    """Differences of the windows' mean losses in units of about the largest loss, ``(windows,)``; and that unit.
+
+    In these units squares neither vanish nor overflow, however small or large the errors are.
+    """
+    a, b = (np.abs(np.asarray(errors, dtype="float64")) for errors in (errors_a, errors_b))
+    largest = max(power_of_two(a), power_of_two(b))
+    loss_a, loss_b = (_by_window((errors / largest) ** power) for errors in (a, b))
+    if loss_a.shape != loss_b.shape:
+        raise ConfigError(f"received errors of {len(loss_a)} and {len(loss_b)} windows, expected the same windows.")
+    top = max(power_of_two(loss_a), power_of_two(loss_b))
+    return (loss_a - loss_b) / top, float(top * largest**power)
+
+
+def _by_window(loss: np.ndarray) -> np.ndarray:
+    """Mean loss of each window, ``(windows,)``."""
+    return loss if loss.ndim == 1 else loss.mean(axis=(0, *range(2, loss.ndim)))
+
+
+def _variance_of_mean(centred: np.ndarray, horizon: int) -> float:
+    """Variance of the mean of a centred series with autocorrelation up to lag ``horizon - 1``."""
+    n = len(centred)
+    covariances = np.array([centred[lag:] @ centred[: n - lag] for lag in range(horizon)]) / n
+    variance = covariances[0] + 2 * covariances[1:].sum()
+    if variance <= 0:
+        weights = 1 - np.arange(1, horizon) / horizon
+        variance = covariances[0] + 2 * weights @ covariances[1:]
+    return variance / n
+
+
+def tiny(scale: float) -> float:
+    """The largest difference that counts as rounding, for values of this size."""
+    return 1e-12 * scale
+
+
+def is_constant(values: np.ndarray, scale: float) -> bool:
+    """Whether values differ by rounding alone."""
+    return bool(np.ptp(values) <= tiny(scale))
