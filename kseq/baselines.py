@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from kseq.errors import ConfigError
 from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing._runs import reduce_runs
 from kseq.preprocessing.grid import Grid, grids, season_of_panel
@@ -130,18 +129,11 @@ def baseline_row(
         The row, whose remark tells of series that do not allow this baseline; or why there is none.
 
     Raises:
-        ConfigError: an unknown name, or a season of which no series holds two.
+        ConfigError: an unknown name.
     """
     require_choice("baseline", name, BASELINES)
     split, members = data.split, data.members
     lengths = np.stack([split.validation - split.start, split.stop - split.start], axis=1)[members]
-    longest = int(lengths[:, 0].max())
-    if season and 2 * season > longest:
-        rows = "rows" if len(members) > 1 else f"{longest} rows"
-        raise ConfigError(
-            f"received season {season}, expected at most {longest // 2}: half of the {rows} before the validation part"
-            f"{' of the longest series' * (len(members) > 1)}."
-        )
     season = season or season_of_panel(data.series, split, members)
     reasons = _reasons(name, lengths, season, data.lookback)
     if name == "ets" and len(members) > MOST_SERIES_ETS and not named:

@@ -224,7 +224,7 @@ def _require_rows(panel: Panel, settings: Settings) -> None:
 
     def enough(known: int) -> bool:
         training = known - round(known * share)
-        return training >= lookback + horizon and (known - training >= horizon or not share)
+        return training >= lookback + horizon
 
     least = fewest_rows(enough, lookback + horizon)
     if settings.train_size is not None and settings.train_size < least:

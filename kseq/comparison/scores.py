@@ -71,8 +71,8 @@ class Scores:
 
     Args:
         data: the windowed panel.
-        season: steps in a season, by which MASE and RMSSE scale; where no training part holds two of it, or no series
-            differs from itself a season earlier, they scale by the last value.
+        season: steps in a season, by which MASE and RMSSE scale; a series that is shorter, or repeats its last season
+            exactly, scales by the last value, and all do where each of them is so.
         backtest: where the windows are the folds of one, what each training sees; by default all is learnt from the
             training parts of ``data``.
         percentless: whether percentages mean nothing for a series, ``(series of the panel,)``; found by default.
@@ -97,12 +97,13 @@ class Scores:
         self._order = backtest.order if backtest else np.arange(len(data.test))
         self.series, self._firsts, self.windows = np.unique(data.test.series, return_index=True, return_counts=True)
         if scales is None:
-            longest = int((data.split.validation - data.split.start)[data.members].max())
-            season = season if 2 * season <= longest else 1
             parts = (data.series, data.split, data.members)
             scales = seasonal_scales(*parts, season)
-            if season > 1 and np.isnan(scales[0][self.series]).all():
-                season, scales = 1, seasonal_scales(*parts, 1)
+            if season > 1 and np.isnan(scales[0][self.series]).any():
+                missing, by_last = np.isnan(scales[0]), seasonal_scales(*parts, 1)
+                season = 1 if missing[self.series].all() else season
+                absolute, root = (np.where(missing, last, of) for of, last in zip(scales, by_last, strict=True))
+                scales = absolute, root
         self.season, self._scales = season, scales
         self._percentless = percentless
         self._absolute, self._root = (scale[self.series] for scale in scales)

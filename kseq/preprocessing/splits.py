@@ -7,7 +7,7 @@
 """
 
 import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,12 +92,17 @@ def require_validation_share(share: float) -> None:
     require_number("validation", share)
 
 
-def parts_of(split: Split, lookback: int, step: int, lost: int) -> Parts:
-    """Parts of each series by name: the first row of each, one after its last, and the rows between windows."""
+def parts_of(split: Split, lookback: int, horizon: int, step: int, lost: int) -> Parts:
+    """Parts of each series by name: the first row of each, one after its last, and the rows between windows.
+
+    A validation part that is shorter than the horizon has one window, whose targets begin in the training part.
+    """
+    reach = split.start + lost + lookback
+    overlapping = np.minimum(split.validation, np.maximum(split.stop - horizon, reach))
     return {
         # Nothing before the first row that is learnt from is read either.
-        "training": (split.start + lost + lookback, split.validation, 1),
-        "validation": (split.validation, split.stop, 1),
+        "training": (reach, split.validation, 1),
+        "validation": (np.where(split.validation < split.stop, overlapping, split.stop), split.stop, 1),
         "test": (split.test, split.end, step),
     }
 
@@ -116,7 +121,7 @@ def long_enough(panel: Panel, split: Split, lookback: int, horizon: int, step: i
     Returns:
         ``(series,)``.
     """
-    parts = parts_of(split, lookback, step, lost)
+    parts = parts_of(split, lookback, horizon, step, lost)
     training, test = (room_in(panel, *parts[name], lost + lookback, horizon) for name in ("training", "test"))
     # Where all is learnt from there is no test part to have room in.
     return (training > 0) & ((test > 0) | (split.test >= split.end))
@@ -152,17 +157,13 @@ def require_length(n: int, lookback: int, horizon: int, test: float, validation:
 
     def enough(rows: int) -> bool:
         known = int(rows * (1 - test))
-        training = known - round(known * validation)
-        parts: Sequence[int] = [training - lookback, rows - known]
-        if validation:
-            parts = [*parts, known - training]
-        return min(parts) >= horizon
+        return min(known - round(known * validation) - lookback, rows - known) >= horizon
 
     if not enough(n):
         minimum = fewest_rows(enough, n + 1)
         raise DataError(
             f"received a series of {n} rows, expected at least {minimum} for lookback {lookback}, horizon {horizon} "
-            "and its training, validation and test parts; shorten ",
+            "and its training and test parts; shorten ",
             Parameter("lookback"),
             " or ",
             Parameter("horizon"),

@@ -508,7 +508,7 @@ def make_windows(
         panel = panel.causal(parted.validation)
 
     def laid(lost: int) -> tuple[Parts, dict[str, np.ndarray], np.ndarray]:
-        parts = parts_of(parted, lookback, step, lost)
+        parts = parts_of(parted, lookback, horizon, step, lost)
         room = {name: room_in(panel, *part, lost + lookback, horizon) for name, part in parts.items()}
         enough = long_enough(panel, parted, lookback, horizon, step, lost)
         if like is not None:
@@ -525,7 +525,11 @@ def make_windows(
     if not kept.any():
         raise _too_short(panel, parted, lookback, horizon, lost)
     placed = {name: placed_windows(panel, kept, *part, lost + lookback, horizon) for name, part in parts.items()}
-    notes = [_short_note(panel, kept, lookback, horizon), _overlap_note(panel, kept, parted)]
+    notes = [
+        _short_note(panel, kept, lookback, horizon),
+        _overlap_note(panel, kept, parted),
+        _validation_note(parted, kept, horizon),
+    ]
     notes.append(_left_out(panel.name, {name: int(counts[kept].sum()) for name, counts in room.items()}, placed))
     if n_windows:
         _require_each_origin(panel, parted.test, n_windows, step, placed["test"][0])
@@ -756,6 +760,19 @@ def _overlap_note(panel: Panel, kept: np.ndarray, split: Split) -> str | None:
     return (
         f"Test parts of {early} of {int(kept.sum())} series begin before the training part of another one ends ("
         f"{str(latest).removesuffix(' 00:00:00')}): a model may know from one series what is to come in another."
+    )
+
+
+def _validation_note(split: Split, kept: np.ndarray, horizon: int) -> str | None:
+    """Say which validation windows share target rows with training windows."""
+    length = (split.stop - split.validation)[kept]
+    short = int(((length > 0) & (length < horizon)).sum())
+    if not short:
+        return None
+    of_series = f" of {short} of {len(length)} series" if len(length) > 1 else ""
+    return (
+        f"The validation part{of_series} is shorter than the horizon of {horizon}: its window begins in the training "
+        "part, so that errors on it, and intervals, come out a little small."
     )
 
 
