@@ -95,7 +95,7 @@ class Settings:
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
         transform: what models read and forecast instead of the targets' values: ``"none"``, or steps of
             :mod:`kseq.preprocessing.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them
-            by the training rows.
+            by errors on the validation part, ``"per-cell"`` for each cell its own, see :mod:`kseq.comparison.auto`.
         calendar: whether models read where in the day, the week or the year each input row stands.
         scaler: see :func:`kseq.make_windows`.
         past_target: whether models read the target's past.

@@ -8,7 +8,8 @@ not a matter of opinion: a value before the cutoff moved when one after it was c
 values changed from           what must stay as it is
 ============================  =======================================================================================
 the validation part on        scaler, training windows, season
-the test part on              validation windows; each cell's weights, learning curves and stopping epochs
+the test part on              validation windows; the transform that is chosen; each cell's weights, learning curves
+                              and stopping epochs
 the first target of a window  what is read for this window and for those before it, the way of a forecast back to its
                               unit, and the baselines' forecasts; this for the first validation window, and for the
                               first, the middle and the last test window
