@@ -19,7 +19,7 @@ from kseq.cli.options import (
     trainings_of,
 )
 from kseq.cli.terminal import Progress, data, detail, note, say
-from kseq.cli.types import CommaList, Folder, Levels, Number, Text, Units, Whole
+from kseq.cli.types import CommaList, Folder, Horizons, Levels, Number, Text, Units, Whole
 from kseq.errors import OutputError
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     "--lookback", type=Whole("lookback"), default=12, show_default=True, help="Time steps that a model reads."
 )
 @click.option("--horizon", type=Whole("horizon"), default=1, show_default=True, help="Time steps to forecast.")
+@click.option("--horizons", type=Horizons(), default={}, metavar="FILE",
+              help="CSV file of series, by id, with the steps to forecast of each, where these differ.")  # fmt: skip
 @click.option("--strategy", type=click.Choice(["direct", "recursive", "seq2seq"]), default="direct", show_default=True,
               help="Forecast several steps at once, each from those before it, or by a decoder.")  # fmt: skip
 @click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
@@ -160,7 +162,8 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
         note(f"\n{written[0].parent}: {', '.join(file.name for file in written)}", err=style != "table")
     record = comparison.record
     made_on = f"{backend} {backends.installed()[backend]} on {record['device']}"
-    own = [name for name in record["settings"]["by_cell"].values() if "transform" in name]
+    settings = record["settings"]
+    own = settings["transform"] == "per-cell" or any("transform" in cell for cell in settings["by_cell"].values())
     transform = "each cell's own" if own else record["series"]["transform"]
     note(f"{made_on}; transform: {transform}", err=style != "table")
     for row in comparison.rows:

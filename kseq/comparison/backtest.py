@@ -23,8 +23,8 @@ import numpy as np
 from kseq.baselines import Skipped, baseline_row
 from kseq.comparison.auto import ASKED, choose, settled
 from kseq.data import Panel, Series
-from kseq.data.slices import before, chosen
-from kseq.errors import DataError, Parameter
+from kseq.data.slices import before, chosen, extended
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.splits import Split, fewest_rows, require_validation_share
@@ -85,7 +85,7 @@ def cut_windows(
 
     Where the settings ask for a choice of the transform, what was chosen and why is in ``.choice`` and ``.notes``.
     """
-    panel = Panel.of(series)
+    panel = with_steps_to_come(Panel.of(series), settings)
     if settings.n_windows and split is None and like is None:
         _require_rows(panel, settings)
     if settings.transform in ASKED and like is None:
@@ -113,7 +113,41 @@ def cut_windows(
         split=split,
         like=like,
         only=only,
+        ahead=steps_ahead(panel, settings),
     )
+
+
+def steps_ahead(panel: Panel, settings: Settings) -> np.ndarray | None:
+    """Rows of each series that are forecast from an origin, ``(series,)``; None where all are of one horizon.
+
+    Raises:
+        ConfigError: the settings name a series that is not there.
+    """
+    if not settings.horizons:
+        return None
+    unknown = [str(id) for id in settings.horizons if str(id) not in set(panel.ids)]
+    if unknown:
+        raise ConfigError(
+            "received ", Parameter("horizons"), f" of series '{unknown[0]}' ({len(unknown)} are such), expected ids of "
+            f"the {len(panel.ids)} series: {', '.join(map(str, panel.ids[:3]))}{' and more' * (len(panel.ids) > 3)}.",
+        )  # fmt: skip
+    return np.array([settings.horizons.get(id, settings.horizon) for id in panel.ids])
+
+
+def with_steps_to_come(panel: Panel, settings: Settings) -> Panel:
+    """A panel whose series go on for as many rows as windows of the longest horizon reach beyond their last ones."""
+    ahead = steps_ahead(panel, settings)
+    if ahead is None:
+        return panel
+    if panel.future:
+        raise ConfigError(
+            "received ", Parameter("horizons"), f" and future covariates ({', '.join(panel.future)}), expected none: "
+            "models forecast the longest horizon, of which they are not known in other series.",
+        )  # fmt: skip
+    steps = settings.horizon - int(ahead.min())
+    if (panel.borders[1:] - panel.ends >= steps).all():
+        return panel
+    return extended(panel, steps, panel.calendar.alias)
 
 
 def as_chosen(settings: Settings, transform: FittedTransform | None) -> Settings:
@@ -159,7 +193,7 @@ def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
         >>> backtest.data.test_cutoffs.strftime("%Y-%m").tolist(), len(backtest.trainings)
         (['2007-12', '2008-12', '2009-12'], 1)
     """
-    panel = Panel.of(series)
+    panel = with_steps_to_come(Panel.of(series), settings)
     splits = lay_folds(panel, settings)
     step = settings.step_size or settings.horizon
     if not settings.refit:
@@ -251,11 +285,12 @@ def _split(panel: Panel, settings: Settings, number: int, refit: bool) -> Split:
     """Parts of each series in a fold; without ``refit`` its models learn from those of the first one."""
     step, last = settings.step_size or settings.horizon, settings.n_windows - 1
     share, gap, size = settings.validation, settings.gap, settings.train_size
-    first = Split.by_origins(panel, settings.horizon, share, settings.n_windows, step, gap, size)
+    ahead = steps_ahead(panel, settings)
+    first = Split.by_origins(panel, settings.horizon, share, settings.n_windows, step, gap, size, ahead)
     test = first.test + number * step
     if refit:
         known = replace(panel, ends=panel.ends - (last - number) * step)
-        return Split.by_origins(known, settings.horizon, share, 1, step, gap, size)
+        return Split.by_origins(known, settings.horizon, share, 1, step, gap, size, ahead)
     return replace(first, test=test, end=test + settings.horizon)
 
 

@@ -118,7 +118,8 @@ def predictions(comparison: Rows) -> pd.DataFrame:
                 columns[name] = row.predictions[number, ..., target].ravel()
             if len(row.predictions) == 1:
                 columns |= _bounds(comparison, row, target)
-        frames.append(pd.DataFrame(columns))
+        frame, there = pd.DataFrame(columns), data.forecast_steps
+        frames.append(frame if there is None else frame[there.ravel()])
     return pd.concat(frames, ignore_index=True)
 
 

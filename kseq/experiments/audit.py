@@ -33,7 +33,7 @@ import pandas as pd
 from kseq import backends, vocabulary
 from kseq.baselines import BASELINES
 from kseq.comparison.auto import settled
-from kseq.comparison.backtest import shared_season
+from kseq.comparison.backtest import shared_season, with_steps_to_come
 from kseq.comparison.result import Comparison, laid_out
 from kseq.data import Panel, Series
 from kseq.errors import BackendError, Parameter
@@ -143,7 +143,7 @@ def audit(
         ('scaler', 'training windows', 'inputs of forecasts', 'transform and scale undone', 'validation windows')
     """
     asked = vocabulary.asked(given, settings, options, {"seeds": (0, 1), "training": {"epochs": 5, "patience": 2}})
-    panel, settings = Panel.of(asked.series), asked.settings
+    panel, settings = with_steps_to_come(Panel.of(asked.series), asked.settings), asked.settings
     comparison = laid_out(panel, settings)
     checks = [
         check

@@ -246,7 +246,7 @@ def panel_like(
     dates = calendar_of(panel, card.cycles) if card.cycles else {}
     static = card.static_scaler.transform(encoded(panel.static).to_numpy(dtype="float64")).astype("float32")
     frame = Frame(card.lookback, card.horizon, bool(settings["past_target"]), settings["scaler"], dates, fitted, static)
-    training = placed_windows(panel, history.place < 0, split.start, stop, 1, card.reach, card.horizon)
+    training = placed_windows(panel, history.place < 0, split.start, stop, 1, card.horizon, card.reach)
     known = history.place, card.input_scaler, card.target_scaler
     windows, input_scaler, target_scaler = frame.of(panel, split.start, stop, *training, known)
     none = replace(windows, segments=(), owners=np.empty(0, int))

@@ -196,7 +196,7 @@ class Trial:
             "validation": (self.split.validation, self.split.stop, JUDGED),
         }[part]
         every = np.ones(len(self.members), bool)
-        segments, owners = placed_windows(self.panel, every, first, stop, 1, reach, self.horizon)
+        segments, owners = placed_windows(self.panel, every, first, stop, 1, self.horizon, reach)
         starts = np.concatenate([np.empty(0, int), *map(np.asarray, segments)])
         owners = np.repeat(owners, [len(segment) for segment in segments])
         step = max(1, -(-len(starts) // most))

@@ -354,6 +354,13 @@ class WindowedPanel:
         return self.series.y[self.test.target_rows]
 
     @property
+    def forecast_steps(self) -> np.ndarray | None:
+        """Whether each step of the test windows is one to forecast, ``(windows, horizon)``; None where all are."""
+        if self.split.ahead is None:
+            return None
+        return np.arange(self.horizon) < self.split.ahead[self.test.series][:, None]
+
+    @property
     def test_dates(self) -> pd.Index:
         """Date of each test window's target steps, flattened from ``(windows, horizon)``."""
         return self.series.index[self.test.target_rows.ravel()]
@@ -435,6 +442,7 @@ def make_windows(
     split: Split | None = None,
     like: WindowedPanel | None = None,
     only: np.ndarray | None = None,
+    ahead: np.ndarray | None = None,
     dtype: str = "float32",
 ) -> WindowedPanel:
     """Cut a series, or all series of a panel, into scaled windows of three chronological parts.
@@ -471,6 +479,8 @@ def make_windows(
         like: windows of the same series, of another lookback or of a longer horizon: its parts, series and fitted
             transform are taken, instead of what says how to find them.
         only: whether a series may have windows at all, ``(series,)``; by default all may that are long enough.
+        ahead: with ``n_windows``, rows of each series that are forecast from an origin, ``(series,)``, where these are
+            fewer than the horizon; the panel has rows of the steps to come, see :func:`kseq.data.slices.extended`.
         dtype: NumPy type of inputs and targets.
 
     Returns:
@@ -495,11 +505,11 @@ def make_windows(
     require_inputs(columns, panel.future, lookback, horizon)
     step = (step_size or horizon) if n_windows else 1
     if like is not None:
-        parted = like.split
+        parted = like.split if horizon == like.horizon else replace(like.split, ahead=None)
     elif split is not None:
         parted = split
     elif n_windows:
-        parted = Split.by_origins(panel, horizon, validation, n_windows, step, gap, train_size)
+        parted = Split.by_origins(panel, horizon, validation, n_windows, step, gap, train_size, ahead)
     else:
         parted = Split.by_fraction(panel, test, validation)
         require_length(int(panel.lengths.max()), lookback, horizon, test, validation)
@@ -509,7 +519,7 @@ def make_windows(
 
     def laid(lost: int) -> tuple[Parts, dict[str, np.ndarray], np.ndarray]:
         parts = parts_of(parted, lookback, horizon, step, lost)
-        room = {name: room_in(panel, *part, lost + lookback, horizon) for name, part in parts.items()}
+        room = {name: room_in(panel, *part, lost + lookback) for name, part in parts.items()}
         enough = long_enough(panel, parted, lookback, horizon, step, lost)
         if like is not None:
             enough &= np.isin(np.arange(len(panel.ids)), like.members)
@@ -524,7 +534,7 @@ def make_windows(
     lost = 0 if fitted is None else fitted.lost(lookback)
     if not kept.any():
         raise _too_short(panel, parted, lookback, horizon, lost)
-    placed = {name: placed_windows(panel, kept, *part, lost + lookback, horizon) for name, part in parts.items()}
+    placed = {name: placed_windows(panel, kept, *part, lost + lookback) for name, part in parts.items()}
     notes = [
         _short_note(panel, kept, lookback, horizon),
         _overlap_note(panel, kept, parted),
