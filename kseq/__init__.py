@@ -44,6 +44,8 @@ _PUBLIC = {
     "fit": "forecasting.fit",
     "Space": "experiments.tune",
     "Forecaster": "forecasting.forecaster",
+    "explain": "explanation.explain",
+    "Explanation": "explanation.result",
 }
 
 __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__", *_PUBLIC]

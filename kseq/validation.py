@@ -44,6 +44,8 @@ WHOLE = {
     "h": Bounds(1, 1_000_000),
     "rounds": Bounds(1, 10_000),
     "header": Bounds(0, 1_000_000),
+    "skip_rows": Bounds(0, 1_000_000_000),
+    "skip_footer": Bounds(0, 1_000_000),
     "features": Bounds(1, 1_000_000),
     "targets": Bounds(1, 1_000_000),
 }  # fmt: skip

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from kseq import backends
 from kseq import data as readers
-from kseq.data import Panel, Series
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.settings import Settings
 from kseq.storage.csv_text import escaping
@@ -178,19 +177,19 @@ class Asked:
     """What a call from Python asks for.
 
     Args:
-        series: what is forecast.
+        series: the series or panel that is forecast; None only where a call may be without one.
         settings: everything that decides the numbers.
         out: folder for the files of the run; None for none.
         escape_formulas: whether text that a spreadsheet would run is marked in CSV.
     """
 
-    series: Series | Panel
+    series: Any
     settings: Settings
     out: Path | None = None
     escape_formulas: bool = False
 
     @contextlib.contextmanager
-    def folder(self) -> "Iterator[Folder | None]":
+    def folder(self, kind: str = "run") -> "Iterator[Folder | None]":
         """Lock the folder for the run's files before any work is done; None where none is asked for."""
         if self.out is None:
             yield None
@@ -198,16 +197,21 @@ class Asked:
         # It draws pictures, which a run without files does not.
         from kseq.report import run_folder
 
-        origin = self.series.origin
+        origin = None if self.series is None else self.series.origin
         inputs = [Path(origin.arguments["path"])] if origin is not None and "path" in origin.arguments else []
         with contextlib.ExitStack() as stack:
             if self.escape_formulas:
                 stack.enter_context(escaping())
-            yield stack.enter_context(run_folder.folder(self.out, inputs=inputs))
+            yield stack.enter_context(run_folder.folder(self.out, kind, inputs=inputs))
 
 
 def asked(
-    series: Any, settings: Settings | None, options: Mapping[str, Any], base: Mapping[str, Any] | None = None
+    series: Any,
+    settings: Settings | None,
+    options: Mapping[str, Any],
+    base: Mapping[str, Any] | None = None,
+    *,
+    needs_series: bool = True,
 ) -> Asked:
     """Take apart what a caller from Python has given: series and how to read it, settings, and where to work.
 
@@ -220,6 +224,7 @@ def asked(
         options: by name, see :func:`settings_from`; besides those of reading, :data:`READING` and :data:`SOURCES`, and
             of the place, :data:`PLACE`.
         base: as in :func:`settings_from`.
+        needs_series: whether a call without a series is refused.
 
     Raises:
         BackendError: the backend is not there, or another one is at work.
@@ -238,8 +243,10 @@ def asked(
     if series is None and not isinstance(given.get("series", ""), str | int | float):
         series = given.pop("series")
     reading = {name: given[name] for name in READING if name in given}
-    found = _source(series, {name: given[name] for name in SOURCES if name in given})
-    data = readers.series_of(found, season=made.season or None, **reading)
+    named = {name: given[name] for name in SOURCES if name in given}
+    data = None
+    if needs_series or series is not None or named or reading:
+        data = readers.series_of(_source(series, named), season=made.season or None, **reading)
     if {"backend", "device"} & given.keys() or (made.cells and backends.running() is None):
         backends.choose(given.get("backend"), given.get("device"))
     out = Path(given["out"]) if "out" in given else None

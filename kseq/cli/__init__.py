@@ -21,6 +21,7 @@ from kseq.cli.command import talkative
 from kseq.cli.compare import compare
 from kseq.cli.config import configurable
 from kseq.cli.evaluate import evaluate
+from kseq.cli.explain import explain
 from kseq.cli.fit import fit
 from kseq.cli.forecast import forecast
 from kseq.cli.reproduce import reproduce
@@ -62,7 +63,7 @@ def cli(debug: bool) -> None:
     """Which recurrent cell, SimpleRNN, LSTM or GRU, serves this series, and is it better than a baseline?"""
 
 
-for command in (compare, tune, fit, forecast, evaluate, audit, reproduce, data, info, bench):
+for command in (compare, explain, tune, fit, forecast, evaluate, audit, reproduce, data, info, bench):
     cli.add_command(configurable(talkative(command)))
 talkative(cli)
 

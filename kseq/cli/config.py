@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from kseq.cli.options import CONFIG_FILE
-from kseq.cli.types import CommaList, File, Folder
+from kseq.cli.types import CommaList, File, Folder, Mark
 from kseq.errors import ConfigError
 
 #: Largest file that is read, in bytes, and largest whole number.
@@ -135,10 +135,10 @@ def _value(value: Any, option: click.Option, where: str, folder: Path, context: 
             raise ConfigError(f"{where}: received {_shown(value)}, expected true or false.")
         return value
     text = _text(value, option, where)
-    if isinstance(option.type, click.Path) and text:
+    if isinstance(option.type, click.Path) and text and text != "-":
         # An absolute path stays as it is.
         text = str(folder / text)
-    if not text.strip() and not isinstance(option.type, Folder | CommaList):
+    if not text.strip() and not isinstance(option.type, Folder | CommaList | Mark):
         raise ConfigError(f"{where}: received {text!r}, expected a value; leave it out, or give one.")
     try:
         option.type_cast_value(context, text)

@@ -262,6 +262,7 @@ def record(comparison: Rows, table: pd.DataFrame) -> dict[str, Any]:
             "notes": data.notes,
             "season": comparison.season,
             "source": series.source,
+            "read": series.read,
             "sha256": series.fingerprint,
             "origin": asdict(series.origin) if series.origin else None,
         },

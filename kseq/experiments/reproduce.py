@@ -137,7 +137,7 @@ class Recorded:
         reader, arguments = origin["reader"], dict(origin["arguments"])
         self._require_known("reader", [reader], READERS)
         # A reader hands over to from_frame what it does not know itself.
-        known = {*signature(getattr(readers, reader)).parameters, *signature(readers.from_frame).parameters}
+        known = {*signature(getattr(readers, reader)).parameters, *readers.READING_OPTIONS}
         self._require_known("reading options", arguments, known)
         if file is not None:
             if "path" not in arguments:

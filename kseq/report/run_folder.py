@@ -71,6 +71,25 @@ KINDS = {
     "bench": Kind(
         "bench.json", ("bench.csv", "bench.png", "bench.json"), _earlier_bench("bench.csv", "bench.json", "bench.png")
     ),
+    "explanation": Kind(
+        "explanation.json",
+        (
+            "explanation.txt",
+            "lesson.csv",
+            "figures.csv",
+            "lags.csv",
+            "inputs.csv",
+            "gates.csv",
+            "variants.csv",
+            "problems.csv",
+            "gradients.png",
+            "memory.png",
+            "gates.png",
+            "training.png",
+            "problems.png",
+            "explanation.json",
+        ),
+    ),
     "data": Kind("data.json", ("data.csv", "data.json"), _earlier_bench("data.csv", "data.json")),
 }
 
@@ -124,7 +143,7 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None) -> lis
     pictures = {"comparison.png": lambda: plot_predictions(comparison)}
     if len(comparison.history):
         pictures["history.png"] = lambda: plot_history(comparison)
-    return _write_all(folder, _texts(comparison), comparison.record, pictures, tell)
+    return write_all(folder, _texts(comparison), comparison.record, pictures, tell)
 
 
 def write_trials(frame: pd.DataFrame, folder: Folder) -> Path:
@@ -153,18 +172,18 @@ def write_trials(frame: pd.DataFrame, folder: Folder) -> Path:
 def write_bench(bench: "Bench", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a bench's table, measurements and picture, as :func:`write` does."""
     pictures = {"bench.png": lambda: plot_bench(bench)}
-    return _write_all(folder, {"bench.csv": _csv(bench.table)}, bench.record, pictures, tell)
+    return write_all(folder, {"bench.csv": _csv(bench.table)}, bench.record, pictures, tell)
 
 
 def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a bench of data as a table and as JSON, as :func:`write` does."""
-    return _write_all(folder, {"data.csv": _csv(bench.table)}, bench.record, {}, tell)
+    return write_all(folder, {"data.csv": _csv(bench.table)}, bench.record, {}, tell)
 
 
 def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
     record = {"kseq": __version__, "model": forecast.name, "notes": list(forecast.notes)}
-    return _write_all(
+    return write_all(
         folder, {"forecast.csv": _csv(forecast.frame)}, record, {"forecast.png": lambda: plot_forecast(forecast)}, tell
     )
 
@@ -173,14 +192,28 @@ def _written_by() -> str:
     return f"kseq {__version__}"
 
 
-def _write_all(
+def write_all(
     folder: Folder,
     contents: Mapping[str, bytes],
     record: Mapping[str, Any],
     pictures: Mapping[str, Callable[[], Figure]],
     tell: Tell | None,
 ) -> list[Path]:
-    """Write files and the record that lists them, then pictures."""
+    """Write files and the record that lists them, then pictures.
+
+    Args:
+        folder: Of :func:`folder`.
+        contents: What each file is to hold, by name.
+        record: What the record holds; the files are added to it.
+        pictures: Functions that draw, by file name. What goes wrong in one is told, and loses no file.
+        tell: Called with a sentence for each picture that cannot be drawn or written; a warning by default.
+
+    Returns:
+        list[Path]: The files written.
+
+    Raises:
+        OutputError: They cannot be written there; the error has the paths of those that were written elsewhere.
+    """
     tell = tell or _warn
     kind = folder.kind
 

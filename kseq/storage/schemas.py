@@ -148,6 +148,19 @@ class ReadingArguments(TypedDict, total=False):
     freq: Text | None
     season: Count | None
     constant: bool
+    no_header: bool
+    sep: Text | None
+    decimal: Text | None
+    thousands: Text | None
+    encoding: Text | None
+    skip_rows: Count
+    skip_footer: Count
+    comment: Text | None
+    missing: Text | float | list[Text | float] | None
+    date_format: Text | None
+    dayfirst: bool | None
+    sort: bool
+    wide: Text | None
 
 
 class Origin(TypedDict):
@@ -177,6 +190,7 @@ class SeriesRecord(TypedDict):
     freq: NotRequired[Text]
     fill: NotRequired[Text | None]
     notes: NotRequired[Names]
+    read: NotRequired[Text]
     season: NotRequired[Count]
     source: NotRequired[Text]
     sha256: NotRequired[Text]
@@ -297,6 +311,19 @@ class KeptReading(TypedDict, total=False):
     series: Text | int | float
     fill: Text
     freq: Text
+    no_header: bool
+    sep: Text
+    decimal: Text
+    thousands: Text
+    encoding: Text
+    skip_rows: Count
+    skip_footer: Count
+    comment: Text
+    missing: Text | float | list[Text | float]
+    date_format: Text
+    dayfirst: bool
+    sort: bool
+    wide: Text
 
 
 class HalfWidthsRecord(TypedDict):
