@@ -1,7 +1,7 @@
 """``auto``: the transform that the validation part asks for, by least squares and then by short trainings.
 
 Least squares rank all transforms, see :mod:`kseq.preprocessing.auto_transform`. Where networks are trained, the best
-few are then tried by small networks of each cell, for a few hundred steps: least squares know nothing of what a network
+few, and ``none`` where it is about as good, are then tried by small networks of each cell, for a few hundred steps: least squares know nothing of what a network
 finds hard to learn. The choice is one for all cells, by the mean over them; with ``per-cell`` each has its own. It
 takes a share of the steps of a training at most, and a run of a few steps goes by least squares alone.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kseq.models import CELL_NAMES
-from kseq.preprocessing.auto_transform import Transform, Trial
+from kseq.preprocessing.auto_transform import NEAR, Transform, Trial
 from kseq.preprocessing.windows import WindowedPanel, make_windows
 from kseq.settings import Settings
 
@@ -24,9 +24,6 @@ TRIED, STEPS, BATCH, RATE, SEEDS, UNITS = 3, 200, 64, 3e-3, (0, 1), 32
 
 #: A training is tried for this share of its own steps at most, and from so many steps on.
 SHARE, FEWEST = 0.25, 40
-
-#: ``none`` is tried as well where least squares miss at most so many times as much with it.
-NEAR = 1.1
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,10 @@ def choose(data: WindowedPanel, settings: Settings) -> Choice:
     seen = _trained(names, trial, settings) if len(names) > 1 else {}
 
     def best(errors: Mapping[str, float]) -> str:
-        return min(names, key=lambda name: (np.log(errors[name]) + trial.regrets[name], names.index(name)))
+        """Of those about as good as the best one: least squares over several parts, and what networks add to them."""
+        near = NEAR * min(errors.values())
+        able = [name for name in names if errors[name] <= near] or names
+        return min(able, key=lambda name: trial.regrets[name] + np.log(errors[name] / trial.errors[name]))
 
     means = {name: float(np.mean([of_cell[name] for of_cell in seen.values()])) for name in names} if seen else {}
     name = best(means) if means else names[0]

@@ -71,13 +71,15 @@ class Scores:
 
     Args:
         data: the windowed panel.
-        season: steps in a season, by which MASE and RMSSE scale; a series that is shorter, or repeats its last season
-            exactly, scales by the last value, and all do where each of them is so.
+        season: steps in a season, by which MASE and RMSSE scale; where no training part holds two of it, or no series
+            differs from itself a season earlier, they scale by the last value.
         backtest: where the windows are the folds of one, what each training sees; by default all is learnt from the
             training parts of ``data``.
         percentless: whether percentages mean nothing for a series, ``(series of the panel,)``; found by default.
         scales: scales of each series from :func:`kseq.preprocessing.grid.seasonal_scales`; found by default.
         metric: that ranks, of ``kseq.evaluation.metrics.RANKING``; empty for that of :func:`measure_of`.
+        asked: whether somebody asked for this season: it then holds for every series that is longer than it, and
+            shorter ones scale by the last value.
 
     Attributes:
         series: the series that have test windows, places in the panel's ``ids``.
@@ -91,20 +93,26 @@ class Scores:
         scales: tuple[np.ndarray, np.ndarray] | None = None,
         percentless: np.ndarray | None = None,
         metric: str = "",
+        asked: bool = False,
     ):
         self.data = data
         self._trainings = backtest.trainings if backtest else (data,)
         self._order = backtest.order if backtest else np.arange(len(data.test))
         self.series, self._firsts, self.windows = np.unique(data.test.series, return_index=True, return_counts=True)
         if scales is None:
-            parts = (data.series, data.split, data.members)
+            parts, split = (data.series, data.split, data.members), data.split
+            longest = int((split.validation - split.start)[data.members].max())
+            season = season if asked or 2 * season <= longest else 1
             scales = seasonal_scales(*parts, season)
-            if season > 1 and np.isnan(scales[0][self.series]).any():
-                missing, by_last = np.isnan(scales[0]), seasonal_scales(*parts, 1)
-                season = 1 if missing[self.series].all() else season
-                absolute, root = (np.where(missing, last, of) for of, last in zip(scales, by_last, strict=True))
+            if season > 1 and np.isnan(scales[0][self.series]).all():
+                season, scales = 1, seasonal_scales(*parts, 1)
+            short = (split.stop - split.start <= season)[:, None]
+            if season > 1 and short[self.series].any():
+                absolute, root = (
+                    np.where(short, last, of) for of, last in zip(scales, seasonal_scales(*parts, 1), strict=True)
+                )
                 scales = absolute, root
-        self.season, self._scales = season, scales
+        self.season, self._scales, self._asked = season, scales, asked
         self._percentless = percentless
         self._absolute, self._root = (scale[self.series] for scale in scales)
         self._metric = metric
@@ -446,7 +454,7 @@ class Scores:
     @cached_property
     def _seen(self) -> list["Scores | None"]:
         """Scores of the validation part of each training; None where there is none."""
-        return [Scores(of_validation(training), self.season) if len(training.validation) else None
+        return [Scores(of_validation(training), self.season, asked=self._asked) if len(training.validation) else None
                 for training in self._trainings]  # fmt: skip
 
     def _extreme(self, choose: np.ufunc) -> np.ndarray:
@@ -541,7 +549,8 @@ def scores_of_validation(data: WindowedPanel, season: int, metric: str = "") -> 
             ".",
         )
     metric = "" if metric in QUANTILE_METRICS else metric
-    scores = Scores(of_validation(data), season or season_of_panel(panel, data.split, data.members), metric=metric)
+    found = season or season_of_panel(panel, data.split, data.members)
+    scores = Scores(of_validation(data), found, metric=metric, asked=bool(season))
     if np.isnan(scores.overall(scores.y[None], scores.measure)).any():
         raise DataError(
             f"{panel.name}: the training rows of all series that have validation windows repeat themselves exactly, "

@@ -40,7 +40,7 @@ SHARE = 0.15
 PARTS = 3
 
 #: What each step of a transform must be worth: this share of the error.
-DOUBT = 0.01
+DOUBT = 0.002
 
 #: Errors on the validation part that count as about as good as the smallest one: up to so many times as large.
 NEAR = 1.1
@@ -166,7 +166,8 @@ class Trial:
         tails = ["", "change", "last", "mean"] + ["difference"] * (self.horizon == 1)
         seasons = ["", "anomaly"] if self.season > 1 else [""]
         chains = [(log, season, tail) for log in ("", *logs) for season in seasons for tail in tails]
-        if self.season > 1:
+        # As a baseline, a season is repeated where two of it are known.
+        if 1 < self.season <= (self.split.validation - self.split.start).max() // 2:
             chains += [(log, "", "season") for log in ("", *logs)]
         if len(self.members) == 1:
             chains += [("", season, "trend,change") for season in seasons]
