@@ -1,9 +1,11 @@
 """``auto``: the transform that the validation part asks for, by least squares and then by short trainings.
 
 Least squares rank all transforms, see :mod:`kseq.preprocessing.auto_transform`. Where networks are trained, the best
-few, and ``none`` where it is about as good, are then tried by small networks of each cell, for a few hundred steps: least squares know nothing of what a network
-finds hard to learn. The choice is one for all cells, by the mean over them; with ``per-cell`` each has its own. It
-takes a share of the steps of a training at most, and a run of a few steps goes by least squares alone.
+few, and ``none`` where it is about as good, are then tried by small networks of each cell for a few hundred steps: least
+squares know nothing of what a network finds hard to learn. Of those whose networks are about as good on the validation
+part as the best one, the one is taken whose least squares miss least over several parts, counted with what networks
+missed more or less than they. The choice is one for all cells, by the mean over them; with ``per-cell`` each has its
+own. It takes a share of the steps of a training at most, and a run of a few steps goes by least squares alone.
 """
 
 from collections.abc import Mapping
@@ -67,11 +69,14 @@ def choose(data: WindowedPanel, settings: Settings) -> Choice:
         names.append("none")
     seen = _trained(names, trial, settings) if len(names) > 1 else {}
 
+    def log(error: float) -> float:
+        return float(np.log(max(error, 1e-300)))
+
     def best(errors: Mapping[str, float]) -> str:
         """Of those about as good as the best one: least squares over several parts, and what networks add to them."""
         near = NEAR * min(errors.values())
         able = [name for name in names if errors[name] <= near] or names
-        return min(able, key=lambda name: trial.regrets[name] + np.log(errors[name] / trial.errors[name]))
+        return min(able, key=lambda name: trial.regrets[name] + log(errors[name]) - log(trial.errors[name]))
 
     means = {name: float(np.mean([of_cell[name] for of_cell in seen.values()])) for name in names} if seen else {}
     name = best(means) if means else names[0]
