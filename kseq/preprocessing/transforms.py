@@ -42,8 +42,8 @@ from kseq.preprocessing.seasonality import Cycle, climatology
 from kseq.preprocessing.splits import Split
 
 #: Steps by name; ``none`` and ``auto`` stand alone.
-STEPS = ("log", "log1p", "anomaly", "trend", "difference", *REFERENCES, SPREAD)
-NAMES = ("auto", "per-cell", "none", *STEPS)
+STEPS = ("log", "anomaly", "trend", "difference", *REFERENCES, SPREAD, "log1p")
+NAMES = ("auto", "none", *STEPS, "per-cell")
 
 #: Through fewer rows than this a line is flat: any two rows lie on one that says nothing of what comes.
 FEWEST_OF_LINE = 3
@@ -67,7 +67,7 @@ def steps_of(names: str) -> tuple[str, ...]:
         if step not in NAMES:
             raise ConfigError(f"received transform {step!r}, expected one of {', '.join(NAMES)}, or several steps.")
     if len(steps) > 1 and not set(steps) <= set(STEPS):
-        raise ConfigError(f"received transform {names}, expected auto, per-cell and none each on its own.")
+        raise ConfigError(f"received transform {names}, expected auto and none each on its own, as per-cell.")
     if len(set(steps)) != len(steps):
         raise ConfigError(f"received transform {names}, expected each step once.")
     # Logarithms come first, what a window is measured from last, and spread after that.
@@ -76,8 +76,8 @@ def steps_of(names: str) -> tuple[str, ...]:
     ]
     if ranks != sorted(ranks) or any(ranks.count(rank) > 1 for rank in (0, 2)) or (3 in ranks and 2 not in ranks):
         raise ConfigError(
-            f"received transform {names}, expected log or log1p as the first step, one of {', '.join(REFERENCES)} as "
-            f"the last, and {SPREAD} after that alone."
+            f"received transform {names}, expected log as the first step and change as the last, where log1p may stand "
+            f"for log and {', '.join(REFERENCES[1:])} for change; {SPREAD} alone comes after that."
         )
     if steps == ("none",):
         return ()
