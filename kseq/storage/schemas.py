@@ -68,6 +68,7 @@ class SomeSettings(TypedDict, total=False):
     seeds: list[Seed]
     lookback: Size
     horizon: Size
+    horizons: dict[str, Size]
     strategy: Text
     units: Units
     match: Text
@@ -103,6 +104,7 @@ class ModelSettings(TypedDict):
     seeds: Annotated[list[Seed], Meta(min_length=1)]
     lookback: Size
     horizon: Size
+    horizons: NotRequired[dict[str, Size]]
     strategy: NotRequired[Literal["direct"]]
     units: Units
     match: NotRequired[Text]

@@ -330,7 +330,7 @@ def test_no_value_after_what_a_fold_knows_moves_what_it_learns(series, refitted_
         jobs.train_cell("gru", make_backtest(changed_from(series, row), settings).trainings[0], settings)
     (changed,) = trained
     assert alike(fits[0].after, changed.after) == same
-    assert (fits[0].data.target_scaler.center == changed.data.target_scaler.center).all() == same
+    assert (fits[0].data.target_scaler.scale == changed.data.target_scaler.scale).all() == same
     which = np.arange(len(changed.data.train))
     assert alike(fits[0].data.train.gather(which), changed.data.train.gather(which)) == same
 
@@ -626,7 +626,7 @@ def test_settings_refuse(options, expected):
 
 
 def test_too_many_windows_for_the_series(series):
-    with pytest.raises(DataError, match="received a series of 96 rows, expected at least 310 for 100 windows"):
+    with pytest.raises(DataError, match="received a series of 96 rows, expected at least 313 for 100 windows"):
         compare(series, lookback=4, horizon=3, n_windows=100, validation=0.5)
     with pytest.raises(DataError, match="received a train size of 10 rows, expected at least 18 for lookback 12"):
         compare(series, horizon=3, n_windows=2, train_size=10)

@@ -111,6 +111,8 @@ def test_a_window_lies_in_one_part_of_one_series_and_in_rows_that_follow_one_ano
     split = data.split
     bounds = {"train": (split.start, split.validation), "validation": (split.validation, split.stop),
               "test": (split.test, split.end)}  # fmt: skip
+    # A validation part that is shorter than the horizon has a window that begins before it.
+    bounds["validation"] = (np.minimum(split.validation, split.stop - horizon), split.stop)
     for name in PARTS:
         part = getattr(data, name)
         for first, owner in zip(part.target_rows[:, 0], part.series, strict=True):
