@@ -59,7 +59,7 @@ def evaluate(
     if by_series and not many:
         raise ConfigError("received --by-series for a model of one series, expected it with one of many.")
     if (rows is None) == (builtin is None):
-        raise ConfigError("expected rows to score, from one of --csv, --parquet and --data.")
+        raise ConfigError("expected rows to score, from one of --csv, --parquet, --sql and --data.")
     if rows is None:
         rows = load_series(str(builtin))
     backends.choose(backend, device)

@@ -14,7 +14,7 @@ from kseq.cli.types import File, Folder, Text
 from kseq.errors import ConfigError
 
 #: Options of the series, which a saved model may do without.
-_SERIES = ("data", "csv", "parquet")
+_SERIES = ("data", "csv", "parquet", "sql")
 
 
 @click.command(cls=Command)

@@ -83,7 +83,7 @@ def choose(data: WindowedPanel, settings: Settings) -> Choice:
     name = best(means) if means else names[0]
     by_cell = {}
     if settings.transform == "per-cell":
-        by_cell = {cell: best(seen[cell]) if seen else name for cell in settings.cells}
+        by_cell = {cell: best(seen[cell]) if cell in seen else name for cell in settings.cells}
         # Windows stand where each of them has room.
         name = max(by_cell.values(), key=trial.lost, default=name)
     return Choice(name, trial.season, by_cell, _sentence(name, by_cell, trial, means))
@@ -95,7 +95,7 @@ def _sentence(name: str, by_cell: Mapping[str, str], trial: Trial, means: Mappin
     known = {**{other: trial.errors[other] for other in [*trial.errors][:TRIED] if other != name}, **trial.simple}
     if "none" in trial.errors and name != "none":
         known["none"] = trial.errors["none"]
-    own = ", ".join(f"{steps} for {CELL_NAMES[cell]}" for cell, steps in by_cell.items())
+    own = ", ".join(f"{steps} for {CELL_NAMES.get(cell, cell)}" for cell, steps in by_cell.items())
     others = ", ".join(f"{other} {error:.4g}" for other, error in known.items())
     text = (
         f"Transform {own or name}, chosen of {len(trial.errors)} on the validation part: {unit} of least squares "
@@ -109,28 +109,34 @@ def _sentence(name: str, by_cell: Mapping[str, str], trial: Trial, means: Mappin
 
 def _trained(names: list[str], trial: Trial, settings: Settings) -> dict[str, dict[str, float]]:
     """Errors on the validation part after a short training, by cell and transform; none where it would not pay."""
-    if not settings.cells:
+    cells = [cell for cell in settings.cells if cell in CELL_NAMES]
+    if not cells:
         return {}
     from kseq.models.builders import build_model
     from kseq.training.callbacks import predict
     from kseq.training.fit import Training, fit
 
     own = Training(**settings.training)
-    found: dict[str, dict[str, float]] = {cell: {} for cell in settings.cells}
+    found: dict[str, dict[str, float]] = {cell: {} for cell in cells}
     for name in names:
         data = make_windows(
             trial.panel, settings.lookback, settings.horizon, transform=Transform(name, trial.season),
             calendar=settings.calendar, scaler=settings.scaler, split=trial.split,
         )  # fmt: skip
         windows = len(data.train)
-        steps = int(min(STEPS, SHARE * own.epochs * -(-windows // min(own.batch_size or windows, windows))))
+        whole = own.epochs * -(-windows // min(own.batch_size or windows, windows))
+        steps = int(min(STEPS, SHARE * (min(whole, own.max_steps) if own.max_steps else whole)))
         if steps < FEWEST:
             return {}
         data = replace(data, train=data.train.thinned(BATCH * steps), validation=data.validation.thinned(2000))
         epochs = max(1, round(steps / -(-len(data.train) // BATCH)))
-        budget = replace(own, epochs=epochs, batch_size=BATCH, learning_rate=RATE, patience=epochs)
+        budget = Training(
+            epochs=epochs, batch_size=BATCH, learning_rate=RATE, patience=epochs,
+            # Networks of quantiles are judged by their medians.
+            loss="mae" if own.loss == "quantile" else own.loss,
+        )  # fmt: skip
         starts, owners = data.validation.all_starts(), data.validation.series
-        for cell in settings.cells:
+        for cell in cells:
             model = build_model(
                 cell, lookback=data.lookback, features=data.features, horizon=data.horizon, targets=data.targets,
                 units=UNITS, members=SEEDS,

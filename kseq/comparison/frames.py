@@ -243,7 +243,7 @@ def record(comparison: Rows, table: pd.DataFrame) -> dict[str, Any]:
         "device": backends.device_in_use(backend) if backend else "",
         "versions": backends.versions(),
         "machine": machine(),
-        "settings": asdict(settings) if settings else {},
+        "settings": settings.record if settings else {},
         "series": {
             "name": series.name,
             "targets": series.targets,

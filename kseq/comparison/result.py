@@ -12,6 +12,8 @@ from typing import Any
 
 from kseq import storage, vocabulary
 from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
+from kseq.comparison.defaults import resolved
+from kseq.comparison.own import rival_row
 from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
@@ -119,7 +121,8 @@ def compare(
         **options: those of ``kseq compare`` by the same names, ``epochs=50, seeds=5, test_share=0.2``, and the fields
             of :class:`kseq.Settings`; see :mod:`kseq.vocabulary`. ``target``, ``time``, ``id`` and others say how a
             frame is read, ``series`` which of several is taken; ``backend`` and ``device`` where to train; ``out``
-            names a folder for the run's files.
+            names a folder for the run's files. ``cells={"minGRU": build, "lstm": ...}`` and ``rivals={"LightGBM":
+            LGBMRegressor()}`` set rows of one's own beside them, see :mod:`kseq.comparison.own`.
 
     Returns:
         Comparison: with ``.table``, ``.predictions``, ``.best``, ``.plot()`` and ``.write(folder)``.
@@ -160,6 +163,12 @@ def _filled(comparison: Comparison, progress: Callable[[str, int, int], None] | 
             for number, data in enumerate(comparison.trainings)
         ]
         comparison.add(join_folds(trained, comparison.order))
+    for name in settings.rivals:
+        fitted = [
+            rival_row(settings.own[name], data, settings, _told(progress, number, len(comparison.trainings)))
+            for number, data in enumerate(comparison.trainings)
+        ]
+        comparison.add(join_folds(fitted, comparison.order))
     comparison.add_means()
     return comparison
 
@@ -169,8 +178,9 @@ def laid_out(series: Series | Panel, settings: Settings) -> Comparison:
 
     Args:
         series: a series or a panel.
-        settings: settings of the comparison.
+        settings: settings of the comparison; what is not given is chosen, see :mod:`kseq.comparison.defaults`.
     """
+    settings = resolved(settings, series)
     backtest = make_backtest(series, settings) if settings.n_windows else None
     return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
 

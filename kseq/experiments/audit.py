@@ -38,11 +38,12 @@ from kseq.comparison.result import Comparison, laid_out
 from kseq.data import Panel, Series
 from kseq.errors import BackendError, Parameter
 from kseq.evaluation.model_result import ModelResult
+from kseq.models import name_of
 from kseq.preprocessing.windows import WindowedPanel, Windows
-from kseq.settings import CELL_NAMES, Settings
+from kseq.settings import Settings
 
 #: Baselines whose order is chosen by errors on the validation part.
-CHOSEN_BY_VALIDATION = ("climatology-ar",)
+CHOSEN_BY_VALIDATION = ("climatology-ar", "dlinear")
 
 #: Called with what is trained, the epoch and the epoch limit.
 Progress = Callable[[str, int, int], None]
@@ -198,8 +199,10 @@ def _golden_shares(values: np.ndarray) -> np.ndarray:
 class _Run:
     """One training of a comparison, and what it makes of its series."""
 
-    def __init__(self, comparison: Comparison, number: int, settings: Settings):
-        self.comparison, self.number, self.settings = comparison, number, settings
+    def __init__(self, comparison: Comparison, number: int, asked: Settings):
+        self.comparison, self.number, self.asked = comparison, number, asked
+        #: With what was chosen for the series.
+        self.settings: Settings = comparison.settings or asked
         self.data: WindowedPanel = comparison.trainings[number]
 
     def row_of(self, cutoff: np.ndarray) -> np.ndarray:
@@ -303,7 +306,7 @@ def _checks(panel: Panel, run: _Run, progress: Progress | None) -> Iterator[Chec
         first = run.row_of(cutoff)
         # What the validation part chooses may change with it.
         early = bool(np.any(cutoff < run.data.split.test))
-        settings = settled(run.settings, run.data.choice) if early else run.settings
+        settings = settled(run.asked, run.data.choice) if early else run.asked
         changed = _Run(laid_out(perturbed(panel, first), settings), run.number, settings)
         rows = int(np.sum(panel.ends - first))
         for name, before, after in _pairs(run, changed, cutoff, progress):
@@ -336,9 +339,9 @@ def _pairs(run: _Run, changed: _Run, cutoff: np.ndarray, progress: Progress | No
     for cell in run.settings.cells:
         ours, theirs = run.trained(cell, progress), changed.trained(cell, progress)
         if any(_difference(ours[name], theirs[name])[1] for name in ours):
-            _require_repeatable(CELL_NAMES[cell], ours["weights"], run.trained(cell, progress)["weights"])
+            _require_repeatable(name_of(cell), ours["weights"], run.trained(cell, progress)["weights"])
         for name in ours:
-            yield f"{CELL_NAMES[cell]}: {name}", ours[name], theirs[name]
+            yield f"{name_of(cell)}: {name}", ours[name], theirs[name]
 
 
 def _require_repeatable(name: str, once: list[np.ndarray], again: list[np.ndarray]) -> None:

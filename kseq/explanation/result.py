@@ -235,5 +235,6 @@ def write(explanation: Explanation, folder: run_folder.Folder, tell: run_folder.
     from kseq.explanation.pictures import pictures_of
 
     contents = {"explanation.txt": f"{explanation}\n".encode()}
-    contents |= {name: csv_text(frame).encode() for name, frame in explanation.frames().items()}
-    return run_folder.write_all(folder, contents, explanation.record, pictures_of(explanation), tell)
+    frames = explanation.frames()
+    contents |= {name: csv_text(frame).encode() for name, frame in frames.items()}
+    return run_folder.write_all(folder, contents, explanation.record, pictures_of(explanation), tell, frames)

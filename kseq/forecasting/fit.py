@@ -18,6 +18,7 @@ import numpy as np
 from kseq import backends, vocabulary
 from kseq.baselines import Skipped, baseline_row
 from kseq.comparison.backtest import as_chosen, cut_windows
+from kseq.comparison.defaults import resolved
 from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel, Series
 from kseq.data.slices import chosen, last_rows
@@ -117,6 +118,7 @@ def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, prog
             "received scaler minmax-leaks-test, expected standard or minmax: what is to be forecast is not known yet."
         )
     panel = Panel.of(series)
+    settings = resolved(settings, panel, Split.without_test(panel, settings.validation))
     require_rows(int(panel.lengths.max()), settings)
     training = Training(**settings.training)
     data = cut_windows(panel, settings, Split.without_test(panel, settings.validation))
@@ -189,7 +191,7 @@ def _calibrate(
     levels = levels_of(settings)
     if not len(data.validation):
         return HalfWidths(levels, np.empty((len(levels), 0, data.targets)), 0), {}
-    longest = max(map(len, data.validation.segments))
+    longest = max(segment[-1] - segment[0] + 1 for segment in data.validation.segments)
     first, *later = _errors(network, data, max(1, min(CALIBRATED, longest) // data.horizon))
     errors, forecasts = first
     parts = [errors, *(errors for errors, _ in later)]

@@ -6,7 +6,7 @@ Parameters are set when it is made and nothing else happens there; what is learn
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +18,7 @@ from kseq.errors import ConfigError
 from kseq.forecasting._folds import folds
 from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.settings import Settings
+from kseq.training.budget import Training
 from kseq.validation import require_whole
 from kseq.vocabulary import ALIASES, NEGATIONS, unknown
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from kseq.forecasting.model_file import TrainedModel
 
 #: Parameters that belong to the training's budget.
-_BUDGET = ("epochs", "batch_size", "learning_rate", "patience", "weight_decay", "clip_norm")
+_BUDGET = tuple(field.name for field in fields(Training))
 
 #: Parameters that are settings of a comparison too, by the same name.
 _SETTINGS = (
@@ -43,7 +44,8 @@ class Forecaster:
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        lookback: rows that the network reads.
+        lookback: rows that the network reads; by default chosen by horizon, season and size, see
+            :mod:`kseq.comparison.defaults`, as ``batch_size``, ``max_steps`` and ``windows_per_epoch`` are.
         horizon: rows that it forecasts at once; further steps are forecast from its own forecasts.
         units: of each recurrent layer; a tuple gives one number a layer.
         num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
@@ -65,6 +67,10 @@ class Forecaster:
         patience: epochs without a better validation loss; 0 to train them all.
         weight_decay: decoupled, as in AdamW.
         clip_norm: largest norm of the gradient; 0 for no clipping.
+        loss: what is minimised, ``"mse"``, ``"mae"``, ``"huber"`` or ``"quantile"``.
+        schedule: ``"constant"`` or ``"cosine"``, how the learning rate goes over the steps of the budget.
+        max_steps: the most gradient steps; 0 for what ``epochs`` says alone.
+        windows_per_epoch: the most windows of an epoch; 0 for all.
         season: steps in a season, which a model file keeps for seasonal naive forecasts; 0 to find it.
         refit_on_validation: train again on all rows, once the validation part has told for how many epochs.
         seed: of initial weights, batches and dropout.
@@ -87,7 +93,7 @@ class Forecaster:
     def __init__(
         self,
         cell: str = "gru",
-        lookback: int = 12,
+        lookback: int | None = None,
         horizon: int = 1,
         units: int | tuple[int, ...] = 32,
         num_layers: int | None = None,
@@ -103,11 +109,15 @@ class Forecaster:
         static: Sequence[str] = (),
         validation: float = 0.15,
         epochs: int = 200,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         learning_rate: float = 1e-3,
         patience: int = 25,
         weight_decay: float = 0.0,
         clip_norm: float = 0.0,
+        loss: str = "mse",
+        schedule: str = "constant",
+        max_steps: int | None = None,
+        windows_per_epoch: int | None = None,
         season: int = 0,
         refit_on_validation: bool = True,
         seed: int = 0,
@@ -140,6 +150,10 @@ class Forecaster:
         self.patience = patience
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
+        self.loss = loss
+        self.schedule = schedule
+        self.max_steps = max_steps
+        self.windows_per_epoch = windows_per_epoch
         self.season = season
         self.refit_on_validation = refit_on_validation
         self.seed = seed
@@ -310,7 +324,7 @@ class Forecaster:
             cells=(self.cell,),
             seeds=tuple(range(self.seed, self.seed + self.n_seeds)),
             levels=tuple(self.level),
-            training={name: getattr(self, name) for name in _BUDGET},
+            training={name: getattr(self, name) for name in _BUDGET if getattr(self, name) is not None},
             **{name: getattr(self, name) for name in _SETTINGS},
         )
         _choose_backend()

@@ -6,11 +6,13 @@ from kseq.layers._dispatch import kernel_policy, policy, run_kernel, spec_of
 from kseq.layers.cells import GRU, LSTM, SimpleRNN
 from kseq.layers.ensemble import Ensemble, MemberLoss, split_members, sum_over_members, take_members
 from kseq.layers.fast_step import step_used
+from kseq.layers.losses import ForecastLoss
 
 __all__ = [
     "GRU",
     "LSTM",
     "Ensemble",
+    "ForecastLoss",
     "MemberLoss",
     "SimpleRNN",
     "accelerate",

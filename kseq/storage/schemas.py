@@ -46,6 +46,10 @@ class Budget(TypedDict, total=False):
     patience: Count
     weight_decay: Number
     clip_norm: Number
+    loss: Text
+    schedule: Text
+    max_steps: Count
+    windows_per_epoch: Count
 
 
 class OwnSettings(TypedDict, total=False):
@@ -60,10 +64,19 @@ class OwnSettings(TypedDict, total=False):
     transform: Text
 
 
+class OwnRecord(TypedDict, total=False):
+    """:attr:`kseq.models.own.Own.record`: where a function of a user's own is, which is never imported from here."""
+
+    kind: Literal["cell", "rival"]
+    function: Text
+    sha256: Text
+    about: Text
+
+
 class SomeSettings(TypedDict, total=False):
     """:class:`kseq.Settings`, of which none are there where a script filled the table."""
 
-    cells: list[Cell]
+    cells: Names
     baselines: Names | None
     seeds: list[Seed]
     lookback: Size
@@ -93,7 +106,9 @@ class SomeSettings(TypedDict, total=False):
     members: Count
     levels: list[Number]
     training: Budget
-    by_cell: dict[Cell, OwnSettings]
+    rivals: Names
+    own: dict[Text, OwnRecord]
+    by_cell: dict[Text, OwnSettings]
 
 
 class ModelSettings(TypedDict):
@@ -158,6 +173,12 @@ class ReadingArguments(TypedDict, total=False):
     skip_rows: Count
     skip_footer: Count
     comment: Text | None
+    member: Text | None
+    sheet: Text | int | None
+    select: Text | dict[str, Text | float | list[Text | float]] | None
+    preset: Text | None
+    address: Text
+    query: Text
     missing: Text | float | list[Text | float] | None
     date_format: Text | None
     dayfirst: bool | None
@@ -321,6 +342,10 @@ class KeptReading(TypedDict, total=False):
     skip_rows: Count
     skip_footer: Count
     comment: Text
+    member: Text | None
+    sheet: Text | int | None
+    select: Text | dict[str, Text | float | list[Text | float]] | None
+    preset: Text | None
     missing: Text | float | list[Text | float]
     date_format: Text
     dayfirst: bool

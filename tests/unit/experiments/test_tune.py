@@ -357,7 +357,7 @@ def test_without_optuna_it_is_said_how_to_get_it(series, monkeypatch):
     [
         ({"by_cell": {"elman": {}}}, "received settings of cell 'elman'"),
         ({"by_cell": {"gru": {"epochs": 3}}}, "received epochs for gru alone"),
-        ({"by_cell": {"gru": {"lookback": 13}}}, "received lookback 13 for gru, expected at most 12"),
+        ({"lookback": 12, "by_cell": {"gru": {"lookback": 13}}}, "received lookback 13 for gru, expected at most 12"),
         ({"by_cell": {"gru": {"units": 8}}, "match": "params"}, "received units of gru and match 'params'"),
         ({"by_cell": {"gru": {"transform": "root"}}}, "received transform 'root'"),
     ],
