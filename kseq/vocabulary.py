@@ -21,7 +21,7 @@ from kseq.models.own import Own, own_rows
 from kseq.settings import Settings, several
 from kseq.storage.csv_text import escaping
 from kseq.training.budget import Training
-from kseq.validation import WHOLE, require_whole
+from kseq.validation import WHOLE, require_predictions, require_whole
 
 if TYPE_CHECKING:
     from kseq.storage import Folder
@@ -46,7 +46,7 @@ READING = tuple(
 SOURCES = ("data", "csv", "parquet", "sql")
 
 #: Where the work is done, and where its files go.
-PLACE = ("backend", "device", "out", "escape_formulas")
+PLACE = ("backend", "device", "out", "predictions", "escape_formulas")
 
 #: Options of the command that are about its screen, and what Python has instead.
 SCREEN = {
@@ -218,12 +218,14 @@ class Asked:
         settings: everything that decides the numbers.
         out: folder for the files of the run; None for none.
         escape_formulas: whether text that a spreadsheet would run is marked in CSV.
+        predictions: file of the forecasts in that folder, one of :data:`kseq.validation.PREDICTIONS`.
     """
 
     series: Any
     settings: Settings
     out: Path | None = None
     escape_formulas: bool = False
+    predictions: str = "csv"
 
     @contextlib.contextmanager
     def folder(self, kind: str = "run") -> "Iterator[Folder | None]":
@@ -293,7 +295,8 @@ def asked(
     if {"backend", "device"} & given.keys() or (made.cells and backends.running() is None):
         backends.choose(given.get("backend"), given.get("device"))
     out = Path(given["out"]) if "out" in given else None
-    return Asked(data, made, out, bool(given.get("escape_formulas")))
+    predictions = require_predictions(given.get("predictions", "csv"))
+    return Asked(data, made, out, bool(given.get("escape_formulas")), predictions)
 
 
 def _require_known(own: Mapping[str, Any]) -> None:

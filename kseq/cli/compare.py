@@ -23,6 +23,7 @@ from kseq.cli.terminal import Progress, data, detail, note, say
 from kseq.cli.types import CommaList, Folder, Horizons, Levels, Number, Text, Units, Whole
 from kseq.errors import OutputError
 from kseq.training.budget import LOSSES, SCHEDULES, Training
+from kseq.validation import PREDICTIONS, require_predictions
 
 if TYPE_CHECKING:
     from kseq.comparison.result import Comparison
@@ -98,7 +99,13 @@ if TYPE_CHECKING:
 @click.option("--batch-size", type=Whole("batch_size"), default=None, help="0 for all at once.  [default: 32]")
 @click.option("--loss", type=click.Choice(LOSSES), default="mse", show_default=True,
               help="What is minimised; quantile forecasts the intervals' bounds too.")  # fmt: skip
-@click.option("--learning-rate", type=Number("learning_rate"), default=1e-3, show_default=True, help="Of Adam.")
+@click.option(
+    "--learning-rate",
+    type=Number("learning_rate"),
+    default=1e-3,
+    show_default=True,
+    help="Learning rate of the Adam optimizer.",
+)
 @click.option("--schedule", type=click.Choice(SCHEDULES), default="constant", show_default=True,
               help="Keep the learning rate, or let it fall to zero over the steps of the budget.")  # fmt: skip
 @click.option("--weight-decay", type=Number("weight_decay"), default=0.0, show_default=True, help="As in AdamW.")
@@ -122,13 +129,15 @@ if TYPE_CHECKING:
 @click.option("--out", type=Folder(), metavar="DIR",
               help="Folder of the run's files. Those of an earlier run in it are replaced, others never.  [default: a "
                    "new one in kseq-runs]")  # fmt: skip
+@click.option("--predictions", type=click.Choice(PREDICTIONS), default="csv", show_default=True,
+              help="File of all forecasts in it.")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
-              show_default=True, help="Of the printed table.")  # fmt: skip
+              show_default=True, help="Format of the printed table.")  # fmt: skip
 @escape_option
 def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:
     """Train the cells on a series and compare them with baselines.
 
-    Of a file of many series, each cell is one model for all of them, and baselines are fitted series by series.
+    If the file holds many series, each cell is one model for all of them, and baselines are fitted series by series.
 
     Prints the table with a verdict; writes table, predictions, picture and record into the run's folder. With --format
     csv or json the table alone goes to standard output, and the verdict to standard error.
@@ -136,6 +145,7 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
     from kseq.report import run_folder
 
     refuse_ignored(options)
+    predictions = require_predictions(options.pop("predictions"))
     series = take_series(options)
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
@@ -144,15 +154,15 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
 
         with Progress(trainings_of(settings)) as progress:
             comparison = run(series, settings, progress=progress)
-        write_and_show(comparison, style, folder, chosen)
+        write_and_show(comparison, style, folder, chosen, predictions)
 
 
-def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str) -> None:
+def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str, predictions: str) -> None:
     """Write the files of a run and print its table, which is printed too where there is no room for files."""
     from kseq.report import run_folder
 
     try:
-        run_folder.write(comparison, folder, tell)
+        run_folder.write(comparison, folder, tell, predictions)
     except OutputError as error:
         show(comparison, style, error.files, backend)
         raise

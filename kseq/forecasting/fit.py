@@ -118,6 +118,8 @@ def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, prog
             "received scaler minmax-leaks-test, expected standard or minmax: what is to be forecast is not known yet."
         )
     panel = Panel.of(series)
+    # The card holds the budget that was asked for: the same comes of it again.
+    budget = settings.training
     settings = resolved(settings, panel, Split.without_test(panel, settings.validation))
     require_rows(int(panel.lengths.max()), settings)
     training = Training(**settings.training)
@@ -145,7 +147,7 @@ def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, prog
     context = last_rows(learnt, max(_kept(len(members)), settings.lookback + lost + 1, 2 * season + 1))
     card = ModelCard(
         name=CELL_NAMES[settings.cells[0]],
-        settings=asdict(settings),
+        settings=asdict(replace(settings, training=budget)),
         seeds=trained.seeds,
         epochs=epochs,
         refitted=refit,
