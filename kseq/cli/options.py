@@ -106,7 +106,7 @@ recorded_backend_options = _backend_options("the run's", "the run's")
 def take_series(given: dict[str, Any]) -> Any:
     """Take the series' options out of ``given`` and load the series.
 
-    Of a file of several series, of which none is named, all are read as a panel.
+    A file that holds several series is read as a panel if none of them is named.
 
     Args:
         given: what was typed.

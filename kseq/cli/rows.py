@@ -39,7 +39,7 @@ rows_options = options(
     click.option(
         "--series",
         metavar="ID[,...]",
-        help="Of a file of many series, the one to take.  [default: all, of a model that was trained on many]",
+        help="Name of the series to take from a file of many.  [default: all, if the model was trained on many]",
     ),
     click.option("--fill", type=click.Choice(["ffill", "seasonal"]), help="Missing values."),
 )
@@ -48,7 +48,7 @@ rows_options = options(
 def take_rows(card: "ModelCard", given: dict[str, Any], further: bool = False) -> "Series | Panel | None":
     """Take the rows' options out of ``given`` and read the file, as the model's own file was read.
 
-    Of a model that was trained on many series ``--series`` stays where it is: see :func:`take_ids`.
+    For a model that was trained on many series, ``--series`` is left in place: see :func:`take_ids`.
 
     Args:
         card: card of the model.

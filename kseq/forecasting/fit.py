@@ -137,6 +137,8 @@ def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, prog
     if refit:
         first = data
         data = cut_windows(panel, as_chosen(settings, data.transform), Split.without_test(panel, 0.0))
+        if first.choice is not None:
+            data = replace(data, notes=(*data.notes, first.choice.sentence))
         until = {seed: as_many_steps(one, training, first, data)[0] for seed, one in trained.fitted.items()}
         settings = replace(settings, seeds=trained.seeds)
         trained = train(data, settings, training, progress, " on all rows", until)
