@@ -20,7 +20,7 @@ from kseq.cli.options import (
     trainings_of,
 )
 from kseq.cli.terminal import Progress, data, detail, note, say
-from kseq.cli.types import CommaList, Folder, Levels, Number, Text, Units, Whole
+from kseq.cli.types import CommaList, Folder, Horizons, Levels, Number, Text, Units, Whole
 from kseq.errors import OutputError
 from kseq.training.budget import LOSSES, SCHEDULES, Training
 from kseq.validation import PREDICTIONS, require_predictions
@@ -47,13 +47,15 @@ if TYPE_CHECKING:
 @click.option("--lookback", type=Whole("lookback"), default=None,
               help="Time steps that a model reads.  [default: 1.25 times the horizon, at least 12]")  # fmt: skip
 @click.option("--horizon", type=Whole("horizon"), default=1, show_default=True, help="Time steps to forecast.")
+@click.option("--horizons", type=Horizons(), default={}, metavar="FILE",
+              help="CSV file of series, by id, with the steps to forecast of each, where these differ.")  # fmt: skip
 @click.option("--strategy", type=click.Choice(["direct", "recursive", "seq2seq"]), default="direct", show_default=True,
               help="Forecast several steps at once, each from those before it, or by a decoder.")  # fmt: skip
 @click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
 @click.option("--transform", type=Text(), default="auto", show_default=True, metavar="STEP[,...]",
               help="What models read and forecast: none (the values), log, log1p, anomaly, trend, difference, or "
-                   "several in order, then change, last, mean or season, of which windows are measured, and spread; "
-                   "auto chooses.")  # fmt: skip
+                   "several in order, then change, last, mean or season, from which windows are measured, and spread; "
+                   "auto chooses by the validation part, per-cell for each cell.")  # fmt: skip
 @click.option("--calendar", is_flag=True, help="Let models read the hour, the day or the month of each row.")
 @click.option(
     "--scaler", type=Text(), default="standard", show_default=True, help="standard, minmax or minmax-leaks-test."
@@ -180,7 +182,8 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
         note(f"\n{written[0].parent}: {', '.join(file.name for file in written)}", err=style != "table")
     record = comparison.record
     made_on = f"{backend} {backends.installed()[backend]} on {record['device']}"
-    own = [name for name in record["settings"]["by_cell"].values() if "transform" in name]
+    settings = record["settings"]
+    own = settings["transform"] == "per-cell" or any("transform" in cell for cell in settings["by_cell"].values())
     transform = "each cell's own" if own else record["series"]["transform"]
     if comparison.settings is not None and comparison.settings.cells:
         note(described(comparison.settings, len(comparison.trainings[0].train)), err=style != "table")

@@ -60,7 +60,8 @@ def fit(backend: str | None, device: str | None, cell: str, out: Path, **options
 
 # What decides the numbers of one training decides them here: options of `kseq compare`, those that come later too.
 # These compare: cells with one another, with baselines, or over test windows.
-_comparing = {
+_comparing: dict[str, Any] = {
+    "horizons": {},
     "cells": (), "baselines": None, "match": "units", "test_share": None, "n_windows": 0, "step_size": None,
     "refit": False, "gap": 0, "train_size": None, "strategy": "direct", "rival": None,
 }  # fmt: skip

@@ -96,6 +96,7 @@ class SomeSettings(_SharedSettings, total=False):
     seeds: list[Seed]
     lookback: Size
     horizon: Size
+    horizons: dict[str, Size]
     strategy: Text
     units: Units
     num_layers: Layers | None
@@ -122,6 +123,7 @@ class ModelSettings(_SharedSettings):
     seeds: Annotated[list[Seed], Meta(min_length=1)]
     lookback: Size
     horizon: Size
+    horizons: NotRequired[dict[str, Size]]
     strategy: NotRequired[Literal["direct"]]
     units: Units
     num_layers: Layers | None
