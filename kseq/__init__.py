@@ -10,12 +10,38 @@ from typing import TYPE_CHECKING, Any
 from kseq._version import __version__
 from kseq.errors import BackendError, ConfigError, DataError, KseqError
 
+# What editors and type checkers know of the names below.
 if TYPE_CHECKING:
     from kseq import backends as backends
     from kseq import data as data
     from kseq import interop as interop
     from kseq import layers as layers
     from kseq import models as models
+    from kseq.comparison.result import Comparison as Comparison
+    from kseq.comparison.result import compare as compare
+    from kseq.data import Panel as Panel
+    from kseq.data import Series as Series
+    from kseq.data import from_frame as from_frame
+    from kseq.data import load_series as load_series
+    from kseq.data import panel_from_frame as panel_from_frame
+    from kseq.data import read_csv as read_csv
+    from kseq.data import read_panel as read_panel
+    from kseq.data import read_parquet as read_parquet
+    from kseq.experiments.audit import audit as audit
+    from kseq.experiments.tune import Space as Space
+    from kseq.experiments.tune import tune as tune
+    from kseq.forecasting.fit import fit as fit
+    from kseq.forecasting.forecaster import Forecaster as Forecaster
+    from kseq.layers import split_members as split_members
+    from kseq.models.builders import build_gru as build_gru
+    from kseq.models.builders import build_lstm as build_lstm
+    from kseq.models.builders import build_model as build_model
+    from kseq.models.builders import build_simple_rnn as build_simple_rnn
+    from kseq.preprocessing.windows import make_windows as make_windows
+    from kseq.settings import Settings as Settings
+    from kseq.training.batches import Batches as Batches
+    from kseq.training.callbacks import Evaluation as Evaluation
+    from kseq.training.callbacks import predict as predict
 
 #: Public names and the modules that hold them.
 _PUBLIC = {

@@ -1,7 +1,7 @@
 """What a comparison is asked for: everything that decides its numbers, besides the series, backend and versions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,12 @@ from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
 from kseq.evaluation.metrics import RANKING
 from kseq.evaluation.quantiles import QUANTILE_METRICS
-from kseq.models import CELL_NAMES, STARTS
+from kseq.models import CELL_NAMES, STARTS, cell_of
+from kseq.models.own import Own
 from kseq.models.parameter_counts import MATCHES, Units, layer_widths, matched_units
 from kseq.preprocessing.scalers import SCALERS
 from kseq.preprocessing.transforms import steps_of
+from kseq.text import shown
 from kseq.validation import require_choice, require_each_once, require_levels, require_number, require_whole
 
 #: What one cell may have otherwise than the others: of the network, of its training, and of what it reads and
@@ -27,21 +29,7 @@ OWN_DATA = ("transform",)
 STRATEGIES = ("direct", "recursive", "seq2seq")
 
 
-def cell_of(name: Any) -> Any:
-    """The name by which a cell is known of any way in which people write it; what is none stays as it is.
-
-    Example:
-        >>> [cell_of(name) for name in ("GRU", "SimpleRNN", "simple_rnn", "mine")]
-        ['gru', 'rnn', 'rnn', 'mine']
-    """
-    if not isinstance(name, str):
-        return name
-    short = name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
-    short = "rnn" if short == "simplernn" else short
-    return short if short in CELL_NAMES else name
-
-
-def _several(names: Any) -> Any:
+def several(names: Any) -> Any:
     """Names one by one; a text may hold several, with commas between them."""
     return tuple(part.strip() for part in names.split(",") if part.strip()) if isinstance(names, str) else names
 
@@ -66,7 +54,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _own(own: Mapping[str, Any]) -> dict[str, Any]:
+def _of_cell(own: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of one cell, by the names of fields."""
     return {{"layers": "num_layers"}.get(name, name): _plain(value) for name, value in own.items()}
 
@@ -76,13 +64,15 @@ class Settings:
     """Everything that decides a comparison's numbers, besides the series, the backend and the versions.
 
     Args:
-        cells: which to train, of ``rnn``, ``lstm``, ``gru``.
+        cells: which to train, of ``rnn``, ``lstm``, ``gru`` and names among ``own``.
         baselines: which to set beside them, of ``kseq.baselines.BASELINES``; one that the series does not allow is
-            left out, with a remark. None for all of them, but for ``ets`` of more than 20 series: it takes tenths of a
-            second a series and fold, and is fitted to so many only where it is named.
+            left out, with a remark. None for all of them, but for ``ets`` of more than 20 series and ``theta`` of more
+            than 1,000: they are fitted series by series, to so many only where they are named.
         seeds: one training a seed.
         lookback: rows that a model reads; None, the default, to choose them, see :mod:`kseq.comparison.defaults`.
         horizon: rows that a model forecasts.
+        horizons: rows that are forecast of single series, by id, where they differ: ``{"T1": 6}``; models forecast the
+            longest of them, and each series is scored on its own. Takes ``n_windows``.
         strategy: how it forecasts several: ``"direct"``, all at once; ``"recursive"``, one after the other, each from
             the forecasts before it; ``"seq2seq"``, by a decoder, whose seeds train one after another. See
             :mod:`kseq.comparison.strategies`.
@@ -95,7 +85,7 @@ class Settings:
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
         transform: what models read and forecast instead of the targets' values: ``"none"``, or steps of
             :mod:`kseq.preprocessing.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them
-            by the training rows.
+            by errors on the validation part, ``"per-cell"`` for each cell its own, see :mod:`kseq.comparison.auto`.
         calendar: whether models read where in the day, the week or the year each input row stands.
         scaler: see :func:`kseq.make_windows`.
         past_target: whether models read the target's past.
@@ -118,6 +108,9 @@ class Settings:
         levels: percents of future values that intervals are to cover; empty for no intervals.
         training: the budget, as a mapping of :class:`kseq.training.budget.Training`'s arguments; what is not given of
             batches and steps is chosen by the number of windows, see :mod:`kseq.comparison.defaults`.
+        rivals: names of further rows, regressors that are fitted to the same windows, each among ``own``.
+        own: rows of a user's own by their names, among ``cells`` or ``rivals``: functions that build a network or a
+            regressor, see :mod:`kseq.models.own`.
         by_cell: settings of single cells in place of those above, of ``OWN_NETWORK``, ``OWN_TRAINING`` and
             ``OWN_DATA``: ``{"lstm": {"units": 64, "lookback": 6}}``. A cell's own lookback is at most ``lookback``,
             which says how many rows stand before each part: all cells learn from, and forecast, the same target rows.
@@ -129,6 +122,7 @@ class Settings:
     seeds: tuple[int, ...] = tuple(range(10))
     lookback: int = None  # type: ignore[assignment]
     horizon: int = 1
+    horizons: Mapping[str, int] = field(default_factory=dict)
     strategy: str = "direct"
     units: int | tuple[int, ...] = 32
     match: str = "units"
@@ -153,7 +147,14 @@ class Settings:
     members: int = 0
     levels: tuple[float, ...] = LEVELS
     training: Mapping[str, Any] = field(default_factory=dict)
+    rivals: tuple[str, ...] = ()
+    own: Mapping[str, Own] = field(default_factory=dict)
     by_cell: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All settings as ``run.json`` holds them: of rows of a user's own where their functions are."""
+        return {**asdict(self), "own": {name: one.record for name, one in self.own.items()}}
 
     def of(self, cell: str) -> "Settings":
         """Settings that hold for one cell: its own in their place among the shared ones.
@@ -178,10 +179,10 @@ class Settings:
             int | tuple[int, ...]: ``units`` or, with ``match="params"``, those that
             :func:`kseq.models.parameter_counts.matched_units` finds.
         """
-        if self.match == "units":
+        if self.match == "units" or cell in self.own:
             return self.units
         return matched_units(
-            self.cells,
+            [one for one in self.cells if one not in self.own],
             self.units,
             features=features,
             # A recursive model has a head for one step.
@@ -215,21 +216,24 @@ class Settings:
     def __post_init__(self) -> None:
         for name in [one.name for one in fields(self)]:
             object.__setattr__(self, name, _plain(getattr(self, name)))
-        object.__setattr__(self, "cells", tuple(cell_of(cell) for cell in _several(self.cells)))
+        object.__setattr__(self, "cells", tuple(cell_of(cell) for cell in several(self.cells)))
         if self.baselines is not None:
-            object.__setattr__(self, "baselines", tuple(_several(self.baselines)))
+            names = tuple("dlinear" if name == "linear" else name for name in several(self.baselines))
+            object.__setattr__(self, "baselines", names)
         object.__setattr__(self, "units", _numbers(self.units))
         levels = () if self.levels == "none" else _numbers(self.levels)
         object.__setattr__(self, "levels", levels if isinstance(levels, tuple) else (levels,))
-        by_cell = {cell_of(cell): _own(own) for cell, own in self.by_cell.items()}
+        by_cell = {cell_of(cell): _of_cell(own) for cell, own in self.by_cell.items()}
         object.__setattr__(self, "by_cell", by_cell)
         for what, one, names, known in (
-            ("cells", "cell", self.cells, tuple(CELL_NAMES)),
+            ("cells", "cell", self.cells, (*CELL_NAMES, *self._own("cell"))),
+            ("rivals", "rival", self.rivals, self._own("rival")),
             ("baselines", "baseline", self.baselines or (), tuple(baselines.BASELINES)),
         ):
             require_each_once(what, names, empty=True)
             for name in names:
-                require_choice(one, name, known)
+                if name not in known:
+                    raise ConfigError(f"received {one} {shown(name)}, expected one of {', '.join(known)}.")
         steps_of(self.transform)
         require_choice("start", self.start, STARTS)
         require_choice("match", self.match, MATCHES)
@@ -247,10 +251,36 @@ class Settings:
         require_each_once("seeds", self.seeds)
         for seed in self.seeds:
             require_whole("seed", seed)
+        self._take_horizons()
         self._require_network()
         self._require_backtest()
         self._require_own()
         self._require_strategy()
+
+    def _take_horizons(self) -> None:
+        """Let the horizon be the longest of the single ones; refuse what goes with none."""
+        if not self.horizons:
+            return
+        for horizon in self.horizons.values():
+            require_whole("horizon", horizon)
+        object.__setattr__(self, "horizons", {str(id): int(rows) for id, rows in self.horizons.items()})
+        longest = max(self.horizons.values())
+        if self.horizon == type(self).horizon:
+            object.__setattr__(self, "horizon", longest)
+        if self.horizon < longest:
+            raise ConfigError(
+                "received ", Parameter("horizon"), f" {self.horizon} and ", Parameter("horizons"), f" up to {longest}, "
+                "expected a horizon as long as the longest.",
+            )  # fmt: skip
+        if not self.n_windows or self.refit:
+            raise ConfigError(
+                "received ", Parameter("horizons"), " with ", Parameter("refit" if self.refit else "test"), ", "
+                "expected them with ", Parameter("n_windows"), ": origins that are forecast by one training.",
+            )  # fmt: skip
+
+    def _own(self, kind: str) -> tuple[str, ...]:
+        """Names of rows of a user's own of a kind."""
+        return tuple(name for name, one in self.own.items() if one.kind == kind)
 
     def _require_network(self) -> None:
         """Refuse sizes of networks and windows that mean nothing, and dropout where there is nothing to drop."""
@@ -273,6 +303,7 @@ class Settings:
         if self.strategy != "seq2seq":
             return
         wrong = {
+            "cells of your own": (self._own("cell"), "their decoder is not known"),
             "bidirectional": (self.bidirectional, "a decoder runs ahead in time alone"),
             "match params": (self.match != "units", "weights are not counted for a decoder"),
             f"members {self.members}": (self.members > 1, "seeds of a decoder train one after another"),

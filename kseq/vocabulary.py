@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from kseq import backends
 from kseq import data as readers
+from kseq.data._source import FILE_OPTIONS
 from kseq.errors import ConfigError, Parameter, joined
-from kseq.settings import Settings
+from kseq.models import CELL_NAMES, cell_of
+from kseq.models.own import Own, own_rows
+from kseq.settings import Settings, several
 from kseq.storage.csv_text import escaping
 from kseq.training.budget import Training
-from kseq.validation import WHOLE, require_whole
+from kseq.validation import WHOLE, require_predictions, require_whole
 
 if TYPE_CHECKING:
     from kseq.storage import Folder
@@ -33,13 +36,17 @@ ALIASES = {"layers": "num_layers", "test_share": "test", "validation_share": "va
 NEGATIONS = {f"no_{field.name}": field.name for field in fields(Settings) if field.default is True}
 
 #: How a frame or a file is read, see :func:`kseq.data.series_of`.
-READING = ("time", "target", "features", "future", "static", "header", "id", "series", "freq", "fill", "unit")
+READING = tuple(
+    name
+    for name in dict.fromkeys([*inspect.signature(readers.from_frame).parameters, *FILE_OPTIONS, "query"])
+    if name not in ("frame", "source", "season")
+)
 
 #: Where the series comes from, instead of a first argument.
-SOURCES = ("data", "csv", "parquet")
+SOURCES = ("data", "csv", "parquet", "sql")
 
 #: Where the work is done, and where its files go.
-PLACE = ("backend", "device", "out", "escape_formulas")
+PLACE = ("backend", "device", "out", "predictions", "escape_formulas")
 
 #: Options of the command that are about its screen, and what Python has instead.
 SCREEN = {
@@ -60,7 +67,7 @@ ELSEWHERE = {
     "n_epochs": "epochs", "max_epochs": "epochs", "num_epochs": "epochs", "test_size": "test_share",
     "test_split": "test_share", "val_size": "validation_share", "validation_split": "validation_share",
     "val_split": "validation_share", "n_seeds": "seeds", "seed": "seeds", "random_state": "seeds",
-    "n_layers": "layers", "models": "cells", "model": "cells", "cell": "cells", "batchsize": "batch_size",
+    "n_layers": "layers", "models": "cells", "model": "cells", "batchsize": "batch_size",
     "frequency": "freq", "seasonality": "season", "season_length": "season", "sp": "season", "clipnorm": "clip_norm",
     "early_stopping": "patience", "confidence": "level", "alpha": "level", "exog": "features", "covariates": "features",
     "hist_exog_list": "features", "futr_exog_list": "future", "stat_exog_list": "static", "folds": "n_windows",
@@ -77,7 +84,7 @@ def defaults() -> dict[str, Any]:
         found
         | {name: found[field] for name, field in ALIASES.items()}
         | dict.fromkeys(NEGATIONS, False)
-        | {"first_seed": 0}
+        | {"first_seed": 0, "cell": None, "rival": None}
     )
 
 
@@ -135,6 +142,7 @@ def settings_from(options: Mapping[str, Any], base: Mapping[str, Any] | None = N
             "received ", *joined(["n_windows"]), " and ", Parameter("test"), ", expected one of them: the windows are "
             "the test part.",
         )  # fmt: skip
+    given |= _own(given)
     budget = [field.name for field in fields(Training)]
     base = dict(base or {})
     shared = base.pop("training", {})
@@ -150,6 +158,35 @@ def settings_from(options: Mapping[str, Any], base: Mapping[str, Any] | None = N
     # A wrong budget is told before any work, too.
     Training(**made.training)
     return made
+
+
+def _own(given: dict[str, Any]) -> dict[str, Any]:
+    """Take rows of one's own out of what is given: mappings of names to functions, and texts of the command."""
+    found: dict[str, Own] = {**given.pop("own", {})}
+    cells = given.get("cells")
+    if isinstance(cells, Mapping):
+        named = {name: one for name, one in cells.items() if cell_of(name) not in CELL_NAMES}
+        built_in = [name for name in cells if name not in named]
+        wrong = [name for name in built_in if cells[name] not in (None, ..., True, name)]
+        if wrong:
+            raise ConfigError(
+                f"received a function for the cell {wrong[0]!r}, which kseq has; expected {{{wrong[0]!r}: ...}}, or "
+                "another name."
+            )
+        given["cells"], more = tuple(cells), own_rows(named, "cell")
+    else:
+        more = own_rows(given.pop("cell", ()), "cell")
+        if more:
+            given["cells"] = (*several(Settings.cells if cells is None else cells), *more)
+    rivals = given.get("rivals")
+    fitted = own_rows(rivals if isinstance(rivals, Mapping) else given.pop("rival", ()), "rival")
+    if fitted:
+        given["rivals"] = tuple(fitted)
+    twice = [name for name in fitted if name in more]
+    if twice:
+        raise ConfigError(f"received {twice[0]!r} as a cell and as a rival, expected names that differ.")
+    found |= {**more, **fitted}
+    return {"own": found} if found else {}
 
 
 def _seeds(first: Any, seeds: Any) -> dict[str, Any]:
@@ -181,12 +218,14 @@ class Asked:
         settings: everything that decides the numbers.
         out: folder for the files of the run; None for none.
         escape_formulas: whether text that a spreadsheet would run is marked in CSV.
+        predictions: file of the forecasts in that folder, one of :data:`kseq.validation.PREDICTIONS`.
     """
 
     series: Any
     settings: Settings
     out: Path | None = None
     escape_formulas: bool = False
+    predictions: str = "csv"
 
     @contextlib.contextmanager
     def folder(self, kind: str = "run") -> "Iterator[Folder | None]":
@@ -246,11 +285,18 @@ def asked(
     named = {name: given[name] for name in SOURCES if name in given}
     data = None
     if needs_series or series is not None or named or reading:
-        data = readers.series_of(_source(series, named), season=made.season or None, **reading)
+        found, query = _source(series, named), reading.pop("query", None)
+        if "sql" in named:
+            data = readers.read_sql(str(found), query, season=made.season or None, **reading)
+        elif query is not None:
+            raise ConfigError("received query without sql, expected it with the address of a database.")
+        else:
+            data = readers.series_of(found, season=made.season or None, **reading)
     if {"backend", "device"} & given.keys() or (made.cells and backends.running() is None):
         backends.choose(given.get("backend"), given.get("device"))
     out = Path(given["out"]) if "out" in given else None
-    return Asked(data, made, out, bool(given.get("escape_formulas")))
+    predictions = require_predictions(given.get("predictions", "csv"))
+    return Asked(data, made, out, bool(given.get("escape_formulas")), predictions)
 
 
 def _require_known(own: Mapping[str, Any]) -> None:
@@ -270,7 +316,7 @@ def _source(series: Any, named: Mapping[str, Any]) -> Any:
         return series
     if series is None and len(named) == 1:
         ((name, value),) = named.items()
-        return value if name == "data" else Path(value)
+        return value if name in ("data", "sql") else Path(value)
     if series is not None:
         raise ConfigError(f"received a series and {', '.join(named)}, expected one of them.")
     if named:

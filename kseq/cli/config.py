@@ -140,18 +140,19 @@ def _value(value: Any, option: click.Option, where: str, folder: Path, context: 
         text = str(folder / text)
     if not text.strip() and not isinstance(option.type, Folder | CommaList | Mark):
         raise ConfigError(f"{where}: received {text!r}, expected a value; leave it out, or give one.")
+    given: Any = (text,) if option.multiple else text
     try:
-        option.type_cast_value(context, text)
+        option.type_cast_value(context, given)
     except click.BadParameter as error:
         raise ConfigError(f"{where}: {error.message}") from error
     except ValueError as error:
         # A name of a file with a zero byte, which no shell can type.
         raise ConfigError(f"{where}: received {_shown(value)} ({error}), expected another.") from error
-    return text
+    return given
 
 
 def _text(value: Any, option: click.Option, where: str) -> str:
-    if isinstance(value, list) and isinstance(option.type, CommaList):
+    if isinstance(value, list) and (isinstance(option.type, CommaList) or option.multiple):
         parts = [_text(part, option, where) for part in value if not isinstance(part, list)]
         if len(parts) == len(value) and not any("," in part for part in parts):
             return ",".join(parts)

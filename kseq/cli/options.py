@@ -78,6 +78,7 @@ series_options = options(
     ),
     click.option("--csv", type=DataFile(), metavar="FILE", help="A text file instead, or - for what is piped in."),
     click.option("--parquet", type=File(), metavar="FILE", help="A Parquet file instead."),
+    *reading.database_options(),
     reading_options,
 )
 
@@ -123,7 +124,7 @@ def take_file(path: Path, given: dict[str, Any]) -> Any:
 def take_series(given: dict[str, Any]) -> Any:
     """Take the series' options out of ``given`` and load the series.
 
-    Of a file of several series, of which none is named, all are read as a panel.
+    A file that holds several series is read as a panel if none of them is named.
 
     Args:
         given: what was typed.
@@ -131,23 +132,28 @@ def take_series(given: dict[str, Any]) -> Any:
     from kseq import data
 
     typed = typed_options()
-    named = {name: given.pop(name) for name in ("data", "csv", "parquet")}
+    named = {name: given.pop(name) for name in ("data", "csv", "parquet", "sql")}
     sources = [f"--{name}" for name, value in named.items() if value is not None]
     if len(sources) > 1:
         raise ConfigError(f"received both {' and '.join(sources)}, expected one of them.")
     options = _reading_of(given)
-    if named["csv"] is None and named["parquet"] is None:
+    query = given.pop("query")
+    reading.require_database(named["sql"], query)
+    if named["csv"] is None and named["parquet"] is None and named["sql"] is None:
         alone = [f"--{name.replace('_', '-')}" for name, value in options.items() if value or name in typed]
         if alone:
             raise ConfigError(
-                f"received {', '.join(alone)} without --csv or --parquet, expected them with a file of your own."
+                f"received {', '.join(alone)} without --csv, --parquet or --sql, expected them with data of your own."
             )
         return data.load_series(named["data"] or "nino12")
     options["season"] = given.get("season") or None
     path = named["csv"] or named["parquet"]
-    if named["parquet"] is not None:
-        reading.require_lines({name: name in typed for name in reading.FILE})
-    series = data.read_file(path, **options)
+    if named["csv"] is None:
+        reading.require_lines(options, "sql" if named["sql"] else "parquet")
+    if named["sql"] is not None:
+        series = data.read_sql(named["sql"], query, **options)
+    else:
+        series = data.read_file(path, **options)
     announce(f"{series.name}: {series.read}")
     return series
 
@@ -225,3 +231,21 @@ escape_option = click.option(
     "--escape-formulas", is_flag=True, expose_value=False, callback=_escape,
     help="In CSV, put ' before text that a spreadsheet would take for a formula.",
 )  # fmt: skip
+
+
+def _each(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | None:
+    return tuple(part.strip() for text in value for part in text.split(",") if part.strip()) or None
+
+
+def own_option(kind: str, what: str) -> Callable:
+    """The option that names rows of a user's own, which may be given several times."""
+    return click.option(
+        f"--{kind}", type=Text(1000), multiple=True, callback=_each, metavar="NAME=MODULE:FUNCTION", help=what
+    )
+
+
+#: Rows of a user's own, of what compares and of what makes a comparison again.
+own_options = options(
+    own_option("cell", "A cell of your own beside them: a function that returns a Keras model; file.py:function too."),
+    own_option("rival", "A regressor of your own on the same windows: a function that returns it, as of scikit-learn."),
+)

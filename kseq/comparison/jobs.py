@@ -11,16 +11,19 @@ from typing import Any
 import keras
 import numpy as np
 
+from kseq.comparison.auto import settled
 from kseq.comparison.backtest import as_chosen, cut_windows, with_validation_learnt
+from kseq.comparison.own import build_own
 from kseq.comparison.strategies import Recursive, one_step
 from kseq.errors import ConfigError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
+from kseq.models import name_of
 from kseq.models.builders import build_model
 from kseq.models.parameter_counts import layer_widths, parameter_count
 from kseq.models.seq2seq import build_seq2seq
 from kseq.preprocessing.columns import require_inputs
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.settings import CELL_NAMES, Settings
+from kseq.settings import Settings
 from kseq.training import memory
 from kseq.training.budget import Training
 from kseq.training.callbacks import Evaluation, Progress, predict
@@ -40,6 +43,9 @@ class _Block:
 
     def add(self, result: ModelResult) -> None:
         self.row = result
+
+    def write(self, path: Any) -> None:
+        """Write nothing: a block is part of a row."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ def train_cell(
     """Train all seeds of a cell, a block of members at a time, and join their rows.
 
     Args:
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        cell: one of the settings' cells.
         data: the windowed series.
         settings: settings of the comparison.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
@@ -97,6 +103,7 @@ def train_cell(
     Returns:
         ModelResult: the row of the cell, named as tables show it.
     """
+    settings = settled(settings, data.choice)
     own = settings.of(cell)
     first = _Windows.cut(data, settings, own)
     job = _Job(cell, own, Training(**own.training), progress, callbacks)
@@ -138,7 +145,7 @@ class _Job:
             steps: gradient steps over which the learning rate falls, as there.
         """
         forecast = Recursive(near) if self.settings.strategy == "recursive" else predict
-        name, plan = CELL_NAMES[self.cell], self.training.plan(len(near.train))
+        name, plan = name_of(self.cell), self.training.plan(len(near.train))
         limit = plan.epochs if until is None else max(until)
         model = build_cell(self.cell, near, self.settings, seeds)
         block = _Block(data)
@@ -240,7 +247,8 @@ def _standing_as(cut: WindowedPanel, data: WindowedPanel) -> WindowedPanel:
 
 def blocks_of(cell: str, data: WindowedPanel, settings: Settings) -> list[tuple[int, ...]]:
     """Part the seeds into blocks that train at once: as many as the settings say, or as memory and speed allow."""
-    seeds, size = settings.seeds, 1 if settings.strategy == "seq2seq" else settings.members
+    alone = settings.strategy == "seq2seq" or cell in settings.own
+    seeds, size = settings.seeds, 1 if alone else settings.members
     if not size:
         batch = min(Training(**settings.training).batch_size or len(data.train), len(data.train))
         one = build_cell(cell, data, settings, seeds[:1])
@@ -250,6 +258,8 @@ def blocks_of(cell: str, data: WindowedPanel, settings: Settings) -> list[tuple[
 
 def build_cell(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[int]) -> keras.Model:
     """Build a cell's model as the settings say, with a member for each seed; of one seed an ordinary model."""
+    if cell in settings.own:
+        return build_own(settings.own[cell], data, settings, seeds[0])
     require_room(cell, data, settings)
     network: dict[str, Any] = {
         "lookback": settings.lookback,
@@ -279,6 +289,14 @@ def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:
     Raises:
         ConfigError: one member's weights and a batch of its windows, or the forecasts of all seeds, are larger.
     """
+    windows = len(data.test) + len(data.validation)
+    memory.require_room(
+        8 * len(settings.seeds) * windows * data.horizon * data.targets,
+        f"{len(settings.seeds):,} forecasts of {data.horizon:,} steps in {windows:,} windows", "lower ",
+        Parameter("horizon"), " or ", Parameter("seeds"),
+    )  # fmt: skip
+    if cell in settings.own:
+        return
     units = settings.units_of(cell, features=data.features, targets=data.targets)
     weights = parameter_count(
         cell, features=data.features, horizon=data.horizon, units=units,
@@ -291,14 +309,8 @@ def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:
     memory.require_room(
         # Values, gradients and Adam's two moments.
         4 * (4 * weights + batch * settings.lookback * states),
-        f"one {CELL_NAMES[cell]} of {weights:,} weights", "lower ", Parameter("units"), ", ", Parameter("lookback"),
+        f"one {name_of(cell)} of {weights:,} weights", "lower ", Parameter("units"), ", ", Parameter("lookback"),
         " or ", Parameter("batch_size"),
-    )  # fmt: skip
-    windows = len(data.test) + len(data.validation)
-    memory.require_room(
-        8 * len(settings.seeds) * windows * data.horizon * data.targets,
-        f"{len(settings.seeds):,} forecasts of {data.horizon:,} steps in {windows:,} windows", "lower ",
-        Parameter("horizon"), " or ", Parameter("seeds"),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from kseq import storage, vocabulary
 from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
 from kseq.comparison.defaults import resolved
+from kseq.comparison.own import rival_row
 from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
@@ -64,7 +65,13 @@ class Comparison(Tables):
             storage.write_bytes(path, content.getvalue())
         return figure
 
-    def write(self, path: str | Path) -> list[Path]:
+    def _repr_html_(self) -> str:
+        """The table and the verdict, as a notebook shows them."""
+        from kseq.report.table import as_html, shown_table
+
+        return as_html(shown_table(self), self.verdict)
+
+    def write(self, path: str | Path, predictions: str = "csv") -> list[Path]:
         """Write table, forecasts, pictures and record into a folder, made where it is missing; return the files.
 
         What an earlier run has left there is replaced; other files in the folder stay. A picture that cannot be drawn
@@ -72,6 +79,7 @@ class Comparison(Tables):
 
         Args:
             path: of the folder.
+            predictions: ``"csv"`` or ``"parquet"``, the file of all forecasts, or ``"none"`` for no such file.
 
         Raises:
             ConfigError: no name of a folder; one that cannot be written or is being written by another process; a file
@@ -83,7 +91,7 @@ class Comparison(Tables):
         if not str(path):
             raise ConfigError('received "" for the folder to write into, expected its name ("." for this one).')
         with run_folder.folder(Path(path), inputs=self.inputs) as folder:
-            return run_folder.write(self, folder)
+            return run_folder.write(self, folder, predictions=predictions)
 
     @property
     def inputs(self) -> list[Path]:
@@ -120,7 +128,8 @@ def compare(
         **options: those of ``kseq compare`` by the same names, ``epochs=50, seeds=5, test_share=0.2``, and the fields
             of :class:`kseq.Settings`; see :mod:`kseq.vocabulary`. ``target``, ``time``, ``id`` and others say how a
             frame is read, ``series`` which of several is taken; ``backend`` and ``device`` where to train; ``out``
-            names a folder for the run's files.
+            names a folder for the run's files. ``cells={"minGRU": build, "lstm": ...}`` and ``rivals={"LightGBM":
+            LGBMRegressor()}`` set rows of one's own beside them, see :mod:`kseq.comparison.own`.
 
     Returns:
         Comparison: with ``.table``, ``.predictions``, ``.best``, ``.plot()`` and ``.write(folder)``.
@@ -141,7 +150,7 @@ def compare(
         if folder is not None:
             from kseq.report import run_folder
 
-            run_folder.write(comparison, folder)
+            run_folder.write(comparison, folder, predictions=asked.predictions)
     return comparison
 
 
@@ -161,6 +170,12 @@ def _filled(comparison: Comparison, progress: Callable[[str, int, int], None] | 
             for number, data in enumerate(comparison.trainings)
         ]
         comparison.add(join_folds(trained, comparison.order))
+    for name in settings.rivals:
+        fitted = [
+            rival_row(settings.own[name], data, settings, _told(progress, number, len(comparison.trainings)))
+            for number, data in enumerate(comparison.trainings)
+        ]
+        comparison.add(join_folds(fitted, comparison.order))
     comparison.add_means()
     return comparison
 

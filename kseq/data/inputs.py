@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kseq.data._source import FILE_OPTIONS
 from kseq.data.builtin import BUILT_INS, load_series
 from kseq.data.columns import ID_NAME, TIME_NAMES, Roles
+from kseq.data.formats.frames import as_pandas, is_frame
 from kseq.data.panel import Panel
 from kseq.data.readers import from_frame, panel_from_frame, read_file
 from kseq.data.series import Series
-from kseq.errors import DataError, Parameter, joined
+from kseq.errors import DataError, joined
 
 #: What is taken, for messages.
 TAKEN = (
@@ -42,6 +44,9 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
         >>> series_of({"ds": ["2020-01-01", "2020-02-01"], "y": [1.0, 2.0]}).step
         'monthly'
     """
+    # What is empty or off says nothing; of dates the day may stand last.
+    reading = {name: value for name, value in reading.items() if name == "dayfirst" or _says(value)}
+    reading = {name: value for name, value in reading.items() if value is not None}
     if isinstance(given, Series | Panel):
         if reading:
             raise DataError(
@@ -52,9 +57,10 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
     if isinstance(given, str | os.PathLike):
         return _of_name(given, season, reading)
     frame, name = frame_of(given)
-    if reading.pop("header", 0):
+    of_files = [name for name in FILE_OPTIONS if name in reading]
+    if of_files:
         raise DataError(
-            "received ", Parameter("header"), " with a frame, whose columns have names; expected it with a file."
+            "received ", *joined(of_files), " with a frame, which is in columns already; expected them with a file."
         )
     if not len(frame):
         raise DataError(f"received type {type(given).__name__} without rows, expected one a time step.")
@@ -67,6 +73,11 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
     if _is_wide(frame, name, reading):
         return panel_from_frame(frame, name="frame", season=season, **reading)
     return from_frame(frame, name=name, season=season, **reading)
+
+
+def _says(value: Any) -> bool:
+    """Whether an option of reading asks for anything."""
+    return not isinstance(value, str | bool | int | tuple | list | None) or bool(value)
 
 
 def _of_name(given: str | os.PathLike[str], season: int | None, reading: dict[str, Any]) -> Series | Panel:
@@ -134,16 +145,8 @@ def _with_dates(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _pandas(given: Any) -> pd.DataFrame:
     """A pandas frame of another library's frame, of columns in a dict, or of numbers in an array or a list."""
-    if isinstance(given, pd.DataFrame):
-        return given
-    if hasattr(given, "collect") and hasattr(given, "lazy"):
-        # Of Polars, not read yet.
-        given = given.collect()
-    if type(given).__module__.partition(".")[0] == "polars":
-        return _of_polars(given)
-    if hasattr(given, "to_pandas"):
-        found = given.to_pandas()
-        return found.to_frame(found.name or "y") if isinstance(found, pd.Series) else found
+    if is_frame(given):
+        return as_pandas(given)
     if isinstance(given, Mapping):
         try:
             return pd.DataFrame(dict(given))
@@ -152,18 +155,6 @@ def _pandas(given: Any) -> pd.DataFrame:
                 f"received a dict of columns that make no frame ({error}), expected equal lengths."
             ) from error
     return _of_numbers(given)
-
-
-def _of_polars(given: Any) -> pd.DataFrame:
-    """A frame or a series of Polars, by way of NumPy: its own way takes pyarrow."""
-    frame = given.to_frame() if hasattr(given, "to_frame") else given
-    columns = {}
-    for name in frame.columns:
-        column = frame[name]
-        zone = getattr(column.dtype, "time_zone", None)
-        values = pd.Series(column.to_numpy() if zone is None else column.dt.convert_time_zone("UTC").to_numpy())
-        columns[name or "y"] = values if zone is None else values.dt.tz_localize("UTC").dt.tz_convert(zone)
-    return pd.DataFrame(columns)
 
 
 def _of_numbers(given: Any) -> pd.DataFrame:

@@ -81,9 +81,9 @@ class ModelResult:
             ModelResult: of kind ``"ensemble"``, named ``"LSTM x10 mean"``.
         """
         sound = self.sound
-        seeds = tuple(np.array(self.seeds)[sound].tolist())
-        if len(seeds) < 2:
+        if sound.sum() < 2:
             return None
+        seeds = tuple(np.array(self.seeds)[sound].tolist())
 
         def mean(forecasts: np.ndarray | None) -> Any:
             return None if forecasts is None else forecasts[sound].mean(axis=0, keepdims=True)

@@ -34,9 +34,10 @@ from kseq.comparison.result import Comparison, compare
 from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError, Parameter
+from kseq.models import cell_of, name_of
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, Settings
+from kseq.settings import OWN_DATA, OWN_NETWORK, Settings
 from kseq.training.progress import Progress, Within
 from kseq.validation import require_each_once, require_number, require_whole
 
@@ -140,7 +141,7 @@ class Search:
         """Settings chosen for each cell, as ``Settings.by_cell`` takes them."""
         # As objects, numbers are Python's own.
         best = self.frame[self.frame["chosen"]].set_index("model")[list(self.space.values)].astype(object)
-        return {cell: best.loc[name].to_dict() for cell, name in CELL_NAMES.items() if name in best.index}
+        return {cell_of(name): best.loc[name].to_dict() for name in best.index}
 
     @property
     def record(self) -> dict[str, Any]:
@@ -212,7 +213,7 @@ def tune(
         if folder is not None:
             from kseq.report import run_folder
 
-            run_folder.write(comparison, folder)
+            run_folder.write(comparison, folder, predictions=asked.predictions)
     return comparison
 
 
@@ -344,7 +345,7 @@ def _trials(
         errors = score.of(row.predictions) if sound else np.array([np.nan])
         drawn.tell(trial, float(errors.mean()))
         yield {
-            "model": CELL_NAMES[cell],
+            "model": name_of(cell),
             "trial": number,
             **own,
             score.metric: float(errors.mean()),

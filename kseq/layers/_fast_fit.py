@@ -1,7 +1,8 @@
 """Give the fast step, and batches in the backend's fastest form, to every ``fit`` of a model with layers of kseq.
 
 ``keras.Model.fit`` is wrapped when :mod:`kseq.layers` is imported. Models without a layer of kseq, and data that are
-neither arrays nor :class:`kseq.Batches`, go to Keras unchanged. Arrays are shuffled by the same draws as in Keras.
+neither arrays, windows nor :class:`kseq.Batches`, go to Keras unchanged. Arrays are shuffled by the same draws as in
+Keras.
 """
 
 import functools
@@ -15,10 +16,12 @@ import numpy as np
 from kseq import kernels
 from kseq.layers import fast_step
 from kseq.layers._dispatch import policy
+from kseq.layers._windows import in_batches, reads_windows
 from kseq.layers.cells import GRU, LSTM, SimpleRNN
 from kseq.layers.ensemble import Ensemble
 from kseq.layers.feeding import Listeners, fed
 
+_KEYWORDS = inspect.Parameter.VAR_KEYWORD
 _PARTS = ("x", "y", "sample_weight")
 
 
@@ -31,17 +34,41 @@ def install() -> None:
 
     @functools.wraps(plain)
     def fit(model: keras.Model, *args: Any, **options: Any) -> Any:
+        arguments = _bound(signature, model, args, options)
+        if reads_windows(arguments):
+            arguments = in_batches(model, "fit", arguments)
         if not _is_ours(model) or policy() == "off":
-            return plain(model, *args, **options)
+            return plain(model, **arguments)
         fast_step.attach(model)
-        given = signature.bind(model, *args, **options)
-        given.apply_defaults()
-        arguments = dict(given.arguments)
-        arguments.pop(next(iter(signature.parameters)))
         return plain(model, **_fed(model, arguments))
 
     fit.__wrapped_by_kseq__ = True  # type: ignore[attr-defined]
     keras.Model.fit = fit
+    for method in ("evaluate", "predict"):
+        setattr(keras.Model, method, _with_windows(method))
+
+
+def _with_windows(method: str) -> Any:
+    """A method of ``keras.Model`` that reads windows as well."""
+    plain = getattr(keras.Model, method)
+    signature = inspect.signature(plain)
+
+    @functools.wraps(plain)
+    def wrapped(model: keras.Model, *args: Any, **options: Any) -> Any:
+        if not hasattr(args[0] if args else options.get("x"), "batches"):
+            return plain(model, *args, **options)
+        extra = {name: options.pop(name) for name in list(options) if name not in signature.parameters}
+        return plain(model, **in_batches(model, method, _bound(signature, model, args, options)), **extra)
+
+    return wrapped
+
+
+def _bound(signature: inspect.Signature, model: keras.Model, args: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """All arguments of a call by name, defaults too, without the model."""
+    given = signature.bind(model, *args, **options)
+    given.apply_defaults()
+    names = list(signature.parameters)[1:]
+    return {name: given.arguments[name] for name in names if signature.parameters[name].kind is not _KEYWORDS}
 
 
 def _is_ours(model: keras.Model) -> bool:
@@ -78,6 +105,7 @@ def _fed(model: keras.Model, arguments: dict[str, Any]) -> dict[str, Any]:
         steps=len(source),
         model=model,
     )
+    listeners.give_whole(source)
     nothing = {"y": None, "sample_weight": None, "batch_size": None, "shuffle": False, "validation_split": 0.0}
     return {**changed, **nothing, "x": source, "callbacks": listeners}
 

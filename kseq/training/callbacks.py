@@ -5,6 +5,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import keras
@@ -24,6 +25,9 @@ class _Comparison(Protocol):
 
     def add(self, result: ModelResult) -> None:
         """Add one row."""
+
+    def write(self, path: str | Path) -> Any:
+        """Write all rows into a folder."""
 
 
 def predict(model: keras.Model, data: WindowedPanel, windows: Windows, batch_size: int | None = None) -> np.ndarray:
@@ -171,10 +175,13 @@ class Evaluation(EpochTimer):
         seeds: Seeds of the model's members, one for each; by default counted from 0.
         forecast: Function that forecasts the windows of a part, with the arguments of :func:`predict`, the default.
         quantiles: Whether the model forecasts quantiles, which the row then holds too.
+        folder: Folder in which table, picture and record of all rows so far are kept, written anew when ``fit`` ends;
+            None, the default, writes nothing. Files that kseq has not written are never touched.
 
     Example:
         >>> comparison = Comparison(data)  # doctest: +SKIP
-        >>> model.fit(Batches(data.train, 32, seed=0), callbacks=[Evaluation(comparison, "LSTM")])  # doctest: +SKIP
+        >>> keep = Evaluation(comparison, "LSTM", folder="first-run")  # doctest: +SKIP
+        >>> model.fit(data.train, validation_data=data.validation, callbacks=[keep])  # doctest: +SKIP
         >>> comparison.table  # doctest: +SKIP
     """
 
@@ -185,8 +192,11 @@ class Evaluation(EpochTimer):
         seeds: tuple[int, ...] | None = None,
         forecast: Callable[[keras.Model, WindowedPanel, Windows], np.ndarray] = predict,
         quantiles: bool = False,
+        *,
+        folder: str | Path | None = None,
     ):
         super().__init__()
+        self.folder = folder
         self.quantiles = quantiles
         self.forecast = forecast
         self.comparison = comparison
@@ -221,3 +231,5 @@ class Evaluation(EpochTimer):
             validation_quantiles=quantiles[1],
         )
         self.comparison.add(self.result)
+        if self.folder is not None:
+            self.comparison.write(self.folder)

@@ -28,7 +28,8 @@ def test_compare_writes_what_it_says(here, capsys):
     assert f"{BACKEND} " in printed.splitlines()[-1]
     assert "0.984" in printed
     assert sorted(path.name for path in (here / "run").iterdir()) == [
-        "comparison.png", "history.csv", "history.png", "predictions.csv", "run.json", "table.csv", "table.md",
+        "comparison.png", "history.csv", "history.png", "predictions.csv", "report.html", "run.json",
+        "table.csv", "table.md",
     ]  # fmt: skip
     table = pd.read_csv(here / "run/table.csv").set_index("model")
     cells = ["SimpleRNN", "LSTM", "GRU"]
@@ -95,7 +96,13 @@ def test_baselines_by_default_and_those_that_a_series_does_not_allow(here, capsy
     text = "Left out of the baselines: seasonal-naive, climatology, climatology-ar (its dates show no season)."
     assert text in " ".join(capsys.readouterr().out.split())
     table = pd.read_csv(here / "run/table.csv")
-    assert table["model"][table["kind"] == "baseline"].tolist() == ["Persistence", "AR(12)", "ETS(A,N,N)"]
+    assert table["model"][table["kind"] == "baseline"].tolist() == [
+        "Persistence",
+        "AR(12)",
+        "ETS(A,N,N)",
+        "Theta",
+        "DLinear",
+    ]
     record = json.loads((here / "run/run.json").read_text())
     assert record["settings"]["baselines"] is None, "nobody has named them"
 
@@ -343,10 +350,14 @@ def test_module_help():
 @pytest.mark.above_backends
 def test_inputs_are_chosen_said_and_recorded(here, capsys):
     assert main([*QUICK, "--cells", "rnn", "--out", "run"]) == 0
-    assert capsys.readouterr().out.rstrip().endswith("; transform: anomaly,change (season 12)")
+    out = capsys.readouterr().out
+    assert "Transform anomaly," in out
     record = json.loads((here / "run/run.json").read_text())
     assert (record["settings"]["transform"], record["settings"]["calendar"]) == ("auto", False)
-    assert (record["series"]["transform"], record["series"]["inputs"]) == ("anomaly,change (season 12)", ["sst"])
+    assert out.rstrip().endswith(f"; transform: {record['series']['transform']}")
+    assert record["series"]["transform"].startswith("anomaly,")
+    assert record["series"]["transform"].endswith(" (season 12)")
+    assert record["series"]["inputs"] == ["sst"]
 
 
 @pytest.mark.above_backends

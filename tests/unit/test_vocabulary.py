@@ -1,6 +1,7 @@
 """The names of settings: those of the command, of Settings and of the budget, in any mix, from Python."""
 
 import inspect
+import sqlite3
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ import pytest
 import kseq
 from kseq import ConfigError, DataError, Settings
 from kseq.cli.compare import compare as command
-from kseq.settings import cell_of
+from kseq.data._source import FILE_OPTIONS
+from kseq.models import cell_of
 from kseq.vocabulary import SCREEN, settings_from
 
 #: What an option is given here, where its default says nothing.
@@ -17,7 +19,11 @@ VALUES = {
     "cells": (), "baselines": "persistence", "data": "nino12", "time": "ds", "target": "y", "id": "unique_id",
     "no_past_target": False, "refit": True, "bidirectional": True, "calendar": True, "escape_formulas": True,
     "series": "a", "freq": "MS", "fill": "ffill", "unit": "K", "test_share": 0.3, "step_size": 2, "train_size": 60,
-    "layers": 2, "backend": None, "device": "cpu", "header": 0, "features": (), "future": (), "static": (),
+    "layers": 2, "backend": None, "device": "cpu", "header": 0, "cell": None, "rival": None,
+    "missing": "-9999", "date_format": "%Y-%m-%d", "dayfirst": False, "wide": None, "sort": True, "sep": ",",
+    "decimal": ".", "thousands": None, "encoding": "utf-8", "comment": "#",
+    "member": None, "sheet": None, "select": None, "preset": None,
+     "features": (), "future": (), "static": (),
 }  # fmt: skip
 
 
@@ -43,11 +49,20 @@ def test_every_option_of_the_command_is_a_name_in_python(frame, tmp_path, name):
         "csv": tmp_path / "rows.csv", "parquet": tmp_path / "rows.parquet", "out": tmp_path / "run",
     }.get(name, VALUES.get(name, default))  # fmt: skip
     source = {"csv": None, "parquet": None, "data": None}.get(name, frame)
+    if name in FILE_OPTIONS:
+        source = tmp_path / "rows.csv"
+        frame.to_csv(source, index=False)
     if name == "csv":
         frame.to_csv(given, index=False)
     if name == "parquet":
         frame.to_parquet(given, index=False)
     options = {"cells": (), "baselines": "persistence"}
+    if name in ("sql", "query"):
+        with sqlite3.connect(tmp_path / "rows.db") as connection:
+            frame.to_sql("rows", connection, index=False)
+        connection.close()
+        source, options["sql"], options["query"] = None, f"sqlite:///{tmp_path / 'rows.db'}", "select * from rows"
+        given = options[name]
     if name in ("step_size", "train_size", "refit", "gap"):
         options["n_windows"] = 2
     found = kseq.compare(source, **{**options, name: given})
