@@ -1,7 +1,7 @@
 """kseq: which recurrent cell, SimpleRNN, LSTM or GRU, serves this series, and is it better than a baseline?
 
-Nothing heavy is imported with the package: a name below brings its module, and with it Keras, on first use. Set
-``KERAS_BACKEND`` before that, or let ``kseq compare --backend`` do it.
+Nothing heavy is imported with the package: a name below brings its module, and with it Keras, on first use. The backend
+is that of ``KERAS_BACKEND``, or the first installed of PyTorch, TensorFlow and JAX; ``kseq.backends.choose`` names one.
 """
 
 import importlib
@@ -10,8 +10,38 @@ from typing import TYPE_CHECKING, Any
 from kseq._version import __version__
 from kseq.errors import BackendError, ConfigError, DataError, KseqError
 
+# What editors and type checkers know of the names below.
 if TYPE_CHECKING:
+    from kseq import backends as backends
+    from kseq import data as data
+    from kseq import interop as interop
     from kseq import layers as layers
+    from kseq import models as models
+    from kseq.comparison.result import Comparison as Comparison
+    from kseq.comparison.result import compare as compare
+    from kseq.data import Panel as Panel
+    from kseq.data import Series as Series
+    from kseq.data import from_frame as from_frame
+    from kseq.data import load_series as load_series
+    from kseq.data import panel_from_frame as panel_from_frame
+    from kseq.data import read_csv as read_csv
+    from kseq.data import read_panel as read_panel
+    from kseq.data import read_parquet as read_parquet
+    from kseq.experiments.audit import audit as audit
+    from kseq.experiments.tune import Space as Space
+    from kseq.experiments.tune import tune as tune
+    from kseq.forecasting.fit import fit as fit
+    from kseq.forecasting.forecaster import Forecaster as Forecaster
+    from kseq.layers import split_members as split_members
+    from kseq.models.builders import build_gru as build_gru
+    from kseq.models.builders import build_lstm as build_lstm
+    from kseq.models.builders import build_model as build_model
+    from kseq.models.builders import build_simple_rnn as build_simple_rnn
+    from kseq.preprocessing.windows import make_windows as make_windows
+    from kseq.settings import Settings as Settings
+    from kseq.training.batches import Batches as Batches
+    from kseq.training.callbacks import Evaluation as Evaluation
+    from kseq.training.callbacks import predict as predict
 
 #: Public names and the modules that hold them.
 _PUBLIC = {
@@ -36,20 +66,41 @@ _PUBLIC = {
     "Settings": "settings",
     "compare": "comparison.result",
     "tune": "experiments.tune",
+    "audit": "experiments.audit",
+    "fit": "forecasting.fit",
     "Space": "experiments.tune",
     "Forecaster": "forecasting.forecaster",
+    "explain": "explanation.explain",
+    "Explanation": "explanation.result",
 }
 
 __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__", *_PUBLIC]
 
 
+#: Public modules, which are there without an import of their own.
+_MODULES = ("backends", "data", "interop", "layers", "models")
+
+#: Of the above what is made of Keras's classes, and brings Keras as it is imported.
+_OF_KERAS = ("training.batches", "training.callbacks", "models.builders", "interop", "layers", "forecasting.fit")
+
+
 def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(f"kseq.{_PUBLIC[name]}"), name)
-    if name == "layers":
-        return importlib.import_module("kseq.layers")
-    raise AttributeError(f"module 'kseq' has no attribute {name!r}")
+    if name not in _PUBLIC and name not in _MODULES:
+        import difflib
+
+        close = difflib.get_close_matches(name, __dir__(), n=1)
+        hint = f"; did you mean kseq.{close[0]}?" if close else ""
+        raise AttributeError(f"module 'kseq' has no attribute {name!r}{hint}")
+    module = _PUBLIC.get(name, name)
+    if module in _OF_KERAS:
+        from kseq import backends
+
+        # Keras alone would take TensorFlow, whether it is installed or not.
+        if backends.running() is None:
+            backends.choose()
+    found = importlib.import_module(f"kseq.{module}")
+    return getattr(found, name) if name in _PUBLIC else found
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "layers"])
+    return sorted([*__all__, *_MODULES])

@@ -23,7 +23,9 @@ Bidirectional models: Keras takes each direction's *final* state as the last out
 last time step alone. A model trained on ``out[:, -1]`` loads, and forecasts differently here.
 """
 
+import os
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +40,16 @@ from kseq.models.builders import build_model
 
 Array = np.ndarray
 
+#: Under what checkpoints keep a state dict, the usual name first.
+_HOLDERS = ("model_state_dict", "state_dict", "model_state", "model", "net", "network", "weights")
+
+#: What differs where windows are read in both directions.
+BOTH_DIRECTIONS = (
+    "received a bidirectional module: Keras takes each direction's final state, in PyTorch torch.cat([h_n[-2], "
+    "h_n[-1]], dim=1). A module that forecasts from out[:, -1], whose backward half has read the last time step alone, "
+    "gives other forecasts here; train it again, or let it read h_n."
+)
+
 _NAME = re.compile(r"(?:(?P<module>.+)\.)?(?P<kind>(?:weight|bias)_(?:ih|hh))_l(?P<number>\d+)(?P<reverse>_reverse)?")
 _KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
@@ -47,7 +59,7 @@ _CELLS = {1: "rnn", 4: "lstm", 3: "gru"}
 _MODULES = {"simple_rnn": "rnn", "lstm": "lstm", "gru": "gru"}
 
 
-def load_torch(model: keras.Model, state: Mapping[str, Any]) -> None:
+def load_torch(model: keras.Model, state: Any) -> None:
     """Load a PyTorch state dict into a model of recurrent layers and a Dense head.
 
     Modules are told by the names and shapes of their weights, whatever attribute they stand under, and are matched
@@ -57,7 +69,8 @@ def load_torch(model: keras.Model, state: Mapping[str, Any]) -> None:
     Args:
         model: as a builder here makes it, or any Sequential or functional model whose weights are those of SimpleRNN,
             LSTM, GRU (alone or in Bidirectional) and Dense layers.
-        state: ``module.state_dict()``: PyTorch tensors, or NumPy arrays, by name.
+        state: A PyTorch module, or its ``state_dict()``: tensors, or NumPy arrays, by name; also a checkpoint that
+            holds one as ``model_state_dict`` or ``state_dict``.
 
     Raises:
         ConfigError: names, shapes or settings do not fit the model, which then keeps the weights it had.
@@ -66,7 +79,7 @@ def load_torch(model: keras.Model, state: Mapping[str, Any]) -> None:
         >>> model = build_lstm(features=3, units=64, num_layers=2)  # doctest: +SKIP
         >>> load_torch(model, torch.load("lstm.pt"))  # doctest: +SKIP
     """
-    recurrent, linear = _read(state)
+    recurrent, linear = _read(_state_of(state))
     stack, heads = _weighted_layers(model)
     if (len(recurrent), len(linear)) != (len(stack), len(heads)):
         raise ConfigError(
@@ -89,23 +102,25 @@ def load_torch(model: keras.Model, state: Mapping[str, Any]) -> None:
 
 
 def from_torch(
-    state: Mapping[str, Any],
+    state: Any,
     *,
     lookback: int | None = None,
-    activation: str = "tanh",
+    activation: str | None = None,
     dropout: float = 0.0,
     return_states: bool = False,
 ) -> keras.Model:
-    """Build the model that a PyTorch state dict belongs to, with its weights.
+    """Build the model that a PyTorch module or its state dict belongs to, with its weights.
 
     Cell, features, units, layers, directions and outputs follow from the shapes. ``model(x)`` is then what PyTorch's
-    ``out, _ = lstm(x); fc(out[:, -1])`` gives with ``batch_first=True``; for a bidirectional one see the head of this
-    module.
+    ``out, _ = lstm(x); fc(out[:, -1])`` gives with ``batch_first=True``; of a bidirectional one what ``fc(torch.cat([
+    h_n[-2], h_n[-1]], dim=1))`` gives, which a warning says.
 
     Args:
-        state: ``module.state_dict()`` of recurrent layers of one kind and one ``nn.Linear``, in that order.
+        state: A module of recurrent layers of one kind and one ``nn.Linear``, in that order; or its ``state_dict()``,
+            or a checkpoint that holds one as ``model_state_dict`` or ``state_dict``.
         lookback: time steps of an input window; None for any number.
-        activation: ``"relu"`` for ``nn.RNN(nonlinearity="relu")``, which no name or shape tells.
+        activation: ``"relu"`` for ``nn.RNN(nonlinearity="relu")``, which no name or shape tells; of a module it is
+            found. ``"tanh"`` otherwise.
         dropout: share of outputs dropped between layers in further training, as ``nn.LSTM(dropout=)``.
         return_states: also return the last layer's final states, as :func:`kseq.models.builders.build_model` does.
 
@@ -116,10 +131,11 @@ def from_torch(
         ConfigError: the state dict holds something else.
 
     Example:
-        >>> model = from_torch(torch.load("gru.pt"), lookback=24)  # doctest: +SKIP
+        >>> model = from_torch(module, lookback=24)  # doctest: +SKIP
         >>> model.predict(windows)  # doctest: +SKIP
     """
-    recurrent, linear = _read(state)
+    names = _state_of(state)
+    recurrent, linear = _read(names)
     if not recurrent or len(linear) != 1:
         raise ConfigError(
             f"received a state dict of {len(recurrent)} recurrent layers and {len(linear)} nn.Linear; expected at "
@@ -133,6 +149,8 @@ def from_torch(
             "it with load_torch."
         )
     ((cell, directions),) = kinds
+    if directions == 2:
+        warnings.warn(BOTH_DIRECTIONS, UserWarning, stacklevel=2)
     model = build_model(
         cell,
         lookback=lookback,
@@ -142,10 +160,10 @@ def from_torch(
         dropout=dropout,
         bidirectional=directions == 2,
         return_states=return_states,
-        activation=activation,
+        activation=activation or _activation_of(state),
         use_bias=any(direction.bias_ih is not None for layer in recurrent for direction in layer),
     )
-    load_torch(model, state)
+    load_torch(model, names)
     return model
 
 
@@ -224,6 +242,28 @@ class _Linear:
     module: str
     weight: Array
     bias: Array | None
+
+
+def _state_of(given: Any) -> Mapping[str, Any]:
+    """The state dict of a module, of a checkpoint that holds one, or as it is given."""
+    if hasattr(given, "state_dict"):
+        return given.state_dict()
+    if not isinstance(given, Mapping):
+        hint = "torch.load of it" if isinstance(given, str | os.PathLike) else "module.state_dict()"
+        raise ConfigError(
+            f"received type {type(given).__name__}, expected a PyTorch module, its state dict, or a checkpoint that "
+            f"holds one; give {hint}."
+        )
+    inside = [
+        name for name in _HOLDERS if isinstance(given.get(name), Mapping) or hasattr(given.get(name), "state_dict")
+    ]
+    return _state_of(given[inside[0]]) if inside else given
+
+
+def _activation_of(given: Any) -> str:
+    """The activation of a module's ``nn.RNN``; of names and arrays alone, tanh."""
+    modules = given.modules() if hasattr(given, "modules") else ()
+    return next((module.nonlinearity for module in modules if hasattr(module, "nonlinearity")), "tanh")
 
 
 def _read(state: Mapping[str, Any]) -> tuple[list[list[_Direction]], list[_Linear]]:

@@ -1,18 +1,22 @@
 """What a comparison is asked for: everything that decides its numbers, besides the series, backend and versions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
+
+import numpy as np
 
 from kseq import baselines
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
 from kseq.evaluation.metrics import RANKING
 from kseq.evaluation.quantiles import QUANTILE_METRICS
-from kseq.models import CELL_NAMES, STARTS
+from kseq.models import CELL_NAMES, STARTS, cell_of
+from kseq.models.own import Own
 from kseq.models.parameter_counts import MATCHES, Units, layer_widths, matched_units
 from kseq.preprocessing.scalers import SCALERS
 from kseq.preprocessing.transforms import steps_of
+from kseq.text import shown
 from kseq.validation import require_choice, require_each_once, require_levels, require_number, require_whole
 
 #: What one cell may have otherwise than the others: of the network, of its training, and of what it reads and
@@ -25,17 +29,47 @@ OWN_DATA = ("transform",)
 STRATEGIES = ("direct", "recursive", "seq2seq")
 
 
+def several(names: Any) -> Any:
+    """Names one by one; a text may hold several, with commas between them."""
+    return tuple(part.strip() for part in names.split(",") if part.strip()) if isinstance(names, str) else names
+
+
+def _numbers(value: Any) -> Any:
+    """Numbers that are written as text, ``"64,32"``, as the command takes them; other values stay as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        numbers = tuple(float(part) if "." in part else int(part) for part in value.split(","))
+    except ValueError:
+        return value
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _plain(value: Any) -> Any:
+    """Python's own numbers for NumPy's, tuples for lists."""
+    if isinstance(value, np.ndarray | list):
+        return tuple(_plain(part) for part in (value.tolist() if isinstance(value, np.ndarray) else value))
+    if isinstance(value, tuple | range):
+        return tuple(_plain(part) for part in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _of_cell(own: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of one cell, by the names of fields."""
+    return {{"layers": "num_layers"}.get(name, name): _plain(value) for name, value in own.items()}
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides a comparison's numbers, besides the series, the backend and the versions.
 
     Args:
-        cells: which to train, of ``rnn``, ``lstm``, ``gru``.
+        cells: which to train, of ``rnn``, ``lstm``, ``gru`` and names among ``own``.
         baselines: which to set beside them, of ``kseq.baselines.BASELINES``; one that the series does not allow is
-            left out, with a remark. None for all of them, but for ``ets`` of more than 20 series: it takes tenths of a
-            second a series and fold, and is fitted to so many only where it is named.
+            left out, with a remark. None for all of them, but for ``ets`` of more than 20 series and ``theta`` of more
+            than 1,000: they are fitted series by series, to so many only where they are named.
         seeds: one training a seed.
-        lookback: rows that a model reads.
+        lookback: rows that a model reads; None, the default, to choose them, see :mod:`kseq.comparison.defaults`.
         horizon: rows that a model forecasts.
         strategy: how it forecasts several: ``"direct"``, all at once; ``"recursive"``, one after the other, each from
             the forecasts before it; ``"seq2seq"``, by a decoder, whose seeds train one after another. See
@@ -70,7 +104,11 @@ class Settings:
             Intervals stay those of the first training's errors on the validation part.
         members: seeds trained at once; 0 to choose.
         levels: percents of future values that intervals are to cover; empty for no intervals.
-        training: the budget, as a mapping of :class:`kseq.training.fit.Training`'s arguments.
+        training: the budget, as a mapping of :class:`kseq.training.budget.Training`'s arguments; what is not given of
+            batches and steps is chosen by the number of windows, see :mod:`kseq.comparison.defaults`.
+        rivals: names of further rows, regressors that are fitted to the same windows, each among ``own``.
+        own: rows of a user's own by their names, among ``cells`` or ``rivals``: functions that build a network or a
+            regressor, see :mod:`kseq.models.own`.
         by_cell: settings of single cells in place of those above, of ``OWN_NETWORK``, ``OWN_TRAINING`` and
             ``OWN_DATA``: ``{"lstm": {"units": 64, "lookback": 6}}``. A cell's own lookback is at most ``lookback``,
             which says how many rows stand before each part: all cells learn from, and forecast, the same target rows.
@@ -80,7 +118,7 @@ class Settings:
     cells: tuple[str, ...] = ("rnn", "lstm", "gru")
     baselines: tuple[str, ...] | None = None
     seeds: tuple[int, ...] = tuple(range(10))
-    lookback: int = 12
+    lookback: int = None  # type: ignore[assignment]
     horizon: int = 1
     strategy: str = "direct"
     units: int | tuple[int, ...] = 32
@@ -106,7 +144,14 @@ class Settings:
     members: int = 0
     levels: tuple[float, ...] = LEVELS
     training: Mapping[str, Any] = field(default_factory=dict)
+    rivals: tuple[str, ...] = ()
+    own: Mapping[str, Own] = field(default_factory=dict)
     by_cell: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All settings as ``run.json`` holds them: of rows of a user's own where their functions are."""
+        return {**asdict(self), "own": {name: one.record for name, one in self.own.items()}}
 
     def of(self, cell: str) -> "Settings":
         """Settings that hold for one cell: its own in their place among the shared ones.
@@ -131,27 +176,61 @@ class Settings:
             int | tuple[int, ...]: ``units`` or, with ``match="params"``, those that
             :func:`kseq.models.parameter_counts.matched_units` finds.
         """
-        if self.match == "units":
+        if self.match == "units" or cell in self.own:
             return self.units
         return matched_units(
-            self.cells,
+            [one for one in self.cells if one not in self.own],
             self.units,
             features=features,
             # A recursive model has a head for one step.
             horizon=1 if self.strategy == "recursive" else self.horizon,
-            targets=targets,
+            targets=targets * max(1, len(self.quantiles)),
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
         )[cell]
 
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Quantiles that networks forecast: those of the levels' bounds and the median; empty for other losses.
+
+        Example:
+            >>> Settings(levels=(80,), training={"loss": "quantile"}).quantiles
+            (0.1, 0.5, 0.9)
+        """
+        if self.training.get("loss") != "quantile":
+            return ()
+        sides = {round(0.5 + sign * level / 200, 10) for level in self.levels for sign in (-1, 1)}
+        return tuple(sorted(sides | {0.5}))
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on settings that change nothing."""
+        layers = max((len(layer_widths(own.units, own.num_layers)) for own in map(self.of, self.cells)), default=2)
+        if layers > 1 or not any(self.of(cell).dropout for cell in self.cells):
+            return []
+        return ["Dropout changes nothing with one recurrent layer: outputs are dropped between layers."]
+
     def __post_init__(self) -> None:
+        for name in [one.name for one in fields(self)]:
+            object.__setattr__(self, name, _plain(getattr(self, name)))
+        object.__setattr__(self, "cells", tuple(cell_of(cell) for cell in several(self.cells)))
+        if self.baselines is not None:
+            names = tuple("dlinear" if name == "linear" else name for name in several(self.baselines))
+            object.__setattr__(self, "baselines", names)
+        object.__setattr__(self, "units", _numbers(self.units))
+        levels = () if self.levels == "none" else _numbers(self.levels)
+        object.__setattr__(self, "levels", levels if isinstance(levels, tuple) else (levels,))
+        by_cell = {cell_of(cell): _of_cell(own) for cell, own in self.by_cell.items()}
+        object.__setattr__(self, "by_cell", by_cell)
         for what, one, names, known in (
-            ("cells", "cell", self.cells, tuple(CELL_NAMES)),
+            ("cells", "cell", self.cells, (*CELL_NAMES, *self._own("cell"))),
+            ("rivals", "rival", self.rivals, self._own("rival")),
             ("baselines", "baseline", self.baselines or (), tuple(baselines.BASELINES)),
         ):
             require_each_once(what, names, empty=True)
             for name in names:
-                require_choice(one, name, known)
+                if name not in known:
+                    raise ConfigError(f"received {one} {shown(name)}, expected one of {', '.join(known)}.")
         steps_of(self.transform)
         require_choice("start", self.start, STARTS)
         require_choice("match", self.match, MATCHES)
@@ -174,10 +253,15 @@ class Settings:
         self._require_own()
         self._require_strategy()
 
+    def _own(self, kind: str) -> tuple[str, ...]:
+        """Names of rows of a user's own of a kind."""
+        return tuple(name for name, one in self.own.items() if one.kind == kind)
+
     def _require_network(self) -> None:
         """Refuse sizes of networks and windows that mean nothing, and dropout where there is nothing to drop."""
         for name in ("lookback", "horizon", "season", "members"):
-            require_whole(name, getattr(self, name))
+            if name != "lookback" or self.lookback is not None:
+                require_whole(name, getattr(self, name))
         require_number("dropout", self.dropout)
         require_number("test", self.test)
         require_number("validation", self.validation)
@@ -185,10 +269,16 @@ class Settings:
             require_whole("units", width)
 
     def _require_strategy(self) -> None:
-        """Refuse what a decoder cannot have."""
+        """Refuse what a decoder cannot have, and quantiles that would have to be fed back."""
+        if self.training.get("loss") == "quantile" and self.strategy != "direct":
+            raise ConfigError(
+                "received ", Parameter("loss"), " quantile and ", Parameter("strategy"), f" {self.strategy}, expected "
+                "the strategy direct with it: quantiles of one step say nothing of those of the next.",
+            )  # fmt: skip
         if self.strategy != "seq2seq":
             return
         wrong = {
+            "cells of your own": (self._own("cell"), "their decoder is not known"),
             "bidirectional": (self.bidirectional, "a decoder runs ahead in time alone"),
             "match params": (self.match != "units", "weights are not counted for a decoder"),
             f"members {self.members}": (self.members > 1, "seeds of a decoder train one after another"),
@@ -215,7 +305,7 @@ class Settings:
                 raise ConfigError(
                     f"received {', '.join(sizes)} of {cell} and match {self.match!r}, expected one of them."
                 )
-            if own.get("lookback", 1) > self.lookback:
+            if self.lookback is not None and own.get("lookback", 1) > self.lookback:
                 raise ConfigError(
                     f"received lookback {own['lookback']} for {cell}, expected at most {self.lookback}, the lookback "
                     "that says where windows stand; raise that."

@@ -33,6 +33,8 @@ WHOLE = {
     "epochs": Bounds(1, 1_000_000),
     "patience": Bounds(0, 1_000_000),
     "batch_size": Bounds(0, 1_000_000),
+    "max_steps": Bounds(0, 1_000_000_000),
+    "windows_per_epoch": Bounds(0, 1_000_000_000),
     "n_windows": Bounds(0, 1_000_000),
     "step_size": Bounds(1, 1_000_000),
     "gap": Bounds(0, 1_000_000),
@@ -44,6 +46,8 @@ WHOLE = {
     "h": Bounds(1, 1_000_000),
     "rounds": Bounds(1, 10_000),
     "header": Bounds(0, 1_000_000),
+    "skip_rows": Bounds(0, 1_000_000_000),
+    "skip_footer": Bounds(0, 1_000_000),
     "features": Bounds(1, 1_000_000),
     "targets": Bounds(1, 1_000_000),
 }  # fmt: skip

@@ -27,10 +27,11 @@ from kseq.errors import BackendError
 from kseq.models.builders import CELLS, build_model
 from kseq.preprocessing.windows import WindowedPanel, make_windows
 from kseq.training.batches import Batches
+from kseq.training.budget import Training
 from kseq.training.callbacks import EpochTimer, kernel_of
 from kseq.training.early_stopping import MemberStopping
 from kseq.training.feeding import Listeners, fed
-from kseq.training.fit import Training, compile_model
+from kseq.training.fit import compile_model
 from kseq.validation import require_choice, require_each_once, require_whole
 
 

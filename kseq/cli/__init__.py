@@ -21,8 +21,10 @@ from kseq.cli.command import talkative
 from kseq.cli.compare import compare
 from kseq.cli.config import configurable
 from kseq.cli.evaluate import evaluate
+from kseq.cli.explain import explain
 from kseq.cli.fit import fit
 from kseq.cli.forecast import forecast
+from kseq.cli.report import report
 from kseq.cli.reproduce import reproduce
 from kseq.cli.terminal import say
 from kseq.cli.tune import tune
@@ -62,7 +64,7 @@ def cli(debug: bool) -> None:
     """Which recurrent cell, SimpleRNN, LSTM or GRU, serves this series, and is it better than a baseline?"""
 
 
-for command in (compare, tune, fit, forecast, evaluate, audit, reproduce, data, info, bench):
+for command in (compare, explain, tune, fit, forecast, evaluate, audit, reproduce, report, data, info, bench):
     cli.add_command(configurable(talkative(command)))
 talkative(cli)
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from kseq.cli.terminal import set_quiet, set_verbose
-from kseq.cli.types import Folder
+from kseq.cli.types import Folder, Mark
 from kseq.errors import KseqError, Parameter
 
 #: Options that are called otherwise than the parameters that they set.
@@ -44,7 +44,7 @@ class Command(click.Command):
                 continue
             name = parameter.opts[0]
             value = values.get(parameter.name or "")
-            if isinstance(value, str) and not value.strip() and not isinstance(parameter.type, Folder):
+            if isinstance(value, str) and not value.strip() and not isinstance(parameter.type, Folder | Mark):
                 raise click.UsageError(
                     f"received {name} {value!r}, expected a value; leave {name} out, or give one.", ctx
                 )

@@ -12,6 +12,7 @@ from kseq.cli.options import (
     backend_options,
     escape_option,
     inputs,
+    own_options,
     refuse_ignored,
     series_options,
     take_series,
@@ -20,15 +21,13 @@ from kseq.cli.options import (
 )
 from kseq.cli.terminal import Progress, data, detail, note, say
 from kseq.cli.types import CommaList, Folder, Levels, Number, Text, Units, Whole
-from kseq.errors import ConfigError, OutputError
-from kseq.validation import WHOLE
+from kseq.errors import OutputError
+from kseq.training.budget import LOSSES, SCHEDULES, Training
 
 if TYPE_CHECKING:
     from kseq.comparison.result import Comparison
+    from kseq.settings import Settings
     from kseq.storage import Folder as RunFolder
-
-#: Options of the training's budget; a tuning chooses some of them itself.
-BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", "patience")
 
 
 @click.command(cls=Command)
@@ -36,16 +35,16 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
 @series_options
 @click.option("--cells", type=CommaList(), default="rnn,lstm,gru", show_default=True, shell_complete=completion.cells,
               help="Cells to train.")  # fmt: skip
+@own_options
 @click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]", shell_complete=completion.baselines,
-              help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets.  "
-                   "[default: all that the series allows; ets for 20 series at most]")  # fmt: skip
+              help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets, "
+                   "theta, dlinear.  [default: all that the series allows; ets for 20 series at most]")  # fmt: skip
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--metric", type=Text(), default="", metavar="NAME",
               help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "
                    "mae; of several series or targets mase]")  # fmt: skip
-@click.option(
-    "--lookback", type=Whole("lookback"), default=12, show_default=True, help="Time steps that a model reads."
-)
+@click.option("--lookback", type=Whole("lookback"), default=None,
+              help="Time steps that a model reads.  [default: 1.25 times the horizon, at least 12]")  # fmt: skip
 @click.option("--horizon", type=Whole("horizon"), default=1, show_default=True, help="Time steps to forecast.")
 @click.option("--strategy", type=click.Choice(["direct", "recursive", "seq2seq"]), default="direct", show_default=True,
               help="Forecast several steps at once, each from those before it, or by a decoder.")  # fmt: skip
@@ -90,8 +89,16 @@ BUDGET = ("epochs", "batch_size", "learning_rate", "weight_decay", "clip_norm", 
     "--start", type=Text(), default="keras", show_default=True, help="Whose initial weights: keras or pytorch."
 )
 @click.option("--epochs", type=Whole("epochs"), default=200, show_default=True, help="The most epochs of a training.")
-@click.option("--batch-size", type=Whole("batch_size"), default=32, show_default=True, help="0 for all at once.")
+@click.option("--max-steps", type=Whole("max_steps"), default=None,
+              help="The most gradient steps of a training; 0 for any.  [default: by lookback and batch]")  # fmt: skip
+@click.option("--windows-per-epoch", type=Whole("windows_per_epoch"), default=None,
+              help="The most windows of an epoch, none again before all; 0 for all.  [default: 4,096]")  # fmt: skip
+@click.option("--batch-size", type=Whole("batch_size"), default=None, help="0 for all at once.  [default: 32]")
+@click.option("--loss", type=click.Choice(LOSSES), default="mse", show_default=True,
+              help="What is minimised; quantile forecasts the intervals' bounds too.")  # fmt: skip
 @click.option("--learning-rate", type=Number("learning_rate"), default=1e-3, show_default=True, help="Of Adam.")
+@click.option("--schedule", type=click.Choice(SCHEDULES), default="constant", show_default=True,
+              help="Keep the learning rate, or let it fall to zero over the steps of the budget.")  # fmt: skip
 @click.option("--weight-decay", type=Number("weight_decay"), default=0.0, show_default=True, help="As in AdamW.")
 @click.option(
     "--clip-norm",
@@ -165,6 +172,8 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
     made_on = f"{backend} {backends.installed()[backend]} on {record['device']}"
     own = [name for name in record["settings"]["by_cell"].values() if "transform" in name]
     transform = "each cell's own" if own else record["series"]["transform"]
+    if comparison.settings is not None and comparison.settings.cells:
+        note(described(comparison.settings, len(comparison.trainings[0].train)), err=style != "table")
     note(f"{made_on}; transform: {transform}", err=style != "table")
     for row in comparison.rows:
         if row.kind == "cell":
@@ -172,46 +181,20 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
                    f"{', '.join(map(str, row.epochs))}, {row.seconds:.1f} s")  # fmt: skip
 
 
-def settings_of(options: dict[str, Any]) -> Any:
-    """Make a comparison's settings of what was typed, as far as it is no matter of the series, the backend or files."""
-    from kseq.comparison.result import Settings
-
-    first, count = options["first_seed"], options["seeds"]
-    if first + count - 1 > WHOLE["seed"].most:
-        raise ConfigError(
-            f"received --first-seed {first} and --seeds {count}, expected seeds up to {WHOLE['seed'].most}."
-        )
-    given = {"baselines": options["baselines"], "test": options["test_share"]}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if options["n_windows"] and options["test_share"] is not None:
-        raise ConfigError("received --n-windows and --test-share, expected one of them: the windows are the test part.")
-    return Settings(
-        cells=options["cells"],
-        **chosen,
-        seeds=tuple(range(first, first + count)),
-        lookback=options["lookback"],
-        horizon=options["horizon"],
-        strategy=options["strategy"],
-        units=options["units"],
-        match=options["match"],
-        num_layers=options["layers"],
-        dropout=options["dropout"],
-        bidirectional=options["bidirectional"],
-        start=options["start"],
-        transform=options["transform"],
-        calendar=options["calendar"],
-        scaler=options["scaler"],
-        past_target=not options["no_past_target"],
-        validation=options["validation_share"],
-        n_windows=options["n_windows"],
-        step_size=options["step_size"],
-        refit=options["refit"],
-        gap=options["gap"],
-        train_size=options["train_size"],
-        season=options["season"],
-        metric=options["metric"],
-        refit_on_validation=not options["no_refit_on_validation"],
-        members=options["members"],
-        levels=options["level"],
-        training={name: options[name] for name in BUDGET if name in options},
+def described(settings: "Settings", windows: int) -> str:
+    """Say in a line how much networks read and how long they may train."""
+    training = Training(**settings.training)
+    plan = training.plan(windows)
+    part = f"{plan.windows:,} of {windows:,}" if plan.windows < windows else f"{windows:,}"
+    batch = f"in batches of {training.batch_size:,}" if training.batch_size else "at once"
+    return (
+        f"lookback {settings.lookback}; loss {training.loss}; at most {plan.epochs:,} epochs of {part} windows "
+        f"{batch}, {plan.all_steps:,} steps"
     )
+
+
+def settings_of(options: dict[str, Any]) -> "Settings":
+    """Make a comparison's settings of what was typed, as far as it is no matter of the series, the backend or files."""
+    from kseq.vocabulary import settings_from
+
+    return settings_from(options)

@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from kseq.cli.options import CONFIG_FILE
-from kseq.cli.types import CommaList, File, Folder
+from kseq.cli.types import CommaList, File, Folder, Mark
 from kseq.errors import ConfigError
 
 #: Largest file that is read, in bytes, and largest whole number.
@@ -135,23 +135,24 @@ def _value(value: Any, option: click.Option, where: str, folder: Path, context: 
             raise ConfigError(f"{where}: received {_shown(value)}, expected true or false.")
         return value
     text = _text(value, option, where)
-    if isinstance(option.type, click.Path) and text:
+    if isinstance(option.type, click.Path) and text and text != "-":
         # An absolute path stays as it is.
         text = str(folder / text)
-    if not text.strip() and not isinstance(option.type, Folder | CommaList):
+    if not text.strip() and not isinstance(option.type, Folder | CommaList | Mark):
         raise ConfigError(f"{where}: received {text!r}, expected a value; leave it out, or give one.")
+    given: Any = (text,) if option.multiple else text
     try:
-        option.type_cast_value(context, text)
+        option.type_cast_value(context, given)
     except click.BadParameter as error:
         raise ConfigError(f"{where}: {error.message}") from error
     except ValueError as error:
         # A name of a file with a zero byte, which no shell can type.
         raise ConfigError(f"{where}: received {_shown(value)} ({error}), expected another.") from error
-    return text
+    return given
 
 
 def _text(value: Any, option: click.Option, where: str) -> str:
-    if isinstance(value, list) and isinstance(option.type, CommaList):
+    if isinstance(value, list) and (isinstance(option.type, CommaList) or option.multiple):
         parts = [_text(part, option, where) for part in value if not isinstance(part, list)]
         if len(parts) == len(value) and not any("," in part for part in parts):
             return ",".join(parts)

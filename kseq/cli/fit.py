@@ -62,7 +62,7 @@ def fit(backend: str | None, device: str | None, cell: str, out: Path, **options
 # These compare: cells with one another, with baselines, or over test windows.
 _comparing = {
     "cells": (), "baselines": None, "match": "units", "test_share": None, "n_windows": 0, "step_size": None,
-    "refit": False, "gap": 0, "train_size": None, "strategy": "direct",
+    "refit": False, "gap": 0, "train_size": None, "strategy": "direct", "rival": None,
 }  # fmt: skip
 _own = {option.name for option in fit.params} | set(_comparing) | {"style", "escape_formulas"}
 fit.params = [*(option for option in compare.params if option.name not in _own), *fit.params]

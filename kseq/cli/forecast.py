@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from kseq import backends
+from kseq.cli import reading
 from kseq.cli.command import Command
 from kseq.cli.options import backend_options, escape_option, inputs, tell
 from kseq.cli.rows import model_option, rows_options, take_ids, take_rows
 from kseq.cli.terminal import data, note
-from kseq.cli.types import File, Folder, Levels, Whole
+from kseq.cli.types import DataFile, Folder, Levels, Whole
 
 
 @click.command(cls=Command)
@@ -19,8 +20,8 @@ from kseq.cli.types import File, Folder, Levels, Whole
 @click.option(
     "--steps", type=Whole("steps"), default=None, help="Time steps to forecast.  [default: the model's horizon]"
 )
-@click.option("--future", type=File(), metavar="FILE",
-              help="CSV file of covariates at the steps to come, where the model reads them.")  # fmt: skip
+@click.option("--future", type=DataFile(), metavar="FILE",
+              help="File of covariates at the steps to come, where the model reads them.")  # fmt: skip
 @click.option("--level", type=Levels(), default=None, metavar="PERCENT[,...]",
               help="Percents that intervals are to cover, or none.  [default: the model's]")  # fmt: skip
 @rows_options
@@ -46,7 +47,7 @@ def forecast(
     is scaled by its own past, if that is long enough.
     """
     from kseq import signals
-    from kseq.data import read_text
+    from kseq.data import read_table
     from kseq.errors import Parameter
     from kseq.forecasting import model_file
     from kseq.forecasting.forecast import covariates_ahead
@@ -55,13 +56,15 @@ def forecast(
     from kseq.storage.csv_text import csv_text
 
     card = model_file.read_card(path)
+    written_so = {**card.reading, **reading.said(options)}
     # A series for a model of one, a panel for a model of many.
-    rows: Any = take_rows(card, options)
+    rows: Any = take_rows(card, options, further=future is not None)
     # Of a model of one series this was an option of reading.
     chosen = {"ids": take_ids(options)} if "series" in options else {}
     ahead = None
     if future is not None:
-        ahead = covariates_ahead(card, read_text(future, 0, named=Parameter("future")), future.name)
+        frame, cells = read_table(future, Parameter("future"), written_so)
+        ahead = covariates_ahead(card, frame, future.name, cells)
     backends.choose(backend, device)
     with run_folder.folder(out, "forecast", inputs=inputs()) if out else contextlib.nullcontext() as folder:
         model: Any = model_file.load(path)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kseq.cli import completion
-from kseq.cli.terminal import note, say
-from kseq.cli.types import CommaList, File, Text, Whole
+from kseq.cli import completion, reading
+from kseq.cli.terminal import announce, note, say
+from kseq.cli.types import CommaList, DataFile, File, Text, Whole
 from kseq.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ series_options = options(
         shell_complete=completion.built_ins,
         help="Built-in series (see `kseq data`).  [default: nino12]",
     ),
-    click.option("--csv", type=File(), metavar="FILE", help="A CSV file instead of a built-in."),
+    click.option("--csv", type=DataFile(), metavar="FILE", help="A text file instead, or - for what is piped in."),
     click.option("--parquet", type=File(), metavar="FILE", help="A Parquet file instead."),
     click.option("--time", type=CommaList(), metavar="COLUMN[,...]", help="Its dates: a column, or parts of a date."),
     click.option("--target", type=CommaList(), metavar="COLUMN[,...]", help="The column(s) to forecast."),
@@ -53,7 +53,9 @@ series_options = options(
         metavar="COLUMN[,...]",
         help="Static covariates, one value a series: numbers or text.",
     ),
-    click.option("--header", type=Whole("header"), default=0, show_default=True, help="Line of column names."),
+    *reading.file_options(
+        click.option("--header", type=Whole("header"), default=None, help="Line of column names.  [default: 0]")
+    ),
     click.option(
         "--id", metavar="COLUMN", help="Column that tells series apart.  [default: unique_id, if there is one]"
     ),
@@ -71,6 +73,7 @@ series_options = options(
         help="Missing values: on a line to the next (training rows alone), the last value, that of one season earlier, "
         "or mask: windows leave them out.",
     ),
+    *reading.cells_options(),
     click.option("--unit", type=Text(), metavar="TEXT", default="", help="Unit of the target, for tables and axes."),
 )
 
@@ -114,25 +117,23 @@ def take_series(given: dict[str, Any]) -> Any:
     sources = [f"--{name}" for name, value in named.items() if value is not None]
     if len(sources) > 1:
         raise ConfigError(f"received both {' and '.join(sources)}, expected one of them.")
-    reading = {
-        name: given.pop(name)
-        for name in (
-            "time", "target", "features", "future", "static", "header", "id", "series", "freq", "fill", "unit",
-        )
-    }  # fmt: skip
+    roles = ("time", "target", "features", "future", "static", "id", "series", "freq", "fill", "unit")
+    options = {name: given.pop(name) for name in roles} | reading.taken(given)
     if named["csv"] is None and named["parquet"] is None:
-        alone = [f"--{name}" for name, value in reading.items() if value or name in typed]
+        alone = [f"--{name.replace('_', '-')}" for name, value in options.items() if value or name in typed]
         if alone:
             raise ConfigError(
                 f"received {', '.join(alone)} without --csv or --parquet, expected them with a file of your own."
             )
         return data.load_series(named["data"] or "nino12")
-    reading |= {name: reading[name] or () for name in ("features", "future", "static")}
-    reading["season"] = given.get("season") or None
+    options |= {name: options[name] or () for name in ("features", "future", "static")}
+    options["season"] = given.get("season") or None
     path = named["csv"] or named["parquet"]
-    if named["parquet"] is not None and (reading.pop("header") or "header" in typed):
-        raise ConfigError("received --header with --parquet, which has no lines; expected it with --csv.")
-    return data.read_file(path, **reading)
+    if named["parquet"] is not None:
+        reading.require_lines({name: name in typed for name in reading.FILE})
+    series = data.read_file(path, **options)
+    announce(f"{series.name}: {series.read}")
+    return series
 
 
 def inputs() -> list[Path]:
@@ -208,3 +209,21 @@ escape_option = click.option(
     "--escape-formulas", is_flag=True, expose_value=False, callback=_escape,
     help="In CSV, put ' before text that a spreadsheet would take for a formula.",
 )  # fmt: skip
+
+
+def _each(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | None:
+    return tuple(part.strip() for text in value for part in text.split(",") if part.strip()) or None
+
+
+def own_option(kind: str, what: str) -> Callable:
+    """The option that names rows of a user's own, which may be given several times."""
+    return click.option(
+        f"--{kind}", type=Text(1000), multiple=True, callback=_each, metavar="NAME=MODULE:FUNCTION", help=what
+    )
+
+
+#: Rows of a user's own, of what compares and of what makes a comparison again.
+own_options = options(
+    own_option("cell", "A cell of your own beside them: a function that returns a Keras model; file.py:function too."),
+    own_option("rival", "A regressor of your own on the same windows: a function that returns it, as of scikit-learn."),
+)

@@ -7,7 +7,7 @@ import click
 
 from kseq import backends
 from kseq.cli.command import Command
-from kseq.cli.options import escape_option, inputs, recorded_backend_options, tell
+from kseq.cli.options import escape_option, inputs, own_options, recorded_backend_options, tell
 from kseq.cli.terminal import Progress, say
 from kseq.cli.types import File, Folder
 from kseq.errors import ConfigError, OutputError
@@ -19,19 +19,29 @@ from kseq.errors import ConfigError, OutputError
 @click.option("--file", type=File(), metavar="FILE",
               help="Where the run's data are now.  [default: where they were]")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for the files of the new run.  [default: none]")
+@own_options
 @escape_option
-def reproduce(run: Path, backend: str | None, device: str | None, file: Path | None, out: Path | None) -> int:
+def reproduce(
+    run: Path,
+    backend: str | None,
+    device: str | None,
+    file: Path | None,
+    out: Path | None,
+    cell: tuple[str, ...] | None,
+    rival: tuple[str, ...] | None,
+) -> int:
     """Make a run again from its record, and compare every figure.
 
-    RUN is the run's folder or its run.json. Backend and device are those of the run unless others are named. The status
-    is 0 where all figures are the same, bit for bit, and 1 where one is not.
+    RUN is the run's folder or its run.json. Backend and device are those of the run unless others are named. The
+    status is 0 where all figures are the same, bit for bit, and 1 where one is not. Functions of your own are not
+    imported from a record: name them again with --cell and --rival.
     """
     from kseq import storage
     from kseq.experiments import reproduce
     from kseq.report import run_folder
 
     storage.settle(run)
-    recorded = reproduce.Recorded.read(run)
+    recorded = reproduce.Recorded.read(run, cells=cell or (), rivals=rival or ())
     if out is not None and out.resolve() == recorded.path.parent.resolve():
         raise ConfigError(f"received --out {out}, the folder of the run itself; expected another.")
     series = recorded.series(file)

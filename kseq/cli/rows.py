@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kseq.cli import reading
 from kseq.cli.options import options
-from kseq.cli.types import CommaList, File, Whole
+from kseq.cli.terminal import announce
+from kseq.cli.types import CommaList, DataFile, File, Whole
 from kseq.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,15 +24,16 @@ model_option = click.option(
 )
 
 rows_options = options(
-    click.option("--csv", type=File(), metavar="FILE", help="Rows in a CSV file."),
+    click.option("--csv", type=DataFile(), metavar="FILE", help="Rows in a text file, or - for what is piped in."),
     click.option("--parquet", type=File(), metavar="FILE", help="Rows in a Parquet file."),
     click.option(
         "--time",
         type=CommaList(),
         metavar="COLUMN[,...]",
-        help="Its dates.  [default: as in the model's own file, for this option and the next four]",
+        help="Its dates.  [default: as in the model's own file, for this option and those below]",
     ),
-    click.option("--header", type=Whole("header"), default=None, help="Line of column names."),
+    *reading.file_options(click.option("--header", type=Whole("header"), default=None, help="Line of column names.")),
+    *reading.cells_options(),
     click.option("--id", metavar="COLUMN", help="Column that tells series apart."),
     click.option(
         "--series",
@@ -41,59 +44,64 @@ rows_options = options(
 )
 
 
-def take_rows(card: "ModelCard", given: dict[str, Any]) -> "Series | Panel | None":
+def take_rows(card: "ModelCard", given: dict[str, Any], further: bool = False) -> "Series | Panel | None":
     """Take the rows' options out of ``given`` and read the file, as the model's own file was read.
 
     Of a model that was trained on many series ``--series`` stays where it is: see :func:`take_ids`.
 
+    Args:
+        card: card of the model.
+        given: what was typed.
+        further: whether another file is read with the same options.
+
     Returns:
         The rows; None where no file is named.
     """
-    from kseq import data
-
     files = {name: given.pop(name) for name in ("csv", "parquet")}
     named = [name for name, path in files.items() if path is not None]
     if len(named) > 1:
         raise ConfigError("received both --csv and --parquet, expected one of them.")
     many = len(card.context.ids) > 1
-    typed = {name: given.pop(name) for name in ("time", "header", "id", "fill", *(() if many else ("series",)))}
-    typed = {name: value for name, value in typed.items() if value is not None}
+    typed = {name: given.pop(name) for name in ("time", "id", "fill", *(() if many else ("series",)))}
+    typed = {name: value for name, value in typed.items() if value is not None} | reading.taken(given)
     if not named:
-        if typed:
-            shown = ", ".join(f"--{name}" for name in typed)
+        if typed and not further:
+            shown = ", ".join(f"--{name.replace('_', '-')}" for name in typed)
             raise ConfigError(f"received {shown} without --csv or --parquet, expected them with a file.")
         return None
     kept = card.context
-    reading = {
+    options = {
         **card.reading, **typed, "target": list(kept.targets), "features": list(kept.features),
         "future": list(kept.future), "static": list(kept.static),
     }  # fmt: skip
-    if card.season > 1 and reading.get("fill") == "seasonal":
-        reading["season"] = card.season
+    if card.season > 1 and options.get("fill") == "seasonal":
+        options["season"] = card.season
     if named == ["parquet"]:
-        _require_lines(typed)
+        reading.require_lines(typed)
+        options = {name: value for name, value in options.items() if name not in reading.FILE}
+    rows = _take(card, named[0], files[named[0]], options, many)
+    announce(f"{rows.name}: {rows.read}")
+    return rows
+
+
+def _take(card: "ModelCard", kind: str, path: Any, options: dict[str, Any], many: bool) -> "Series | Panel":
+    """Read the one series of a file, or all."""
+    from kseq import data
+
     if many:
-        return _take_panel(card, files, reading)
-    if named == ["csv"]:
-        return data.read_csv(files["csv"], **reading)
-    reading.pop("header", None)
-    return data.read_parquet(files["parquet"], **reading)
+        return _take_panel(card, path, options)
+    return data.read_csv(path, **options) if kind == "csv" else data.read_parquet(path, **options)
 
 
-def _require_lines(typed: dict[str, Any]) -> None:
-    if typed.get("header"):
-        raise ConfigError("received --header with --parquet, which has no lines; expected it with --csv.")
-
-
-def _take_panel(card: "ModelCard", files: dict[str, Any], reading: dict[str, Any]) -> "Panel":
+def _take_panel(card: "ModelCard", path: Any, options: dict[str, Any]) -> "Panel":
     """Read all series of a file."""
     from kseq.data import read_panel
 
-    reading.pop("series", None)
+    options.pop("series", None)
     # Of few rows a series no frequency can be found: it is that of the training.
-    reading["freq"] = reading.get("freq") or card.freq or None
+    options["freq"] = options.get("freq") or card.freq or None
     # A row a series that follows those of the training is enough.
-    return read_panel(files["csv"] or files["parquet"], constant=True, **reading)
+    return read_panel(path, constant=True, **options)
 
 
 def take_ids(given: dict[str, Any]) -> tuple[str, ...] | None:

@@ -15,7 +15,7 @@ from kseq import signals
 from kseq.text import visible
 from kseq.training.progress import Block
 
-_QUIET, _VERBOSE = "kseq.quiet", "kseq.verbose"
+_QUIET, _VERBOSE, _ANNOUNCED = "kseq.quiet", "kseq.verbose", "kseq.announced"
 
 
 def set_quiet(context: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -61,6 +61,24 @@ def note(text: str, err: bool = True) -> None:
         say(text, err)
 
 
+def announce(text: str) -> None:
+    """Print what was read on standard error, before the first training or the first other output.
+
+    An error that comes before is then one line.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None or is_quiet():
+        return
+    context.meta.setdefault(_ANNOUNCED, []).append(text)
+
+
+def announced() -> None:
+    """Print what waits to be announced."""
+    context = click.get_current_context(silent=True)
+    for text in context.meta.pop(_ANNOUNCED, []) if context is not None else []:
+        _print(visible(text, keep="\n"), err=True)
+
+
 def detail(text: str) -> None:
     """Print what only ``--verbose`` asks for."""
     if is_verbose():
@@ -73,6 +91,7 @@ def data(text: str) -> None:
 
 
 def _print(text: str, err: bool) -> None:
+    announced()
     stream = sys.stderr if err else sys.stdout
     # An encoding that lacks a character must not cost the result.
     encoding = getattr(stream, "encoding", None) or "utf-8"
@@ -118,6 +137,7 @@ class Progress:
 
     def __call__(self, what: str, epoch: int, epochs: int) -> None:
         """Show that ``what`` ("LSTM, seeds 0-4") has trained ``epoch`` of ``epochs``."""
+        announced()
         # An exception that a signal has raised may have got lost on its way.
         signals.check()
         # Exponential smoothing, which is fitted series by series, tells how many series are done.

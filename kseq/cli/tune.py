@@ -108,7 +108,7 @@ def tune(
 # All other options are those of `kseq compare`, those that come later too. What is chosen is at its default until then,
 # and equal sizes are no matter of a tuning.
 _chosen = {
-    "units": 32, "layers": None, "lookback": 12, "learning_rate": 1e-3, "transform": "auto", "dropout": 0.0,
+    "units": 32, "layers": None, "lookback": None, "learning_rate": 1e-3, "transform": "auto", "dropout": 0.0,
     "match": "units",
 }  # fmt: skip
 _own = {option.name for option in tune.params} | set(_chosen)

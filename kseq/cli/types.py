@@ -14,6 +14,9 @@ from kseq.validation import LISTED, NUMBER, WHOLE, expected, path_problem, requi
 #: A whole number and a number as they are typed. Python reads more than these: digits of other scripts, underscores.
 _WHOLE, _NUMBER = re.compile(r"[+-]?[0-9]+"), re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.I)
 
+#: Names of what a shell or another program hands over, already opened.
+HANDED = re.compile(r"-|/dev/stdin|/dev/fd/\d+|/proc/self/fd/\d+")
+
 #: Digits that no setting has more of.
 _DIGITS = 30
 
@@ -121,6 +124,27 @@ class File(click.Path):
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             self.fail(f"received {typed(value)}, a device or a pipe, expected a file.", param, ctx)
         return path
+
+
+class DataFile(File):
+    """A file to read, or what is piped in: ``-``, ``/dev/stdin`` or ``/dev/fd/N``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a path; whether a pipe can be read is for its reader to say."""
+        return Path(value) if HANDED.fullmatch(str(value)) else super().convert(value, param, ctx)
+
+
+class Mark(click.ParamType):
+    """A character, which may be a blank, or a word for one."""
+
+    name = "mark"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text."""
+        text = str(value)
+        if not text or len(text) > 10:
+            self.fail(f"received {typed(text)}, expected a character.", param, ctx)
+        return text
 
 
 class Folder(click.Path):

@@ -17,10 +17,12 @@ are held at once, as those of so many panels.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
 from kseq.baselines import Skipped, baseline_row
+from kseq.comparison.defaults import resolved, thinned
 from kseq.data import Panel, Series
 from kseq.data.slices import before, chosen
 from kseq.errors import DataError, Parameter
@@ -82,10 +84,12 @@ def cut_windows(
 ) -> WindowedPanel:
     """Cut a series or a panel as settings say; the others as in :func:`kseq.make_windows`."""
     panel = Panel.of(series)
+    if settings.lookback is None:
+        settings = resolved(settings, panel, split)
     if settings.n_windows and split is None and like is None:
         _require_rows(panel, settings)
     transform = Transform(settings.transform, settings.season, settings.past_target)
-    return make_windows(
+    data = make_windows(
         panel,
         settings.lookback,
         settings.horizon,
@@ -103,6 +107,7 @@ def cut_windows(
         like=like,
         only=only,
     )
+    return replace(data, validation=thinned(data.validation))
 
 
 def as_chosen(settings: Settings, transform: FittedTransform | None) -> Settings:
@@ -149,6 +154,7 @@ def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
         (['2007-12', '2008-12', '2009-12'], 1)
     """
     panel = Panel.of(series)
+    settings = resolved(settings, panel)
     splits = lay_folds(panel, settings)
     step = settings.step_size or settings.horizon
     if not settings.refit:
@@ -195,7 +201,7 @@ def lay_folds(panel: Panel, settings: Settings) -> tuple[Split, ...]:
         [0] [74] [87] [90] [95]
         [0] [78] [92] [95] [100]
     """
-    _require_rows(panel, settings)
+    _require_rows(panel, settings if settings.lookback else resolved(settings, panel))
     return tuple(_split(panel, settings, number, refit=settings.refit) for number in range(settings.n_windows))
 
 
@@ -348,13 +354,19 @@ def join_folds(rows: Sequence[ModelResult], order: np.ndarray | None = None) -> 
     first = rows[0]
     if len(rows) == 1:
         return first
-    validation = [row.validation for row in rows if row.validation is not None]
-    predictions = np.concatenate([row.predictions for row in rows], axis=1)
+
+    def joined(name: str, order: np.ndarray | None = None) -> np.ndarray | None:
+        parts = [part for part in (getattr(row, name) for row in rows) if part is not None]
+        whole = np.concatenate(parts, axis=1) if parts else None
+        return whole if whole is None or order is None else whole[:, order]
+
     return replace(
         first,
         name=_joint_name([row.name for row in rows]),
-        predictions=predictions if order is None else predictions[:, order],
-        validation=np.concatenate(validation, axis=1) if validation else None,
+        predictions=cast(np.ndarray, joined("predictions", order)),
+        validation=joined("validation"),
+        quantiles=joined("quantiles", order),
+        validation_quantiles=joined("validation_quantiles"),
         epochs=sum((row.epochs for row in rows), ()),
         refit_epochs=sum((row.refit_epochs for row in rows), ()),
         diverged=tuple(seed for seed in first.seeds if any(seed in row.diverged for row in rows)),

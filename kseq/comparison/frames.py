@@ -240,7 +240,7 @@ def record(comparison: Rows, table: pd.DataFrame) -> dict[str, Any]:
         "device": backends.device_in_use(backend) if backend else "",
         "versions": backends.versions(),
         "machine": machine(),
-        "settings": asdict(settings) if settings else {},
+        "settings": settings.record if settings else {},
         "series": {
             "name": series.name,
             "targets": series.targets,
@@ -259,6 +259,7 @@ def record(comparison: Rows, table: pd.DataFrame) -> dict[str, Any]:
             "notes": data.notes,
             "season": comparison.season,
             "source": series.source,
+            "read": series.read,
             "sha256": series.fingerprint,
             "origin": asdict(series.origin) if series.origin else None,
         },

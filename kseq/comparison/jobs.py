@@ -12,19 +12,22 @@ import keras
 import numpy as np
 
 from kseq.comparison.backtest import as_chosen, cut_windows, with_validation_learnt
+from kseq.comparison.own import build_own
 from kseq.comparison.strategies import Recursive, one_step
 from kseq.errors import ConfigError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
+from kseq.models import name_of
 from kseq.models.builders import build_model
 from kseq.models.parameter_counts import layer_widths, parameter_count
 from kseq.models.seq2seq import build_seq2seq
 from kseq.preprocessing.columns import require_inputs
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.settings import CELL_NAMES, Settings
+from kseq.settings import Settings
 from kseq.training import memory
+from kseq.training.budget import Training
 from kseq.training.callbacks import Evaluation, Progress, predict
 from kseq.training.early_stopping import Fitted
-from kseq.training.fit import Training, as_many_steps, fit
+from kseq.training.fit import as_many_steps, fit
 from kseq.training.progress import Block as BlockDone
 from kseq.training.progress import block_done, seeds_text
 
@@ -39,6 +42,9 @@ class _Block:
 
     def add(self, result: ModelResult) -> None:
         self.row = result
+
+    def write(self, path: Any) -> None:
+        """Write nothing: a block is part of a row."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def train_cell(
     """Train all seeds of a cell, a block of members at a time, and join their rows.
 
     Args:
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        cell: one of the settings' cells.
         data: the windowed series.
         settings: settings of the comparison.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
@@ -124,6 +130,7 @@ class _Job:
         data: WindowedPanel,
         what: str = "",
         until: Sequence[int] | None = None,
+        steps: int | None = None,
     ) -> tuple[ModelResult, Fitted]:
         """Train a block of seeds on ``near``; forecast ``data``.
 
@@ -133,19 +140,21 @@ class _Job:
             data: windows to forecast.
             what: words after the name of the training.
             until: epochs of each member, as in :func:`kseq.training.fit.fit`.
+            steps: gradient steps over which the learning rate falls, as there.
         """
-        recursive = self.settings.strategy == "recursive"
-        name, limit = CELL_NAMES[self.cell], self.training.epochs if until is None else max(until)
+        forecast = Recursive(near) if self.settings.strategy == "recursive" else predict
+        name, plan = name_of(self.cell), self.training.plan(len(near.train))
+        limit = plan.epochs if until is None else max(until)
         model = build_cell(self.cell, near, self.settings, seeds)
         block = _Block(data)
-        told: list[keras.callbacks.Callback] = [
-            Evaluation(block, name, seeds, Recursive(near) if recursive else predict)
-        ]
+        quantiles = self.settings.quantiles
+        told: list[keras.callbacks.Callback] = [Evaluation(block, name, seeds, forecast, bool(quantiles))]
         which = f"{name}, {seeds_text(seeds)}{what}"
         if self.progress is not None:
             told.insert(0, Progress(self.progress, which, limit))
         started = time.perf_counter()
-        fitted = fit(model, near, self.training, seeds, [*told, *self.callbacks], until)
+        told += self.callbacks
+        fitted = fit(model, near, self.training, seeds, told, until, quantiles, steps)
         seconds = time.perf_counter() - started
         block_done(self.progress, BlockDone(which, len(seeds), fitted.epochs, seconds, block.row.kernel))
         row = replace(
@@ -162,11 +171,14 @@ def _twice(job: _Job, seeds: tuple[int, ...], first: _Windows, last: _Windows) -
     """Train a block on the training part to find its epochs, then from the same start on the validation part too."""
     found, fitted = job.train(seeds, first.near, first.validated)
     until = as_many_steps(fitted, job.training, first.near, last.near)
-    row, _ = job.train(seeds, last.near, last.data, " on all rows", until)
+    steps = job.training.plan(len(first.near.train)).all_steps
+    row, _ = job.train(seeds, last.near, last.data, " on all rows", until, steps)
     return replace(
         found,
         predictions=row.predictions,
         validation=found.predictions,
+        quantiles=row.quantiles,
+        validation_quantiles=found.quantiles,
         seconds=found.seconds + row.seconds,
         diverged=tuple(seed for seed in seeds if seed in (*found.diverged, *row.diverged)),
         refit_epochs=row.epochs,
@@ -233,7 +245,8 @@ def _standing_as(cut: WindowedPanel, data: WindowedPanel) -> WindowedPanel:
 
 def blocks_of(cell: str, data: WindowedPanel, settings: Settings) -> list[tuple[int, ...]]:
     """Part the seeds into blocks that train at once: as many as the settings say, or as memory and speed allow."""
-    seeds, size = settings.seeds, 1 if settings.strategy == "seq2seq" else settings.members
+    alone = settings.strategy == "seq2seq" or cell in settings.own
+    seeds, size = settings.seeds, 1 if alone else settings.members
     if not size:
         batch = min(Training(**settings.training).batch_size or len(data.train), len(data.train))
         one = build_cell(cell, data, settings, seeds[:1])
@@ -243,12 +256,14 @@ def blocks_of(cell: str, data: WindowedPanel, settings: Settings) -> list[tuple[
 
 def build_cell(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[int]) -> keras.Model:
     """Build a cell's model as the settings say, with a member for each seed; of one seed an ordinary model."""
+    if cell in settings.own:
+        return build_own(settings.own[cell], data, settings, seeds[0])
     require_room(cell, data, settings)
     network: dict[str, Any] = {
         "lookback": settings.lookback,
         "features": data.features,
         "horizon": data.horizon,
-        "targets": data.targets,
+        "targets": data.targets * max(1, len(settings.quantiles)),
         "units": settings.units_of(cell, features=data.features, targets=data.targets),
         "num_layers": settings.num_layers,
         "dropout": settings.dropout,
@@ -272,10 +287,19 @@ def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:
     Raises:
         ConfigError: one member's weights and a batch of its windows, or the forecasts of all seeds, are larger.
     """
+    windows = len(data.test) + len(data.validation)
+    memory.require_room(
+        8 * len(settings.seeds) * windows * data.horizon * data.targets,
+        f"{len(settings.seeds):,} forecasts of {data.horizon:,} steps in {windows:,} windows", "lower ",
+        Parameter("horizon"), " or ", Parameter("seeds"),
+    )  # fmt: skip
+    if cell in settings.own:
+        return
     units = settings.units_of(cell, features=data.features, targets=data.targets)
     weights = parameter_count(
-        cell, features=data.features, horizon=data.horizon, targets=data.targets, units=units,
-        num_layers=settings.num_layers, bidirectional=settings.bidirectional,
+        cell, features=data.features, horizon=data.horizon, units=units,
+        targets=data.targets * max(1, len(settings.quantiles)), num_layers=settings.num_layers,
+        bidirectional=settings.bidirectional,
     )  # fmt: skip
     batch = min(Training(**settings.training).batch_size or len(data.train), len(data.train))
     # A state and its gradient a step, unit, layer and direction: what any recurrent layer keeps at least.
@@ -283,14 +307,8 @@ def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:
     memory.require_room(
         # Values, gradients and Adam's two moments.
         4 * (4 * weights + batch * settings.lookback * states),
-        f"one {CELL_NAMES[cell]} of {weights:,} weights", "lower ", Parameter("units"), ", ", Parameter("lookback"),
+        f"one {name_of(cell)} of {weights:,} weights", "lower ", Parameter("units"), ", ", Parameter("lookback"),
         " or ", Parameter("batch_size"),
-    )  # fmt: skip
-    windows = len(data.test) + len(data.validation)
-    memory.require_room(
-        8 * len(settings.seeds) * windows * data.horizon * data.targets,
-        f"{len(settings.seeds):,} forecasts of {data.horizon:,} steps in {windows:,} windows", "lower ",
-        Parameter("horizon"), " or ", Parameter("seeds"),
     )  # fmt: skip
 
 
@@ -299,10 +317,14 @@ def _join(results: Sequence[ModelResult]) -> ModelResult:
     if len(results) == 1:
         return results[0]
     first = results[0]
+
+    def joined(name: str) -> Any:
+        parts = [getattr(result, name) for result in results]
+        return None if parts[0] is None else np.concatenate(parts)
+
     return replace(
         first,
-        predictions=np.concatenate([result.predictions for result in results]),
-        validation=None if first.validation is None else np.concatenate([result.validation for result in results]),
+        **{name: joined(name) for name in ("predictions", "validation", "quantiles", "validation_quantiles")},
         seeds=sum((result.seeds for result in results), ()),
         epochs=sum((result.epochs for result in results), ()),
         refit_epochs=sum((result.refit_epochs for result in results), ()),

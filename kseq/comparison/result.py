@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kseq import storage
+from kseq import storage, vocabulary
 from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
+from kseq.comparison.defaults import resolved
+from kseq.comparison.own import rival_row
 from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
@@ -96,8 +98,10 @@ class Comparison(Tables):
         return self.cautions
 
 
+@vocabulary.shows_options
 def compare(
-    series: Series | Panel,
+    given: Any = None,
+    /,
     settings: Settings | None = None,
     *,
     progress: Callable[[str, int, int], None] | None = None,
@@ -109,31 +113,47 @@ def compare(
     see :mod:`kseq.preprocessing.windows` and, for how scores are averaged, :mod:`kseq.comparison.scores`.
 
     Args:
-        series: see :func:`kseq.load_series`, :func:`kseq.read_csv`, :func:`kseq.from_frame`; or a panel, see
-            :func:`kseq.read_panel`, :func:`kseq.panel_from_frame`.
-        settings: all settings; the defaults where None.
+        given: the series: a DataFrame, a Series, an array, the name of a file or of a built-in series, or what the
+            readers of kseq give; see :func:`kseq.data.series_of`. None where ``csv``, ``parquet`` or ``data`` name it.
+        settings: all settings; None, the default, for those that ``options`` name.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch; with series in place of
             epochs where exponential smoothing is fitted to the series of a panel, one after the other.
-        **options: single settings by name, instead of ``settings``.
+        **options: those of ``kseq compare`` by the same names, ``epochs=50, seeds=5, test_share=0.2``, and the fields
+            of :class:`kseq.Settings`; see :mod:`kseq.vocabulary`. ``target``, ``time``, ``id`` and others say how a
+            frame is read, ``series`` which of several is taken; ``backend`` and ``device`` where to train; ``out``
+            names a folder for the run's files. ``cells={"minGRU": build, "lstm": ...}`` and ``rivals={"LightGBM":
+            LGBMRegressor()}`` set rows of one's own beside them, see :mod:`kseq.comparison.own`.
 
     Returns:
         Comparison: with ``.table``, ``.predictions``, ``.best``, ``.plot()`` and ``.write(folder)``.
 
+    Raises:
+        ConfigError: an option that kseq does not know, or a value that it cannot have.
+        DataError: the series cannot be used as it is.
+
     Example:
-        >>> result = compare(load_series("nino12"), cells=("gru",), seeds=(0, 1, 2))  # doctest: +SKIP
+        >>> result = compare(df, cells="gru", epochs=50, seeds=3)  # doctest: +SKIP
         >>> print(result.table)  # doctest: +SKIP
     """
-    if settings is not None and options:
-        raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
     started = time.perf_counter()
-    settings = settings or Settings(**options)
-    comparison = laid_out(series, settings)
+    asked = vocabulary.asked(given, settings, options)
+    with asked.folder() as folder:
+        comparison = _filled(laid_out(asked.series, asked.settings), progress)
+        comparison.seconds = time.perf_counter() - started
+        if folder is not None:
+            from kseq.report import run_folder
+
+            run_folder.write(comparison, folder)
+    return comparison
+
+
+def _filled(comparison: Comparison, progress: Callable[[str, int, int], None] | None) -> Comparison:
+    """Add all rows that the settings of a comparison ask for."""
+    settings = comparison.settings or Settings()
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
         from kseq.comparison.jobs import require_room, train_cell
-        from kseq.training.fit import Training
 
-        Training(**settings.training)
         for cell in settings.cells:
             require_room(cell, comparison.trainings[0], settings.of(cell))
     comparison.add_baselines(progress=progress)
@@ -143,8 +163,13 @@ def compare(
             for number, data in enumerate(comparison.trainings)
         ]
         comparison.add(join_folds(trained, comparison.order))
+    for name in settings.rivals:
+        fitted = [
+            rival_row(settings.own[name], data, settings, _told(progress, number, len(comparison.trainings)))
+            for number, data in enumerate(comparison.trainings)
+        ]
+        comparison.add(join_folds(fitted, comparison.order))
     comparison.add_means()
-    comparison.seconds = time.perf_counter() - started
     return comparison
 
 
@@ -153,8 +178,9 @@ def laid_out(series: Series | Panel, settings: Settings) -> Comparison:
 
     Args:
         series: a series or a panel.
-        settings: settings of the comparison.
+        settings: settings of the comparison; what is not given is chosen, see :mod:`kseq.comparison.defaults`.
     """
+    settings = resolved(settings, series)
     backtest = make_backtest(series, settings) if settings.n_windows else None
     return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
 

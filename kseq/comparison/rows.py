@@ -193,6 +193,7 @@ class Rows:
             *(row.remark for row in self.rows if row.remark),
             *self._scores.notes,
             *self.data.notes,
+            *(self.settings.notes if self.settings else []),
         ]
 
     def _skipped_baselines(self) -> list[str]:

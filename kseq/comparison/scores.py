@@ -23,7 +23,7 @@ import numpy as np
 from kseq.comparison.backtest import Backtest, apart
 from kseq.data import Panel
 from kseq.errors import DataError, Parameter
-from kseq.evaluation.intervals import Interval, intervals
+from kseq.evaluation.intervals import Interval, conformalised, intervals
 from kseq.evaluation.metrics import NEAR_ZERO, power_of_two
 from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.quantiles import QUANTILE_METRICS, pinball, quantiles_of
@@ -445,10 +445,17 @@ class Scores:
         bands = []
         seen = apart(row.validation[row.sound], [len(training.validation) for training in self._trainings])
         made = apart(forecasts, [len(training.test) for training in self._trainings])
-        for training, ahead, known in zip(self._trainings, made, seen, strict=True):
+        quantiles = self._quantiles(row)
+        for number, (training, ahead, known) in enumerate(zip(self._trainings, made, seen, strict=True)):
             here, there = (training.unit[part.series, None] for part in (training.test, training.validation))
             missed = known - training.series.y[training.validation.target_rows]
             found = intervals(ahead / here, missed / there, levels)
+            if quantiles:
+                y = training.series.y[training.validation.target_rows] / there
+                own, theirs = (
+                    part / unit[..., None] for part, unit in zip(quantiles[number], (here, there), strict=True)
+                )
+                found = {level: _of_quantiles(own, theirs, y, level, levels) for level in levels}
             bands.append({level: replace(band, lo=band.lo * here, hi=band.hi * here) for level, band in found.items()})
         joint = {}
         for level in levels:
@@ -457,6 +464,34 @@ class Scores:
                 lo, hi = (np.concatenate([getattr(part, side) for part in parts], axis=1) for side in ("lo", "hi"))
                 joint[level] = Interval(level, lo[:, self._order], hi[:, self._order])
         return joint
+
+    def _quantiles(self, row: ModelResult) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Quantiles of the test and the validation part that a row's sound members forecast, by training."""
+        if row.quantiles is None or row.validation_quantiles is None:
+            return []
+        ahead = np.empty_like(row.quantiles[row.sound])
+        ahead[:, self._order] = row.quantiles[row.sound]
+        made = apart(ahead, [len(training.test) for training in self._trainings])
+        seen = apart(row.validation_quantiles[row.sound], [len(training.validation) for training in self._trainings])
+        return list(zip(made, seen, strict=True))
+
+
+def _of_quantiles(
+    ahead: np.ndarray, seen: np.ndarray, y: np.ndarray, level: float, levels: Sequence[float]
+) -> Interval:
+    """Interval of a level from the quantiles that a model forecasts itself, the outermost of the widest level.
+
+    Args:
+        ahead: quantiles of the test part, ``(member, window, step, target, quantile)``.
+        seen: quantiles of the validation part.
+        y: true values of the validation part, ``(window, step, target)``.
+        level: percent to cover.
+        levels: all levels, whose bounds and the median the quantiles are.
+    """
+    place = sorted(levels, reverse=True).index(level)
+    return conformalised(
+        (ahead[..., place], ahead[..., -1 - place]), (seen[..., place], seen[..., -1 - place]), y, level
+    )
 
 
 def _member(bands: Bands | None, at: int) -> Bands | None:

@@ -4,26 +4,42 @@
 ``read_panel`` and ``panel_from_frame`` many. All end in an object with sorted dates and finite numbers, which
 everything after it relies on. A file goes through these modules in turn:
 
-- ``_tables``: a frame, CSV text (``_text``) or a Parquet file (``_parquet``), behind the same few names
-- ``columns``: which column is what
-- ``_rows``: the rows as they come in, sorted, checked and filled
-- ``dates``, ``frequency``: dates out of columns; how they follow one another, and gaps
-- ``missing``: missing values
+- ``_source``: a file or a pipe, and what its user says of how it is written
+- ``_tables``: a frame or a file behind the same few names; text (``_text``, ``_dialect``), Parquet (``_parquet``)
+- ``columns``: which column is what; ``_wide``: tables that lie across; ``_cells``: what is said of cells
+- ``dates`` (``_date_text``, ``_date_numbers``): dates out of columns
+- ``_rows``: the rows as they come in, sorted, checked (``_fill_codes``) and filled
+- ``frequency``: how dates follow one another, and gaps; ``missing``: missing values
+- ``_mending``: errors that an option mends; ``_description``: what was read, in a sentence
 - ``slices``: panels cut and put together; ``future_dates``: the dates after the last one
+- ``inputs``: frames of other libraries, arrays and names of files, whatever a user has in hand
 - ``readers``: the functions above, and ``_origin``: how data were read, so that they can be read again
 """
 
-from kseq.data._text import read_text
+from kseq.data._source import FILE_OPTIONS
 from kseq.data.builtin import BUILT_INS, BuiltIn, load_series
 from kseq.data.frequency import Calendar
+from kseq.data.inputs import TAKEN, series_of
 from kseq.data.missing import FILLS
 from kseq.data.panel import Panel
-from kseq.data.readers import from_frame, panel_from_frame, read_csv, read_file, read_panel, read_parquet
+from kseq.data.readers import (
+    READING_OPTIONS,
+    from_frame,
+    panel_from_frame,
+    read_csv,
+    read_file,
+    read_panel,
+    read_parquet,
+    read_table,
+)
 from kseq.data.series import Series
 
 __all__ = [
     "BUILT_INS",
+    "FILE_OPTIONS",
     "FILLS",
+    "READING_OPTIONS",
+    "TAKEN",
     "BuiltIn",
     "Calendar",
     "Panel",
@@ -35,5 +51,6 @@ __all__ = [
     "read_file",
     "read_panel",
     "read_parquet",
-    "read_text",
+    "read_table",
+    "series_of",
 ]

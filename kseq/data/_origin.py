@@ -37,24 +37,34 @@ class Origin:
 
 def remembered(reader: Callable[P, Data]) -> Callable[P, Data]:
     """Let a function that reads a series or a panel leave its name and arguments in their ``origin``."""
-    signature = inspect.signature(reader)
-    further = [p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD]
 
     @functools.wraps(reader)
     def read(*arguments: P.args, **options: P.kwargs) -> Data:
-        series = reader(*arguments, **options)
-        bound = signature.bind(*arguments, **options)
-        # Defaults too: they may be others in the next version.
-        bound.apply_defaults()
-        given = bound.arguments
-        for name in further:
-            given |= given.pop(name)
-        plain = {name: _plain(value) for name, value in given.items()}
-        # The series is new, and nobody else has seen it yet: to copy it would check it twice.
-        object.__setattr__(series, "origin", Origin(reader.__name__, plain, series.fingerprint))
-        return series
+        return remember(reader(*arguments, **options), reader, inspect.signature(reader).bind(*arguments, **options))
 
     return read
+
+
+def remember(data: Data, reader: Callable, call: inspect.BoundArguments | dict[str, Any]) -> Data:
+    """Leave in new data which function read them, and with which arguments.
+
+    Args:
+        data: a series or a panel that nobody else has seen yet.
+        reader: the function.
+        call: its arguments.
+    """
+    signature = inspect.signature(reader)
+    bound = signature.bind(**call) if isinstance(call, dict) else call
+    # Defaults too: they may be others in the next version.
+    bound.apply_defaults()
+    given = bound.arguments
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            given |= given.pop(parameter.name)
+    plain = {name: _plain(value) for name, value in given.items()}
+    # To copy it would check it twice.
+    object.__setattr__(data, "origin", Origin(reader.__name__, plain, data.fingerprint))
+    return data
 
 
 def _plain(value: Any) -> Any:

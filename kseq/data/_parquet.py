@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
-from kseq.data._heads import PARQUET, READ_CSV, READ_PARQUET, head
+from kseq.data._source import PARQUET, READ_CSV, Source
 from kseq.data.columns import TIME_NAMES, Names
 from kseq.errors import DataError
 
@@ -19,14 +19,19 @@ class ParquetTable:
     """A Parquet file that is read in batches; needs pyarrow.
 
     Args:
-        path: the file.
+        source: the file.
 
     Raises:
         DataError: pyarrow is not installed, or the file is missing, empty, damaged or of another kind.
     """
 
-    def __init__(self, path: Path):
-        first = head(path, READ_PARQUET, "Parquet")
+    #: Phrases on how it was read.
+    read: tuple[str, ...] = ()
+    #: What the file itself says; see :class:`kseq.data._tables.Table`.
+    hint: Mapping[str, Any] = MappingProxyType({})
+
+    def __init__(self, source: Source):
+        path, first = source.path, source.head
         if not first:
             raise DataError(f"{path} is empty; expected a Parquet file.")
         try:
@@ -43,7 +48,7 @@ class ParquetTable:
         # Damage shows in many ways: ValueErrors are of names that are no text, or of metadata that are no JSON.
         try:
             # Checksums, where the file has them, tell a damaged page from a good one.
-            self._file = pq.ParquetFile(path, buffer_size=2**20, page_checksum_verification=True)
+            self._file = pq.ParquetFile(source.opened(), buffer_size=2**20, page_checksum_verification=True)
             self._types = self._file.schema_arrow
             self._index = _index_columns(self._types.metadata or {}, self._types.names)
             # Some versions of pyarrow parse what pandas says of a file though they are told to ignore it.

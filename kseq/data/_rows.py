@@ -6,7 +6,8 @@ and, while it is read, 4 for the number of its series.
 
 import difflib
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,11 +15,19 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import _mixtures, frequency
+from kseq.data._cells import Cells
+from kseq.data._description import description
+from kseq.data._fill_codes import require_no_fill_codes
+from kseq.data._mending import Mendable
 from kseq.data.columns import Roles, numbers, unit_of
 from kseq.data.dates import clock_hint, placing, read_dates
+from kseq.data.frequency import Calendar
 from kseq.data.missing import fill_values, mask_note, require_none_missing
 from kseq.data.panel import Panel
 from kseq.errors import DataError, Parameter
+
+#: A gap of so many times the rows of the data is none.
+LONGEST_GAP = 100
 
 #: Ids that are numbers and are sorted as such.
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
@@ -32,10 +41,17 @@ class Rows:
         rows: how many rows there will be at most.
         name: name of the data, for messages and of the panel.
         only: id of the one series to keep, as text; None for all.
+        cells: what the user says of the cells.
+        read: phrases on how the rows were read; more are added.
     """
 
-    def __init__(self, roles: Roles, rows: int, name: str, only: str | None = None):
+    def __init__(
+        self, roles: Roles, rows: int, name: str, only: str | None = None, cells: Cells | None = None,
+        read: Sequence[str] = (),
+    ):  # fmt: skip
         self.roles = roles
+        self.cells = cells or Cells()
+        self.read_as = list(read)
         self.name = name
         self.only = only
         # Pages that are never written take no memory, where one series of many is kept.
@@ -43,6 +59,8 @@ class Rows:
         self.codes = np.empty(rows, dtype="int32")
         self.dates: np.ndarray | None = None
         self.zone: Any = None
+        #: Whether what stands for dates are numbers of steps.
+        self.counted = False
         #: Number of each id that is kept, in the order in which they come.
         self.known: dict[str, int] = {}
         #: Ids that have been met and are not kept.
@@ -60,10 +78,13 @@ class Rows:
         kept = codes >= 0
         if not kept.all():
             frame, codes, source = frame[kept], codes[kept], source[kept]
+            if not len(frame):
+                return
         rows = slice(self.filled, self.filled + len(frame))
+        frame = self.cells.without_missing(frame, [*self.roles.time, str(self.roles.id), *self.roles.static])
         self._add_dates(frame, rows, source)
         for at, column in enumerate(self.roles.numbers):
-            self.values[rows, at] = numbers(frame[column], self.name, source)
+            self.values[rows, at] = numbers(frame[column], self.name, source, self.cells.numbers)
         self.codes[rows] = codes
         self._add_static(frame, codes, before)
         self.filled = rows.stop
@@ -94,11 +115,20 @@ class Rows:
         return series
 
     def _add_dates(self, frame: pd.DataFrame, rows: slice, source: np.ndarray) -> None:
+        told: list[str] = []
         if self.roles.time:
-            dates: pd.Index = read_dates(frame, self.roles.time, self.name, source)
+            dates = read_dates(frame, self.roles.time, self.name, source, self.cells, told)
         else:
             dates = frame.index
+        self.read_as += [phrase for phrase in told if phrase not in self.read_as]
+        if self.cells.dayfirst is None and any(phrase.startswith("dates with the") for phrase in told):
+            # Further batches are read as the first one.
+            self.cells = replace(self.cells, dayfirst="dates with the day first" in told)
         if not isinstance(dates, pd.DatetimeIndex):
+            if self.roles.time:
+                self.counted = True
+                self.dates = np.empty(len(self.codes), dtype="int64") if self.dates is None else self.dates
+                self.dates[rows] = dates
             return
         if dates.hasnans:
             row = source[int(dates.isna().argmax())]
@@ -185,6 +215,11 @@ class Rows:
         if not self.filled:
             raise DataError(f"{name}: received no rows, expected one a time step.")
         ids, borders = self._sort()
+        if self.counted:
+            self._require_even(ids, borders)
+        if not self.cells.keep:
+            require_no_fill_codes(self.values, roles.numbers, borders, name)
+        borders, begun = self._begun(fill, borders)
         values, index = self.values, self._index(borders)
         place = _placing(ids, borders, index)
         self._require_order(borders, index, place)
@@ -199,10 +234,12 @@ class Rows:
                 f"{name}: dates are missing among the rows that are known ahead (first before {place(int(beyond[0]))})"
                 ", expected one for each step after the last target."
             )
+        self._require_no_reset(calendar, borders, place)
         missing = np.isnan(values)
         if roles.future:
             missing[np.arange(len(values)) >= np.repeat(ends, np.diff(borders))] = False
-        notes, filled = [calendar.gap_note(place), calendar.remark], None
+        notes, filled = [begun, calendar.gap_note(place), calendar.remark], None
+        told = description(roles.targets, roles.time, calendar, index, len(ids), int(missing.sum()), self.read_as)
         if fill is None:
             require_none_missing(missing, roles.numbers, name, place)
         elif fill == "mask":
@@ -215,8 +252,71 @@ class Rows:
         return Panel(
             name, ids, borders, index, values, roles.targets, roles.features, roles.future, self._static(ids), ends,
             calendar, fill, filled, unit or unit_of(str(roles.targets[0])), source,
-            tuple(note for note in notes if note),
+            tuple(note for note in notes if note), read=told,
         )  # fmt: skip
+
+    def _begun(self, fill: str | None, borders: np.ndarray) -> tuple[np.ndarray, str | None]:
+        """Leave out the rows before the first target of each series; say how many."""
+        targets = np.asarray(np.isnan(self.values[:, : len(self.roles.targets)]).any(axis=1))
+        if fill == "mask" or not targets[borders[:-1]].any():
+            return borders, None
+        known = np.where(targets, len(targets), np.arange(len(targets)))
+        first = np.minimum(np.minimum.reduceat(known, borders[:-1]), borders[1:])
+        # A series without any target is told of where its values are checked.
+        first = np.where(first == borders[1:], borders[:-1], first)
+        keep = np.arange(len(targets)) >= np.repeat(first, np.diff(borders))
+        lost, several = int((~keep).sum()), len(borders) > 2
+        if not lost:
+            return borders, None
+        self.values = self.values[keep]
+        self.dates = None if self.dates is None else self.dates[keep]
+        lengths = borders[1:] - first
+        rows = "1 row" if lost == 1 else f"{lost:,} rows"
+        where = f" of {int((first > borders[:-1]).sum())} series" if several else ""
+        return np.append(0, np.cumsum(lengths)), f"{rows} before the first value of the target{where} left out."
+
+    def _require_even(self, ids: pd.Index, borders: np.ndarray) -> None:
+        """Refuse numbers of steps that are not even; the rows are numbered then."""
+        assert self.dates is not None
+        if self.cells.sort:
+            self._by_date(borders)
+        steps = np.diff(self.dates)
+        steps[borders[1:-1] - 1] = steps[0] if len(steps) else 1
+        uneven = np.flatnonzero((steps != steps[:1]) | (steps < 1))
+        if len(uneven):
+            row = int(uneven[0])
+            owner = int(np.searchsorted(borders, row, side="right") - 1)
+            where = f" of series '{ids[owner]}'" if len(ids) > 1 else ""
+            raise Mendable(
+                f"{self.name}: column {','.join(self.roles.time)} counts steps, and {self.dates[row + 1]} stands after "
+                f"{self.dates[row]}{where}, expected even steps",
+                remedies=[{"sort": True}],
+                otherwise=("say with ", Parameter("date_format"), " how dates are written, if they are dates"),
+            )
+        self.dates = None
+
+    def _by_date(self, borders: np.ndarray) -> None:
+        """Sort the rows of each series by date."""
+        if self.dates is None:
+            return
+        owners = np.repeat(np.arange(len(borders) - 1), np.diff(borders))
+        order = np.lexsort((self.dates, owners))
+        self.values, self.dates = self.values[order], self.dates[order]
+
+    def _require_no_reset(self, calendar: Calendar, borders: np.ndarray, place: Callable[[int], str]) -> None:
+        """Refuse a gap that is far longer than all that stands around it: a clock was reset."""
+        rows = len(self.values)
+        if not len(calendar.sizes) or calendar.sizes.max() < LONGEST_GAP * rows + 10**5:
+            return
+        at = int(calendar.sizes.argmax())
+        row = int(calendar.gaps[at])
+        series = int(np.searchsorted(borders, row, side="right") - 1)
+        before, after = row - int(borders[series]), int(borders[series + 1]) - row
+        raise DataError(
+            f"{self.name}: {int(calendar.sizes[at]):,} dates are missing between {place(row - 1)} and {place(row)} "
+            f"(time step: {calendar.words}), expected a gap of no more than {LONGEST_GAP} times the rows: was a clock "
+            f"reset? Leave out the {before} rows before it, or the {after} after it."
+        )
 
     def _sort(self) -> tuple[pd.Index, np.ndarray]:
         """Bring series into the order of their ids; give ids and borders."""
@@ -236,7 +336,10 @@ class Rows:
             if self.dates is not None:
                 self.dates = self.dates[by]
         self.static = {column: [kept[at] for at in order] for column, kept in self.static.items()}
-        return pd.Index([ids[at] for at in order]), np.append(0, np.cumsum(np.bincount(codes)))
+        borders = np.append(0, np.cumsum(np.bincount(codes)))
+        if self.cells.sort and not self.counted:
+            self._by_date(borders)
+        return pd.Index([ids[at] for at in order]), borders
 
     def _index(self, borders: np.ndarray) -> pd.Index:
         """Dates of the rows, or their numbers within each series."""
@@ -266,9 +369,11 @@ class Rows:
         where = f" in {len(np.unique(owners[at]))} of {series} series" if series > 1 else ""
         by = date if series == 1 else f"{self.roles.id} and {date}"
         row = int(at[0])
-        raise DataError(
-            f"{self.name}: dates are not in order{where} (first: {place(row + 1)} stands after {placing(index)(row)}); "
-            f"sort the rows by {by}."
+        raise Mendable(
+            f"{self.name}: dates are not in order{where} (first: {place(row + 1)} stands after {placing(index)(row)})",
+            remedies=[{"sort": True}],
+            otherwise=(f"sort the rows by {by}",),
+            also=(f" to have the rows sorted by {by}",),
         )
 
     def _require_finite(self, place: Callable[[int], str]) -> None:

@@ -4,6 +4,7 @@ A :class:`Rule` counts the steps between neighbouring dates: 1 from one date to 
 where the dates do not fit. :func:`parse` makes one of the frequency that a user names.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,11 @@ from kseq.errors import ConfigError, Parameter
 from kseq.text import shown
 
 DAY = np.timedelta64(1, "D")
+
+#: Monday to Friday.
+WEEKDAYS = "1111100"
+
+_DAY_NAMES = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 
 #: Steps of fixed length: pandas' name, name of one, of several, and length.
 _FIXED = (
@@ -67,6 +73,9 @@ def parse(freq: str) -> tuple[Rule, pd.DateOffset | None]:
         ConfigError: it is none that is known.
     """
     text = freq.strip()
+    closed = weekmask_of(text)
+    if closed is not None:
+        return business(closed), None
     unit, _, anchor = text.lstrip("0123456789 ").partition("-")
     if not anchor and unit in _NAMES:
         text = text.removesuffix(unit) + _NAMES[unit]
@@ -101,7 +110,8 @@ def _rule_of(offset: pd.DateOffset, freq: str) -> Rule:
 def _unknown(freq: str) -> ConfigError:
     return ConfigError(
         "received ", Parameter("freq"), f" {shown(freq)}, expected a frequency as pandas calls it: h, 15min, D, B, W, "
-        "5D, MS, QS or YS.",
+        "5D, MS, QS or YS; or C-1111101 for"
+        " days with the open ones from Monday on.",
     )  # fmt: skip
 
 
@@ -151,14 +161,36 @@ def monthly(months: int, alias: str = "", first: np.datetime64 | None = None) ->
     return Rule(alias or letter + place, words, 12 // months if 12 % months == 0 else 1, True, count)
 
 
-def business() -> Rule:
-    """Steps from working day to working day; holidays are gaps."""
+def business(weekmask: str = WEEKDAYS) -> Rule:
+    """Steps from open day to open day; holidays are gaps.
+
+    Args:
+        weekmask: a 1 for each open day of the week from Monday on, a 0 for each closed one.
+    """
 
     def count(dates: np.ndarray) -> np.ndarray:
         days = dates.astype("datetime64[D]")
-        steps = np.busday_count(days[:-1], days[1:])
-        working, hour = np.is_busday(days), dates - days
-        steps[~working[1:] | ~working[:-1] | (hour[1:] != hour[:-1])] = 0
+        steps = np.busday_count(days[:-1], days[1:], weekmask=weekmask)
+        open_, hour = np.is_busday(days, weekmask=weekmask), dates - days
+        steps[~open_[1:] | ~open_[:-1] | (hour[1:] != hour[:-1])] = 0
         return steps
 
-    return Rule("B", "business days", 5, True, count)
+    if weekmask == WEEKDAYS:
+        return Rule("B", "business days", 5, True, count)
+    days = [name for name, is_open in zip(_DAY_NAMES, weekmask, strict=True) if is_open == "0"]
+    words = f"daily without {', '.join(days[:-1])}{' and ' * (len(days) > 1)}{days[-1]}"
+    return Rule(f"C-{weekmask}", words, weekmask.count("1"), True, count)
+
+
+def weekmask_of(alias: str) -> str | None:
+    """The open days of the week in a frequency's name, as :func:`business` takes them; None where all are open."""
+    if alias in ("B", "business"):
+        return WEEKDAYS
+    return alias[2:] if re.fullmatch(r"C-(?=.*1)[01]{7}", alias) else None
+
+
+def open_days(dates: np.ndarray) -> str:
+    """The days of the week on which dates lie, as :func:`business` takes them."""
+    # The first of January 1970 was a Thursday.
+    days = (dates.astype("datetime64[D]").astype("int64") + 3) % 7
+    return "".join("1" if at in set(np.unique(days).tolist()) else "0" for at in range(7))

@@ -1,21 +1,22 @@
-"""Where rows come from: a DataFrame, a CSV file or a Parquet file, each behind the same few names.
+"""Where rows come from: a DataFrame or a file of some format, each behind the same few names.
 
-:func:`open_table` chooses the class by a file's name and first bytes. A further format is a further class here or in a
-file of its own, with the members of :class:`Table`, and a line in :func:`open_table`; nothing after it knows formats.
+:func:`open_table` chooses among :data:`FORMATS` by a file's name and first bytes. A further format is a function in a
+module of its own that makes a :class:`Table` of a :class:`kseq.data._source.Source`, and a line in :data:`FORMATS`;
+nothing after it knows formats.
 """
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
-from kseq.data._heads import is_parquet
+from kseq.data._mending import Mendable
 from kseq.data._parquet import ParquetTable
+from kseq.data._source import Source
 from kseq.data._text import read_text
 from kseq.data.columns import ID_NAME, Names
 
-__all__ = ["FrameTable", "ParquetTable", "Table", "columns_of", "is_parquet", "open_table", "text_table"]
+__all__ = ["FORMATS", "Format", "FrameTable", "ParquetTable", "Table", "open_table"]
 
 
 class Table(Protocol):
@@ -23,9 +24,14 @@ class Table(Protocol):
 
     Args:
         schema: a frame with the table's columns and their types; it may have no rows.
+        read: phrases on how the rows were read, for the user.
+        hint: what the file itself says: its columns ``time``, ``id`` and ``target``, and ``freq``. It counts where the
+            user names none.
     """
 
     schema: pd.DataFrame
+    read: tuple[str, ...]
+    hint: Mapping[str, Any]
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -46,15 +52,24 @@ class FrameTable:
     Args:
         frame: the rows; ids in its index become a column, periods the dates at which they begin.
         id: column that tells series apart; None for ``unique_id``.
+        read: phrases on how the rows were read.
+        doubts: by column, why its values may be other ones; raised where the column is used.
+        hint: what the file itself says, see :class:`Table`.
     """
 
-    def __init__(self, frame: pd.DataFrame, id: str | None = None):
+    def __init__(
+        self, frame: pd.DataFrame, id: str | None = None, read: Sequence[str] = (),
+        doubts: Mapping[str, Mendable] | None = None, hint: Mapping[str, Any] | None = None,
+    ):  # fmt: skip
         names = frame.index.names
         if len(names) > 1 or names[0] in (id or ID_NAME, ID_NAME):
             frame = frame.reset_index()
         elif isinstance(frame.index, pd.PeriodIndex):
             frame = frame.set_axis(frame.index.to_timestamp())
         self.schema = frame
+        self.read = tuple(read)
+        self.doubts = doubts or {}
+        self.hint = hint or {}
 
     def __len__(self) -> int:
         return len(self.schema)
@@ -64,16 +79,53 @@ class FrameTable:
         return time
 
     def batches(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-        """Yield the frame."""
+        """Yield the frame.
+
+        Raises:
+            Mendable: it is not sure how a column is to be read.
+        """
+        for column in columns:
+            if column in self.doubts:
+                raise self.doubts[column]
         yield self.schema
 
 
-def open_table(path: Path, header: int = 0, id: str | None = None) -> Table:
-    """Open a file.
+class Format(NamedTuple):
+    """A kind of files.
 
     Args:
-        path: a CSV or Parquet file.
-        header: number of the line of a CSV file, from 0, that holds the column names.
+        name: for messages.
+        recognises: whether a source is of this kind.
+        open: makes a table of a source and the column that tells series apart (None for ``unique_id``), whose values
+            stay text.
+    """
+
+    name: str
+    recognises: Callable[[Source], bool]
+    open: Callable[[Source, str | None], Table]
+
+
+def _open_text(source: Source, id: str | None) -> FrameTable:
+    table = read_text(source, text=id or ID_NAME)
+    return FrameTable(table.frame, id, table.read, table.doubts)
+
+
+def _open_parquet(source: Source, id: str | None) -> ParquetTable:
+    return ParquetTable(source)
+
+
+#: Kinds of files, in the order in which they are tried; text is what is none of the others.
+FORMATS: tuple[Format, ...] = (
+    Format("Parquet", Source.is_parquet, _open_parquet),
+    Format("CSV", lambda source: True, _open_text),
+)
+
+
+def open_table(source: Source, id: str | None = None) -> Table:
+    """Open a source; once, however often it is asked for.
+
+    Args:
+        source: the file or pipe, and how it is written.
         id: column that tells series apart, whose values stay text; None for ``unique_id``.
 
     Returns:
@@ -82,16 +134,7 @@ def open_table(path: Path, header: int = 0, id: str | None = None) -> Table:
     Raises:
         DataError: the file is missing, empty, damaged or of another kind.
     """
-    if is_parquet(path):
-        return ParquetTable(path)
-    return text_table(path, header, id)
-
-
-def text_table(path: Path, header: int = 0, id: str | None = None) -> FrameTable:
-    """Open a CSV file; arguments and errors as in :func:`open_table`."""
-    return FrameTable(read_text(path, header, text=id or ID_NAME), id)
-
-
-def columns_of(path: Path, header: int = 0) -> list[str]:
-    """Names of a file's columns."""
-    return list(ParquetTable(path).schema if is_parquet(path) else read_text(path, header, rows=1))
+    if id not in source.tables:
+        kind = next(kind for kind in FORMATS if kind.recognises(source))
+        source.tables[id] = kind.open(source, id)
+    return source.tables[id]

@@ -1,15 +1,22 @@
-"""CSV text as a frame, and what makes a file unreadable."""
+"""Text tables as frames."""
 
+import io
+import re
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from kseq.data._heads import PARQUET, READ_CSV, READ_PARQUET, head
-from kseq.errors import DataError, Parameter
+from kseq.data import _dialect
+from kseq.data._dialect import Dialect
+from kseq.data._mending import Mendable
+from kseq.data._source import PARQUET, READ_CSV, READ_PARQUET, Source
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.storage.csv_text import unescaped
-from kseq.validation import require_whole
+from kseq.text import shortened, shown, visible
 
 #: Fields that hold no value, as pandas knows them by default.
 MISSING = (
@@ -17,96 +24,285 @@ MISSING = (
     "NULL", "NaN", "None", "n/a", "nan", "null",
 )  # fmt: skip
 
+#: First bytes of files in UTF-16 and UTF-8 that say so.
+_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
-def read_text(
-    path: Path, header: int, rows: int | None = None, text: str | None = None, named: Parameter = READ_CSV
-) -> pd.DataFrame:
-    """Read a CSV file.
+#: Encodings that are tried for the message on a file that is not in UTF-8.
+_TRIED = ("cp1252", "latin-1")
+
+
+class TextTable:
+    """A text file as a frame, with what was found out about it.
 
     Args:
-        path: the file.
-        header: number of the line, from 0, that holds the column names.
-        rows: how many rows to read; None for all.
+        frame: its rows, numbered from 0.
+        read: phrases on how it was read.
+        doubts: by column, why its values may be other ones; raised where the column is used.
+    """
+
+    def __init__(self, frame: pd.DataFrame, read: Sequence[str], doubts: Mapping[str, Mendable]):
+        self.frame, self.read, self.doubts = frame, tuple(read), dict(doubts)
+
+
+def read_text(source: Source | Path, text: str | None = None, named: Parameter = READ_CSV) -> TextTable:
+    """Read a text file.
+
+    Args:
+        source: the file and how it is written; a path for one of which nothing is said.
         text: a column, if the file has it, whose values stay as they are written: "001" no number, "NA" not missing.
         named: what its user names the file by, for messages.
 
     Returns:
-        The rows, numbered from 0; column names without surrounding blanks. Apostrophes that keep a spreadsheet from
-        running text are taken off.
+        TextTable: column names without surrounding blanks. Apostrophes that keep a spreadsheet from running text are
+        taken off.
 
     Raises:
-        ConfigError: ``header`` is no whole number from 0.
-        DataError: the file is missing, is no CSV text, or has no table under ``header``.
+        DataError: the file is missing, is no text, or holds no table.
+        ConfigError: an option is out of range.
     """
-    require_whole("header", header)
-    first = head(path, named, "CSV")
-    if not first.strip():
+    source = Source.of(source, named=named)
+    path, head = source.path, source.head
+    if not head.strip():
         raise DataError(f"{path} is empty; expected a header line and one row a time step.")
-    if first.startswith(PARQUET):
+    if head.startswith(PARQUET):
         raise DataError(f"{path} is a Parquet file; give it with ", READ_PARQUET, ".")
-    if b"\0" in first:
-        raise DataError(f"{path} is a binary file; expected text: a CSV file with a header line.")
-    options: dict[str, Any] = {
-        "header": header, "nrows": rows, "skip_blank_lines": False, "skipinitialspace": True, "na_values": MISSING,
-        "keep_default_na": False,
-    }  # fmt: skip
+    encoding = source.options["encoding"] or _encoding(head, source)
     try:
-        if text is not None:
-            top = pd.read_csv(path, **{**options, "nrows": 0})
-            names, plain = list(top.columns), unescaped(top.set_axis([str(column).strip() for column in top], axis=1))
-            kept = [column for column, own in zip(names, plain, strict=True) if own == text]
-            options["dtype"] = dict.fromkeys(kept, str)
-            options["na_values"] = {column: MISSING for column in names if column not in kept}
-        frame = pd.read_csv(path, **options)
-        if not isinstance(frame.index, pd.RangeIndex) and frame.iloc[:, -1].isna().all():
-            # Every row ends in a comma: pandas takes what is too much for an index, at the beginning.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", pd.errors.ParserWarning)
-                frame = pd.read_csv(path, index_col=False, **options)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text (byte {error.start}); save it as CSV in UTF-8.") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, IndexError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise DataError(
-            f"{path} has no table under line {header} ({reason}); expected the column names there: "
-            "give the header's line number, from 0, with ",
-            Parameter("header"),
-            ".",
-        ) from error
-    frame.columns = [str(column).strip() for column in frame.columns]
-    _require_commas(frame, path)
-    if all(_is_number(column) for column in frame.columns):
-        raise DataError(
-            f"{path} has numbers where its column names should be (line {header}: "
-            f"{', '.join(frame.columns[:4])}); expected a header line: add one, or say where it is with ",
-            Parameter("header"),
-            ".",
-        )
+        "".encode(encoding)
+    except LookupError as error:
+        raise ConfigError(
+            "received ", Parameter("encoding"), f" {shown(encoding)}, expected one that Python knows: utf-8, cp1252."
+        ) from error  # fmt: skip
+    lines, whole = _first_lines(source, encoding)
+    dialect = _dialect.find(lines, source.options, whole, str(path))
+    frame = _frame(source, dialect, encoding, text)
+    frame.columns = _different(dialect.names)
+    doubts = _doubles(dialect.names)
+    frame = unescaped(_without_empty_rows(frame))
     if frame.empty:
         raise DataError(f"{path} has a header and no rows; expected one row a time step.")
-    return unescaped(frame)
+    if dialect.thousands is not None:
+        frame = _grouped(frame, dialect, text)
+    elif not dialect.point_is_sure:
+        doubts |= _thousands(source, dialect, encoding, frame)
+    told = list(dialect.told)
+    if encoding.startswith("utf-16"):
+        told.append("UTF-16")
+    return TextTable(frame, told, doubts)
 
 
-def _require_commas(frame: pd.DataFrame, path: Path) -> None:
-    """Refuse a table whose columns are not separated by commas, or whose rows have more fields than its header."""
-    separator = next((mark for mark in ";\t" if mark in frame.columns[0]), None)
-    if separator is not None and len(frame.columns) == 1:
-        raise DataError(
-            f"{path} has its columns separated by {'tabs' if separator != ';' else 'semicolons'}, expected commas "
-            "between columns and points in numbers; save it so: "
-            f"pandas.read_csv(FILE, sep={separator!r}, decimal=',').to_csv('FILE.csv', index=False)."
-        )
+def _encoding(head: bytes, source: Source) -> str:
+    for mark, encoding in _MARKS.items():
+        if head.startswith(mark):
+            return encoding
+    if b"\0" in head:
+        # Of Latin letters in UTF-16 every other byte is a zero.
+        for start, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+            if head[start::2].count(0) > 0.9 * len(head[start::2]) and not head[1 - start :: 2].count(0):
+                return encoding
+        raise DataError(f"{source.path} is a binary file; expected text: a CSV file with a header line.")
+    return "utf-8"
+
+
+def _first_lines(source: Source, encoding: str) -> tuple[list[str], bool]:
+    """The first lines, and whether these are all."""
+    whole = len(source.head) < 2**16
+    try:
+        text = source.head.decode(encoding, errors="strict" if whole else "ignore")
+    except UnicodeDecodeError as error:
+        raise _other_encoding(source, encoding, error) from error
+    return text.splitlines(), whole
+
+
+def _other_encoding(source: Source, encoding: str, error: UnicodeDecodeError) -> DataError:
+    """Say that a file is in another encoding, and how the first text in it would read."""
+    likely, word = None, ""
+    for tried in _TRIED:
+        try:
+            text = source.whole().decode(tried)
+        except UnicodeDecodeError:
+            continue
+        likely, found = tried, re.search(r"[^\s,;\"]*[^\x00-\x7f][^\s,;\"]*", text)
+        word = visible(shortened(found[0], 40)) if found else ""
+        break
+    name = "UTF-8" if encoding.startswith("utf-8") else encoding
+    return Mendable(
+        f"{source.path} is not {name} text (byte {error.start})",
+        remedies=[{"encoding": likely}] if likely else [],
+        otherwise=("save it in UTF-8, or name its encoding with ", Parameter("encoding")),
+        also=(f", in which it holds {word!r}",) if word else (),
+    )
+
+
+def _frame(source: Source, dialect: Dialect, encoding: str, text: str | None) -> pd.DataFrame:
+    """Let pandas read the rows."""
+    names = [*dialect.names, "\0"] if dialect.trailing else list(dialect.names)
+    numbers = list(range(len(names)))
+    kept = [at for at in numbers if unescaped(pd.DataFrame(columns=[names[at]])).columns[0] == text]
+    alone = len(names) == 1
+    options: dict[str, Any] = {
+        "sep": dialect.sep, "decimal": dialect.decimal, "encoding": encoding, "header": None, "names": numbers,
+        "skip_blank_lines": not alone, "skipinitialspace": True, "keep_default_na": False,
+        "na_values": {at: MISSING for at in numbers if at not in kept} if kept else MISSING,
+        "comment": source.options["comment"],
+    }  # fmt: skip
+    if kept:
+        options["dtype"] = dict.fromkeys(kept, str)
+    left_out = [line for line in dialect.left_out if line >= dialect.first]
+    options["skiprows"] = [*range(dialect.first), *left_out] if left_out else dialect.first
+    try:
+        with warnings.catch_warnings():
+            # Of a long column that holds numbers and text; whoever uses it is told of the text.
+            warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+            frame = pd.read_csv(_rows_of(source, encoding), **options)
+    except UnicodeDecodeError as error:
+        raise _other_encoding(source, encoding, error) from error
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame(columns=numbers)
+    except (pd.errors.ParserError, ValueError, IndexError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise Mendable(
+            f"{source.path} has no table under line {source.options['header']} ({reason})",
+            remedies=_cuts(source, encoding),
+            otherwise=(
+                "expected the column names there, and rows as long: give their line's number, from 0, with ",
+                Parameter("header"),
+            ),
+        ) from error
     if not isinstance(frame.index, pd.RangeIndex):
         raise DataError(
-            f"{path} has rows of {len(frame.columns) + frame.index.nlevels} fields under a header of "
-            f"{len(frame.columns)} ({', '.join(frame.columns[:4])}), expected as many; name every column, and write "
-            "decimal points, not commas."
+            f"{source.path} has rows of {len(names) + frame.index.nlevels} fields under a header of {len(names)} "
+            f"({', '.join(names[:4])}), expected as many; name every column, and write decimal points, not commas."
         )
+    if dialect.trailing:
+        if frame.iloc[:, -1].notna().any():
+            raise DataError(f"{source.path} has rows of more fields than its header; name every column.")
+        frame = frame.iloc[:, :-1]
+    return frame
 
 
-def _is_number(text: Any) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _rows_of(source: Source, encoding: str) -> Any:
+    """What pandas reads, without the lines at the end that are no rows."""
+    footer = source.options["skip_footer"]
+    if not footer:
+        return source.opened()
+    lines = source.whole().decode(encoding, errors="strict").splitlines(keepends=True)
+    return io.BytesIO("".join(lines[: max(0, len(lines) - footer)]).encode(encoding))
+
+
+def footer_of(source: Source, encoding: str = "utf-8") -> int:
+    """How many lines at the end of a file look like a footnote: those after the last one that is as long as most."""
+    text = source.tail().decode(encoding, errors="ignore").splitlines()
+    sizes = [len(re.split(r"[,;\t|]", line)) if line.strip() else 0 for line in text]
+    usual = max(set(sizes), key=sizes.count) if sizes else 0
+    values = [any(map(_dialect.is_value, re.split(r"[,;\t|]", line.replace('"', "")))) for line in text]
+    count = 0
+    while count < len(sizes) and (sizes[-1 - count] != usual or not values[-1 - count]):
+        count += 1
+    return count if count < len(sizes) else 0
+
+
+def _cuts(source: Source, encoding: str) -> list[dict[str, Any]]:
+    """Options that leave out what stands above or below a table."""
+    header = source.options["header"]
+    footer = footer_of(source, encoding)
+    cuts: list[dict[str, Any]] = [{"skip_footer": footer}] if footer else []
+    return cuts + [{"header": header + number} for number in range(1, 9)]
+
+
+def _without_empty_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out empty rows at the end, which spreadsheets write."""
+    if frame.shape[1] < 2 or not len(frame) or frame.iloc[-1].notna().any():
+        return frame
+    last = int(frame.notna().any(axis=1).to_numpy().nonzero()[0].max(initial=-1))
+    return frame.iloc[: last + 1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Names
+
+
+def _different(names: Sequence[str]) -> list[str]:
+    """Names of which no two are alike: of several columns of one name each is told by its place."""
+    names = [str(name).strip() for name in names]
+    return [
+        f"{name} (column {number})" if names.count(name) > 1 else name for number, name in enumerate(names, 1)
+    ]  # fmt: skip
+
+
+def _doubles(names: Sequence[str]) -> dict[str, Mendable]:
+    doubles: dict[str, list[str]] = {}
+    for name, own in zip((str(name).strip() for name in names), _different(names), strict=True):
+        doubles.setdefault(name, []).append(repr(own))
+    return {
+        name: Mendable(
+            f"several columns are called {name!r}", remedies=[],
+            otherwise=(f"name one by its place: {' or '.join(owns)}",),
+        )
+        for name, owns in doubles.items()
+        if len(owns) > 1
+    }  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Thousands
+
+
+def _grouped(frame: pd.DataFrame, dialect: Dialect, text: str | None) -> pd.DataFrame:
+    """Make numbers of text in which a mark groups the digits by three, where all of a column is so written."""
+    mark, decimal = re.escape(str(dialect.thousands)), re.escape(dialect.decimal)
+    pattern = rf"[+-]?(\d{{1,3}}({mark}\d{{3}})+|\d+)?({decimal}\d*)?"
+    if dialect.thousands == " ":
+        mark = r"[ \u00a0\u202f]"
+        pattern = pattern.replace(re.escape(" "), mark)
+    columns = {}
+    for column in frame:
+        values = frame[column]
+        if column == text or not (pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)):
+            continue
+        written = values.dropna().astype(str)
+        if not len(written) or not written.str.fullmatch(pattern).all():
+            continue
+        plain = written.str.replace(mark, "", regex=True).str.replace(dialect.decimal, ".", regex=False)
+        numbers = pd.to_numeric(plain, errors="coerce")
+        if numbers.notna().all():
+            columns[column] = numbers.reindex(values.index)
+    return frame.assign(**columns) if columns else frame
+
+
+def _thousands(source: Source, dialect: Dialect, encoding: str, frame: pd.DataFrame) -> dict[str, Mendable]:
+    """Columns in which a point may group thousands: 1.011 beside 974; in a table of semicolons 1.011 alone."""
+    found = {}
+    for at, column in enumerate(frame.columns):
+        values = frame[column]
+        if not pd.api.types.is_float_dtype(values):
+            continue
+        known = values.dropna().to_numpy()
+        if not len(known) or np.abs(known).max() >= 1000:
+            continue
+        broken = known != np.floor(known)
+        thousandths = np.abs(known * 1000 - np.rint(known * 1000)) < 1e-6
+        if not broken.any() or not thousandths.all() or np.abs(known[broken]).min() < 1:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            written = pd.read_csv(
+                _rows_of(source, encoding), sep=dialect.sep, header=None, names=range(len(dialect.names)),
+                usecols=[at], skiprows=[*range(dialect.first), *dialect.left_out], dtype=str, encoding=encoding,
+                skipinitialspace=True, index_col=False, comment=source.options["comment"],
+            ).iloc[: len(frame), 0].dropna().str.strip()  # fmt: skip
+        pointed = written[written.str.contains(".", regex=False)]
+        others = written[~written.str.contains(".", regex=False)]
+        if not pointed.str.fullmatch(r"[+-]?[1-9]\d{0,2}\.\d{3}").all():
+            continue
+        beside = others.iloc[0] if len(others) else ""
+        if not beside and dialect.sep in (",", r"\s+"):
+            continue
+        found[str(column)] = Mendable(
+            f"{source.path}: column {column!r} holds {pointed.iloc[0]}" + (f" beside {beside}" if beside else "")
+            + ", expected a mark that is decimal or groups thousands",
+            remedies=[{"thousands": "."}],
+            otherwise=("say which with ", Parameter("decimal"), " or ", Parameter("thousands")),
+            also=(f" for {pointed.iloc[0].replace('.', '')}, or ", Parameter("decimal"), f" . for {pointed.iloc[0]}"),
+        )  # fmt: skip
+    return found

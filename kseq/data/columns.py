@@ -3,17 +3,20 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kseq.data import dates
+from kseq.data._mending import Mendable
 from kseq.errors import DataError, Parameter
 
 #: Names under which a file's time column is found when the user names none.
-TIME_NAMES = ("ds", "date", "time", "datetime", "timestamp")
+TIME_NAMES = ("ds", "datetime", "timestamp", "date", "time")
 
-#: Text that begins with a date: 1949-01, 1949/1/31, 31.1.1949.
-DATE = r"\s*(?:\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?:[T\s]|$)"
+#: Whole numbers whose digits a comma groups by three.
+_GROUPED = r"[+-]?\d{1,3}(,\d{3})+"
 
 #: Name under which the column that tells series apart is found when the user names none.
 ID_NAME = "unique_id"
@@ -70,14 +73,10 @@ class Roles:
         repeated = frame.columns[frame.columns.duplicated()]
         if len(repeated):
             raise DataError(f"{name}: received several columns {repeated[0]!r}, expected names that differ.")
-        times = _listed(time)
+        times = listed(time)
         if time is None:
-            times = [column for column in frame.columns if str(column).lower() in TIME_NAMES][:1]
-            named = {id or ID_NAME, *_listed(target), *features, *future, *static}
-            others = [column for column in frame.columns if column not in named]
-            # Of columns under other names the one that holds dates, unless the frame's index does.
-            if not times and not isinstance(frame.index, pd.DatetimeIndex):
-                times = [column for column in others if _holds_dates(frame[column])][:1]
+            named = {id or ID_NAME, *listed(target), *features, *future, *static}
+            times = _time_columns(frame, named)
         require_columns(frame, times, name)
         if id is None and ID_NAME in frame.columns:
             id = ID_NAME
@@ -114,14 +113,43 @@ class Roles:
                 raise DataError(f"{name}: received {both[0]!r} as {one} and as {other}, expected one of the two.")
 
 
+def _time_columns(frame: pd.DataFrame, named: set[str]) -> list[str]:
+    """Columns of dates that their user does not name: by their names, or by what they hold."""
+    names = {str(column).strip().lower(): column for column in reversed(frame.columns)}
+    found = [names[name] for name in TIME_NAMES if name in names][:1]
+    others = [column for column in frame.columns if column not in named]
+    if not found:
+        parts = dates.parts_of([column for column in others if dates.part_of(str(column))])
+        if "month" in parts and _are_whole(frame, list(parts.values())):
+            return list(parts.values())
+    # Of columns under other names the one that holds dates, unless the frame's index does.
+    if not found and not isinstance(frame.index, pd.DatetimeIndex):
+        found = [column for column in others if _holds_dates(frame[column])][:1]
+    if not found:
+        year = [column for column in others if dates.part_of(str(column)) == "year"]
+        return year[:1] if year and _are_whole(frame, year[:1]) and frame[year[0]].min() >= 1500 else []
+    days = frame[found[0]]
+    if len(days) > 1 and days.iloc[0] == days.iloc[1]:
+        # A day in several rows: the time of the day stands beside it.
+        clock = [column for column in others if str(column).strip().lower() in dates.TIMES and column != found[0]]
+        return [*found, *clock[:1]]
+    return found
+
+
+def _are_whole(frame: pd.DataFrame, columns: Sequence[str]) -> bool:
+    return len(frame) > 0 and all(pd.api.types.is_integer_dtype(frame[column]) for column in columns)
+
+
 def _holds_dates(column: pd.Series) -> bool:
     """Whether a column is of dates, or of text that begins and ends with one."""
-    if pd.api.types.is_datetime64_any_dtype(column):
+    if pd.api.types.is_datetime64_any_dtype(column) or isinstance(column.dtype, pd.PeriodDtype):
         return True
     if len(column) < 2 or pd.api.types.is_numeric_dtype(column):
         return False
-    ends = [column.iloc[0], column.iloc[-1]]
-    return ends[0] != ends[1] and all(isinstance(text, str) and re.match(DATE, text) is not None for text in ends)
+    first, second, last = column.iloc[0], column.iloc[1], column.iloc[-1]
+    # The last row may be a footnote.
+    ends = [first, last if isinstance(last, str) and dates.looks_like_dates(last) else second]
+    return ends[0] != ends[1] and all(isinstance(text, str) and dates.looks_like_dates(text) for text in ends)
 
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
@@ -132,13 +160,19 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> N
             raise DataError(f"{name}: received column {column!r}, expected one of: {have}.")
 
 
-def numbers(column: pd.Series, name: str, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+def numbers(
+    column: pd.Series,
+    name: str,
+    rows: Sequence[int] | np.ndarray | None = None,
+    missing: Sequence[float] | np.ndarray = (),
+) -> np.ndarray:
     """Return a column's values as floats; blanks become NaN, text is refused.
 
     Args:
         column: the values.
         name: name of the data, for messages.
         rows: number of each value's row in its file, for messages; None to count from 0.
+        missing: numbers that stand for missing values.
 
     Raises:
         DataError: a value is text, or the column holds dates or durations.
@@ -151,13 +185,37 @@ def numbers(column: pd.Series, name: str, rows: Sequence[int] | np.ndarray | Non
     values = pd.to_numeric(column, errors="coerce")
     text = values.isna() & column.notna()
     if text.any():
-        row = int(np.flatnonzero(text)[0])
-        raise DataError(
-            f"{name}: column {column.name!r} holds text ({str(column.iloc[row])!r} in row "
-            f"{row if rows is None else rows[row]}, {int(text.sum())} in all); expected numbers: mend the file or "
-            "choose another column."
-        )
-    return values.to_numpy(dtype="float64", na_value=np.nan)
+        raise _text_among(column, text.to_numpy(), name, rows)
+    result = values.to_numpy(dtype="float64", na_value=np.nan)
+    if len(missing):
+        result = np.where(np.isin(result, missing), np.nan, result)
+    return result
+
+
+def _text_among(column: pd.Series, text: np.ndarray, name: str, rows: Sequence[int] | np.ndarray | None) -> DataError:
+    """Say which text stands among numbers, and which option makes numbers or missing values of it."""
+    places = np.flatnonzero(text)
+    values = [str(column.iloc[int(place)]).strip() for place in places[:1000]]
+    kinds = list(dict.fromkeys(values))
+    remedies: list[dict[str, Any]] = []
+    if any("," in value for value in kinds):
+        remedies += [{"decimal": ","}, {"thousands": ","}]
+        if all(re.fullmatch(_GROUPED, value) for value in kinds):
+            remedies.reverse()
+    remedies += [{"thousands": mark} for mark in (".", " ", "'") if any(mark in value for value in kinds)]
+    # A footnote stands in the last rows.
+    after = len(column) - int(places[0])
+    if after <= 20:
+        remedies += [{"skip_footer": lines} for lines in range(after, after + 4)]
+    if len(kinds) <= 5 and not any(map(re.compile(r"\d").search, kinds)):
+        remedies.append({"missing": tuple(kinds)})
+    number = int(places[0])
+    return Mendable(
+        f"{name}: column {column.name!r} holds text ({values[0]!r} in row {number if rows is None else rows[number]}, "
+        f"{len(places)} in all), expected numbers",
+        remedies=remedies,
+        otherwise=("mend the file or choose another column",),
+    )
 
 
 def unit_of(column: str) -> str:
@@ -168,7 +226,8 @@ def unit_of(column: str) -> str:
     return ""
 
 
-def _listed(names: Names) -> list[str]:
+def listed(names: Names) -> list[str]:
+    """Names as a list, of one alone too."""
     if names is None:
         return []
     return [names] if isinstance(names, str) else list(names)
@@ -176,15 +235,38 @@ def _listed(names: Names) -> list[str]:
 
 def _targets(frame: pd.DataFrame, target: Names, taken: Sequence[str], every_number: bool, name: str) -> list[str]:
     if target is not None:
-        return _listed(target)
-    rest = [column for column in frame.columns if column not in taken]
+        return listed(target)
+    rest = [column for column in frame.columns if column not in taken and not _counts_rows(frame, column)]
     if "y" in rest and not every_number:
         return ["y"]
     numeric = [column for column in rest if pd.api.types.is_numeric_dtype(frame[column])]
-    if len(numeric) == 1 or (every_number and numeric):
+    # Text among numbers is told where it is met; another column is no target in its place.
+    spoilt = [column for column in rest if column not in numeric and _mostly_numbers(frame[column])]
+    if len(numeric) + len(spoilt) == 1:
+        return numeric + spoilt
+    if every_number and numeric:
         return numeric
     raise DataError(
         f"{name}: no target named and {len(numeric)} numeric columns to choose from; name one with ",
         Parameter("target"),
         f": {', '.join(map(str, numeric or rest)) or 'none found'}.",
     )
+
+
+def _counts_rows(frame: pd.DataFrame, column: str) -> bool:
+    """Whether a column without a name of its own counts the rows, as the index of a DataFrame that was written."""
+    if str(column) not in ("", "index", "Unnamed: 0") or not pd.api.types.is_integer_dtype(frame[column]):
+        return False
+    values = frame[column].to_numpy()
+    return len(values) > 0 and bool((np.diff(values) == 1).all()) and values[0] in (0, 1)
+
+
+def _mostly_numbers(column: pd.Series) -> bool:
+    """Whether most values of a column of text are numbers."""
+    if pd.api.types.is_numeric_dtype(column) or getattr(column.dtype, "kind", "") in "mM" or not len(column):
+        return False
+    if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
+        return False
+    known = column.dropna().astype(str).str.strip()
+    plain = known.str.replace(r"(?<=\d)[., '](?=\d)", "", regex=True)
+    return len(known) > 0 and pd.to_numeric(plain, errors="coerce").notna().mean() > 0.5

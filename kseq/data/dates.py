@@ -1,60 +1,97 @@
-"""Dates out of columns, and what is refused: text that is no date, several time zones, dates out of order."""
+"""Dates out of columns: of text, of numbers, of parts in several columns."""
 
 import re
-import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from kseq.errors import DataError
+from kseq.data import _date_text
+from kseq.data._cells import Cells
+from kseq.data._date_numbers import dates_of_numbers
+from kseq.data._mending import Mendable
+from kseq.errors import DataError, Parameter
 
-#: Parts of a date that may stand in columns of their own, in the order in which they are shown to the user.
-DATE_PARTS = ("year", "month", "day", "hour", "minute", "second")
+#: Parts of a date that may stand in columns of their own, and what they may be called.
+DATE_PARTS = {
+    "year": ("year", "yr", "yyyy", "yy", "jahr", "annee", "año"),
+    "month": ("month", "mon", "mo", "mm", "monat"),
+    "day": ("day", "dy", "dd", "dom", "tag"),
+    "hour": ("hour", "hr", "hh", "stunde"),
+    "minute": ("minute", "min", "mn"),
+    "second": ("second", "sec", "ss"),
+}
 
-#: Dates that begin with a day or a month, which only the others tell: 01/04/1960.
-DAY_OR_MONTH_FIRST = r"\s*\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?:\D|$)"
+#: Columns of times of the day.
+TIMES = ("time", "hour", "hr", "hh", "hhmm", "hh:mm", "uhrzeit", "zeit", "stunde", "heure", "hora")
 
-#: How the text of a date and time ends where it names its distance from UTC.
-OFFSET = r":\d{2}(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})$"
+
+def part_of(column: str) -> str | None:
+    """Which part of a date a column holds, by its name; None for none."""
+    name = column.strip("# ").lower()
+    if column.strip("# ") == "mm":
+        # Beside MM, the month.
+        return "minute"
+    return next((part for part, names in DATE_PARTS.items() if name in names), None)
+
+
+def parts_of(columns: Sequence[str]) -> dict[str, str]:
+    """Columns by the part of a date that they hold; empty unless each holds one, and a year is among them."""
+    parts: dict[str, str] = {}
+    for column in columns:
+        part = part_of(column)
+        if part == "minute" and column.strip("# ") == "mm" and "month" not in parts:
+            part = "month"
+        if part is None or part in parts:
+            return {}
+        parts[part] = column
+    return parts if "year" in parts else {}
 
 
 def read_dates(
-    frame: pd.DataFrame, columns: Sequence[str], name: str, rows: Sequence[int] | np.ndarray | None = None
-) -> pd.DatetimeIndex:
+    frame: pd.DataFrame, columns: Sequence[str], name: str, rows: Sequence[int] | np.ndarray | None = None,
+    cells: Cells | None = None, told: list[str] | None = None,
+) -> pd.Index:  # fmt: skip
     """Make dates of one column, or of several that hold parts of a date.
 
     Args:
         frame: what holds the columns.
-        columns: one column of dates, columns of :data:`DATE_PARTS`, or several whose texts make a date together.
+        columns: one column of dates; columns of the parts of a date (:data:`DATE_PARTS`); a date and the hour or the
+            time of the day; or several whose texts make a date together.
         name: of the data, for messages.
         rows: number of each row of the frame in its file, for messages; None to count from 0.
+        cells: what the user says of dates.
+        told: takes phrases on what was found.
 
     Returns:
-        pd.DatetimeIndex: in the time zone that the column names, if any.
+        pd.Index: dates, in the time zone that the column names, if any; whole numbers where these count steps.
 
     Raises:
-        DataError: a value is no date, there is none in a row, or rows differ in their time zone.
+        DataError: a value is no date, there is none in a row, or some rows name a time zone and some do not.
     """
+    cells, told = cells or Cells(), [] if told is None else told
     columns, rows = list(columns), range(len(frame)) if rows is None else rows
-    present = frame[columns].notna().all(axis=1)
-    if not present.all():
-        row = rows[int(np.flatnonzero(~present)[0])]
-        raise DataError(f"{name}: no date in row {row} of column {','.join(columns)}; expected one in each row.")
-    # A column of whole dates may be called "Month".
-    parts = len(columns) > 1 or pd.api.types.is_numeric_dtype(frame[columns[0]])
-    if parts and {column.lower() for column in columns} <= set(DATE_PARTS):
-        dates = _from_parts(frame, columns, name)
+    for column in columns:
+        present = frame[column].notna().to_numpy()
+        if not present.all():
+            raise _without_date(frame, columns, name, np.flatnonzero(~present), rows)
+    parts = parts_of(columns) if len(columns) > 1 or pd.api.types.is_numeric_dtype(frame[columns[0]]) else {}
+    if set(parts) == {"year"} and not _are_years(frame[columns[0]]):
+        parts = {}
+    if not parts and len(columns) > 1 and all(map(part_of, columns)):
+        raise _no_dates(columns, name, "no year among the columns")
+    if parts and cells.date_format is None:
+        dates: pd.Index | pd.Series = _from_parts(frame, parts, columns, name)
+    elif len(columns) == 2 and cells.date_format is None and pd.api.types.is_numeric_dtype(frame[columns[1]]):
+        dates = _with_hours(frame, columns, name, rows, cells, told)
     else:
-        text = frame[columns[0]]
-        for column in columns[1:]:
-            text = text.astype(str) + " " + frame[column].astype(str)
-        dates = _from_text(text, columns, name, rows)
+        dates = _of_one(frame, columns, name, rows, cells, told)
     bad = np.flatnonzero(dates.isna())
     if len(bad):
-        texts = [" ".join(map(str, frame[columns].iloc[row])) for row in (0, bad[0])]
-        first = f"; the first row holds {texts[0]!r}" if bad[0] else ""
-        raise _not_dates(columns, name, f"{texts[1]!r} in row {rows[bad[0]]}, {len(bad)} in all{first}")
+        _require_one_zone(_joined(frame, columns), columns, name, rows)
+        raise _not_dates(frame, columns, name, bad, rows)
+    if not isinstance(dates, pd.Series) and not isinstance(dates, pd.DatetimeIndex):
+        return dates
     return pd.DatetimeIndex(dates, name="ds")
 
 
@@ -88,59 +125,112 @@ def placing(index: pd.Index) -> Callable[[int], str]:
     return lambda row: f"row {row}"
 
 
-def _from_parts(frame: pd.DataFrame, columns: list[str], name: str) -> pd.Series:
-    """Dates of columns such as year, month and day; NaT where they make none."""
-    if "year" not in (column.lower() for column in columns):
-        raise _not_dates(columns, name, "no year among the columns")
-    parts = {column.lower(): pd.to_numeric(frame[column], errors="coerce") for column in columns}
-    return pd.to_datetime(pd.DataFrame({"month": 1, "day": 1} | parts, index=frame.index), errors="coerce")
+def _are_years(column: pd.Series) -> bool:
+    values = column.to_numpy()
+    return bool((values == np.floor(values)).all() and values.min() >= 1500 and values.max() <= 2300)
 
 
-def _from_text(text: pd.Series, columns: list[str], name: str, rows: Sequence[int] | np.ndarray) -> pd.Series:
-    """Dates of a column; NaT where a value is none."""
-    if pd.api.types.is_datetime64_any_dtype(text):
-        return text
-    if pd.api.types.is_numeric_dtype(text):
-        raise _not_dates(columns, name, f"{columns[0]!r} holds numbers such as {text.iloc[0]}")
+def _joined(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    text = frame[columns[0]].astype(str)
+    for column in columns[1:]:
+        text = text + " " + frame[column].astype(str)
+    return text
+
+
+def _of_one(
+    frame: pd.DataFrame, columns: list[str], name: str, rows: Sequence[int] | np.ndarray, cells: Cells, told: list[str]
+) -> pd.Index | pd.Series:
+    """Dates of one column, or of the texts of several; NaT where a value is none."""
+    values = frame[columns[0]]
+    if len(columns) == 1:
+        if isinstance(values.dtype, pd.PeriodDtype):
+            return values.dt.to_timestamp()
+        if pd.api.types.is_datetime64_any_dtype(values):
+            return values
+        if pd.api.types.is_timedelta64_dtype(values):
+            raise _no_dates(columns, name, f"{columns[0]!r} holds durations such as {values.iloc[0]}")
+        if pd.api.types.is_bool_dtype(values):
+            raise _no_dates(columns, name, f"{columns[0]!r} holds {values.iloc[0]}")
+        if pd.api.types.is_numeric_dtype(values) and cells.date_format is None:
+            dates, how = dates_of_numbers(values.to_numpy(dtype="float64"))
+            if dates is None:
+                raise _no_dates(columns, name, f"{columns[0]!r} holds numbers such as {values.iloc[0]}")
+            if isinstance(dates, pd.DatetimeIndex):
+                told.append(how)
+            return dates
+        if pd.api.types.is_object_dtype(values) and not isinstance(values.iloc[0], str):
+            return _of_objects(values, columns, name, rows)
+    text = _joined(frame, columns)
+    if cells.date_format is None and len(columns) == 1 and text.iloc[0].strip().isdigit():
+        numbers = pd.to_numeric(text, errors="coerce")
+        dates, how = dates_of_numbers(numbers.to_numpy(dtype="float64")) if numbers.notna().all() else (None, "")
+        if dates is not None:
+            told += [how] if isinstance(dates, pd.DatetimeIndex) else []
+            return dates
+    found = _date_text.read(text, columns, name, cells.date_format, cells.dayfirst)
+    told += [found.told] if found.told else []
+    if found.dates.isna().any():
+        return found.dates
+    if found.dates.dt.tz is not None and text.iloc[0].strip()[-1:] != "Z":
+        offsets = text.str.extract(_date_text.OFFSET, expand=False)
+        told += ["changing offsets, in UTC"] if (offsets != offsets.iloc[0]).any() else []
+    return found.dates
+
+
+def _of_objects(
+    values: pd.Series, columns: list[str], name: str, rows: Sequence[int] | np.ndarray
+) -> pd.Index | pd.Series:
+    """Dates of objects: of Python, of pandas, periods."""
+    if isinstance(values.iloc[0], pd.Period):
+        return pd.Series([value.to_timestamp() for value in values], index=values.index)
+    zones = {str(getattr(value, "tzinfo", None)) for value in values}
+    if len(zones) > 1:
+        text = values.astype(str)
+        _require_one_zone(text, columns, name, rows)
+        return pd.to_datetime(values, utc=True, errors="coerce")
     try:
-        with warnings.catch_warnings():
-            # pandas warns of a first value whose format it cannot tell; such a value is told by our caller.
-            warnings.simplefilter("ignore", UserWarning)
-            dates = pd.to_datetime(text, errors="coerce")
-            if len(text) and re.match(DAY_OR_MONTH_FIRST, str(text.iloc[0])):
-                dates = _day_or_month_first(text, dates, columns, name)
+        return pd.to_datetime(values, errors="coerce")
     except (ValueError, TypeError, OverflowError) as error:
-        _require_one_zone(text, columns, name, rows)
-        raise _not_dates(columns, name, str(error).strip().splitlines()[0].split(". ")[0]) from error
-    if dates.isna().any():
-        _require_one_zone(text, columns, name, rows)
-    return dates
+        raise _no_dates(columns, name, str(error).strip().splitlines()[0].split(". ")[0]) from error
 
 
-def _day_or_month_first(text: pd.Series, month_first: pd.Series, columns: list[str], name: str) -> pd.Series:
-    """Read dates such as 01/04/1960 in the one of two ways in which all of them are dates, and even ones."""
-    day_first = pd.to_datetime(text, errors="coerce", dayfirst=True)
-    readings = [dates for dates in (month_first, day_first) if not dates.isna().any()]
-    if len(readings) == 2 and not month_first.equals(day_first):
-        readings = [dates for dates in readings if _keeps_step(dates)]
-        if len(readings) != 1:
-            row = int(np.flatnonzero((month_first != day_first).to_numpy())[0])
-            raise _not_dates(
-                columns, name, f"{text.iloc[row]!r} is {month_first.iloc[row].date()} or {day_first.iloc[row].date()}"
-            )
-    return readings[0] if readings else month_first
+def _from_parts(frame: pd.DataFrame, parts: dict[str, str], columns: list[str], name: str) -> pd.Series:
+    """Dates of columns such as year, month and day; NaT where they make none; hour 24 begins the next day."""
+    values = {part: pd.to_numeric(frame[column], errors="coerce") for part, column in parts.items()}
+    if (values["year"] < 100).any():
+        raise _no_dates(columns, name, f"a year of {values['year'].iloc[0]:g}")
+    if "month" in values and values["month"].isna().all():
+        text = frame[parts["month"]].astype(str).str[:3].str.title()
+        values["month"] = pd.to_datetime(text, format="%b", errors="coerce").dt.month
+    next_day = values["hour"] == 24 if "hour" in values else None
+    if next_day is not None and next_day.any():
+        values["hour"] = values["hour"].where(~next_day, 0)
+    dates = pd.to_datetime(pd.DataFrame({"month": 1, "day": 1} | values, index=frame.index), errors="coerce")
+    return dates if next_day is None else dates.where(~next_day, dates + pd.Timedelta(days=1))
 
 
-def _keeps_step(dates: pd.Series) -> bool:
-    """Whether dates lie on one day of their months, or at one distance."""
-    unique = dates.drop_duplicates().sort_values()
-    return len(set(unique.dt.day)) == 1 or len(set(unique.diff().dropna())) == 1
+def _with_hours(
+    frame: pd.DataFrame, columns: list[str], name: str, rows: Sequence[int] | np.ndarray, cells: Cells, told: list[str]
+) -> pd.Series:
+    """Dates in one column, hours in another: 0 to 23, 1 to 24, or as HHMM."""
+    days = _of_one(frame, columns[:1], name, rows, cells, told)
+    hours = frame[columns[1]].to_numpy(dtype="float64")
+    if not isinstance(days, pd.Series | pd.DatetimeIndex):
+        raise _no_dates(columns, name, f"{columns[0]!r} holds numbers such as {days[0]}")
+    clock = hours // 100 + hours % 100 / 60 if hours.max() > 24 else hours
+    bad = (clock < 0) | (clock > 24) | ((hours.max() > 24) & (hours % 100 >= 60))
+    if bad.any():
+        row = int(bad.argmax())
+        raise _no_dates(columns, name, f"{columns[1]!r} holds {hours[row]:g} in row {rows[row]}, no hour of a day")
+    told += ["hours as HHMM"] if hours.max() > 24 else []
+    dates = pd.Series(days, index=frame.index) if isinstance(days, pd.DatetimeIndex) else days
+    return dates + pd.to_timedelta(np.rint(clock * 3600), unit="s")
 
 
-def _require_one_zone(text: pd.Series, columns: list[str], name: str, rows: Sequence[int] | np.ndarray) -> None:
-    """Refuse dates of which some are in one time zone and some in another, or in none."""
-    offsets = text.astype(str).str.extract(OFFSET, expand=False).fillna("no zone")
-    other = np.flatnonzero((offsets != offsets.iloc[0]).to_numpy())
+def _require_one_zone(text: pd.Series, columns: Sequence[str], name: str, rows: Sequence[int] | np.ndarray) -> None:
+    """Refuse dates of which some name a time zone and some do not."""
+    offsets = text.astype(str).str.extract(_date_text.OFFSET, expand=False).fillna("no zone")
+    other = np.flatnonzero(((offsets == "no zone") != (offsets.iloc[0] == "no zone")).to_numpy())
     # A value that is no date at all has no zone either, and is told as such.
     if len(other) and pd.notna(pd.to_datetime(str(text.iloc[other[0]]), utc=True, errors="coerce")):
         raise DataError(
@@ -149,8 +239,57 @@ def _require_one_zone(text: pd.Series, columns: list[str], name: str, rows: Sequ
         )
 
 
-def _not_dates(columns: Sequence[str], name: str, reason: str) -> DataError:
-    return DataError(
-        f"{name}: column {','.join(columns)} does not read as dates ({reason}); expected dates such as 2001-02-03, or "
-        "columns year,month,day."
+def _without_date(
+    frame: pd.DataFrame, columns: list[str], name: str, missing: np.ndarray, rows: Sequence[int] | np.ndarray
+) -> Mendable:
+    after = len(frame) - int(missing[0])
+    return Mendable(
+        f"{name}: no date in row {rows[int(missing[0])]} of column {','.join(columns)}, expected one in each row",
+        remedies=[{"skip_footer": lines} for lines in range(after, after + 4)] if after <= 20 else [],
+        otherwise=("leave such rows out",),
     )
+
+
+def _not_dates(
+    frame: pd.DataFrame, columns: list[str], name: str, bad: np.ndarray, rows: Sequence[int] | np.ndarray
+) -> Mendable:
+    """Say which value is no date, and what would mend it: a footnote left out, another format."""
+    first, row = (" ".join(map(str, frame[columns].iloc[at])) for at in (0, int(bad[0])))
+    shown = f"; the first row holds {first!r}" if bad[0] else ""
+    after = len(frame) - int(bad[0])
+    remedies = [{"skip_footer": lines} for lines in range(after, after + 4)] if bad[0] > 0 and after <= 20 else []
+    return Mendable(
+        f"{name}: column {','.join(columns)} does not read as dates ({row!r} in row {rows[bad[0]]}, {len(bad)} in "
+        f"all{shown})",
+        remedies=remedies,
+        otherwise=(
+            "expected dates such as 2001-02-03, or columns year,month,day; say how they are written with ",
+            Parameter("date_format"),
+        ),
+    )
+
+
+def _no_dates(columns: Sequence[str], name: str, reason: str) -> Mendable:
+    return Mendable(
+        f"{name}: column {','.join(columns)} does not read as dates ({reason})",
+        remedies=[],
+        otherwise=(
+            "expected dates such as 2001-02-03, or columns year,month,day; say how they are written with ",
+            Parameter("date_format"),
+        ),
+    )
+
+
+def looks_like_dates(text: str) -> bool:
+    """Whether a text is a date with its year, in one of the usual ways."""
+    text = text.strip()
+    if any(re.fullmatch(pattern, text) for pattern, *_ in _date_text._SPECIAL):
+        return True
+    return re.match(_DATE, text, re.IGNORECASE) is not None
+
+
+#: Text that begins with a date: 1949-01, 1949/1/31, 31.1.1949, 3-Feb-2001, Jan 1949, Jan-49.
+_DATE = (
+    r"(?:\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
+    r"|(?:\d{1,2}[- ])?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[- .]\d{2,4})(?:[T\s]|$)"
+)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from kseq.data._rules import DAY, Rule, business, fixed, monthly, parse
+from kseq.data._rules import DAY, WEEKDAYS, Rule, business, fixed, monthly, open_days, parse, weekmask_of
 
 #: Share of steps that must be single for dates to have a frequency with gaps, rather than no frequency.
 MOST = 0.9
@@ -51,8 +51,8 @@ class Calendar:
 
     @property
     def breaks(self) -> np.ndarray:
-        """The gaps across which no window may lie; none of working days, where missing ones are taken as holidays."""
-        return _NONE if self.alias == "B" else self.gaps
+        """The gaps across which no window may lie; none of open days, where missing ones are taken as holidays."""
+        return self.gaps if weekmask_of(self.alias) is None else _NONE
 
     def positions(self, rows: int) -> np.ndarray:
         """Where each of the rows stands if missing dates are counted too."""
@@ -162,11 +162,14 @@ def _candidates(local: np.ndarray, utc: np.ndarray, outside: np.ndarray) -> list
     rules = [fixed(step)]
     if step >= 28 * DAY:
         rules.insert(0, monthly(round(step / DAY / 30.4369), first=local[0]))
-    if step == DAY and np.is_busday(local.astype("datetime64[D]")).all():
-        working, all_days = (_count(rule, local, utc, outside) for rule in (business(), rules[0]))
-        # Without a weekend between two dates, nothing tells working days from days.
-        if (working < all_days).any():
-            rules.insert(0, business())
+    if DAY <= step < 7 * DAY:
+        mask = open_days(local)
+        # A weekday is closed where it is missing for weeks; without one between two dates nothing tells.
+        long = local[-1] - local[0] >= (7 if mask == WEEKDAYS else 28) * DAY or len(outside)
+        if mask.count("1") > 1 and "0" in mask and long:
+            opened, all_days = (_count(rule, local, utc, outside) for rule in (business(mask), fixed(DAY)))
+            if (opened < all_days).any():
+                rules.insert(0, business(mask))
     return [variant for rule in rules for variant in _variants(rule, local, utc)]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import frequency
+from kseq.data._rules import weekmask_of
 
 #: Dates that tell on which day of a month the next one lies.
 RECENT = 24
@@ -17,7 +18,7 @@ _DAY = np.timedelta64(1, "D")
 
 #: Months in a step, by the first letter of a frequency's name; and frequencies that are written as words.
 _MONTHS = {"M": 1, "Q": 3, "Y": 12, "A": 12}
-_WORDS = {"monthly": "M", "quarterly": "Q", "yearly": "Y", "business": "B"}
+_WORDS = {"monthly": "M", "quarterly": "Q", "yearly": "Y"}
 
 
 def dates_after(index: pd.Index, steps: int, freq: str = "") -> pd.Index:
@@ -41,8 +42,9 @@ def dates_after(index: pd.Index, steps: int, freq: str = "") -> pd.Index:
     alias = freq or frequency.read(index).alias
     unit = _WORDS.get(alias, alias.lstrip("0123456789 ").partition("-")[0])
     local, utc = frequency.clocks(index)
-    if unit == "B":
-        dates, clock = _working_days(local[-1], steps), local
+    weekmask = weekmask_of(alias)
+    if weekmask is not None:
+        dates, clock = _open_days(local[-1], steps, weekmask), local
     elif unit[:1] in _MONTHS and unit not in ("min", "ms"):
         number = alias[: len(alias) - len(alias.lstrip("0123456789"))]
         dates, clock = _months(local, steps, _MONTHS[unit[0]] * int(number or 1)), local
@@ -70,9 +72,9 @@ def _usual_step(dates: np.ndarray) -> np.timedelta64:
     return lengths[counts.argmax()]
 
 
-def _working_days(last: np.datetime64, steps: int) -> np.ndarray:
+def _open_days(last: np.datetime64, steps: int, weekmask: str) -> np.ndarray:
     day = last.astype("datetime64[D]")
-    return np.busday_offset(day, np.arange(1, steps + 1), roll="backward") + (last - day)
+    return np.busday_offset(day, np.arange(1, steps + 1), roll="backward", weekmask=weekmask) + (last - day)
 
 
 def _months(dates: np.ndarray, steps: int, months: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from kseq.data._mending import Mendable
 from kseq.data.frequency import Calendar
 from kseq.errors import DataError, Parameter
 
@@ -117,11 +118,12 @@ def require_none_missing(missing: np.ndarray, columns: Sequence[str], name: str,
     at = int(missing.any(axis=0).argmax())
     rows = np.flatnonzero(missing[:, at])
     where = ", ".join(place(int(row)) for row in rows[:3])
-    raise DataError(
+    raise Mendable(
         f"{name}: {len(rows)} missing value{'s' * (len(rows) > 1)} in column {columns[at]!r} (at {where}"
-        f"{', ...' * (len(rows) > 3)}), expected none; give ",
-        Parameter("fill"),
-        " ffill, seasonal or linear, or mend the file.",
+        f"{', ...' * (len(rows) > 3)}), expected none",
+        remedies=[{"fill": fill} for fill in ("ffill", "seasonal", "linear", "mask")],
+        otherwise=("give ", Parameter("fill"), " ffill, seasonal or linear, or mend the file"),
+        also=(" (or seasonal, linear, or mask to leave their windows out)",),
     )
 
 

@@ -45,6 +45,8 @@ class Panel:
         source: where the values come from.
         notes: sentences on what was found or done while reading.
         origin: the call that read it; None where a script made it.
+        read: what was read, in a sentence: target, dates, frequency, rows, missing values, series; empty where a script
+            made it.
 
     Raises:
         DataError: the parts do not fit one another.
@@ -67,6 +69,7 @@ class Panel:
     source: str = ""
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
+    read: str = ""
 
     @classmethod
     def of(cls, data: "Series | Panel") -> "Panel":
@@ -108,6 +111,7 @@ class Panel:
             source=data.source,
             notes=data.notes,
             origin=data.origin,
+            read=data.read,
         )
 
     def __post_init__(self) -> None:

@@ -3,25 +3,23 @@
 All readers take one path: a table, the roles of its columns, its rows (:mod:`kseq.data._rows`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kseq.data._origin import remembered
+from kseq.data import _wide
+from kseq.data._cells import Cells
+from kseq.data._mending import mended
+from kseq.data._origin import remember, remembered
 from kseq.data._rows import Rows
-from kseq.data._tables import (
-    FrameTable,
-    ParquetTable,
-    Table,
-    columns_of,
-    is_parquet,
-    open_table,
-    text_table,
-)
-from kseq.data.columns import ID_NAME, Names, Roles, numbers
+from kseq.data._source import FILE_OPTIONS, PARQUET, PARQUET_ENDINGS, READ_CSV, READ_PARQUET, Source
+from kseq.data._tables import FrameTable, ParquetTable, Table, open_table
+from kseq.data.columns import ID_NAME, Names, Roles, listed, numbers
 from kseq.data.dates import read_dates
 from kseq.data.missing import require_fill
 from kseq.data.panel import Panel
@@ -31,7 +29,7 @@ from kseq.errors import DataError, Parameter
 
 @remembered
 def read_csv(
-    path: str | Path,
+    path: str | Path | Source,
     time: Names = None,
     target: Names = None,
     features: Sequence[str] = (),
@@ -46,7 +44,7 @@ def read_csv(
     """Read a series from a CSV file.
 
     Args:
-        path: the file.
+        path: the file; ``-`` or ``/dev/stdin`` for what is piped in.
         time: the column of dates, or several that make a date (``["year", "month", "day"]``). By default a column
             named ds, date, time, datetime or timestamp; without one, rows are taken as equally spaced.
         target: the column to forecast (or several). By default ``y``, or the only column of numbers.
@@ -58,7 +56,9 @@ def read_csv(
         name: how to call the series; by default as ``series`` says, or the file's name.
         unit: unit of the target, for axes; found in the column's name where it ends in a known one ("deg C").
         series: the one to read from a file of several series; see :func:`from_frame`.
-        **options: ``id``, ``future``, ``static``, ``freq`` and ``season``, see :func:`from_frame`.
+        **options: how the file is written: ``sep``, ``decimal``, ``thousands``, ``encoding``, ``no_header``,
+            ``skip_rows``, ``skip_footer``, ``comment``; and ``id``, ``future``, ``static``, ``freq``, ``season``,
+            ``missing``, ``date_format``, ``dayfirst``, ``sort`` and ``wide``, see :func:`from_frame`.
 
     Returns:
         Series: checked, sorted dates, finite numbers.
@@ -69,15 +69,14 @@ def read_csv(
     Example:
         >>> series = read_csv("sst.csv", time=["year", "month", "day"], target="sst")  # doctest: +SKIP
     """
-    require_fill(fill)
-    path = Path(path)
-    table, name = text_table(path, header, options.get("id")), name or _name(series, path.stem)
-    return _one(table, name, path.name, time, target, fill, unit, series, features=features, **options)
+    given = {"time": time, "target": target, "features": features, "header": header, "fill": fill, "name": name,
+             "unit": unit, "series": series, **options}  # fmt: skip
+    return _from_source(path, _one, given, refused=PARQUET)
 
 
 @remembered
 def read_parquet(
-    path: str | Path,
+    path: str | Path | Source,
     time: Names = None,
     target: Names = None,
     features: Sequence[str] = (),
@@ -119,11 +118,9 @@ def read_parquet(
     Example:
         >>> series = read_parquet("shops.parquet", id="shop", series="north", target="sales")  # doctest: +SKIP
     """
-    require_fill(fill)
-    path = Path(path)
-    table, name = ParquetTable(path), name or _name(series, path.stem)
-    named: dict[str, Any] = {"id": id, "features": features, "future": future, "static": static}
-    return _one(table, name, path.name, time, target, fill, unit, series, **named, **options)
+    given = {"time": time, "target": target, "features": features, "fill": fill, "name": name, "unit": unit, "id": id,
+             "series": series, "future": future, "static": static, **options}  # fmt: skip
+    return _from_source(path, _one, given, READ_PARQUET, "Parquet")
 
 
 def from_frame(
@@ -142,6 +139,11 @@ def from_frame(
     static: Sequence[str] = (),
     freq: str | None = None,
     season: int | None = None,
+    missing: str | float | Sequence[Any] | None = None,
+    date_format: str | None = None,
+    dayfirst: bool | None = None,
+    sort: bool = False,
+    wide: str | None = None,
 ) -> Series:
     """Make a series of a DataFrame; errors as in :func:`read_csv`.
 
@@ -164,20 +166,28 @@ def from_frame(
         freq: frequency of the dates ("MS", "D", "h", "B", "W-SUN"); refused where they do not fit. By default it is
             found, and a file that mixes several is refused.
         season: steps in a season, for ``fill="seasonal"``; by default that of the calendar.
+        missing: numbers and texts that stand for missing values: ``[-9999, "."]``. Values that look like fill values
+            are refused; ``"none"`` keeps them.
+        date_format: how dates are written, as ``strptime`` says it: ``"%d.%m.%Y %H:%M"``; by default it is found.
+        dayfirst: whether 01/04/1960 is the first of April; by default it is found, or refused where both may be.
+        sort: sort the rows by date, instead of refusing such as are not in order.
+        wide: ``"months"`` for a row a year and a column a month, ``"series"`` for a row or a column a series.
 
     Example:
         >>> frame = pd.DataFrame({"unique_id": list("aabb"), "y": [1.0, 2.0, 3.0, 5.0]})
         >>> from_frame(frame, series="b").y[:, 0].tolist()
         [3.0, 5.0]
     """
-    require_fill(fill)
-    named: dict[str, Any] = {"id": id, "features": features, "future": future, "static": static}
-    name = name or _name(series, "series")
-    return _one(FrameTable(frame, id), name, source, time, target, fill, unit, series, freq, season, **named)
+    given = {
+        "time": time, "target": target, "features": features, "fill": fill, "name": name or _name(series, "series"),
+        "unit": unit, "id": id, "series": series, "future": future, "static": static, "freq": freq, "season": season,
+        "missing": missing, "date_format": date_format, "dayfirst": dayfirst, "sort": sort, "wide": wide,
+    }  # fmt: skip
+    return mended(lambda options: _one(FrameTable(frame, id), source, **options), given, FILE_OPTIONS)
 
 
 def read_file(
-    path: str | Path, *, id: str | None = None, series: object = None, header: int = 0, **options: Any
+    path: str | Path | Source, *, id: str | None = None, series: object = None, header: int = 0, **options: Any
 ) -> Series | Panel:
     """Read what a CSV or Parquet file holds: one series, or a panel of all where there are several.
 
@@ -194,19 +204,36 @@ def read_file(
     Raises:
         DataError: as in :func:`kseq.read_csv` and :func:`read_panel`.
     """
-    path = Path(path)
-    if series is None and (id is not None or ID_NAME in columns_of(path, header)):
-        panel = read_panel(path, id=id, header=header, **options)
-        if len(panel.ids) > 1:
-            return panel
-    if is_parquet(path):
-        return read_parquet(path, id=id, series=series, **options)
-    return read_csv(path, id=id, series=series, header=header, **options)
+    said = {name: options[name] for name in FILE_OPTIONS if name in options} | {"header": header}
+    kind = ("Parquet", READ_PARQUET) if str(path).endswith(PARQUET_ENDINGS) else ("CSV", READ_CSV)
+    source = Source.of(path, said, kind[1], kind[0])
+    given = {"id": id, "series": series, "header": header, **options}
+
+    def read(options: dict[str, Any]) -> tuple[Series | Panel, Any]:
+        table, rest = _opened(source, options)
+        several = (
+            options.get("wide") == "series"
+            or options["id"] is not None
+            or ID_NAME in table.schema
+            or "id" in table.hint
+        )
+        if options["series"] is None and several:
+            panel = _many(table, **{key: value for key, value in rest.items() if key != "series"})
+            if len(panel.ids) > 1:
+                return panel, read_panel
+        return _one(table, **rest), read_parquet if source.is_parquet() else read_csv
+
+    data, reader = mended(read, given)
+    if reader is not read_csv and source.is_parquet():
+        given.pop("header")
+    if reader is read_panel:
+        given.pop("series")
+    return remember(data, reader, {"path": path, **given})
 
 
 @remembered
 def read_panel(
-    path: str | Path,
+    path: str | Path | Source,
     time: Names = None,
     target: Names = None,
     features: Sequence[str] = (),
@@ -241,10 +268,9 @@ def read_panel(
     Example:
         >>> panel = read_panel("shops.parquet", id="shop", target="sales")  # doctest: +SKIP
     """
-    path = Path(path)
-    require_fill(fill)
-    table = open_table(path, header, options.get("id"))
-    return _many(table, name or path.stem, path.name, time, target, fill, unit, features=features, **options)
+    given = {"time": time, "target": target, "features": features, "fill": fill, "name": name, "unit": unit,
+             "header": header, **options}  # fmt: skip
+    return _from_source(path, _many, given)
 
 
 def panel_from_frame(
@@ -263,6 +289,11 @@ def panel_from_frame(
     freq: str | None = None,
     season: int | None = None,
     constant: bool = False,
+    missing: str | float | Sequence[Any] | None = None,
+    date_format: str | None = None,
+    dayfirst: bool | None = None,
+    sort: bool = False,
+    wide: str | None = None,
 ) -> Panel:
     """Make a panel of a DataFrame.
 
@@ -287,6 +318,11 @@ def panel_from_frame(
         season: steps in a season, for ``fill="seasonal"``.
         constant: whether a target may be constant in every series, as in rows that follow others; by default that is
             refused.
+        missing: as in :func:`kseq.from_frame`.
+        date_format: as in :func:`kseq.from_frame`.
+        dayfirst: as in :func:`kseq.from_frame`.
+        sort: sort the rows of each series by date.
+        wide: as in :func:`kseq.from_frame`.
 
     Returns:
         Panel: checked; series sorted by id, as numbers where all ids are numbers.
@@ -300,34 +336,99 @@ def panel_from_frame(
         >>> panel.ids.tolist(), panel.borders.tolist()
         (['a', 'b'], [0, 2, 4])
     """
-    require_fill(fill)
-    named: dict[str, Any] = {"id": id, "features": features, "future": future, "static": static}
-    how: dict[str, Any] = {"freq": freq, "season": season, "constant": constant}
-    return _many(FrameTable(frame, id), name, source, time, target, fill, unit, **named, **how)
+    given = {
+        "time": time, "target": target, "features": features, "fill": fill, "name": name, "unit": unit, "id": id,
+        "future": future, "static": static, "freq": freq, "season": season, "constant": constant, "missing": missing,
+        "date_format": date_format, "dayfirst": dayfirst, "sort": sort, "wide": wide,
+    }  # fmt: skip
+    return mended(lambda options: _many(FrameTable(frame, id), source, **options), given, FILE_OPTIONS)
+
+
+def read_table(path: str | Path, named: Parameter, options: Mapping[str, Any]) -> tuple[pd.DataFrame, Cells]:
+    """Read a file as a frame, whatever its columns are.
+
+    Args:
+        path: the file.
+        named: what its user names it by, for messages.
+        options: of reading, by name; those that say how a file is written and how cells are taken count.
+
+    Returns:
+        All rows; ids as text. And how its cells are to be taken.
+    """
+    said = {name: options[name] for name in FILE_OPTIONS if name in options}
+    cells = Cells.of(**{name: options[name] for name in ("missing", "date_format", "dayfirst") if name in options})
+    source = Source.of(path, said, named)
+
+    def read(options: dict[str, Any]) -> pd.DataFrame:
+        table = _opened(source, {**said, **options, "id": id})[0]
+        return pd.concat(list(table.batches(list(table.schema))))
+
+    id = options.get("id")
+    return mended(read, said), cells
+
+
+def _from_source(
+    path: str | Path | Source, make: Callable[..., Any], given: dict[str, Any], named: Parameter = READ_CSV,
+    kind: str = "", refused: bytes | None = None,
+) -> Any:  # fmt: skip
+    """Read a file or a pipe, which is opened once whatever is tried of it."""
+    # A fill of another name is refused before a file is looked for.
+    require_fill(given.get("fill"))
+    kind = kind or ("Parquet" if str(path).endswith(PARQUET_ENDINGS) and refused is None else "CSV")
+    source = Source.of(path, {name: given[name] for name in FILE_OPTIONS if name in given}, named, kind)
+    if refused is not None and source.head.startswith(refused):
+        raise DataError(f"{source.path} is a Parquet file; give it with ", READ_PARQUET, ".")
+    if named == READ_PARQUET and not source.is_parquet():
+        # What is no Parquet file is told by its reader.
+        return make(ParquetTable(source), source=source.path.name, **given)
+
+    def read(options: dict[str, Any]) -> Any:
+        table, rest = _opened(source, options)
+        return make(table, **rest)
+
+    return mended(read, given)
+
+
+def _opened(source: Source, options: dict[str, Any]) -> tuple[Table, dict[str, Any]]:
+    """Open a source as the options say; give the table, and the options that are no matter of the file."""
+    said = {name: options[name] for name in FILE_OPTIONS if name in options}
+    changed = {name: value for name, value in said.items() if value != source.options[name]}
+    table = open_table(source.with_options(changed) if changed else source, options.get("id"))
+    rest = {name: value for name, value in options.items() if name not in FILE_OPTIONS}
+    rest["name"] = rest.get("name") or _name(rest.get("series"), source.stem)
+    return table, {"source": source.path.name, **rest}
 
 
 def _one(
     table: Table,
-    name: str,
     source: str,
-    time: Names,
-    target: Names,
-    fill: str | None,
-    unit: str,
-    series: object,
+    *,
+    name: str,
+    time: Names = None,
+    target: Names = None,
+    fill: str | None = None,
+    unit: str = "",
+    series: object = None,
     freq: str | None = None,
     season: int | None = None,
+    missing: Any = None,
+    date_format: str | None = None,
+    dayfirst: bool | None = None,
+    sort: bool = False,
+    wide: str | None = None,
     **roles: Any,
 ) -> Series:
     """Read one series of a table."""
-    found = Roles.find(table.schema, name, time=table.time(time), target=target, **roles)
+    require_fill(fill)
+    cells, freq = Cells.of(missing, date_format, dayfirst, sort, wide), table.hint.get("freq") if freq is None else freq
+    table, found = _roles(table, name, cells, time, target, roles)
     if found.id is None and series is not None:
         raise DataError(
             f"{name}: received series {str(series)!r} and no column that tells series apart; name it with ",
             Parameter("id"),
             ".",
         )
-    rows = Rows(found, len(table), name, None if series is None else str(series))
+    rows = Rows(found, len(table), name, None if series is None else str(series), cells, table.read)
     for batch in table.batches(found.columns):
         rows.add(batch)
     rows.require_one()
@@ -349,50 +450,92 @@ def _one(
         filled=None if panel.filled is None else panel.filled[:end],
         freq=freq,
         notes=panel.notes,
+        read=panel.read,
     )
 
 
 def _many(
     table: Table,
-    name: str,
     source: str,
-    time: Names,
-    target: Names,
-    fill: str | None,
-    unit: str,
+    *,
+    name: str,
+    time: Names = None,
+    target: Names = None,
+    fill: str | None = None,
+    unit: str = "",
     freq: str | None = None,
     season: int | None = None,
     constant: bool = False,
+    missing: Any = None,
+    date_format: str | None = None,
+    dayfirst: bool | None = None,
+    sort: bool = False,
+    wide: str | None = None,
     **roles: Any,
 ) -> Panel:
     """Read all series of a table."""
+    require_fill(fill)
+    cells, freq = Cells.of(missing, date_format, dayfirst, sort, wide), table.hint.get("freq") if freq is None else freq
     # Every column of numbers is a series where no column tells series apart.
-    wide = roles.get("id") is None and ID_NAME not in table.schema
-    found = Roles.find(table.schema, name, time=table.time(time), target=target, every_number=wide, **roles)
+    across = roles.get("id") is None and ID_NAME not in table.schema and "id" not in table.hint
+    table, found = _roles(table, name, cells, time, target, roles, every_number=across)
     if found.id is None:
-        table, found = _long(table, found, name)
-    rows = Rows(found, len(table), name)
+        table, found = _long(table, found, name, cells)
+    rows = Rows(found, len(table), name, cells=cells, read=table.read)
     for batch in table.batches(found.columns):
         rows.add(batch)
     return rows.panel(fill, unit, source, freq, season, constant)
+
+
+def _roles(
+    table: Table, name: str, cells: Cells, time: Names, target: Names, roles: dict[str, Any], every_number: bool = False
+) -> tuple[Table, Roles]:
+    """Find the roles of a table's columns; one that lies across is unfolded first."""
+    named_by_file = table.hint if cells.wide is None else {}
+    time, target = time or named_by_file.get("time"), target or named_by_file.get("target")
+    roles = {**roles, "id": roles.get("id") or named_by_file.get("id")}
+    given = [time, target, *(roles.get(role) for role in ("id", "features", "future", "static"))]
+    named = [column for role in given for column in listed(role)]
+    doubts = getattr(table, "doubts", {})
+    for column in named:
+        if column in doubts and column not in table.schema:
+            raise doubts[column]
+    if cells.wide is not None and named:
+        raise DataError(
+            "received ", Parameter("wide"), f" {cells.wide} and columns by name, expected one of the two: a table that "
+            "lies across is read whole."
+        )  # fmt: skip
+    if cells.wide is None and not named and isinstance(table, FrameTable) and _wide.is_of_months(table.schema):
+        cells = replace(cells, wide="months")
+    if cells.wide is not None:
+        across = pd.concat(list(table.batches(list(table.schema))))
+        told = "a row a year and a column a month" if cells.wide == "months" else "series that lie across"
+        table = FrameTable(_wide.unfolded(across, cells, name), read=(*table.read, told))
+        every_number = False
+    advice = None if named or ID_NAME in table.schema else _wide.advice(table.schema, name)
+    if advice is not None and not every_number and "y" not in table.schema:
+        raise advice
+    return table, Roles.find(
+        table.schema, name, time=table.time(time), target=target, every_number=every_number, **roles
+    )
 
 
 def _name(series: object, otherwise: str) -> str:
     return otherwise if series is None else str(series)
 
 
-def _long(table: Table, roles: Roles, name: str) -> tuple[Table, Roles]:
+def _long(table: Table, roles: Roles, name: str, cells: Cells) -> tuple[Table, Roles]:
     """Put the series of a wide table below one another, from their first value to their last."""
     frame = pd.concat(list(table.batches(roles.columns)))
     if roles.time:
-        frame = frame.set_axis(read_dates(frame, roles.time, name))
+        frame = frame.set_axis(read_dates(frame, roles.time, name, cells=cells))
     shared = list(dict.fromkeys([*roles.features, *roles.future]))
     if roles.static or "y" in shared:
         reason = "static covariates" if roles.static else "a covariate of the name y"
         raise DataError(f"{name}: received a wide frame with {reason}, expected a long one, or another name.")
     parts = []
     for column in roles.targets:
-        y = numbers(frame[column], name)
+        y = numbers(frame[column], name, missing=cells.numbers)
         known = np.flatnonzero(~np.isnan(y))
         if not len(known):
             raise DataError(
@@ -401,4 +544,8 @@ def _long(table: Table, roles: Roles, name: str) -> tuple[Table, Roles]:
         # What is known ahead stands below the last target.
         rows = slice(known[0], len(frame) if roles.future else known[-1] + 1)
         parts.append(frame[shared].iloc[rows].assign(**{ID_NAME: column, "y": y[rows]}))
-    return FrameTable(pd.concat(parts)), Roles((), ID_NAME, ("y",), roles.features, roles.future, ())
+    return FrameTable(pd.concat(parts), read=table.read), Roles((), ID_NAME, ("y",), roles.features, roles.future, ())
+
+
+#: Every option of reading, by name.
+READING_OPTIONS = tuple(dict.fromkeys([*FILE_OPTIONS, *signature(panel_from_frame).parameters, "series"]))

@@ -36,6 +36,8 @@ class Series:
         freq: the frequency that its user named, as pandas calls it; None to find it from the dates.
         notes: sentences on what was found or done while reading: gaps, values filled.
         origin: the call that read it; None where a script made it.
+        read: what was read, in a sentence: target, dates, frequency, rows, missing values, series; empty where a script
+            made it.
 
     Raises:
         DataError: a column is missing, a value is not finite, dates are unsorted or repeated, a target is constant.
@@ -55,6 +57,7 @@ class Series:
     freq: str | None = None
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
+    read: str = ""
 
     def __post_init__(self) -> None:
         columns = list(dict.fromkeys([*self.targets, *self.features, *self.future]))

@@ -91,6 +91,36 @@ def intervals(forecasts: np.ndarray, residuals: np.ndarray, levels: Iterable[flo
     return bands
 
 
+def conformalised(
+    bounds: tuple[np.ndarray, np.ndarray], seen: tuple[np.ndarray, np.ndarray], y: np.ndarray, level: float
+) -> Interval:
+    """Move bounds that a model forecasts itself so that they cover enough of the validation part.
+
+    Both bounds move outwards, or inwards, by the smallest distance that would have covered enough validation values
+    (conformalized quantile regression, Romano, Patterson and Candès 2019).
+
+    Args:
+        bounds: lower and upper quantile of each forecast, ``(..., windows, horizon, targets)`` each.
+        seen: the same for the validation part.
+        y: true values of the validation part, ``(windows, horizon, targets)``.
+        level: percent to cover.
+
+    Example:
+        >>> zeros, ones, y = np.zeros((9, 1, 1)), np.ones((9, 1, 1)), np.linspace(-0.4, 1.2, 9).reshape(9, 1, 1)
+        >>> band = conformalised((zeros[:1], ones[:1]), (zeros, ones), y, 80)
+        >>> band.lo.item().__round__(3), band.hi.item().__round__(3)
+        (-0.2, 1.2)
+    """
+    missed = np.maximum(seen[0] - y, y - seen[1])
+    rank, n = _rank(missed.shape[-3], level), missed.shape[-3]
+    move = np.partition(missed, min(rank, n) - 1, axis=-3)[..., min(rank, n) - 1, :, :]
+    move = np.where(rank > n, math.inf, move)[..., None, :, :]
+    # Where bounds move inwards by more than half their distance they meet in the middle.
+    middle = (bounds[0] + bounds[1]) / 2
+    lo, hi = np.minimum(bounds[0] - move, middle), np.maximum(bounds[1] + move, middle)
+    return Interval(level, lo, hi, too_few(n, level))
+
+
 def half_width(residuals: np.ndarray, level: float) -> np.ndarray:
     """Half-width for each horizon step and target.
 

@@ -5,6 +5,7 @@ No framework is needed to read it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,10 @@ class ModelResult:
         refit_epochs: epochs of the second training of each member, on training and validation rows; empty where each is
             trained once. Forecasts of the test part are then the second training's, those of the validation part, the
             epochs and the learning curves the first one's.
+        quantiles: quantiles of the test part that the model itself forecasts, ``(member, window, step, target,
+            quantile)``, in ascending order; ``predictions`` are the middle one, the median. None where it forecasts
+            none.
+        validation_quantiles: the same for the validation part.
         remark: sentence on series that it was not fitted to; None where it was to all.
         bands: intervals that came with the forecasts, by level, ``(member, window, step, target)``; empty where they
             are made of errors on the validation part.
@@ -58,6 +63,8 @@ class ModelResult:
     history: dict[str, np.ndarray] = field(default_factory=dict)
     validation: np.ndarray | None = None
     refit_epochs: tuple[int, ...] = ()
+    quantiles: np.ndarray | None = None
+    validation_quantiles: np.ndarray | None = None
     remark: str | None = None
     bands: Mapping[float, Interval] = field(default_factory=dict)
 
@@ -74,12 +81,12 @@ class ModelResult:
             ModelResult: of kind ``"ensemble"``, named ``"LSTM x10 mean"``.
         """
         sound = self.sound
-        seeds = tuple(np.array(self.seeds)[sound].tolist())
-        if len(seeds) < 2:
+        if sound.sum() < 2:
             return None
+        seeds = tuple(np.array(self.seeds)[sound].tolist())
 
-        def mean(forecasts: np.ndarray) -> np.ndarray:
-            return forecasts[sound].mean(axis=0, keepdims=True)
+        def mean(forecasts: np.ndarray | None) -> Any:
+            return None if forecasts is None else forecasts[sound].mean(axis=0, keepdims=True)
 
         return ModelResult(
             name=f"{self.name} x{len(seeds)} mean",
@@ -89,7 +96,9 @@ class ModelResult:
             parameters=len(seeds) * self.parameters,
             seconds=self.seconds,
             kernel=self.kernel,
-            validation=None if self.validation is None else mean(self.validation),
+            validation=mean(self.validation),
+            quantiles=mean(self.quantiles),
+            validation_quantiles=mean(self.validation_quantiles),
         )
 
 

@@ -29,18 +29,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kseq import backends
+from kseq import backends, vocabulary
 from kseq.baselines import BASELINES
 from kseq.comparison.backtest import shared_season
 from kseq.comparison.result import Comparison, laid_out
 from kseq.data import Panel, Series
 from kseq.errors import BackendError, Parameter
 from kseq.evaluation.model_result import ModelResult
+from kseq.models import name_of
 from kseq.preprocessing.windows import WindowedPanel, Windows
-from kseq.settings import CELL_NAMES, Settings
+from kseq.settings import Settings
 
 #: Baselines whose order is chosen by errors on the validation part.
-CHOSEN_BY_VALIDATION = ("climatology-ar",)
+CHOSEN_BY_VALIDATION = ("climatology-ar", "dlinear")
 
 #: Called with what is trained, the epoch and the epoch limit.
 Progress = Callable[[str, int, int], None]
@@ -113,14 +114,18 @@ class Audit:
         return f"Leak: values after the cutoff move {', '.join(self.leaks)}."
 
 
-def audit(series: Series | Panel, settings: Settings | None = None, *, progress: Progress | None = None) -> Audit:
+@vocabulary.shows_options
+def audit(
+    given: Any = None, /, settings: Settings | None = None, *, progress: Progress | None = None, **options: Any
+) -> Audit:
     """Look for leaks: change everything after each cutoff, and compare what must not have changed.
 
     Args:
-        series: the series, or a panel.
+        given: the series, or several, as in :func:`kseq.compare`.
         settings: settings of the comparison to audit; a few epochs and seeds are enough, for a leak shows in the
             first. By default two seeds and five epochs of the default settings.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+        **options: those of ``kseq audit`` by the same names, instead of ``settings``; see :func:`kseq.compare`.
 
     Returns:
         Audit: ``.clean``, ``.leaks``, ``.table``, and every :class:`Check` as ``.checks``.
@@ -136,14 +141,9 @@ def audit(series: Series | Panel, settings: Settings | None = None, *, progress:
         >>> audit(load_series("nino12"), Settings(scaler="minmax-leaks-test", cells=())).leaks  # doctest: +SKIP
         ('scaler', 'training windows', 'inputs of forecasts', 'transform and scale undone', 'validation windows')
     """
-    settings = settings or Settings(seeds=(0, 1), training={"epochs": 5})
-    panel = Panel.of(series)
+    asked = vocabulary.asked(given, settings, options, {"seeds": (0, 1), "training": {"epochs": 5, "patience": 2}})
+    panel, settings = Panel.of(asked.series), asked.settings
     comparison = laid_out(panel, settings)
-    if settings.cells:
-        # A wrong budget is told before anything is made.
-        from kseq.training.fit import Training
-
-        Training(**settings.training)
     checks = [
         check
         for number in range(len(comparison.trainings))
@@ -197,8 +197,10 @@ def _golden_shares(values: np.ndarray) -> np.ndarray:
 class _Run:
     """One training of a comparison, and what it makes of its series."""
 
-    def __init__(self, comparison: Comparison, number: int, settings: Settings):
-        self.comparison, self.number, self.settings = comparison, number, settings
+    def __init__(self, comparison: Comparison, number: int, asked: Settings):
+        self.comparison, self.number, self.asked = comparison, number, asked
+        #: With what was chosen for the series.
+        self.settings: Settings = comparison.settings or asked
         self.data: WindowedPanel = comparison.trainings[number]
 
     def row_of(self, cutoff: np.ndarray) -> np.ndarray:
@@ -297,7 +299,7 @@ def _checks(panel: Panel, run: _Run, progress: Progress | None) -> Iterator[Chec
     fold = run.number + 1 if many else None
     for cutoff in run.cutoffs:
         first = run.row_of(cutoff)
-        changed = _Run(laid_out(perturbed(panel, first), run.settings), run.number, run.settings)
+        changed = _Run(laid_out(perturbed(panel, first), run.asked), run.number, run.asked)
         rows = int(np.sum(panel.ends - first))
         for name, before, after in _pairs(run, changed, cutoff, progress):
             values, differing, largest = _difference(before, after)
@@ -329,9 +331,9 @@ def _pairs(run: _Run, changed: _Run, cutoff: np.ndarray, progress: Progress | No
     for cell in run.settings.cells:
         ours, theirs = run.trained(cell, progress), changed.trained(cell, progress)
         if any(_difference(ours[name], theirs[name])[1] for name in ours):
-            _require_repeatable(CELL_NAMES[cell], ours["weights"], run.trained(cell, progress)["weights"])
+            _require_repeatable(name_of(cell), ours["weights"], run.trained(cell, progress)["weights"])
         for name in ours:
-            yield f"{CELL_NAMES[cell]}: {name}", ours[name], theirs[name]
+            yield f"{name_of(cell)}: {name}", ours[name], theirs[name]
 
 
 def _require_repeatable(name: str, once: list[np.ndarray], again: list[np.ndarray]) -> None:

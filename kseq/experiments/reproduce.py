@@ -7,7 +7,7 @@ machine every figure comes out the same, bit for bit; elsewhere it is said what 
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from kseq._version import __version__
 from kseq.comparison.result import Comparison, compare
 from kseq.data import Series
 from kseq.errors import ConfigError, DataError, Parameter
+from kseq.models.own import Own, own_rows
 from kseq.settings import Settings
 from kseq.storage import plain
 from kseq.storage.regular import read_regular
@@ -40,20 +41,25 @@ class Recorded:
     Args:
         path: the record, ``run.json``.
         record: what it holds, see :attr:`kseq.Comparison.record`.
+        own: functions of a user's own, named again.
     """
 
     path: Path
     record: Mapping[str, Any]
+    own: Mapping[str, Own] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: str | Path) -> "Recorded":
+    def read(cls, path: str | Path, *, cells: Any = (), rivals: Any = ()) -> "Recorded":
         """Read the record of a run.
 
         Args:
             path: the run's folder, or its ``run.json``.
+            cells: functions of a user's own that the run was made with, by the names of their rows, as
+                :func:`kseq.compare` takes them: a record alone brings no code.
+            rivals: the same of regressors.
 
         Raises:
-            ConfigError: there is no record, or it is none of kseq's.
+            ConfigError: there is no record, it is none of kseq's, or functions are missing or are none of the run's.
         """
         # msgspec is needed where a record is read alone.
         from kseq.storage import schemas
@@ -77,7 +83,30 @@ class Recorded:
             known = schemas.parse(content, schemas.RunRecord)
         except ValueError as error:
             raise ConfigError(f"received {file}, which is no record of a run ({error}); {expected}.") from error
-        return cls(file, _with_unknown_settings(dict(known), whole))
+        recorded = cls(
+            file, _with_unknown_settings(dict(known), whole), {**own_rows(cells, "cell"), **own_rows(rivals, "rival")}
+        )
+        recorded._require_named_again()
+        return recorded
+
+    def _require_named_again(self) -> None:
+        """Refuse a run with functions of its user's own that are not named, and functions that it was made without."""
+        known = self.record["settings"].get("own", {})
+        for name, one in known.items():
+            given = self.own.get(name)
+            if given is None or given.kind != one["kind"]:
+                where = one.get("function") or "a script"
+                again = one.get("function") or "module:function"
+                raise ConfigError(
+                    f"{self.path}: row {name!r} was made by {where}, and a record's code is never imported; name it "
+                    "again with ", Parameter(one["kind"]), f" {name}={again}.",
+                )  # fmt: skip
+        strange = [name for name in self.own if name not in known]
+        if strange:
+            raise ConfigError(
+                "received ", Parameter(self.own[strange[0]].kind), f" {strange[0]}, and {self.path} has no such row of "
+                f"its own; expected {', '.join(known) or 'none'}.",
+            )  # fmt: skip
 
     @property
     def backend(self) -> str | None:
@@ -107,8 +136,8 @@ class Recorded:
             raise ConfigError(
                 f"{self.path} is the record of rows that a script added one by one; run that script again."
             )
-        self._require_known("settings", given, [field.name for field in fields(Settings)])
-        settings = Settings(**{name: _tuples(value) for name, value in given.items()})
+        self._require_known("settings", given, [one.name for one in fields(Settings)])
+        settings = Settings(**{name: _tuples(value) for name, value in given.items()} | {"own": self.own})
         if not settings.cells and settings.baselines == ():
             raise ConfigError(f"{self.path} is the record of a run without cells and baselines, expected some.")
         blocks = {model.get("members_at_once") for model in self.record["models"] if model["kind"] == "cell"}
@@ -137,7 +166,7 @@ class Recorded:
         reader, arguments = origin["reader"], dict(origin["arguments"])
         self._require_known("reader", [reader], READERS)
         # A reader hands over to from_frame what it does not know itself.
-        known = {*signature(getattr(readers, reader)).parameters, *signature(readers.from_frame).parameters}
+        known = {*signature(getattr(readers, reader)).parameters, *readers.READING_OPTIONS}
         self._require_known("reading options", arguments, known)
         if file is not None:
             if "path" not in arguments:
@@ -183,9 +212,9 @@ class Recorded:
         """
         settings = self.settings
         # Keras is loaded here and no earlier: the backend is chosen by now.
-        from kseq.training.fit import Training
+        from kseq.training.budget import Training
 
-        self._require_known("settings of the training", settings.training, [field.name for field in fields(Training)])
+        self._require_known("settings of the training", settings.training, [one.name for one in fields(Training)])
         return compare(series, settings, progress=progress)
 
     def _require_known(self, what: str, names: Any, known: Any) -> None:
@@ -265,7 +294,7 @@ class Agreement:
         before, now = run.record, plain(comparison.record)
         rows_now = {model["name"]: model for model in now["models"]}
         rows_before = {model["name"]: model for model in before["models"]}
-        self.changes = list(_changes(before, now, PLACE))
+        self.changes = [*_changes(before, now, PLACE), *_other_sources(before, now)]
         self.unmatched = sorted(rows_before.keys() ^ rows_now.keys())
         self.differences: list[Difference] = []
         self._figures: dict[str, int] = {}
@@ -314,6 +343,16 @@ def _changes(before: Mapping, now: Mapping, parts: Sequence[str]) -> Iterator[st
             if there.get(key) != here.get(key):
                 name = key.rpartition(".")[2]
                 yield f"{name} {there.get(key, 'none')} there, {here.get(key, 'none')} here"
+
+
+def _other_sources(before: Mapping, now: Mapping) -> Iterator[str]:
+    """Say which functions of a user's own are not as they were."""
+    for name, there in before["settings"].get("own", {}).items():
+        here = now["settings"]["own"][name]
+        for what, short in (("function", slice(None)), ("sha256", slice(12)), ("about", slice(None))):
+            if there.get(what, "") != here[what]:
+                called = {"sha256": "source", "about": "parameters"}.get(what, what)
+                yield f"{called} of {name} {there.get(what, '')[short] or 'unknown'} there, {here[what][short]} here"
 
 
 def _figures(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ setting that stands for nothing, as dropout between the layers of one layer, is 
 learnt from it; and a seeded sampler repeats itself. No trial is cut short by what others gave: budgets are equal.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from math import prod
@@ -27,14 +27,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows
+from kseq.comparison.defaults import resolved
 from kseq.comparison.result import Comparison, compare
 from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError, Parameter
+from kseq.models import cell_of, name_of
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, Settings
+from kseq.settings import OWN_DATA, OWN_NETWORK, Settings
 from kseq.training.progress import Progress, Within
 from kseq.validation import require_each_once, require_number, require_whole
 
@@ -138,7 +141,7 @@ class Search:
         """Settings chosen for each cell, as ``Settings.by_cell`` takes them."""
         # As objects, numbers are Python's own.
         best = self.frame[self.frame["chosen"]].set_index("model")[list(self.space.values)].astype(object)
-        return {cell: best.loc[name].to_dict() for cell, name in CELL_NAMES.items() if name in best.index}
+        return {cell_of(name): best.loc[name].to_dict() for name in best.index}
 
     @property
     def record(self) -> dict[str, Any]:
@@ -154,8 +157,10 @@ class Search:
         }
 
 
+@vocabulary.shows_options
 def tune(
-    series: Series | Panel,
+    given: Any = None,
+    /,
     settings: Settings | None = None,
     *,
     trials: int = 20,
@@ -171,14 +176,15 @@ def tune(
     series, scored on the validation parts of all of them.
 
     Args:
-        series: the series, or a panel.
+        given: the series, or several, as in :func:`kseq.compare`.
         settings: of the comparison; what the space holds is chosen, and is not to be set.
         trials: of each cell, all of different settings.
         space: values to choose among.
         trial_seeds: trainings of each trial, with seeds that follow those of the comparison.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
         told: called after each trial with all trials so far, as :attr:`Search.frame`; none is chosen yet.
-        **options: single settings by name, instead of ``settings``.
+        **options: those of ``kseq tune`` by the same names, instead of ``settings`` and ``space``: ``units=(8, 16)``
+            gives the values to choose among; see :func:`kseq.compare` for the others.
 
     Returns:
         Comparison: of the chosen settings, with all trials as ``.tuning``. AR, among the baselines, reads as many rows
@@ -194,13 +200,50 @@ def tune(
         >>> tuned = tune(load_series("nino12"), trials=10, cells=("gru",))  # doctest: +SKIP
         >>> tuned.tuning.sort_values("mae").head()  # doctest: +SKIP
     """
-    if settings is not None and options:
-        raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
-    settings, space = settings or Settings(**options), space or Space()
     for name, value in (("trials", trials), ("trial_seeds", trial_seeds)):
         require_whole(name, value)
-    _require_tunable(settings, space, trials)
-    shared = _with_room(settings, space)
+    chosen = {} if settings is not None else _of_space(options)
+    if space is not None and chosen:
+        raise ConfigError(f"received a space and also {', '.join(chosen)}, expected one or the other.")
+    space = space or Space(**chosen)
+    asked = vocabulary.asked(given, settings, options)
+    _require_tunable(asked.settings, space, trials)
+    with asked.folder() as folder:
+        comparison = _tuned(asked.series, asked.settings, space, trials, trial_seeds, progress, told)
+        if folder is not None:
+            from kseq.report import run_folder
+
+            run_folder.write(comparison, folder)
+    return comparison
+
+
+def _of_space(options: dict[str, Any]) -> dict[str, tuple]:
+    """Take what is to be chosen among out of ``options``: each value alone is fixed, a transform alone is a setting."""
+    chosen: dict[str, tuple] = {}
+    for name in [name for name in options if vocabulary.ALIASES.get(name, name) in Space.__dataclass_fields__]:
+        values = options[name]
+        if name == "transform":
+            values = values.split("/") if isinstance(values, str) else values
+            if len(values) == 1:
+                options[name] = values[0]
+                continue
+        values = values if isinstance(values, Iterable) else (values,)
+        chosen[vocabulary.ALIASES.get(name, name)] = tuple(values)
+        del options[name]
+    return chosen
+
+
+def _tuned(
+    series: Series | Panel,
+    settings: Settings,
+    space: Space,
+    trials: int,
+    trial_seeds: int,
+    progress: Progress | None,
+    told: Callable[[pd.DataFrame], None] | None,
+) -> Comparison:
+    """Run all trials, and compare what they have chosen."""
+    shared = resolved(_with_room(settings, space), series)
     for transform in space.transform:
         # What the series does not allow is told before anything is trained.
         _cut(series, replace(shared, transform=transform))
@@ -302,7 +345,7 @@ def _trials(
         errors = score.of(row.predictions) if sound else np.array([np.nan])
         drawn.tell(trial, float(errors.mean()))
         yield {
-            "model": CELL_NAMES[cell],
+            "model": name_of(cell),
             "trial": number,
             **own,
             score.metric: float(errors.mean()),

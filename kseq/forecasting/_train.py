@@ -9,20 +9,21 @@ import keras
 import numpy as np
 
 from kseq.comparison.jobs import blocks_of, build_cell
-from kseq.data import Panel, Series
+from kseq.data import FILE_OPTIONS, Panel, Series
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.layers import accelerate, split_members
 from kseq.models.builders import average
 from kseq.preprocessing.splits import fewest_rows
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
+from kseq.training.budget import Training
 from kseq.training.callbacks import Progress, kernel_of
 from kseq.training.early_stopping import Fitted
-from kseq.training.fit import Training, fit
+from kseq.training.fit import fit
 from kseq.training.progress import Block, block_done, seeds_text
 
 #: Options of reading that say how a file looks, and so hold for a file with newer rows.
-READING = ("time", "header", "id", "series", "fill", "freq")
+READING = ("time", "id", "series", "fill", "freq", "missing", "date_format", "dayfirst", "sort", "wide", *FILE_OPTIONS)
 
 #: Steps ahead up to which intervals are calibrated, where the horizon is shorter: two days of hours, four years.
 CALIBRATED = 48
@@ -133,7 +134,8 @@ def require_rows(n: int, settings: Settings) -> None:
 def reading_of(series: Series | Panel) -> dict[str, Any]:
     """How the series' file was read, as far as it holds for a file with newer rows."""
     given = series.origin.arguments if series.origin else {}
-    return {name: given[name] for name in READING if given.get(name) is not None}
+    kept = {name: given[name] for name in READING if given.get(name) is not None}
+    return {name: value for name, value in kept.items() if value != FILE_OPTIONS.get(name) and value is not False}
 
 
 def levels_of(settings: Settings) -> tuple[float, ...]:

@@ -15,15 +15,17 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from kseq import backends
+from kseq import backends, vocabulary
 from kseq.baselines import Skipped, baseline_row
 from kseq.comparison.backtest import as_chosen, cut_windows
+from kseq.comparison.defaults import resolved
 from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel, Series
 from kseq.data.slices import chosen, last_rows
 from kseq.errors import ConfigError
 from kseq.evaluation.intervals import half_width
 from kseq.evaluation.quantiles import QUANTILE_METRICS
+from kseq.forecasting import model_file
 from kseq.forecasting._train import (
     CALIBRATED,
     ORIGINS,
@@ -44,7 +46,8 @@ from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
-from kseq.training.fit import Training, as_many_steps
+from kseq.training.budget import Training
+from kseq.training.fit import as_many_steps
 from kseq.training.rollout import roll_out
 
 #: Rows of each series that a model keeps at least, for a picture and for the days of the months that follow; rows of
@@ -53,8 +56,10 @@ from kseq.training.rollout import roll_out
 KEPT, KEPT_OF_FEW, KEPT_IN_ALL = 36, 100, 10_000
 
 
+@vocabulary.shows_options
 def fit_model(
-    series: Series | Panel,
+    given: Any = None,
+    /,
     settings: Settings | None = None,
     *,
     refit: bool | None = None,
@@ -64,13 +69,14 @@ def fit_model(
     """Train a cell on one or more series, with intervals, for forecasts of what comes after them.
 
     Args:
-        series: the series, or a panel, of all whose series one model is made; those that are too short for a window are
-            left out.
+        given: the series, or several, of which one model is made, as in :func:`kseq.compare`; those that are too short
+            for a window are left out.
         settings: settings with one cell; of several seeds the mean of the forecasts is taken. What they say of a test
             part, of baselines and of a backtest is not read.
         refit: former name of the setting ``refit_on_validation``, in whose place it stands where it is given.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
-        **options: single settings by name, instead of ``settings``.
+        **options: those of ``kseq fit`` by the same names, ``cell="lstm", epochs=50``, instead of ``settings``; ``out``
+            names a ``.keras`` file to save the model in. See :func:`kseq.compare`.
 
     Returns:
         TrainedModel: see :func:`kseq.forecasting.model_file.save` and :func:`kseq.forecasting.forecast.forecast`.
@@ -82,9 +88,21 @@ def fit_model(
     Example:
         >>> model = fit_model(load_series("nino12"), cells=("gru",), seeds=(0,))  # doctest: +SKIP
     """
-    if settings is not None and options:
-        raise ConfigError(f"received settings and also {', '.join(options)}, expected one or the other.")
-    settings = settings or Settings(**{"cells": ("gru",), "seeds": (0,), **options})
+    if "cell" in options:
+        options["cells"] = (options.pop("cell"),)
+    asked = vocabulary.asked(given, settings, options, {"cells": ("gru",), "seeds": (0,)})
+    model = _fitted(asked.series, asked.settings, refit, progress)
+    if asked.out is not None:
+        model_file.save(model, asked.out)
+    return model
+
+
+#: What the command is called.
+fit = fit_model
+
+
+def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, progress: Told | None) -> TrainedModel:
+    """Train the one cell of the settings, calibrate its intervals, and train it again on all rows."""
     if len(settings.cells) != 1:
         raise ConfigError(f"received cells {', '.join(settings.cells)}, expected one.")
     settings = settings.of(settings.cells[0])
@@ -100,6 +118,7 @@ def fit_model(
             "received scaler minmax-leaks-test, expected standard or minmax: what is to be forecast is not known yet."
         )
     panel = Panel.of(series)
+    settings = resolved(settings, panel, Split.without_test(panel, settings.validation))
     require_rows(int(panel.lengths.max()), settings)
     training = Training(**settings.training)
     data = cut_windows(panel, settings, Split.without_test(panel, settings.validation))
@@ -170,7 +189,7 @@ def _calibrate(
     levels = levels_of(settings)
     if not len(data.validation):
         return HalfWidths(levels, np.empty((len(levels), 0, data.targets)), 0), {}
-    longest = max(map(len, data.validation.segments))
+    longest = max(segment[-1] - segment[0] + 1 for segment in data.validation.segments)
     first, *later = _errors(network, data, max(1, min(CALIBRATED, longest) // data.horizon))
     errors, forecasts = first
     parts = [errors, *(errors for errors, _ in later)]

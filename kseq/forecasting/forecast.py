@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import Panel, Series
+from kseq.data._cells import Cells
 from kseq.data.columns import ID_NAME, TIME_NAMES, numbers, require_columns
 from kseq.data.dates import placing, read_dates
 from kseq.data.slices import extended
@@ -186,7 +187,7 @@ def as_values(data: WindowedPanel, made: np.ndarray, rows: np.ndarray) -> np.nda
     return made if data.transform is None else data.transform.undo(made, data.series, rows)
 
 
-def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cells | None = None) -> pd.DataFrame:
     """Take a model's covariates at the steps to come out of a table.
 
     Args:
@@ -195,6 +196,7 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str) -> pd.Data
             named ``unique_id`` and ``ds``; dates may be its index. For a model of one series ids may be left out.
             Without dates the rows of a series are its steps in order.
         name: name of the table, for messages.
+        cells: how its cells are to be taken; by default as those of the model's own file.
 
     Returns:
         The covariates that it holds, indexed by id, as text, and date, or number of the step.
@@ -204,6 +206,7 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str) -> pd.Data
     """
     kept = card.context
     frame = frame.reset_index() if frame.index.name == ID_NAME else frame
+    cells = cells or Cells.of(**{key: card.reading[key] for key in ("missing", "date_format") if key in card.reading})
     columns = [column for column in dict.fromkeys([*kept.features, *kept.future]) if column in frame.columns]
     if not columns:
         require_columns(frame, [*kept.future, *kept.features][:1], name)
@@ -214,17 +217,19 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str) -> pd.Data
     else:
         require_columns(frame, [id], name)
         ids = pd.Index(frame[id]).astype(str)
-    step = _dates_ahead(card, frame, name)
+    step = _dates_ahead(card, frame, cells, name)
     if step is None:
         step = pd.Index(pd.Series(0, index=ids).groupby(level=0, sort=False).cumcount())
     index = pd.MultiIndex.from_arrays([ids, step], names=[ID_NAME, "ds"])
     if index.has_duplicates:
         twice = index[index.duplicated()][0]
         raise DataError(f"{name}: series '{twice[0]}' has two rows of {twice[1]}, expected one a step.")
-    return pd.DataFrame({column: numbers(frame[column], name) for column in columns}).set_axis(index)
+    return pd.DataFrame({column: numbers(frame[column], name, missing=cells.numbers) for column in columns}).set_axis(
+        index
+    )
 
 
-def _dates_ahead(card: ModelCard, frame: pd.DataFrame, name: str) -> pd.DatetimeIndex | None:
+def _dates_ahead(card: ModelCard, frame: pd.DataFrame, cells: Cells, name: str) -> pd.DatetimeIndex | None:
     """Dates of a table's rows in the time zone and precision of those that a model keeps; None where it has none."""
     kept = card.context
     if not isinstance(kept.index, pd.DatetimeIndex):
@@ -238,7 +243,7 @@ def _dates_ahead(card: ModelCard, frame: pd.DataFrame, name: str) -> pd.Datetime
             times = [column for column in frame.columns if str(column).lower() in TIME_NAMES][:1]
         if not times:
             raise DataError(f"{name}: found no column of dates, expected one of {', '.join(TIME_NAMES)}; rename it.")
-        step = pd.DatetimeIndex(read_dates(frame, times, name))
+        step = pd.DatetimeIndex(read_dates(frame, times, name, cells=cells))
     if (step.tz is None) != (kept.index.tz is None):
         raise DataError(f"{name}: received dates with time zone {step.tz}, expected {kept.index.tz}.")
     return (step if step.tz is None else step.tz_convert(kept.index.tz)).as_unit(kept.index.unit)

@@ -6,26 +6,27 @@ Parameters are set when it is made and nothing else happens there; what is learn
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
 from kseq import backends
-from kseq.data import Panel, Series, from_frame, panel_from_frame
-from kseq.data.columns import ID_NAME
-from kseq.errors import ConfigError, DataError
+from kseq.data import Panel, Series, series_of
+from kseq.errors import ConfigError
 from kseq.forecasting._folds import folds
 from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.settings import Settings
+from kseq.training.budget import Training
 from kseq.validation import require_whole
+from kseq.vocabulary import ALIASES, NEGATIONS, unknown
 
 if TYPE_CHECKING:
     from kseq.forecasting.model_file import TrainedModel
 
 #: Parameters that belong to the training's budget.
-_BUDGET = ("epochs", "batch_size", "learning_rate", "patience", "weight_decay", "clip_norm")
+_BUDGET = tuple(field.name for field in fields(Training))
 
 #: Parameters that are settings of a comparison too, by the same name.
 _SETTINGS = (
@@ -43,7 +44,8 @@ class Forecaster:
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        lookback: rows that the network reads.
+        lookback: rows that the network reads; by default chosen by horizon, season and size, see
+            :mod:`kseq.comparison.defaults`, as ``batch_size``, ``max_steps`` and ``windows_per_epoch`` are.
         horizon: rows that it forecasts at once; further steps are forecast from its own forecasts.
         units: of each recurrent layer; a tuple gives one number a layer.
         num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
@@ -65,6 +67,10 @@ class Forecaster:
         patience: epochs without a better validation loss; 0 to train them all.
         weight_decay: decoupled, as in AdamW.
         clip_norm: largest norm of the gradient; 0 for no clipping.
+        loss: what is minimised, ``"mse"``, ``"mae"``, ``"huber"`` or ``"quantile"``.
+        schedule: ``"constant"`` or ``"cosine"``, how the learning rate goes over the steps of the budget.
+        max_steps: the most gradient steps; 0 for what ``epochs`` says alone.
+        windows_per_epoch: the most windows of an epoch; 0 for all.
         season: steps in a season, which a model file keeps for seasonal naive forecasts; 0 to find it.
         refit_on_validation: train again on all rows, once the validation part has told for how many epochs.
         seed: of initial weights, batches and dropout.
@@ -72,6 +78,8 @@ class Forecaster:
         level: percents that intervals are to cover; ``()`` for none.
         freq: frequency of the dates; by default it is found.
         refit: former name of ``refit_on_validation``, in whose place it stands where it is given.
+        **others: parameters by the names of the command's options: ``layers``, ``validation_share``, ``first_seed``,
+            ``seeds``, ``no_past_target``, ``no_refit_on_validation``.
 
     Attributes:
         model_: the trained network and its card, a :class:`kseq.forecasting.model_file.TrainedModel`.
@@ -85,7 +93,7 @@ class Forecaster:
     def __init__(
         self,
         cell: str = "gru",
-        lookback: int = 12,
+        lookback: int | None = None,
         horizon: int = 1,
         units: int | tuple[int, ...] = 32,
         num_layers: int | None = None,
@@ -101,11 +109,15 @@ class Forecaster:
         static: Sequence[str] = (),
         validation: float = 0.15,
         epochs: int = 200,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         learning_rate: float = 1e-3,
         patience: int = 25,
         weight_decay: float = 0.0,
         clip_norm: float = 0.0,
+        loss: str = "mse",
+        schedule: str = "constant",
+        max_steps: int | None = None,
+        windows_per_epoch: int | None = None,
         season: int = 0,
         refit_on_validation: bool = True,
         seed: int = 0,
@@ -113,7 +125,9 @@ class Forecaster:
         level: Sequence[float] = (80, 95),
         freq: str | None = None,
         refit: bool | None = None,
+        **others: Any,
     ):
+        given = _renamed(others, type(self)._defaults())
         self.cell = cell
         self.lookback = lookback
         self.horizon = horizon
@@ -136,6 +150,10 @@ class Forecaster:
         self.patience = patience
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
+        self.loss = loss
+        self.schedule = schedule
+        self.max_steps = max_steps
+        self.windows_per_epoch = windows_per_epoch
         self.season = season
         self.refit_on_validation = refit_on_validation
         self.seed = seed
@@ -143,6 +161,8 @@ class Forecaster:
         self.level = level
         self.freq = freq
         self.refit = refit
+        for name, value in given.items():
+            setattr(self, name, value)
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
@@ -163,10 +183,8 @@ class Forecaster:
             ConfigError: an unknown name.
         """
         known = self._defaults()
-        for name in params:
-            if name not in known:
-                raise ConfigError(f"received parameter {name!r}, expected one of {', '.join(known)}.")
-        for name, value in params.items():
+        own = {name: params.pop(name) for name in known if name in params}
+        for name, value in {**own, **_renamed(params, known)}.items():
             setattr(self, name, value)
         return self
 
@@ -176,11 +194,11 @@ class Forecaster:
                    if repr(getattr(self, name)) != repr(default)]  # fmt: skip
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    def fit(self, df: pd.DataFrame | Series | Panel) -> Self:
+    def fit(self, df: Any) -> Self:
         """Train on a series, or on all of many.
 
         Args:
-            df: columns ``unique_id, ds, y`` and covariates; or a series or a panel.
+            df: columns ``unique_id, ds, y`` and covariates; or anything else that :func:`kseq.data.series_of` takes.
 
         Returns:
             Itself, with ``model_``.
@@ -219,7 +237,7 @@ class Forecaster:
 
     def cross_validation(
         self,
-        df: pd.DataFrame | Series | Panel,
+        df: Any,
         h: int | None = None,
         n_windows: int = 1,
         step_size: int | None = None,
@@ -306,7 +324,7 @@ class Forecaster:
             cells=(self.cell,),
             seeds=tuple(range(self.seed, self.seed + self.n_seeds)),
             levels=tuple(self.level),
-            training={name: getattr(self, name) for name in _BUDGET},
+            training={name: getattr(self, name) for name in _BUDGET if getattr(self, name) is not None},
             **{name: getattr(self, name) for name in _SETTINGS},
         )
         _choose_backend()
@@ -318,18 +336,27 @@ class Forecaster:
             return model
         return replace(model, card=replace(model.card, reading={**model.card.reading, "freq": self.freq}))
 
-    def _data(self, df: pd.DataFrame | Series | Panel) -> Series | Panel:
+    def _data(self, df: Any) -> Series | Panel:
         """The one series of a frame, or the panel of several."""
         if isinstance(df, Series | Panel):
             return df
-        if not isinstance(df, pd.DataFrame):
-            raise DataError(f"received a {type(df).__name__}, expected a pandas DataFrame with columns ds and y.")
-        frame = df.reset_index() if df.index.name == ID_NAME else df
-        ids = frame[ID_NAME].unique() if ID_NAME in frame.columns else ["series"]
         roles: dict[str, Any] = {name: tuple(getattr(self, name)) for name in ("features", "future", "static")}
-        if len(ids) > 1:
-            return panel_from_frame(frame, freq=self.freq, **roles)
-        return from_frame(frame, name=str(ids[0]), freq=self.freq, **roles)
+        return series_of(df, freq=self.freq, **roles)
+
+
+# Editors and scikit-learn see the parameters alone.
+_shown = inspect.signature(Forecaster.__init__)
+_shown = _shown.replace(parameters=[one for one in _shown.parameters.values() if one.kind is not one.VAR_KEYWORD])
+Forecaster.__init__.__dict__["__signature__"] = _shown
+
+
+def _renamed(others: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Parameters by their own names, of those that are given by the names of the command's options."""
+    own = {**ALIASES, **NEGATIONS, "seeds": "n_seeds", "first_seed": "seed"}
+    wrong = [name for name in others if own.get(name) not in known]
+    if wrong:
+        raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster")
+    return {own[name]: not value if name.startswith("no_") else value for name, value in others.items()}
 
 
 def _choose_backend() -> None:

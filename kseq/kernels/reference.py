@@ -204,6 +204,15 @@ _STEPS_BACK = {"simple_rnn": _simple_rnn_step_back, "lstm": _lstm_step_back, "gr
 
 # From one step to a sequence
 
+#: Names of the gates of each cell, in the order of :attr:`Trace.gates`.
+GATES: dict[str, tuple[str, ...]] = {
+    "simple_rnn": (),
+    "lstm": ("input", "forget", "output"),
+    "gru": ("update", "reset"),
+}
+#: Where the gates stand in what one step stores.
+_GATES_KEPT = {"simple_rnn": (), "lstm": (3, 4, 6), "gru": (2, 3)}
+
 
 @dataclass
 class _Run:
@@ -258,6 +267,77 @@ def _run_back(
         d_sequences[:, t] = d_x
         d_states = [d + np.where(here, 0, kept) for d, kept in zip(d_old, d_states, strict=True)]
     return Gradients(d_sequences, d_states, *d_weights)
+
+
+class Trace:
+    """A forward pass of one network that shows every step, and the backward pass through it.
+
+    Args:
+        sequences: Array of shape ``(batch, time, features)``.
+        weights: The weights of the layer, in Keras's layouts.
+        spec: The layer's settings; ``return_sequences`` is ignored.
+        initial_state: List of arrays of shape ``(batch, units)``, zeros by default.
+
+    Attributes:
+        outputs: Array of shape ``(batch, time, units)`` in the order of reading.
+        states: The states after each step, a list of ``time`` lists of ``(batch, units)`` arrays, output first.
+        gates: Dictionary of arrays of shape ``(batch, time, units)`` with values from 0 to 1, by the names of
+            :data:`GATES`.
+
+    Raises:
+        Unsupported: The layer has an activation that this module does not know.
+
+    Example:
+        >>> spec = Spec("gru", recurrent_activation="sigmoid")
+        >>> net = Weights(np.ones((1, 6)), np.ones((2, 6)), None)
+        >>> trace = Trace(np.ones((4, 3, 1)), net, spec)
+        >>> trace.outputs.shape, sorted(trace.gates)
+        ((4, 3, 2), ['reset', 'update'])
+    """
+
+    def __init__(self, sequences: Array, weights: Weights, spec: Spec, initial_state: Sequence[Array] | None = None):
+        _check_activations(spec)
+        units = weights.recurrent_kernel.shape[0]
+        if initial_state is None:
+            count = 2 if spec.cell == "lstm" else 1
+            initial_state = [np.zeros((len(sequences), units), sequences.dtype) for _ in range(count)]
+        self._sequences, self._weights, self._spec = sequences, weights, spec
+        self.states: list[list[Array]] = []
+        self._kept: list[Any] = []
+        states = list(initial_state)
+        for t in _reading_order(sequences.shape[1], spec):
+            states, kept = _STEPS[spec.cell](sequences[:, t], states, weights, spec)
+            self.states.append(states)
+            self._kept.append(kept)
+        self.outputs = np.stack([states[0] for states in self.states], axis=1)
+        self.gates = {
+            name: np.stack([kept[place] for kept in self._kept], axis=1)
+            for name, place in zip(GATES[spec.cell], _GATES_KEPT[spec.cell], strict=True)
+        }
+
+    def back(self, d_outputs: Array) -> tuple[Array, list[list[Array]]]:
+        """Propagate the gradients of a scalar with respect to the outputs back through time.
+
+        Args:
+            d_outputs: Array of shape ``(batch, time, units)``, the direct gradient of every step's output, in the order
+                of reading.
+
+        Returns:
+            The gradient of the sequences, ``(batch, time, features)``, and the total gradients of the states after each
+            step, as :attr:`states` holds these: what the states of a step contribute to the scalar through everything
+            that follows.
+        """
+        d_weights = Weights(*(None if w is None else np.zeros_like(w) for w in self._weights))  # type: ignore[arg-type]
+        d_sequences = np.zeros_like(self._sequences)
+        d_states = [np.zeros_like(state) for state in self.states[-1]]
+        totals: list[list[Array]] = []
+        for step, t in reversed(list(enumerate(_reading_order(self._sequences.shape[1], self._spec)))):
+            d_states = [d_states[0] + d_outputs[:, step], *d_states[1:]]
+            totals.append(d_states)
+            d_sequences[:, t], d_states = _STEPS_BACK[self._spec.cell](
+                d_states, self._kept[step], self._weights, self._spec, d_weights
+            )
+        return d_sequences, totals[::-1]
 
 
 # The members axis: one net after another

@@ -22,7 +22,7 @@ from torch import Tensor
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
 from kseq.kernels import torch_step as step  # noqa: F401 (what kseq.layers.fast_step makes a step of)
-from kseq.kernels.torch_feed import dataset  # noqa: F401 (what kseq.training.fit reads batches by)
+from kseq.kernels.torch_feed import array_dataset, dataset  # noqa: F401 (what fit reads batches by)
 from kseq.kernels.torch_loop import asks_for_more, gradients, transformed
 from kseq.kernels.torch_members import fits_triton, run_members, run_triton
 

@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import torch
 from torch import Tensor
+
+#: Bytes of windows that are gathered in one call, for a call costs as much as copying some KiB.
+AT_ONCE = 2**20
 
 
 class _Feed(torch.utils.data.DataLoader):
@@ -37,6 +41,72 @@ class _Feed(torch.utils.data.DataLoader):
 
     def _piece(self, number: int, epoch: int) -> list[Tensor]:
         return [_brought(part) for part in self._batches.piece(number, epoch)]
+
+
+class _ArrayFeed(torch.utils.data.DataLoader):
+    """Batches of arrays, many gathered at once, in the order that Keras's own loader of arrays draws.
+
+    Args:
+        arrays: Arrays of equal lengths: windows, targets and perhaps weights.
+        batch_size: Number of windows in a batch.
+        shuffle: Whether each epoch has an order of its own, drawn from PyTorch's global generator.
+    """
+
+    def __init__(self, arrays: list[Any], batch_size: int, shuffle: bool):
+        super().__init__(arrays[0], batch_size=None)
+        self._arrays, self._size, self._count = arrays, batch_size, len(arrays[0])
+        self._shuffles = shuffle
+        self._at_once = batch_size * max(1, AT_ONCE // max(1, batch_size * arrays[0][0].nbytes))
+        indices = range(self._count)
+        sampler = torch.utils.data.RandomSampler(indices)
+        # Keras's loader draws a whole epoch's order, whatever the size of its batches.
+        epoch = torch.utils.data.BatchSampler(sampler, self._count, drop_last=False)
+        self._orders = torch.utils.data.DataLoader(_Indices(indices), batch_sampler=epoch, collate_fn=np.array)
+        #: What never changes stays on the device.
+        self._there: list[list[Tensor]] | None = None
+
+    def __len__(self) -> int:
+        return -(-self._count // self._size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        # Keras's loader draws a number when its iteration is asked for, shuffled or not, and the order at the first
+        # batch.
+        orders = iter(self._orders)
+        return self._batches(orders if self._shuffles else None)
+
+    def _batches(self, orders: Iterator[Any] | None) -> Iterator[tuple[Tensor, ...]]:
+        for piece in self._pieces(None if orders is None else next(orders)):
+            for start in range(0, len(piece[0]), self._size):
+                yield tuple(part[start : start + self._size] for part in piece)
+
+    def _pieces(self, order: Any) -> Iterator[list[Tensor]]:
+        starts = range(0, self._count, self._at_once)
+        if order is not None:
+            for start in starts:
+                rows = order[start : start + self._at_once]
+                yield [_brought(array[rows]) for array in self._arrays]
+            return
+        if self._there is None:
+            self._there = [[_brought(np.ascontiguousarray(array)) for array in self._arrays]]
+        yield from self._there
+
+
+class _Indices(torch.utils.data.Dataset):
+    """The numbers of windows, as themselves."""
+
+    def __init__(self, indices: range):
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitems__(self, indices: list[int]) -> list[int]:
+        return indices
+
+
+def array_dataset(arrays: list[Any], batch_size: int, shuffle: bool) -> torch.utils.data.DataLoader:
+    """Arrays as Keras reads them with least overhead, in batches; arguments as of :class:`_ArrayFeed`."""
+    return _ArrayFeed(arrays, batch_size, shuffle)
 
 
 def _brought(array: Any) -> Tensor:

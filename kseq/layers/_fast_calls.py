@@ -13,22 +13,81 @@ from typing import Any
 
 import keras
 
-from kseq import layers
 from kseq.errors import Unsupported
-from kseq.layers import Ensemble
+from kseq.layers._dispatch import spec_of
+from kseq.layers.cells import GRU, LSTM, SimpleRNN
+from kseq.layers.ensemble import Ensemble
 
 
-def calls_of(model: keras.Model, backend: ModuleType) -> "list[_Call]":
-    """Translate a model's chain of layers into calls.
+class Forward:
+    """The forward pass of a model, as calls of its layers.
 
     Args:
-        model: A functional model that is a chain of layers.
+        model: A model; one that is no chain of layers is called as a whole.
         backend: The backend's kernel module, which has a ``step``.
-
-    Returns:
-        list: The calls in the order of the layers.
+        whole: Whether to call any model as a whole.
     """
-    single = [_call_of(layer, backend) for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+
+    def __init__(self, model: keras.Model, backend: ModuleType, *, whole: bool = False):
+        chain = None if whole else _chain(model)
+        self.calls: list[_Call] = [_Call(model)] if chain is None else _calls_of(chain, backend)
+        #: Whether any layer is called through Keras.
+        self.by_keras = any(type(call) is _Call for call in self.calls)
+        #: Whether the forecasts of the last batch have a mask of Keras.
+        self.masked = False
+
+    def __call__(self, x: Any, training: bool) -> Any:
+        """Forecast a batch."""
+        if not self.by_keras:
+            for call in self.calls:
+                x = call(x, training)
+            return x
+        masked = False
+        for call in self.calls:
+            # Layers that are called through Keras read and pass on masks.
+            x = call.through_keras(x, training) if masked else call(x, training)
+            masked = getattr(x, "_keras_mask", None) is not None
+        self.masked = masked
+        return x
+
+    @property
+    def replayable(self) -> bool:
+        """Whether a CUDA graph can replay all calls."""
+        return all(call.replayable for call in self.calls)
+
+
+def _chain(model: keras.Model) -> list[Any] | None:
+    """The layers and operations of a functional or sequential model, in order; None for a model that is no chain."""
+    graph = model
+    if type(model).call is keras.Sequential.call:
+        graph = model._functional
+    if type(graph).call is not _FUNCTIONAL.call:
+        return None
+    nodes = graph._nodes_by_depth
+    chain: list[Any] = []
+    tensor = None
+    for depth in sorted(nodes, reverse=True):
+        if len(nodes[depth]) != 1:
+            return None
+        (node,) = nodes[depth]
+        if not node.is_input:
+            arguments = node.arguments
+            if len(arguments.args) != 1 or arguments.args[0] is not tensor or len(node.output_tensors) != 1:
+                return None
+            # Keras sets ``training`` anew at each call, and keeps other arguments.
+            if any(value is not None for name, value in arguments.kwargs.items() if name != "training"):
+                return None
+            chain.append(node.operation)
+        tensor = node.output_tensors[0]
+    return chain if chain and tensor is graph.outputs[0] else None
+
+
+_FUNCTIONAL: Any = type(keras.Model(_input := keras.Input((1,)), _input))
+
+
+def _calls_of(chain: Sequence[Any], backend: ModuleType) -> "list[_Call]":
+    """Translate a chain of layers into calls, in the order of the layers."""
+    single = [_call_of(layer, backend) for layer in chain]
     calls: list[_Call] = []
     for kind, alike in itertools.groupby(single, key=lambda call: call.kind):
         found = list(alike)
@@ -39,38 +98,39 @@ def calls_of(model: keras.Model, backend: ModuleType) -> "list[_Call]":
     return calls
 
 
-def _call_of(layer: keras.Layer, backend: ModuleType) -> "_Call":
-    """The layer's computation in training mode; without Keras's wrapping where the result is the same."""
+def _call_of(layer: Any, backend: ModuleType) -> "_Call":
+    """The layer's computation, without Keras's wrapping where the result is the same."""
     inner = layer.stacked if isinstance(layer, Ensemble) else layer
     settings = inner.template if isinstance(layer, Ensemble) else layer
-    if isinstance(settings, keras.layers.Dense) and _is_plain(settings):
-        return _Product(layer, inner, backend)
+    if type(settings) is keras.layers.Dense and _is_plain(settings):
+        return _Product(layer, inner, settings, backend)
     if isinstance(settings, keras.layers.SimpleRNN | keras.layers.LSTM | keras.layers.GRU):
-        return _kernel_of(inner, settings, backend) or _Call(layer)
-    if isinstance(settings, keras.layers.Bidirectional) and settings.merge_mode is not None:
+        return _kernel_of(layer, inner, settings, backend) or _Call(layer)
+    if type(settings) is keras.layers.Bidirectional and settings.merge_mode is not None:
         pair = (
             (inner.ahead, inner.behind) if isinstance(layer, Ensemble) else (inner.forward_layer, inner.backward_layer)
         )
-        found = [_kernel_of(part, getattr(part, "template", part), backend) for part in pair]
+        found = [_kernel_of(part, part, getattr(part, "template", part), backend) for part in pair]
         both = [kernel for kernel in found if kernel is not None]
         if not settings.return_state and len(both) == 2:
             return _Both(layer, settings, both, backend)
     return _Call(layer)
 
 
-def _kernel_of(inner: keras.Layer, settings: keras.Layer, backend: ModuleType) -> "_Kernel | None":
+def _kernel_of(layer: keras.Layer, inner: keras.Layer, settings: keras.Layer, backend: ModuleType) -> "_Kernel | None":
     """A recurrent layer's kernel, if the layer computes nothing besides it."""
-    fast = hasattr(inner, "members") or isinstance(inner, layers.SimpleRNN | layers.LSTM | layers.GRU)
+    # A subclass may have code of its own.
+    fast = hasattr(inner, "members") or type(inner) in (SimpleRNN, LSTM, GRU)
     dropped = settings.dropout or settings.recurrent_dropout
     if not fast or dropped or settings.stateful or settings.return_state or _chooses_path(settings):
         return None
-    return _Kernel(inner, settings, backend)
+    return _Kernel(layer, inner, settings, backend)
 
 
 def _is_plain(dense: keras.layers.Dense) -> bool:
-    """Whether the layer computes only a matrix product and a bias."""
+    """Whether the layer computes only a matrix product, a bias and one of Keras's activations."""
     changed = getattr(dense, "lora_enabled", False) or getattr(dense, "quantization_mode", None)
-    return dense.activation is keras.activations.linear and not changed
+    return getattr(dense.activation, "__module__", "").startswith("keras.") and not changed
 
 
 def _chooses_path(layer: keras.Layer) -> bool:
@@ -79,10 +139,8 @@ def _chooses_path(layer: keras.Layer) -> bool:
 
 
 class _Call:
-    """A layer that is called through Keras."""
+    """A layer, an operation or a whole model that is called through Keras."""
 
-    #: Whether the computation is the same in training and in inference.
-    plain = False
     #: Whether a CUDA graph can replay the call.
     replayable = False
     #: Key shared by neighbouring layers that can run in one call; None for a layer that is called separately.
@@ -90,36 +148,42 @@ class _Call:
     #: Kernels of a recurrent layer, one for each direction.
     directions: "Sequence[_Kernel]" = ()
 
-    def __init__(self, layer: keras.Layer):
-        self.layer = layer
+    def __init__(self, *layers_: Any):
+        #: The layers, called one after the other.
+        self.layers = layers_
 
-    def __call__(self, x: Any) -> Any:
-        return self.layer(x, training=True)
+    def __call__(self, x: Any, training: bool) -> Any:
+        return self.through_keras(x, training)
+
+    def through_keras(self, x: Any, training: bool) -> Any:
+        """Call the layers as Keras does, with masks and all that belongs to a layer."""
+        for layer in self.layers:
+            x = layer(x, training=training) if isinstance(layer, keras.Layer) else layer(x)
+        return x
 
 
 class _Product(_Call):
-    """A Dense layer without an activation, of an ordinary model or of an ensemble."""
+    """A Dense layer of an ordinary model or of an ensemble."""
 
-    plain = replayable = True
-
-    def __init__(self, layer: keras.Layer, inner: keras.Layer, backend: ModuleType):
+    def __init__(self, layer: keras.Layer, inner: keras.Layer, settings: keras.Layer, backend: ModuleType):
         super().__init__(layer)
+        self.replayable = settings.activation is keras.activations.linear
+        self.activation = None if self.replayable else settings.activation
         self.kernel, self.bias = inner.kernel.value, None if inner.bias is None else inner.bias.value
         self.backend = backend
 
-    def __call__(self, x: Any) -> Any:
-        return self.backend.step.dense(x, self.kernel, self.bias)
+    def __call__(self, x: Any, training: bool) -> Any:
+        product = self.backend.step.dense(x, self.kernel, self.bias)
+        return product if self.activation is None else self.activation(product)
 
 
 class _Kernel(_Call):
     """The kernel of a recurrent layer, from zero states; falls back to the whole layer if the kernel declines."""
 
-    plain = True
-
-    def __init__(self, inner: keras.Layer, settings: keras.Layer, backend: ModuleType):
-        super().__init__(inner)
-        self.backend = backend
-        self.spec = layers.spec_of(settings, training=True)
+    def __init__(self, layer: keras.Layer, inner: keras.Layer, settings: keras.Layer, backend: ModuleType):
+        super().__init__(layer)
+        self.layer, self.backend = inner, backend
+        self.spec = spec_of(settings, training=True)
         self.run = getattr(backend, self.spec.cell)
         members = getattr(inner, "members", None)
         holder = inner.cell if members is None else inner
@@ -139,13 +203,13 @@ class _Kernel(_Call):
         if self.layer.kernel_used != kernel:
             self.layer.kernel_used = kernel
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any, training: bool) -> Any:
         zeros = self.backend.step.zeros(x, (x.shape[0], *self.shape))
         try:
             output = self.run(x, [zeros] * self.states, None, *self.weights, self.spec)
         except Unsupported:
             # The layer records why, or raises it.
-            return super().__call__(x)
+            return self.through_keras(x, training)
         self.note(output.kernel)
         return output.outputs if self.spec.return_sequences else output.last_output
 
@@ -157,8 +221,6 @@ class _Kernel(_Call):
 class _Both(_Call):
     """A Bidirectional layer: two kernels, and the merge of their outputs."""
 
-    plain = True
-
     def __init__(self, layer: keras.Layer, settings: keras.Layer, both: "list[_Kernel]", backend: ModuleType):
         super().__init__(layer)
         self.directions, self.backend = both, backend
@@ -168,8 +230,8 @@ class _Both(_Call):
         if together and self.mode == "concat":
             self.kind = (2, ahead.alike)
 
-    def __call__(self, x: Any) -> Any:
-        ahead, behind = (call(x) for call in self.directions)
+    def __call__(self, x: Any, training: bool) -> Any:
+        ahead, behind = (call(x, training) for call in self.directions)
         return self.backend.step.merge(ahead, self.backend.step.reverse(behind) if self.every else behind, self.mode)
 
     @property
@@ -185,15 +247,13 @@ class _Stack(_Call):
         backend: The backend's kernel module.
     """
 
-    plain = True
-
     def __init__(self, found: "Sequence[_Call]", backend: ModuleType):
-        super().__init__(found[-1].layer)
+        super().__init__(*(layer for call in found for layer in call.layers))
         self.kernels = [call.directions for call in found]
         self.spec, self.backend = self.kernels[-1][0].spec, backend
         self.weights = [[kernel.weights for kernel in directions] for directions in self.kernels]
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any, training: bool) -> Any:
         outputs, kernel = self.backend.stack(x, self.weights, self.spec)
         for directions in self.kernels:
             for direction in directions:

@@ -28,6 +28,7 @@ from keras import ops
 from kseq.errors import ConfigError
 from kseq.layers._conversion import stock
 from kseq.layers._saving import PickledByClass
+from kseq.layers.losses import ForecastLoss
 from kseq.layers.stacked import reseed, stack
 from kseq.validation import require_whole
 
@@ -163,12 +164,17 @@ def sum_over_members(y_true: Any, y_pred: Any) -> Any:
     return ops.sum(ops.mean(ops.square(y_pred - y_true), axis=-1), axis=-1)
 
 
+#: What :class:`MemberLoss` averages by default.
+_MEAN_SQUARED = ForecastLoss(members=True)
+
+
 @keras.saving.register_keras_serializable(package="kseq")
 class MemberLoss(keras.metrics.Metric):
-    """Metric: the mean squared error of each member, a vector of shape ``(S,)``.
+    """Metric: the loss of each member, a vector of shape ``(S,)``.
 
     Args:
         members: Positive integer, the number of members, S.
+        loss: A :class:`ForecastLoss` with members. Defaults to ``None``, the mean squared error.
         name: String, the name of the metric. Defaults to ``"member"``.
         dtype: The dtype of the result. Defaults to ``None``, which means Keras's default float type.
 
@@ -176,15 +182,15 @@ class MemberLoss(keras.metrics.Metric):
         >>> model.compile("adam", sum_over_members, metrics=[MemberLoss(10)])  # doctest: +SKIP
     """
 
-    def __init__(self, members: int, name: str = "member", dtype: Any = None) -> None:
+    def __init__(self, members: int, name: str = "member", dtype: Any = None, loss: ForecastLoss | None = None) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.members = members
+        self.members, self.loss = members, loss
         self.total = self.add_weight(shape=(members,), initializer="zeros", name="total")
         self.count = self.add_weight(shape=(), initializer="zeros", name="count")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add the errors of a batch, of which ``y_true`` and ``y_pred`` have shape ``(batch, S, outputs)``."""
-        errors = ops.mean(ops.square(y_pred - ops.cast(y_true, y_pred.dtype)), axis=-1)
+        errors = (self.loss or _MEAN_SQUARED).errors(y_true, y_pred)
         self.total.assign_add(ops.cast(ops.sum(errors, axis=0), self.total.dtype))
         self.count.assign_add(ops.cast(ops.shape(errors)[0], self.count.dtype))
 
@@ -194,7 +200,14 @@ class MemberLoss(keras.metrics.Metric):
 
     def get_config(self) -> dict[str, Any]:
         """Return the metric's settings."""
-        return {**super().get_config(), "members": self.members}
+        loss = None if self.loss is None else keras.saving.serialize_keras_object(self.loss)
+        return {**super().get_config(), "members": self.members, "loss": loss}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "MemberLoss":
+        """Create a metric from its settings."""
+        loss = config.get("loss")
+        return cls(**{**config, "loss": None if loss is None else keras.saving.deserialize_keras_object(loss)})
 
 
 def split_members(model: keras.Model) -> list[keras.Model]:

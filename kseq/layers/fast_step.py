@@ -1,4 +1,4 @@
-"""A fast training step, with little Python overhead, that ``model.fit`` runs for the builders' models on PyTorch.
+"""A fast training step, with little Python overhead, that ``model.fit`` runs on PyTorch.
 
 Keras's own step takes milliseconds of Python for each batch, whatever the model: every layer call checks shapes and
 scopes, every metric is a layer, the optimizer makes a dozen calls. Small recurrent networks compute for less time than
@@ -6,10 +6,23 @@ that. The fast step calls the layers' kernels directly, takes the gradients, and
 by the same formulas, so that the loss curve is the same up to rounding. ``compile``, ``fit``, callbacks and history
 stay Keras's.
 
+The fast step replaces parts, each where it knows what Keras would compute, and calls Keras for the others:
+
+==========  ============================================  ==========================================================
+part        computed here                                 called through Keras
+==========  ============================================  ==========================================================
+layers      a chain of recurrent and Dense layers         other layers one by one; the whole model if it is no chain
+loss        mean squared, absolute, percentage and        any other, and any with regularizers, masks or weights of
+            logarithmic error, Huber, log-cosh            another shape than ``(batch,)``
+metrics     the same, and the root mean squared error     any other
+optimizer   Adam and AdamW, with weight decay, clipping   any other
+            and learning-rate schedules
+==========  ============================================  ==========================================================
+
 On a GPU a step that consists of kernels and matrix products is captured once as a CUDA graph and then replayed.
 
-The fast step supports a chain of layers, mean squared error, and Adam or AdamW. For anything else the model's own step
-runs, as it does under ``kernel_policy("off")``.
+Keras's own step runs under ``kernel_policy("off")``, for models with a ``train_step`` of their own, with several inputs
+or outputs, mixed precision or ``jit_compile=True``. :func:`step_used` says which step ran.
 """
 
 import operator
@@ -19,38 +32,68 @@ from typing import Any
 
 import keras
 
-from kseq import kernels, layers
-from kseq.layers import MemberLoss, sum_over_members
-from kseq.layers._fast_calls import calls_of
+from kseq import kernels
+from kseq.errors import Unsupported
+from kseq.layers._dispatch import policy
+from kseq.layers._fast_calls import Forward
+from kseq.layers._fast_forms import EXPANDS_TARGETS, Form, form_of_loss, form_of_metric, is_adam, is_of_members, is_root
 
-_MEAN_SQUARED = ("mse", "MSE", "mean_squared_error")
+_ATTRIBUTE = "_kseq_step"
 
 
 def attach(model: keras.Model) -> keras.Model:
     """Attach the fast step to a model if the backend has one.
 
     Args:
-        model: A functional model that is a chain of layers, compiled or not.
+        model: A model, compiled or not.
 
     Returns:
         keras.Model: The same model.
     """
     backend = kernels.load(keras.config.backend())
-    if not hasattr(backend, "step"):
+    if not hasattr(backend, "step") or step_of(model) is not None:
         return model
-    train, test, fast = model.train_step, model.test_step, _FastStep(model, backend)
+    train, test, fast = model.train_step, model.test_step, FastStep(model, backend)
 
     def train_step(data: Any) -> dict[str, Any]:
         return fast(data) if fast.takes(data) else train(data)
 
     def test_step(data: Any) -> dict[str, Any]:
-        return fast.evaluate(data) if fast.knows(data) else test(data)
+        return fast.evaluate(data) if fast.ready and fast.takes(data) else test(data)
 
     model.train_step, model.test_step = train_step, test_step
+    # Not set as an attribute, because Keras would track it as a part of the model.
+    vars(model)[_ATTRIBUTE] = fast
     return model
 
 
-class _FastStep:
+def step_of(model: keras.Model) -> "FastStep | None":
+    """Return the fast step that is attached to a model; None without one."""
+    return vars(model).get(_ATTRIBUTE)
+
+
+def step_used(model: keras.Model) -> str:
+    """Say which training step a model ran last.
+
+    Args:
+        model: A model that has been trained.
+
+    Returns:
+        str: ``"fast"``, followed by the parts that were called through Keras, as in ``"fast (loss by Keras)"``; or
+        ``"keras"`` for Keras's own step, with the reason.
+
+    Example:
+        >>> model = build_gru()  # doctest: +SKIP
+        >>> model.compile("adam", "mae")  # doctest: +SKIP
+        >>> model.fit(x, y)  # doctest: +SKIP
+        >>> step_used(model)  # doctest: +SKIP
+        'fast'
+    """
+    fast = step_of(model)
+    return "keras" if fast is None else fast.used
+
+
+class FastStep:
     """The fast training and evaluation steps of one model.
 
     Everything that depends on how the model was compiled is looked up once for each compilation.
@@ -64,139 +107,252 @@ class _FastStep:
         #: Optimizer, loss and loss tracker that the current plan was made for.
         self.compilation: tuple[Any, Any, Any] = (None, None, None)
         self.ready = False
+        #: The step that ran last, in words.
+        self.used = "keras"
 
     def takes(self, data: Any) -> bool:
         """Whether this step computes what the compiled model asks for, on a batch of this form."""
         # Checked first, because a compiler traces every line that follows.
         if self.parts.compiling():
             return False
+        try:
+            self._require(data)
+        except Unsupported as reason:
+            self.used = f"keras ({reason})"
+            return False
+        return True
+
+    def _require(self, data: Any) -> None:
         model = self.model
         # The loss tracker is new with each compilation, even where optimizer and loss are kept.
         compilation = model.optimizer, model.loss, getattr(model, "_loss_tracker", None)
         if not all(map(operator.is_, compilation, self.compilation)) or not self.ready:
             self.compilation = compilation
-            self.ready = self._plan()
-        if not self.ready or layers.policy() == "off" or not _is_known(model.optimizer):
-            return False
-        if not isinstance(data, tuple | list) or len(data) != 2:
-            return False
-        if not all(getattr(part, "dtype", None) == self.values[0].dtype for part in data):
-            return False
-        # Batches that Keras would reshape, such as targets without an axis for a single output, are left to Keras.
-        x, y = data
-        shaped = _fits(x.shape, self.input_shape) and _fits(y.shape, self.output_shape) and len(x) == len(y)
+            self.ready = False
+            self._plan()
+            self.ready = True
+        if policy() == "off":
+            raise Unsupported('kernel_policy("off")')
+        if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+            raise Unsupported("batches that are not (x, y) or (x, y, sample_weight)")
+        kind = self.values[0].dtype
+        if not all(getattr(part, "dtype", None) == kind for part in data[:2]):
+            raise Unsupported(f"inputs and targets that are not {kind}")
+        # Batches that Keras would reshape are left to Keras.
+        if self.input_shape is not None and not _fits(data[0].shape, self.input_shape):
+            raise Unsupported(f"inputs of shape {tuple(data[0].shape)}")
         # A layer may be frozen after the compilation.
-        return shaped and all(value.requires_grad for value in self.values)
+        if not all(value.requires_grad for value in self.values):
+            raise Unsupported("weights that are frozen")
 
-    def knows(self, data: Any) -> bool:
-        """Whether the training computation also serves for evaluation, because it draws nothing (no dropout)."""
-        return self.ready and self.takes(data) and all(call.plain for call in self.calls)
-
-    def evaluate(self, data: tuple | list) -> dict[str, Any]:
-        """Evaluate a batch; return the mean loss so far, and that of each member."""
-        x, y = self._here(data)
-        with self.parts.calm(x):
-            errors, loss = self._errors(x, y)
-            return self._logs(self._means(errors, loss, y.shape[0]))
-
-    def _plan(self) -> bool:
+    def _plan(self) -> None:
         model, (optimizer, wanted, tracker) = self.model, self.compilation
-        every = model._flatten_layers()
-        kinds = {layer.dtype_policy.compute_dtype for layer in model.layers}
-        kinds |= {layer.dtype_policy.variable_dtype for layer in model.layers}
-        plain = len(kinds) == 1 and kinds <= {"float32", "float64"} and not model.jit_compile
-        plain = plain and all(getattr(layer, "activity_regularizer", None) is None for layer in every)
-        plain = plain and all(v.regularizer is None and v.constraint is None for v in model.trainable_variables)
-        chain = all(len(layer._inbound_nodes) == 1 for layer in model.layers)
-        chain = chain and len(model.inputs) == len(model.outputs) == 1
-        loss = wanted is sum_over_members or (isinstance(wanted, str) and wanted in _MEAN_SQUARED)
-        loss = loss and getattr(model._compile_loss, "_user_loss_weights", None) is None
-        metrics = [metric for metric in model.metrics if metric.name != "loss"]
-        metrics = [m for m in metrics if m.name != "compile_metrics" or m.metrics]
-        flat = [part for m in metrics for part in (m.metrics if m.name == "compile_metrics" else [m])]
-        told = all(isinstance(metric, MemberLoss) for metric in flat)
-        if not (_is_known(optimizer) and plain and chain and loss and told and not model.losses):
-            return False
-        if not optimizer.built:
-            optimizer.build(model.trainable_variables)
-        # Keras itself refuses an optimizer that was built for another model.
-        if list(map(id, optimizer._trainable_variables)) != list(map(id, model.trainable_variables)):
-            return False
-        # Frozen weights have optimizer state too; the lists match only where all weights are trained.
-        momenta = [v.value for v in optimizer.variables if v.name.endswith("momentum")]
-        velocities = [v.value for v in optimizer.variables if v.name.endswith("velocity")]
-        self.values = [v.value for v in model.trainable_variables]
-        if not len(momenta) == len(velocities) == len(self.values) or not self.parts.steps_on(self.values):
-            return False
-        decayed = [v.value for v in model.trainable_variables if optimizer._use_weight_decay(v)]
-        self.adam = self.parts.Adam(self.values, momenta, velocities, decayed, optimizer)
-        self.summed = wanted is sum_over_members
-        self.input_shape, self.output_shape = model.inputs[0].shape, model.outputs[0].shape
+        every = list(model._flatten_layers())
+        kinds = {layer.dtype_policy.compute_dtype for layer in every}
+        kinds |= {layer.dtype_policy.variable_dtype for layer in every}
+        single = not hasattr(model, "inputs") or model.inputs is None or len(model.inputs) == len(model.outputs) == 1
+        for met, reason in (
+            (optimizer is not None and tracker is not None, "a model that is not compiled"),
+            (not model.jit_compile, "jit_compile=True"),
+            (len(kinds) == 1 and kinds <= {"float32", "float64"}, "mixed precision"),
+            (single, "several inputs or outputs"),
+            (bool(model.trainable_variables), "no weights to train"),
+        ):
+            if not met:
+                raise Unsupported(reason)
+        self.variables = list(model.trainable_variables)
+        self.values = [v.value for v in self.variables]
+        if not self.parts.steps_on(self.values):
+            raise Unsupported("weights on a device other than CPU and CUDA")
+        known = all(type(layer).__module__.partition(".")[0] in ("keras", "kseq") for layer in every)
+        regularized = any(v.regularizer is not None for v in model.trainable_variables)
+        active = any(getattr(layer, "activity_regularizer", None) is not None for layer in every)
+        #: Whether the loss has parts that layers add.
+        self.added = not known or regularized or active or bool(model.losses)
+        self.forward = Forward(model, self.backend, whole=active)
+        self._plan_loss(wanted)
+        self._plan_metrics()
+        self._plan_update(optimizer)
+        inputs = getattr(model, "inputs", None)
+        self.input_shape = inputs[0].shape if inputs else None
         self.sums = _sums(tracker)
-        self.member_sums = _sums(flat[0]) if flat else None
-        self.calls = calls_of(model, self.backend)
         self.replay = self.parts.Replay(self._step, self._settled)
-        return True
+
+    def _plan_loss(self, wanted: Any) -> None:
+        own = type(self.model).compute_loss is keras.Model.compute_loss
+        own = own and getattr(self.model._compile_loss, "_user_loss_weights", None) is None and not self.added
+        #: The formula of the loss, or an object that has the method ``errors``; None if Keras computes it.
+        self.errors = wanted if own and hasattr(wanted, "errors") else None
+        self.form = form_of_loss(wanted) if own else None
+        if self.errors is not None:
+            self.form = Form("errors", members=bool(wanted.members))
+
+    def _plan_metrics(self) -> None:
+        model = self.model
+        compiled, own = model._compile_metrics, type(model).compute_metrics is keras.Model.compute_metrics
+        #: Metrics with their formulas, metrics that Keras updates, and metrics to which sample weights apply.
+        self.metrics: list[_KnownMetric] = []
+        self.others: list[Any] = []
+        self.weighted: list[Any] = []
+        self.names: list[str] | None = None
+        #: What the model's own ``compute_metrics`` returned last.
+        self.results: dict[str, Any] = {}
+        self.own_metrics = own and (compiled is None or compiled.built)
+        if not self.own_metrics or compiled is None:
+            return
+        for metric in _flat(compiled._flat_metrics):
+            if is_of_members(metric):
+                # It reads the errors of the loss.
+                form = self.form if getattr(metric, "loss", None) is self.errors else None
+            else:
+                form = form_of_metric(metric)
+            if form is None:
+                self.others.append(metric)
+            else:
+                self.metrics.append(_KnownMetric(metric, form))
+        self.weighted = _flat(compiled._flat_weighted_metrics)
+        #: Names of all metrics, in the order of their updates; None if Keras is asked for results.
+        self.names = None if self.others or self.weighted else list(model.get_metrics_result())
+
+    def _plan_update(self, optimizer: Any) -> None:
+        if not optimizer.built:
+            optimizer.build(self.variables)
+        #: The update by Keras, and the fused one or None.
+        self.by_keras = self.parts.KerasUpdate(optimizer, self.variables)
+        self.adam = None
+        # Frozen weights have optimizer state too; the lists match only where all weights are trained. Keras itself
+        # refuses an optimizer that was built for another model.
+        same = list(map(id, optimizer._trainable_variables)) == list(map(id, self.variables))
+        if same and is_adam(optimizer) and all(v.constraint is None for v in self.variables):
+            momenta = [v.value for v in optimizer.variables if v.name.endswith("momentum")]
+            velocities = [v.value for v in optimizer.variables if v.name.endswith("velocity")]
+            decayed = [v.value for v in self.variables if optimizer._use_weight_decay(v)]
+            self.adam = self.parts.Adam(self.values, momenta, velocities, decayed, optimizer)
 
     def __call__(self, data: tuple | list) -> dict[str, Any]:
-        x, y = self._here(data)
-        with self.parts.calm(x):
-            self.adam.begin()
-            return self._logs(self.replay(x, y, self.adam.constants))
+        """Update the weights by a batch; return the mean loss and metrics of the epoch so far."""
+        batch = self._here(data)
+        # Settings of an optimizer may change between steps.
+        self.update = self.adam if self.adam is not None and is_adam(self.model.optimizer) else self.by_keras
+        with self.parts.calm(batch[0]):
+            self.update.begin()
+            means = self.replay(batch, self.update.constants)
+        self.used = self._described()
+        return self._logs(means)
+
+    def evaluate(self, data: tuple | list) -> dict[str, Any]:
+        """Evaluate a batch; return the mean loss and metrics so far."""
+        batch = self._here(data)
+        with self.parts.calm(batch[0]):
+            return self._logs(self._means(*self._forward(*batch, training=False)))
 
     def _here(self, data: tuple | list) -> list[Any]:
         """Move a batch to the device of the weights; a user's DataLoader leaves it on the CPU."""
-        return [part.to(self.values[0].device) for part in data]
+        device = self.values[0].device
+        return [part.to(device) for part in data if part is not None]
 
-    def _step(self, x: Any, y: Any) -> list[Any]:
-        """Update the weights by one batch; return the mean losses of the epoch so far."""
-        errors, loss = self._errors(x, y)
-        self.adam.update(self.parts.gradients(loss, self.values))
-        return self._means(errors, loss, y.shape[0])
+    def _step(self, *batch: Any) -> list[Any]:
+        loss, *rest = self._forward(*batch, training=True)
+        gradients = self.parts.gradients(self.update.scaled(loss), self.values)
+        update = self.update if all(gradient is not None for gradient in gradients) else self.by_keras
+        update.update(gradients)
+        return self._means(loss, *rest)
 
-    def _errors(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Compute the squared errors of a batch and the loss."""
-        for call in self.calls:
-            x = call(x)
-        return self.parts.squared_errors(x, y, summed=self.summed)
+    def _forward(self, x: Any, y: Any, weight: Any = None, *, training: bool) -> tuple[Any, ...]:
+        """Compute loss, errors of each window, batch and forecast."""
+        forecast = self.forward(x, training)
+        # Keras squeezes and broadcasts; where shapes are equal, or differ as in most scripts, nothing is left to it.
+        target = y
+        if EXPANDS_TARGETS and y.dim() == 1 and forecast.dim() == 2 and forecast.shape[1] == 1:
+            target = y[:, None]
+        plain = self.errors is not None or target.shape == forecast.shape
+        weighted = weight is not None and (weight.dim() != 1 or forecast.dim() != 2)
+        self.plain = plain and self.form is not None and not self.forward.masked and not weighted
+        if not self.plain:
+            loss = self.model._compute_loss(x=x, y=y, y_pred=forecast, sample_weight=weight, training=training)
+            return loss, None, x, y, target, forecast, weight
+        form = self.form
+        assert form is not None
+        if self.errors is not None:
+            errors = self.errors.errors(target, forecast)
+        else:
+            errors = self.parts.elements(form.kind, forecast, target, form.options).mean(-1)
+        if weight is not None:
+            errors = errors * weight.to(errors.dtype)
+        loss = errors.mean(0).sum() if form.members else errors.mean()
+        return loss, errors.detach(), x, y, target, forecast, weight
 
-    def _means(self, errors: Any, loss: Any, rows: int) -> list[Any]:
-        """Add a batch to Keras's metrics; return the mean loss so far, and that of each member."""
-        means = [self.parts.mean_so_far(*self.sums, loss, rows)]
-        if self.member_sums is not None:
-            means.append(self.parts.mean_so_far(*self.member_sums, errors, rows))
+    def _means(self, loss: Any, errors: Any, x: Any, y: Any, target: Any, forecast: Any, weight: Any) -> list[Any]:
+        """Add a batch to Keras's metrics; return the mean loss so far, and the mean of each metric with a formula."""
+        parts = self.parts
+        means = [parts.mean_so_far(*self.sums, loss.detach(), len(x))]
+        if not self.own_metrics:
+            self.results = self.model.compute_metrics(x, y, forecast, weight)
+            return means
+        # A mask hangs on the tensor itself.
+        values = forecast.detach()
+        known = target.shape == forecast.shape and not self.forward.masked
+        for one in self.metrics:
+            if one.of_members and errors is not None and weight is None:
+                means.append(parts.mean_so_far(*one.sums, errors, len(x)))
+            elif known and not one.of_members:
+                found = parts.elements(one.form.kind, values, target, one.form.options)
+                # The root of a mean counts every number, others count every window.
+                mean = parts.mean_so_far(*one.sums, found.mean(), found.numel() if one.root else found[..., 0].numel())
+                means.append(mean.sqrt() if one.root else mean)
+            else:
+                one.metric.update_state(y, forecast)
+                means.append(one.metric.result())
+        for metric in self.others:
+            metric.update_state(y, forecast)
+        for metric in self.weighted:
+            metric.update_state(y, forecast, weight)
         return means
 
     def _logs(self, means: list[Any]) -> dict[str, Any]:
-        return dict(zip(("loss", "member"), means, strict=False))
+        if not self.own_metrics:
+            return self.results
+        names = self.names
+        return self.model.get_metrics_result() if names is None else dict(zip(names, means, strict=True))
 
     def _settled(self) -> bool:
         """Whether the step consists only of matrix products and kernels that a CUDA graph can replay."""
-        return all(call.replayable for call in self.calls)
+        known = self.plain and self.errors is None and self.own_metrics and not self.others and not self.weighted
+        return known and self.update.replayable and self.forward.replayable
+
+    def _described(self) -> str:
+        """The step in words: which parts Keras computed."""
+        parts = {
+            "layers": self.forward.by_keras,
+            "loss": not self.plain,
+            "metrics": bool(self.others or self.weighted or not self.own_metrics),
+            "optimizer": self.update is self.by_keras,
+        }
+        named = ", ".join(name for name, by_keras in parts.items() if by_keras)
+        return f"fast ({named} by Keras)" if named else "fast"
 
 
-def _is_known(optimizer: Any) -> bool:
-    """Whether the fast update equals this optimizer's, with its current settings."""
-    name = type(optimizer).__name__
-    return name in ("Adam", "AdamW") and not (
-        optimizer.amsgrad
-        or optimizer.use_ema
-        or optimizer.clipnorm
-        or optimizer.clipvalue
-        or optimizer.global_clipnorm
-        or optimizer.gradient_accumulation_steps
-        or optimizer.loss_scale_factor
-        or (optimizer.weight_decay and name != "AdamW")
-    )
+class _KnownMetric:
+    """A metric that has a formula, with the tensors that it keeps."""
+
+    def __init__(self, metric: keras.metrics.Metric, form: Form):
+        self.metric, self.form = metric, form
+        self.sums = _sums(metric)
+        self.root, self.of_members = is_root(metric), is_of_members(metric)
+
+
+def _flat(lists: Any) -> list[Any]:
+    """The metrics in Keras's lists of lists, in which None stands for an output without metrics."""
+    return [metric for group in lists if group is not None for metric in group.metrics]
 
 
 def _fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
-    """Whether a batch has the expected shape, in which None stands for any size."""
+    """Whether a batch of any size has the expected shape, in which None stands for any number."""
     return len(shape) == len(expected) and all(
-        wanted in (None, size) for size, wanted in zip(shape, expected, strict=True)
+        wanted in (None, size) for size, wanted in zip(shape[1:], expected[1:], strict=True)
     )
 
 
 def _sums(metric: keras.metrics.Metric) -> tuple[Any, Any]:
-    """The backend's tensors of a running mean: the sum, and the number of windows in it."""
+    """The backend's tensors of a running mean: the sum, and the number of values in it."""
     return metric.total.value, metric.count.value

@@ -65,6 +65,7 @@ class ForecastLoss(keras.losses.Loss):
 
     def errors(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss of each window, ``(batch,)``, or of each window and member, ``(batch, S)``."""
+        y_pred = ops.convert_to_tensor(y_pred)
         y = ops.cast(y_true, y_pred.dtype)
         if self.kind == "quantile":
             return self._pinball(y, y_pred)

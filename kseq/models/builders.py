@@ -18,8 +18,10 @@ here (Keras)                 ``torch.nn.LSTM``                           note
 ===========================  ==========================================  ==========================================
 """
 
-from collections.abc import Sequence
-from typing import Any
+import difflib
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec
 
 import keras
 import numpy as np
@@ -27,7 +29,7 @@ import numpy as np
 from kseq import layers
 from kseq.errors import ConfigError
 from kseq.layers import Ensemble, fast_step
-from kseq.models import CELL_NAMES
+from kseq.models import CELL_NAMES, cell_of
 from kseq.models.initializers import draw_weights
 from kseq.models.parameter_counts import layer_widths
 from kseq.validation import require_choice, require_number, require_whole
@@ -35,13 +37,28 @@ from kseq.validation import require_choice, require_number, require_whole
 #: Cells by the name that a user gives, and the name that a table shows.
 CELLS = CELL_NAMES
 
+#: Arguments of layers that the builders set themselves.
+_SET_HERE = {"units", "return_sequences", "return_state", "seed", "name", "kwargs"}
+
+#: What Keras and PyTorch call a builder's arguments.
+_ELSEWHERE = {
+    "input_shape": "lookback and features, as in build_gru(lookback=12, features=1)",
+    "batch_input_shape": "lookback and features", "batch_shape": "lookback and features",
+    "input_size": "features", "input_dim": "features", "n_features": "features", "hidden_size": "units",
+    "hidden_units": "units", "n_units": "units", "output_size": "horizon", "output_dim": "horizon", "steps": "horizon",
+    "return_state": "return_states", "timesteps": "lookback", "seq_len": "lookback", "window": "lookback",
+    "n_layers": "num_layers", "layers": "num_layers", "batch_first": "nothing: arrays are (batch, time, features)",
+}  # fmt: skip
+
+Options = ParamSpec("Options")
+
 LAYERS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 
 
 def build_model(
     cell: str,
-    *,
     lookback: int | None = 12,
+    *,
     features: int = 1,
     horizon: int = 1,
     targets: int = 1,
@@ -50,7 +67,7 @@ def build_model(
     dropout: float = 0.0,
     bidirectional: bool = False,
     return_states: bool = False,
-    seed: int = 0,
+    seed: int | None = 0,
     members: Sequence[int] | int | None = None,
     start: str = "keras",
     **layer_options: Any,
@@ -58,7 +75,7 @@ def build_model(
     """Build a recurrent forecaster.
 
     Args:
-        cell: String, ``"rnn"``, ``"lstm"`` or ``"gru"``.
+        cell: String, ``"rnn"``, ``"lstm"`` or ``"gru"``, or the name that a table shows, such as ``"SimpleRNN"``.
         lookback: Positive integer, the time steps of an input window, or None for any number. Defaults to 12.
         features: Positive integer, the columns of an input window (PyTorch: ``input_size``). Defaults to 1.
         horizon: Positive integer, the number of steps to forecast. Defaults to 1.
@@ -73,7 +90,8 @@ def build_model(
             outputs. Defaults to ``False``.
         return_states: Boolean, whether to also return the final states of the last layer: ``h`` (and ``c`` for an
             LSTM), for each direction. Defaults to ``False``.
-        seed: Integer, the random seed of the initial weights and of dropout. Defaults to 0.
+        seed: Integer, the random seed of the initial weights and of dropout, or None for another network at each call.
+            Defaults to 0.
         members: Train several networks as one model: their number S (with the seeds ``seed .. seed + S - 1``) or the
             sequence of their seeds. Inputs and outputs then have a members axis after the batch axis. Defaults to
             ``None``, a single network.
@@ -87,12 +105,15 @@ def build_model(
         ``(batch, S, lookback, features)`` to ``(batch, S, horizon * targets)``.
 
     Raises:
-        ConfigError: The cell or ``start`` is unknown, or a size is not a positive whole number.
+        ConfigError: The cell, ``start`` or an argument is unknown, or a size is not a positive whole number.
 
     Example:
         >>> model = build_model("gru", lookback=24, units=[32, 16])  # doctest: +SKIP
         >>> model.compile("adam", "mse")  # doctest: +SKIP
     """
+    cell = cell_of(cell)
+    _require_options(cell, layer_options)
+    seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1) if seed is None else require_whole("seed", seed)
     seeds = _member_seeds(members, seed)
     model = undrawn_model(
         cell, lookback=lookback, features=features, horizon=horizon, targets=targets, units=units,
@@ -102,6 +123,8 @@ def build_model(
     draw_weights(
         model, seeds if seeds is not None else [seed], stacked=seeds is not None, start=start, options=layer_options
     )
+    # By these ``fit`` orders windows.
+    model.kseq_seeds = tuple(seeds) if seeds is not None else (seed,)
     return fast_step.attach(model)
 
 
@@ -124,11 +147,10 @@ def undrawn_model(
     """Build the network of :func:`build_model`, whose weights are still to be set; arguments and errors as there."""
     require_cell(cell, dropout)
     widths = [require_whole("units", width) for width in layer_widths(units, num_layers)]
-    for name, value in (("features", features), ("horizon", horizon), ("targets", targets)):
-        require_whole(name, value)
+    features, horizon = require_whole("features", features), require_whole("horizon", horizon)
+    targets = require_whole("targets", targets)
     if lookback is not None:
-        require_whole("lookback", lookback)
-    require_whole("seed", seed)
+        lookback = require_whole("lookback", lookback)
     seeds = None if members is None else list(members)
 
     def wrap(layer: keras.Layer, layer_seeds: list[int]) -> keras.Layer:
@@ -183,34 +205,45 @@ def _named(network: keras.Model, name: str) -> keras.Model:
     return keras.Model(network.inputs[0], network.outputs[0], name=name)
 
 
-def build_simple_rnn(**options: Any) -> keras.Model:
-    """Build a SimpleRNN forecaster (Elman 1990); arguments as in :func:`build_model`.
+def _builder_of(
+    cell: str, build: Callable[Concatenate[str, Options], keras.Model], paper: str, outputs: str
+) -> Callable[Options, keras.Model]:
+    """:func:`build_model` of one cell, with its arguments in view of editors and type checkers."""
+
+    def builder(*args: Options.args, **options: Options.kwargs) -> keras.Model:
+        return build(cell, *args, **options)
+
+    name = f"build_{'simple_rnn' if cell == 'rnn' else cell}"
+    builder.__name__ = builder.__qualname__ = name
+    builder.__doc__ = f"""Build a {CELL_NAMES[cell]} forecaster ({paper}); arguments as in :func:`build_model`.
 
     Example:
-        >>> build_simple_rnn(lookback=12, units=32).output_shape  # doctest: +SKIP
-        (None, 1)
+        >>> {name}(12, units=32).output_shape  # doctest: +SKIP
+        {outputs}
     """
-    return build_model("rnn", **options)
+    signature = inspect.signature(build)
+    parameters = list(signature.parameters.values())[1:]
+    builder.__dict__["__signature__"] = signature.replace(parameters=parameters)
+    return builder
 
 
-def build_lstm(**options: Any) -> keras.Model:
-    """Build an LSTM forecaster (Hochreiter and Schmidhuber 1997); arguments as in :func:`build_model`.
-
-    Example:
-        >>> build_lstm(lookback=12, units=32, return_states=True).output_shape  # doctest: +SKIP
-        [(None, 1), (None, 32), (None, 32)]
-    """
-    return build_model("lstm", **options)
+build_simple_rnn = _builder_of("rnn", build_model, "Elman 1990", "(None, 1)")
+build_lstm = _builder_of("lstm", build_model, "Hochreiter and Schmidhuber 1997", "(None, 1)")
+build_gru = _builder_of("gru", build_model, "Cho et al. 2014", "(None, 1)")
 
 
-def build_gru(**options: Any) -> keras.Model:
-    """Build a GRU forecaster (Cho et al. 2014); arguments as in :func:`build_model`.
-
-    Example:
-        >>> build_gru(lookback=12, units=[64, 32], horizon=3).output_shape  # doctest: +SKIP
-        (None, 3)
-    """
-    return build_model("gru", **options)
+def _require_options(cell: str, options: dict[str, Any]) -> None:
+    """Refuse arguments that neither a builder nor its layers have, and name the one that was meant."""
+    if cell not in LAYERS:
+        return
+    known = {*inspect.signature(LAYERS[cell]).parameters, "dtype", "trainable"} - _SET_HERE
+    own = list(inspect.signature(build_model).parameters)[1:-1]
+    for name in options:
+        if name in known:
+            continue
+        meant = _ELSEWHERE.get(name) or next(iter(difflib.get_close_matches(name, [*own, *sorted(known)], n=1)), None)
+        hint = f"did you mean {meant}?" if meant else f"they are {', '.join(own)}, and those of kseq.layers."
+        raise ConfigError(f"received {name}, expected an argument of a builder: {hint}")
 
 
 def require_cell(cell: str, dropout: float) -> None:

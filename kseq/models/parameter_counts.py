@@ -136,6 +136,7 @@ def layer_widths(units: int | Sequence[int], num_layers: int | None = None) -> l
     """
     if num_layers is not None:
         require_whole("num_layers", num_layers)
+    units = units.tolist() if isinstance(units, np.ndarray) else units
     several = isinstance(units, Sequence) and not isinstance(units, str)
     widths: list[int] = list(units) if several else [units] * (num_layers or 1)  # type: ignore[arg-type, list-item]
     if not widths or (num_layers is not None and len(widths) != num_layers):

@@ -18,12 +18,12 @@ a window as it is cut.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from kseq.data import Panel, Series
+from kseq.data import Panel, series_of
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.preprocessing._runs import CHUNK
 from kseq.preprocessing.auto_transform import Transform
@@ -110,6 +110,34 @@ class Windows:
 
     def __len__(self) -> int:
         return int(self._stops[-1]) if self.segments else 0
+
+    def __repr__(self) -> str:
+        columns = self.inputs.shape[1] + self.static.shape[1]
+        return (
+            f"Windows({len(self):,} windows, {self.lookback} rows of {columns} columns to {self.horizon} of "
+            f"{self.targets.shape[1]}; .x and .y are arrays)"
+        )
+
+    @property
+    def x(self) -> np.ndarray:
+        """What models read in every window, in order, ``(windows, lookback, features)``; made anew at each use."""
+        return self.gather(np.arange(len(self)))[0]
+
+    @property
+    def y(self) -> np.ndarray:
+        """What they are to forecast, scaled, ``(windows, horizon * targets)`` as they give it; made at each use."""
+        y = self.gather(np.arange(len(self)))[1]
+        return y.reshape(len(self), -1)
+
+    def batches(self, batch_size: int | None = 32, **order: Any) -> Any:
+        """These windows as :class:`kseq.Batches`, whose further arguments ``order`` takes.
+
+        Example:
+            >>> model.fit(data.train.batches(64, seed=0))  # doctest: +SKIP
+        """
+        import kseq
+
+        return kseq.Batches(self, batch_size, **order)
 
     @cached_property
     def _stops(self) -> np.ndarray:
@@ -382,7 +410,7 @@ class WindowedPanel:
 
 
 def make_windows(
-    series: Series | Panel,
+    series: Any,
     lookback: int = 12,
     horizon: int = 1,
     *,
@@ -413,7 +441,7 @@ def make_windows(
     single series they say nothing, and stand at zero once scaled.
 
     Args:
-        series: a series or a panel.
+        series: a series or a panel, or anything of which :func:`kseq.data.series_of` makes one: a DataFrame, an array.
         lookback: rows that a model reads before each forecast (PyTorch users: the sequence length).
         horizon: rows that a model forecasts.
         transform: what models read and forecast instead of the targets' values, a
@@ -452,7 +480,7 @@ def make_windows(
         >>> len(data.train), len(data.validation), len(data.test)
         (485, 88, 147)
     """
-    panel = Panel.of(series)
+    panel = Panel.of(series_of(series))
     require_sizes(lookback, horizon)
     dates = calendar_of(panel) if calendar else {}
     columns = panel_columns(panel, horizon, past_target, tuple(dates))

@@ -148,7 +148,7 @@ def _panels(comparison: "Tables", track: _Track) -> list[_Panel]:
     """What is drawn where."""
     drawn = [row for row in comparison.rows if row.sound.any()]
     baselines = [row for row in drawn if row.kind == "baseline"]
-    cells = [row for row in drawn if row.kind == "cell"] or [row for row in drawn if row.kind == "ensemble"]
+    cells = [row for row in drawn if row.kind in ("cell", "model")] or [row for row in drawn if row.kind == "ensemble"]
     best = best_baseline(comparison.evidence.rows)
     if cells and best is not None:
         cells += [row for row in baselines if row.name == best.name]
@@ -181,7 +181,7 @@ def _of_series(comparison: "Tables", ids: Sequence[Any] | None) -> list[_Panel]:
             unknown = list(ids)[int((chosen < 0).argmax())]
             raise ConfigError(f"received series {unknown!r}, expected one of the {len(names)} that are forecast.")
     baseline = best_baseline(comparison.evidence.rows)
-    cells = [row for row in drawn if row.kind == "cell"] or [row for row in drawn if row.kind == "ensemble"]
+    cells = [row for row in drawn if row.kind in ("cell", "model")] or [row for row in drawn if row.kind == "ensemble"]
     rows = [*cells, *(row for row in drawn if baseline is not None and row.name == baseline.name)]
     stops = np.cumsum(windows)
     horizon = comparison.data.horizon

@@ -1,11 +1,13 @@
 """A run's folder: what is in it, and how it gets there without ever being half-written."""
 
 import io
+import json
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
     "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "comparison.png",
-    "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv", "run.json",
+    "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv", "report.html", "run.json",
 )  # fmt: skip
 
 #: What is told to whoever watches, a sentence at a time.
@@ -67,11 +69,32 @@ def _earlier_bench(*names: str) -> Callable[[Mapping[str, Any]], list[str] | Non
 #: Kinds of results, by what they are called in :func:`folder`. One folder may hold one of each.
 KINDS = {
     "run": Kind("run.json", FILES, _earlier_run),
-    "forecast": Kind("forecast.json", ("forecast.csv", "forecast.png", "forecast.json")),
+    "forecast": Kind("forecast.json", ("forecast.csv", "forecast.png", "forecast.html", "forecast.json")),
     "bench": Kind(
-        "bench.json", ("bench.csv", "bench.png", "bench.json"), _earlier_bench("bench.csv", "bench.json", "bench.png")
+        "bench.json",
+        ("bench.csv", "bench.png", "bench.html", "bench.json"),
+        _earlier_bench("bench.csv", "bench.json", "bench.png"),
     ),
-    "data": Kind("data.json", ("data.csv", "data.json"), _earlier_bench("data.csv", "data.json")),
+    "explanation": Kind(
+        "explanation.json",
+        (
+            "explanation.txt",
+            "lesson.csv",
+            "figures.csv",
+            "lags.csv",
+            "inputs.csv",
+            "gates.csv",
+            "variants.csv",
+            "problems.csv",
+            "gradients.png",
+            "memory.png",
+            "gates.png",
+            "training.png",
+            "problems.png",
+            "explanation.json",
+        ),
+    ),
+    "data": Kind("data.json", ("data.csv", "data.html", "data.json"), _earlier_bench("data.csv", "data.json")),
 }
 
 
@@ -121,10 +144,30 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None) -> lis
     Raises:
         OutputError: they cannot be written there; the error has the paths of those that were written elsewhere.
     """
-    pictures = {"comparison.png": lambda: plot_predictions(comparison)}
+    pictures: dict[str, Callable[[], Figure]] = {"comparison.png": lambda: plot_predictions(comparison)}
     if len(comparison.history):
         pictures["history.png"] = lambda: plot_history(comparison)
-    return _write_all(folder, _texts(comparison), comparison.record, pictures, tell)
+    frames = _frames(comparison)
+    contents = _csvs(frames)
+    contents["table.md"] = f"{render(comparison, 'markdown')}\n".encode()
+    return write_all(folder, contents, comparison.record, pictures, tell, frames)
+
+
+def write_pages(folder: Folder, pages: Mapping[str, str]) -> list[Path]:
+    """Put pages that were made again into a folder, beside all that is there.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    record = folder.record
+    listed = [name for name in folder.kind.names if name in (*folder.listed, *pages, folder.kind.record)]
+    contents = {name: page.encode() for name, page in pages.items()}
+    contents[folder.kind.record] = storage.to_json({**record, "files": listed}).encode()
+    try:
+        folder.write(contents, [name for name in folder.listed if name != folder.kind.record])
+    except OSError as error:
+        raise storage.not_written(folder.path, error) from error
+    return [folder.path / name for name in pages]
 
 
 def write_trials(frame: pd.DataFrame, folder: Folder) -> Path:
@@ -152,35 +195,52 @@ def write_trials(frame: pd.DataFrame, folder: Folder) -> Path:
 
 def write_bench(bench: "Bench", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a bench's table, measurements and picture, as :func:`write` does."""
+    frames = {"bench.csv": bench.table}
     pictures = {"bench.png": lambda: plot_bench(bench)}
-    return _write_all(folder, {"bench.csv": _csv(bench.table)}, bench.record, pictures, tell)
+    return write_all(folder, _csvs(frames), bench.record, pictures, tell, frames)
 
 
 def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a bench of data as a table and as JSON, as :func:`write` does."""
-    return _write_all(folder, {"data.csv": _csv(bench.table)}, bench.record, {}, tell)
+    frames = {"data.csv": bench.table}
+    return write_all(folder, _csvs(frames), bench.record, {}, tell, frames)
 
 
 def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
     record = {"kseq": __version__, "model": forecast.name, "notes": list(forecast.notes)}
-    return _write_all(
-        folder, {"forecast.csv": _csv(forecast.frame)}, record, {"forecast.png": lambda: plot_forecast(forecast)}, tell
-    )
+    frames = {"forecast.csv": forecast.frame}
+    return write_all(folder, _csvs(frames), record, {"forecast.png": lambda: plot_forecast(forecast)}, tell, frames)
 
 
 def _written_by() -> str:
     return f"kseq {__version__}"
 
 
-def _write_all(
+def write_all(
     folder: Folder,
     contents: Mapping[str, bytes],
     record: Mapping[str, Any],
     pictures: Mapping[str, Callable[[], Figure]],
     tell: Tell | None,
+    frames: Mapping[str, pd.DataFrame],
 ) -> list[Path]:
-    """Write files and the record that lists them, then pictures."""
+    """Write files and the record that lists them, then pictures and the page of the result.
+
+    Args:
+        folder: Of :func:`folder`.
+        contents: What each file is to hold, by name.
+        record: What the record holds; the files are added to it.
+        pictures: Functions that draw, by file name. What goes wrong in one is told, and loses no file.
+        tell: Called with a sentence for each picture that cannot be drawn or written; a warning by default.
+        frames: Tables by the names of their files, for the page.
+
+    Returns:
+        list[Path]: The files written.
+
+    Raises:
+        OutputError: They cannot be written there; the error has the paths of those that were written elsewhere.
+    """
     tell = tell or _warn
     kind = folder.kind
 
@@ -191,10 +251,14 @@ def _write_all(
 
     elsewhere = folder.write_or_rescue(with_record(contents, ()))
     drawn = {}
-    for name, draw in pictures.items():
+    name_of_kind = next(name for name, own in KINDS.items() if own is kind)
+    page = next(name for name in kind.names if name.endswith(".html"))
+    makers: dict[str, Callable[[], bytes]] = {name: partial(_png, draw) for name, draw in pictures.items()}
+    makers[page] = lambda: _page(name_of_kind, record, frames)
+    for name, make in makers.items():
         # Whatever goes wrong in a picture, nobody is to lose a training for it.
         try:
-            drawn[name] = _png(draw())
+            drawn[name] = make()
         except Exception as error:
             tell(f"{name} cannot be drawn ({type(error).__name__}: {error}); all other files are written.")
     if drawn:
@@ -212,31 +276,39 @@ def _warn(text: str) -> None:
     warnings.warn(text, UserWarning, stacklevel=5)
 
 
-def _texts(comparison: "Tables") -> dict[str, bytes]:
-    """What each table is to hold."""
-    contents = {
-        "table.csv": f"{render(comparison, 'csv')}\n".encode(),
-        "table.md": f"{render(comparison, 'markdown')}\n".encode(),
-        "predictions.csv": _csv(comparison.predictions),
-    }
+def _frames(comparison: "Tables") -> dict[str, pd.DataFrame]:
+    """What each table holds, by the name of its file."""
+    frames = {"table.csv": comparison.table, "predictions.csv": comparison.predictions}
     if comparison.data.horizon > 1:
-        contents["horizon.csv"] = _csv(comparison.by_step)
+        frames["horizon.csv"] = comparison.by_step
     if len(comparison.folds) > 1:
-        contents["folds.csv"] = _csv(comparison.by_fold)
+        frames["folds.csv"] = comparison.by_fold
     if len(comparison.tuning):
-        contents["tuning.csv"] = _csv(comparison.tuning)
+        frames["tuning.csv"] = comparison.tuning
     if comparison.several:
-        contents["series.csv"] = _csv(comparison.by_series)
+        frames["series.csv"] = comparison.by_series
     if len(comparison.history):
-        contents["history.csv"] = _csv(comparison.history)
-    return contents
+        frames["history.csv"] = comparison.history
+    return frames
+
+
+def _page(kind: str, record: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> bytes:
+    """The page of a result; Bokeh is loaded with it and no earlier."""
+    from kseq.report.html.pages import PAGES
+
+    _, _, make = PAGES[kind]
+    return make(json.loads(storage.to_json(record)), frames).encode()
+
+
+def _csvs(frames: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
+    return {name: _csv(frame) for name, frame in frames.items()}
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
     return csv_text(frame).encode()
 
 
-def _png(figure: Figure) -> bytes:
+def _png(draw: Callable[[], Figure]) -> bytes:
     file = io.BytesIO()
-    figure.savefig(file, dpi=150)
+    draw().savefig(file, dpi=150)
     return file.getvalue()

@@ -49,15 +49,19 @@ class Folder:
     Args:
         path (Path): The folder, as the user named it.
         kind (Kind): The kind of the results.
+        new (bool): Whether the first :meth:`write` makes the folder, with a number in its name if ``path`` exists.
+            Defaults to False: the folder exists.
 
     Attributes:
         path (Path): The folder; another one once the results could not be written into the first.
         written (tuple[str, ...]): Names of the files in it that this run has written.
+        made (list[Path]): Folders that this run has made, the deepest first.
     """
 
-    def __init__(self, path: Path, kind: Kind):
-        self.path, self.kind = path, kind
+    def __init__(self, path: Path, kind: Kind, *, new: bool = False):
+        self.path, self.kind, self._new = path, kind, new
         self.written: tuple[str, ...] = ()
+        self.made: list[Path] = []
         self._real = path.resolve()
         self._stack = contextlib.ExitStack()
 
@@ -73,6 +77,26 @@ class Folder:
             raise ConfigError(
                 f"{self.path} is being written by another run of kseq; wait until it has ended, or name another folder."
             ) from error
+
+    def make(self) -> None:
+        """Make the folder if it does not exist, with a number in its name if a new one is to be made; lock it.
+
+        Raises:
+            OSError: It cannot be made.
+            ConfigError: Another process writes into it.
+        """
+        make_parents(self._real.parent, self.made)
+        if self._new:
+            self._real, self._new = make_numbered(self._real), False
+            self.path = self.path.with_name(self._real.name)
+            self.made.insert(0, self._real)
+        elif not self._real.is_dir():
+            with contextlib.suppress(FileExistsError):
+                # Another run may have made it at this moment; the lock then tells.
+                _disk.disk.mkdir(self._real)
+                self.made.insert(0, self._real)
+        self.lock()
+        self.settle()
 
     def close(self) -> None:
         """Let other processes write into the folder."""
@@ -130,6 +154,8 @@ class Folder:
         Raises:
             OSError: The files cannot be written.
         """
+        if self._new:
+            self.make()
         own = self.listed
         keep = [name for name in own if name in keep and name not in contents]
         taken = self._taken(contents)
@@ -286,10 +312,11 @@ def folder(path: Path, kind: Kind, inputs: Iterable[Path] = (), *, new: bool = F
         path (Path): The folder.
         kind (Kind): The kind of the results.
         inputs (Iterable[Path]): Files that are read, and must not be overwritten. Defaults to none.
-        new (bool): Whether to make a new folder: if ``path`` exists, a number is added to its name. Defaults to False.
+        new (bool): Whether to make a new folder, at the first :meth:`Folder.write`: if ``path`` exists, a number is
+            added to its name. A process that is killed before leaves nothing. Defaults to False.
 
     Yields:
-        Folder: The locked folder. Its ``path`` is the given one, with a number where ``new`` added it.
+        Folder: The locked folder.
 
     Raises:
         ConfigError: The folder cannot be made, written or locked, is the root or the home folder, or holds a file that
@@ -299,39 +326,25 @@ def folder(path: Path, kind: Kind, inputs: Iterable[Path] = (), *, new: bool = F
         >>> with folder(Path("run"), Kind("run.json", ("table.csv", "run.json"))) as opened:  # doctest: +SKIP
         ...     opened.write({"table.csv": b"cell,loss", "run.json": record})
     """
-    real = resolve_folder(path)
-    made: list[Path] = []
+    place = resolve_folder(path)
+    opened = Folder(path, kind, new=new)
     try:
-        make_parents(real.parent, made)
         if new:
-            real = make_numbered(real)
-            path = path.with_name(real.name)
-            made.insert(0, real)
-        elif not real.is_dir():
-            with contextlib.suppress(FileExistsError):
-                # Another run may have made it at this moment; the lock then tells.
-                _disk.disk.mkdir(real)
-                made.insert(0, real)
-        opened = Folder(path, kind)
-        opened.lock()
-    except (OSError, ValueError) as error:
-        remove_empty(made)
-        raise ConfigError(
-            f"{shortened(path)} cannot be written ({reason_of(error)}); expected a folder of your own."
-        ) from error
-    except BaseException:
-        remove_empty(made)
-        raise
-    try:
-        try:
-            opened.settle()
+            place = next(parent for parent in place.parents if parent.exists())
+        else:
+            opened.make()
             opened.require_free(list(inputs))
-            with tempfile.TemporaryFile(dir=opened.path) as probe:
-                probe.write(b"0")
-        except OSError as error:
+        with tempfile.TemporaryFile(dir=place) as probe:
+            probe.write(b"0")
+    except BaseException as error:
+        opened.close()
+        remove_empty(opened.made)
+        if isinstance(error, OSError | ValueError):
             raise ConfigError(
                 f"{shortened(path)} cannot be written ({reason_of(error)}); expected a folder of your own."
             ) from error
+        raise
+    try:
         yield opened
     except KeyboardInterrupt as error:
         error.add_note(_told(opened))
@@ -339,9 +352,9 @@ def folder(path: Path, kind: Kind, inputs: Iterable[Path] = (), *, new: bool = F
     finally:
         # None is removed that holds something. On Windows that is so for a lock.
         if os.name == "posix":
-            remove_empty(made)
+            remove_empty(opened.made)
         opened.close()
-        remove_empty(made if os.name != "posix" else ())
+        remove_empty(opened.made if os.name != "posix" else ())
 
 
 def _told(opened: Folder) -> str:

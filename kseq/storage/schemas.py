@@ -38,7 +38,7 @@ Units = Size | Annotated[list[Size], Meta(min_length=1, max_length=1000)]
 
 
 class Budget(TypedDict, total=False):
-    """Arguments of :class:`kseq.training.fit.Training` that were given."""
+    """Arguments of :class:`kseq.training.budget.Training` that were given."""
 
     epochs: Size
     batch_size: Count
@@ -46,6 +46,10 @@ class Budget(TypedDict, total=False):
     patience: Count
     weight_decay: Number
     clip_norm: Number
+    loss: Text
+    schedule: Text
+    max_steps: Count
+    windows_per_epoch: Count
 
 
 class OwnSettings(TypedDict, total=False):
@@ -60,10 +64,19 @@ class OwnSettings(TypedDict, total=False):
     transform: Text
 
 
+class OwnRecord(TypedDict, total=False):
+    """:attr:`kseq.models.own.Own.record`: where a function of a user's own is, which is never imported from here."""
+
+    kind: Literal["cell", "rival"]
+    function: Text
+    sha256: Text
+    about: Text
+
+
 class SomeSettings(TypedDict, total=False):
     """:class:`kseq.Settings`, of which none are there where a script filled the table."""
 
-    cells: list[Cell]
+    cells: Names
     baselines: Names | None
     seeds: list[Seed]
     lookback: Size
@@ -92,7 +105,9 @@ class SomeSettings(TypedDict, total=False):
     members: Count
     levels: list[Number]
     training: Budget
-    by_cell: dict[Cell, OwnSettings]
+    rivals: Names
+    own: dict[Text, OwnRecord]
+    by_cell: dict[Text, OwnSettings]
 
 
 class ModelSettings(TypedDict):
@@ -148,6 +163,19 @@ class ReadingArguments(TypedDict, total=False):
     freq: Text | None
     season: Count | None
     constant: bool
+    no_header: bool
+    sep: Text | None
+    decimal: Text | None
+    thousands: Text | None
+    encoding: Text | None
+    skip_rows: Count
+    skip_footer: Count
+    comment: Text | None
+    missing: Text | float | list[Text | float] | None
+    date_format: Text | None
+    dayfirst: bool | None
+    sort: bool
+    wide: Text | None
 
 
 class Origin(TypedDict):
@@ -177,6 +205,7 @@ class SeriesRecord(TypedDict):
     freq: NotRequired[Text]
     fill: NotRequired[Text | None]
     notes: NotRequired[Names]
+    read: NotRequired[Text]
     season: NotRequired[Count]
     source: NotRequired[Text]
     sha256: NotRequired[Text]
@@ -297,6 +326,19 @@ class KeptReading(TypedDict, total=False):
     series: Text | int | float
     fill: Text
     freq: Text
+    no_header: bool
+    sep: Text
+    decimal: Text
+    thousands: Text
+    encoding: Text
+    skip_rows: Count
+    skip_footer: Count
+    comment: Text
+    missing: Text | float | list[Text | float]
+    date_format: Text
+    dayfirst: bool
+    sort: bool
+    wide: Text
 
 
 class HalfWidthsRecord(TypedDict):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from kseq.errors import ConfigError
-from kseq.preprocessing.windows import Windows
+from kseq.errors import ConfigError, DataError
+from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.validation import require_whole
 
 #: Bytes of inputs gathered in one NumPy call. Small batches are gathered many at a time, because the fixed cost of a
@@ -29,6 +29,8 @@ class Batches(keras.utils.PyDataset):
             into one batch.
         seed: Seed that shuffles each epoch anew; None, the default, keeps the order of time.
         seeds: One seed for each ensemble member, instead of ``seed``.
+        per_epoch: Number of windows that an epoch reads, at most all of them, the default. Windows are drawn without
+            replacement over epochs: with ``seed`` or ``seeds`` none comes again before all have come.
         members: Number of ensemble members to repeat each window for, in the order of time; for validation and test.
 
     Raises:
@@ -50,8 +52,15 @@ class Batches(keras.utils.PyDataset):
         seed: int | None = None,
         seeds: Sequence[int] | None = None,
         members: int | None = None,
+        per_epoch: int | None = None,
     ):
         super().__init__()
+        if not isinstance(windows, Windows):
+            part = isinstance(windows, WindowedPanel)
+            raise DataError(
+                f"received type {type(windows).__name__}, expected one part of windowed data: "
+                f"{'its .train, .validation or .test' if part else 'kseq.Batches(kseq.make_windows(series).train)'}."
+            )
         if batch_size is not None:
             require_whole("batch_size", batch_size, least=1)
         if sum(option is not None for option in (seed, seeds, members)) > 1:
@@ -61,14 +70,16 @@ class Batches(keras.utils.PyDataset):
         self.seed = seed
         self.seeds = None if seeds is None else tuple(seeds)
         self.members = members
+        self.per_epoch = min(per_epoch or len(windows), len(windows))
         self.epoch = 0
         self._orders: dict[int, np.ndarray] = {}
+        self._passes: dict[tuple[int, int], np.ndarray] = {}
         window = windows.lookback * windows.inputs.shape[1] * windows.inputs.itemsize
         self._at_once = max(1, AT_ONCE // max(1, self.batch_size * window * (members or len(self.seeds or (0,)))))
         self._held = _NOTHING
 
     def __len__(self) -> int:
-        return -(-len(self.windows) // self.batch_size)
+        return -(-self.per_epoch // self.batch_size)
 
     def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         number, place = divmod(batch, self._at_once)
@@ -123,10 +134,29 @@ class Batches(keras.utils.PyDataset):
         return self._orders[epoch]
 
     def _drawn(self, epoch: int) -> np.ndarray:
-        rows = self.windows.all_starts()
         if self.seeds is not None:
-            return np.stack([shuffled(rows, seed, epoch) for seed in self.seeds], axis=1)
-        return rows if self.seed is None else shuffled(rows, self.seed, epoch)
+            return np.stack([self._rows(seed, epoch) for seed in self.seeds], axis=1)
+        return self._rows(self.seed, epoch)
+
+    def _rows(self, seed: int | None, epoch: int) -> np.ndarray:
+        """First target rows of one member's windows in an epoch: a part of the passes over all windows."""
+        rows, count = self.windows.all_starts(), self.per_epoch
+        if seed is None:
+            return rows[:count]
+        if count == len(rows):
+            return shuffled(rows, seed, epoch)
+        first, last = epoch * count // len(rows), ((epoch + 1) * count - 1) // len(rows)
+        passes = np.concatenate([self._pass(rows, seed, number) for number in range(first, last + 1)])
+        begin = epoch * count - first * len(rows)
+        return passes[begin : begin + count]
+
+    def _pass(self, rows: np.ndarray, seed: int, number: int) -> np.ndarray:
+        """One pass over all windows, kept until the next one begins."""
+        for past in [key for key in self._passes if key[1] < number - 1]:
+            del self._passes[past]
+        if (seed, number) not in self._passes:
+            self._passes[seed, number] = shuffled(rows, seed, number)
+        return self._passes[seed, number]
 
 
 def shuffled(rows: np.ndarray, seed: int, epoch: int) -> np.ndarray:

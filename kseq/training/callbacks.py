@@ -5,6 +5,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import keras
@@ -14,6 +15,7 @@ from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.training import memory
 from kseq.training.batches import Batches
+from kseq.training.budget import Training
 
 
 class _Comparison(Protocol):
@@ -23,6 +25,9 @@ class _Comparison(Protocol):
 
     def add(self, result: ModelResult) -> None:
         """Add one row."""
+
+    def write(self, path: str | Path) -> Any:
+        """Write all rows into a folder."""
 
 
 def predict(model: keras.Model, data: WindowedPanel, windows: Windows, batch_size: int | None = None) -> np.ndarray:
@@ -36,7 +41,22 @@ def predict(model: keras.Model, data: WindowedPanel, windows: Windows, batch_siz
         batch_size: Number of windows at once; by default as many as memory allows.
 
     Returns:
-        np.ndarray: ``(member, window, step, target)``, with one member for an ordinary model.
+        np.ndarray: ``(member, window, step, target)``, with one member for an ordinary model. Of a model that forecasts
+        quantiles, the median.
+    """
+    made = predict_quantiles(model, data, windows, batch_size)
+    return made[..., made.shape[-1] // 2]
+
+
+def predict_quantiles(
+    model: keras.Model, data: WindowedPanel, windows: Windows, batch_size: int | None = None
+) -> np.ndarray:
+    """Forecast every quantile of every window of a part; arguments as for :func:`predict`.
+
+    Quantiles that cross are put in order (Chernozhukov et al. 2010).
+
+    Returns:
+        np.ndarray: ``(member, window, step, target, quantile)``; one quantile where the model forecasts a value.
     """
     members = members_of(model)
     seedless = Batches(windows, batch_size or memory.windows_at_once(model, data.lookback), members=members)
@@ -44,7 +64,8 @@ def predict(model: keras.Model, data: WindowedPanel, windows: Windows, batch_siz
     parts = [np.asarray(forecast_batch(model, seedless[number][0])) for number in range(len(seedless))]
     scaled = np.concatenate(parts)
     scaled = scaled[None] if members is None else np.moveaxis(scaled, 1, 0)
-    return data.to_units(scaled.reshape(*scaled.shape[:2], data.horizon, data.targets), windows)
+    scaled = np.sort(scaled.reshape(*scaled.shape[:2], -1, data.horizon, data.targets), axis=2)
+    return np.stack([data.to_units(one, windows) for one in np.moveaxis(scaled, 2, 0)], axis=-1)
 
 
 def forecast_batch(model: keras.Model, x: np.ndarray) -> Any:
@@ -105,6 +126,25 @@ class EpochTimer(keras.callbacks.Callback):
         return self.members[0] * float(np.median(np.divide(self.seconds, self.members)[1:]))
 
 
+class LearningRate(keras.callbacks.Callback):
+    """Set the learning rate of each epoch by the budget's schedule.
+
+    Args:
+        training: The training budget.
+        steps: Gradient steps of an epoch.
+        all_steps: Gradient steps over which the schedule is laid.
+    """
+
+    def __init__(self, training: Training, steps: int, all_steps: int):
+        super().__init__()
+        self.training, self.steps, self.all_steps = training, steps, all_steps
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Set the rate of the epoch's middle."""
+        step = epoch * self.steps + self.steps // 2
+        self.model.optimizer.learning_rate = self.training.rate(step, self.all_steps)
+
+
 class Progress(keras.callbacks.Callback):
     """Call a function after each epoch, to show progress.
 
@@ -134,10 +174,14 @@ class Evaluation(EpochTimer):
         name: Name of the row; by default the model's name.
         seeds: Seeds of the model's members, one for each; by default counted from 0.
         forecast: Function that forecasts the windows of a part, with the arguments of :func:`predict`, the default.
+        quantiles: Whether the model forecasts quantiles, which the row then holds too.
+        folder: Folder in which table, picture and record of all rows so far are kept, written anew when ``fit`` ends;
+            None, the default, writes nothing. Files that kseq has not written are never touched.
 
     Example:
         >>> comparison = Comparison(data)  # doctest: +SKIP
-        >>> model.fit(Batches(data.train, 32, seed=0), callbacks=[Evaluation(comparison, "LSTM")])  # doctest: +SKIP
+        >>> keep = Evaluation(comparison, "LSTM", folder="first-run")  # doctest: +SKIP
+        >>> model.fit(data.train, validation_data=data.validation, callbacks=[keep])  # doctest: +SKIP
         >>> comparison.table  # doctest: +SKIP
     """
 
@@ -147,8 +191,13 @@ class Evaluation(EpochTimer):
         name: str | None = None,
         seeds: tuple[int, ...] | None = None,
         forecast: Callable[[keras.Model, WindowedPanel, Windows], np.ndarray] = predict,
+        quantiles: bool = False,
+        *,
+        folder: str | Path | None = None,
     ):
         super().__init__()
+        self.folder = folder
+        self.quantiles = quantiles
         self.forecast = forecast
         self.comparison = comparison
         self.name = name
@@ -159,6 +208,10 @@ class Evaluation(EpochTimer):
         """Forecast, score, add the row."""
         model, data = self.model, self.comparison.data
         members = members_of(model) or 1
+        quantiles = [
+            predict_quantiles(model, data, part) if self.quantiles and len(part) else None
+            for part in (data.test, data.validation)
+        ]
         weights = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
         epochs = (len(self.seconds),) * members
         self.result = ModelResult(
@@ -174,5 +227,9 @@ class Evaluation(EpochTimer):
             seconds=float(sum(self.seconds)) if self.seconds else float("nan"),
             kernel=kernel_of(model),
             validation=self.forecast(model, data, data.validation) if len(data.validation) else None,
+            quantiles=quantiles[0],
+            validation_quantiles=quantiles[1],
         )
         self.comparison.add(self.result)
+        if self.folder is not None:
+            self.comparison.write(self.folder)

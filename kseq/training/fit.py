@@ -6,7 +6,6 @@ clipped member by member; each member stops at its own epoch and keeps its own b
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -15,66 +14,48 @@ from keras import ops
 
 from kseq import kernels
 from kseq.errors import ConfigError
-from kseq.layers import Ensemble, MemberLoss, fast_step, sum_over_members, take_members
+from kseq.layers import Ensemble, ForecastLoss, MemberLoss, fast_step, sum_over_members, take_members
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.training import memory
 from kseq.training.batches import Batches
-from kseq.training.callbacks import members_of
+from kseq.training.budget import Plan, Training
+from kseq.training.callbacks import LearningRate, members_of
 from kseq.training.early_stopping import Fitted, MemberStopping
 from kseq.training.feeding import Listeners, fed
-from kseq.validation import require_number, require_whole
 
 
-@dataclass(frozen=True)
-class Training:
-    """The training budget, the same for all cells.
+def compile_model(model: keras.Model, training: Training, quantiles: Sequence[float] = ()) -> None:
+    """Compile for the budget's loss with Adam, or AdamW with weight decay; members train as if alone.
 
     Args:
-        epochs: Maximum number of epochs, 200 by default.
-        batch_size: Number of windows in a batch, 32 by default; 0 for all windows in one batch.
-        learning_rate: Learning rate of Adam (Kingma and Ba 2015), 0.001 by default.
-        patience: Number of epochs without a better validation loss before a member stops and its best weights are
-            restored, 25 by default; 0 trains all epochs and keeps the last weights.
-        weight_decay: Decoupled weight decay, as in AdamW (Loshchilov and Hutter 2019); 0, the default, for none.
-        clip_norm: Maximum norm of a member's gradient over all its weights; 0, the default, for no clipping.
+        model: An ordinary model, or an ensemble.
+        training: The training budget.
+        quantiles: Quantiles that a model forecasts which is trained for the loss ``"quantile"``.
     """
-
-    epochs: int = 200
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    patience: int = 25
-    weight_decay: float = 0.0
-    clip_norm: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            require_whole(name, getattr(self, name))
-        for name in ("learning_rate", "weight_decay", "clip_norm"):
-            require_number(name, getattr(self, name))
-
-
-def compile_model(model: keras.Model, training: Training) -> None:
-    """Compile for mean squared error with Adam, or AdamW with weight decay; members train as if alone."""
     options: dict[str, Any] = {"learning_rate": training.learning_rate}
     if training.weight_decay:
         options["weight_decay"] = training.weight_decay
     kind = keras.optimizers.AdamW if training.weight_decay else keras.optimizers.Adam
     # Backends with a high cost for each call run several steps in one.
     steps = getattr(kernels.load(keras.config.backend()), "STEPS_AT_ONCE", 1)
-    if members_of(model) is None:
+    members = members_of(model)
+    loss = ForecastLoss(training.loss, quantiles if training.loss == "quantile" else (), members is not None)
+    if members is None:
         if training.clip_norm:
             options["global_clipnorm"] = training.clip_norm
-        model.compile(optimizer=kind(**options), loss="mse", steps_per_execution=steps)
+        plain = "mse" if training.loss == "mse" else loss
+        model.compile(optimizer=kind(**options), loss=plain, steps_per_execution=steps)
         return
     if training.clip_norm:
         kind = MemberAdamW if training.weight_decay else MemberAdam
     optimizer = kind(**options)
     if training.clip_norm:
         optimizer.clip_norm = training.clip_norm
+    mean_squared = training.loss == "mse"
     model.compile(
         optimizer=optimizer,
-        loss=sum_over_members,
-        metrics=[MemberLoss(members_of(model) or 1, name="member")],
+        loss=sum_over_members if mean_squared else loss,
+        metrics=[MemberLoss(members, name="member", loss=None if mean_squared else loss)],
         steps_per_execution=steps,
     )
 
@@ -86,6 +67,8 @@ def fit(
     seeds: Sequence[int],
     callbacks: Sequence[keras.callbacks.Callback] = (),
     until: Sequence[int] | None = None,
+    quantiles: Sequence[float] = (),
+    steps: int | None = None,
 ) -> Fitted:
     """Train a model from ``build_model`` on the training windows.
 
@@ -101,6 +84,8 @@ def fit(
             ``model`` is the one in training, which may hold fewer members; at the end of training it is the whole one.
         until: Number of epochs of each member, instead of what the budget says of epochs and patience; see
             :func:`as_many_steps`. None by default.
+        quantiles: Quantiles that the model forecasts, for the loss ``"quantile"``.
+        steps: Gradient steps over which the schedule of the learning rate is laid; by default those of the budget.
 
     Returns:
         Fitted: Epochs and learning curves of each member. The model holds each member's best weights.
@@ -111,16 +96,19 @@ def fit(
     members = members_of(model)
     if len(seeds) != (members or 1):
         raise ConfigError(f"received {len(seeds)} seeds for {members or 1} members, expected one seed a member.")
-    compile_model(model, training)
+    compile_model(model, training, quantiles)
+    plan = training.plan(len(data.train))
     patience = training.patience if len(data.validation) else 0
-    watch = MemberStopping(members or 1, patience, _cost_of_rebuilding(model, data), until)
-    epochs = training.epochs if until is None else max(until)
+    watch = MemberStopping(members or 1, patience, _cost_of_rebuilding(model, data, plan), until)
+    epochs = plan.epochs if until is None else max(until)
+    if training.schedule != "constant":
+        callbacks = [LearningRate(training, plan.steps, steps or plan.all_steps), *callbacks]
     listeners = _TrainingCallbacks(watch, callbacks, model, epochs)
     listeners.begin()
     part = model
     while True:
         batches, validation = _batches(
-            data, training, [seeds[number] for number in watch.held.tolist()], watch.epoch, part
+            data, training, plan, [seeds[number] for number in watch.held.tolist()], watch.epoch, part
         )
         source, listeners.feeding = fed(batches)
         part.fit(
@@ -135,7 +123,7 @@ def fit(
         )
         if listeners.over or not watch.leaves_out:
             break
-        part = _without_stopped(part, watch, training)
+        part = _without_stopped(part, watch, training, quantiles)
         listeners.set_model(part)
     listeners.set_model(model)
     listeners.end()
@@ -154,39 +142,41 @@ def as_many_steps(fitted: Fitted, training: Training, before: WindowedPanel, now
     Returns:
         list[int]: Epochs of each member, at least one.
     """
-    steps = [len(Batches(data.train, training.batch_size or None)) for data in (before, now)]
-    return [max(1, round(best * steps[0] / steps[1])) for best in fitted.best]
+    then, later = (training.plan(len(data.train)).steps for data in (before, now))
+    return [max(1, round(best * then / later)) for best in fitted.best]
 
 
 def _batches(
-    data: WindowedPanel, training: Training, seeds: Sequence[int], epoch: int, model: keras.Model
+    data: WindowedPanel, training: Training, plan: Plan, seeds: Sequence[int], epoch: int, model: keras.Model
 ) -> tuple[Batches, Batches | None]:
     """Training batches that start at an epoch's order, and validation batches or None."""
     members = members_of(model)
     order: dict[str, Any] = {"seed": seeds[0]} if members is None else {"seeds": seeds}
-    batches = Batches(data.train, training.batch_size or None, **order)
+    batches = Batches(data.train, training.batch_size or None, per_epoch=plan.windows, **order)
     batches.epoch = epoch
     if not len(data.validation):
         return batches, None
     return batches, Batches(data.validation, memory.windows_at_once(model, data.lookback), members=members)
 
 
-def _cost_of_rebuilding(model: keras.Model, data: WindowedPanel) -> float:
+def _cost_of_rebuilding(model: keras.Model, data: WindowedPanel, plan: Plan) -> float:
     """Cost of rebuilding the model without its stopped members, in epochs of one member.
 
     It is counted in operations rather than seconds, so that a training takes the same course on every machine.
     """
     if members_of(model) is None or not all(isinstance(layer, Ensemble) for layer in model.layers[1:]):
         return np.inf
-    an_epoch = len(data.train) * memory.cost_of(model, data.lookback).products
+    an_epoch = plan.windows * memory.cost_of(model, data.lookback).products
     return kernels.load(keras.config.backend()).REBUILD / an_epoch
 
 
-def _without_stopped(model: keras.Model, watch: "MemberStopping", training: Training) -> keras.Model:
+def _without_stopped(
+    model: keras.Model, watch: "MemberStopping", training: Training, quantiles: Sequence[float]
+) -> keras.Model:
     """Build a smaller model of the members that still train, with their weights and optimizer state."""
     places = np.flatnonzero(watch.running[watch.held])
     smaller = fast_step.attach(take_members(model, places.tolist()))
-    compile_model(smaller, training)
+    compile_model(smaller, training, quantiles)
     smaller.optimizer.build(smaller.trainable_variables)
     for mine, theirs in zip(smaller.optimizer.variables, model.optimizer.variables, strict=True):
         values = np.array(ops.convert_to_numpy(theirs))

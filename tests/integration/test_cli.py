@@ -95,7 +95,13 @@ def test_baselines_by_default_and_those_that_a_series_does_not_allow(here, capsy
     text = "Left out of the baselines: seasonal-naive, climatology, climatology-ar (its dates show no season)."
     assert text in " ".join(capsys.readouterr().out.split())
     table = pd.read_csv(here / "run/table.csv")
-    assert table["model"][table["kind"] == "baseline"].tolist() == ["Persistence", "AR(12)", "ETS(A,N,N)"]
+    assert table["model"][table["kind"] == "baseline"].tolist() == [
+        "Persistence",
+        "AR(12)",
+        "ETS(A,N,N)",
+        "Theta",
+        "DLinear",
+    ]
     record = json.loads((here / "run/run.json").read_text())
     assert record["settings"]["baselines"] is None, "nobody has named them"
 

@@ -11,6 +11,9 @@ import pytest
 from kseq import ConfigError, build_model, layers
 from kseq.interop import from_torch, load_torch, to_torch
 
+#: What a bidirectional module warns of; one test asks for it.
+pytestmark = pytest.mark.filterwarnings("ignore:received a bidirectional module:UserWarning")
+
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
@@ -384,3 +387,32 @@ def test_parameters_and_short_types_of_pytorch(torch):
     state = dict(theirs.named_parameters())
     written = to_torch(from_torch(state))
     assert (written["gru.weight_hh_l0"] == state["gru.weight_hh_l0"].detach().float().numpy()).all()
+
+
+@pytest.mark.parametrize("cell", GATES)
+def test_a_module_and_a_checkpoint_are_taken_as_they_are(torch, cell):
+    options = {"nonlinearity": "relu"} if cell == "rnn" else {}
+    theirs, x = torch_model(torch, cell, **options), windows()
+    with torch.no_grad():
+        expected = theirs(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(predict(from_torch(theirs), x), expected, atol=1e-6, rtol=1e-6)
+    optimizer = torch.optim.Adam(theirs.parameters())
+    for key in ("model_state_dict", "state_dict"):
+        kept = {"epoch": 3, key: theirs.state_dict(), "optimizer_state_dict": optimizer.state_dict(), "loss": 0.5}
+        np.testing.assert_allclose(
+            predict(from_torch(kept, activation="relu" if options else None), x), expected, atol=1e-6, rtol=1e-6
+        )
+    model = build_model(cell, lookback=9, features=3, units=5, horizon=2, **({"activation": "relu"} if options else {}))
+    load_torch(model, theirs)
+    np.testing.assert_allclose(predict(model, x), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_two_directions_warn_of_what_differs():
+    with pytest.warns(UserWarning, match=r"h_n\[-1\].*out\[:, -1\]"):
+        from_torch(draw_state("gru", bidirectional=True))
+
+
+@pytest.mark.parametrize("given", ["gru.pt", 5, None, [1.0]])
+def test_what_is_no_module_is_told(given):
+    with pytest.raises(ConfigError, match="expected a PyTorch module, its state dict, or a checkpoint"):
+        from_torch(given)

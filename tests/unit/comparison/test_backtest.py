@@ -69,10 +69,10 @@ def watching():
     """The trainings that take place, in their order."""
     fits, fit = [], jobs.fit
 
-    def watched(model, data, training, seeds, callbacks=(), until=None):
+    def watched(model, data, training, seeds, callbacks=(), *rest):
         assert getattr(model, "optimizer", None) is None
         before = [weight.copy() for weight in model.get_weights()]
-        result = fit(model, data, training, seeds, callbacks, until)
+        result = fit(model, data, training, seeds, callbacks, *rest)
         fits.append(Fit(model, data, list(callbacks), before, model.get_weights()))
         return result
 
@@ -284,7 +284,7 @@ def test_a_fold_is_a_comparison_of_its_own_on_the_series_cut_off_after_it(series
     for number, training in enumerate(whole.trainings):
         cut = replace(series, frame=series.frame.iloc[: 92 + 4 * number])
         alone = compare(cut, **plan, n_windows=1)
-        assert len(alone.rows) == len(whole.rows) == 6 + 2 * len(cells)
+        assert len(alone.rows) == len(whole.rows) == 8 + 2 * len(cells)
         end = begin + len(training.validation)
         for row, other in zip(whole.rows, alone.rows, strict=True):
             assert (row.predictions[:, [number]] == other.predictions).all(), row.name

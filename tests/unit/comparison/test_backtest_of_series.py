@@ -112,10 +112,10 @@ def test_a_fold_is_a_training_of_its_own_on_the_panel_as_it_was(panel, plan):
 def test_every_fold_starts_from_fresh_weights_and_optimizer(panel, monkeypatch):
     fits, fit = [], jobs.fit
 
-    def watched(model, data, training, seeds, callbacks=(), until=None):
+    def watched(model, data, training, seeds, callbacks=(), *rest):
         assert getattr(model, "optimizer", None) is None
         fits.append((model, [weight.copy() for weight in model.get_weights()], list(callbacks), data))
-        return fit(model, data, training, seeds, callbacks, until)
+        return fit(model, data, training, seeds, callbacks, *rest)
 
     monkeypatch.setattr(jobs, "fit", watched)
     compare(panel, **{**SMALL, "baselines": ()})

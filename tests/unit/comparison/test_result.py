@@ -301,7 +301,7 @@ def test_a_mean_with_a_diverged_member_is_of_numbers_alone(data):
 def test_baselines_that_a_series_does_not_allow_are_named(data):
     yearly = Comparison(make_windows(load_series("sunspots")))
     yearly.add_baselines()
-    assert [row.name for row in yearly.rows] == ["Persistence", "AR(12)", "ETS(A,N,N)"]
+    assert [row.name for row in yearly.rows] == ["Persistence", "AR(12)", "ETS(A,N,N)", "Theta", "DLinear"]
     assert (
         "Left out of the baselines: seasonal-naive, climatology, climatology-ar (its dates show no season)."
         in yearly.cautions

@@ -346,14 +346,14 @@ def test_the_default_is_a_short_budget(series, monkeypatch):
     asked = []
 
     def train_cell(cell, data, settings, progress, callbacks):
-        asked.append((cell, settings.seeds, settings.training))
+        asked.append((cell, settings.seeds, settings.training["epochs"], settings.training["patience"]))
         return ModelResult(
             cell, np.zeros((2, len(data.test), 1, 1)), validation=np.zeros((2, len(data.validation), 1, 1))
         )
 
     monkeypatch.setattr("kseq.comparison.jobs.train_cell", train_cell)
     assert audit(series).clean
-    assert asked == [(cell, (0, 1), {"epochs": 5}) for cell in ("rnn", "lstm", "gru") for _ in range(2)]
+    assert asked == [(cell, (0, 1), 5, 2) for cell in ("rnn", "lstm", "gru") for _ in range(2)]
 
 
 def test_whoever_watches_is_told(series):

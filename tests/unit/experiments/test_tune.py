@@ -228,7 +228,7 @@ def test_a_trial_that_diverged_is_not_chosen(series):
         ({"validation": 0.0}, "validation share of 0"),
         ({"scaler": "minmax-leaks-test"}, "minmax-leaks-test"),
         ({"cells": ()}, "received no cells"),
-        ({"units": 8}, "received units among"),
+        ({"units": 8}, "received a space and also units"),
         ({"training": {"learning_rate": 0.1}}, "received learning_rate among"),
         ({"by_cell": {"gru": {"units": 3}}}, "received by_cell among"),
         ({"match": "params"}, "received match among"),
@@ -357,7 +357,7 @@ def test_without_optuna_it_is_said_how_to_get_it(series, monkeypatch):
     [
         ({"by_cell": {"elman": {}}}, "received settings of cell 'elman'"),
         ({"by_cell": {"gru": {"epochs": 3}}}, "received epochs for gru alone"),
-        ({"by_cell": {"gru": {"lookback": 13}}}, "received lookback 13 for gru, expected at most 12"),
+        ({"lookback": 12, "by_cell": {"gru": {"lookback": 13}}}, "received lookback 13 for gru, expected at most 12"),
         ({"by_cell": {"gru": {"units": 8}}, "match": "params"}, "received units of gru and match 'params'"),
         ({"by_cell": {"gru": {"transform": "root"}}}, "received transform 'root'"),
     ],

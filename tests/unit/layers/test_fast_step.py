@@ -1,4 +1,4 @@
-"""The lean step gives the loss curve and the weights of Keras's own step."""
+"""The fast step gives the loss curve and the weights of Keras's own step."""
 
 import os
 
@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from kseq import Batches, build_model, kernels, layers, load_series, make_windows
+from kseq.layers import step_used
+from kseq.layers.fast_step import step_of
 from kseq.training.fit import Training, fit
 
 if os.environ["KERAS_BACKEND"] != "torch":
-    pytest.skip("the lean step is for PyTorch", allow_module_level=True)
+    pytest.skip("the fast step is for PyTorch", allow_module_level=True)
 
 import torch
 
@@ -30,22 +32,21 @@ def float64(monkeypatch):
     keras.config.set_floatx(before)
 
 
-def lean_of(model):
-    return model.train_step.__closure__[0].cell_contents
+def parts_of(model):
+    """The calls that make up the forward pass of the model's fast step."""
+    return [type(call).__name__ for call in step_of(model).forward.calls]
 
 
-def both_ways(data, seeds, training, **options):
-    """Train with the lean step and with Keras's, both with the same kernels."""
+def with_and_without(data, seeds, training, **options):
+    """Train with the fast step and with Keras's, both with the same kernels."""
     results = []
-    for lean in (True, False):
+    for fast in (True, False):
         model = build_model(seed=seeds[0], members=seeds if len(seeds) > 1 else None, **options)
-        if lean:
-            step = lean_of(model)
-        else:
+        if not fast:
             del model.train_step
         fitted = fit(model, data, training, seeds)
         results.append((fitted.history["loss"], model.get_weights(), model.optimizer.variables))
-    assert step.ready
+        assert step_used(model).startswith("fast" if fast else "keras")
     return results
 
 
@@ -64,7 +65,9 @@ def both_ways(data, seeds, training, **options):
 )
 def test_same_curve_weights_and_optimizer(data, seeds, weight_decay, options):
     training = Training(epochs=2, patience=0, weight_decay=weight_decay)
-    (loss, weights, state), (stock_loss, stock_weights, stock_state) = both_ways(data, seeds, training, **options)
+    (loss, weights, state), (stock_loss, stock_weights, stock_state) = with_and_without(
+        data, seeds, training, **options
+    )
     np.testing.assert_allclose(loss, stock_loss, rtol=2e-5)
     for one, other in zip(weights, stock_weights, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
@@ -72,54 +75,29 @@ def test_same_curve_weights_and_optimizer(data, seeds, weight_decay, options):
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=2e-4)
 
 
-@pytest.mark.parametrize(
-    "compile_options",
-    [
-        {"optimizer": "sgd", "loss": "mse"},
-        {"optimizer": "adam", "loss": "mae"},
-        {"optimizer": "adam", "loss": "mse", "metrics": ["mae"]},
-        {"optimizer": keras.optimizers.Adam(clipnorm=1.0), "loss": "mse"},
-        {"optimizer": keras.optimizers.Adam(amsgrad=True), "loss": "mse"},
-    ],
-    ids=["sgd", "mae", "metrics", "clipnorm", "amsgrad"],
-)
-def test_anything_else_runs_keras_own_step(data, compile_options):
-    model = build_model("gru", units=4)
-    model.compile(**compile_options)
-    history = model.fit(Batches(data.train, 64, seed=0), epochs=2, verbose=0, shuffle=False).history
-    assert not lean_of(model).ready
-    assert history["loss"][1] < history["loss"][0]
-
-
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_validation_is_that_of_keras(data, dropout, bidirectional):
-    """The lean step evaluates too where nothing is drawn; with dropout Keras's does, without its masks."""
     losses = []
-    for lean in (True, False):
+    for fast in (True, False):
         model = build_model(
             "lstm", units=6, num_layers=2, dropout=dropout, bidirectional=bidirectional, seed=1, members=[1, 2]
         )
-        if not lean:
+        if not fast:
             del model.test_step
         fitted = fit(model, data, Training(epochs=3, patience=3), [1, 2])
-        if lean:
-            batch = [keras.ops.zeros(shape) for shape in ((1, 2, 12, 1), (1, 2, 1))]
-            assert lean_of(model).knows(batch) == (dropout == 0)
         losses.append(fitted.history["val_loss"])
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
-def test_policy_off_and_sample_weights_run_keras_own_step(data):
+def test_policy_off_runs_keras_own_step():
     model = build_model("gru", units=4)
     model.compile("adam", "mse")
-    x, y = data.train.gather(np.arange(8))
-    step = lean_of(model)
     with layers.kernel_policy("off"):
-        model.fit(x, y[:, 0], epochs=1, verbose=0)
-        assert not step.takes((x, y))
-    model.fit(x, y[:, 0], sample_weight=np.zeros(8), epochs=1, verbose=0)
-    assert model.history.history["loss"] == [0.0]
+        model.fit(*arrays(), epochs=1, verbose=0)
+        assert step_used(model) == 'keras (kernel_policy("off"))'
+    model.fit(*arrays(), epochs=1, verbose=0)
+    assert step_used(model) == "fast"
 
 
 def test_a_frozen_model_runs_keras_own_step(data):
@@ -129,7 +107,7 @@ def test_a_frozen_model_runs_keras_own_step(data):
     before = model.get_weights()
     with pytest.warns(UserWarning, match="does not have any trainable weights"):
         model.fit(Batches(data.train, 64, seed=0), epochs=1, verbose=0, shuffle=False)
-    assert not lean_of(model).ready
+    assert step_used(model) == "keras (no weights to train)"
     for weight, old in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, old)
 
@@ -172,13 +150,13 @@ def test_a_stack_and_a_pair_are_one_call_of_the_native_loop(monkeypatch, float64
     monkeypatch.setattr(kernels.load("torch"), "_compiled", lambda: None)
     data = make_windows(load_series("nino12"), lookback=5, dtype="float64")
     results = []
-    for lean in (True, False):
+    for fast in (True, False):
         model = build_model(cell, lookback=5, seed=2, **options)
-        if not lean:
+        if not fast:
             del model.train_step, model.test_step
         fitted = fit(model, data, Training(epochs=2), [2])
-        if lean:
-            assert [type(call).__name__ for call in lean_of(model).calls] == calls
+        if fast:
+            assert parts_of(model) == calls
         results.append([*fitted.history.values(), *model.get_weights()])
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
@@ -194,12 +172,12 @@ def test_the_name_of_the_kernel_is_kept_of_every_layer_of_a_stack(monkeypatch, d
     assert used == {"torch-cudnn" if torch.cuda.is_available() else "torch-native"}
 
 
-def stock_and_lean(train, **options):
-    """What a training gives with the lean step, and with Keras's."""
+def stock_and_fast(train, **options):
+    """What a training gives with the fast step, and with Keras's."""
     results = []
-    for lean in (True, False):
+    for fast in (True, False):
         model = build_model("gru", units=4, seed=1, **options)
-        if not lean:
+        if not fast:
             del model.train_step, model.test_step
         results.append(np.hstack([np.ravel(part) for part in (train(model), *model.get_weights())]))
     return results
@@ -221,7 +199,7 @@ def test_targets_of_any_shape_that_keras_takes(shape):
         x, y = arrays()
         return [*fitted(model, x, y.reshape(shape)), model.evaluate(x, y.reshape(shape), verbose=0)]
 
-    np.testing.assert_allclose(*stock_and_lean(train), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(*stock_and_fast(train), rtol=1e-5, atol=1e-6)
 
 
 def test_windows_without_an_axis_of_features():
@@ -230,7 +208,7 @@ def test_windows_without_an_axis_of_features():
         x, y = arrays()
         return fitted(model, x[:, :, 0], y)
 
-    np.testing.assert_allclose(*stock_and_lean(train), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(*stock_and_fast(train), rtol=1e-5, atol=1e-6)
 
 
 def test_compiled_again_with_the_same_optimizer_and_loss():
@@ -244,7 +222,7 @@ def test_compiled_again_with_the_same_optimizer_and_loss():
         history = model.fit(x, y, epochs=1, verbose=0, shuffle=False).history
         return [*first, *second, *history["loss"], *history["mae"]]
 
-    np.testing.assert_allclose(*stock_and_lean(train), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(*stock_and_fast(train), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("again", [True, False])
@@ -262,7 +240,7 @@ def test_a_layer_frozen_after_an_epoch_stays_as_it_is(again):
             np.testing.assert_array_equal(one, other)
         return losses
 
-    np.testing.assert_allclose(*stock_and_lean(train), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(*stock_and_fast(train), rtol=1e-5, atol=1e-6)
 
 
 def without_decay_of_biases():
@@ -288,7 +266,7 @@ def test_options_that_change_the_loss_or_the_update(compiled, options):
         model.compile(**compiled())
         return fitted(model, *arrays())
 
-    np.testing.assert_allclose(*stock_and_lean(train, **options), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(*stock_and_fast(train, **options), rtol=1e-5, atol=1e-6)
 
 
 def test_an_optimizer_that_is_changed_between_epochs():
@@ -298,7 +276,7 @@ def test_an_optimizer_that_is_changed_between_epochs():
         model.optimizer.clipnorm = 1e-3
         return [*first, *fitted(model, *arrays())]
 
-    np.testing.assert_allclose(*stock_and_lean(train), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(*stock_and_fast(train), rtol=1e-5, atol=1e-6)
 
 
 def test_an_optimizer_of_another_model_is_refused_as_keras_does():
@@ -318,10 +296,10 @@ def test_a_model_that_keras_compiles_runs_its_own_step(monkeypatch):
     model = build_model("gru", units=4)
     batch = [keras.ops.convert_to_tensor(part) for part in arrays()]
     model.compile("adam", "mse")
-    assert lean_of(model).takes(batch)
+    assert step_of(model).takes(batch)
     model.compile("adam", "mse", jit_compile=True)
-    assert not lean_of(model).takes(batch)
+    assert not step_of(model).takes(batch)
     model.compile("adam", "mse")
-    assert lean_of(model).takes(batch)
+    assert step_of(model).takes(batch)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    assert not lean_of(model).takes(batch)
+    assert not step_of(model).takes(batch)

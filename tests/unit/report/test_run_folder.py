@@ -69,12 +69,15 @@ def test_folder_is_named_by_time_series_and_backend():
     )
 
 
-def test_two_runs_in_the_same_second_get_two_folders(tmp_path):
+def test_two_runs_in_the_same_second_get_two_folders(comparison, tmp_path):
     name = tmp_path / "kseq-runs/20260131-093000-co2-jax"
     with run_folder.folder(None, otherwise=name) as one, run_folder.folder(None, otherwise=name) as two:
-        assert [folder.path.name for folder in (one, two)] == [name.name, f"{name.name}-2"]
-        assert one.path.is_dir()
-        assert two.path.is_dir()
+        # A process that is killed at this moment leaves nothing.
+        assert not list(tmp_path.iterdir())
+        files = [*run_folder.write(comparison, one), *run_folder.write(comparison, two)]
+    assert [folder.path.name for folder in (one, two)] == [name.name, f"{name.name}-2"]
+    assert {path.parent.name for path in files} == {name.name, f"{name.name}-2"}
+    assert names(one.path) == names(two.path) == sorted(WRITTEN)
 
 
 def test_the_record_lists_the_files(comparison, tmp_path):

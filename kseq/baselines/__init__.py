@@ -7,8 +7,8 @@ none after it. Missing dates and values are read as :mod:`kseq.preprocessing.gri
 forecast each on its own.
 
 A series whose training rows do not allow a baseline, such as fewer than two seasons, is forecast by persistence in its
-place, and it is said how many are; where no series allows it, it is skipped. Exponential smoothing is fitted series by
-series, and so to few series, or to as many as whoever names it has time for.
+place, and it is said how many are; where no series allows it, it is skipped. Exponential smoothing and Theta are fitted
+series by series, and so to few series, or to as many as whoever names them has time for. DLinear reads windows.
 
 A baseline here is a function that fits on the places before ``known`` of each series and returns another one, which
 forecasts from origins: places of the last known values, ``(windows,)``, to ``(windows, horizon, targets)``.
@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from kseq.baselines._linear import MOST_INPUTS, dlinear
+from kseq.baselines._theta import Theta
 from kseq.errors import ConfigError
 from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing._runs import reduce_runs
@@ -38,6 +40,9 @@ ETS_STATES = 20_000_000
 #: Exponential smoothing takes 0.1 to 0.2 s a series of 100 to 2,000 rows, and is left out of larger panels unless it is
 #: named.
 MOST_SERIES_ETS = 20
+
+#: Theta takes a thousandth of a second a series of some hundred rows.
+MOST_SERIES_THETA = 1_000
 
 #: Directions of past values that vary less than this share of the most varying one tell rounding, not dynamics.
 RANK = 1e-12
@@ -132,6 +137,8 @@ def baseline_row(
         ConfigError: an unknown name, or a season of which no series holds two.
     """
     require_choice("baseline", name, BASELINES)
+    if name == "dlinear":
+        return _dlinear(data)
     split, members = data.split, data.members
     lengths = np.stack([split.validation - split.start, split.stop - split.start], axis=1)[members]
     longest = int(lengths[:, 0].max())
@@ -149,6 +156,12 @@ def baseline_row(
             f"exponential smoothing is fitted one series after the other, and to more than {MOST_SERIES_ETS} only "
             "where baselines names ets",
         )
+    if name == "theta" and len(members) > MOST_SERIES_THETA and not named:
+        return Skipped(
+            name,
+            f"Theta is fitted one series after the other, and to more than {MOST_SERIES_THETA:,} only where baselines "
+            "names theta",
+        )
     bad = [number for number, reason in enumerate(reasons) if reason]
     if len(bad) == len(members):
         return Skipped(name, str(reasons[0]))
@@ -157,7 +170,7 @@ def baseline_row(
 
     test, seen = (np.empty((len(part), data.horizon, data.targets)) for part in (data.test, data.validation))
     labels: list[str] = []
-    told = _Told(progress, "ETS, series by series", int(allowed[members].sum()))
+    told = _Told(progress, f"{'ETS' if name == 'ets' else 'Theta'}, series by series", int(allowed[members].sum()))
     for grid in grids(data.series, split, members):
         group = _Group(grid, season, data.lookback, data.horizon, allowed[grid.members], told)
         try:
@@ -232,6 +245,8 @@ def _reason(name: str, rows: int, held: int, season: int, lookback: int) -> str 
     if name == "climatology-ar":
         rows -= held or max(1, round(CHOICE_SHARE * rows))
         return _season_reason(rows, season) or _order_reason(rows, 1)
+    if name == "theta" and rows < 4:
+        return f"{rows} training rows, expected at least 4 for Theta"
     if name == "ets" and rows < 10:
         return f"{rows} training rows, expected at least 10 for exponential smoothing"
     if name == "ets" and rows * _smoothed_season(rows, season) > ETS_STATES:
@@ -428,6 +443,38 @@ def _least_squares(y: np.ndarray, begin: np.ndarray, end: np.ndarray, order: int
     return coefficients, intercept + mean * (1 - coefficients.sum(axis=1))
 
 
+def _theta(group: _Group, whole: np.ndarray, before: np.ndarray) -> tuple[str, Forecast, Forecast]:
+    def fit(known: np.ndarray) -> Forecast:
+        models: dict[int, list[Theta]] = {}
+        for number in np.flatnonzero(group.fitted).tolist():
+            rows = group.y[group.begin[number] : known[number]]
+            models[number] = [Theta.fit(column, group.season) for column in rows.T]
+
+        def forecast(origins: np.ndarray) -> np.ndarray:
+            owners = group.grid.owners[origins]
+            made = np.empty((len(origins), group.horizon, group.y.shape[1]))
+            for number in np.unique(owners).tolist():
+                begin, end = group.grid.borders[number : number + 2]
+                mine = owners == number
+                for target, model in enumerate(models[number]):
+                    y = group.y[begin:end, target]
+                    made[mine, :, target] = model.forecast(y, origins[mine] - begin, group.horizon)
+            return made
+
+        return forecast
+
+    return "Theta", fit(whole), fit(before)
+
+
+def _dlinear(data: WindowedPanel) -> ModelResult | Skipped:
+    """A row of :mod:`kseq.baselines._linear`, which reads the windows of the networks."""
+    inputs = data.lookback * data.features
+    if inputs > MOST_INPUTS:
+        return Skipped("dlinear", f"{inputs:,} numbers a window, expected at most {MOST_INPUTS:,} for least squares")
+    test, seen = dlinear(data)
+    return ModelResult("DLinear", test[None], kind="baseline", validation=seen[None] if len(seen) else None)
+
+
 def _ets(group: _Group, whole: np.ndarray, before: np.ndarray) -> tuple[str, Forecast, Forecast]:
     labels = set()
     models: list[tuple[_Ets, _Ets] | None] = []
@@ -551,12 +598,14 @@ def _form(short_name: str) -> str:
     return ",".join(short_name.replace("Ad", "D")).replace("D", "Ad")
 
 
-#: Baselines by the name that a user asks for, in the order of the table.
-BASELINES: dict[str, Callable[[_Group, np.ndarray, np.ndarray], tuple[str, Forecast, Forecast]]] = {
+#: Baselines by the name that a user asks for, in the order of the table; DLinear is not fitted to a group of series.
+BASELINES: dict[str, Callable[..., Any]] = {
     "persistence": _repeat_last,
     "seasonal-naive": _repeat_season,
     "climatology": _climatology,
     "ar": _autoregression,
     "climatology-ar": _climatology_ar,
     "ets": _ets,
+    "theta": _theta,
+    "dlinear": _dlinear,
 }

@@ -1,0 +1,194 @@
+"""Rows of a user's own beside the cells: networks of any Keras layers, and regressors on the same windows.
+
+A network is trained as the cells are: the same windows, seeds, budget and early stopping, one seed after the other. A
+regressor by scikit-learn's conventions reads each window as one row of numbers, ``lookback`` times ``features``, and
+forecasts all steps: natively where it knows several outputs, otherwise by a copy a step (the direct strategy).
+"""
+
+import random
+import time
+from collections.abc import Callable
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kseq.comparison.backtest import as_chosen, with_validation_learnt
+from kseq.errors import ConfigError
+from kseq.evaluation.model_result import ModelResult
+from kseq.models.own import Own
+from kseq.preprocessing.windows import WindowedPanel, Windows
+from kseq.settings import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build_own(own: Own, data: WindowedPanel, settings: Settings, seed: int) -> "keras.Model":
+    """Build the network of a user's function, whose weights and dropout are drawn from the seed.
+
+    The function is called with those of these arguments that it takes: ``lookback``, ``features``, ``horizon``,
+    ``targets``, ``outputs`` (``horizon * targets``), ``units``, ``num_layers``, ``dropout``, ``bidirectional`` and
+    ``seed``.
+
+    Args:
+        own: the function.
+        data: windows that the network is to read.
+        settings: of this row.
+        seed: of Keras, NumPy and Python while the function runs.
+
+    Raises:
+        ConfigError: it fails, or returns no model that reads these windows and forecasts all steps.
+    """
+    import keras
+
+    # Of a loss of quantiles each is a target more.
+    targets = data.targets * max(1, len(settings.quantiles))
+    outputs = data.horizon * targets
+    offered = {
+        "lookback": data.lookback, "features": data.features, "horizon": data.horizon, "targets": targets,
+        "outputs": outputs, "units": settings.units, "num_layers": settings.num_layers, "dropout": settings.dropout,
+        "bidirectional": settings.bidirectional, "seed": seed,
+    }  # fmt: skip
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    keras.utils.set_random_seed(seed)
+    try:
+        model = own.called(offered)
+        if not isinstance(model, keras.Model):
+            raise ConfigError(f"cell {own.name!r} returned type {type(model).__name__}, expected a keras.Model.")
+        return _as_network(own.name, model, data, outputs)
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+
+
+def _as_network(name: str, model: "keras.Model", data: WindowedPanel, outputs: int) -> "keras.Model":
+    """The model itself where it maps windows to ``outputs`` numbers; wrapped where it gives them in another shape."""
+    import keras
+
+    window = keras.Input((data.lookback, data.features), name="window")
+    reads = f"windows of {data.lookback} rows and {data.features} features"
+    try:
+        made = model(window)
+    except Exception as error:
+        raise ConfigError(
+            f"cell {name!r} returned a model that cannot read {reads}: {type(error).__name__}: "
+            f"{' '.join(str(error).split())[:300]}"
+        ) from error
+    shape = getattr(made, "shape", (None, None))
+    if None in shape[1:] or prod(shape[1:]) != outputs:
+        raise ConfigError(
+            f"cell {name!r} returned a model whose forecasts have shape {tuple(shape)}, expected (batch, {outputs}): "
+            f"{data.horizon} steps of {outputs // data.horizon} numbers; the builder is called with outputs={outputs}."
+        )
+    # Keras's own names for what a functional model has and others have not.
+    if len(shape) == 2 and len(getattr(model, "inputs", None) or ()) == 1:
+        return model
+    if len(shape) != 2:
+        made = keras.layers.Reshape((outputs,), name="steps")(made)
+    return keras.Model(window, made, name=f"own_{len(name)}")
+
+
+def rival_row(
+    own: Own, data: WindowedPanel, settings: Settings, progress: Callable[[str, int, int], None] | None = None
+) -> ModelResult:
+    """Fit a regressor to the training windows and forecast the validation and the test windows.
+
+    One that takes a ``random_state`` is fitted once a seed, unless its first two seeds give the same forecasts. With
+    ``refit_on_validation`` the forecasts of the test part are those of a second fit, on the validation part too.
+
+    Raises:
+        ConfigError: it is no regressor, or fails.
+    """
+    started = time.perf_counter()
+    whole = None
+    if settings.refit_on_validation and len(data.validation):
+        whole = with_validation_learnt(data, as_chosen(settings, data.transform))
+    first = _regressor(own)
+    random_state = "random_state" in first.get_params()
+    made: list[tuple[np.ndarray, np.ndarray | None]] = []
+    for number, seed in enumerate(settings.seeds if random_state else settings.seeds[:1]):
+        made.append(_forecasts(own, seed if random_state else None, data, whole))
+        if progress is not None:
+            progress(own.name, number + 1, len(settings.seeds))
+        if number == 1 and np.array_equal(made[0][0], made[1][0]):
+            made = made[:1]
+            break
+    seen = [validation for _, validation in made if validation is not None]
+    return ModelResult(
+        own.name,
+        np.stack([test for test, _ in made]),
+        kind="model",
+        seeds=settings.seeds[: len(made)] if len(made) > 1 else (),
+        seconds=time.perf_counter() - started,
+        kernel=type(first).__module__.partition(".")[0],
+        validation=np.stack(seen) if seen else None,
+    )
+
+
+def _forecasts(
+    own: Own, seed: int | None, data: WindowedPanel, whole: WindowedPanel | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Forecasts of the test and, if there is one, the validation part, ``(windows, horizon, targets)`` each."""
+    fitted = _fitted(own, seed, data)
+    seen = _predicted(own, fitted, data, data.validation) if len(data.validation) else None
+    if whole is not None:
+        data, fitted = whole, _fitted(own, seed, whole)
+    return _predicted(own, fitted, data, data.test), seen
+
+
+def _regressor(own: Own) -> Any:
+    """A fresh regressor."""
+    try:
+        from sklearn.base import clone
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"rival {own.name!r} needs scikit-learn; pip install scikit-learn.") from error
+    made = own.make if hasattr(own.make, "predict") and not isinstance(own.make, type) else own.called({})
+    if not all(hasattr(made, name) for name in ("fit", "predict", "get_params")):
+        raise ConfigError(
+            f"rival {own.name!r} is of type {type(made).__name__}, expected a regressor with fit, predict and "
+            "get_params, as of scikit-learn."
+        )
+    return clone(made)
+
+
+def _fitted(own: Own, seed: int | None, data: WindowedPanel) -> Any:
+    from sklearn.multioutput import MultiOutputRegressor
+
+    regressor, y = _regressor(own), data.train.y
+    if seed is not None:
+        regressor.set_params(random_state=seed)
+    if y.shape[1] > 1 and not _knows_several(regressor):
+        regressor = MultiOutputRegressor(regressor)
+    try:
+        return regressor.fit(_rows(data.train), y if y.shape[1] > 1 else y[:, 0])
+    except Exception as error:
+        raise ConfigError(
+            f"rival {own.name!r} cannot be fitted to {len(y)} windows: {type(error).__name__}: "
+            f"{' '.join(str(error).split())[:300]}"
+        ) from error
+
+
+def _knows_several(regressor: Any) -> bool:
+    """Whether a regressor forecasts several numbers at once, by its tags."""
+    try:
+        from sklearn.utils import get_tags
+
+        return bool(get_tags(regressor).target_tags.multi_output)
+    except (ImportError, AttributeError):
+        return False
+
+
+def _rows(windows: Windows) -> np.ndarray:
+    """Windows as rows of numbers, ``(windows, lookback * features)``."""
+    return windows.x.reshape(len(windows), -1)
+
+
+def _predicted(own: Own, fitted: Any, data: WindowedPanel, windows: Windows) -> np.ndarray:
+    scaled = np.asarray(fitted.predict(_rows(windows)), dtype="float64").reshape(len(windows), data.horizon, -1)
+    if scaled.shape[2] != data.targets:
+        raise ConfigError(
+            f"rival {own.name!r} forecasts {scaled.shape[1] * scaled.shape[2]} numbers a window, expected "
+            f"{data.horizon * data.targets}."
+        )
+    return data.to_units(scaled, windows)

@@ -1,0 +1,134 @@
+"""Tables that lie across: a row a year and a column a month; a row or a column a series."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from kseq.data import dates
+from kseq.data._cells import Cells
+from kseq.data._mending import Mendable
+from kseq.data.columns import ID_NAME, numbers
+from kseq.errors import DataError, Parameter
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def month_columns(columns: Sequence[str]) -> list[str]:
+    """The columns of the twelve months, in order; none where they are not all there."""
+    names = [str(column) for column in columns]
+    for wanted in (
+        [rf"{month}[a-z]*\.?" for month in _MONTHS],
+        [rf"0?{number}" for number in range(1, 13)],
+        [rf"[mM]0?{number}" for number in range(1, 13)],
+    ):
+        found = [[name for name in names if re.fullmatch(pattern, name.strip(), re.IGNORECASE)] for pattern in wanted]
+        if all(len(hits) == 1 for hits in found):
+            return [hits[0] for hits in found]
+    return []
+
+
+def year_column(frame: pd.DataFrame) -> str | None:
+    """The column of years, if the first one or one of that name holds nothing but years in order."""
+    for column in frame.columns:
+        if dates.part_of(str(column)) == "year" or column == frame.columns[0]:
+            years = pd.to_numeric(frame[column], errors="coerce")
+            if len(years) and years.between(1500, 2300).all() and (years.diff().dropna() > 0).all():
+                return column
+    return None
+
+
+def is_of_months(frame: pd.DataFrame) -> bool:
+    """Whether a table has a row a year and a column for each of the twelve months."""
+    return len(month_columns(frame.columns)) == 12 and 13 <= frame.shape[1] <= 15 and year_column(frame) is not None
+
+
+def unfolded(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
+    """Give a table of months or of series as one of rows.
+
+    Args:
+        frame: the table.
+        cells: says which of the two, and which values are missing.
+        name: of the data, for messages.
+
+    Returns:
+        Columns ``ds`` and ``y`` of months; ``unique_id``, ``y`` and, where they are known, ``ds`` of series.
+
+    Raises:
+        DataError: it is no such table.
+    """
+    return _months(frame, cells, name) if cells.wide == "months" else _series(frame, cells, name)
+
+
+def _months(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
+    months, year = month_columns(frame.columns), year_column(frame)
+    if not months and year is not None and frame.shape[1] == 13:
+        months = [column for column in frame.columns if column != year]
+    if not months or year is None:
+        raise DataError(
+            f"{name}: received ", Parameter("wide"), " months for a table with columns "
+            f"{', '.join(map(str, frame.columns[:6]))}, expected a column of years and twelve of months.",
+        )  # fmt: skip
+    values = np.column_stack([numbers(frame[month], name, missing=cells.numbers) for month in months])
+    years = frame[year].astype("int64").to_numpy()
+    counted = ((years - 1970)[:, None] * 12 + np.arange(12)).ravel()
+    dated = pd.DatetimeIndex(counted.astype("datetime64[M]").astype("datetime64[s]"))
+    return _trimmed(pd.DataFrame({"ds": dated, "y": values.ravel()}))
+
+
+def _trimmed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows from the first value to the last."""
+    known = np.flatnonzero(rows["y"].notna())
+    return rows.iloc[known[0] : known[-1] + 1].reset_index(drop=True) if len(known) else rows
+
+
+def _series(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
+    """A row a series, where the first column names them; else a column a series."""
+    first = frame[frame.columns[0]]
+    named = not pd.api.types.is_numeric_dtype(first) and first.notna().all() and first.is_unique
+    if frame.shape[1] > 2 and named and not dates.looks_like_dates(str(first.iloc[0])):
+        return _rows(frame, cells, name)
+    times = [
+        column for column in frame.columns if str(column).lower() in ("ds", "date", "time", "datetime", "timestamp")
+    ]
+    if not times and dates.looks_like_dates(str(first.iloc[0])):
+        times = [frame.columns[0]]
+    columns = [column for column in frame.columns if column not in times[:1]]
+    dated = dates.read_dates(frame, times[:1], name, cells=cells) if times else None
+    parts = []
+    for column in columns:
+        part = pd.DataFrame({ID_NAME: str(column), "y": numbers(frame[column], name, missing=cells.numbers)})
+        if dated is not None:
+            part.insert(1, "ds", dated)
+        parts.append(_trimmed(part))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _rows(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
+    """A row a series: its name, then its values, under dates where the header holds some."""
+    heads = list(frame.columns[1:])
+    dated = None
+    if all(dates.looks_like_dates(str(head)) or re.fullmatch(r"(1[5-9]|2[0-2])\d\d", str(head)) for head in heads):
+        dated = dates.read_dates(pd.DataFrame({"ds": [str(head) for head in heads]}), ["ds"], name, cells=cells)
+    values = np.column_stack([numbers(frame[head], name, missing=cells.numbers) for head in heads])
+    parts = []
+    for id, row in zip(frame[frame.columns[0]].astype(str), values, strict=True):
+        part = pd.DataFrame({ID_NAME: id, "y": row})
+        if dated is not None:
+            part.insert(1, "ds", dated)
+        parts.append(_trimmed(part))
+    return pd.concat(parts, ignore_index=True)
+
+
+def advice(frame: pd.DataFrame, name: str) -> Mendable | None:
+    """Tell a table that looks as if it lay across; None where it does not."""
+    numeric = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]
+    if len(numeric) < 8 or len(numeric) < len(frame.columns) - 1:
+        return None
+    return Mendable(
+        f"{name}: received {len(numeric)} columns of numbers and no target",
+        remedies=[{"wide": "series"}],
+        otherwise=("name one with ", Parameter("target")),
+        also=(" for a row or a column a series, or name one column with ", Parameter("target")),
+    )

@@ -1,0 +1,199 @@
+"""Whatever a user has in hand as a series or a panel: frames of several libraries, arrays, lists, names of files."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kseq.data._source import FILE_OPTIONS
+from kseq.data.builtin import BUILT_INS, load_series
+from kseq.data.columns import ID_NAME, TIME_NAMES, Roles
+from kseq.data.panel import Panel
+from kseq.data.readers import from_frame, panel_from_frame, read_file
+from kseq.data.series import Series
+from kseq.errors import DataError, joined
+
+#: What is taken, for messages.
+TAKEN = (
+    "a DataFrame (columns ds and y, dates as its index, unique_id for several series, or a series a column), a pandas "
+    "Series, an array or a list of numbers, the name of a file or of a built-in series, or a kseq.Series or kseq.Panel"
+)
+
+
+def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Series | Panel:
+    """Make a series, or a panel of several, of anything that holds one.
+
+    Args:
+        given: a kseq Series or Panel, which stays as it is; a DataFrame of pandas, Polars, Arrow or another library
+            that gives a pandas one; a pandas Series; a dict of columns; an array or a list, ``(time,)`` or
+            ``(time, series)``; a path of a file, or the name of a built-in series. A frame with several columns of
+            numbers, of which none is called ``y`` and no target is named, holds a series a column.
+        season: steps in a season, for ``fill="seasonal"``.
+        **reading: options of :func:`kseq.from_frame`, of a file those of :func:`kseq.read_csv`.
+
+    Raises:
+        DataError: it holds no series, or one that cannot be used; the message says what to do.
+
+    Example:
+        >>> series_of([3.0, 5.0, 4.0]).y[:, 0].tolist()
+        [3.0, 5.0, 4.0]
+        >>> series_of({"ds": ["2020-01-01", "2020-02-01"], "y": [1.0, 2.0]}).step
+        'monthly'
+    """
+    # What is empty or off says nothing; of dates the day may stand last.
+    reading = {name: value for name, value in reading.items() if name == "dayfirst" or _says(value)}
+    reading = {name: value for name, value in reading.items() if value is not None}
+    if isinstance(given, Series | Panel):
+        if reading:
+            raise DataError(
+                "received ", *joined(reading), f" with a {type(given).__name__}, which is read already; expected them "
+                "with a DataFrame or a file.",
+            )  # fmt: skip
+        return given
+    if isinstance(given, str | os.PathLike):
+        return _of_name(given, season, reading)
+    frame, name = frame_of(given)
+    of_files = [name for name in FILE_OPTIONS if name in reading]
+    if of_files:
+        raise DataError(
+            "received ", *joined(of_files), " with a frame, which is in columns already; expected them with a file."
+        )
+    if not len(frame):
+        raise DataError(f"received type {type(given).__name__} without rows, expected one a time step.")
+    series = reading.pop("series", None)
+    id = reading.get("id") or (ID_NAME if ID_NAME in (*frame.columns, *frame.index.names) else None)
+    if id is not None:
+        return _long(frame, id, series, season, reading)
+    if series is not None:
+        reading["target"] = str(series)
+    if _is_wide(frame, name, reading):
+        return panel_from_frame(frame, name="frame", season=season, **reading)
+    return from_frame(frame, name=name, season=season, **reading)
+
+
+def _says(value: Any) -> bool:
+    """Whether an option of reading asks for anything."""
+    return not isinstance(value, str | bool | int | tuple | list | None) or bool(value)
+
+
+def _of_name(given: str | os.PathLike[str], season: int | None, reading: dict[str, Any]) -> Series | Panel:
+    """A built-in series by its name, or a file by its path."""
+    if isinstance(given, str) and given in BUILT_INS:
+        if reading:
+            raise DataError(
+                "received ", *joined(reading), f" with the built-in series {given!r}, expected them with a file."
+            )
+        return load_series(given)
+    if isinstance(given, str) and not Path(given).suffix and not os.path.exists(given):
+        raise DataError(
+            f"received {given!r}, which is no file here and no built-in series; expected one of {', '.join(BUILT_INS)}"
+            ", a path, or a DataFrame."
+        )
+    return read_file(Path(given), season=season, **reading)
+
+
+def _long(frame: pd.DataFrame, id: str, series: Any, season: int | None, reading: dict[str, Any]) -> Series | Panel:
+    """One series of a long frame, or a panel of all where there are several."""
+    reading = {**reading, "id": id}
+    if id not in (*frame.columns, *frame.index.names):
+        # Told by the reader, with the columns that there are.
+        return from_frame(frame, name="series", season=season, **reading)
+    ids = frame[id] if id in frame.columns else frame.index.get_level_values(id)
+    distinct = pd.unique(ids)
+    if series is None and len(distinct) > 1:
+        return panel_from_frame(frame, name="frame", season=season, **reading)
+    name = str(distinct[0] if series is None else series)
+    return from_frame(frame, name=name, series=series, season=season, **reading)
+
+
+def _is_wide(frame: pd.DataFrame, name: str, reading: Mapping[str, Any]) -> bool:
+    """Whether a frame without ids holds several series, one a column."""
+    if reading.get("target") is not None or "y" in frame.columns:
+        return False
+    roles = {key: reading[key] for key in ("time", "features", "future", "static") if key in reading}
+    return len(Roles.find(frame, name, every_number=True, **roles).targets) > 1
+
+
+def frame_of(given: Any) -> tuple[pd.DataFrame, str]:
+    """A pandas frame, whose columns are text, of what holds one; and the name of its series."""
+    if isinstance(given, pd.Series):
+        name = "y" if given.name is None else str(given.name)
+        frame = given.rename(name).to_frame()
+    else:
+        frame, name = _pandas(given), "series"
+    twice = frame.columns.astype(str).duplicated()
+    if twice.any():
+        raise DataError(f"received several columns {str(frame.columns[twice][0])!r}, expected names that differ.")
+    frame = frame.set_axis(frame.columns.astype(str), axis=1)
+    return _with_dates(frame), name if name != "y" else "series"
+
+
+def _with_dates(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with what counts its rows among its columns, where its index holds that and is none of dates."""
+    index = frame.index
+    if index.nlevels > 1 or isinstance(index, pd.DatetimeIndex | pd.PeriodIndex) or index.name == ID_NAME:
+        return frame
+    plain = pd.api.types.is_integer_dtype(index) and len(index) and (np.asarray(index) == np.arange(len(index))).all()
+    if plain or any(str(column).lower() in TIME_NAMES for column in frame.columns):
+        return frame.reset_index(drop=True)
+    return frame.rename_axis("ds").reset_index()
+
+
+def _pandas(given: Any) -> pd.DataFrame:
+    """A pandas frame of another library's frame, of columns in a dict, or of numbers in an array or a list."""
+    if isinstance(given, pd.DataFrame):
+        return given
+    if hasattr(given, "collect") and hasattr(given, "lazy"):
+        # Of Polars, not read yet.
+        given = given.collect()
+    if type(given).__module__.partition(".")[0] == "polars":
+        return _of_polars(given)
+    if hasattr(given, "to_pandas"):
+        found = given.to_pandas()
+        return found.to_frame(found.name or "y") if isinstance(found, pd.Series) else found
+    if isinstance(given, Mapping):
+        try:
+            return pd.DataFrame(dict(given))
+        except ValueError as error:
+            raise DataError(
+                f"received a dict of columns that make no frame ({error}), expected equal lengths."
+            ) from error
+    return _of_numbers(given)
+
+
+def _of_polars(given: Any) -> pd.DataFrame:
+    """A frame or a series of Polars, by way of NumPy: its own way takes pyarrow."""
+    frame = given.to_frame() if hasattr(given, "to_frame") else given
+    columns = {}
+    for name in frame.columns:
+        column = frame[name]
+        zone = getattr(column.dtype, "time_zone", None)
+        values = pd.Series(column.to_numpy() if zone is None else column.dt.convert_time_zone("UTC").to_numpy())
+        columns[name or "y"] = values if zone is None else values.dt.tz_localize("UTC").dt.tz_convert(zone)
+    return pd.DataFrame(columns)
+
+
+def _of_numbers(given: Any) -> pd.DataFrame:
+    """A frame of an array or a list: its rows are time steps, its columns series."""
+    expected = f"received type {type(given).__name__}, expected {TAKEN}."
+    if given is None or isinstance(given, bytes | set | int | float | complex) or callable(given):
+        raise DataError(expected)
+    if not isinstance(given, Sequence) and not hasattr(given, "__array__"):
+        raise DataError(expected)
+    try:
+        values = np.asarray(given)
+        values = values.astype("float64")
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"received type {type(given).__name__} of other things than numbers ({error}), expected {TAKEN}."
+        ) from error
+    if values.ndim not in (1, 2) or not values.size:
+        raise DataError(
+            f"received an array of shape {values.shape}, expected (time,), or (time, series) for several series."
+        )
+    if values.ndim == 1 or values.shape[1] == 1:
+        return pd.DataFrame({"y": values.ravel()})
+    return pd.DataFrame(values, columns=[f"series_{number}" for number in range(values.shape[1])])

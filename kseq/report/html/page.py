@@ -1,0 +1,166 @@
+"""The frame of all pages: sections of text, tables and charts in one HTML file that loads nothing from elsewhere.
+
+The template engine is Jinja2, which escapes every name; charts are Bokeh's, whose one script is put into the page.
+Bokeh was chosen over Plotly, whose script alone has 4.7 MB, and over Altair, whose offline pages need a second package
+of 30 MB.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import pandas as pd
+from bokeh.embed import components
+from bokeh.model import Model
+from bokeh.resources import Resources
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from kseq._version import __version__
+
+#: Rows of a table that are shown; the rest is in the CSV file beside the page.
+ROWS = 500
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table.
+
+    Args:
+        text: As it is shown.
+        value: What it is sorted by: a number, or text.
+    """
+
+    text: str
+    value: float | str
+
+    @property
+    def number(self) -> bool:
+        """Whether it is a number, which stands to the right."""
+        return not isinstance(self.value, str)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that can be sorted.
+
+    Args:
+        caption: What it shows.
+        heads: Names of the columns.
+        rows: Cells, as many as there are heads in each row.
+        more: Rows that are left out.
+    """
+
+    caption: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    more: int = 0
+
+    @classmethod
+    def of(cls, caption: str, frame: pd.DataFrame, digits: int = 4) -> "Table":
+        """Make a table of a frame, numbers with so many digits that count."""
+        rows = tuple(
+            tuple(cell_of(value, digits) for value in row)
+            for row in frame.head(ROWS).itertuples(index=False, name=None)
+        )
+        return cls(caption, tuple(map(str, frame.columns)), rows, max(0, len(frame) - ROWS))
+
+
+def cell_of(value: Any, digits: int = 4) -> Cell:
+    """Make a cell of a value of a frame."""
+    if isinstance(value, bool):
+        return Cell("yes" if value else "no", "yes" if value else "no")
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return Cell("–", "")
+    if isinstance(value, int | float) or hasattr(value, "dtype"):
+        number = float(value)
+        text = f"{number:,.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:,.{digits}g}"
+        return Cell(text, number)
+    return Cell(str(value), str(value))
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """A chart with its rows to switch on and off.
+
+    Args:
+        title: Above it.
+        figure: Bokeh's.
+        switches: Names of the rows, with the colour of each and whether it is on at first; empty for none.
+        note: A sentence below it; empty for none.
+    """
+
+    title: str
+    figure: Model
+    switches: tuple[tuple[str, str, bool], ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A part of a page.
+
+    Args:
+        title: Its heading.
+        texts: Paragraphs.
+        points: Sentences of a list.
+        tables: Tables.
+        charts: Charts.
+        code: Lines that a reader may type; empty for none.
+    """
+
+    title: str
+    texts: Sequence[str] = ()
+    points: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    charts: Sequence[Chart] = ()
+    code: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """A whole page.
+
+    Args:
+        title: Of the window and the page.
+        lead: What was asked, in one sentence.
+        sections: In the order of reading.
+        facts: Names and values at the end: versions, machine, settings.
+    """
+
+    title: str
+    lead: str
+    sections: Sequence[Section]
+    facts: Sequence[tuple[str, str]] = field(default_factory=tuple)
+
+    def render(self) -> str:
+        """Return the page as HTML."""
+        charts = [chart for section in self.sections for chart in section.charts]
+        script, divisions = components([chart.figure for chart in charts]) if charts else ("", ())
+        parts = {id(chart): Markup(division) for chart, division in zip(charts, divisions, strict=True)}
+        return _template().render(
+            page=self,
+            parts=parts,
+            charts=bool(charts),
+            # From Bokeh's own package: nothing is loaded when the page is opened.
+            bokeh=Markup(Resources("inline", components=["bokeh"]).render_js()) if charts else "",
+            script=Markup(script),
+            style=Markup(_asset("page.css")),
+            code=Markup(_asset("page.js")),
+            version=__version__,
+        )
+
+
+@cache
+def _asset(name: str) -> str:
+    return (resources.files(__package__) / name).read_text("utf-8")
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(loader=PackageLoader("kseq.report.html", "."), autoescape=True, undefined=StrictUndefined)
+    environment.filters["key"] = id
+    return environment.get_template("page.html")

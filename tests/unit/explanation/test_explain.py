@@ -1,0 +1,220 @@
+"""What an explanation says of series whose answer is known."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kseq
+from kseq.errors import ConfigError
+from kseq.explanation import tasks
+from kseq.explanation.memory import lags_of
+from kseq.explanation.tasks import Tasks, adding, copying
+
+pytestmark = pytest.mark.above_backends
+
+
+def planted(lag=7, rows=900, seed=0):
+    """A series whose value depends on the one some rows earlier, and on chance."""
+    noise = np.random.default_rng(seed).normal(size=rows)
+    y = noise.copy()
+    for row in range(lag, rows):
+        y[row] = 0.9 * y[row - lag] + 0.4 * noise[row]
+    return kseq.from_frame(pd.DataFrame({"y": y}))
+
+
+@pytest.fixture(scope="module")
+def explained():
+    return kseq.explain(planted(), problems=False, seeds=3, epochs=60)
+
+
+def test_a_planted_lag_is_found_by_all_cells(explained):
+    for cell in explained.cells:
+        assert cell.memory.strongest()[0] == 7
+        assert cell.memory.needed() >= 7
+    # The cell that learns the lag well attributes most of its forecast to it.
+    simple = explained.cells[0].memory
+    assert simple.attributed.sum(axis=2).mean(axis=0).argmax() + 1 == 7
+
+
+def test_without_any_row_a_network_does_no_better_than_the_mean(explained):
+    for cell in explained.cells:
+        for errors in cell.memory.without_older.values():
+            assert (errors[:, 0] > 1.1 * cell.memory.error).all()
+            np.testing.assert_allclose(errors[:, -1], cell.memory.error)
+
+
+def test_cutting_no_row_gives_what_the_whole_window_gives(explained):
+    # The lookback itself is the last number of rows kept; one row less is nearly the same on this series.
+    for cell in explained.cells:
+        cut = cell.memory.without_older["cut"].mean(axis=0)
+        assert cut[-2] == pytest.approx(cut[-1], rel=0.1)
+
+
+def test_parameters_gates_and_states(explained):
+    found = {cell.name: (cell.parameters, cell.gates, len(cell.states)) for cell in explained.cells}
+    assert found == {"SimpleRNN": (1121, 0, 1), "LSTM": (4385, 3, 2), "GRU": (3393, 2, 1)}
+    assert "c = f * c' + i * g" in "\n".join(explained.cells[1].equations)
+
+
+def test_gates_are_shares_and_shut_or_open_at_most_once(explained):
+    for cell in explained.cells:
+        for name in cell.at_work.names:
+            assert (np.abs(cell.at_work.means[name] - 0.5) < 0.5).all()
+            assert (cell.at_work.shut[name] + cell.at_work.open[name] <= 1).all()
+
+
+def test_states_of_two_pasts_come_together(explained):
+    for cell in explained.cells:
+        assert (cell.agreement[:, 0] == 1).all()
+    assert (explained.cells[0].agreement[:, -1] < 0.5).all()
+
+
+def test_the_lesson_is_filled_for_every_cell_and_property(explained):
+    lesson = explained.lesson
+    assert list(lesson.columns) == ["property", "model", "lesson", "measured", "holds"]
+    assert len(lesson) == 15
+    assert lesson[lesson["property"].isin(["gates", "parameters"])]["holds"].all()
+    assert (lesson[lesson["property"] == "long-term memory"]["measured"].str.contains("uses")).all()
+
+
+def test_every_measure_has_its_sentence_and_each_cell_its_advice(explained):
+    text = " ".join(explained.sentences)
+    for word in (
+        "weights",
+        "gradient of its loss",
+        "rows that it reads",
+        "gates",
+        "pasts",
+        "training step",
+        "forget bias 0",
+    ):
+        assert word in text
+    assert sum("the one to use here" in advice for advice in explained.advice) == 1
+    assert {advice.split(":")[0] for advice in explained.advice[:3]} == {"SimpleRNN", "LSTM", "GRU"}
+
+
+def test_all_is_written(explained, tmp_path):
+    files = explained.write(tmp_path / "why")
+    names = {file.name for file in files}
+    assert {
+        "explanation.txt",
+        "lesson.csv",
+        "figures.csv",
+        "lags.csv",
+        "gates.csv",
+        "gradients.png",
+        "memory.png",
+    } <= names
+    record = json.loads((tmp_path / "why" / "explanation.json").read_text())
+    assert sorted(record["files"]) == sorted(names)
+    lags = pd.read_csv(tmp_path / "why" / "lags.csv")
+    assert lags.groupby(["model", "seed"]).size().eq(12).all()
+
+
+def test_the_same_seeds_give_the_same_figures():
+    once, again = (
+        kseq.explain(
+            planted(rows=200), problems=False, variants=False, cells=("gru",), seeds=(0, 1), training={"epochs": 2}
+        )
+        for _ in range(2)
+    )
+    timed = ("ms", "s")
+    one, other = (explained.table[~explained.table["unit"].isin(timed)] for explained in (once, again))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_several_series_and_inputs():
+    generator = np.random.default_rng(0)
+    rows = [
+        {
+            "unique_id": name,
+            "ds": pd.Timestamp("2001-01-01") + pd.Timedelta(days=row),
+            "y": value,
+            "wind": generator.normal(),
+        }
+        for name in "ab"
+        for row, value in enumerate(generator.normal(size=80))
+    ]
+    panel = kseq.panel_from_frame(pd.DataFrame(rows), features=["wind"])
+    explained = kseq.explain(
+        panel, problems=False, variants=False, cells=("rnn", "lstm"), seeds=(0, 1), training={"epochs": 2}, horizon=2
+    )
+    assert explained.subject.measure == "mase"
+    assert explained.cells[0].memory.by_input.shape == (2, 2)
+    assert "inputs without which" in " ".join(explained.sentences)
+
+
+def test_a_saved_model_is_explained(tmp_path):
+    from kseq.forecasting.fit import fit_model
+    from kseq.forecasting.model_file import save
+
+    path = save(
+        fit_model(planted(rows=200), kseq.Settings(cells=("lstm",), seeds=(0, 1), training={"epochs": 2})),
+        tmp_path / "m.keras",
+    )
+    explained = kseq.explain(model=path)
+    (cell,) = explained.cells
+    assert cell.name == "LSTM"
+    assert len(cell.loss_gradient[1].values) == 2
+    assert "in its training" in explained.subject.source
+    newer = kseq.explain(planted(rows=260), model=path)
+    assert "not trained on" in newer.subject.source
+    assert "gradient of its loss" in str(newer)
+
+
+@pytest.mark.parametrize("options", [{"n_windows": 3}, {"strategy": "recursive"}, {"cells": ()}])
+def test_what_cannot_be_explained_is_refused(options):
+    with pytest.raises(ConfigError, match="received"):
+        kseq.explain(planted(rows=100), problems=False, **options)
+
+
+def test_nothing_to_explain_is_refused():
+    with pytest.raises(ConfigError, match="neither a series nor a model"):
+        kseq.explain(problems=False)
+
+
+# The two problems
+
+
+def test_the_adding_problem_marks_one_value_in_each_half():
+    x, y = adding(10, 200, np.random.default_rng(0))
+    assert (x[:, :5, 1].sum(axis=1) == 1).all()
+    assert (x[:, 5:, 1].sum(axis=1) == 1).all()
+    np.testing.assert_allclose(y[:, 0], (x[..., 0] * x[..., 1]).sum(axis=1))
+    assert np.mean((adding(10, 20_000, np.random.default_rng(1))[1] - 1) ** 2) == pytest.approx(1 / 6, rel=0.03)
+
+
+def test_the_copy_problem_asks_for_the_signs_at_its_start():
+    x, y = copying(20, 50, np.random.default_rng(0))
+    assert x.shape == (50, 25, 1)
+    np.testing.assert_array_equal(x[:, :5, 0], y)
+    assert (x[:, 5:] == 0).all()
+
+
+def test_short_problems_are_solved_and_a_cell_that_fails_is_not_tried_at_longer_ones(monkeypatch):
+    monkeypatch.setattr(tasks, "EPOCHS", 12)
+    outcome = tasks.run_tasks(("gru",), (0, 1), (4,))
+    adding_rows = outcome.frame[outcome.frame["problem"] == "adding"]
+    assert adding_rows["solved"].tolist() == [1.0]
+    assert outcome.reach("GRU", "adding") == 4
+    monkeypatch.setattr(tasks, "EPOCHS", 1)
+    failed = tasks.run_tasks(("rnn",), (0,), (30, 60)).frame
+    failed = failed[failed["problem"] == "adding"]
+    assert failed["solved"].eq(0).all()
+    assert failed["tried"].tolist() == [True, False]
+
+
+def test_the_reach_ends_before_the_first_length_that_half_of_the_seeds_do_not_solve():
+    frame = pd.DataFrame({"problem": "adding", "length": [10, 30, 100], "model": "LSTM", "solved": [1.0, 0.4, 0.9]})
+    assert Tasks(frame, {}).reach("LSTM", "adding") == 10
+    assert Tasks(frame.assign(solved=0.0), {}).reach("LSTM", "adding") == 0
+    assert Tasks(frame.assign(solved=0.5), {}).reach("LSTM", "adding") == 100
+
+
+def test_of_long_windows_some_lags_are_looked_at():
+    lags = lags_of(1000)
+    assert (lags[0], lags[-1]) == (1, 1000)
+    assert len(lags) <= 64
+    assert (np.diff(lags) > 0).all()

@@ -1,0 +1,131 @@
+"""Pages: self-contained, escaped, made again from a folder, small for many series."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kseq
+from kseq.cli import main
+from kseq.errors import ConfigError
+from kseq.report.html.pages import of_folder, page_of_run
+
+pytestmark = pytest.mark.above_backends
+
+#: Addresses that a browser would load: in markup, in styles, and in calls of scripts.
+LOADS = re.compile(r"""<(?:script|img|link|iframe)[^>]+(?:src|href)=["'](?!data:)|@import|url\(\s*["']?https?:""")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "run"
+    comparison = kseq.compare("nino12", seeds=2, epochs=2, units=4, horizon=2, cells=["lstm", "gru"])
+    comparison.write(path)
+    return path
+
+
+def markup(page):
+    """The page without its scripts and styles."""
+    return re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL)
+
+
+def test_a_run_has_a_page_that_loads_nothing(folder):
+    page = (folder / "report.html").read_text()
+    assert "report.html" in json.loads((folder / "run.json").read_text())["files"]
+    assert not LOADS.search(page)
+    assert len(page) < 3_000_000
+    for text in (
+        "Verdict",
+        "Forecasts",
+        "MAE by steps ahead",
+        "Validation loss",
+        "one step late",
+        "kseq reproduce run.json",
+    ):
+        assert text in markup(page)
+
+
+def test_every_row_is_in_the_table_and_can_be_switched(folder):
+    page = markup((folder / "report.html").read_text())
+    for model in pd.read_csv(folder / "table.csv")["model"]:
+        assert f">{model}</th>" in page
+        assert f'value="{model}"' in page
+
+
+def test_the_page_is_made_again_from_the_files(folder):
+    before = markup((folder / "report.html").read_text())
+    (folder / "report.html").unlink()
+    assert main(["report", str(folder)]) == 0
+    again = markup((folder / "report.html").read_text())
+    # Bokeh draws its own numbers for the charts.
+    own = re.compile(r'id="[^"]*"|data-root-id="[^"]*"|data-chart="[^"]*"')
+    assert own.sub("", again) == own.sub("", before)
+    assert "report.html" in json.loads((folder / "run.json").read_text())["files"]
+
+
+def test_names_are_text():
+    hostile = ["<script>alert(1)</script>", "$x$", '"onload="x', "</script><b>"]
+    table = pd.DataFrame({"model": hostile, "kind": "cell", "mae": 1.0, "mase": 1.0, "parameters": 1})
+    days = pd.date_range("2001-01-01", periods=40)
+    forecasts = pd.DataFrame(
+        {"unique_id": hostile[0], "ds": days.astype(str), "cutoff": days.astype(str), "y": np.arange(40.0)}
+    )
+    for name in hostile:
+        forecasts[name] = np.arange(40.0) + 1
+    record = {
+        "series": {"name": hostile[0], "targets": [hostile[1]], "step": "daily", "first": "a", "last": "b", "rows": 40},
+        "verdict": [hostile[3]], "traps": hostile, "windows": {"test": 40}, "settings": {"transform": hostile[0]},
+    }  # fmt: skip
+    page = page_of_run(record, {"table.csv": table, "predictions.csv": forecasts})
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    # No name ends a script: what stands between opening and closing tags goes together.
+    assert len(re.findall(r"<script", page)) == len(re.findall(r"</script>", page))
+    assert "$x$" in markup(page)
+
+
+def test_many_series_and_rows_stay_small():
+    generator = np.random.default_rng(0)
+    models = [f"row {number}" for number in range(10)]
+    ids = [f"series {number}" for number in range(366)]
+    table = pd.DataFrame({"model": models, "kind": "baseline", "mae": 1.0, "mase": np.arange(10.0)})
+    by_series = pd.DataFrame(
+        [(model, one, generator.random()) for model in models for one in ids], columns=["model", "unique_id", "mase"]
+    )
+    days = pd.date_range("2001-01-01", periods=24, freq="MS").astype(str)
+    forecasts = pd.DataFrame({"unique_id": np.repeat(ids, 24), "ds": np.tile(days, 366), "cutoff": "2000-12-01"})
+    forecasts = forecasts.assign(
+        y=generator.random(len(forecasts)), **{m: generator.random(len(forecasts)) for m in models}
+    )
+    record = {
+        "series": {"name": "many", "targets": ["y"], "step": "monthly", "first": "a", "last": "b", "rows": 1, "series": 366},  # noqa: E501
+        "verdict": [], "metric": "mase", "windows": {"test": 366},
+    }  # fmt: skip
+    page = page_of_run(record, {"table.csv": table, "series.csv": by_series, "predictions.csv": forecasts})
+    assert len(page) < 3_000_000
+    assert "MASE of 366 series" in page
+
+
+def test_without_forecasts_there_is_still_a_page(folder):
+    record = json.loads((folder / "run.json").read_text())
+    page = page_of_run(record, {"table.csv": pd.read_csv(folder / "table.csv")})
+    assert "Verdict" in page
+    assert "one step late" not in markup(page)
+
+
+def test_a_folder_without_a_result_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"holds none of run\.json"):
+        of_folder(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(ConfigError, match="does not go with its tables"):
+        of_folder(tmp_path)
+
+
+def test_a_forecast_has_a_page(tmp_path):
+    assert main(["fit", "--epochs", "1", "--units", "4", "--out", str(tmp_path / "m.keras")]) == 0
+    assert main(["forecast", "--model", str(tmp_path / "m.keras"), "--steps", "3", "--out", str(tmp_path / "f")]) == 0
+    page = (tmp_path / "f" / "forecast.html").read_text()
+    assert not LOADS.search(page)
+    assert "GRU-hi-95" in markup(page)
