@@ -12,11 +12,10 @@ for build in (kseq.build_simple_rnn, kseq.build_lstm, kseq.build_gru):
     model = build(lookback=24, features=data.features, horizon=3, units=16, seed=0)
     model.compile(optimizer="adam", loss="mse")
     model.fit(
-        kseq.Batches(data.train, batch_size=32, seed=0),
-        validation_data=kseq.Batches(data.validation),
+        data.train,
+        validation_data=data.validation,
         epochs=10,
         verbose=0,
-        shuffle=False,
         callbacks=[kseq.Evaluation(comparison, build.__name__.removeprefix("build_"))],
     )
 print(comparison.table[["model", "mae", "rmse", "mape", "parameters"]])

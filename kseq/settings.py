@@ -71,6 +71,8 @@ class Settings:
         seeds: one training a seed.
         lookback: rows that a model reads; None, the default, to choose them, see :mod:`kseq.comparison.defaults`.
         horizon: rows that a model forecasts.
+        horizons: rows that are forecast of single series, by id, where they differ: ``{"T1": 6}``; models forecast the
+            longest of them, and each series is scored on its own. Takes ``n_windows``.
         strategy: how it forecasts several: ``"direct"``, all at once; ``"recursive"``, one after the other, each from
             the forecasts before it; ``"seq2seq"``, by a decoder, whose seeds train one after another. See
             :mod:`kseq.comparison.strategies`.
@@ -83,7 +85,7 @@ class Settings:
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
         transform: what models read and forecast instead of the targets' values: ``"none"``, or steps of
             :mod:`kseq.preprocessing.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them
-            by the training rows.
+            by errors on the validation part, ``"per-cell"`` for each cell its own, see :mod:`kseq.comparison.auto`.
         calendar: whether models read where in the day, the week or the year each input row stands.
         scaler: see :func:`kseq.make_windows`.
         past_target: whether models read the target's past.
@@ -120,6 +122,7 @@ class Settings:
     seeds: tuple[int, ...] = tuple(range(10))
     lookback: int = None  # type: ignore[assignment]
     horizon: int = 1
+    horizons: Mapping[str, int] = field(default_factory=dict)
     strategy: str = "direct"
     units: int | tuple[int, ...] = 32
     match: str = "units"
@@ -248,10 +251,32 @@ class Settings:
         require_each_once("seeds", self.seeds)
         for seed in self.seeds:
             require_whole("seed", seed)
+        self._take_horizons()
         self._require_network()
         self._require_backtest()
         self._require_own()
         self._require_strategy()
+
+    def _take_horizons(self) -> None:
+        """Let the horizon be the longest of the single ones; refuse what goes with none."""
+        if not self.horizons:
+            return
+        for horizon in self.horizons.values():
+            require_whole("horizon", horizon)
+        object.__setattr__(self, "horizons", {str(id): int(rows) for id, rows in self.horizons.items()})
+        longest = max(self.horizons.values())
+        if self.horizon == type(self).horizon:
+            object.__setattr__(self, "horizon", longest)
+        if self.horizon < longest:
+            raise ConfigError(
+                "received ", Parameter("horizon"), f" {self.horizon} and ", Parameter("horizons"), f" up to {longest}, "
+                "expected a horizon as long as the longest.",
+            )  # fmt: skip
+        if not self.n_windows or self.refit:
+            raise ConfigError(
+                "received ", Parameter("horizons"), " with ", Parameter("refit" if self.refit else "test"), ", "
+                "expected them with ", Parameter("n_windows"), ": origins that are forecast by one training.",
+            )  # fmt: skip
 
     def _own(self, kind: str) -> tuple[str, ...]:
         """Names of rows of a user's own of a kind."""

@@ -4,6 +4,7 @@ Every function returns the value that it was given, or raises :class:`kseq.error
 the parameter, what was received and what is expected.
 """
 
+import importlib.util
 import os
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
@@ -72,6 +73,9 @@ NUMBER = {
     "validation": Span(1e-6, 0.999999, zero=True),
     "level": Span(0.001, 99.999),
 }
+
+#: Kinds of files for the forecasts of a run; none of them for ``"none"``.
+PREDICTIONS = ("csv", "parquet", "none")
 
 #: The largest number of values in a list.
 LISTED = 1000
@@ -220,6 +224,23 @@ def require_levels(name: str, values: Any) -> tuple[float, ...]:
             "are the same in six digits.",
         )  # fmt: skip
     return values
+
+
+def require_predictions(value: Any) -> str:
+    """Refuse what is no kind of file for a run's forecasts, and Parquet without pyarrow.
+
+    Args:
+        value: one of :data:`PREDICTIONS`.
+
+    Raises:
+        ConfigError: it is none of them, or pyarrow is not installed.
+    """
+    require_choice("predictions", value, PREDICTIONS)
+    if value == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ConfigError(
+            "received ", Parameter("predictions"), " parquet, which needs pyarrow; run pip install 'kseq[parquet]'."
+        )  # fmt: skip
+    return value
 
 
 def path_problem(path: str | os.PathLike[str]) -> str | None:

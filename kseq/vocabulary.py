@@ -21,7 +21,7 @@ from kseq.models.own import Own, own_rows
 from kseq.settings import Settings, several
 from kseq.storage.csv_text import escaping
 from kseq.training.budget import Training
-from kseq.validation import WHOLE, require_whole
+from kseq.validation import WHOLE, require_predictions, require_whole
 
 if TYPE_CHECKING:
     from kseq.storage import Folder
@@ -38,15 +38,15 @@ NEGATIONS = {f"no_{field.name}": field.name for field in fields(Settings) if fie
 #: How a frame or a file is read, see :func:`kseq.data.series_of`.
 READING = tuple(
     name
-    for name in dict.fromkeys([*inspect.signature(readers.from_frame).parameters, *FILE_OPTIONS])
+    for name in dict.fromkeys([*inspect.signature(readers.from_frame).parameters, *FILE_OPTIONS, "query"])
     if name not in ("frame", "source", "season")
 )
 
 #: Where the series comes from, instead of a first argument.
-SOURCES = ("data", "csv", "parquet")
+SOURCES = ("data", "csv", "parquet", "sql")
 
 #: Where the work is done, and where its files go.
-PLACE = ("backend", "device", "out", "escape_formulas")
+PLACE = ("backend", "device", "out", "predictions", "escape_formulas")
 
 #: Options of the command that are about its screen, and what Python has instead.
 SCREEN = {
@@ -218,12 +218,14 @@ class Asked:
         settings: everything that decides the numbers.
         out: folder for the files of the run; None for none.
         escape_formulas: whether text that a spreadsheet would run is marked in CSV.
+        predictions: file of the forecasts in that folder, one of :data:`kseq.validation.PREDICTIONS`.
     """
 
     series: Any
     settings: Settings
     out: Path | None = None
     escape_formulas: bool = False
+    predictions: str = "csv"
 
     @contextlib.contextmanager
     def folder(self, kind: str = "run") -> "Iterator[Folder | None]":
@@ -283,11 +285,18 @@ def asked(
     named = {name: given[name] for name in SOURCES if name in given}
     data = None
     if needs_series or series is not None or named or reading:
-        data = readers.series_of(_source(series, named), season=made.season or None, **reading)
+        found, query = _source(series, named), reading.pop("query", None)
+        if "sql" in named:
+            data = readers.read_sql(str(found), query, season=made.season or None, **reading)
+        elif query is not None:
+            raise ConfigError("received query without sql, expected it with the address of a database.")
+        else:
+            data = readers.series_of(found, season=made.season or None, **reading)
     if {"backend", "device"} & given.keys() or (made.cells and backends.running() is None):
         backends.choose(given.get("backend"), given.get("device"))
     out = Path(given["out"]) if "out" in given else None
-    return Asked(data, made, out, bool(given.get("escape_formulas")))
+    predictions = require_predictions(given.get("predictions", "csv"))
+    return Asked(data, made, out, bool(given.get("escape_formulas")), predictions)
 
 
 def _require_known(own: Mapping[str, Any]) -> None:
@@ -307,7 +316,7 @@ def _source(series: Any, named: Mapping[str, Any]) -> Any:
         return series
     if series is None and len(named) == 1:
         ((name, value),) = named.items()
-        return value if name == "data" else Path(value)
+        return value if name in ("data", "sql") else Path(value)
     if series is not None:
         raise ConfigError(f"received a series and {', '.join(named)}, expected one of them.")
     if named:

@@ -24,10 +24,10 @@ import numpy as np
 
 from kseq.baselines._linear import MOST_INPUTS, dlinear
 from kseq.baselines._theta import Theta
-from kseq.errors import ConfigError
 from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing._runs import reduce_runs
 from kseq.preprocessing.grid import Grid, grids, season_of_panel
+from kseq.preprocessing.seasonality import climatology
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.validation import require_choice
 
@@ -134,20 +134,13 @@ def baseline_row(
         The row, whose remark tells of series that do not allow this baseline; or why there is none.
 
     Raises:
-        ConfigError: an unknown name, or a season of which no series holds two.
+        ConfigError: an unknown name.
     """
     require_choice("baseline", name, BASELINES)
     if name == "dlinear":
         return _dlinear(data)
     split, members = data.split, data.members
     lengths = np.stack([split.validation - split.start, split.stop - split.start], axis=1)[members]
-    longest = int(lengths[:, 0].max())
-    if season and 2 * season > longest:
-        rows = "rows" if len(members) > 1 else f"{longest} rows"
-        raise ConfigError(
-            f"received season {season}, expected at most {longest // 2}: half of the {rows} before the validation part"
-            f"{' of the longest series' * (len(members) > 1)}."
-        )
     season = season or season_of_panel(data.series, split, members)
     reasons = _reasons(name, lengths, season, data.lookback)
     if name == "ets" and len(members) > MOST_SERIES_ETS and not named:
@@ -286,30 +279,14 @@ def _repeat_season(group: _Group, whole: np.ndarray, before: np.ndarray) -> tupl
 
 
 class _Climate:
-    """The mean of each phase of each series over the places before ``known``."""
+    """The mean of each phase of each series over the places before ``known``, as the ``anomaly`` of a transform."""
 
     def __init__(self, group: _Group, known: np.ndarray):
         self.group = group
-        owners = group.grid.owners
-        there = group.before(known)
-        cells = (owners * group.season + group.phase)[there]
-        size = len(known) * group.season
-
-        def mean(of: np.ndarray, cells: np.ndarray, size: int) -> np.ndarray:
-            return np.bincount(cells, of, size) / np.maximum(np.bincount(cells, minlength=size), 1)
-
-        count = np.bincount(cells, minlength=size).reshape(len(known), group.season)
-        # A phase that never occurs takes the mean of all places.
-        self.means = np.stack(
-            [
-                np.where(
-                    count > 0,
-                    mean(column[there], cells, size).reshape(count.shape),
-                    mean(column[there], owners[there], len(known))[:, None],
-                )
-                for column in group.y.T
-            ],
-            axis=-1,
+        owners, there = group.grid.owners, group.before(known)
+        places = np.arange(len(owners)) - group.begin[owners]
+        self.means = climatology(
+            group.y[there], owners[there], group.phase[there], places[there], len(known), group.season
         )
 
     def at(self, places: np.ndarray) -> np.ndarray:

@@ -20,9 +20,10 @@ from kseq.cli.options import (
     trainings_of,
 )
 from kseq.cli.terminal import Progress, data, detail, note, say
-from kseq.cli.types import CommaList, Folder, Levels, Number, Text, Units, Whole
+from kseq.cli.types import CommaList, Folder, Horizons, Levels, Number, Text, Units, Whole
 from kseq.errors import OutputError
 from kseq.training.budget import LOSSES, SCHEDULES, Training
+from kseq.validation import PREDICTIONS, require_predictions
 
 if TYPE_CHECKING:
     from kseq.comparison.result import Comparison
@@ -46,13 +47,15 @@ if TYPE_CHECKING:
 @click.option("--lookback", type=Whole("lookback"), default=None,
               help="Time steps that a model reads.  [default: 1.25 times the horizon, at least 12]")  # fmt: skip
 @click.option("--horizon", type=Whole("horizon"), default=1, show_default=True, help="Time steps to forecast.")
+@click.option("--horizons", type=Horizons(), default={}, metavar="FILE",
+              help="CSV file of series, by id, with the steps to forecast of each, where these differ.")  # fmt: skip
 @click.option("--strategy", type=click.Choice(["direct", "recursive", "seq2seq"]), default="direct", show_default=True,
               help="Forecast several steps at once, each from those before it, or by a decoder.")  # fmt: skip
 @click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
 @click.option("--transform", type=Text(), default="auto", show_default=True, metavar="STEP[,...]",
               help="What models read and forecast: none (the values), log, log1p, anomaly, trend, difference, or "
-                   "several in order, then change, last, mean or season, of which windows are measured, and spread; "
-                   "auto chooses.")  # fmt: skip
+                   "several in order, then change, last, mean or season, from which windows are measured, and spread; "
+                   "auto chooses by the validation part, per-cell for each cell.")  # fmt: skip
 @click.option("--calendar", is_flag=True, help="Let models read the hour, the day or the month of each row.")
 @click.option(
     "--scaler", type=Text(), default="standard", show_default=True, help="standard, minmax or minmax-leaks-test."
@@ -96,7 +99,13 @@ if TYPE_CHECKING:
 @click.option("--batch-size", type=Whole("batch_size"), default=None, help="0 for all at once.  [default: 32]")
 @click.option("--loss", type=click.Choice(LOSSES), default="mse", show_default=True,
               help="What is minimised; quantile forecasts the intervals' bounds too.")  # fmt: skip
-@click.option("--learning-rate", type=Number("learning_rate"), default=1e-3, show_default=True, help="Of Adam.")
+@click.option(
+    "--learning-rate",
+    type=Number("learning_rate"),
+    default=1e-3,
+    show_default=True,
+    help="Learning rate of the Adam optimizer.",
+)
 @click.option("--schedule", type=click.Choice(SCHEDULES), default="constant", show_default=True,
               help="Keep the learning rate, or let it fall to zero over the steps of the budget.")  # fmt: skip
 @click.option("--weight-decay", type=Number("weight_decay"), default=0.0, show_default=True, help="As in AdamW.")
@@ -120,13 +129,15 @@ if TYPE_CHECKING:
 @click.option("--out", type=Folder(), metavar="DIR",
               help="Folder of the run's files. Those of an earlier run in it are replaced, others never.  [default: a "
                    "new one in kseq-runs]")  # fmt: skip
-@click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
-              show_default=True, help="Of the printed table.")  # fmt: skip
+@click.option("--predictions", type=click.Choice(PREDICTIONS), default="csv", show_default=True,
+              help="File of all forecasts in it.")  # fmt: skip
+@click.option("--format", "style", type=click.Choice(["table", "markdown", "latex", "csv", "json"]), default="table",
+              show_default=True, help="Format of the printed table.")  # fmt: skip
 @escape_option
 def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:
     """Train the cells on a series and compare them with baselines.
 
-    Of a file of many series, each cell is one model for all of them, and baselines are fitted series by series.
+    If the file holds many series, each cell is one model for all of them, and baselines are fitted series by series.
 
     Prints the table with a verdict; writes table, predictions, picture and record into the run's folder. With --format
     csv or json the table alone goes to standard output, and the verdict to standard error.
@@ -134,6 +145,7 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
     from kseq.report import run_folder
 
     refuse_ignored(options)
+    predictions = require_predictions(options.pop("predictions"))
     series = take_series(options)
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
@@ -142,15 +154,15 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
 
         with Progress(trainings_of(settings)) as progress:
             comparison = run(series, settings, progress=progress)
-        write_and_show(comparison, style, folder, chosen)
+        write_and_show(comparison, style, folder, chosen, predictions)
 
 
-def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str) -> None:
+def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str, predictions: str) -> None:
     """Write the files of a run and print its table, which is printed too where there is no room for files."""
     from kseq.report import run_folder
 
     try:
-        run_folder.write(comparison, folder, tell)
+        run_folder.write(comparison, folder, tell, predictions)
     except OutputError as error:
         show(comparison, style, error.files, backend)
         raise
@@ -161,7 +173,7 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
     """Print the table of a run, and where its files are."""
     from kseq.report.table import render, words
 
-    if style in ("csv", "json"):
+    if style in ("csv", "json", "latex"):
         data(render(comparison, style))
         say(words(comparison), err=True)
     else:
@@ -170,7 +182,8 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
         note(f"\n{written[0].parent}: {', '.join(file.name for file in written)}", err=style != "table")
     record = comparison.record
     made_on = f"{backend} {backends.installed()[backend]} on {record['device']}"
-    own = [name for name in record["settings"]["by_cell"].values() if "transform" in name]
+    settings = record["settings"]
+    own = settings["transform"] == "per-cell" or any("transform" in cell for cell in settings["by_cell"].values())
     transform = "each cell's own" if own else record["series"]["transform"]
     if comparison.settings is not None and comparison.settings.cells:
         note(described(comparison.settings, len(comparison.trainings[0].train)), err=style != "table")

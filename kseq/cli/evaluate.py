@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--by-series", is_flag=True, help="One row a series and model, of a model of many series.")
 @backend_options
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
-              show_default=True, help="Of the printed table.")  # fmt: skip
+              show_default=True, help="Format of the printed table.")  # fmt: skip
 @escape_option
 def evaluate(
     path: Path,
@@ -45,7 +45,7 @@ def evaluate(
     Scored are the rows after those that the model was trained on; where the file holds no such rows, all of them, and
     it is said that they were in its training.
 
-    Of a model of many series every number is the mean over series of that series' own; --by-series shows these. A
+    For a model of many series every number is the mean over series of each series' own; --by-series shows those. A
     series that it has not seen is scored on its last rows, by the scale of those before.
     """
     from kseq.data import load_series
@@ -59,7 +59,7 @@ def evaluate(
     if by_series and not many:
         raise ConfigError("received --by-series for a model of one series, expected it with one of many.")
     if (rows is None) == (builtin is None):
-        raise ConfigError("expected rows to score, from one of --csv, --parquet and --data.")
+        raise ConfigError("expected rows to score, from one of --csv, --parquet, --sql and --data.")
     if rows is None:
         rows = load_series(str(builtin))
     backends.choose(backend, device)

@@ -14,7 +14,7 @@ from kseq.cli.types import File, Folder, Text
 from kseq.errors import ConfigError
 
 #: Options of the series, which a saved model may do without.
-_SERIES = ("data", "csv", "parquet")
+_SERIES = ("data", "csv", "parquet", "sql")
 
 
 @click.command(cls=Command)
@@ -27,7 +27,7 @@ _SERIES = ("data", "csv", "parquet")
 @click.option("--no-variants", is_flag=True, help="Do not train LSTM and GRU with one thing changed.")
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder of the files.  [default: a new one in kseq-runs]")
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True,
-              help="Of what is printed: all of it, or the lesson's table.")  # fmt: skip
+              help="Format of the output: all of it as text, or the lesson's table.")  # fmt: skip
 @escape_option
 def explain(
     backend: str | None,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def fit(backend: str | None, device: str | None, cell: str, out: Path, **options: Any) -> None:
     """Train one cell on a whole series, and save it with all that forecasts take.
 
-    Of a file of many series it is one model of them all, which forecasts each in its own scale.
+    If the file holds many series, it is one model for all of them, which forecasts each in its own scale.
 
     The end of the series stops the training and bounds the intervals. The model is then trained again on all rows, for
     as many epochs as were best. `kseq forecast` forecasts with it, `kseq evaluate` scores it on newer rows, and Keras
@@ -60,11 +60,12 @@ def fit(backend: str | None, device: str | None, cell: str, out: Path, **options
 
 # What decides the numbers of one training decides them here: options of `kseq compare`, those that come later too.
 # These compare: cells with one another, with baselines, or over test windows.
-_comparing = {
+_comparing: dict[str, Any] = {
+    "horizons": {},
     "cells": (), "baselines": None, "match": "units", "test_share": None, "n_windows": 0, "step_size": None,
     "refit": False, "gap": 0, "train_size": None, "strategy": "direct", "rival": None,
 }  # fmt: skip
-_own = {option.name for option in fit.params} | set(_comparing) | {"style", "escape_formulas"}
+_own = {option.name for option in fit.params} | set(_comparing) | {"style", "escape_formulas", "predictions"}
 fit.params = [*(option for option in compare.params if option.name not in _own), *fit.params]
 
 

@@ -38,6 +38,7 @@ series_options = options(
     ),
     click.option("--csv", type=DataFile(), metavar="FILE", help="A text file instead, or - for what is piped in."),
     click.option("--parquet", type=File(), metavar="FILE", help="A Parquet file instead."),
+    *reading.database_options(),
     click.option("--time", type=CommaList(), metavar="COLUMN[,...]", help="Its dates: a column, or parts of a date."),
     click.option("--target", type=CommaList(), metavar="COLUMN[,...]", help="The column(s) to forecast."),
     click.option("--features", type=CommaList(), metavar="COLUMN[,...]", help="Past covariates: further columns."),
@@ -105,7 +106,7 @@ recorded_backend_options = _backend_options("the run's", "the run's")
 def take_series(given: dict[str, Any]) -> Any:
     """Take the series' options out of ``given`` and load the series.
 
-    Of a file of several series, of which none is named, all are read as a panel.
+    A file that holds several series is read as a panel if none of them is named.
 
     Args:
         given: what was typed.
@@ -113,25 +114,30 @@ def take_series(given: dict[str, Any]) -> Any:
     from kseq import data
 
     typed = typed_options()
-    named = {name: given.pop(name) for name in ("data", "csv", "parquet")}
+    named = {name: given.pop(name) for name in ("data", "csv", "parquet", "sql")}
     sources = [f"--{name}" for name, value in named.items() if value is not None]
     if len(sources) > 1:
         raise ConfigError(f"received both {' and '.join(sources)}, expected one of them.")
     roles = ("time", "target", "features", "future", "static", "id", "series", "freq", "fill", "unit")
     options = {name: given.pop(name) for name in roles} | reading.taken(given)
-    if named["csv"] is None and named["parquet"] is None:
+    query = given.pop("query")
+    reading.require_database(named["sql"], query)
+    if named["csv"] is None and named["parquet"] is None and named["sql"] is None:
         alone = [f"--{name.replace('_', '-')}" for name, value in options.items() if value or name in typed]
         if alone:
             raise ConfigError(
-                f"received {', '.join(alone)} without --csv or --parquet, expected them with a file of your own."
+                f"received {', '.join(alone)} without --csv, --parquet or --sql, expected them with data of your own."
             )
         return data.load_series(named["data"] or "nino12")
     options |= {name: options[name] or () for name in ("features", "future", "static")}
     options["season"] = given.get("season") or None
     path = named["csv"] or named["parquet"]
-    if named["parquet"] is not None:
-        reading.require_lines({name: name in typed for name in reading.FILE})
-    series = data.read_file(path, **options)
+    if named["csv"] is None:
+        reading.require_lines(options, "sql" if named["sql"] else "parquet")
+    if named["sql"] is not None:
+        series = data.read_sql(named["sql"], query, **options)
+    else:
+        series = data.read_file(path, **options)
     announce(f"{series.name}: {series.read}")
     return series
 

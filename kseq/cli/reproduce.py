@@ -9,7 +9,7 @@ from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.options import escape_option, inputs, own_options, recorded_backend_options, tell
 from kseq.cli.terminal import Progress, say
-from kseq.cli.types import File, Folder
+from kseq.cli.types import File, Folder, Text
 from kseq.errors import ConfigError, OutputError
 
 
@@ -18,6 +18,8 @@ from kseq.errors import ConfigError, OutputError
 @recorded_backend_options
 @click.option("--file", type=File(), metavar="FILE",
               help="Where the run's data are now.  [default: where they were]")  # fmt: skip
+@click.option("--sql", type=Text(1000), metavar="URL",
+              help="The run's database, with the password that the record leaves out.")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for the files of the new run.  [default: none]")
 @own_options
 @escape_option
@@ -26,6 +28,7 @@ def reproduce(
     backend: str | None,
     device: str | None,
     file: Path | None,
+    sql: str | None,
     out: Path | None,
     cell: tuple[str, ...] | None,
     rival: tuple[str, ...] | None,
@@ -44,7 +47,7 @@ def reproduce(
     recorded = reproduce.Recorded.read(run, cells=cell or (), rivals=rival or ())
     if out is not None and out.resolve() == recorded.path.parent.resolve():
         raise ConfigError(f"received --out {out}, the folder of the run itself; expected another.")
-    series = recorded.series(file)
+    series = recorded.series(file, sql)
     backends.choose(backend or recorded.backend, device or recorded.device)
     read = [*inputs(), recorded.path, *recorded.files]
     lost: OutputError | None = None

@@ -26,6 +26,7 @@ model_option = click.option(
 rows_options = options(
     click.option("--csv", type=DataFile(), metavar="FILE", help="Rows in a text file, or - for what is piped in."),
     click.option("--parquet", type=File(), metavar="FILE", help="Rows in a Parquet file."),
+    *reading.database_options(),
     click.option(
         "--time",
         type=CommaList(),
@@ -38,7 +39,7 @@ rows_options = options(
     click.option(
         "--series",
         metavar="ID[,...]",
-        help="Of a file of many series, the one to take.  [default: all, of a model that was trained on many]",
+        help="Name of the series to take from a file of many.  [default: all, if the model was trained on many]",
     ),
     click.option("--fill", type=click.Choice(["ffill", "seasonal"]), help="Missing values."),
 )
@@ -47,7 +48,7 @@ rows_options = options(
 def take_rows(card: "ModelCard", given: dict[str, Any], further: bool = False) -> "Series | Panel | None":
     """Take the rows' options out of ``given`` and read the file, as the model's own file was read.
 
-    Of a model that was trained on many series ``--series`` stays where it is: see :func:`take_ids`.
+    For a model that was trained on many series, ``--series`` is left in place: see :func:`take_ids`.
 
     Args:
         card: card of the model.
@@ -57,17 +58,18 @@ def take_rows(card: "ModelCard", given: dict[str, Any], further: bool = False) -
     Returns:
         The rows; None where no file is named.
     """
-    files = {name: given.pop(name) for name in ("csv", "parquet")}
+    files, query = {name: given.pop(name) for name in ("csv", "parquet", "sql")}, given.pop("query")
     named = [name for name, path in files.items() if path is not None]
     if len(named) > 1:
-        raise ConfigError("received both --csv and --parquet, expected one of them.")
+        raise ConfigError(f"received both {' and '.join(f'--{name}' for name in named)}, expected one of them.")
+    reading.require_database(files["sql"], query)
     many = len(card.context.ids) > 1
     typed = {name: given.pop(name) for name in ("time", "id", "fill", *(() if many else ("series",)))}
     typed = {name: value for name, value in typed.items() if value is not None} | reading.taken(given)
     if not named:
         if typed and not further:
             shown = ", ".join(f"--{name.replace('_', '-')}" for name in typed)
-            raise ConfigError(f"received {shown} without --csv or --parquet, expected them with a file.")
+            raise ConfigError(f"received {shown} without --csv, --parquet or --sql, expected them with rows.")
         return None
     kept = card.context
     options = {
@@ -76,9 +78,11 @@ def take_rows(card: "ModelCard", given: dict[str, Any], further: bool = False) -
     }  # fmt: skip
     if card.season > 1 and options.get("fill") == "seasonal":
         options["season"] = card.season
-    if named == ["parquet"]:
-        reading.require_lines(typed)
+    if named != ["csv"]:
+        reading.require_lines(typed, named[0])
         options = {name: value for name, value in options.items() if name not in reading.FILE}
+    if files["sql"] is not None:
+        options["query"] = query
     rows = _take(card, named[0], files[named[0]], options, many)
     announce(f"{rows.name}: {rows.read}")
     return rows
@@ -88,20 +92,13 @@ def _take(card: "ModelCard", kind: str, path: Any, options: dict[str, Any], many
     """Read the one series of a file, or all."""
     from kseq import data
 
-    if many:
-        return _take_panel(card, path, options)
-    return data.read_csv(path, **options) if kind == "csv" else data.read_parquet(path, **options)
-
-
-def _take_panel(card: "ModelCard", path: Any, options: dict[str, Any]) -> "Panel":
-    """Read all series of a file."""
-    from kseq.data import read_panel
-
+    if not many:
+        return getattr(data, f"read_{kind}")(path, **options)
     options.pop("series", None)
     # Of few rows a series no frequency can be found: it is that of the training.
     options["freq"] = options.get("freq") or card.freq or None
     # A row a series that follows those of the training is enough.
-    return read_panel(path, constant=True, **options)
+    return (data.read_sql if kind == "sql" else data.read_panel)(path, constant=True, **options)
 
 
 def take_ids(given: dict[str, Any]) -> tuple[str, ...] | None:

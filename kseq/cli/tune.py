@@ -13,6 +13,7 @@ from kseq.cli.options import inputs, refuse_ignored, take_series, tell, training
 from kseq.cli.terminal import Progress
 from kseq.cli.types import Each, Number, Transforms, Whole
 from kseq.errors import OutputError
+from kseq.validation import require_predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     type=Each(Number("learning_rate")),
     default="0.0003,0.001,0.003,0.01",
     show_default=True,
-    help="Of Adam.",
+    help="Learning rates of the Adam optimizer.",
 )
 @click.option("--transform", type=Transforms(), default="auto", show_default=True, metavar="STEP[,...][/...]",
               help="What models read and forecast, as of kseq compare; of several, with / between them, each cell has "
@@ -59,7 +60,7 @@ def tune(
     comparison at the end, whose seeds are others. Of units, layers, lookback, learning rate, transform, dropout and
     weight decay give the values to choose from; one value alone is fixed. Takes all other options of `kseq compare`.
 
-    Of a file of many series, each trial is one model for all of them, scored by its MASE, the mean over series.
+    If the file holds many series, each trial is one model for all of them, scored by its mean MASE over series.
 
     Every trial is added to tuning.csv in the run's folder as soon as it is done, and stays there if the run is stopped
     (to tuning-unfinished.csv where the folder holds an earlier run, which stays until this one has ended).
@@ -69,6 +70,7 @@ def tune(
     from kseq.report import run_folder
 
     refuse_ignored(options)
+    predictions = require_predictions(options.pop("predictions"))
     series = take_series(options)
     transforms = options.pop("transform")
     space = Space(
@@ -102,7 +104,7 @@ def tune(
             comparison = run(
                 series, settings, trials=trials, space=space, trial_seeds=trial_seeds, progress=progress, told=keep
             )
-        write_and_show(comparison, style, folder, chosen)
+        write_and_show(comparison, style, folder, chosen, predictions)
 
 
 # All other options are those of `kseq compare`, those that come later too. What is chosen is at its default until then,

@@ -253,3 +253,23 @@ class Transforms(click.ParamType):
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split("/"))
+
+
+class Horizons(File):
+    """A file of two columns, ids and steps: read to a mapping."""
+
+    name = "horizons"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return steps by id."""
+        if isinstance(value, dict):
+            return value
+        import pandas as pd
+
+        path = super().convert(value, param, ctx)
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        steps = frame.iloc[:, -1].str.fullmatch("[0-9]{1,9}") if frame.shape[1] == 2 else pd.Series([False])
+        if not steps.all() or frame.iloc[:, 0].duplicated().any():
+            self.fail(f"received {visible(str(path))}, expected a header and two columns: each id once, and whole "
+                      "numbers of steps.", param, ctx)  # fmt: skip
+        return dict(zip(frame.iloc[:, 0], frame.iloc[:, 1].astype(int), strict=True))

@@ -22,10 +22,11 @@ from typing import cast
 import numpy as np
 
 from kseq.baselines import Skipped, baseline_row
+from kseq.comparison.auto import ASKED, choose, settled
 from kseq.comparison.defaults import resolved, thinned
 from kseq.data import Panel, Series
-from kseq.data.slices import before, chosen
-from kseq.errors import DataError, Parameter
+from kseq.data.slices import before, chosen, extended
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.splits import Split, fewest_rows, require_validation_share
@@ -82,18 +83,28 @@ def cut_windows(
     like: WindowedPanel | None = None,
     only: np.ndarray | None = None,
 ) -> WindowedPanel:
-    """Cut a series or a panel as settings say; the others as in :func:`kseq.make_windows`."""
-    panel = Panel.of(series)
+    """Cut a series or a panel as settings say; the others as in :func:`kseq.make_windows`.
+
+    Where the settings ask for a choice of the transform, what was chosen and why is in ``.choice`` and ``.notes``.
+    """
+    panel = with_steps_to_come(Panel.of(series), settings)
     if settings.lookback is None:
         settings = resolved(settings, panel, split)
     if settings.n_windows and split is None and like is None:
         _require_rows(panel, settings)
+    if settings.transform in ASKED and like is None:
+        data = cut_windows(panel, replace(settings, transform="none"), split, only=only)
+        choice = choose(data, settings)
+        named = replace(settings, transform=choice.name, season=choice.season if choice.season > 1 else settings.season)
+        if choice.name != "none":
+            data = cut_windows(panel, named, split, only=only)
+        return replace(data, choice=choice, notes=(*data.notes, choice.sentence))
     transform = Transform(settings.transform, settings.season, settings.past_target)
     data = make_windows(
         panel,
         settings.lookback,
         settings.horizon,
-        transform=None if settings.transform == "none" else transform,
+        transform=None if settings.transform in ("none", *ASKED) else transform,
         calendar=settings.calendar,
         scaler=settings.scaler,
         past_target=settings.past_target,
@@ -106,8 +117,42 @@ def cut_windows(
         split=split,
         like=like,
         only=only,
+        ahead=steps_ahead(panel, settings),
     )
     return replace(data, validation=thinned(data.validation))
+
+
+def steps_ahead(panel: Panel, settings: Settings) -> np.ndarray | None:
+    """Rows of each series that are forecast from an origin, ``(series,)``; None where all are of one horizon.
+
+    Raises:
+        ConfigError: the settings name a series that is not there.
+    """
+    if not settings.horizons:
+        return None
+    unknown = [str(id) for id in settings.horizons if str(id) not in set(panel.ids)]
+    if unknown:
+        raise ConfigError(
+            "received ", Parameter("horizons"), f" of series '{unknown[0]}' ({len(unknown)} are such), expected ids of "
+            f"the {len(panel.ids)} series: {', '.join(map(str, panel.ids[:3]))}{' and more' * (len(panel.ids) > 3)}.",
+        )  # fmt: skip
+    return np.array([settings.horizons.get(id, settings.horizon) for id in panel.ids])
+
+
+def with_steps_to_come(panel: Panel, settings: Settings) -> Panel:
+    """A panel whose series go on for as many rows as windows of the longest horizon reach beyond their last ones."""
+    ahead = steps_ahead(panel, settings)
+    if ahead is None:
+        return panel
+    if panel.future:
+        raise ConfigError(
+            "received ", Parameter("horizons"), f" and future covariates ({', '.join(panel.future)}), expected none: "
+            "models forecast the longest horizon, of which they are not known in other series.",
+        )  # fmt: skip
+    steps = settings.horizon - int(ahead.min())
+    if (panel.borders[1:] - panel.ends >= steps).all():
+        return panel
+    return extended(panel, steps, panel.calendar.alias)
 
 
 def as_chosen(settings: Settings, transform: FittedTransform | None) -> Settings:
@@ -153,7 +198,7 @@ def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
         >>> backtest.data.test_cutoffs.strftime("%Y-%m").tolist(), len(backtest.trainings)
         (['2007-12', '2008-12', '2009-12'], 1)
     """
-    panel = Panel.of(series)
+    panel = with_steps_to_come(Panel.of(series), settings)
     settings = resolved(settings, panel)
     splits = lay_folds(panel, settings)
     step = settings.step_size or settings.horizon
@@ -165,12 +210,12 @@ def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
     data = cut_windows(panel, settings)
     members = data.members
     own = panel if len(members) == len(panel.ids) else chosen(panel, members)
-    one = replace(as_chosen(settings, data.transform), n_windows=1, step_size=None, refit=False)
+    one = replace(as_chosen(settled(settings, data.choice), data.transform), n_windows=1, step_size=None, refit=False)
     trainings = []
     for number in range(settings.n_windows):
         known = before(own, own.ends - (settings.n_windows - 1 - number) * step)
         try:
-            trainings.append(cut_windows(known, one))
+            trainings.append(replace(cut_windows(known, one), choice=data.choice))
         except DataError as error:
             raise DataError(f"fold {number + 1} of {settings.n_windows}: ", *error.args) from error
     return _joined(data, splits, trainings, members, step)
@@ -219,7 +264,7 @@ def _require_rows(panel: Panel, settings: Settings) -> None:
 
     def enough(known: int) -> bool:
         training = known - round(known * share)
-        return training >= lookback + horizon and (known - training >= horizon or not share)
+        return training >= lookback + horizon
 
     least = fewest_rows(enough, lookback + horizon)
     if settings.train_size is not None and settings.train_size < least:
@@ -246,11 +291,12 @@ def _split(panel: Panel, settings: Settings, number: int, refit: bool) -> Split:
     """Parts of each series in a fold; without ``refit`` its models learn from those of the first one."""
     step, last = settings.step_size or settings.horizon, settings.n_windows - 1
     share, gap, size = settings.validation, settings.gap, settings.train_size
-    first = Split.by_origins(panel, settings.horizon, share, settings.n_windows, step, gap, size)
+    ahead = steps_ahead(panel, settings)
+    first = Split.by_origins(panel, settings.horizon, share, settings.n_windows, step, gap, size, ahead)
     test = first.test + number * step
     if refit:
         known = replace(panel, ends=panel.ends - (last - number) * step)
-        return Split.by_origins(known, settings.horizon, share, 1, step, gap, size)
+        return Split.by_origins(known, settings.horizon, share, 1, step, gap, size, ahead)
     return replace(first, test=test, end=test + settings.horizon)
 
 

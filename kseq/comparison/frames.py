@@ -12,6 +12,7 @@ import pandas as pd
 from kseq import backends
 from kseq._version import __version__
 from kseq.backends import machine
+from kseq.comparison.auto import settled
 from kseq.comparison.backtest import Backtest
 from kseq.comparison.rows import Rows
 from kseq.evaluation import metrics, rows, significance
@@ -79,12 +80,13 @@ def _settings_of(comparison: Rows, row: ModelResult) -> Settings | None:
     cell = next((cell for cell, name in CELL_NAMES.items() if name == row.name), "")
     if comparison.settings is None or cell not in comparison.settings.cells:
         return None
-    return comparison.settings.of(cell)
+    return settled(comparison.settings, comparison.data.choice).of(cell)
 
 
 def _own_settings(comparison: Rows, row: ModelResult) -> dict[str, Any]:
     """What cells have of their own besides their units, and by how many trials it was chosen; where there is any."""
-    shared, columns = comparison.settings, {}
+    columns: dict[str, Any] = {}
+    shared = comparison.settings and settled(comparison.settings, comparison.data.choice)
     named = {name for own in shared.by_cell.values() for name in own} if shared else set()
     settings = _settings_of(comparison, row)
     for name in OWN_NETWORK + OWN_TRAINING + OWN_DATA:
@@ -116,7 +118,8 @@ def predictions(comparison: Rows) -> pd.DataFrame:
                 columns[name] = row.predictions[number, ..., target].ravel()
             if len(row.predictions) == 1:
                 columns |= _bounds(comparison, row, target)
-        frames.append(pd.DataFrame(columns))
+        frame, there = pd.DataFrame(columns), data.forecast_steps
+        frames.append(frame if there is None else frame[there.ravel()])
     return pd.concat(frames, ignore_index=True)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kseq.comparison.auto import settled
 from kseq.comparison.backtest import as_chosen, cut_windows, with_validation_learnt
 from kseq.comparison.own import build_own
 from kseq.comparison.strategies import Recursive, one_step
@@ -102,6 +103,7 @@ def train_cell(
     Returns:
         ModelResult: the row of the cell, named as tables show it.
     """
+    settings = settled(settings, data.choice)
     own = settings.of(cell)
     first = _Windows.cut(data, settings, own)
     job = _Job(cell, own, Training(**own.training), progress, callbacks)

@@ -65,7 +65,13 @@ class Comparison(Tables):
             storage.write_bytes(path, content.getvalue())
         return figure
 
-    def write(self, path: str | Path) -> list[Path]:
+    def _repr_html_(self) -> str:
+        """The table and the verdict, as a notebook shows them."""
+        from kseq.report.table import as_html, shown_table
+
+        return as_html(shown_table(self), self.verdict)
+
+    def write(self, path: str | Path, predictions: str = "csv") -> list[Path]:
         """Write table, forecasts, pictures and record into a folder, made where it is missing; return the files.
 
         What an earlier run has left there is replaced; other files in the folder stay. A picture that cannot be drawn
@@ -73,6 +79,7 @@ class Comparison(Tables):
 
         Args:
             path: of the folder.
+            predictions: ``"csv"`` or ``"parquet"``, the file of all forecasts, or ``"none"`` for no such file.
 
         Raises:
             ConfigError: no name of a folder; one that cannot be written or is being written by another process; a file
@@ -84,7 +91,7 @@ class Comparison(Tables):
         if not str(path):
             raise ConfigError('received "" for the folder to write into, expected its name ("." for this one).')
         with run_folder.folder(Path(path), inputs=self.inputs) as folder:
-            return run_folder.write(self, folder)
+            return run_folder.write(self, folder, predictions=predictions)
 
     @property
     def inputs(self) -> list[Path]:
@@ -143,7 +150,7 @@ def compare(
         if folder is not None:
             from kseq.report import run_folder
 
-            run_folder.write(comparison, folder)
+            run_folder.write(comparison, folder, predictions=asked.predictions)
     return comparison
 
 

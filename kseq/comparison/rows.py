@@ -160,7 +160,8 @@ class Rows:
         if scores is None or season != self._season:
             data = self.data
             found = self._season or season_of_panel(data.series, data.split, data.members)
-            scores = Scores(data, found, self.backtest, metric=self.settings.metric if self.settings else "")
+            scores = Scores(data, found, self.backtest, metric=self.settings.metric if self.settings else "",
+                            asked=bool(self._season))  # fmt: skip
             self._scored = (self._season, scores)
         return scores
 

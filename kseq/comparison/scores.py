@@ -60,7 +60,7 @@ def of_validation(data: WindowedPanel) -> WindowedPanel:
     begin = data.split.validation
     return replace(
         data,
-        split=replace(data.split, stop=begin, test=begin, end=data.split.stop),
+        split=replace(data.split, stop=begin, test=begin, end=data.split.stop, ahead=None),
         validation=replace(data.validation, segments=(), owners=np.empty(0, int)),
         test=data.validation,
     )
@@ -78,6 +78,8 @@ class Scores:
         percentless: whether percentages mean nothing for a series, ``(series of the panel,)``; found by default.
         scales: scales of each series from :func:`kseq.preprocessing.grid.seasonal_scales`; found by default.
         metric: that ranks, of ``kseq.evaluation.metrics.RANKING``; empty for that of :func:`measure_of`.
+        asked: whether somebody asked for this season: it then holds for every series that is longer than it, and
+            shorter ones scale by the last value.
 
     Attributes:
         series: the series that have test windows, places in the panel's ``ids``.
@@ -91,19 +93,26 @@ class Scores:
         scales: tuple[np.ndarray, np.ndarray] | None = None,
         percentless: np.ndarray | None = None,
         metric: str = "",
+        asked: bool = False,
     ):
         self.data = data
         self._trainings = backtest.trainings if backtest else (data,)
         self._order = backtest.order if backtest else np.arange(len(data.test))
         self.series, self._firsts, self.windows = np.unique(data.test.series, return_index=True, return_counts=True)
         if scales is None:
-            longest = int((data.split.validation - data.split.start)[data.members].max())
-            season = season if 2 * season <= longest else 1
-            parts = (data.series, data.split, data.members)
+            parts, split = (data.series, data.split, data.members), data.split
+            longest = int((split.validation - split.start)[data.members].max())
+            season = season if asked or 2 * season <= longest else 1
             scales = seasonal_scales(*parts, season)
             if season > 1 and np.isnan(scales[0][self.series]).all():
                 season, scales = 1, seasonal_scales(*parts, 1)
-        self.season, self._scales = season, scales
+            short = (split.stop - split.start <= season)[:, None]
+            if season > 1 and short[self.series].any():
+                absolute, root = (
+                    np.where(short, last, of) for of, last in zip(scales, seasonal_scales(*parts, 1), strict=True)
+                )
+                scales = absolute, root
+        self.season, self._scales, self._asked = season, scales, asked
         self._percentless = percentless
         self._absolute, self._root = (scale[self.series] for scale in scales)
         self._metric = metric
@@ -134,8 +143,31 @@ class Scores:
 
     @cached_property
     def y(self) -> np.ndarray:
-        """True values of the test windows, ``(windows, horizon, targets)``."""
-        return self.data.test_y
+        """True values of the test windows, ``(windows, horizon, targets)``; the first one where none is to forecast."""
+        y, there = self.data.test_y, self.data.forecast_steps
+        return y if there is None else np.where(there[..., None], y, y[:, :1])
+
+    @cached_property
+    def _weights(self) -> np.ndarray | None:
+        """Weights of steps by which means over the horizon are those of the steps to forecast; None where all are."""
+        there = self.data.forecast_steps
+        if there is None:
+            return None
+        return (there * (there.shape[1] / there.sum(axis=1, keepdims=True)))[..., None]
+
+    def _of_steps(self, values: np.ndarray, by_step: bool = False, root: bool = False) -> np.ndarray:
+        """Values whose means over the horizon, or of single steps, are those of the steps to forecast.
+
+        Args:
+            values: ``(..., windows, horizon, targets)``.
+            by_step: whether steps are kept apart: those that are not to forecast are NaN.
+            root: whether it is squares of the values that are averaged.
+        """
+        if self._weights is None:
+            return values
+        if by_step:
+            return np.where(self._weights > 0, values, np.nan)
+        return np.where(self._weights > 0, values, 0.0) * (np.sqrt(self._weights) if root else self._weights)
 
     @cached_property
     def _number(self) -> np.ndarray:
@@ -158,7 +190,7 @@ class Scores:
         """
         if metric == "r2":
             return self._r2(forecasts, by_step)
-        losses = self._losses(forecasts, metric, bands)
+        losses = self._losses(forecasts, metric, bands, by_step)
         axes = (-1,) if by_step else (-2, -1)
         if metric not in ROOTED:
             return self._mean(losses.mean(axis=axes))
@@ -194,15 +226,22 @@ class Scores:
             band: bounds ``(members, windows, horizon, targets)``.
             steps: steps of the horizon; all by default.
         """
-        inside = ((band.lo <= self.y) & (self.y <= band.hi))[:, :, steps]
-        return float(100 * self._mean(inside.mean(axis=(-2, -1))).mean())
+        inside = self._of_steps((band.lo <= self.y) & (self.y <= band.hi), steps != slice(None))[:, :, steps]
+        return float(100 * np.nanmean(self._mean(inside.mean(axis=(-2, -1)))))
 
     def width(self, band: Interval, steps: slice = slice(None)) -> float:
         """Mean width of intervals, averaged as :meth:`coverage` is, in the targets' unit."""
-        return float(self._mean((band.hi - band.lo)[:, :, steps].mean(axis=(-2, -1))).mean())
+        wide = self._of_steps(band.hi - band.lo, steps != slice(None))[:, :, steps]
+        return float(np.nanmean(self._mean(wide.mean(axis=(-2, -1)))))
 
-    def _losses(self, forecasts: np.ndarray, metric: str, bands: Bands | None = None) -> np.ndarray:
+    def _losses(
+        self, forecasts: np.ndarray, metric: str, bands: Bands | None = None, by_step: bool = False
+    ) -> np.ndarray:
         """What a metric averages, of each forecast; the squares of what it averages where it takes a root."""
+        return self._of_steps(self._all_losses(forecasts, metric, bands), by_step, root=metric in ROOTED)
+
+    def _all_losses(self, forecasts: np.ndarray, metric: str, bands: Bands | None) -> np.ndarray:
+        """The same of all steps, whether or not they are to forecast."""
         if metric in QUANTILE_METRICS:
             if not bands:
                 return np.full(forecasts.shape, np.nan)
@@ -227,7 +266,7 @@ class Scores:
     @cached_property
     def _size(self) -> np.ndarray:
         """Mean absolute true value of each series, ``(series, targets)``; NaN where all are zero."""
-        size = self._mean(np.abs(self.y)[None])[0].mean(axis=1)
+        size = self._mean(self._of_steps(np.abs(self.y)[None]))[0].mean(axis=1)
         return np.where(size > 0, size, np.nan)
 
     def _mean(self, losses: np.ndarray) -> np.ndarray:
@@ -238,9 +277,10 @@ class Scores:
         unit = power_of_two(self.y)
         y, errors = self.y[None] / unit, (forecasts - self.y) / unit
         axes = () if by_step else (2,)
-        middle = self._mean(y).mean(axis=axes, keepdims=True)
-        total = self._mean(np.square(y - middle[:, self._number])).mean(axis=axes)
-        residual = self._mean(np.square(errors)).mean(axis=axes)
+        middle = self._mean(self._of_steps(y, by_step)).mean(axis=axes, keepdims=True)
+        away = np.square(y - middle[:, self._number])
+        total = self._mean(self._of_steps(away, by_step)).mean(axis=axes)
+        residual = self._mean(self._of_steps(np.square(errors), by_step)).mean(axis=axes)
         return (1 - residual / np.where(total > 0, total, np.nan)).mean(axis=-1)
 
     @cached_property
@@ -373,7 +413,7 @@ class Scores:
                                        for which in folds], axis=1))  # fmt: skip
         return Row(
             result.name,
-            np.where(sound[:, None, None, None], result.predictions - self.y, np.nan),
+            np.where(sound[:, None, None, None], self._errors_of(result), np.nan),
             result.kind,
             # An ensemble has the seeds of many members and the forecasts of one.
             seeds=result.seeds if len(result.seeds) == len(sound) else (),
@@ -388,6 +428,11 @@ class Scores:
             validation=self.of_validation(result) if there else float("nan"),
             curves=result.history,
         )
+
+    def _errors_of(self, result: ModelResult) -> np.ndarray:
+        """Errors of a row; none at steps that are not to forecast."""
+        errors = result.predictions - self.y
+        return errors if self._weights is None else np.where(self._weights > 0, errors, 0.0)
 
     def of_validation(self, result: ModelResult) -> float:
         """Score a row on the validation parts, the mean over members and trainings; NaN where there are none.
@@ -409,7 +454,7 @@ class Scores:
     @cached_property
     def _seen(self) -> list["Scores | None"]:
         """Scores of the validation part of each training; None where there is none."""
-        return [Scores(of_validation(training), self.season) if len(training.validation) else None
+        return [Scores(of_validation(training), self.season, asked=self._asked) if len(training.validation) else None
                 for training in self._trainings]  # fmt: skip
 
     def _extreme(self, choose: np.ufunc) -> np.ndarray:
@@ -539,7 +584,8 @@ def scores_of_validation(data: WindowedPanel, season: int, metric: str = "") -> 
             ".",
         )
     metric = "" if metric in QUANTILE_METRICS else metric
-    scores = Scores(of_validation(data), season or season_of_panel(panel, data.split, data.members), metric=metric)
+    found = season or season_of_panel(panel, data.split, data.members)
+    scores = Scores(of_validation(data), found, metric=metric, asked=bool(season))
     measure = metric or measure_of(len(scores.series), data.targets)
     if np.isnan(scores.overall(scores.y[None], measure)).any():
         raise DataError(

@@ -48,7 +48,7 @@ def one_step(data: WindowedPanel, settings: Settings) -> WindowedPanel:
             Parameter("strategy"),
             ".",
         )
-    return cut_windows(data.series, replace(settings, horizon=1), like=data)
+    return cut_windows(data.series, replace(settings, horizon=1, horizons={}), like=data)
 
 
 class Recursive:

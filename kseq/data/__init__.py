@@ -30,6 +30,7 @@ from kseq.data.readers import (
     read_file,
     read_panel,
     read_parquet,
+    read_sql,
     read_table,
 )
 from kseq.data.series import Series
@@ -51,6 +52,7 @@ __all__ = [
     "read_file",
     "read_panel",
     "read_parquet",
+    "read_sql",
     "read_table",
     "series_of",
 ]

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -73,4 +73,6 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, np.generic):
         return _plain(value.item())
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, Iterable) else str(value)

@@ -1,5 +1,6 @@
 """Parquet files, read in batches; pyarrow is imported when one is opened."""
 
+import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -25,39 +26,52 @@ class ParquetTable:
         DataError: pyarrow is not installed, or the file is missing, empty, damaged or of another kind.
     """
 
-    #: Phrases on how it was read.
-    read: tuple[str, ...] = ()
+    #: What the file is called in messages, and how it begins.
+    kind, begin = "Parquet", PARQUET
     #: What the file itself says; see :class:`kseq.data._tables.Table`.
     hint: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, source: Source):
         path, first = source.path, source.head
         if not first:
-            raise DataError(f"{path} is empty; expected a Parquet file.")
+            raise DataError(f"{path} is empty; expected a {self.kind} file.")
         try:
             import pyarrow as pa
-            import pyarrow.parquet as pq
         except ImportError as error:
             raise DataError(f"{path} needs pyarrow to be read: pip install 'kseq[parquet]'.") from error
-        if not first.startswith(PARQUET):
+        if not first.startswith(self.begin):
             raise DataError(
-                f"{path} is not a Parquet file (it does not begin with PAR1); give a CSV file with ", READ_CSV, "."
+                f"{path} is not a {self.kind} file (it does not begin with {self.begin.decode()}); give a CSV file "
+                "with ",
+                READ_CSV,
+                ".",
             )
-        self.path = path
-        self._pa = pa
+        self.path, self.read, self._pa = path, source.read, pa
+        # Types of columns that pandas writes, such as periods, are known to pyarrow once this is imported.
+        importlib.import_module("pandas.core.arrays.arrow.extension_types")
         # Damage shows in many ways: ValueErrors are of names that are no text, or of metadata that are no JSON.
         try:
-            # Checksums, where the file has them, tell a damaged page from a good one.
-            self._file = pq.ParquetFile(source.opened(), buffer_size=2**20, page_checksum_verification=True)
-            self._types = self._file.schema_arrow
+            self._types = self._open(source)
             self._index = _index_columns(self._types.metadata or {}, self._types.names)
             # Some versions of pyarrow parse what pandas says of a file though they are told to ignore it.
             self._types = self._types.remove_metadata()
-            self.schema: pd.DataFrame = self._types.empty_table().to_pandas(ignore_metadata=True)
+            self.schema: pd.DataFrame = self._plain(self._types.empty_table()).to_pandas(ignore_metadata=True)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from error
         if not len(self):
             raise DataError(f"{path} has no rows; expected one row a time step.")
+
+    def _open(self, source: Source) -> Any:
+        """Open the file and give its schema."""
+        import pyarrow.parquet as pq
+
+        # Checksums, where the file has them, tell a damaged page from a good one.
+        self._file = pq.ParquetFile(source.opened(), buffer_size=2**20, page_checksum_verification=True)
+        return self._file.schema_arrow
+
+    def _batches(self, columns: list[str]) -> Iterator[Any]:
+        """The rows as batches of Arrow."""
+        return self._file.iter_batches(BATCH, columns=columns)
 
     def __len__(self) -> int:
         return self._file.metadata.num_rows
@@ -66,7 +80,7 @@ class ParquetTable:
         """Name the column of dates where the user names none: the index of the DataFrame that was written."""
         if time is not None or any(str(column).lower() in TIME_NAMES for column in self.schema):
             return time
-        return [column for column in self._index if pd.api.types.is_datetime64_any_dtype(self.schema[column])] or None
+        return [column for column in self._index if _is_of_dates(self.schema[column].dtype)] or None
 
     def batches(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         """Read the file's rows, some hundred thousand at a time.
@@ -89,9 +103,9 @@ class ParquetTable:
                 )
         first = 0
         try:
-            for batch in self._file.iter_batches(BATCH, columns=list(columns)):
+            for batch in self._batches(list(columns)):
                 batch.validate(full=True)
-                batch = self._as_text(batch.replace_schema_metadata(None))
+                batch = self._plain(batch.replace_schema_metadata(None))
                 frame = batch.to_pandas(ignore_metadata=True, date_as_object=False)
                 frame.index = pd.RangeIndex(first, first + len(frame))
                 first += len(frame)
@@ -99,8 +113,8 @@ class ParquetTable:
         except (self._pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from error
 
-    def _as_text(self, batch: Any) -> Any:
-        """A batch with text in place of bytes, as which some programs write it.
+    def _plain(self, batch: Any) -> Any:
+        """Rows with text in place of bytes, as which some programs write it, and floats in place of decimals.
 
         Raises:
             DataError: bytes are no UTF-8 text.
@@ -108,6 +122,8 @@ class ParquetTable:
         types = self._pa.types
         for number, field in enumerate(batch.schema):
             kind = field.type
+            if types.is_decimal(kind):
+                batch = batch.set_column(number, field.name, batch.column(number).cast(self._pa.float64()))
             if not (types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)):
                 continue
             try:
@@ -123,8 +139,12 @@ class ParquetTable:
     def _damaged(self, error: Exception) -> DataError:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         return DataError(
-            f"{self.path} cannot be read as Parquet ({reason}); it is cut off or damaged: write or copy it again."
+            f"{self.path} cannot be read as {self.kind} ({reason}); it is cut off or damaged: write or copy it again."
         )
+
+
+def _is_of_dates(kind: Any) -> bool:
+    return pd.api.types.is_datetime64_any_dtype(kind) or isinstance(kind, pd.PeriodDtype)
 
 
 def _index_columns(metadata: Mapping[bytes, bytes], columns: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ import re
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,14 @@ READ_CSV, READ_PARQUET = Parameter("read_csv"), Parameter("read_parquet")
 #: What may be said of how a file is written, and what holds where nothing is said.
 FILE_OPTIONS: dict[str, Any] = {
     "header": 0, "no_header": False, "sep": None, "decimal": None, "thousands": None, "encoding": None,
-    "skip_rows": 0, "skip_footer": 0, "comment": None,
+    "skip_rows": 0, "skip_footer": 0, "comment": None, "member": None, "sheet": None, "select": None, "preset": None,
 }  # fmt: skip
+
+#: Files that make a folder a Zarr store.
+STORE = ("zarr.json", ".zgroup", ".zmetadata")
+
+#: What a file holds; inside the class this name is another one's.
+Content = bytes
 
 #: Bytes at the beginning that tell what a file is.
 _HEAD = 2**16
@@ -44,9 +50,10 @@ class Source:
     Args:
         path: the file; ``-`` for standard input.
         options: :data:`FILE_OPTIONS` by name.
-        content: what came through a pipe, read once and wholly; None for a file.
-        head: its first bytes.
+        content: what came through a pipe, read once and wholly, or what another file held; None for a file.
+        head: its first bytes; none of a folder.
         named: what the user names it by, for messages.
+        read: phrases on where its bytes were found, for the user.
     """
 
     path: Path
@@ -54,6 +61,7 @@ class Source:
     content: bytes | None
     head: bytes
     named: Parameter = READ_CSV
+    read: tuple[str, ...] = ()
     #: Tables that it was opened as, by the column that tells series apart.
     tables: dict[str | None, Any] = field(default_factory=dict, init=False)
 
@@ -97,7 +105,16 @@ class Source:
 
     def with_options(self, changed: Mapping[str, Any]) -> "Source":
         """The same bytes, said to be written otherwise."""
-        return Source(self.path, {**self.options, **changed}, self.content, self.head, self.named)
+        return replace(self, options={**self.options, **changed})
+
+    def within(self, name: str, content: "Content", *read: str) -> "Source":
+        """What this source holds, under its own name."""
+        path = self.path.with_name(name)
+        return replace(self, path=path, content=content, head=content[:_HEAD], read=(*self.read, *read))
+
+    def is_store(self) -> bool:
+        """Whether it is a folder that Zarr has made."""
+        return not self.head and is_store(self.path)
 
     def opened(self) -> Any:
         """What pandas reads: the path, or the content as a file in memory."""
@@ -121,6 +138,11 @@ class Source:
     def is_parquet(self) -> bool:
         """Whether it is Parquet by its name or its first bytes."""
         return self.path.suffix in PARQUET_ENDINGS or self.head.startswith(PARQUET)
+
+
+def is_store(path: Path) -> bool:
+    """Whether a path is a folder that Zarr has made."""
+    return any(os.path.isfile(path / name) for name in STORE)
 
 
 def _piped(path: Path) -> bytes | None:
@@ -152,6 +174,8 @@ def _head(path: Path, named: Parameter, kind: str) -> bytes:
     # Unlike those of Path, these are false for names that no file can have.
     if not os.path.exists(path):
         raise DataError("received ", named, f" {path}, which does not exist; expected a {kind} file.")
+    if is_store(path):
+        return b""
     if os.path.isdir(path):
         raise DataError("received ", named, f" {path}, which is a folder; expected a {kind} file.")
     try:

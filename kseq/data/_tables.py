@@ -15,8 +15,10 @@ from kseq.data._parquet import ParquetTable
 from kseq.data._source import Source
 from kseq.data._text import read_text
 from kseq.data.columns import ID_NAME, Names
+from kseq.data.formats import archives, compressed, excel, feather, gridded, json_lines, stations
+from kseq.data.formats.found import Found
 
-__all__ = ["FORMATS", "Format", "FrameTable", "ParquetTable", "Table", "open_table"]
+__all__ = ["FORMATS", "Format", "FrameTable", "ParquetTable", "Table", "found_table", "open_table", "plain"]
 
 
 class Table(Protocol):
@@ -105,27 +107,48 @@ class Format(NamedTuple):
     open: Callable[[Source, str | None], Table]
 
 
+def found_table(found: Found, id: str | None = None, read: Sequence[str] = ()) -> FrameTable:
+    """What a format has found, as a table."""
+    return FrameTable(found.frame, id, (*read, *found.read), hint=found.hint)
+
+
+def _frames(read: Callable[[Source], Found]) -> Callable[[Source, str | None], Table]:
+    """Open what a format reads as a frame."""
+    return lambda source, id: found_table(read(source), id, source.read)
+
+
 def _open_text(source: Source, id: str | None) -> FrameTable:
     table = read_text(source, text=id or ID_NAME)
-    return FrameTable(table.frame, id, table.read, table.doubts)
-
-
-def _open_parquet(source: Source, id: str | None) -> ParquetTable:
-    return ParquetTable(source)
+    return FrameTable(table.frame, id, (*source.read, *table.read), table.doubts)
 
 
 #: Kinds of files, in the order in which they are tried; text is what is none of the others.
 FORMATS: tuple[Format, ...] = (
-    Format("Parquet", Source.is_parquet, _open_parquet),
+    Format("Parquet", Source.is_parquet, lambda source, id: ParquetTable(source)),
+    Format("Feather", feather.recognises, lambda source, id: feather.FeatherTable(source)),
+    Format("NetCDF", gridded.recognises, lambda source, id: gridded.GridTable(source, id)),
+    Format("Monash or sktime", archives.recognises, _frames(archives.read)),
+    Format("station", stations.recognises, _frames(stations.read)),
+    Format("JSON", json_lines.recognises, _frames(json_lines.read)),
     Format("CSV", lambda source: True, _open_text),
 )
+
+
+def plain(source: Source) -> Source:
+    """Unpack a source that is compressed, and write a spreadsheet as the text that it would be saved as.
+
+    Raises:
+        DataError: it is damaged or encrypted, or it is not clear which of its parts is meant.
+    """
+    source = compressed.unpacked(source)
+    return excel.as_text(source) if excel.recognises(source) else source
 
 
 def open_table(source: Source, id: str | None = None) -> Table:
     """Open a source; once, however often it is asked for.
 
     Args:
-        source: the file or pipe, and how it is written.
+        source: the file or pipe, and how it is written, from :func:`plain`.
         id: column that tells series apart, whose values stay text; None for ``unique_id``.
 
     Returns:

@@ -177,7 +177,8 @@ def numbers(
     Raises:
         DataError: a value is text, or the column holds dates or durations.
     """
-    if isinstance(column.dtype, pd.DatetimeTZDtype) or getattr(column.dtype, "kind", "") in "mM":
+    times = isinstance(column.dtype, pd.DatetimeTZDtype | pd.PeriodDtype | pd.IntervalDtype)
+    if times or getattr(column.dtype, "kind", "") in "mM":
         raise DataError(
             f"{name}: column {column.name!r} holds {'durations' if column.dtype.kind == 'm' else 'dates'}, expected "
             "numbers; convert them, such as to hours, or choose another column."

@@ -11,6 +11,7 @@ import pandas as pd
 from kseq.data._source import FILE_OPTIONS
 from kseq.data.builtin import BUILT_INS, load_series
 from kseq.data.columns import ID_NAME, TIME_NAMES, Roles
+from kseq.data.formats.frames import as_pandas, is_frame
 from kseq.data.panel import Panel
 from kseq.data.readers import from_frame, panel_from_frame, read_file
 from kseq.data.series import Series
@@ -144,16 +145,8 @@ def _with_dates(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _pandas(given: Any) -> pd.DataFrame:
     """A pandas frame of another library's frame, of columns in a dict, or of numbers in an array or a list."""
-    if isinstance(given, pd.DataFrame):
-        return given
-    if hasattr(given, "collect") and hasattr(given, "lazy"):
-        # Of Polars, not read yet.
-        given = given.collect()
-    if type(given).__module__.partition(".")[0] == "polars":
-        return _of_polars(given)
-    if hasattr(given, "to_pandas"):
-        found = given.to_pandas()
-        return found.to_frame(found.name or "y") if isinstance(found, pd.Series) else found
+    if is_frame(given):
+        return as_pandas(given)
     if isinstance(given, Mapping):
         try:
             return pd.DataFrame(dict(given))
@@ -162,18 +155,6 @@ def _pandas(given: Any) -> pd.DataFrame:
                 f"received a dict of columns that make no frame ({error}), expected equal lengths."
             ) from error
     return _of_numbers(given)
-
-
-def _of_polars(given: Any) -> pd.DataFrame:
-    """A frame or a series of Polars, by way of NumPy: its own way takes pyarrow."""
-    frame = given.to_frame() if hasattr(given, "to_frame") else given
-    columns = {}
-    for name in frame.columns:
-        column = frame[name]
-        zone = getattr(column.dtype, "time_zone", None)
-        values = pd.Series(column.to_numpy() if zone is None else column.dt.convert_time_zone("UTC").to_numpy())
-        columns[name or "y"] = values if zone is None else values.dt.tz_localize("UTC").dt.tz_convert(zone)
-    return pd.DataFrame(columns)
 
 
 def _of_numbers(given: Any) -> pd.DataFrame:

@@ -18,9 +18,11 @@ from kseq.data._mending import mended
 from kseq.data._origin import remember, remembered
 from kseq.data._rows import Rows
 from kseq.data._source import FILE_OPTIONS, PARQUET, PARQUET_ENDINGS, READ_CSV, READ_PARQUET, Source
-from kseq.data._tables import FrameTable, ParquetTable, Table, open_table
+from kseq.data._tables import FrameTable, ParquetTable, Table, found_table, open_table, plain
 from kseq.data.columns import ID_NAME, Names, Roles, listed, numbers
 from kseq.data.dates import read_dates
+from kseq.data.formats import sql
+from kseq.data.formats.frames import as_pandas
 from kseq.data.missing import require_fill
 from kseq.data.panel import Panel
 from kseq.data.series import Series
@@ -124,7 +126,7 @@ def read_parquet(
 
 
 def from_frame(
-    frame: pd.DataFrame,
+    frame: Any,
     time: Names = None,
     target: Names = None,
     features: Sequence[str] = (),
@@ -148,8 +150,9 @@ def from_frame(
     """Make a series of a DataFrame; errors as in :func:`read_csv`.
 
     Args:
-        frame: wide, one column a target or covariate; or long, the rows of several series in one column. One that is
-            already indexed by dates needs no ``time``.
+        frame: of pandas, polars, Arrow or xarray (see :func:`kseq.data.formats.frames.as_pandas`): wide, one column a
+            target or covariate; or long, the rows of several series in one column. One that is already indexed by dates
+            needs no ``time``.
         time: as in :func:`read_csv`.
         target: as in :func:`read_csv`.
         features: as in :func:`read_csv`.
@@ -183,7 +186,7 @@ def from_frame(
         "unit": unit, "id": id, "series": series, "future": future, "static": static, "freq": freq, "season": season,
         "missing": missing, "date_format": date_format, "dayfirst": dayfirst, "sort": sort, "wide": wide,
     }  # fmt: skip
-    return mended(lambda options: _one(FrameTable(frame, id), source, **options), given, FILE_OPTIONS)
+    return mended(lambda options: _one(FrameTable(as_pandas(frame), id), source, **options), given, FILE_OPTIONS)
 
 
 def read_file(
@@ -206,29 +209,70 @@ def read_file(
     """
     said = {name: options[name] for name in FILE_OPTIONS if name in options} | {"header": header}
     kind = ("Parquet", READ_PARQUET) if str(path).endswith(PARQUET_ENDINGS) else ("CSV", READ_CSV)
-    source = Source.of(path, said, kind[1], kind[0])
+    source = plain(Source.of(path, said, kind[1], kind[0]))
     given = {"id": id, "series": series, "header": header, **options}
-
-    def read(options: dict[str, Any]) -> tuple[Series | Panel, Any]:
-        table, rest = _opened(source, options)
-        several = (
-            options.get("wide") == "series"
-            or options["id"] is not None
-            or ID_NAME in table.schema
-            or "id" in table.hint
-        )
-        if options["series"] is None and several:
-            panel = _many(table, **{key: value for key, value in rest.items() if key != "series"})
-            if len(panel.ids) > 1:
-                return panel, read_panel
-        return _one(table, **rest), read_parquet if source.is_parquet() else read_csv
-
-    data, reader = mended(read, given)
+    data = mended(lambda options: _one_or_many(*_opened(source, options)), given)
+    reader: Callable = read_panel if isinstance(data, Panel) else read_parquet if source.is_parquet() else read_csv
     if reader is not read_csv and source.is_parquet():
         given.pop("header")
     if reader is read_panel:
         given.pop("series")
     return remember(data, reader, {"path": path, **given})
+
+
+def read_sql(
+    address: str,
+    query: str | None,
+    *,
+    id: str | None = None,
+    series: object = None,
+    constant: bool = False,
+    **options: Any,
+) -> Series | Panel:
+    """Read the rows of a query: one series, or a panel where there are several; needs ``pip install 'kseq[sql]'``.
+
+    A file of SQLite or DuckDB is opened to be read alone, and what the query changes is never committed. The address is
+    recorded without its password; ``$NAME`` in it stands for a variable of the environment, and is recorded as it is.
+
+    Args:
+        address: of the database, as SQLAlchemy has it: ``"sqlite:///sales.db"``, ``"duckdb:///sales.duckdb"``,
+            ``"postgresql://me:$PGPASSWORD@host/sales"``.
+        query: in SQL; the columns that it gives are those of the other arguments.
+        id: column that tells series apart; by default ``unique_id`` where there is one.
+        series: the one to read of several; None for all.
+        constant: whether a target may be constant in every series, as in rows that follow others; a panel is then
+            given.
+        **options: further arguments of :func:`kseq.from_frame`.
+
+    Returns:
+        A panel where the column of ids holds more than one; a series otherwise.
+
+    Raises:
+        DataError: a library is missing, the database does not answer, or a column cannot be used.
+
+    Example:
+        >>> read_sql("sqlite:///sales.db", "select day, sold from sales order by day")  # doctest: +SKIP
+    """
+    table, shown = found_table(sql.read(address, query), id), sql.without_password(address)
+    given = {"id": id, "series": series, **options}
+    name = options.get("name") or _name(series, sql.name_of(address))
+
+    def read(options: dict[str, Any]) -> Series | Panel:
+        options |= {"source": shown, "name": name}
+        return _many(table, constant=True, **options) if constant else _one_or_many(table, options)
+
+    data = mended(read, given, FILE_OPTIONS)
+    return remember(data, read_sql, {"address": shown, "query": query, "constant": constant, **given})
+
+
+def _one_or_many(table: Table, options: dict[str, Any]) -> Series | Panel:
+    """Read a panel where a table holds several series, of which none is named; else a series."""
+    several = options.get("wide") == "series" or options.get("id") is not None or ID_NAME in table.schema
+    if options.get("series") is None and several:
+        panel = _many(table, **{key: value for key, value in options.items() if key != "series"})
+        if len(panel.ids) > 1:
+            return panel
+    return _one(table, **options)
 
 
 @remembered
@@ -274,7 +318,7 @@ def read_panel(
 
 
 def panel_from_frame(
-    frame: pd.DataFrame,
+    frame: Any,
     time: Names = None,
     target: Names = None,
     features: Sequence[str] = (),
@@ -341,7 +385,7 @@ def panel_from_frame(
         "future": future, "static": static, "freq": freq, "season": season, "constant": constant, "missing": missing,
         "date_format": date_format, "dayfirst": dayfirst, "sort": sort, "wide": wide,
     }  # fmt: skip
-    return mended(lambda options: _many(FrameTable(frame, id), source, **options), given, FILE_OPTIONS)
+    return mended(lambda options: _many(FrameTable(as_pandas(frame), id), source, **options), given, FILE_OPTIONS)
 
 
 def read_table(path: str | Path, named: Parameter, options: Mapping[str, Any]) -> tuple[pd.DataFrame, Cells]:
@@ -357,7 +401,7 @@ def read_table(path: str | Path, named: Parameter, options: Mapping[str, Any]) -
     """
     said = {name: options[name] for name in FILE_OPTIONS if name in options}
     cells = Cells.of(**{name: options[name] for name in ("missing", "date_format", "dayfirst") if name in options})
-    source = Source.of(path, said, named)
+    source = plain(Source.of(path, said, named))
 
     def read(options: dict[str, Any]) -> pd.DataFrame:
         table = _opened(source, {**said, **options, "id": id})[0]
@@ -375,7 +419,7 @@ def _from_source(
     # A fill of another name is refused before a file is looked for.
     require_fill(given.get("fill"))
     kind = kind or ("Parquet" if str(path).endswith(PARQUET_ENDINGS) and refused is None else "CSV")
-    source = Source.of(path, {name: given[name] for name in FILE_OPTIONS if name in given}, named, kind)
+    source = plain(Source.of(path, {name: given[name] for name in FILE_OPTIONS if name in given}, named, kind))
     if refused is not None and source.head.startswith(refused):
         raise DataError(f"{source.path} is a Parquet file; give it with ", READ_PARQUET, ".")
     if named == READ_PARQUET and not source.is_parquet():
@@ -392,10 +436,13 @@ def _from_source(
 def _opened(source: Source, options: dict[str, Any]) -> tuple[Table, dict[str, Any]]:
     """Open a source as the options say; give the table, and the options that are no matter of the file."""
     said = {name: options[name] for name in FILE_OPTIONS if name in options}
-    changed = {name: value for name, value in said.items() if value != source.options[name]}
+    changed = {name: value for name, value in said.items() if value not in (source.options[name], FILE_OPTIONS[name])}
     table = open_table(source.with_options(changed) if changed else source, options.get("id"))
     rest = {name: value for name, value in options.items() if name not in FILE_OPTIONS}
     rest["name"] = rest.get("name") or _name(rest.get("series"), source.stem)
+    if rest.get("wide") is None:
+        # What the file itself says counts where its user says nothing.
+        rest |= {name: value for name, value in table.hint.items() if rest.get(name) is None}
     return table, {"source": source.path.name, **rest}
 
 

@@ -8,7 +8,8 @@ not a matter of opinion: a value before the cutoff moved when one after it was c
 values changed from           what must stay as it is
 ============================  =======================================================================================
 the validation part on        scaler, training windows, season
-the test part on              validation windows; each cell's weights, learning curves and stopping epochs
+the test part on              validation windows; the transform that is chosen; each cell's weights, learning curves
+                              and stopping epochs
 the first target of a window  what is read for this window and for those before it, the way of a forecast back to its
                               unit, and the baselines' forecasts; this for the first validation window, and for the
                               first, the middle and the last test window
@@ -31,7 +32,8 @@ import pandas as pd
 
 from kseq import backends, vocabulary
 from kseq.baselines import BASELINES
-from kseq.comparison.backtest import shared_season
+from kseq.comparison.auto import settled
+from kseq.comparison.backtest import shared_season, with_steps_to_come
 from kseq.comparison.result import Comparison, laid_out
 from kseq.data import Panel, Series
 from kseq.errors import BackendError, Parameter
@@ -142,7 +144,7 @@ def audit(
         ('scaler', 'training windows', 'inputs of forecasts', 'transform and scale undone', 'validation windows')
     """
     asked = vocabulary.asked(given, settings, options, {"seeds": (0, 1), "training": {"epochs": 5, "patience": 2}})
-    panel, settings = Panel.of(asked.series), asked.settings
+    panel, settings = with_steps_to_come(Panel.of(asked.series), asked.settings), asked.settings
     comparison = laid_out(panel, settings)
     checks = [
         check
@@ -231,6 +233,9 @@ class _Run:
             facts["training windows"] = list(data.train.gather(np.arange(len(data.train))))
             if self.number == 0:
                 facts["season"] = [np.array([self.comparison.season])]
+        if np.array_equal(cutoff, data.split.test) and data.choice is not None:
+            chosen = f"{data.choice.name} {data.choice.by_cell}"
+            facts["transform chosen"] = [np.frombuffer(chosen.encode(), "uint8").astype("float64")]
         if np.array_equal(cutoff, data.split.test) and len(data.validation):
             facts["validation windows"] = list(data.validation.gather(np.arange(len(data.validation))))
         return facts
@@ -299,7 +304,10 @@ def _checks(panel: Panel, run: _Run, progress: Progress | None) -> Iterator[Chec
     fold = run.number + 1 if many else None
     for cutoff in run.cutoffs:
         first = run.row_of(cutoff)
-        changed = _Run(laid_out(perturbed(panel, first), run.asked), run.number, run.asked)
+        # What the validation part chooses may change with it.
+        early = bool(np.any(cutoff < run.data.split.test))
+        settings = settled(run.asked, run.data.choice) if early else run.asked
+        changed = _Run(laid_out(perturbed(panel, first), settings), run.number, settings)
         rows = int(np.sum(panel.ends - first))
         for name, before, after in _pairs(run, changed, cutoff, progress):
             values, differing, largest = _difference(before, after)

@@ -25,7 +25,7 @@ from kseq.storage import plain
 from kseq.storage.regular import read_regular
 
 #: Functions of :mod:`kseq.data` that a record may name.
-READERS = ("load_series", "read_csv", "read_parquet", "read_panel")
+READERS = ("load_series", "read_csv", "read_parquet", "read_panel", "read_sql")
 
 #: What a record says of the place where the run was made.
 PLACE = ("kseq", "backend", "device", "versions", "machine")
@@ -146,11 +146,12 @@ class Recorded:
             settings = replace(settings, members=blocks.pop() or 0)
         return settings
 
-    def series(self, file: Path | None = None) -> Series:
+    def series(self, file: Path | None = None, sql: str | None = None) -> Series:
         """Read the series of the run again.
 
         Args:
             file: where the run's file is now; by default where it was.
+            sql: address of the run's database, whose password is not in the record; by default the one that is.
 
         Raises:
             DataError: the data are not there, or are others.
@@ -176,6 +177,10 @@ class Recorded:
                     f" {file} for a run on {data['name']!r}, a built-in series; leave it out.",
                 )
             arguments["path"] = str(file)
+        if sql is not None:
+            if "address" not in arguments:
+                raise ConfigError("received ", Parameter("sql"), " for a run on no database; leave it out.")
+            arguments["address"] = sql
         try:
             signature(getattr(readers, reader)).bind(**arguments)
         except TypeError as error:

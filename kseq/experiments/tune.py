@@ -213,7 +213,7 @@ def tune(
         if folder is not None:
             from kseq.report import run_folder
 
-            run_folder.write(comparison, folder)
+            run_folder.write(comparison, folder, predictions=asked.predictions)
     return comparison
 
 

@@ -183,6 +183,12 @@ class Explanation:
 
         return as_text(self)
 
+    def _repr_html_(self) -> str:
+        """The lesson's table and the advice, as a notebook shows them."""
+        from kseq.report.table import as_html
+
+        return as_html(self.lesson, self.advice)
+
     def figures(self) -> dict[str, Figure]:
         """Return the pictures by file name; not attached to any screen."""
         from kseq.explanation.pictures import pictures_of

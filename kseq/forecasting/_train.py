@@ -117,7 +117,7 @@ def require_rows(n: int, settings: Settings) -> None:
 
     def enough(rows: int) -> bool:
         training = rows - round(rows * share)
-        return training >= settings.lookback + settings.horizon and (rows - training >= settings.horizon or not share)
+        return training >= settings.lookback + settings.horizon
 
     if not enough(n):
         least = fewest_rows(enough, n + 1)

@@ -22,7 +22,7 @@ from kseq.comparison.defaults import resolved
 from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel, Series
 from kseq.data.slices import chosen, last_rows
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
 from kseq.evaluation.intervals import half_width
 from kseq.evaluation.quantiles import QUANTILE_METRICS
 from kseq.forecasting import model_file
@@ -113,11 +113,18 @@ def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, prog
             f"received strategy {settings.strategy} for a model that is saved, expected direct: it forecasts all steps "
             "at once."
         )
+    if settings.quantiles:
+        raise ConfigError(
+            "received ", Parameter("loss"), " quantile for a model that is saved, expected mse, mae or huber: bounds "
+            "of its intervals are what it missed on the validation part.",
+        )  # fmt: skip
     if settings.scaler == "minmax-leaks-test":
         raise ConfigError(
             "received scaler minmax-leaks-test, expected standard or minmax: what is to be forecast is not known yet."
         )
     panel = Panel.of(series)
+    # The card holds the budget that was asked for: the same comes of it again.
+    budget = settings.training
     settings = resolved(settings, panel, Split.without_test(panel, settings.validation))
     require_rows(int(panel.lengths.max()), settings)
     training = Training(**settings.training)
@@ -130,6 +137,8 @@ def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, prog
     if refit:
         first = data
         data = cut_windows(panel, as_chosen(settings, data.transform), Split.without_test(panel, 0.0))
+        if first.choice is not None:
+            data = replace(data, notes=(*data.notes, first.choice.sentence))
         until = {seed: as_many_steps(one, training, first, data)[0] for seed, one in trained.fitted.items()}
         settings = replace(settings, seeds=trained.seeds)
         trained = train(data, settings, training, progress, " on all rows", until)
@@ -143,7 +152,7 @@ def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, prog
     context = last_rows(learnt, max(_kept(len(members)), settings.lookback + lost + 1, 2 * season + 1))
     card = ModelCard(
         name=CELL_NAMES[settings.cells[0]],
-        settings=asdict(settings),
+        settings=asdict(replace(settings, training=budget)),
         seeds=trained.seeds,
         epochs=epochs,
         refitted=refit,

@@ -40,6 +40,12 @@ class Forecast:
     notes: tuple[str, ...]
     history: Panel
 
+    def _repr_html_(self) -> str:
+        """The forecasts and the notes, as a notebook shows them."""
+        from kseq.report.table import as_html
+
+        return as_html(self.frame, self.notes)
+
     @property
     def frame(self) -> pd.DataFrame:
         """Long form: ``unique_id, ds``, forecasts under the model's name, and bounds as ``GRU-lo-80``, ``GRU-hi-80``.

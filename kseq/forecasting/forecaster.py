@@ -53,7 +53,7 @@ class Forecaster:
         bidirectional: read windows in both directions.
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
         transform: what is read and forecast instead of the values, see :mod:`kseq.preprocessing.transforms`:
-            ``"none"``, steps such as ``"anomaly,change"``, or ``"auto"``.
+            ``"none"``, steps such as ``"anomaly,last"``, or ``"auto"``, which chooses by the validation part.
         calendar: read where in the day, the week or the year each row stands.
         scaler: ``"standard"`` or ``"minmax"``, fitted on the rows that are trained on.
         past_target: read the target's own past.

@@ -18,9 +18,9 @@ from kseq.errors import ConfigError, DataError, Parameter
 from kseq.forecasting.card import ModelCard
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.seasonality import Cycle, calendar_seasons
-from kseq.preprocessing.splits import Split
+from kseq.preprocessing.splits import Split, placed_windows
 from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend, fit_steps, steps_of
-from kseq.preprocessing.windows import Frame, WindowedPanel, calendar_of, placed_windows
+from kseq.preprocessing.windows import Frame, WindowedPanel, calendar_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +246,7 @@ def panel_like(
     dates = calendar_of(panel, card.cycles) if card.cycles else {}
     static = card.static_scaler.transform(encoded(panel.static).to_numpy(dtype="float64")).astype("float32")
     frame = Frame(card.lookback, card.horizon, bool(settings["past_target"]), settings["scaler"], dates, fitted, static)
-    training = placed_windows(panel, history.place < 0, split.start, stop, 1, card.reach, card.horizon)
+    training = placed_windows(panel, history.place < 0, split.start, stop, 1, card.horizon, card.reach)
     known = history.place, card.input_scaler, card.target_scaler
     windows, input_scaler, target_scaler = frame.of(panel, split.start, stop, *training, known)
     none = replace(windows, segments=(), owners=np.empty(0, int))

@@ -30,6 +30,7 @@ user. A framework is imported only in its own file, and only when that backend r
 """
 
 import importlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -69,6 +70,24 @@ class Output(NamedTuple):
     outputs: Any
     states: list
     kernel: str
+
+
+class Piece(list):
+    """Many batches that a training step gets at once: windows, targets and perhaps weights, like one large batch.
+
+    Args:
+        parts: The arrays or tensors, of equal lengths.
+        batch_size: Number of windows in a batch.
+    """
+
+    def __init__(self, parts: Iterable[Any], batch_size: int):
+        super().__init__(parts)
+        self.batch_size = batch_size
+
+    def batches(self) -> Iterator[tuple]:
+        """The batches, one after the other; the last holds the rest."""
+        for start in range(0, len(self[0]), self.batch_size):
+            yield tuple(part[start : start + self.batch_size] for part in self)
 
 
 def load(backend: str) -> ModuleType:

@@ -31,6 +31,7 @@ from kseq.errors import Unsupported
 from kseq.kernels import Spec
 from kseq.kernels._cpu import gru, lstm, simple_rnn
 from kseq.kernels._cpu.pool import default_threads, give, run, take
+from kseq.kernels._cpu.shape import Shape
 from kseq.kernels._cpu.simd import VECTOR_BYTES
 
 Array = np.ndarray
@@ -73,30 +74,13 @@ class Gradients(NamedTuple):
     bias: Array | None
 
 
-class _Shape(NamedTuple):
-    """The sizes of a run, and how it is cut; the compiled functions take it as it is."""
-
-    members: int
-    batch: int
-    time: int
-    features: int
-    units: int
-    block_rows: int
-    groups: int
-    chunk: int  # steps whose weight gradients are added up in one product
-
-    @property
-    def blocks(self) -> int:
-        return -(-self.batch // self.block_rows)
-
-
 class Saved:
     """What a forward run keeps for its backward run."""
 
     def __init__(
         self,
         spec: Spec,
-        shape: _Shape,
+        shape: Shape,
         weights: Array,
         memory: Array,
         layout: "_Layout",
@@ -295,17 +279,17 @@ def _option(spec: Spec) -> tuple:
 
 
 @lru_cache(maxsize=256)
-def _cut(members: int, batch: int, time: int, features: int, units: int) -> _Shape:
+def _cut(members: int, batch: int, time: int, features: int, units: int) -> Shape:
     """Cut the batch; only by its size, so that results depend on neither threads nor members."""
     block_rows = 32 if batch > 512 else 16
     blocks = -(-batch // block_rows)
     chunk = max(1, min(time, 64 // max(1, min(batch, block_rows))))
     # Of an empty batch one group, whose sums are zeros.
     groups = max(1, min(blocks, _MAX_GROUPS))
-    return _Shape(members, batch, time, features, units, block_rows, groups, chunk)
+    return Shape(members, batch, time, features, units, block_rows, groups, chunk)
 
 
-def _threads(shape: _Shape, weights: Array, threads: int | None) -> int:
+def _threads(shape: Shape, weights: Array, threads: int | None) -> int:
     if shape.batch * shape.time * weights.size < _WORTH_THREADS:
         return 1
     return default_threads() if threads is None else threads
@@ -326,12 +310,12 @@ def _round_up(number: int, step: int) -> int:
     return -(-number // step) * step
 
 
-def _padded(shape: _Shape, dtype: np.dtype) -> int:
+def _padded(shape: Shape, dtype: np.dtype) -> int:
     return _round_up(shape.units, VECTOR_BYTES // dtype.itemsize)
 
 
 @lru_cache(maxsize=256)
-def _saved_sizes(cell: str, shape: _Shape, dtype: np.dtype, keep: bool) -> list[int]:
+def _saved_sizes(cell: str, shape: Shape, dtype: np.dtype, keep: bool) -> list[int]:
     """Sizes of the arrays that a cell's loops write at every step: inputs, gates, cell states."""
     lanes, padded = VECTOR_BYTES // dtype.itemsize, _padded(shape, dtype)
     nets, steps = shape.members * shape.batch, shape.time if keep else 1
@@ -353,7 +337,7 @@ def _split(memory: Array, sizes: list[int]) -> list[Array]:
 
 
 def _weights(
-    spec: Spec, shape: _Shape, layout: _Layout, kernel: Array, recurrent_kernel: Array, bias: Array | None
+    spec: Spec, shape: Shape, layout: _Layout, kernel: Array, recurrent_kernel: Array, bias: Array | None
 ) -> Array:
     """Join kernel, bias and recurrent kernel into one flat matrix a member, with padded gates."""
     members, features, units, gates = shape.members, shape.features, shape.units, _GATES[spec.cell]
@@ -388,7 +372,7 @@ def _weights(
     return joined.reshape(-1)
 
 
-def _weight_gradients(spec: Spec, shape: _Shape, layout: _Layout, sums: Array) -> tuple[Array, Array, Array | None]:
+def _weight_gradients(spec: Spec, shape: Shape, layout: _Layout, sums: Array) -> tuple[Array, Array, Array | None]:
     """Take the gradient of the joined matrix apart; the inverse of :func:`_weights`."""
     members, features, units = shape.members, shape.features, shape.units
     joined = sums.reshape(members, features + 1 + units, _JOINED_GATES[spec.cell], -1)

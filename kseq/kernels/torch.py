@@ -15,6 +15,7 @@ import contextlib
 import functools
 from collections.abc import Iterator, Sequence
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -173,6 +174,18 @@ def _compiled() -> ModuleType | None:
             raise
         return None
     return cpu
+
+
+def epochs(values: list[Tensor], layers: Any, head: Any, optimizer: Any, decayed: Any) -> Any:
+    """Make the compiled epoch of a small network; arguments as of :class:`kseq.kernels.torch_epoch.Epochs`.
+
+    Raises:
+        Unsupported: Numba is missing, the weights are on a GPU, or the network or the optimizer is not compiled.
+    """
+    _require(_compiled() is not None and values[0].device.type == "cpu", "no compiled loop")
+    from kseq.kernels.torch_epoch import Epochs
+
+    return Epochs(values, layers, head, optimizer, decayed, _saturation(values[0].dtype))
 
 
 def _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec):

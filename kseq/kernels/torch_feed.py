@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kseq.kernels import Piece
+
 #: Bytes of windows that are gathered in one call, for a call costs as much as copying some KiB.
 AT_ONCE = 2**20
 
@@ -19,10 +21,15 @@ class _Feed(torch.utils.data.DataLoader):
     def __init__(self, batches: Any):
         super().__init__(batches, batch_size=None)
         self._batches = batches
+        #: Whether pieces are given as they are, for a step that takes many batches at once.
+        self.whole = False
         #: An epoch's number and its first piece, which is there already.
         self._ready: tuple[int, list[Tensor]] = (-1, [])
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+    def __len__(self) -> int:
+        return self._batches.pieces if self.whole else len(self._batches)
+
+    def __iter__(self) -> Iterator[Any]:
         batches = self._batches
         # All epochs are one where the order never changes.
         epoch = batches.epoch if batches.shuffles else 0
@@ -31,8 +38,11 @@ class _Feed(torch.utils.data.DataLoader):
             if batches.pieces == 1 and not batches.shuffles:
                 # What never changes, as a validation part, stays where it is.
                 self._ready = epoch, parts
-            for start in range(0, len(parts[0]), batches.batch_size):
-                yield tuple(part[start : start + batches.batch_size] for part in parts)
+            piece = Piece(parts, batches.batch_size)
+            if self.whole:
+                yield piece
+            else:
+                yield from piece.batches()
 
     def look_ahead(self) -> None:
         """Gather the first piece of the next epoch now, while a GPU is at work on this one's last steps."""
@@ -55,7 +65,7 @@ class _ArrayFeed(torch.utils.data.DataLoader):
     def __init__(self, arrays: list[Any], batch_size: int, shuffle: bool):
         super().__init__(arrays[0], batch_size=None)
         self._arrays, self._size, self._count = arrays, batch_size, len(arrays[0])
-        self._shuffles = shuffle
+        self._shuffles, self.whole = shuffle, False
         self._at_once = batch_size * max(1, AT_ONCE // max(1, batch_size * arrays[0][0].nbytes))
         indices = range(self._count)
         sampler = torch.utils.data.RandomSampler(indices)
@@ -63,21 +73,24 @@ class _ArrayFeed(torch.utils.data.DataLoader):
         epoch = torch.utils.data.BatchSampler(sampler, self._count, drop_last=False)
         self._orders = torch.utils.data.DataLoader(_Indices(indices), batch_sampler=epoch, collate_fn=np.array)
         #: What never changes stays on the device.
-        self._there: list[list[Tensor]] | None = None
+        self._there: list[Tensor] | None = None
 
     def __len__(self) -> int:
-        return -(-self._count // self._size)
+        return -(-self._count // (self._at_once if self.whole else self._size))
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+    def __iter__(self) -> Iterator[Any]:
         # Keras's loader draws a number when its iteration is asked for, shuffled or not, and the order at the first
         # batch.
         orders = iter(self._orders)
         return self._batches(orders if self._shuffles else None)
 
-    def _batches(self, orders: Iterator[Any] | None) -> Iterator[tuple[Tensor, ...]]:
-        for piece in self._pieces(None if orders is None else next(orders)):
-            for start in range(0, len(piece[0]), self._size):
-                yield tuple(part[start : start + self._size] for part in piece)
+    def _batches(self, orders: Iterator[Any] | None) -> Iterator[Any]:
+        for parts in self._pieces(None if orders is None else next(orders)):
+            piece = Piece(parts, self._size)
+            if self.whole:
+                yield piece
+            else:
+                yield from piece.batches()
 
     def _pieces(self, order: Any) -> Iterator[list[Tensor]]:
         starts = range(0, self._count, self._at_once)
@@ -87,8 +100,9 @@ class _ArrayFeed(torch.utils.data.DataLoader):
                 yield [_brought(array[rows]) for array in self._arrays]
             return
         if self._there is None:
-            self._there = [[_brought(np.ascontiguousarray(array)) for array in self._arrays]]
-        yield from self._there
+            self._there = [_brought(np.ascontiguousarray(array)) for array in self._arrays]
+        for start in starts:
+            yield [part[start : start + self._at_once] for part in self._there]
 
 
 class _Indices(torch.utils.data.Dataset):

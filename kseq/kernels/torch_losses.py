@@ -49,3 +49,11 @@ def mean_so_far(total: Tensor, count: Tensor, found: Tensor, rows: int) -> Tenso
     total.add_(found.sum(0) if found.dim() else found.detach() * rows)
     count.add_(rows)
     return total / count
+
+
+@torch.no_grad()
+def add_sum(total: Tensor, count: Tensor, found: float, rows: int) -> Tensor:
+    """Add a sum over ``rows`` values to a metric of Keras; return the mean of all that it holds."""
+    total.add_(found)
+    count.add_(rows)
+    return total / count

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from kseq.kernels.torch_losses import elements, mean_so_far  # noqa: F401 (parts of a step)
+from kseq.kernels.torch_losses import add_sum, elements, mean_so_far  # noqa: F401 (parts of a step)
 from kseq.kernels.torch_optimizers import Adam, KerasUpdate  # noqa: F401 (parts of a step)
 
 

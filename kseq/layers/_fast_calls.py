@@ -50,6 +50,34 @@ class Forward:
         self.masked = masked
         return x
 
+    def network(self) -> tuple[list, tuple] | None:
+        """Settings and weights of a stack of recurrent layers of one cell, and of the Dense layer on its last output.
+
+        None for any other model.
+        """
+        *calls, head = self.calls
+        kernels = [call for call in calls if type(call) is _Kernel]
+        if (
+            not kernels
+            or len(kernels) < len(calls)
+            or type(head) is not _Product
+            or head.activation is not None
+            or head.kernel.dim() != 2
+        ):
+            return None
+        if any(call.spec.cell != kernels[0].spec.cell for call in kernels):
+            return None
+        sequences = [call.spec.return_sequences for call in kernels]
+        if not all(sequences[:-1]) or sequences[-1] or any(len(call.shape) > 1 for call in kernels):
+            return None
+        return [(call.spec, call.weights) for call in kernels], (head.kernel, head.bias)
+
+    def note(self, kernel: str) -> None:
+        """Record the kernel that ran in all recurrent layers."""
+        for call in self.calls:
+            for direction in call.directions:
+                direction.note(kernel)
+
     @property
     def replayable(self) -> bool:
         """Whether a CUDA graph can replay all calls."""

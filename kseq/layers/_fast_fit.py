@@ -105,6 +105,7 @@ def _fed(model: keras.Model, arguments: dict[str, Any]) -> dict[str, Any]:
         steps=len(source),
         model=model,
     )
+    listeners.give_whole(source)
     nothing = {"y": None, "sample_weight": None, "batch_size": None, "shuffle": False, "validation_split": 0.0}
     return {**changed, **nothing, "x": source, "callbacks": listeners}
 

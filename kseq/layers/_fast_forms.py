@@ -89,13 +89,29 @@ def _form(function: Any, options: dict[str, Any]) -> Form | None:
 def is_adam(optimizer: Any) -> bool:
     """Whether an optimizer is Keras's Adam or AdamW, with settings of which the fused update knows all."""
     kind = type(optimizer)
-    return (
-        kind.__name__ in ("Adam", "AdamW")
-        and kind.__module__.startswith("keras.")
-        and not (
-            optimizer.amsgrad
-            or optimizer.use_ema
-            or optimizer.gradient_accumulation_steps
-            or optimizer.loss_scale_factor
-        )
-    )
+    known = kind.__name__ in ("Adam", "AdamW") and kind.__module__.startswith("keras.")
+    return known and not optimizer.amsgrad and _is_plain(optimizer)
+
+
+def is_compiled(optimizer: Any) -> bool:
+    """Whether the compiled epoch knows all settings of an optimizer."""
+    kind = type(optimizer)
+    if kind.__name__ not in ("Adam", "AdamW", "SGD", "RMSprop") or not kind.__module__.startswith("keras."):
+        return False
+    if getattr(optimizer, "amsgrad", False) or getattr(optimizer, "centered", False):
+        return False
+    rate = optimizer._learning_rate
+    known = hasattr(rate, "value") or isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+    return known and _is_plain(optimizer)
+
+
+def _is_plain(optimizer: Any) -> bool:
+    """Whether an optimizer neither averages weights, nor accumulates gradients, nor scales the loss."""
+    return not (optimizer.use_ema or optimizer.gradient_accumulation_steps or optimizer.loss_scale_factor)
+
+
+def compiled_form(form: Form, loss: Any) -> tuple[str, tuple[float, ...]]:
+    """Name and numbers of a loss or metric, as the compiled epoch takes them; of an object with ``errors``, its own."""
+    if form.kind != "errors":
+        return form.kind, form.options
+    return loss.kind, tuple(loss.quantiles) or (1.0,)

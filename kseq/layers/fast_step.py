@@ -25,6 +25,7 @@ Keras's own step runs under ``kernel_policy("off")``, for models with a ``train_
 or outputs, mixed precision or ``jit_compile=True``. :func:`step_used` says which step ran.
 """
 
+import contextlib
 import operator
 from collections.abc import Sequence
 from types import ModuleType
@@ -34,9 +35,20 @@ import keras
 
 from kseq import kernels
 from kseq.errors import Unsupported
+from kseq.kernels import Piece
 from kseq.layers._dispatch import policy
 from kseq.layers._fast_calls import Forward
-from kseq.layers._fast_forms import EXPANDS_TARGETS, Form, form_of_loss, form_of_metric, is_adam, is_of_members, is_root
+from kseq.layers._fast_forms import (
+    EXPANDS_TARGETS,
+    Form,
+    compiled_form,
+    form_of_loss,
+    form_of_metric,
+    is_adam,
+    is_compiled,
+    is_of_members,
+    is_root,
+)
 
 _ATTRIBUTE = "_kseq_step"
 
@@ -56,9 +68,13 @@ def attach(model: keras.Model) -> keras.Model:
     train, test, fast = model.train_step, model.test_step, FastStep(model, backend)
 
     def train_step(data: Any) -> dict[str, Any]:
+        if isinstance(data, Piece):
+            return fast.train_piece(data) or [train_step(batch) for batch in data.batches()][-1]
         return fast(data) if fast.takes(data) else train(data)
 
     def test_step(data: Any) -> dict[str, Any]:
+        if isinstance(data, Piece):
+            return [test_step(batch) for batch in data.batches()][-1]
         return fast.evaluate(data) if fast.ready and fast.takes(data) else test(data)
 
     model.train_step, model.test_step = train_step, test_step
@@ -72,6 +88,15 @@ def step_of(model: keras.Model) -> "FastStep | None":
     return vars(model).get(_ATTRIBUTE)
 
 
+def takes_pieces(model: keras.Model | None) -> bool:
+    """Whether a model's training step takes many batches at once, as a :class:`kseq.kernels.Piece`."""
+    if model is None or step_of(model) is None or "train_step" not in vars(model) or model.jit_compile:
+        return False
+    # Of a loss of the model's own Keras does not know that it is built, and asks for a batch to build it.
+    own, keras_model = type(model), keras.Model
+    return own.compute_loss is keras_model.compute_loss and own.compute_metrics is keras_model.compute_metrics
+
+
 def step_used(model: keras.Model) -> str:
     """Say which training step a model ran last.
 
@@ -79,15 +104,15 @@ def step_used(model: keras.Model) -> str:
         model: A model that has been trained.
 
     Returns:
-        str: ``"fast"``, followed by the parts that were called through Keras, as in ``"fast (loss by Keras)"``; or
-        ``"keras"`` for Keras's own step, with the reason.
+        str: ``"compiled epoch"`` for many steps in one call; ``"fast"``, followed by the parts that were called through
+        Keras, as in ``"fast (loss by Keras)"``; or ``"keras"`` for Keras's own step, with the reason.
 
     Example:
         >>> model = build_gru()  # doctest: +SKIP
         >>> model.compile("adam", "mae")  # doctest: +SKIP
         >>> model.fit(x, y)  # doctest: +SKIP
         >>> step_used(model)  # doctest: +SKIP
-        'fast'
+        'compiled epoch'
     """
     fast = step_of(model)
     return "keras" if fast is None else fast.used
@@ -175,8 +200,51 @@ class FastStep:
         self._plan_update(optimizer)
         inputs = getattr(model, "inputs", None)
         self.input_shape = inputs[0].shape if inputs else None
+        self.outputs = model.outputs[0].shape[-1] if inputs else None
         self.sums = _sums(tracker)
         self.replay = self.parts.Replay(self._step, self._settled)
+        self._plan_epochs(optimizer)
+
+    def _plan_epochs(self, optimizer: Any) -> None:
+        """Plan training many batches in one compiled call."""
+        self.epochs = None
+        network, known = self.forward.network(), is_compiled(optimizer)
+        metrics = self.own_metrics and not (self.others or self.weighted)
+        loss = self.form is not None and not self.form.members and not any(one.of_members for one in self.metrics)
+        if network is None or not (known and metrics and loss and self.unconstrained):
+            return
+        decayed = [optimizer._use_weight_decay(variable) for variable in self.variables]
+        with contextlib.suppress(Unsupported):
+            self.epochs = self.backend.epochs(self.values, *network, optimizer, decayed)
+
+    def train_piece(self, piece: Piece) -> dict[str, Any] | None:
+        """Train on many batches in one compiled call; None if that is not possible for this model and these data."""
+        if not self.takes([part[: piece.batch_size] for part in piece]):
+            return None
+        x, y, *weight = piece
+        outputs = self.outputs or 0
+        if self.epochs is None or not is_compiled(self.model.optimizer) or any(part.dim() != 1 for part in weight):
+            return None
+        y = y[:, None] if EXPANDS_TARGETS and y.dim() == 1 and outputs == 1 else y
+        form = self.form
+        assert form is not None
+        quantiles = len(self.errors.quantiles) if self.errors is not None else 0
+        fits = y.dim() == 2 and y.shape[1] * max(1, quantiles) == outputs and not (quantiles and self.metrics)
+        if not fits or any(part.device.type != "cpu" for part in piece):
+            return None
+        forms = [compiled_form(form, self.errors), *(compiled_form(one.form, None) for one in self.metrics)]
+        try:
+            sums = self.epochs.train([x, y, *weight], piece.batch_size, forms)
+        except Unsupported:
+            return None
+        self.used = "compiled epoch"
+        self.forward.note("torch-cpu")
+        means = [self.parts.add_sum(*self.sums, sums[0], len(x))]
+        for one, total in zip(self.metrics, sums[1:], strict=True):
+            scale = outputs if one.root else 1
+            mean = self.parts.add_sum(*one.sums, total * scale, len(x) * scale)
+            means.append(mean.sqrt() if one.root else mean)
+        return self._logs(means)
 
     def _plan_loss(self, wanted: Any) -> None:
         own = type(self.model).compute_loss is keras.Model.compute_loss
@@ -223,7 +291,9 @@ class FastStep:
         # Frozen weights have optimizer state too; the lists match only where all weights are trained. Keras itself
         # refuses an optimizer that was built for another model.
         same = list(map(id, optimizer._trainable_variables)) == list(map(id, self.variables))
-        if same and is_adam(optimizer) and all(v.constraint is None for v in self.variables):
+        #: Whether the optimizer is for these weights, and changes nothing else in them.
+        self.unconstrained = same and all(v.constraint is None for v in self.variables)
+        if self.unconstrained and is_adam(optimizer):
             momenta = [v.value for v in optimizer.variables if v.name.endswith("momentum")]
             velocities = [v.value for v in optimizer.variables if v.name.endswith("velocity")]
             decayed = [v.value for v in self.variables if optimizer._use_weight_decay(v)]

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from kseq import kernels
+from kseq.layers.fast_step import takes_pieces
 
 
 class NextEpoch(keras.callbacks.Callback):
@@ -19,11 +20,11 @@ class NextEpoch(keras.callbacks.Callback):
     def __init__(self, batches: Any, source: Any):
         super().__init__()
         self.batches, self.source = batches, source
-        self._last = len(batches) - 1 if hasattr(source, "look_ahead") else None
+        self._looks_ahead = hasattr(source, "look_ahead")
 
     def after_step(self, batch: int) -> None:
         """After the last step of an epoch, gather the next epoch's first batches while the GPU still computes."""
-        if batch == self._last:
+        if self._looks_ahead and batch == len(self.source) - 1:
             self.source.look_ahead()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -65,11 +66,31 @@ class Listeners(keras.callbacks.CallbackList):
         super().__init__(*callbacks, **options)
         self.feeding = feeding
 
+    @property
+    def feeding(self) -> Sequence[NextEpoch]:
+        """The callbacks that advance the data; where nothing happens between batches, the step gets many at once."""
+        return self._feeding
+
+    @feeding.setter
+    def feeding(self, feeding: Sequence[NextEpoch]) -> None:
+        self._feeding = feeding
+        for feeder in feeding:
+            self.give_whole(feeder.source)
+
+    def give_whole(self, source: Any) -> None:
+        """Let a data source give many batches at once, if no callback would notice."""
+        self._find_hooks()
+        model = getattr(self, "_model", None)
+        if hasattr(source, "whole") and not (self._at_begin or self._at_end) and takes_pieces(model):
+            source.whole = _built(model, source)
+
     def _implements(self, hook: str, alias: str) -> bool:
         """Whether any callback implements a hook, under either of its two names."""
         return any(
             name in vars(callback) or getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name)
             for callback in self.callbacks
+            # Keras's own ask at each batch whether to save, and never do.
+            if not (type(callback) is keras.callbacks.ModelCheckpoint and callback.save_freq == "epoch")
             for name in (hook, alias)
         )
 
@@ -116,3 +137,15 @@ class Listeners(keras.callbacks.CallbackList):
         """Call the hook if any callback implements it."""
         if self._at_test_end:
             super().on_test_batch_end(batch, logs)
+
+
+def _built(model: keras.Model, source: Any) -> bool:
+    """Build what ``fit`` would build by the first batch, with the same draws; whether nothing is left to build."""
+
+    def is_built() -> bool:
+        compiled = [part for part in (model._compile_metrics, model._compile_loss) if part is not None]
+        return all(part.built for part in [*compiled, *model._flatten_layers()])
+
+    if not is_built():
+        model._symbolic_build(data_batch=next(iter(source)))
+    return is_built()

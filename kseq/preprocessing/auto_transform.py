@@ -1,46 +1,52 @@
-"""A transform by name, and ``auto``: which steps the rows before the validation part ask for.
+"""A transform by name, and ``auto``: which steps the validation part asks for.
 
-Of one series ``auto`` takes, of the steps of :mod:`kseq.preprocessing.transforms`:
+``auto`` tries transforms and takes the one that forecasts the validation part best, with the sizes of the windows that
+models read: what serves one step ahead may fail at thirty. Each is tried by least squares with a small ridge (Hoerl and
+Kennard 1970) on the training windows, as a stand-in for a network that takes a hundredth of a second; where networks
+are trained, :mod:`kseq.comparison.auto` then trains the best few for a moment. Tried are, with and without logarithms
+and anomalies, the values themselves and each reference of :mod:`kseq.preprocessing.references`; differences one step
+ahead, where none are summed; and the trend of a single series. A transform that leaves out a series is not tried.
 
-- ``anomaly`` where the phases' means lower Akaike's information criterion (Akaike 1974).
-- ``change`` after it where the test of Dickey and Fuller (1979), augmented and at 5 %, says that each target comes back
-  to a level; and before that ``trend`` where this level moves: where the slope of a line is not zero at 1 %, for a
-  number of rows that allows for their likeness to the row before (Santer et al. 2000). Where the first test does not
-  say so, ``difference`` comes first, then ``anomaly`` if the differences have a season.
+Errors are mean absolute ones; those of several series are in units of what repeating the last season misses in each,
+as MASE counts them. Nothing after the validation part is read. Without a validation window the last rows of the
+training part stand in for one.
 
-Of several series it takes for all the steps that most of the longest ones would take by themselves, but for ``trend``:
-short series, of which panels are made, have none to trust.
-
-    >>> from kseq import load_series
-    >>> panel = Panel.of(load_series("co2"))
-    >>> Transform("auto").fit(panel, Split.by_fraction(panel), np.array([0])).label
-    'difference,anomaly (season 12)'
+    >>> from kseq import load_series, make_windows
+    >>> make_windows(load_series("co2"), transform=Transform("auto")).transform.label
+    'log,anomaly,difference (season 12)'
 """
 
-import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from kseq.data import Panel
-from kseq.preprocessing.grid import grids, longest, season_of_panel
-from kseq.preprocessing.seasonality import Cycle
-from kseq.preprocessing.splits import Split
-from kseq.preprocessing.transforms import (
-    Difference,
-    FittedTransform,
-    fit_steps,
-    lines_through,
-    steps_of,
-    times_of,
-    whole_rows,
-)
+from kseq.data.slices import before, chosen
+from kseq.errors import ConfigError, DataError
+from kseq.preprocessing.grid import season_of_panel, seasonal_scales
+from kseq.preprocessing.references import Reference
+from kseq.preprocessing.splits import Split, long_enough, placed_windows
+from kseq.preprocessing.transforms import FittedTransform, fit_steps, steps_of
 
-#: Fewer rows than this are not tested and count as coming back to a level.
-FEWEST = 20
+#: Rows of all series, training windows and validation windows that a choice looks at, at most; and inputs of each.
+ROWS, WINDOWS, JUDGED, INPUTS = 200_000, 10_000, 2_000, 400
 
-#: Rows that are tested, the last ones: more say the same and take long.
-LATEST = 1000
+#: Share of the training part, cut from its end, that stands in for a validation part where there is none.
+SHARE = 0.15
+
+#: Parts of the series, the validation part among them, that least squares are tried on.
+PARTS = 3
+
+#: What each step of a transform must be worth: this share of the error.
+DOUBT = 0.002
+
+#: Errors on the validation part that count as about as good as the smallest one: up to so many times as large.
+NEAR = 1.1
+
+#: Ridge of the least squares, in units of the mean square of an input.
+RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -65,124 +71,269 @@ class Transform:
     def __post_init__(self) -> None:
         steps_of(self.names)
 
-    def fit(self, panel: Panel, split: Split, members: np.ndarray) -> FittedTransform:
+    def fit(
+        self, panel: Panel, split: Split, members: np.ndarray, lookback: int = 1, horizon: int = 1
+    ) -> FittedTransform:
         """Fit on the training rows of each series.
 
         Args:
             panel: the series.
             split: their parts.
             members: series to fit, places in the panel's ``ids``; sorted.
+            lookback: rows that models read, by which ``auto`` chooses.
+            horizon: rows that they forecast.
 
         Raises:
-            ConfigError: ``anomaly`` without a season, or with fewer than two in the training rows of every series.
-            DataError: ``log`` of values that are not positive.
+            ConfigError: a season is asked for and there is none, or fewer than two are in the training rows of every
+                series.
+            DataError: ``log`` or ``log1p`` of values that have none.
         """
         names = steps_of(self.names)
         season = 1
-        if {"auto", "anomaly", "season"} & set(names):
+        if {"anomaly", "season"} & set(names):
             season = self.season or season_of_panel(panel, split, members)
-        if names == ("auto",):
-            names = choose(panel, split, members, season) if self.past_target else ()
-        return fit_steps(names, panel, split, members, season)
+        if names != ("auto",):
+            return fit_steps(names, panel, split, members, season)
+        if not self.past_target:
+            return fit_steps((), panel, split, members, season)
+        trial = Trial.of(panel, split, members, lookback, horizon, self.season)
+        return fit_steps(steps_of(trial.allowed(panel, trial.ranked)[0]), panel, split, members, trial.season)
 
 
-def choose(panel: Panel, split: Split, members: np.ndarray, season: int) -> tuple[str, ...]:
-    """Choose steps for a panel by the training rows of its longest series, as the head of this file says.
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Series by which transforms are tried.
 
     Args:
-        panel: the series.
+        panel: some of the series, up to the end of their validation parts.
         split: their parts.
-        members: series to choose for, places in the panel's ``ids``; sorted.
-        season: steps in a season.
-
-    Returns:
-        Names of :data:`kseq.preprocessing.transforms.STEPS`.
+        lookback: rows that models read.
+        horizon: rows that they forecast.
+        season: steps in a season; 1 for none.
     """
-    found = []
-    for grid in (next(grids(panel, split, np.array([member]))) for member in longest(split, members)):
-        known = grid.rows < split.validation[grid.members[0]]
-        rows = grid.rows[known]
-        y, runs = panel.y[rows], panel.stretches
-        runs = np.clip(runs[(runs[:, 0] <= rows[-1]) & (runs[:, 1] > rows[0])] - rows[0], 0, len(rows))
-        if np.ptp(y[whole_rows(y)], axis=0).all():
-            cycle = Cycle(season, grid.phase(season)[grid.places[known]])
-            found.append(_chosen(y, runs, cycle, times_of(panel.index[rows]), trend=len(members) == 1))
-    return max(sorted(set(found)), key=found.count, default=("change",))
 
+    panel: Panel
+    split: Split
+    lookback: int
+    horizon: int
+    season: int
 
-def _chosen(y: np.ndarray, runs: np.ndarray, cycle: Cycle, times: np.ndarray, trend: bool) -> tuple[str, ...]:
-    """Steps for the training rows ``y`` of one series, ``(rows, targets)``.
+    @classmethod
+    def of(
+        cls, panel: Panel, split: Split, members: np.ndarray, lookback: int, horizon: int, season: int = 0
+    ) -> "Trial":
+        """Take as many series as a choice looks at, evenly.
 
-    Args:
-        y: the rows.
-        runs: first row, and one after the last, of runs of consecutive rows, ``(runs, 2)``.
-        cycle: the season and the phase of each row.
-        times: time of each row, ``(rows,)``.
-        trend: whether ``trend`` may be among the steps.
-    """
-    seasonal = _has_season(y, cycle)
-    level = _anomalies(y, cycle) if seasonal else y
-    if _comes_back(level):
-        moves = trend and _has_trend(level, times)
-        return (*["anomaly"] * seasonal, *["trend"] * moves, "change")
-    return ("difference", *["anomaly"] * _has_season(Difference().apply(y, runs), cycle))
+        Args:
+            panel: the series.
+            split: their parts.
+            members: series that have windows, places in the panel's ``ids``; sorted.
+            lookback: rows that models read.
+            horizon: rows that they forecast.
+            season: steps in a season; 0 to find it from the dates.
+        """
+        season = season or season_of_panel(panel, split, members)
+        every = -(-int((split.stop - split.start)[members].sum()) // ROWS)
+        some = members[:: max(1, every)]
+        known = before(panel, np.maximum(split.stop, panel.borders[:-1] + 1))
+        shift = known.borders[some]
+        if len(some) < len(panel.ids):
+            known = chosen(known, some)
+        start, validation, stop = (
+            part[some] - shift + known.borders[:-1] for part in (split.start, split.validation, split.stop)
+        )
+        parts = Split(start, validation, stop, stop, stop)
+        trial = cls(known, parts, lookback, horizon, season)
+        if len(trial.judged[0]):
+            return trial
+        # The last training rows are judged instead.
+        held = validation - np.maximum(np.rint(SHARE * (validation - start)).astype(int), horizon)
+        return replace(trial, split=Split(start, held, validation, validation, validation))
 
+    @cached_property
+    def members(self) -> np.ndarray:
+        """The series, places in the panel's ``ids``."""
+        return np.arange(len(self.panel.ids))
 
-def _anomalies(y: np.ndarray, cycle: Cycle) -> np.ndarray:
-    """Distance of each row from the mean of its phase over the rows that have values."""
-    whole = whole_rows(y)
-    return y - Cycle(cycle.season, cycle.phase[whole]).means_of(y[whole])[cycle.phase]
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Transforms that are tried: those that all series allow."""
+        learnt = np.concatenate(
+            [self.panel.y[first:last] for first, last in zip(self.split.start, self.split.stop, strict=True)]
+        )
+        low = np.nanmin(learnt, initial=np.inf)
+        logs = ["log"] if low > 0 else ["log1p"] if low == 0 else []
+        tails = ["", "change", "last", "mean"] + ["difference"] * (self.horizon == 1)
+        seasons = ["", "anomaly"] if self.season > 1 else [""]
+        chains = [(log, season, tail) for log in ("", *logs) for season in seasons for tail in tails]
+        # As a baseline, a season is repeated where two of it are known.
+        if 1 < self.season <= (self.split.validation - self.split.start).max() // 2:
+            chains += [(log, "", "season") for log in ("", *logs)]
+        if len(self.members) == 1:
+            chains += [("", season, "trend,change") for season in seasons]
+        names = (",".join(filter(None, chain)) or "none" for chain in chains)
+        return tuple(name for name in names if self._allows(name))
 
+    def _allows(self, name: str) -> bool:
+        """Whether a transform can be fitted, and leaves out no series."""
+        try:
+            lost = self.lost(name)
+        except (ConfigError, DataError):
+            return False
+        parts = self.split, self.lookback, self.horizon
+        return bool((long_enough(self.panel, *parts, lost=lost) == long_enough(self.panel, *parts)).all())
 
-def _has_season(y: np.ndarray, cycle: Cycle) -> bool:
-    """Whether the phases' means are worth their number, by Akaike's criterion summed over the targets."""
-    whole = whole_rows(y)
-    rows, spread = int(whole.sum()), y[whole].std(axis=0)
-    if cycle.season < 2 or rows < 2 * cycle.season or not spread.all():
-        return False
-    left = _anomalies(y, cycle)[whole].std(axis=0)
-    with np.errstate(divide="ignore"):
-        # A season without any noise explains everything: minus infinity.
-        return bool(np.sum(2 * rows * np.log(left / spread) + 2 * (cycle.season - 1)) < 0)
+    def lost(self, name: str) -> int:
+        """Rows that a transform takes at the beginning of a series besides those that models read."""
+        return self._fitted(name).lost(self.lookback)
 
+    def _fitted(self, name: str) -> FittedTransform:
+        return fit_steps(steps_of(name), self.panel, self.split, self.members, self.season)
 
-def _comes_back(y: np.ndarray) -> bool:
-    """Whether each target comes back to a level, as far as the test tells."""
-    y = y[whole_rows(y)][-LATEST:]
-    return len(y) < FEWEST or all(_rejects_unit_root(column) for column in y.T if np.ptp(column) > 0)
+    def _windows(self, reach: int, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of first targets of a part, and the series of each, all or evenly drawn."""
+        first, stop, most = {
+            "training": (self.split.start + reach, self.split.validation, WINDOWS),
+            "validation": (self.split.validation, self.split.stop, JUDGED),
+        }[part]
+        every = np.ones(len(self.members), bool)
+        segments, owners = placed_windows(self.panel, every, first, stop, 1, self.horizon, reach)
+        starts = np.concatenate([np.empty(0, int), *map(np.asarray, segments)])
+        owners = np.repeat(owners, [len(segment) for segment in segments])
+        step = max(1, -(-len(starts) // most))
+        return starts[::step], owners[::step]
 
+    @cached_property
+    def judged(self) -> tuple[np.ndarray, np.ndarray]:
+        """Windows that are forecast: rows of their first targets, and their series."""
+        return self._windows(self.lookback + max(self.season, 1), "validation")
 
-def _has_trend(y: np.ndarray, times: np.ndarray) -> bool:
-    """Whether the level of a target moves along a line, as far as the test tells."""
-    whole = whole_rows(y)
-    if whole.sum() < FEWEST:
-        return False
-    return any(_has_slope(times[whole], column) for column in y[whole].T if np.ptp(column) > 0)
+    @cached_property
+    def unit(self) -> np.ndarray:
+        """What errors of each series are counted in, ``(series, targets)``."""
+        if len(self.members) == 1:
+            return np.ones((1, len(self.panel.targets)))
+        for season in (self.season, 1):
+            scale = seasonal_scales(self.panel, replace(self.split, stop=self.split.validation), self.members, season)
+            if not np.isnan(scale[0]).all():
+                break
+        return scale[0]
 
+    def error(self, forecasts: np.ndarray, starts: np.ndarray, owners: np.ndarray) -> float:
+        """Mean absolute error in the unit of each series, the mean over series of each series' own.
 
-def _has_slope(times: np.ndarray, y: np.ndarray) -> bool:
-    from scipy import stats
+        Args:
+            forecasts: in the targets' unit, ``(..., windows, horizon, targets)``.
+            starts: rows of their first targets, ``(windows,)``.
+            owners: series of each.
+        """
+        y = self.panel.y[starts[:, None] + np.arange(self.horizon)]
+        with np.errstate(invalid="ignore", over="ignore"):
+            missed = (np.abs(forecasts - y) / self.unit[owners, None]).mean(axis=(-2, -1))
+        missed = missed.reshape(-1, len(starts)).mean(axis=0)
+        there = np.isfinite(self.unit).all(axis=1)[owners]
+        series = np.bincount(owners[there], missed[there], len(self.members))
+        count = np.bincount(owners[there], minlength=len(self.members))
+        return float(np.mean(series[count > 0] / count[count > 0])) if there.any() else float("nan")
 
-    start, slope = (of.item() for of in lines_through(times, y[:, None], np.zeros(len(y), int), 1))
-    left = y - start - slope * times
-    if not np.ptp(left):
-        return bool(slope)
-    # Values that follow one another are alike: so many independent ones say as much as they do.
-    alike = max(np.corrcoef(left[1:], left[:-1])[0, 1], 0.0)
-    independent = len(y) * (1 - alike) / (1 + alike)
-    if independent <= 2:
-        return False
-    error = np.sqrt(np.sum(left**2) / np.sum((times - times.mean()) ** 2) / (independent - 2))
-    return bool(2 * stats.t.sf(abs(slope) / error, independent - 2) < 0.01)
+    @cached_property
+    def errors(self) -> dict[str, float]:
+        """Error of least squares with each transform, the smallest first."""
+        found = {name: self._least_squares(self._fitted(name)) for name in self.names}
+        sound = {name: error if np.isfinite(error) else np.inf for name, error in found.items()}
+        return dict(sorted(sound.items(), key=lambda item: item[1]))
 
+    @cached_property
+    def simple(self) -> dict[str, float]:
+        """Error of repeating the last value, and of repeating the last season, by name."""
+        kinds = {"persistence": Reference("last")}
+        if self.season > 1:
+            kinds["seasonal naive"] = Reference("season", self.season)
+        starts, owners = self.judged
+        found = {}
+        for name, reference in kinds.items():
+            past = self.panel.y[starts[:, None] + np.arange(-reference.reach(1), 0)]
+            forecast = reference.of_targets(past, 1, self.horizon)
+            found[name] = self.error(
+                np.broadcast_to(forecast, (len(starts), self.horizon, past.shape[-1])), starts, owners
+            )
+        return found
 
-def _rejects_unit_root(y: np.ndarray) -> bool:
-    from statsmodels.tsa.stattools import adfuller
+    @cached_property
+    def regrets(self) -> dict[str, float]:
+        """How far each transform lies behind the best one, as a logarithm, on average over parts; the best first.
 
-    if np.ptp(np.diff(y)) == 0:
-        # A straight line, of which there is nothing to estimate.
-        return False
-    with warnings.catch_warnings():
-        # What a later version will return, and divisions by the noise of a series without any.
-        warnings.simplefilter("ignore")
-        return bool(adfuller(y, regression="c", autolag="BIC")[1] < 0.05)
+        Each step of a transform counts as :data:`DOUBT` besides: among equals the simplest one is taken.
+
+        The parts are the validation part and, before it, two of its length, each forecast from the rows before it.
+        """
+        length = self.split.stop - self.split.validation
+        found: dict[str, list[float]] = {name: [] for name in self.errors}
+        for number in range(PARTS):
+            stop = self.split.stop - number * length
+            earlier = replace(self, split=Split(self.split.start, stop - length, stop, stop, stop))
+            errors = (earlier if number else self).errors if len(earlier.judged[0]) else {}
+            for name in found:
+                if np.isfinite(errors.get(name, np.inf)):
+                    found[name].append(float(np.log(errors[name] / max(min(errors.values()), 1e-300) + 1e-12)))
+        means = {
+            name: float(np.mean(regrets)) + DOUBT * len(steps_of(name)) if regrets else np.inf
+            for name, regrets in found.items()
+        }
+        return dict(sorted(means.items(), key=lambda item: item[1]))
+
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        """Transforms, the best first: by their regret those that are near the best one on the validation part."""
+        near = NEAR * next(iter(self.errors.values()))
+        return tuple(sorted(self.regrets, key=lambda name: self.errors[name] > near))
+
+    def allowed(self, panel: Panel, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of some transforms that all rows of a panel allow: a later value may have no logarithm."""
+        with np.errstate(invalid="ignore"):
+            refused = {"log": (panel.y <= 0).any(), "log1p": (panel.y < 0).any()}
+        return tuple(name for name in names if not refused.get(name.partition(",")[0])) or ("none",)
+
+    def _least_squares(self, fitted: FittedTransform) -> float:
+        levels, reference = fitted.apply(self.panel), fitted.reference or Reference("none")
+        lookback = self.lookback
+        reach = lookback + fitted.lost(lookback)
+        # Rows that least squares read are fewer where windows are very long.
+        rows = min(lookback, max(1, INPUTS // levels.shape[1]))
+
+        def cut(starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            past = levels[starts[:, None] + np.arange(-reference.reach(lookback), 0)]
+            inputs = past[:, -lookback:]
+            level = reference.of_inputs(inputs)
+            ahead = levels[starts[:, None] + np.arange(self.horizon)]
+            if fitted.reference is not None:
+                ahead = ahead - reference.of_targets(past, lookback, self.horizon)
+            return (inputs if level is None else inputs - level)[:, -rows:], ahead, past
+
+        starts, owners = self._windows(reach, "training")
+        x, y, _ = cut(starts)
+        count = np.maximum(np.bincount(owners, minlength=len(self.members)), 1)[:, None]
+
+        def per_series(values: np.ndarray) -> np.ndarray:
+            sums = [np.bincount(owners, column, len(self.members)) for column in values.mean(axis=1).T]
+            return np.stack(sums, axis=1) / count
+
+        center = per_series(x) if reference.of_inputs(x) is None else np.zeros((len(count), x.shape[-1]))
+        shift = center if fitted.reference is None else 0 * center
+        widths = [np.sqrt(per_series(np.square(v - c[owners, None]))) for v, c in ((x, center), (y, shift))]
+        of_x, of_y = (np.where(width > 0, width, 1.0) for width in widths)
+        x = ((x - center[owners, None]) / of_x[owners, None]).reshape(len(x), -1)
+        y = ((y - shift[owners, None]) / of_y[owners, None]).reshape(len(y), -1)
+        means = x.mean(axis=0), y.mean(axis=0)
+        x, y = x - means[0], y - means[1]
+        square = x.T @ x
+        square[np.diag_indices_from(square)] += RIDGE * np.trace(square) / len(square) + 1e-9
+        weights = np.linalg.solve(square, x.T @ y)
+        starts, owners = self.judged
+        x, _, past = cut(starts)
+        x = ((x - center[owners, None]) / of_x[owners, None]).reshape(len(x), -1)
+        made = ((x - means[0]) @ weights + means[1]).reshape(len(x), self.horizon, -1)
+        made = made * of_y[owners, None] + shift[owners, None]
+        if fitted.reference is not None:
+            made = reference.put_back(made, past, lookback)
+        return self.error(fitted.undo(made, self.panel, starts[:, None] + np.arange(self.horizon)), starts, owners)

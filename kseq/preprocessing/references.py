@@ -68,7 +68,7 @@ class Reference:
 
     def of_inputs(self, past: np.ndarray) -> np.ndarray | None:
         """What is taken off inputs ``past``, ``(..., lookback, targets)``; None for nothing."""
-        if self.kind in ("change", "increments"):
+        if self.kind in ("none", "change", "increments"):
             return None
         return past.mean(axis=-2, keepdims=True) if self.kind == "mean" else past[..., -1:, :]
 

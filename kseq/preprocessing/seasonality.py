@@ -141,6 +141,79 @@ def _explained(y: np.ndarray, cycle: Cycle) -> float:
     return float(np.mean(1 - anomalies.var(axis=0) / y.var(axis=0) * (rows - 1) / (rows - cycle.season)))
 
 
+#: Widths, in phases, over which a climatology may be smoothed; up to a quarter of a season of :data:`SMOOTHED` or more.
+WIDTHS, SMOOTHED = (1, 3, 5, 7, 11, 15, 21, 31, 45, 61, 91), 24
+
+
+def climatology(
+    y: np.ndarray, owners: np.ndarray, phase: np.ndarray, places: np.ndarray, series: int, season: int
+) -> np.ndarray:
+    """Mean of each phase of each series, over neighbouring phases where those of single ones are noise.
+
+    Means of single days of the year are of some tens of values: Hobday et al. (2016) average over 11 days and smooth
+    over 31. The width is that which forecasts best each season, by the others, of all series together.
+
+    Args:
+        y: values without NaN, ``(rows, targets)``.
+        owners: series of each row, ``(rows,)``; sorted.
+        phase: phase of each row, from 0 to ``season - 1``.
+        places: place of each row within its series.
+        series: how many there are.
+        season: steps in a season.
+
+    Returns:
+        ``(series, season, targets)``; where no value is near, the mean of the series, and 0 of one without values.
+    """
+    cells = owners * season + phase
+    count = np.bincount(cells, minlength=series * season).reshape(series, season, 1)
+    total = np.stack([np.bincount(cells, of, series * season) for of in y.T], axis=-1).reshape(series, season, -1)
+    whole = total.sum(axis=1, keepdims=True) / np.maximum(count.sum(axis=1, keepdims=True), 1)
+    width = _width(y, owners, phase, places, count, total)
+    count, total = _around(count, width), _around(total, width)
+    return np.where(count > 0, total / np.maximum(count, 1), whole)
+
+
+def _width(
+    y: np.ndarray, owners: np.ndarray, phase: np.ndarray, places: np.ndarray, count: np.ndarray, total: np.ndarray
+) -> int:
+    """Width of which the mean forecasts each season best, by the other seasons; errors in units of each series."""
+    series, season, targets = total.shape
+    widths = [width for width in WIDTHS if width <= season // 4] if season >= SMOOTHED else [1]
+    if len(widths) == 1 or not len(y):
+        return 1
+    # Blocks of a season's length, one after the other, each of which is forecast by the others of its series.
+    key = owners * (places.max() // season + 1) + places // season
+    blocks, block = np.unique(key, return_inverse=True)
+    cells = block * season + phase
+    own_count = np.bincount(cells, minlength=len(blocks) * season).reshape(-1, season, 1)
+    own = np.stack([np.bincount(cells, of, len(blocks) * season) for of in y.T], axis=-1).reshape(
+        (*own_count.shape[:2], targets)
+    )
+    # A phase of one season alone cannot be forecast without its neighbours.
+    judged = (count[owners, phase] - own_count[block, phase])[:, 0] > 0
+    if not judged.any():
+        return 1
+    means = total.sum(axis=1) / np.maximum(count.sum(axis=1), 1)
+    spread = np.stack([np.bincount(owners, of, series) for of in np.square(y - means[owners]).T], axis=-1)
+    spread = np.where(spread > 0, spread, 1.0)[owners[judged]]
+    errors = []
+    for width in widths:
+        others = (_around(total, width)[owners, phase] - _around(own, width)[block, phase])[judged]
+        of = (_around(count, width)[owners, phase] - _around(own_count, width)[block, phase])[judged]
+        errors.append(float(np.sum(np.square(y[judged] - others / of) / spread)))
+    return widths[int(np.argmin(errors))]
+
+
+def _around(values: np.ndarray, width: int) -> np.ndarray:
+    """Sums over ``width`` phases around each, ``(series, season, targets)``; the first phase follows the last."""
+    if width == 1:
+        return values
+    half = width // 2
+    padded = np.concatenate([values[:, -half:], values, values[:, :half]], axis=1)
+    sums = np.cumsum(np.concatenate([np.zeros_like(padded[:, :1]), padded], axis=1), axis=1)
+    return sums[:, width:] - sums[:, :-width]
+
+
 def as_columns(y: np.ndarray) -> np.ndarray:
     """Values of one target, ``(rows,)``, or of several, as ``(rows, targets)``, float64."""
     y = np.asarray(y, dtype="float64")

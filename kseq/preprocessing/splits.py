@@ -7,7 +7,7 @@
 """
 
 import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,9 @@ from kseq.data import Panel
 from kseq.errors import DataError, Parameter
 from kseq.validation import require_number
 
-#: Of each part by name: its first row in each series, one after its last, and the rows between windows.
-Parts = dict[str, tuple[np.ndarray, np.ndarray, int]]
+#: Of a part: its first row in each series, one after its last, the rows between windows, and those that one forecasts.
+Part = tuple[np.ndarray, np.ndarray, int, "int | np.ndarray"]
+Parts = dict[str, Part]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,9 @@ class Split:
         validation: first row of the validation part; training ends before it.
         stop: one after the last row that is learnt from.
         test: first target row of the test part.
-        end: one after the last row with a target.
+        end: one after the last row with a target; or after the last row that is forecast, where that is a later one.
+        ahead: rows of each series that are forecast from an origin of the test part; None, the default, for the whole
+            horizon of all.
     """
 
     start: np.ndarray
@@ -39,6 +42,7 @@ class Split:
     stop: np.ndarray
     test: np.ndarray
     end: np.ndarray
+    ahead: np.ndarray | None = None
 
     @classmethod
     def by_fraction(cls, panel: Panel, test: float = 0.2, validation: float = 0.15) -> "Split":
@@ -71,14 +75,23 @@ class Split:
 
     @classmethod
     def by_origins(
-        cls, panel: Panel, horizon: int, validation: float, n_windows: int, step: int, gap: int, train_size: int | None
+        cls,
+        panel: Panel,
+        horizon: int,
+        validation: float,
+        n_windows: int,
+        step: int,
+        gap: int,
+        train_size: int | None,
+        ahead: np.ndarray | None = None,
     ) -> "Split":
         """Keep the last origins of each series for the test part, as a backtest that trains once does."""
-        end = panel.ends
+        beyond = 0 if ahead is None else horizon - ahead
+        end = panel.ends + beyond
         first = end - horizon - (n_windows - 1) * step
         stop = first - gap
         start = panel.borders[:-1] if train_size is None else np.maximum(panel.borders[:-1], stop - train_size)
-        return cls(start, first_of_validation(start, stop, validation), stop, first, end)
+        return cls(start, first_of_validation(start, stop, validation), stop, first, end, ahead)
 
 
 def first_of_validation(start: np.ndarray, stop: np.ndarray, share: float) -> np.ndarray:
@@ -92,13 +105,20 @@ def require_validation_share(share: float) -> None:
     require_number("validation", share)
 
 
-def parts_of(split: Split, lookback: int, step: int, lost: int) -> Parts:
-    """Parts of each series by name: the first row of each, one after its last, and the rows between windows."""
+def parts_of(split: Split, lookback: int, horizon: int, step: int, lost: int) -> Parts:
+    """Find the parts of each series by name.
+
+    A validation part that is shorter than the horizon has one window, whose targets begin in the training part.
+    """
+    reach = split.start + lost + lookback
+    overlapping = np.minimum(split.validation, np.maximum(split.stop - horizon, reach))
     return {
         # Nothing before the first row that is learnt from is read either.
-        "training": (split.start + lost + lookback, split.validation, 1),
-        "validation": (split.validation, split.stop, 1),
-        "test": (split.test, split.end, step),
+        "training": (reach, split.validation, 1, horizon),
+        "validation": (np.where(split.validation < split.stop, overlapping, split.stop), split.stop, 1, horizon),
+        "test": (split.test, split.end, step, horizon)
+        if split.ahead is None
+        else (split.test, split.end - horizon + split.ahead, step, split.ahead),
     }
 
 
@@ -116,13 +136,15 @@ def long_enough(panel: Panel, split: Split, lookback: int, horizon: int, step: i
     Returns:
         ``(series,)``.
     """
-    parts = parts_of(split, lookback, step, lost)
-    training, test = (room_in(panel, *parts[name], lost + lookback, horizon) for name in ("training", "test"))
+    parts = parts_of(split, lookback, horizon, step, lost)
+    training, test = (room_in(panel, *parts[name], lost + lookback) for name in ("training", "test"))
     # Where all is learnt from there is no test part to have room in.
     return (training > 0) & ((test > 0) | (split.test >= split.end))
 
 
-def room_in(panel: Panel, start: np.ndarray, stop: np.ndarray, step: int, lookback: int, horizon: int) -> np.ndarray:
+def room_in(
+    panel: Panel, start: np.ndarray, stop: np.ndarray, step: int, horizon: int | np.ndarray, lookback: int
+) -> np.ndarray:
     """How many windows fit into a part of each series if nothing is missing, ``(series,)``."""
     low = first_target(start, panel.borders[:-1], step, lookback)
     return np.maximum(-(-(stop - horizon + 1 - low) // step), 0)
@@ -134,22 +156,37 @@ def first_target(start: np.ndarray, border: np.ndarray, step: int, lookback: int
     return low + (start - low) % step
 
 
+def placed_windows(
+    panel: Panel,
+    kept: np.ndarray,
+    start: np.ndarray,
+    stop: np.ndarray,
+    step: int,
+    horizon: int | np.ndarray,
+    lookback: int,
+) -> tuple[tuple[range, ...], np.ndarray]:
+    """Segments of one part of all series that are kept, and the series of each."""
+    runs = panel.stretches
+    owners = panel.series_of(runs[:, 0])
+    low = first_target(start[owners], runs[:, 0], step, lookback)
+    high = np.minimum(stop[owners], runs[:, 1]) - np.broadcast_to(horizon, len(start))[owners] + 1
+    there = (low < high) & kept[owners]
+    spans = zip(low[there].tolist(), high[there].tolist(), strict=True)
+    return tuple(range(a, b, step) for a, b in spans), owners[there]
+
+
 def require_length(n: int, lookback: int, horizon: int, test: float, validation: float) -> None:
     """Refuse a series of ``n`` rows that leaves a part without a single window; say how many rows it takes."""
 
     def enough(rows: int) -> bool:
         known = int(rows * (1 - test))
-        training = known - round(known * validation)
-        parts: Sequence[int] = [training - lookback, rows - known]
-        if validation:
-            parts = [*parts, known - training]
-        return min(parts) >= horizon
+        return min(known - round(known * validation) - lookback, rows - known) >= horizon
 
     if not enough(n):
         minimum = fewest_rows(enough, n + 1)
         raise DataError(
             f"received a series of {n} rows, expected at least {minimum} for lookback {lookback}, horizon {horizon} "
-            "and its training, validation and test parts; shorten ",
+            "and its training and test parts; shorten ",
             Parameter("lookback"),
             " or ",
             Parameter("horizon"),

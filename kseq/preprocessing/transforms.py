@@ -20,8 +20,9 @@ After these one of ``change``, ``last``, ``mean`` and ``season`` says what value
 :mod:`kseq.preprocessing.references`; ``spread`` after it divides by how far the window's values lie apart.
 
 Steps work on some neighbouring series at a time, so that a long panel is never copied as a whole. The mean of a phase
-is that of its own series; in a series of fewer than two seasons, the mean of all its training rows. The trend of a
-series with fewer than three training rows that have values is flat, at their mean.
+is that of its own series, over neighbouring phases where single ones are noisy, see
+:func:`kseq.preprocessing.seasonality.climatology`; in a series of fewer than two seasons it is the mean of all training
+rows. The trend of a series with fewer than three training rows that have values is flat, at their mean.
 """
 
 from abc import ABC, abstractmethod
@@ -37,12 +38,12 @@ from kseq.errors import ConfigError, DataError, Parameter
 from kseq.preprocessing._runs import CHUNK, groups
 from kseq.preprocessing.grid import grids
 from kseq.preprocessing.references import REFERENCES, SPREAD, Reference
-from kseq.preprocessing.seasonality import Cycle
+from kseq.preprocessing.seasonality import Cycle, climatology
 from kseq.preprocessing.splits import Split
 
 #: Steps by name; ``none`` and ``auto`` stand alone.
-STEPS = ("log", "log1p", "anomaly", "trend", "difference", *REFERENCES, SPREAD)
-NAMES = ("auto", "none", *STEPS)
+STEPS = ("log", "anomaly", "trend", "difference", *REFERENCES, SPREAD, "log1p")
+NAMES = ("auto", "none", *STEPS, "per-cell")
 
 #: Through fewer rows than this a line is flat: any two rows lie on one that says nothing of what comes.
 FEWEST_OF_LINE = 3
@@ -52,7 +53,7 @@ def steps_of(names: str) -> tuple[str, ...]:
     """Read the names of a transform's steps, with commas between them.
 
     Returns:
-        The steps in order; none for ``"none"``, and ``("auto",)`` for ``"auto"``.
+        The steps in order; none for ``"none"``, and ``("auto",)`` for ``"auto"`` and ``"per-cell"``.
 
     Raises:
         ConfigError: an unknown name, or an order that makes no sense.
@@ -66,7 +67,7 @@ def steps_of(names: str) -> tuple[str, ...]:
         if step not in NAMES:
             raise ConfigError(f"received transform {step!r}, expected one of {', '.join(NAMES)}, or several steps.")
     if len(steps) > 1 and not set(steps) <= set(STEPS):
-        raise ConfigError(f"received transform {names}, expected auto and none each on its own.")
+        raise ConfigError(f"received transform {names}, expected auto and none each on its own, as per-cell.")
     if len(set(steps)) != len(steps):
         raise ConfigError(f"received transform {names}, expected each step once.")
     # Logarithms come first, what a window is measured from last, and spread after that.
@@ -75,10 +76,12 @@ def steps_of(names: str) -> tuple[str, ...]:
     ]
     if ranks != sorted(ranks) or any(ranks.count(rank) > 1 for rank in (0, 2)) or (3 in ranks and 2 not in ranks):
         raise ConfigError(
-            f"received transform {names}, expected log or log1p as the first step, one of {', '.join(REFERENCES)} as "
-            f"the last, and {SPREAD} after that alone."
+            f"received transform {names}, expected log as the first step and change as the last, where log1p may stand "
+            f"for log and {', '.join(REFERENCES[1:])} for change; {SPREAD} alone comes after that."
         )
-    return () if steps == ("none",) else steps
+    if steps == ("none",):
+        return ()
+    return ("auto",) if steps == ("per-cell",) else steps
 
 
 class Step(ABC):
@@ -425,28 +428,28 @@ def _fit_anomaly(
         raise _no_season("anomaly", "its dates show no season")
     # Each series has phases of its own, one series after the other.
     phase = np.zeros(len(panel), "int32")
-    targets = len(panel.targets)
-    total, count = np.zeros((len(panel.ids) * season, targets)), np.zeros(len(panel.ids) * season)
+    means, rows_of = np.zeros((len(panel.ids), season, len(panel.targets))), np.zeros(len(panel.ids), int)
     for grid in grids(panel, split, members):
-        owners = grid.members[grid.owners[grid.places]]
-        phase[grid.rows] = owners * season + grid.phase(season)[grid.places]
+        owners = grid.owners[grid.places]
+        mine = grid.members[owners]
+        phases = grid.phase(season)[grid.places]
+        phase[grid.rows] = mine * season + phases
         rows = _Rows.of(panel, panel.borders[grid.members[0]], panel.borders[grid.members[-1] + 1])
         y = FittedTransform(tuple(before))._within(rows)._levels(rows)[-1]
         y = y[grid.rows - rows.first]
-        known = (grid.rows < split.validation[owners]) & ~np.isnan(y).any(axis=1)
-        cells, inverse = np.unique(phase[grid.rows[known]], return_inverse=True)
-        count[cells] = np.bincount(inverse)
-        for column in range(targets):
-            total[cells, column] = np.bincount(inverse, y[known, column])
-    by_series = count.reshape(-1, season, 1)
-    totals = total.reshape(-1, season, targets)
-    rows_of = by_series.sum(axis=1, keepdims=True)
-    whole = totals.sum(axis=1, keepdims=True) / np.maximum(rows_of, 1)
+        known = (grid.rows < split.validation[mine]) & whole_rows(y)
+        owners, count = owners[known], len(grid.members)
+        places = (grid.places - grid.borders[grid.owners[grid.places]])[known]
+        found = climatology(y[known], owners, phases[known], places, count, season)
+        rows_of[grid.members] = np.bincount(owners, minlength=count)
+        # A series of fewer than two seasons has one mean.
+        totals = np.stack([np.bincount(owners, of, count) for of in y[known].T], axis=-1)
+        whole = (totals / np.maximum(rows_of[grid.members], 1)[:, None])[:, None]
+        means[grid.members] = np.where((rows_of[grid.members] >= 2 * season)[:, None, None], found, whole)
     most = int(rows_of.max())
     if most < seasons * season:
         raise _no_season("anomaly", f"{most} training rows hold fewer than two seasons of {season}")
-    means = np.where((by_series > 0) & (rows_of >= 2 * season), totals / np.maximum(by_series, 1), whole)
-    return Anomaly(Cycle(season, phase), means.reshape(-1, targets))
+    return Anomaly(Cycle(season, phase), means.reshape(-1, len(panel.targets)))
 
 
 def _fit_trend(panel: Panel, before: Sequence[Step], split: Split, members: np.ndarray) -> Trend:

@@ -30,7 +30,7 @@ from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.columns import encoded, input_columns, past_columns, require_inputs, require_sizes
 from kseq.preprocessing.references import Reference, fit_scales
 from kseq.preprocessing.scalers import Scaler
-from kseq.preprocessing.splits import Parts, Split, first_target, long_enough, parts_of, require_length, room_in
+from kseq.preprocessing.splits import Parts, Split, long_enough, parts_of, placed_windows, require_length, room_in
 from kseq.preprocessing.time_features import columns_of_dates
 from kseq.preprocessing.transforms import FittedTransform
 
@@ -166,6 +166,12 @@ class Windows:
         steps, origins = self._lines
         segment = np.searchsorted(self._stops, which, side="right")
         return steps[segment] * which + origins[segment]
+
+    def thinned(self, most: int) -> "Windows":
+        """The same windows, evenly drawn if there are more than ``most``; the first of each segment is among them."""
+        every = max(1, -(-len(self) // most))
+        segments = tuple(range(segment.start, segment.stop, segment.step * every) for segment in self.segments)
+        return self if every == 1 else replace(self, segments=segments)
 
     def all_starts(self) -> np.ndarray:
         """Row of the first target of every window, ``(windows,)``; in 32 bits where they suffice."""
@@ -314,6 +320,7 @@ class WindowedPanel:
         notes: sentences on what was found or done on the way: gaps, values filled, windows and series left out.
         transform: Transform of the targets, before the scale; None where models read and forecast the values.
         static_scaler: scale of static covariates, those of text as columns of zeros and ones.
+        choice: how the transform was chosen, a :class:`kseq.comparison.auto.Choice`; None where nobody asked for it.
     """
 
     series: Panel
@@ -329,6 +336,7 @@ class WindowedPanel:
     notes: tuple[str, ...] = ()
     transform: FittedTransform | None = None
     static_scaler: Scaler | None = None
+    choice: Any = None
 
     @property
     def features(self) -> int:
@@ -344,6 +352,13 @@ class WindowedPanel:
     def test_y(self) -> np.ndarray:
         """True values of the test windows in their own unit, ``(windows, horizon, targets)``."""
         return self.series.y[self.test.target_rows]
+
+    @property
+    def forecast_steps(self) -> np.ndarray | None:
+        """Whether each step of the test windows is one to forecast, ``(windows, horizon)``; None where all are."""
+        if self.split.ahead is None:
+            return None
+        return np.arange(self.horizon) < self.split.ahead[self.test.series][:, None]
 
     @property
     def test_dates(self) -> pd.Index:
@@ -427,6 +442,7 @@ def make_windows(
     split: Split | None = None,
     like: WindowedPanel | None = None,
     only: np.ndarray | None = None,
+    ahead: np.ndarray | None = None,
     dtype: str = "float32",
 ) -> WindowedPanel:
     """Cut a series, or all series of a panel, into scaled windows of three chronological parts.
@@ -463,6 +479,8 @@ def make_windows(
         like: windows of the same series, of another lookback or of a longer horizon: its parts, series and fitted
             transform are taken, instead of what says how to find them.
         only: whether a series may have windows at all, ``(series,)``; by default all may that are long enough.
+        ahead: with ``n_windows``, rows of each series that are forecast from an origin, ``(series,)``, where these are
+            fewer than the horizon; the panel has rows of the steps to come, see :func:`kseq.data.slices.extended`.
         dtype: NumPy type of inputs and targets.
 
     Returns:
@@ -487,11 +505,11 @@ def make_windows(
     require_inputs(columns, panel.future, lookback, horizon)
     step = (step_size or horizon) if n_windows else 1
     if like is not None:
-        parted = like.split
+        parted = like.split if horizon == like.horizon else replace(like.split, ahead=None)
     elif split is not None:
         parted = split
     elif n_windows:
-        parted = Split.by_origins(panel, horizon, validation, n_windows, step, gap, train_size)
+        parted = Split.by_origins(panel, horizon, validation, n_windows, step, gap, train_size, ahead)
     else:
         parted = Split.by_fraction(panel, test, validation)
         require_length(int(panel.lengths.max()), lookback, horizon, test, validation)
@@ -500,8 +518,8 @@ def make_windows(
         panel = panel.causal(parted.validation)
 
     def laid(lost: int) -> tuple[Parts, dict[str, np.ndarray], np.ndarray]:
-        parts = parts_of(parted, lookback, step, lost)
-        room = {name: room_in(panel, *part, lost + lookback, horizon) for name, part in parts.items()}
+        parts = parts_of(parted, lookback, horizon, step, lost)
+        room = {name: room_in(panel, *part, lost + lookback) for name, part in parts.items()}
         enough = long_enough(panel, parted, lookback, horizon, step, lost)
         if like is not None:
             enough &= np.isin(np.arange(len(panel.ids)), like.members)
@@ -510,14 +528,18 @@ def make_windows(
     parts, room, kept = laid(0)
     fitted = None if like is None else like.transform
     if like is None and transform is not None and kept.any():
-        fitted = transform.fit(panel, parted, np.flatnonzero(kept))
+        fitted = transform.fit(panel, parted, np.flatnonzero(kept), lookback, horizon)
     if fitted is not None:
         parts, room, kept = laid(fitted.lost(lookback))
     lost = 0 if fitted is None else fitted.lost(lookback)
     if not kept.any():
         raise _too_short(panel, parted, lookback, horizon, lost)
-    placed = {name: placed_windows(panel, kept, *part, lost + lookback, horizon) for name, part in parts.items()}
-    notes = [_short_note(panel, kept, lookback, horizon), _overlap_note(panel, kept, parted)]
+    placed = {name: placed_windows(panel, kept, *part, lost + lookback) for name, part in parts.items()}
+    notes = [
+        _short_note(panel, kept, lookback, horizon),
+        _overlap_note(panel, kept, parted),
+        _validation_note(parted, kept, horizon),
+    ]
     notes.append(_left_out(panel.name, {name: int(counts[kept].sum()) for name, counts in room.items()}, placed))
     if n_windows:
         _require_each_origin(panel, parted.test, n_windows, step, placed["test"][0])
@@ -703,19 +725,6 @@ def panel_sources(
     return [*sources, *dates.values()], ahead, list(of_targets.values())
 
 
-def placed_windows(
-    panel: Panel, kept: np.ndarray, start: np.ndarray, stop: np.ndarray, step: int, lookback: int, horizon: int
-) -> tuple[tuple[range, ...], np.ndarray]:
-    """Segments of one part of all series that are kept, and the series of each."""
-    runs = panel.stretches
-    owners = panel.series_of(runs[:, 0])
-    low = first_target(start[owners], runs[:, 0], step, lookback)
-    high = np.minimum(stop[owners], runs[:, 1]) - horizon + 1
-    there = (low < high) & kept[owners]
-    spans = zip(low[there].tolist(), high[there].tolist(), strict=True)
-    return tuple(range(a, b, step) for a, b in spans), owners[there]
-
-
 def calendar_of(panel: Panel, cycles: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """Columns of :mod:`kseq.preprocessing.time_features`, made once a date; only ``cycles`` where named."""
     which, dates = pd.factorize(panel.index, sort=True)
@@ -761,6 +770,19 @@ def _overlap_note(panel: Panel, kept: np.ndarray, split: Split) -> str | None:
     return (
         f"Test parts of {early} of {int(kept.sum())} series begin before the training part of another one ends ("
         f"{str(latest).removesuffix(' 00:00:00')}): a model may know from one series what is to come in another."
+    )
+
+
+def _validation_note(split: Split, kept: np.ndarray, horizon: int) -> str | None:
+    """Say which validation windows share target rows with training windows."""
+    length = (split.stop - split.validation)[kept]
+    short = int(((length > 0) & (length < horizon)).sum())
+    if not short:
+        return None
+    of_series = f" of {short} of {len(length)} series" if len(length) > 1 else ""
+    return (
+        f"The validation part{of_series} is shorter than the horizon of {horizon}: its window begins in the training "
+        "part, so that errors on it, and intervals, come out a little small."
     )
 
 

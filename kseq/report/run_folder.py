@@ -22,6 +22,7 @@ from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 from kseq.storage import Folder, Kind
 from kseq.storage.csv_text import csv_text
+from kseq.validation import require_predictions
 
 if TYPE_CHECKING:
     from kseq.bench.delivery import DataBench
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
-    "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "comparison.png",
-    "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv", "report.html", "run.json",
+    "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "predictions.parquet",
+    "comparison.png", "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv", "report.html",
+    "run.json",
 )  # fmt: skip
 
 #: What is told to whoever watches, a sentence at a time.
@@ -128,7 +130,7 @@ def folder(
     return storage.folder(path, KINDS[kind], inputs)
 
 
-def write(comparison: "Tables", folder: Folder, tell: Tell | None = None) -> list[Path]:
+def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predictions: str = "csv") -> list[Path]:
     """Write all that a comparison has to say, in place of what an earlier run has left in the folder.
 
     Tables, forecasts and record are written before a picture is drawn, and stay where one cannot be.
@@ -137,18 +139,25 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None) -> lis
         comparison: the result.
         folder: of :func:`folder`.
         tell: called with a sentence for each picture that cannot be drawn or written; a warning by default.
+        predictions: file of the forecasts, one of :data:`kseq.validation.PREDICTIONS`.
 
     Returns:
         list[Path]: the files written.
 
     Raises:
+        ConfigError: of ``predictions``, see :func:`kseq.validation.require_predictions`.
         OutputError: they cannot be written there; the error has the paths of those that were written elsewhere.
     """
+    require_predictions(predictions)
     pictures: dict[str, Callable[[], Figure]] = {"comparison.png": lambda: plot_predictions(comparison)}
     if len(comparison.history):
         pictures["history.png"] = lambda: plot_history(comparison)
     frames = _frames(comparison)
-    contents = _csvs(frames)
+    contents = _csvs({name: frame for name, frame in frames.items() if name != "predictions.csv"})
+    if predictions == "csv":
+        contents |= _csvs({"predictions.csv": frames["predictions.csv"]})
+    elif predictions == "parquet":
+        contents["predictions.parquet"] = frames["predictions.csv"].to_parquet(index=False)
     contents["table.md"] = f"{render(comparison, 'markdown')}\n".encode()
     return write_all(folder, contents, comparison.record, pictures, tell, frames)
 

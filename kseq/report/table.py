@@ -1,7 +1,9 @@
 """The comparison as text: aligned for a terminal, Markdown, CSV or JSON; a verdict stands under the first two."""
 
+import html
 import json
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,7 +16,7 @@ from kseq.text import DASH, decimals_for, figure, visible
 if TYPE_CHECKING:
     from kseq.comparison.tables import Tables
 
-FORMATS = ("table", "markdown", "csv", "json")
+FORMATS = ("table", "markdown", "latex", "csv", "json")
 
 #: Columns of a terminal that sentences take.
 WIDTH = 100
@@ -32,7 +34,8 @@ def render(comparison: "Tables", style: str = "table") -> str:
     Args:
         comparison: the result.
         style: ``"table"`` (aligned, for a terminal) or ``"markdown"``, both with the verdict under the table;
-            ``"csv"`` or ``"json"``: all columns, numbers in full, and nothing else.
+            ``"latex"``, a table for the package booktabs; ``"csv"`` or ``"json"``: all columns, numbers in full, and
+            nothing else.
 
     Returns:
         str: without a newline at the end.
@@ -42,8 +45,16 @@ def render(comparison: "Tables", style: str = "table") -> str:
     if style == "json":
         return as_json(comparison.table)
     shown = shown_table(comparison)
+    if style == "latex":
+        return latex(shown, caption=f"{comparison.data.series.name}: {_legend(comparison)[0]}")
     table = markdown(shown) if style == "markdown" else aligned(shown)
     return f"{table}\n\n{words(comparison, style)}"
+
+
+def as_html(frame: pd.DataFrame, texts: Sequence[str]) -> str:
+    """A frame and sentences as a notebook shows them; names are text."""
+    points = "".join(f"<li>{html.escape(visible(text))}</li>" for text in texts)
+    return f"{frame.to_html(index=False, border=0)}<ul>{points}</ul>"
 
 
 def as_json(frame: pd.DataFrame) -> str:
@@ -176,6 +187,46 @@ def markdown(shown: pd.DataFrame) -> str:
 def _marked(cell: str) -> str:
     """A cell whose characters Markdown takes for text: none ends the cell, begins a link, or is markup."""
     return "".join(f"\\{character}" if character in "\\|<`*[" else character for character in visible(cell))
+
+
+#: Characters that mean something to LaTeX, and what stands for each.
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "–": "--", "°": r"$^{\circ}$",
+}  # fmt: skip
+
+
+def latex(shown: pd.DataFrame, caption: str) -> str:
+    """Text cells as a LaTeX table with the rules of the package booktabs; groups are superscripts of the models.
+
+    Args:
+        shown: The table; a column ``group`` becomes letters behind the model's name.
+        caption: Text under the table's head.
+
+    Returns:
+        str: A ``table`` environment, without a newline at the end.
+    """
+    shown = shown.copy()
+    letters = shown.pop("group") if "group" in shown else pd.Series("", index=shown.index)
+    names = [
+        _tex(name) + (f"\\textsuperscript{{{_tex(own)}}}" if own not in ("", DASH) else "")
+        for name, own in zip(shown.iloc[:, 0], letters, strict=True)
+    ]
+    lines = [
+        " & ".join([name, *(_tex(cell) for cell in row)]) + r" \\"
+        for name, row in zip(names, shown.iloc[:, 1:].to_numpy().tolist(), strict=True)
+    ]
+    note = " Rows that share a letter do not differ." if (letters != "").any() else ""
+    return "\n".join([
+        r"\begin{table}", r"\centering", f"\\caption{{{_tex(caption)}{note}}}",
+        f"\\begin{{tabular}}{{l{'r' * (shown.shape[1] - 1)}}}", r"\toprule",
+        " & ".join(_tex(head) for head in shown.columns) + r" \\", r"\midrule", *lines, r"\bottomrule",
+        r"\end{tabular}", r"\end{table}",
+    ])  # fmt: skip
+
+
+def _tex(text: object) -> str:
+    return "".join(_LATEX.get(character, character) for character in visible(text))
 
 
 def aligned(shown: pd.DataFrame) -> str:

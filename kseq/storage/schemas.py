@@ -73,17 +73,32 @@ class OwnRecord(TypedDict, total=False):
     about: Text
 
 
-class SomeSettings(TypedDict, total=False):
+class _SharedSettings(TypedDict, total=False):
+    """Settings that neither a record nor a card must have."""
+
+    baselines: Names | None
+    match: Text
+    test: Share
+    n_windows: Count
+    step_size: Size | None
+    refit: bool
+    gap: Count
+    train_size: Size | None
+    metric: Text
+    refit_on_validation: bool
+    members: Count
+
+
+class SomeSettings(_SharedSettings, total=False):
     """:class:`kseq.Settings`, of which none are there where a script filled the table."""
 
     cells: Names
-    baselines: Names | None
     seeds: list[Seed]
     lookback: Size
     horizon: Size
+    horizons: dict[str, Size]
     strategy: Text
     units: Units
-    match: Text
     num_layers: Layers | None
     dropout: Share
     bidirectional: bool
@@ -92,17 +107,8 @@ class SomeSettings(TypedDict, total=False):
     calendar: bool
     scaler: Text
     past_target: bool
-    test: Share
     validation: Share
-    n_windows: Count
-    step_size: Size | None
-    refit: bool
-    gap: Count
-    train_size: Size | None
     season: Count
-    metric: Text
-    refit_on_validation: bool
-    members: Count
     levels: list[Number]
     training: Budget
     rivals: Names
@@ -110,17 +116,16 @@ class SomeSettings(TypedDict, total=False):
     by_cell: dict[Text, OwnSettings]
 
 
-class ModelSettings(TypedDict):
+class ModelSettings(_SharedSettings):
     """:class:`kseq.Settings` of one cell, as a card holds them: those that a network and its forecasts follow."""
 
     cells: Annotated[list[Cell], Meta(min_length=1, max_length=1)]
-    baselines: NotRequired[Names | None]
     seeds: Annotated[list[Seed], Meta(min_length=1)]
     lookback: Size
     horizon: Size
+    horizons: NotRequired[dict[str, Size]]
     strategy: NotRequired[Literal["direct"]]
     units: Units
-    match: NotRequired[Text]
     num_layers: Layers | None
     dropout: Share
     bidirectional: bool
@@ -129,17 +134,8 @@ class ModelSettings(TypedDict):
     calendar: bool
     scaler: Text
     past_target: bool
-    test: NotRequired[Share]
     validation: Share
-    n_windows: NotRequired[Count]
-    step_size: NotRequired[Size | None]
-    refit: NotRequired[bool]
-    gap: NotRequired[Count]
-    train_size: NotRequired[Size | None]
     season: Count
-    metric: NotRequired[Text]
-    refit_on_validation: NotRequired[bool]
-    members: NotRequired[Count]
     levels: list[Number]
     training: Budget
     by_cell: NotRequired[dict[Cell, OwnSettings]]
@@ -171,6 +167,12 @@ class ReadingArguments(TypedDict, total=False):
     skip_rows: Count
     skip_footer: Count
     comment: Text | None
+    member: Text | None
+    sheet: Text | int | None
+    select: Text | dict[str, Text | float | list[Text | float]] | None
+    preset: Text | None
+    address: Text
+    query: Text
     missing: Text | float | list[Text | float] | None
     date_format: Text | None
     dayfirst: bool | None
@@ -334,6 +336,10 @@ class KeptReading(TypedDict, total=False):
     skip_rows: Count
     skip_footer: Count
     comment: Text
+    member: Text | None
+    sheet: Text | int | None
+    select: Text | dict[str, Text | float | list[Text | float]] | None
+    preset: Text | None
     missing: Text | float | list[Text | float]
     date_format: Text
     dayfirst: bool

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 #: Called with what is trained, the epoch and the epoch limit, after each epoch.
 Progress = Callable[[str, int, int], None]
@@ -25,13 +25,6 @@ class Block:
     epochs: tuple[int, ...]
     seconds: float
     kernel: str = ""
-
-
-class BlockListener(Protocol):
-    """A progress function that wants to know of finished blocks too."""
-
-    def block_done(self, block: Block) -> None:
-        """Take note of a finished block."""
 
 
 class Within:

@@ -145,9 +145,9 @@ def test_a_nested_column_is_one_line(here, capsys):
         (["--csv", "a.csv", "--parquet", "a.parquet"], "received both --csv and --parquet, expected one of them"),
         (["--data", "co2", "--parquet", "a.parquet"], "received both --data and --parquet, expected one of them"),
         (["--parquet", "a.parquet", "--header", "2"], "received --header with --parquet"),
-        (["--series", "a"], "received --series without --csv or --parquet"),
-        (["--freq", "D", "--id", "shop"], "received --id, --freq without --csv or --parquet"),
-        (["--data", "co2", "--fill", "seasonal"], "received --fill without --csv or --parquet"),
+        (["--series", "a"], "received --series without --csv, --parquet or --sql"),
+        (["--freq", "D", "--id", "shop"], "received --id, --freq without --csv, --parquet or --sql"),
+        (["--data", "co2", "--fill", "seasonal"], "received --fill without --csv, --parquet or --sql"),
     ],
 )
 def test_options_that_do_not_go_together(here, capsys, arguments, expected):

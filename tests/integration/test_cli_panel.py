@@ -76,7 +76,8 @@ def test_all_series_of_a_file_share_a_model(here, capsys, kind):
     # What is known ahead is no row to score.
     assert forecasts["ds"].max() == str(DAYS[-3].date())
     assert sorted(os.listdir("run")) == [
-        "comparison.png", "history.csv", "history.png", "horizon.csv", "predictions.csv", "run.json", "series.csv",
+        "comparison.png", "history.csv", "history.png", "horizon.csv", "predictions.csv", "report.html", "run.json",
+        "series.csv",
         "table.csv", "table.md",
     ]  # fmt: skip
 
@@ -156,7 +157,6 @@ def test_gaps_and_masked_rows_are_told(here, capsys):
         (shops(), ["--n-windows", "70"], "received 3 series of 68 rows at most, expected longer ones for lookback 7"),
         (shops(), ["--horizon", "9"], "received --lookback 7, --horizon 9 and future covariates (price), expected"),
         (shops(), ["--lookback", "60"], "received a series of 68 rows, expected at least 90 for lookback 60"),
-        (shops(), ["--season", "40"], "received season 40, expected at most 23: half of the rows before"),
         (shops(), ["--static", "rain"], "received 'rain' as static covariate and as column that changes with time"),
         (shops(), ["--static", "ds"], "static covariate 'ds' is not the same in all rows of series 'shop 0'"),
         (shops(price=[None] * 209 + [1.0]), [], "'price' ends 68 rows before the target does in 2 of 3 series"),

@@ -146,7 +146,7 @@ def test_scores_overall_and_series_by_series(files, capsys):
         (["forecast", "--model", "rain.keras"], "'price' is missing at 6 of 6 steps to come"),
         (["forecast", "--model", "rain.keras", "--future", "newer.csv", "--steps", "9"], "is missing at"),
         (["forecast", "--model", "model.keras", "--future", "ahead.csv"], "the model reads none for them"),
-        (["forecast", "--model", "model.keras", "--id", "shop"], "received --id without --csv or --parquet"),
+        (["forecast", "--model", "model.keras", "--id", "shop"], "received --id without --csv, --parquet or --sql"),
         (["forecast", "--model", "model.keras", "--parquet", "known.parquet", "--header", "1"], "received --header"),
         (["forecast", "--model", "model.keras", "--level", "99.5"], "received level 99.5"),
         (["forecast", "--model", "model.keras", "--csv", "ahead.csv"], "received column 'sales'"),

@@ -288,8 +288,12 @@ def test_a_season_too_long_for_ets():
 def test_unknown_names_are_refused(nino12):
     with pytest.raises(ConfigError, match="received baseline 'prophet', expected one of persistence, seasonal-naive"):
         baseline_row("prophet", nino12)
-    with pytest.raises(ConfigError, match="received season 300, expected at most 248: half of the 497 rows"):
-        baseline_row("seasonal-naive", nino12, season=300)
+
+
+def test_a_season_of_which_rows_hold_no_two_leaves_out_what_needs_them(nino12):
+    reason = "497 training rows hold fewer than two seasons of 300"
+    assert baseline_row("seasonal-naive", nino12, season=300) == Skipped("seasonal-naive", reason)
+    assert baseline_row("ar", nino12, season=300).name == "AR(12)"
 
 
 def test_no_validation_part_no_validation_forecasts():

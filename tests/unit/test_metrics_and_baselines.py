@@ -55,8 +55,7 @@ def test_unknown_baseline_and_season_out_of_range():
     data = make_windows(load_series("sunspots"))
     with pytest.raises(ConfigError, match="received baseline 'prophet'"):
         baseline_row("prophet", data)
-    with pytest.raises(ConfigError, match="received season 500, expected at most 105"):
-        baseline_row("seasonal-naive", data, season=500)
+    assert "fewer than two seasons of 500" in baseline_row("seasonal-naive", data, season=500).reason
     assert baseline_row("seasonal-naive", data).reason == "its dates show no season"
     assert baseline_row("seasonal-naive", data, season=11).name == "Seasonal naive (11)"
 

@@ -1,6 +1,7 @@
 """The names of settings: those of the command, of Settings and of the budget, in any mix, from Python."""
 
 import inspect
+import sqlite3
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ VALUES = {
     "layers": 2, "backend": None, "device": "cpu", "header": 0, "cell": None, "rival": None,
     "missing": "-9999", "date_format": "%Y-%m-%d", "dayfirst": False, "wide": None, "sort": True, "sep": ",",
     "decimal": ".", "thousands": None, "encoding": "utf-8", "comment": "#",
+    "member": None, "sheet": None, "select": None, "preset": None,
      "features": (), "future": (), "static": (),
 }  # fmt: skip
 
@@ -55,6 +57,12 @@ def test_every_option_of_the_command_is_a_name_in_python(frame, tmp_path, name):
     if name == "parquet":
         frame.to_parquet(given, index=False)
     options = {"cells": (), "baselines": "persistence"}
+    if name in ("sql", "query"):
+        with sqlite3.connect(tmp_path / "rows.db") as connection:
+            frame.to_sql("rows", connection, index=False)
+        connection.close()
+        source, options["sql"], options["query"] = None, f"sqlite:///{tmp_path / 'rows.db'}", "select * from rows"
+        given = options[name]
     if name in ("step_size", "train_size", "refit", "gap"):
         options["n_windows"] = 2
     found = kseq.compare(source, **{**options, name: given})

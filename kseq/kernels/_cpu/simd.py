@@ -8,13 +8,14 @@ product and a sum may become one fused instruction), so NaN and infinity go thro
 
 import math
 import operator
+import platform
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.imputils import lower_builtin
+from numba.core.imputils import impl_ret_borrowed, lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
 
@@ -216,6 +217,68 @@ def claim(typingctx, counter):
         return builder.atomic_rmw("add", pointer, context.get_constant(types.int64, 1), "monotonic")
 
     return types.int64(counter), codegen
+
+
+@intrinsic
+def section(typingctx, array, start, size):
+    """``array[start : start + size]`` of a flat array, without checks: compiled in a tenth of a slice's time."""
+
+    def codegen(context, builder, sig, args):
+        whole = context.make_array(sig.args[0])(context, builder, args[0])
+        found = context.make_array(sig.return_type)(context, builder)
+        cgutils.copy_struct(found, whole)
+        found.data = builder.gep(whole.data, [args[1]])
+        found.nitems = args[2]
+        found.shape = cgutils.pack_array(builder, [args[2]])
+        return impl_ret_borrowed(context, builder, sig.return_type, found._getvalue())
+
+    return array(array, types.intp, types.intp), codegen
+
+
+@intrinsic
+def add_atomic(typingctx, counters, index, value):
+    """``counters[index] += value``, in one step that no other thread can split; others see what was written before."""
+
+    def codegen(context, builder, sig, args):
+        pointer = _pointer(context, builder, sig.args[0], args[0], args[1])
+        builder.atomic_rmw("add", pointer, args[2], "acq_rel")
+        return context.get_dummy_value()
+
+    return types.void(counters, types.intp, types.int64), codegen
+
+
+@intrinsic
+def publish(typingctx, array, index, value):
+    """``array[index] = value``; who observes it sees all that was written before."""
+
+    def codegen(context, builder, sig, args):
+        builder.store_atomic(args[2], _pointer(context, builder, sig.args[0], args[0], args[1]), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.int64), codegen
+
+
+@intrinsic
+def observe(typingctx, array, index):
+    """``array[index]``, as another thread may have published it."""
+
+    def codegen(context, builder, sig, args):
+        return builder.load_atomic(_pointer(context, builder, sig.args[0], args[0], args[1]), "acquire", 8)
+
+    return types.int64(array, types.intp), codegen
+
+
+@intrinsic
+def pause(typingctx):
+    """Wait for some tens of cycles, where the processor can, in a loop that waits for another thread."""
+
+    def codegen(context, builder, sig, args):
+        if platform.machine().lower() in ("x86_64", "amd64"):
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
 
 
 # Functions

@@ -158,9 +158,10 @@ def _history(frame: pd.DataFrame) -> list[Chart]:
         if curve not in frame or frame[curve].isna().all():
             continue
         curves, longest = {}, 0
-        for model, own in frame.groupby("model", sort=False):
-            wide = own.pivot_table(index="epoch", values=curve, aggfunc=["mean", "count"])
-            means = wide["mean"][curve].where(wide["count"][curve] >= wide["count"][curve].max() / 2).dropna()
+        for model, own in frame.dropna(subset=[curve]).groupby("model", sort=False):
+            by_epoch = own.groupby("epoch")[curve]
+            counts = by_epoch.count()
+            means = by_epoch.mean()[counts >= counts.max() / 2]
             curves[str(model)] = means.to_numpy()
             longest = max(longest, len(means))
         padded = {m: np.pad(values, (0, longest - len(values)), constant_values=np.nan) for m, values in curves.items()}

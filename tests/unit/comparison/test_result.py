@@ -223,7 +223,7 @@ def test_steps_of_the_horizon_apart(long_data):
 
 
 def test_files_of_a_run(comparison, long_data, tmp_path):
-    of_one_step = ["table.csv", "table.md", "predictions.csv", "comparison.png", "run.json"]
+    of_one_step = ["table.csv", "table.md", "predictions.csv", "comparison.png", "report.html", "run.json"]
     several = Comparison(long_data)
     several.add_baselines(["persistence"])
     assert [path.name for path in several.write(tmp_path)] == [*of_one_step[:2], "horizon.csv", *of_one_step[2:]]
@@ -341,7 +341,9 @@ def test_learning_curves_of_every_member(data, tmp_path):
     np.testing.assert_array_equal(of_lstm["loss"], [3, 2, 1, 4, 5, np.nan])
     np.testing.assert_array_equal(of_lstm["val_loss"], [4, 3, 2, 5, 6, np.nan])
     assert history["val_loss"][history["model"] == "GRU"].isna().all()
-    assert [path.name for path in comparison.write(tmp_path)][-3:] == ["history.csv", "history.png", "run.json"]
+    assert [path.name for path in comparison.write(tmp_path)][-4:] == [
+        "history.csv", "history.png", "report.html", "run.json",
+    ]  # fmt: skip
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "history.csv"), history, check_dtype=False)
 
 

@@ -311,8 +311,8 @@ def test_a_way_back_that_knows_the_answer(series, monkeypatch):
 def test_a_climatology_of_a_transform_of_all_rows(series, monkeypatch):
     honest = Transform.fit
 
-    def of_all_rows(self, panel, split, members):
-        return honest(self, panel, replace(split, validation=split.end), members)
+    def of_all_rows(self, panel, split, members, *sizes):
+        return honest(self, panel, replace(split, validation=split.end), members, *sizes)
 
     monkeypatch.setattr(Transform, "fit", of_all_rows)
     leaks = planted(series, transform="anomaly", cells=())

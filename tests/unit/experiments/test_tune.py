@@ -314,7 +314,7 @@ def test_no_test_row_of_a_panel_moves_a_trial(plan):
 
 def test_a_panel_that_trials_cannot_be_scored_on_is_refused():
     with pytest.raises(DataError, match="no series has room for a validation window of horizon 2"):
-        tune(shops(), trials=1, space=SPACE, horizon=2, n_windows=2, validation=0.01, **QUICK)
+        tune(shops(), trials=1, space=SPACE, horizon=2, n_windows=2, validation=0.001, **QUICK)
     # Each repeats itself in what is learnt from, and no more in the validation part.
     days = pd.date_range("2001-01-01", periods=100)
     y = np.where(np.arange(100) < 70, 5.0, np.arange(100) % 7)

@@ -3,13 +3,14 @@ import pandas as pd
 import pytest
 
 from kseq import ConfigError, DataError, Panel, Settings, from_frame, predict
+from kseq.comparison import backtest
+from kseq.comparison.auto import Choice
 from kseq.comparison.backtest import cut_windows
 from kseq.evaluation.intervals import half_width
 from kseq.forecasting import model_file
 from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.forecasting.score import evaluate
-from kseq.preprocessing import auto_transform
 from kseq.preprocessing.splits import Split
 from kseq.report.forecast import plot_forecast
 
@@ -284,15 +285,16 @@ def test_a_transform(transform, tmp_path):
 def test_training_again_keeps_the_transform_that_was_chosen(monkeypatch):
     rows = []
 
-    def choose(panel, split, members, season):
-        rows.append(split.validation.item())
-        return ("difference",)
+    def choose(data, settings):
+        rows.append(data.split.validation.item())
+        return Choice("difference", 1, sentence="Transform difference, chosen.")
 
-    monkeypatch.setattr(auto_transform, "choose", choose)
+    monkeypatch.setattr(backtest, "choose", choose)
     model = fit_model(from_frame(seasonal(60)), **{**QUICK, "transform": "auto"})
     assert rows == [51]
     assert model.card.transform.name == "difference"
     assert model.card.refitted
+    assert "Transform difference, chosen." in model.card.context.notes
 
 
 def test_a_season_without_dates_needs_the_last_rows_of_the_training():

@@ -1,5 +1,6 @@
 """Any ``fit`` of a model with layers of kseq gives the history and weights of the same model of Keras's layers."""
 
+import functools
 import os
 
 import keras
@@ -223,7 +224,14 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def trained(make, kind, compiled, fitted):
+class Idle(keras.callbacks.Callback):
+    """A callback that is told of each batch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        assert logs["loss"] == logs["loss"]
+
+
+def trained(make, kind, compiled, fitted, callbacks):
     keras.utils.set_random_seed(5)
     model = make(kind)
     options = {"optimizer": "adam", "loss": "mse", **compiled}
@@ -232,33 +240,56 @@ def trained(make, kind, compiled, fitted):
     arguments = {"batch_size": 8, "epochs": 3, "verbose": 0, **fitted}
     if callable(arguments.get("callbacks")):
         arguments["callbacks"] = arguments["callbacks"]()
+    arguments["callbacks"] = [*arguments.get("callbacks", []), *callbacks]
     history = model.fit(*arrays(), **arguments).history
     scores = model.evaluate(*arrays(10), verbose=0, return_dict=True)
-    noted = [part for callback in arguments.get("callbacks", []) for part in getattr(callback, "losses", [])]
+    noted = [part for callback in arguments["callbacks"] for part in getattr(callback, "losses", [])]
     return model, history, scores, noted
 
+
+#: Those of which many steps run in one compiled call, where no callback is told of batches.
+COMPILED = {
+    "adam", "no shuffle", "functional", "mae", "mape", "msle", "huber", "huber of a delta", "logcosh",
+    "mse as a function", "two metrics", "root metric", "named metrics", "the same metric twice",
+    "sample weights", "sample weights and a split", "sgd", "momentum", "nesterov", "rmsprop", "adamw",
+    "adam with decay", "decay but of biases", "clipnorm", "global clipnorm", "clipvalue", "schedule",
+    "schedule of sgd", "betas", "scheduler", "plateau", "early stopping", "validation data",
+    "weighted validation", "validation now and then", "whole", "no bias", "reset before", "backwards",
+    "from an epoch",
+}  # fmt: skip
 
 if BACKEND != "torch":
     # Keras's own step runs there, once for each graph, which takes its time.
     SETTINGS = {name: SETTINGS[name] for name in ("adam", "unbuilt", "two metrics", "sample weights", "schedule")}
 
 
+def results_of(name, kind, *callbacks):
+    """History, scores and weights of a training."""
+    make, compiled, fitted, _ = SETTINGS[name]
+    model, history, scores, noted = trained(make, kind, compiled, fitted, callbacks)
+    numbers = {**{name: np.array(values) for name, values in history.items()}, **scores, "noted": np.array(noted)}
+    return model, numbers, model.get_weights()
+
+
+@functools.cache
+def results_of_keras(name):
+    """The same with Keras's layers."""
+    return results_of(name, keras.layers)[1:]
+
+
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-@pytest.mark.parametrize(("make", "compiled", "fitted", "step"), SETTINGS.values(), ids=SETTINGS)
-def test_history_and_weights_are_those_of_keras(make, compiled, fitted, step):
-    results = []
-    for kind in (keras.layers, layers):
-        model, history, scores, noted = trained(make, kind, compiled, fitted)
-        numbers = {**{name: np.array(values) for name, values in history.items()}, **scores, "noted": np.array(noted)}
-        results.append((numbers, model.get_weights()))
-    (expected, weights_of_keras), (found, weights_found) = results
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("by_batch", [False, True], ids=["many batches at once", "batch by batch"])
+def test_history_and_weights_are_those_of_keras(name, by_batch):
+    expected, weights_of_keras = results_of_keras(name)
+    model, found, weights_found = results_of(name, layers, *[Idle()] * by_batch)
     assert list(found) == list(expected)
-    for name, values in expected.items():
-        np.testing.assert_allclose(found[name], values, rtol=2e-4, atol=2e-6, err_msg=name)
+    for key, values in expected.items():
+        np.testing.assert_allclose(found[key], values, rtol=2e-4, atol=2e-6, err_msg=key)
     for one, other in zip(weights_found, weights_of_keras, strict=True):
         np.testing.assert_allclose(one, other, atol=3e-5)
     if BACKEND == "torch":
-        assert step_used(model) == step
+        assert step_used(model) == (SETTINGS[name][3] if by_batch or name not in COMPILED else "compiled epoch")
 
 
 @pytest.mark.parametrize("metrics", [["mae"], []], ids=["metric", "none"])

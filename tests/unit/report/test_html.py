@@ -129,3 +129,14 @@ def test_a_forecast_has_a_page(tmp_path):
     page = (tmp_path / "f" / "forecast.html").read_text()
     assert not LOADS.search(page)
     assert "GRU-hi-95" in markup(page)
+
+
+def test_a_notebook_shows_table_and_verdict_with_names_as_text():
+    frame = pd.DataFrame({"y": np.sin(np.arange(60))}, pd.date_range("2001-01-01", periods=60, freq="MS"))
+    comparison = kseq.compare(frame, cells=())
+    shown = comparison._repr_html_()
+    assert "Persistence" in shown
+    assert shown.count("<li>") == len(comparison.verdict)
+    from kseq.report.table import as_html
+
+    assert "<b>" not in as_html(pd.DataFrame({"model": ["<b>"]}), ["<b>"])

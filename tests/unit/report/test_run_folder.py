@@ -17,7 +17,7 @@ from kseq.report import run_folder
 
 pytestmark = pytest.mark.above_backends
 
-WRITTEN = ["table.csv", "table.md", "horizon.csv", "predictions.csv", "comparison.png", "run.json"]
+WRITTEN = ["table.csv", "table.md", "horizon.csv", "predictions.csv", "comparison.png", "report.html", "run.json"]
 
 
 def compared(series, **options):
@@ -174,7 +174,7 @@ def test_a_result_is_written_elsewhere_before_it_is_lost(comparison, tmp_path):
 def test_a_picture_that_cannot_be_drawn_costs_nothing(comparison, tmp_path, monkeypatch):
     def fail(comparison):
         # Whatever happens from here on, tables and record are on the disk.
-        assert names(tmp_path / "run") == sorted({*WRITTEN} - {"comparison.png"})
+        assert names(tmp_path / "run") == sorted({*WRITTEN} - {"comparison.png", "report.html"})
         raise ValueError("Failed to\nparse mathtext")
 
     monkeypatch.setattr(run_folder, "plot_predictions", fail)
@@ -192,8 +192,8 @@ def test_a_picture_that_cannot_be_written_costs_nothing(comparison, tmp_path, mo
     told = []
     with run_folder.folder(tmp_path / "run") as folder:
         run_folder.write(comparison, folder, told.append)
-    assert told == ["comparison.png cannot be written (No space left on device); all other files are."]
-    assert names(tmp_path / "run") == sorted({*WRITTEN} - {"comparison.png"})
+    assert told == ["comparison.png, report.html cannot be written (No space left on device); all other files are."]
+    assert names(tmp_path / "run") == sorted({*WRITTEN} - {"comparison.png", "report.html"})
     assert "comparison.png" not in record(tmp_path / "run")["files"]
 
 
@@ -205,7 +205,7 @@ def test_ctrl_c_while_a_picture_is_drawn_leaves_the_tables(comparison, tmp_path,
     with pytest.raises(KeyboardInterrupt) as caught:
         comparison.write(tmp_path / "run")
     assert "has table.csv, table.md, horizon.csv, predictions.csv, run.json" in caught.value.__notes__[0]
-    assert names(tmp_path / "run") == sorted({*WRITTEN} - {"comparison.png"})
+    assert names(tmp_path / "run") == sorted({*WRITTEN} - {"comparison.png", "report.html"})
 
 
 def test_trials_stand_beside_an_earlier_run_until_the_new_one_is_whole(comparison, quick, tmp_path):
