@@ -67,6 +67,7 @@ _PUBLIC = {
     "compare": "comparison.result",
     "tune": "experiments.tune",
     "audit": "experiments.audit",
+    "judge": "experiments.judge",
     "fit": "forecasting.fit",
     "Space": "experiments.tune",
     "Forecaster": "forecasting.forecaster",

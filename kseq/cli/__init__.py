@@ -25,6 +25,7 @@ from kseq.cli.evaluate import evaluate
 from kseq.cli.explain import explain
 from kseq.cli.fit import fit
 from kseq.cli.forecast import forecast
+from kseq.cli.judge import judge
 from kseq.cli.report import report
 from kseq.cli.reproduce import reproduce
 from kseq.cli.terminal import say
@@ -65,7 +66,7 @@ def cli(debug: bool) -> None:
     """Which recurrent cell, SimpleRNN, LSTM or GRU, serves this series, and is it better than a baseline?"""
 
 
-for command in (compare, explain, tune, fit, forecast, evaluate, audit, reproduce, report, data, info, bench):
+for command in (compare, judge, explain, tune, fit, forecast, evaluate, audit, reproduce, report, data, info, bench):
     cli.add_command(configurable(talkative(command)))
 talkative(cli)
 

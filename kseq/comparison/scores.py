@@ -586,7 +586,8 @@ def scores_of_validation(data: WindowedPanel, season: int, metric: str = "") -> 
     metric = "" if metric in QUANTILE_METRICS else metric
     found = season or season_of_panel(panel, data.split, data.members)
     scores = Scores(of_validation(data), found, metric=metric, asked=bool(season))
-    if np.isnan(scores.overall(scores.y[None], scores.measure)).any():
+    measure = metric or measure_of(len(scores.series), data.targets)
+    if np.isnan(scores.overall(scores.y[None], measure)).any():
         raise DataError(
             f"{panel.name}: the training rows of all series that have validation windows repeat themselves exactly, "
             "expected some that do not: trials are scored in units of what repeating them misses."

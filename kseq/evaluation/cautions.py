@@ -52,7 +52,8 @@ def no_baseline(evidence: Evidence) -> str | None:
     """Warn that there is no baseline to compare with."""
     if evidence.baseline is not None or not evidence.trained:
         return None
-    return "No baseline stands beside the cells: nothing says whether training was worth it."
+    worth = "training was worth it" if evidence.noun == "cell" else "any of them is worth its while"
+    return f"No baseline stands beside the {evidence.noun}s: nothing says whether {worth}."
 
 
 def copies_last_value(evidence: Evidence) -> str | None:
@@ -154,7 +155,7 @@ def outside_training_range(evidence: Evidence) -> str | None:
 
 def few_seeds(evidence: Evidence) -> str | None:
     """Warn of cells with fewer than five seeds."""
-    few = [cell for cell in evidence.cells if len(cell.scores) < FEW_SEEDS]
+    few = [cell for cell in evidence.cells if cell.trained and len(cell.scores) < FEW_SEEDS]
     if not few:
         return None
     fewest, most = (choose(len(cell.scores) for cell in few) for choose in (min, max))

@@ -1,0 +1,306 @@
+"""Anyone's forecasts judged as a comparison's: the same table, tests, verdict, cautions, pictures and record.
+
+Forecasts become the rows of a :class:`kseq.Comparison` whose test windows are the points that they forecast and whose
+training rows are those before each series' first cutoff.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kseq.comparison.result import Comparison
+from kseq.data import Panel, Series, frequency, read_file
+from kseq.errors import ConfigError, DataError
+from kseq.evaluation.forecasts import Forecasts, read_forecasts, shared_points
+from kseq.evaluation.intervals import Interval
+from kseq.evaluation.model_result import ModelResult
+from kseq.models import CELL_NAMES
+from kseq.preprocessing.scalers import Scaler
+from kseq.preprocessing.splits import Split
+from kseq.preprocessing.windows import WindowedPanel, Windows
+from kseq.settings import Settings
+
+#: Rows that are baselines unless others are named, in lower case and without what stands in brackets.
+BASELINES = (
+    "persistence", "seasonal naive", "climatology", "climatology + ar", "ar", "ets", "naive", "seasonalnaive",
+    "historicaverage", "windowaverage", "seasonalwindowaverage", "seasonal_naive", "randomwalkwithdrift",
+    "naiveseasonal", "naivemean", "naivedrift", "naivemovingaverage", "forecasterequivalentdate",
+)  # fmt: skip
+
+_MEAN = re.compile(r"(?P<model>.+) x\d+ mean")
+
+
+def judge(
+    forecasts: Any,
+    train: Any = None,
+    *,
+    season: int = 0,
+    metric: str = "",
+    horizon: int = 0,
+    baselines: Sequence[str] | None = None,
+    truth: Any = None,
+) -> Comparison:
+    """Judge forecasts, whoever made them.
+
+    Args:
+        forecasts: a frame, see :mod:`kseq.evaluation.forecasts`; a file of one (CSV or Parquet); ``{name: frame}``; or
+            ``{name: array}`` of the true values ``truth``, one step after the other.
+        train: the series before the forecasts: a frame ``unique_id, ds, y``, a series, an array, or a file. Rows after
+            a series' first cutoff may be among them: they serve as true values where forecasts come without. None for
+            none; there is no MASE then.
+        season: steps in a season, by which MASE scales; 0 to find it from the training rows.
+        metric: that ranks rows and is tested; see :class:`kseq.Settings`.
+        horizon: steps from one origin where forecasts come without cutoffs; by default 1 for one series, all steps for
+            several.
+        baselines: rows that are baselines; by default those with names such as ``SeasonalNaive`` or ``persistence``.
+        truth: true values of forecasts that are arrays, ``(points,)``.
+
+    Returns:
+        Comparison: with ``.table``, ``.verdict``, ``.cautions``, ``.plot()`` and ``.write(folder)``.
+
+    Raises:
+        DataError: there are no dates, no forecasts, or no true values.
+        ConfigError: a baseline or a metric that is not there.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> y = rng.normal(size=60)
+        >>> judged = judge({"good": y + 0.1, "Naive": np.zeros(60)}, truth=y)
+        >>> judged.best.name
+        'good'
+    """
+    # A wrong metric is told before anything is read.
+    settings = Settings(cells=(), baselines=(), levels=(), season=season, metric=metric)
+    record = _record_beside(forecasts)
+    if isinstance(forecasts, str | Path):
+        forecasts = _read(Path(forecasts))
+    if truth is not None:
+        forecasts = _arrays(forecasts, truth)
+    found = read_forecasts(forecasts)
+    known = _training(train)
+    found.frame = _with_truth(found.frame, known)
+    found = shared_points(found)
+    frame, step = _with_cutoffs(found, horizon)
+    data, order, notes = _windows(frame, known, step, settings)
+    if not (data.split.validation - data.split.start > 1).any():
+        # Without training rows there is no season to find.
+        settings = replace(settings, season=1)
+    levels = tuple(sorted({level for by_level in found.bounds.values() for level in by_level}))
+    comparison = Comparison(replace(data, notes=(*found.notes, *notes)), replace(settings, levels=levels))
+    for row in _rows(found, frame, order, data, baselines, record):
+        comparison.add(row)
+    return comparison
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        if path.suffix in (".parquet", ".pq"):
+            return pd.read_parquet(path)
+        return pd.read_csv(path, dtype={"unique_id": str})
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"received {path}, which cannot be read ({error}); expected forecasts as CSV or Parquet."
+        ) from error
+
+
+def _record_beside(forecasts: Any) -> Mapping[str, Any]:
+    """The record of the run whose forecasts these are; empty where there is none."""
+    path = Path(forecasts).parent / "run.json" if isinstance(forecasts, str | Path) else None
+    if path is None or not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_text())
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) and Path(forecasts).name in record.get("files", ()) else {}
+
+
+def _arrays(forecasts: Any, truth: Any) -> pd.DataFrame:
+    """A frame of arrays, one point after the other."""
+    columns = {str(name): np.asarray(values, dtype=float).ravel() for name, values in dict(forecasts).items()}
+    y = np.asarray(truth, dtype=float).ravel()
+    wrong = {name: len(values) for name, values in columns.items() if len(values) != len(y)}
+    if wrong:
+        name, length = next(iter(wrong.items()))
+        raise DataError(f"received {length} forecasts of {name!r} and {len(y)} true values, expected as many of each.")
+    return pd.DataFrame({"unique_id": "series", "ds": np.arange(len(y)), "y": y, **columns})
+
+
+def _training(train: Any) -> pd.DataFrame:
+    """Training rows as ``unique_id, ds, y``."""
+    if train is None:
+        return pd.DataFrame({"unique_id": pd.Series(dtype=str), "ds": [], "y": pd.Series(dtype=float)})
+    if isinstance(train, str | Path):
+        train = read_file(train, fill="mask")
+    if isinstance(train, Series | Panel):
+        panel = Panel.of(train)
+        rows = np.arange(len(panel))
+        rows = rows[rows < panel.ends[panel.series_of(rows)]]
+        ids = np.asarray(panel.ids.astype(str))[panel.series_of(rows)]
+        return pd.DataFrame({"unique_id": ids, "ds": panel.index[rows], "y": panel.y[rows, 0]})
+    if hasattr(train, "to_dataframe"):
+        train = train.to_dataframe()
+    if isinstance(train, pd.Series) or (isinstance(train, pd.DataFrame) and train.shape[1] == 1):
+        values = np.asarray(train, dtype=float).ravel()
+        return pd.DataFrame({"unique_id": "series", "ds": pd.Index(train.index), "y": values})
+    if not isinstance(train, pd.DataFrame):
+        values = np.asarray(train, dtype=float).ravel()
+        # Forecasts of arrays are numbered from 0.
+        return pd.DataFrame({"unique_id": "series", "ds": np.arange(-len(values), 0), "y": values})
+    frame = train if "ds" in train else train.reset_index(names="ds")
+    if "y" not in frame:
+        raise DataError(f"received training columns {list(map(str, frame))}, expected unique_id, ds and y.")
+    ids = frame["unique_id"].astype(str) if "unique_id" in frame else "series"
+    dates = frame["ds"] if pd.api.types.is_numeric_dtype(frame["ds"]) else pd.to_datetime(frame["ds"])
+    return pd.DataFrame({"unique_id": ids, "ds": dates, "y": frame["y"].astype(float)})
+
+
+def _with_truth(frame: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts with true values, from the training rows where they have none."""
+    if len(frame["unique_id"].unique()) == 1 == len(known["unique_id"].unique()):
+        # One series is the same, whatever it is called.
+        known["unique_id"] = frame["unique_id"].iloc[0]
+    if "y" in frame:
+        return frame
+    if known.empty:
+        raise DataError("received forecasts without y and no training rows, expected true values in one of them.")
+    return frame.merge(known, on=["unique_id", "ds"], how="left")
+
+
+def _with_cutoffs(found: Forecasts, horizon: int) -> tuple[pd.DataFrame, bool]:
+    """Points with the number of their origin in ``origin``; and whether each is an origin of its own."""
+    frame = found.frame.reset_index(drop=True)
+    if "cutoff" in frame or "fold" in frame:
+        key = "cutoff" if "cutoff" in frame else "fold"
+        frame = frame.sort_values(["unique_id", key, "ds"], ignore_index=True)
+        frame["origin"] = frame.groupby(["unique_id", key], sort=False).ngroup()
+    else:
+        frame = frame.sort_values(["unique_id", "ds"], ignore_index=True)
+        several = len(frame["unique_id"].unique()) > 1
+        steps = horizon or (len(frame) if several else 1)
+        place = frame.groupby("unique_id", sort=False).cumcount() // steps
+        frame["origin"] = frame.assign(place=place).groupby(["unique_id", "place"], sort=False).ngroup()
+        found.notes.append(
+            "Forecasts have no cutoffs: " + ("all steps of a series are taken as forecast from one origin."
+            if steps == len(frame) else f"every {steps} steps are taken as forecast from one origin.")
+        )  # fmt: skip
+    counts = frame.groupby("origin").size()
+    ragged = bool(counts.min() < counts.max())
+    if ragged:
+        found.notes.append("Origins have different numbers of steps: each point is judged by itself.")
+        frame["origin"] = np.arange(len(frame))
+    return frame, ragged
+
+
+def _windows(
+    frame: pd.DataFrame, known: pd.DataFrame, ragged: bool, settings: Settings
+) -> tuple[WindowedPanel, np.ndarray, list[str]]:
+    """Windows at the points that are forecast, and the place of each point among them."""
+    notes = []
+    points = frame[["unique_id", "ds", "y"]].drop_duplicates(["unique_id", "ds"])
+    first = frame.groupby("unique_id")["ds"].min()
+    if known.empty:
+        known = points.iloc[:0]
+    elif known["ds"].dtype.kind != frame["ds"].dtype.kind:
+        raise DataError(
+            f"received training rows with ds {known['ds'].iloc[0]!r} and forecasts with ds {frame['ds'].iloc[0]!r}, "
+            "expected dates, or numbers, in both."
+        )
+    opening = first.reindex(known["unique_id"]).to_numpy() if len(known) else first.iloc[:0].to_numpy()
+    before = known[known["ds"].to_numpy() < opening]
+    if before.empty:
+        notes.append("No training rows: there is no MASE, and nothing says what a series was before its forecasts.")
+    # A row before each series, so that every window has a row that it knows.
+    step = first.map(lambda date: date - 1 if not isinstance(date, pd.Timestamp) else date - pd.Timedelta(1, "ns"))
+    bare = first.index.difference(before["unique_id"].unique())
+    lead = pd.DataFrame({"unique_id": bare, "ds": step[bare].to_numpy(), "y": np.nan})
+    later = known[known["ds"].to_numpy() >= opening]
+    rows = pd.concat([part for part in (points, before, lead, later) if len(part)], ignore_index=True)
+    rows = rows.drop_duplicates(["unique_id", "ds"]).sort_values(["unique_id", "ds"], ignore_index=True)
+    ids, firsts = np.unique(rows["unique_id"].to_numpy(str), return_index=True)
+    borders = np.append(firsts, len(rows))
+    index = pd.DatetimeIndex(rows["ds"]) if pd.api.types.is_datetime64_any_dtype(rows["ds"]) else pd.Index(rows["ds"])
+    dated = isinstance(index, pd.DatetimeIndex) and not len(lead)
+    calendar = frequency.read(index, borders) if dated else frequency.Calendar("rows")
+    values = rows["y"].to_numpy(float)[:, None]
+    panel = Panel(
+        "forecasts", pd.Index(ids), borders, index, values, ("y",), (), (), pd.DataFrame(index=ids), borders[1:],
+        calendar,
+    )  # fmt: skip
+    place = pd.MultiIndex.from_frame(rows[["unique_id", "ds"]])
+    at = place.get_indexer(pd.MultiIndex.from_frame(frame[["unique_id", "ds"]]))
+    origin = frame["origin"].to_numpy()
+    horizon = 1 if ragged else int(np.bincount(origin).max())
+    begins = at.reshape(-1, horizon)
+    if horizon > 1 and (np.diff(begins, axis=1) != 1).any():
+        notes.append("Steps are missing between those that are forecast: each point is judged by itself.")
+        horizon, begins = 1, at[:, None]
+    # Windows stand in the order of their rows.
+    order = np.argsort(begins[:, 0], kind="stable")
+    starts = begins[order, 0]
+    owners = panel.series_of(starts)
+    within = np.diff(starts)[np.diff(owners) == 0]
+    apart = int(within[within > 0].min()) if (within > 0).any() else horizon
+    empty = np.empty((len(rows), 0)), np.empty((len(rows), 1))
+    none = Windows(*empty, (), 1, horizon, np.empty(0, int))
+    test = replace(none, segments=tuple(range(s, s + 1, apart) for s in starts.tolist()), owners=owners)
+    opens = np.full(len(ids), len(rows))
+    np.minimum.at(opens, owners, starts)
+    scaler = Scaler(np.zeros((len(ids), 1)), np.ones((len(ids), 1)))
+    split = Split(borders[:-1], opens, opens, opens, borders[1:])
+    data = WindowedPanel(panel, split, 1, horizon, ("y",), scaler, scaler, none, none, test)
+    return data, np.arange(len(frame)).reshape(-1, horizon)[order], notes
+
+
+def _rows(
+    found: Forecasts,
+    frame: pd.DataFrame,
+    order: np.ndarray,
+    data: WindowedPanel,
+    baselines: Sequence[str] | None,
+    record: Mapping[str, Any],
+) -> list[ModelResult]:
+    """A row a model."""
+    unknown = set(baselines or ()) - set(found.seeds)
+    if unknown:
+        raise ConfigError(
+            f"received baselines {', '.join(sorted(unknown))}, expected some of {', '.join(found.seeds)}."
+        )
+    kinds = {model["name"]: model for model in record.get("models", ())}
+
+    def values(columns: Sequence[str]) -> np.ndarray:
+        return np.stack([frame[column].to_numpy(float)[order] for column in columns])[..., None]
+
+    rows = []
+    for model, columns in found.seeds.items():
+        known = kinds.get(model, {})
+        bands = {
+            level: Interval(level, values([pair["lo"]]), values([pair["hi"]]))
+            for level, pair in found.bounds.get(model, {}).items()
+            if len(columns) == 1
+        }
+        seeds = tuple(seed for seed in columns if seed >= 0)
+        rows.append(
+            ModelResult(
+                model, values(list(columns.values())), known.get("kind") or _kind(model, columns, found, baselines),
+                seeds=seeds or tuple(known.get("seeds", ())), parameters=known.get("parameters", 0), bands=bands,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _kind(model: str, columns: Mapping[int, str], found: Forecasts, baselines: Sequence[str] | None) -> str:
+    """What a row is, by its name."""
+    plain = model.partition("(")[0].strip().lower()
+    if model in baselines if baselines is not None else plain in BASELINES:
+        return "baseline"
+    mean = _MEAN.fullmatch(model)
+    if mean and mean["model"] in found.seeds:
+        return "ensemble"
+    return "cell" if model in CELL_NAMES.values() else "model"

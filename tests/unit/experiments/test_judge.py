@@ -1,0 +1,98 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import kseq
+from kseq.errors import ConfigError, DataError
+
+pytestmark = pytest.mark.above_backends
+
+DATES = pd.date_range("2000-01-31", periods=120, freq="ME")
+
+
+def truth(seed=0, level=10):
+    rng = np.random.default_rng(seed)
+    return level + 3 * np.sin(np.arange(120) * np.pi / 6) + rng.normal(0, 0.5, 120)
+
+
+def train(ids=("a",)):
+    return pd.concat([pd.DataFrame({"unique_id": id, "ds": DATES, "y": truth(n)}) for n, id in enumerate(ids)])
+
+
+def validated(ids=("a",), first=84, steps=6):
+    """A frame as cross_validation of statsforecast and neuralforecast returns it."""
+    rng, parts = np.random.default_rng(9), []
+    for number, id in enumerate(ids):
+        y = truth(number)
+        for start in range(first, 115, steps):
+            rows = slice(start, start + steps)
+            good = y[rows] + rng.normal(0, 0.3, steps)
+            parts.append(pd.DataFrame({"unique_id": id, "ds": DATES[rows], "cutoff": DATES[start - 1],
+                                       "AutoARIMA": good, "AutoARIMA-lo-80": good - 0.5, "AutoARIMA-hi-80": good + 0.5,
+                                       "SeasonalNaive": y[start - 12 : start - 12 + steps], "y": y[rows]}))  # fmt: skip
+    return pd.concat(parts)
+
+
+@pytest.mark.parametrize("options", [{"horizon": 1}, {"horizon": 6, "n_windows": 4}])
+def test_a_runs_predictions_judged_equal_its_table(tmp_path, options):
+    series = kseq.load_series("nino12")
+    run = kseq.compare(series, cells=(), season=12, **options)
+    run.write(tmp_path / "run")
+    judged = kseq.judge(tmp_path / "run" / "predictions.csv", series, season=12)
+    mine, theirs = judged.table.set_index("model"), run.table.set_index("model")
+    assert list(mine.index) == list(theirs.index)
+    for column in ("mae", "rmse", "mape", "smape", "mase", "rmsse", "r2", "bias", "wql", "coverage_95", "width_80"):
+        np.testing.assert_allclose(mine[column], theirs[column], rtol=1e-9, err_msg=column)
+    assert mine["group"].tolist() == theirs["group"].tolist()
+    assert mine["may_be_best"].tolist() == theirs["may_be_best"].tolist()
+
+
+def test_frames_of_nixtlas_packages():
+    judged = kseq.judge(validated(), train(), season=12)
+    table = judged.table.set_index("model")
+    assert table["kind"].to_dict() == {"AutoARIMA": "model", "SeasonalNaive": "baseline"}
+    assert table.loc["AutoARIMA", "coverage_80"] == pytest.approx(90, abs=12)
+    assert judged.verdict[-1].startswith("Use AutoARIMA: ")
+    several = kseq.judge(validated(("a", "b", "c")), train(("a", "b", "c")))
+    assert several.measure == "mase"
+    assert any("over 3 series and over 6 origin dates" in text for text in several.verdict)
+
+
+def test_frames_of_skforecast_and_darts_take_their_truth_from_the_series(tmp_path):
+    y, known = truth(), train()
+    folds = pd.DataFrame({"fold": np.arange(36) // 6, "pred": y[84:] + 0.1, "lower_bound": y[84:]}, DATES[84:])
+    judged = kseq.judge(folds, known)
+    assert (judged.data.horizon, judged.table["mae"].tolist()) == (6, pytest.approx([0.1]))
+    assert any("lower_bound" in text for text in judged.cautions)
+    folds.to_csv(tmp_path / "pred.csv")
+    assert kseq.judge(tmp_path / "pred.csv", known).table["mae"].tolist() == pytest.approx([0.1])
+    pd.DataFrame({"sales": y[84:] + 0.2}, DATES[84:]).to_csv(tmp_path / "darts.csv")
+    assert kseq.judge(tmp_path / "darts.csv", known).table["mae"].tolist() == pytest.approx([0.2])
+
+
+def test_arrays_and_seeds():
+    y = truth()
+    judged = kseq.judge({"good": y + 0.1, "Naive": np.zeros(120)}, truth=y)
+    assert judged.best.name == "good"
+    assert any("No training rows" in text for text in judged.cautions)
+    seeds = pd.DataFrame({"ds": DATES, "y": y, "Net (seed 1)": y + 0.1, "Net (seed 4)": y + 0.3, "Naive": y + 1})
+    row = kseq.judge(seeds).table.set_index("model").loc["Net"]
+    assert (row["mae"], row["mae_std"]) == (pytest.approx(0.2), pytest.approx(0.1 * 2**0.5))
+    long = pd.concat([pd.DataFrame({"ds": DATES, "y": y, "Net": y + 0.1 * (1 + n), "seed": n}) for n in range(3)])
+    assert kseq.judge(long).table.set_index("model").loc["Net", "mae"] == pytest.approx(0.2)
+
+
+def test_what_cannot_be_judged_is_said():
+    frame = validated().reset_index(drop=True)
+    frame.loc[:3, "AutoARIMA"] = np.nan
+    judged = kseq.judge(frame, train())
+    assert any(text == "AutoARIMA has no forecast for 4 of 36 points." for text in judged.cautions)
+    assert any("on the 32 points that they share" in text for text in judged.cautions)
+    with pytest.raises(DataError, match="without y and no training rows"):
+        kseq.judge(frame.drop(columns="y"))
+    with pytest.raises(DataError, match="points twice"):
+        kseq.judge(pd.concat([frame, frame]), train())
+    with pytest.raises(ConfigError, match="received baselines ETS"):
+        kseq.judge(frame, train(), baselines=["ETS"])
+    with pytest.raises(ConfigError, match="received metric 'mea'"):
+        kseq.judge(frame, train(), metric="mea")
