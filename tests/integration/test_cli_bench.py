@@ -43,7 +43,7 @@ def test_files_hold_what_is_printed(here, capsys):
     assert captured.err == "plain, GRU\n"
     assert f"{BACKEND} on " in captured.out.splitlines()[-1]
     folder = here / "deep/run"
-    assert sorted(path.name for path in folder.iterdir()) == ["bench.csv", "bench.json", "bench.png"]
+    assert sorted(path.name for path in folder.iterdir()) == ["bench.csv", "bench.html", "bench.json", "bench.png"]
     table = pd.read_csv(folder / "bench.csv")
     alone = ["stock Keras", *["native loop"] * (BACKEND == "torch")]
     assert table["contender"].tolist() == [*alone, "kseq", *alone, "two processes", "kseq"]
