@@ -10,6 +10,7 @@ import pandas as pd
 from kseq import baselines
 from kseq.baselines import Skipped
 from kseq.comparison.backtest import Backtest, baseline_of
+from kseq.comparison.null_losses import null_losses
 from kseq.comparison.scores import Scores
 from kseq.errors import ConfigError
 from kseq.evaluation.cautions import cautions
@@ -171,9 +172,14 @@ class Rows:
         if self._evidence is None:
             folds = [fold[0] for fold in self.fold_scores() if fold]
             evidence = self._scores.evidence(self.rows, self.levels, folds, refitted=len(self.trainings) > 1)
-            # Where cells have their own, there is no lookback that is that of all networks.
-            own = self.settings is not None and bool(self.settings.by_cell)
-            self._evidence = replace(evidence, lookback=0 if own else evidence.lookback)
+            # Where cells have their own, there is no lookback and no loss that is that of all networks.
+            if self.settings is not None and self.settings.by_cell:
+                evidence = replace(evidence, lookback=0)
+            elif any(row.history for row in self.rows):
+                loss = self.settings.training.get("loss", "mse") if self.settings else "mse"
+                trained, validated, words = null_losses(self.trainings, loss)
+                evidence = replace(evidence, null_losses=(trained, validated), null_words=words)
+            self._evidence = evidence
         if self.search and self._evidence.trials != self.search.trials:
             self._evidence = replace(self._evidence, trials=self.search.trials)
         return self._evidence

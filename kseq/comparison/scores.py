@@ -391,6 +391,7 @@ class Scores:
             targets=() if several else panel.targets,
             step_size=min((segment.step for segment in data.test.segments), default=1),
             series=len(self.series) if several else None,
+            season=self.season,
         )
 
     def _row(self, result: ModelResult, levels: Sequence[float], folds: Sequence[np.ndarray], unit: Any) -> Row:

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from kseq.evaluation.metrics import mape_reason
+from kseq.evaluation.metrics import mape_reason, power_of_two
 from kseq.evaluation.rows import Row
 from kseq.evaluation.verdict import Evidence, names, texts
 from kseq.text import count
@@ -20,8 +20,17 @@ FEW_SEEDS = 5
 #: Fewer test windows than this are too few for a correlation.
 FEW_WINDOWS = 10
 
-#: Smallest correlation with the last known value at which a forecast is said to follow it.
-FOLLOWS = 0.5
+#: Smallest correlation with an earlier value at which a forecast is said to follow it; and the earliest looked at.
+FOLLOWS, LAGS = 0.5, 3
+
+#: Forecasts whose variance is below this share of the truth's are called flat.
+FLAT = 0.05
+
+#: A validation loss below this share of the training loss is worth a word.
+EASIER = 0.95
+
+#: A loss above this share of that of a forecast that needs no training says that next to nothing was learned.
+LEARNED = 0.85
 
 #: Errors above this multiple of the training range mean that the training failed.
 BLOWN_UP = 10
@@ -57,25 +66,151 @@ def no_baseline(evidence: Evidence) -> str | None:
 
 
 def copies_last_value(evidence: Evidence) -> str | None:
-    """Warn of one-step forecasts that correlate more with the last known value than with the value to be forecast.
+    """Warn of first steps that correlate more with an earlier value than with the value to be forecast.
 
-    It applies to windows one row apart, and only to enough of them for a correlation: folds of a backtest may be a
-    season apart, where the last value predicts as well as the truth.
+    The correlation is taken over the windows of a series, of at least :data:`FEW_WINDOWS`, and averaged over series,
+    members and targets; the lag with the largest one must reach :data:`FOLLOWS`. Lags beyond the last known value are
+    looked at where windows are one row apart. Windows whole seasons apart are not asked: there the last value predicts
+    as well as the truth.
     """
-    if evidence.step_size > 1 or len(evidence.y) < FEW_WINDOWS or evidence.series is not None:
+    if evidence.step_size > 1 and evidence.season > 1 and evidence.step_size % evidence.season == 0:
         return None
     found = []
     for row in evidence.trained:
-        forecast = evidence.y[:, 0] + row.finite[:, :, 0]
-        with_last = _correlation(forecast, evidence.last)
-        with_truth = _correlation(forecast, evidence.y[:, 0])
-        if with_last > max(with_truth, FOLLOWS):
-            found.append(f"{row.name} ({with_last:.3f} with y(t-1), {with_truth:.3f} with y(t))")
+        of_lag = _by_lag(evidence, evidence.y[:, 0] + row.finite[:, :, 0])
+        lag = max(range(len(of_lag)), key=of_lag.__getitem__) if of_lag else 0
+        if lag and of_lag[lag] > FOLLOWS:
+            found.append(f"{row.name} ({of_lag[lag]:.3f} with y(t-{lag}), {of_lag[0]:.3f} with y(t))")
+    if not found:
+        return None
+    late = "one step" if all("y(t-1)" in text for text in found) else "some steps"
+    return (
+        f"Forecasts that follow the last value: {', '.join(found)}. Such a curve looks right and is the truth {late} "
+        "late."
+    )
+
+
+def _by_lag(evidence: Evidence, forecast: np.ndarray) -> list[float]:
+    """Correlation of first steps with the value to be forecast and with earlier ones, by lag; empty without windows.
+
+    Args:
+        evidence: Facts of the comparison.
+        forecast: First steps, ``(members, windows, targets)``.
+    """
+    owners, y = evidence.windows_of, evidence.y[:, 0]
+    enough = np.bincount(owners)[owners] >= FEW_WINDOWS
+    if not enough.any():
+        return []
+    forecast, y, last, owners = forecast[:, enough], y[enough], evidence.last[enough], owners[enough]
+    found = [_correlation(forecast, y, owners), _correlation(forecast, last, owners)]
+    if evidence.step_size == 1:
+        for lag in range(2, LAGS + 1):
+            # The last value of the window before is the value two steps before this one's target.
+            there = np.flatnonzero(owners[lag - 1 :] == owners[: 1 - lag]) + lag - 1
+            found.append(_correlation(forecast[:, there], last[there - lag + 1], owners[there]))
+    return found
+
+
+def flat(evidence: Evidence) -> str | None:
+    """Warn of forecasts that hardly vary, or that converge to a mean over the horizon.
+
+    At each step the variance of forecasts over the windows of a series is compared with that of the true values, and
+    the ratio averaged over series, members and targets: below :data:`FLAT` the forecast is flat at that step. Series
+    need :data:`FEW_WINDOWS` windows; where none has as many, values vary over the steps of a window instead, of which
+    there must be as many.
+    """
+    owners = evidence.windows_of
+    enough = np.bincount(owners)[owners] >= FEW_WINDOWS
+    over_windows, found = bool(enough.any()), []
+    if not over_windows and evidence.y.shape[1] < FEW_WINDOWS:
+        return None
+    for row in evidence.trained:
+        forecast = evidence.y + row.finite
+        if not over_windows:
+            share = _share(
+                forecast.swapaxes(1, 2), evidence.y.swapaxes(0, 1), np.zeros(evidence.y.shape[1], int)
+            ).mean()
+            if share < FLAT:
+                found.append(f"{row.name} (over the steps of a window, {share:.2g})")
+            continue
+        shares = _share(forecast[:, enough], evidence.y[enough], owners[enough])
+        low = np.flatnonzero(shares < FLAT)
+        if len(low) and low[-1] == len(shares) - 1:
+            first = 1 + len(shares) - int(np.cumprod(shares[::-1] < FLAT).sum())
+            at = "" if first == 1 else f" from step {first} on"
+            fall = "" if first == 1 else f" after {shares[0]:.2g} at step 1"
+            found.append(f"{row.name} ({shares[-1]:.2g}{at}{fall})")
     if not found:
         return None
     return (
-        f"Forecasts that follow the last value: {', '.join(found)}. Such a curve looks right and is the truth one step "
-        "late."
+        "Forecasts that are flat or converge to a mean, by their variance as a share of the truth's: "
+        f"{', '.join(found)}. A mean is the best forecast of what the inputs say nothing of; it tells no turn."
+    )
+
+
+def _share(forecast: np.ndarray, y: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """Variance of forecasts over that of true values, the mean over series, members and targets, by step.
+
+    Args:
+        forecast: ``(members, windows, horizon, targets)``.
+        y: ``(windows, horizon, targets)``.
+        owners: Series of each window, in ascending order, ``(windows,)``.
+
+    Returns:
+        np.ndarray: ``(horizon,)``; 1 where no true value varies.
+    """
+    with np.errstate(over="ignore"):
+        # Forecasts far beyond everything are not flat; their squares must not be infinite.
+        forecast, y = (np.clip(part / power_of_two(y), -1e100, 1e100) for part in (forecast, y[None]))
+    ours, theirs = (_sums(_from_mean(part, owners) ** 2, owners, -3) for part in (forecast, y))
+    varies = np.broadcast_to(theirs > 0, ours.shape)
+    shares = np.divide(ours, theirs, out=np.zeros(ours.shape), where=varies).sum(axis=(0, 1, 3))
+    count = varies.sum(axis=(0, 1, 3))
+    return np.divide(shares, count, out=np.ones(len(count)), where=count > 0)
+
+
+def validation_below_training(evidence: Evidence) -> str | None:
+    """Explain a validation loss below :data:`EASIER` times the training loss, at the epoch whose weights are kept.
+
+    Beside them stands the loss of a forecast that needs no training on both parts: the parts' own difficulty.
+    """
+    found = []
+    for row in evidence.cells:
+        trained, seen = row.kept_losses
+        if seen < EASIER * trained:
+            found.append(f"{row.name} ({evidence.in_unit(seen, '')} and {evidence.in_unit(trained, '')})")
+    if not found:
+        return None
+    trained, seen = evidence.null_losses
+    why = "a loss in training is a mean over an epoch, with dropout if there is any"
+    if np.isfinite(seen):
+        shown = f"repeating {evidence.null_words} has {evidence.in_unit(seen, '')} and {evidence.in_unit(trained, '')}"
+        if evidence.null_words == "no change":
+            shown = shown.replace("repeating", "forecasting")
+        easier = seen < EASIER * trained
+        why = f"the validation part is the easier one: {shown}" if easier else f"{why}; the part is no easier: {shown}"
+    return f"A validation loss below the training loss, {', '.join(found)}, is no mistake: {why}."
+
+
+def learned_nothing(evidence: Evidence) -> str | None:
+    """Warn of networks whose losses exceed :data:`LEARNED` times those of a forecast that needs no training.
+
+    Both losses must, where there is a validation part: dropout raises a training loss. The forecast is no change or
+    what windows are measured from, in transformed and scaled values: what the transform had done is no merit of the
+    network.
+    """
+    null, null_seen = evidence.null_losses
+    found = []
+    for row in evidence.cells:
+        trained, seen = row.kept_losses
+        if trained > LEARNED * null and not seen <= LEARNED * null_seen:
+            found.append(f"{row.name} (training loss {evidence.in_unit(trained, '')})")
+    if not found:
+        return None
+    verb = "forecasting" if evidence.null_words == "no change" else "repeating"
+    return (
+        f"Networks that learned little beyond their transform: {', '.join(found)}, where {verb} {evidence.null_words} "
+        f"has {evidence.in_unit(null, '')}. Their place in the table is mostly the transform's merit."
     )
 
 
@@ -198,8 +333,8 @@ def mape_missing(evidence: Evidence) -> str | None:
 
 #: In the order in which they are read.
 CAUTIONS = (
-    no_baseline, few_seeds, diverged, blown_up, at_epoch_limit, copies_last_value, unlike_targets,
-    outside_training_range, irregular_steps, mape_origin, mape_missing,
+    no_baseline, few_seeds, diverged, blown_up, at_epoch_limit, learned_nothing, validation_below_training,
+    copies_last_value, flat, unlike_targets, outside_training_range, irregular_steps, mape_origin, mape_missing,
 )  # fmt: skip
 
 
@@ -215,20 +350,35 @@ def _is_even(index: pd.DatetimeIndex) -> bool:
         return pd.infer_freq(index) is not None
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's correlation over windows, averaged over members and targets.
+def _correlation(a: np.ndarray, b: np.ndarray, owners: np.ndarray) -> float:
+    """Pearson's correlation over the windows of each series, averaged over members, series and targets.
 
     Args:
         a: Values of each member, ``(members, windows, targets)``.
         b: Values to correlate with, ``(windows, targets)``.
+        owners: Series of each window, in ascending order, ``(windows,)``.
 
     Returns:
         float: The mean correlation; 0 for a pair of which one does not vary.
     """
-    a, b = (_near_one(part - part.mean(axis=-2, keepdims=True)) for part in (a, b))
-    product = (a * b).sum(axis=-2)
-    size = np.sqrt((a**2).sum(axis=-2) * (b**2).sum(axis=-2))
+    if not len(owners):
+        return 0.0
+    a, b = (_near_one(_from_mean(part, owners, -2)) for part in (a, b))
+    product = _sums(a * b, owners, -2)
+    size = np.sqrt(_sums(a**2, owners, -2) * _sums(b**2, owners, -2))
     return float(np.mean(np.divide(product, size, out=np.zeros_like(product), where=size > 0)))
+
+
+def _sums(values: np.ndarray, owners: np.ndarray, axis: int) -> np.ndarray:
+    """Sums over the windows of each series."""
+    return np.add.reduceat(values, np.flatnonzero(np.diff(owners, prepend=-1)), axis=axis)
+
+
+def _from_mean(values: np.ndarray, owners: np.ndarray, axis: int = -3) -> np.ndarray:
+    """Values less the mean of their series over windows."""
+    _, number, counts = np.unique(owners, return_inverse=True, return_counts=True)
+    counts = counts.reshape(-1, *(1,) * (-1 - axis))
+    return values - np.take(_sums(values, owners, axis) / counts, number, axis=axis)
 
 
 def _near_one(values: np.ndarray) -> np.ndarray:

@@ -103,6 +103,21 @@ class Row:
         return self.kind in ("cell", "ensemble") or (self.kind == "model" and len(self.errors) > 1)
 
     @cached_property
+    def kept_losses(self) -> tuple[float, float]:
+        """Training and validation loss at the epoch whose weights are kept, the mean over trainings; NaN if unknown."""
+        loss = np.asarray(self.curves.get("loss", np.empty((0, 0))), float)
+        seen = np.asarray(self.curves.get("val_loss", np.full(loss.shape, np.nan)), float)
+        sound = np.isfinite(loss).any(axis=1) if loss.size else np.zeros(len(loss), bool)
+        if not sound.any():
+            return float("nan"), float("nan")
+        loss, seen = loss[sound], seen[sound]
+        last = loss.shape[1] - 1 - np.isfinite(loss)[:, ::-1].argmax(axis=1)
+        known = np.isfinite(seen)
+        kept = np.where(known.any(axis=1), np.where(known, seen, np.inf).argmin(axis=1), last)
+        which = np.arange(len(loss)), kept
+        return float(loss[which].mean()), float(seen[which].mean())
+
+    @cached_property
     def scores(self) -> np.ndarray:
         """Score of each member whose errors are all finite, by the metric that ranks."""
         return self.member_scores[self._sound]

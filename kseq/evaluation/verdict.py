@@ -43,10 +43,10 @@ class Evidence:
         owners: Series of each window, counted from 0, ``(windows,)``; None for one series.
         step_words: What the test over time counts: ``"months"``.
         dates: Number of origin dates of several series; 0 if it does not matter.
-        change: Mean absolute error of forecasting no change, in the training and in the validation part; None where it
-            is not known.
-        null_loss: Training loss of a network that forecasts no change, or the mean, of what it learns; NaN if unknown.
-        null_words: What such a forecast is called.
+        season: Steps in a season; 1 for none.
+        null_losses: Training and validation loss of a forecast that needs no training, in what networks learn, see
+            :mod:`kseq.comparison.null_losses`; NaN where it is not known.
+        null_words: What such a forecast repeats.
     """
 
     rows: Sequence[Row]
@@ -65,8 +65,8 @@ class Evidence:
     owners: np.ndarray | None = None
     step_words: str = "test windows"
     dates: int = 0
-    change: tuple[float, float] | None = None
-    null_loss: float = float("nan")
+    season: int = 1
+    null_losses: tuple[float, float] = (float("nan"), float("nan"))
     null_words: str = "no change"
 
     @cached_property
@@ -94,6 +94,11 @@ class Evidence:
         """The baseline that is better on the test part than the one chosen on the validation part, if any."""
         best = best_baseline(self.rows, hindsight=True)
         return None if best is None or best is self.baseline else best
+
+    @property
+    def windows_of(self) -> np.ndarray:
+        """Series of each window, counted from 0, ``(windows,)``; in ascending order."""
+        return np.zeros(len(self.y), int) if self.owners is None else self.owners
 
     @property
     def overlap(self) -> int:
