@@ -72,7 +72,7 @@ _PUBLIC = {
     "Space": "experiments.tune",
     "Forecaster": "forecasting.forecaster",
     "explain": "explanation.explain",
-    "Explanation": "explanation.result",
+    "Explanation": "explanation.explanation",
 }
 
 __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__", *_PUBLIC]

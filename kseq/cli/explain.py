@@ -63,7 +63,7 @@ def explain(
     otherwise = run_folder.default_folder(f"explain-{name}", chosen)
     with run_folder.folder(out, "explanation", inputs=inputs(), otherwise=otherwise) as folder:
         from kseq.explanation.explain import explain as run
-        from kseq.explanation.result import write
+        from kseq.explanation.explanation import write
 
         with Progress() as progress:
             explanation = run(
@@ -120,7 +120,7 @@ def _show(explanation: Any, style: str) -> None:
 # Options of `kseq compare` that decide how a cell is trained, those that come later too; not those of comparing.
 _compared = {
     "baselines", "strategy", "n_windows", "step_size", "refit", "gap", "train_size", "level", "metric",
-    "no_refit_on_validation",
+    "no_refit_on_validation", "predictions", "cell", "rival", "with_forecasts", "horizons",
 }  # fmt: skip
 _own = {option.name for option in explain.params} | _compared
 explain.params = [*(option for option in compare.params if option.name not in _own), *explain.params]

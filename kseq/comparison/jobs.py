@@ -174,7 +174,7 @@ def _twice(job: _Job, seeds: tuple[int, ...], first: _Windows, last: _Windows) -
     found, fitted = job.train(seeds, first.near, first.validated)
     until = as_many_steps(fitted, job.training, first.near, last.near)
     steps = job.training.plan(len(first.near.train)).all_steps
-    row, _ = job.train(seeds, last.near, last.data, " on all rows", until, steps)
+    row, _ = job.train(seeds, last.near, last.data, ", with the validation rows", until, steps)
     return replace(
         found,
         predictions=row.predictions,

@@ -1,19 +1,17 @@
 """All measurements of an explanation as frames."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from kseq.explanation.result import CellExplanation, Explanation
+from kseq.explanation.result import CellExplanation, Measured
 
 #: Shares of the norm at lag 0 for which the lag is told.
 HALF, HUNDREDTH = 0.5, 0.01
 
 
-def figures_of(explanation: "Explanation") -> pd.DataFrame:
+def figures_of(explanation: Measured) -> pd.DataFrame:
     """Return one row a cell and measure: ``model``, ``measure``, ``mean``, ``std`` (over seeds), ``unit``."""
     rows = [(cell.name, *measure) for cell in explanation.cells for measure in _measures(cell, explanation)]
     if explanation.tasks is not None:
@@ -32,7 +30,7 @@ def figures_of(explanation: "Explanation") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "measure", "mean", "std", "unit"])
 
 
-def _measures(cell: "CellExplanation", explanation: "Explanation") -> Iterator[tuple[str, float, float, str]]:
+def _measures(cell: CellExplanation, explanation: Measured) -> Iterator[tuple[str, float, float, str]]:
     subject = explanation.subject
     assert subject is not None
     yield "parameters", cell.parameters, np.nan, ""
@@ -75,9 +73,9 @@ def _spread(values: np.ndarray) -> tuple[float, float]:
     return float(there.mean()), float(there.std(ddof=1)) if len(there) > 1 else float("nan")
 
 
-def frames_of(explanation: "Explanation") -> dict[str, pd.DataFrame]:
-    """Return the measurements by file name: figures, the lesson's table, curves by lag, gates, and problems."""
-    frames = {"figures.csv": explanation.table, "lesson.csv": explanation.lesson}
+def frames_of(explanation: Measured) -> dict[str, pd.DataFrame]:
+    """Return the measurements by file name: curves by lag, inputs, gates, variants and problems."""
+    frames = {}
     if explanation.cells:
         frames["lags.csv"] = _lags(explanation)
         frames["inputs.csv"] = _inputs(explanation)
@@ -91,7 +89,7 @@ def frames_of(explanation: "Explanation") -> dict[str, pd.DataFrame]:
     return frames
 
 
-def _lags(explanation: "Explanation") -> pd.DataFrame:
+def _lags(explanation: Measured) -> pd.DataFrame:
     """One row a cell, seed and lag; lag 0 of gradients is the last step that is read."""
     parts = []
     for cell in explanation.cells:
@@ -117,7 +115,7 @@ def _lags(explanation: "Explanation") -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _inputs(explanation: "Explanation") -> pd.DataFrame:
+def _inputs(explanation: Measured) -> pd.DataFrame:
     subject = explanation.subject
     assert subject is not None
     rows = []
@@ -130,7 +128,7 @@ def _inputs(explanation: "Explanation") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=heads)
 
 
-def _gates(explanation: "Explanation") -> pd.DataFrame:
+def _gates(explanation: Measured) -> pd.DataFrame:
     subject = explanation.subject
     assert subject is not None
     parts = [

@@ -1,18 +1,15 @@
 """The textbook's table of RNN, LSTM and GRU, filled with what was measured, and what follows from it."""
 
 import textwrap
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from kseq.explanation.figures import HALF, HUNDREDTH, first_below
+from kseq.explanation.gradients import LagCurve
+from kseq.explanation.result import CellExplanation, Measured
 from kseq.report.table import WIDTH, aligned
 from kseq.text import DASH, visible
-
-if TYPE_CHECKING:
-    from kseq.explanation.gradients import LagCurve
-    from kseq.explanation.result import CellExplanation, Explanation
 
 #: What lessons say, in the order of the cells.
 SAYS = {
@@ -28,7 +25,7 @@ _ORDER = ("SimpleRNN", "GRU", "LSTM")
 LEVEL = 0.05
 
 
-def lesson_table(explanation: "Explanation") -> pd.DataFrame:
+def lesson_table(explanation: Measured) -> pd.DataFrame:
     """Return ``property``, ``model``, ``lesson``, ``measured`` and ``holds`` (True, False, or None if not measured)."""
     rows = [
         (name, model, says[model], measured, holds)
@@ -38,16 +35,16 @@ def lesson_table(explanation: "Explanation") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["property", "model", "lesson", "measured", "holds"])
 
 
-def _models(explanation: "Explanation") -> list[str]:
+def _models(explanation: Measured) -> list[str]:
     if explanation.cells:
         return [cell.name for cell in explanation.cells]
     return list(dict.fromkeys(explanation.tasks.frame["model"])) if explanation.tasks is not None else []
 
 
-Measured = list[tuple[str, str, bool | None]]
+Figures = list[tuple[str, str, bool | None]]
 
 
-def _long_memory(explanation: "Explanation") -> Measured:
+def _long_memory(explanation: Measured) -> Figures:
     """Lengths that are solved, and rows that are used here; gates are to reach further than a SimpleRNN."""
     tasks, found = explanation.tasks, []
     cells = {cell.name: cell for cell in explanation.cells}
@@ -69,13 +66,13 @@ def _long_memory(explanation: "Explanation") -> Measured:
     return found
 
 
-def _gate_count(explanation: "Explanation") -> Measured:
+def _gate_count(explanation: Measured) -> Figures:
     if not explanation.cells:
         return [(model, DASH, None) for model in _models(explanation)]
     return [(c.name, str(c.gates), str(c.gates) == SAYS["gates"][c.name]) for c in explanation.cells]
 
 
-def _parameter_count(explanation: "Explanation") -> Measured:
+def _parameter_count(explanation: Measured) -> Figures:
     if not explanation.cells:
         return [(model, DASH, None) for model in _models(explanation)]
     counts = {cell.name: float(cell.parameters) for cell in explanation.cells}
@@ -83,7 +80,7 @@ def _parameter_count(explanation: "Explanation") -> Measured:
     return [(name, f"{count:,.0f}", holds[name]) for name, count in counts.items()]
 
 
-def _training_speed(explanation: "Explanation") -> Measured:
+def _training_speed(explanation: Measured) -> Figures:
     speeds = {cell.name: cell.speed for cell in explanation.cells if cell.speed is not None}
     if not speeds:
         return [(model, DASH, None) for model in _models(explanation)]
@@ -102,7 +99,7 @@ def _training_speed(explanation: "Explanation") -> Measured:
     ]
 
 
-def _vanishing(explanation: "Explanation") -> Measured:
+def _vanishing(explanation: Measured) -> Figures:
     """Whether the gradient of the trained networks' loss falls to 1 % within the steps that are read."""
     curves: dict[str, tuple[LagCurve, str]] = {}
     if explanation.tasks is not None:
@@ -112,7 +109,7 @@ def _vanishing(explanation: "Explanation") -> Measured:
         if cell.name not in curves:
             curve = cell.loss_gradient[1]
             curves[cell.name] = (curve, f" of {curve.values.shape[1]} rows")
-    found: Measured = []
+    found: Figures = []
     for model in _models(explanation):
         curve, where = curves[model]
         lags = curve.falls_to(HUNDREDTH)
@@ -149,14 +146,14 @@ def _mean(values: np.ndarray) -> float:
     return float(there.mean()) if 2 * len(there) >= len(values) and len(there) else float("nan")
 
 
-def sentences_of(explanation: "Explanation") -> list[str]:
+def sentences_of(explanation: Measured) -> list[str]:
     """Say each measurement of each cell in one sentence."""
     found = [sentence for cell in explanation.cells for sentence in _of_cell(cell, explanation)]
     found += _of_tasks(explanation) + _of_variants(explanation)
     return found + _where_it_fails(explanation)
 
 
-def _of_cell(cell: "CellExplanation", explanation: "Explanation") -> list[str]:
+def _of_cell(cell: CellExplanation, explanation: Measured) -> list[str]:
     subject = explanation.subject
     assert subject is not None
     name, unit, rows = cell.name, subject.steps, subject.lookback
@@ -224,14 +221,14 @@ def _at(kept: np.ndarray, needed: int) -> int:
     return int(np.flatnonzero(kept == needed)[0])
 
 
-def _falls(curve: "LagCurve", share: float, unit: str) -> str:
+def _falls(curve: LagCurve, share: float, unit: str) -> str:
     lags = curve.falls_to(share)
     if np.isfinite(lags).mean() <= 0.5:
         return f"not within {curve.values.shape[1]} {unit}"
     return f"at lag {np.nanmedian(lags):.0f} ({unit})"
 
 
-def _grows(curve: "LagCurve") -> str:
+def _grows(curve: LagCurve) -> str:
     return f"; it grows to {curve.grows_to:.1f} times that of the last step first" if curve.grows_to > 2 else ""
 
 
@@ -240,7 +237,7 @@ def _list(values: list[int]) -> str:
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
-def _of_tasks(explanation: "Explanation") -> list[str]:
+def _of_tasks(explanation: Measured) -> list[str]:
     tasks = explanation.tasks
     if tasks is None:
         return []
@@ -257,7 +254,7 @@ def _of_tasks(explanation: "Explanation") -> list[str]:
     return said
 
 
-def _of_variants(explanation: "Explanation") -> list[str]:
+def _of_variants(explanation: Measured) -> list[str]:
     said = []
     for row in explanation.variants.itertuples():
         differ = "differs" if row.p < LEVEL else "does not differ beyond its seeds"
@@ -268,8 +265,8 @@ def _of_variants(explanation: "Explanation") -> list[str]:
     return said
 
 
-def _where_it_fails(explanation: "Explanation") -> list[str]:
-    table = explanation.lesson
+def _where_it_fails(explanation: Measured) -> list[str]:
+    table = lesson_table(explanation)
     wrong = table[table["holds"].map(lambda holds: holds is False)]
     if not len(table[table["holds"].map(lambda holds: holds is not None)]):
         return []
@@ -281,7 +278,7 @@ def _where_it_fails(explanation: "Explanation") -> list[str]:
     ]
 
 
-def advice_of(explanation: "Explanation") -> list[str]:
+def advice_of(explanation: Measured) -> list[str]:
     """Say when to use each cell, by what was measured."""
     if not explanation.cells:
         return _advice_of_tasks(explanation)
@@ -328,11 +325,11 @@ def advice_of(explanation: "Explanation") -> list[str]:
     return said
 
 
-def _cost(cell: "CellExplanation") -> tuple[float, int]:
+def _cost(cell: CellExplanation) -> tuple[float, int]:
     return (cell.speed.step_ms if cell.speed is not None else 0.0, cell.parameters)
 
 
-def _advice_of_tasks(explanation: "Explanation") -> list[str]:
+def _advice_of_tasks(explanation: Measured) -> list[str]:
     tasks = explanation.tasks
     if tasks is None:
         return []
@@ -346,7 +343,7 @@ def _advice_of_tasks(explanation: "Explanation") -> list[str]:
     return [*said, "Give a series (--data, --csv) to see what it asks for."]
 
 
-def as_text(explanation: "Explanation") -> str:
+def as_text(explanation: Measured) -> str:
     """Write the table, the sentences, the equations and the advice for a terminal."""
     subject = explanation.subject
     parts = []
@@ -355,8 +352,8 @@ def as_text(explanation: "Explanation") -> str:
         if subject.transform == "none":
             transform = " They read and forecast its values; another transform may make errors smaller."
         parts.append("\n".join(_filled(f"{subject.name} ({subject.step}): {subject.source}{transform}", "", "")))
-    parts.append("What the lesson says, and what was measured\n" + aligned(_shown(explanation.lesson)))
-    blocks = {"What was measured": explanation.sentences, "When to use each": explanation.advice}
+    parts.append("What the lesson says, and what was measured\n" + aligned(_shown(lesson_table(explanation))))
+    blocks = {"What was measured": sentences_of(explanation), "When to use each": advice_of(explanation)}
     for head, texts in blocks.items():
         if texts:
             parts.append("\n".join([head, *(line for text in texts for line in _filled(text, "  - ", "    "))]))

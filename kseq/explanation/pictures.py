@@ -1,23 +1,20 @@
 """An explanation in pictures: gradients by lag, memory, gates at work, learning, and problems by length."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kseq.explanation.result import Measured
 from kseq.report.lettering import label, legend, plain
 from kseq.report.plot import ACTUAL, CELL_STYLES, OTHER_STYLES
-
-if TYPE_CHECKING:
-    from kseq.explanation.result import Explanation
 
 #: Test windows of which gates are drawn: more cannot be told apart.
 DRAWN = 120
 
 
-def pictures_of(explanation: "Explanation") -> dict[str, Callable[[], Figure]]:
+def pictures_of(explanation: Measured) -> dict[str, Callable[[], Figure]]:
     """Return the functions that draw the pictures, by file name; those for which there is something to draw."""
     pictures: dict[str, Callable[[], Figure]] = {}
     if explanation.cells:
@@ -47,7 +44,7 @@ def _new(width: float, height: float, rows: int, columns: int) -> tuple[Figure, 
     return figure, np.atleast_1d(figure.subplots(rows, columns, squeeze=False))
 
 
-def plot_gradients(explanation: "Explanation") -> Figure:
+def plot_gradients(explanation: Measured) -> Figure:
     """Draw the norm of the gradient by lag, before and after training, of the loss and of the last output."""
     subject = explanation.subject
     assert subject is not None
@@ -71,7 +68,7 @@ def plot_gradients(explanation: "Explanation") -> Figure:
     return figure
 
 
-def plot_memory(explanation: "Explanation") -> Figure:
+def plot_memory(explanation: Measured) -> Figure:
     """Draw the error by the number of rows that are left, the importance of each lag, and how states forget."""
     subject = explanation.subject
     assert subject is not None
@@ -102,7 +99,7 @@ def plot_memory(explanation: "Explanation") -> Figure:
     return figure
 
 
-def plot_gates(explanation: "Explanation") -> Figure:
+def plot_gates(explanation: Measured) -> Figure:
     """Draw the gates under the series: means over units and seeds at the last step of each test window."""
     subject = explanation.subject
     assert subject is not None
@@ -128,7 +125,7 @@ def plot_gates(explanation: "Explanation") -> Figure:
     return figure
 
 
-def plot_training(explanation: "Explanation") -> Figure:
+def plot_training(explanation: Measured) -> Figure:
     """Draw the validation loss by gradient steps and by seconds, with the loss that cells are timed to."""
     subject = explanation.subject
     assert subject is not None
@@ -155,7 +152,7 @@ def plot_training(explanation: "Explanation") -> Figure:
     return figure
 
 
-def plot_problems(explanation: "Explanation") -> Figure:
+def plot_problems(explanation: Measured) -> Figure:
     """Draw the share of seeds that solve each memory problem by its length."""
     tasks = explanation.tasks
     assert tasks is not None

@@ -1,22 +1,14 @@
-"""The result of an explanation: what was measured of each cell, as tables, sentences, pictures and a record."""
+"""What is measured of each cell."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from kseq._version import __version__
 from kseq.explanation.gates import Gates
 from kseq.explanation.gradients import LagCurve
 from kseq.explanation.memory import MemoryUsed
 from kseq.explanation.tasks import Tasks
-from kseq.report import run_folder
-from kseq.storage.csv_text import csv_text
 
 #: Plural of the unit of one step, by what a calendar calls it.
 _UNITS = {
@@ -127,21 +119,16 @@ class Subject:
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
-    """Why cells do as they do on a series, or what they can do without one.
+class Measured:
+    """All that was measured.
 
     Args:
         subject: The series; None where cells were explained without data.
         cells: One entry a cell; empty without data.
         tasks: Outcome of the memory problems; None where they were left out.
         variants: Frame with a row for each variant of a cell: ``model``, ``variant``, ``error``, ``error_std``,
-            ``change`` (of the error, as a share of the cell's own).
+            ``change`` (of the error, as a share of the cell's own), ``p`` (of the difference, over seeds).
         seeds: Random seeds.
-
-    Example:
-        >>> explanation = kseq.explain(kseq.load_series("nino12"), problems=False)  # doctest: +SKIP
-        >>> print(explanation)  # doctest: +SKIP
-        >>> explanation.lesson  # doctest: +SKIP
     """
 
     subject: Subject | None
@@ -149,98 +136,3 @@ class Explanation:
     tasks: Tasks | None
     variants: pd.DataFrame
     seeds: tuple[int, ...]
-
-    @cached_property
-    def lesson(self) -> pd.DataFrame:
-        """The textbook's table with what was measured: ``property, model, lesson, measured, holds``."""
-        from kseq.explanation.lesson import lesson_table
-
-        return lesson_table(self)
-
-    @cached_property
-    def sentences(self) -> list[str]:
-        """What was measured, a sentence each."""
-        from kseq.explanation.lesson import sentences_of
-
-        return sentences_of(self)
-
-    @cached_property
-    def advice(self) -> list[str]:
-        """When to use each cell, for this series."""
-        from kseq.explanation.lesson import advice_of
-
-        return advice_of(self)
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        """All figures: ``model``, ``measure``, ``mean``, ``std`` (over seeds), ``unit``."""
-        from kseq.explanation.figures import figures_of
-
-        return figures_of(self)
-
-    def __str__(self) -> str:
-        from kseq.explanation.lesson import as_text
-
-        return as_text(self)
-
-    def _repr_html_(self) -> str:
-        """The lesson's table and the advice, as a notebook shows them."""
-        from kseq.report.table import as_html
-
-        return as_html(self.lesson, self.advice)
-
-    def figures(self) -> dict[str, Figure]:
-        """Return the pictures by file name; not attached to any screen."""
-        from kseq.explanation.pictures import pictures_of
-
-        return {name: draw() for name, draw in pictures_of(self).items()}
-
-    def frames(self) -> dict[str, pd.DataFrame]:
-        """Return all measurements as frames, by file name."""
-        from kseq.explanation.figures import frames_of
-
-        return frames_of(self)
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """What ``explanation.json`` holds."""
-        subject = self.subject
-        return {
-            "kseq": __version__,
-            "series": None if subject is None else subject.name,
-            "explained": None if subject is None else subject.source,
-            "windows": None if subject is None else subject.windows,
-            "lookback": None if subject is None else subject.lookback,
-            "transform": None if subject is None else subject.transform,
-            "seeds": self.seeds,
-            "figures": self.table.to_dict("records"),
-            "lesson": self.lesson.to_dict("records"),
-            "sentences": self.sentences,
-            "advice": self.advice,
-        }
-
-    def write(self, path: str | Path, inputs: Sequence[Path] = ()) -> list[Path]:
-        """Write tables, text, pictures and record into a folder.
-
-        Args:
-            path: Of the folder, which is made if it is missing.
-            inputs: Files that are not to be overwritten.
-
-        Returns:
-            list[Path]: The files.
-
-        Raises:
-            ConfigError: The folder holds other files by these names, or cannot be written.
-        """
-        with run_folder.folder(Path(path), "explanation", inputs=inputs) as folder:
-            return write(self, folder)
-
-
-def write(explanation: Explanation, folder: run_folder.Folder, tell: run_folder.Tell | None = None) -> list[Path]:
-    """Write an explanation into a folder that is open; see :func:`kseq.report.run_folder.write_all`."""
-    from kseq.explanation.pictures import pictures_of
-
-    contents = {"explanation.txt": f"{explanation}\n".encode()}
-    frames = explanation.frames()
-    contents |= {name: csv_text(frame).encode() for name, frame in frames.items()}
-    return run_folder.write_all(folder, contents, explanation.record, pictures_of(explanation), tell, frames)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from kseq.data import Panel, Series
-from kseq.explanation.explain import Shown
 from kseq.explanation.networks import networks_of
 from kseq.explanation.result import CellExplanation, Subject
+from kseq.explanation.shown import Shown
 from kseq.forecasting import model_file
 from kseq.forecasting.score import evaluate
 from kseq.training import memory

@@ -160,7 +160,7 @@ def train(cell: str, data: WindowedPanel, settings: Settings, progress: Progress
         sum(int(np.prod(weight.shape)) for weight in models[0].trainable_weights) // at_once,
         memory.cost_of(models[0], data.lookback).products,
         {name: values[sound] for name, values in stack([fitted.history for fitted, _ in fits]).items()},
-        -(-len(data.train) // (training.batch_size or len(data.train))),
+        training.plan(len(data.train)).steps,
         seconds / at_once,
         _forward_ms(models[0], data) / at_once,
     )

@@ -34,6 +34,8 @@ OTHER_STYLES: list[Style] = [
     ("#000000", "-"),
     ("#8C510A", (0, (1, 2))),
     ("#332288", (0, (3, 1, 1, 1))),
+    ("#882255", (0, (4, 1))),
+    ("#999933", (0, (8, 1, 2, 1))),
 ]
 #: Wide and light, so that lines upon it stay visible.
 ACTUAL = "#b8b8b8"

@@ -139,6 +139,8 @@ class ModelSettings(_SharedSettings):
     levels: list[Number]
     training: Budget
     by_cell: NotRequired[dict[Cell, OwnSettings]]
+    rivals: NotRequired[Annotated[Names, Meta(max_length=0)]]
+    own: NotRequired[Annotated[dict[Text, OwnRecord], Meta(max_length=0)]]
 
 
 class ReadingArguments(TypedDict, total=False):

@@ -82,9 +82,12 @@ def test_quiet_prints_the_result_alone_wherever_it_stands(here, capsys):
 def test_a_line_a_finished_block_where_nobody_watches(here, capsys):
     assert main(["compare", *QUICK, "--members", "1", "--out", "run"]) == 0
     lines = capsys.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["GRU, seed 0", "GRU, seed 1"]
-    assert lines[0].endswith("1 of 2 trainings done")
-    assert lines[1].endswith("2 of 2 trainings done")
+    again = ", with the validation rows"
+    assert [line.partition(":")[0] for line in lines] == [
+        "GRU, seed 0", f"GRU, seed 0{again}", "GRU, seed 1", f"GRU, seed 1{again}",
+    ]  # fmt: skip
+    assert lines[0].endswith("1 of 4 trainings done")
+    assert lines[3].endswith("4 of 4 trainings done")
     assert "1 epoch, " in lines[0]
 
 

@@ -36,7 +36,7 @@ def styles_of(models: Iterable[str]) -> dict[str, tuple[str, str]]:
         else:
             color = OTHER_STYLES[others % len(OTHER_STYLES)][0]
             # Black would not be seen on a dark page.
-            found[model] = ("#999933" if color == "#000000" else color, _DASHES[others % len(_DASHES)])
+            found[model] = ("#6699CC" if color == "#000000" else color, _DASHES[others % len(_DASHES)])
             others += 1
     return found
 

@@ -72,3 +72,48 @@ def test_thousands_by_points_are_not_read_as_decimals(tmp_path):
 def test_what_was_read_is_said(tmp_path):
     series = read_file(write(tmp_path, MONTHS.date))
     assert series.read == "target level, dates when, monthly 1951-01-01 to 1955-12-01, 60 rows, none missing, 1 series"
+
+
+def test_decimal_commas_beside_text_for_missing_values(tmp_path):
+    cells = [f"{value}".replace(".", ",") for value in Y]
+    cells[7] = "k.A."
+    path = tmp_path / "file.csv"
+    rows = "".join(f"{date.date()};{cell}\n" for date, cell in zip(MONTHS, cells, strict=True))
+    path.write_text("when;level\n" + rows)
+    with pytest.raises(DataError, match=r"give missing k\.A\. and fill ffill"):
+        read_csv(path, time="when")
+    series = read_csv(path, time="when", missing="k.A.", fill="mask")
+    np.testing.assert_equal(series.y[:, 0], [*Y[:7], np.nan, *Y[8:]])
+
+
+def test_quoted_names_and_dates_between_blanks(tmp_path):
+    hours = pd.date_range("1991-04-15", periods=60, freq="h")
+    path = tmp_path / "file.txt"
+    path.write_text('when "air temperature"\n' + "".join(f'"{h}"  {v}\n' for h, v in zip(hours, Y, strict=True)))
+    series = read_csv(path, time="when", target="air temperature")
+    assert series.y[:, 0].tolist() == Y
+    assert list(series.index) == list(hours)
+
+
+def test_an_empty_cell_between_blanks_shifts_no_others(tmp_path):
+    rows = [f"{date.date()} {value} {i}.5" for i, (date, value) in enumerate(zip(MONTHS, Y, strict=True))]
+    rows[5] = f"{MONTHS[5].date()}  5.5"
+    path = tmp_path / "file.txt"
+    path.write_text("when level other\n" + "\n".join(rows) + "\n")
+    with pytest.raises(DataError, match=r"1 row of fewer fields than its header \(the first is row 5\)"):
+        read_csv(path, time="when", target="level", fill="mask")
+    rows[5] = f"{MONTHS[5].date()} 0.25 NA"
+    path.write_text("when level other\n" + "\n".join(rows) + "\n")
+    assert read_csv(path, time="when", target="level").y[5, 0] == 0.25
+
+
+@pytest.mark.parametrize("date_format", [None, "%d.%m.%y"])
+def test_years_of_two_digits_do_not_lie_ahead(tmp_path, date_format):
+    series = read_csv(write(tmp_path, MONTHS.strftime("%d.%m.%y")), time="when", date_format=date_format)
+    assert series.index[0] == pd.Timestamp("1951-01-01")
+    assert "years of two digits taken as 1951 to 1955" in series.read
+
+
+def test_instants_before_1970_are_no_numbers_of_steps(tmp_path):
+    with pytest.raises(DataError, match="holds numbers such as -77155200"):
+        read_csv(write(tmp_path, [-77155200 + 1800 * i for i in range(60)]), time="when")

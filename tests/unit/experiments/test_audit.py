@@ -360,7 +360,7 @@ def test_whoever_watches_is_told(series):
     told = []
     audit(series, QUICK, progress=lambda *news: told.append(news))
     assert [news for news in told if news[0] == "GRU, seed 0"] == 2 * [("GRU, seed 0", 1, 2), ("GRU, seed 0", 2, 2)]
-    assert {what for what, _, _ in told} == {"GRU, seed 0", "GRU, seed 0 on all rows"}
+    assert {what for what, _, _ in told} == {"GRU, seed 0", "GRU, seed 0, with the validation rows"}
 
 
 def test_a_wrong_budget_is_told_first(series, monkeypatch):
