@@ -198,7 +198,8 @@ def test_what_is_known_ahead_is_read_in_a_dialect_too(tmp_path):
     path = tmp_path / "file.csv"
     cells = [f"{value}".replace(".", ",") for value in Y[:57]] + [""] * 3
     path.write_text(
-        "when;sold;price\n" + "".join(f"{d:%d.%m.%Y};{c};1,{i:02}\n" for i, (d, c) in enumerate(zip(MONTHS, cells, strict=True)))
+        "when;sold;price\n"
+        + "".join(f"{d:%d.%m.%Y};{c};1,{i:02}\n" for i, (d, c) in enumerate(zip(MONTHS, cells, strict=True)))
     )
     series = read_csv(path, time="when", target="sold", future=["price"])
     assert series.y[:, 0].tolist() == Y[:57]
