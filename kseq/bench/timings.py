@@ -3,6 +3,9 @@
 Machines drift, so that only ratios inside one run count: contenders train in turn, round after round, and medians are
 compared. Before anything is timed, the contenders must compute the same: where they do not, no speed-up is shown.
 
+``kseq`` is what :func:`kseq.training.fit.fit` runs. Beside it stand a builder's model, a ``Sequential``, a functional
+model and a builder's model with two metrics, all compiled and fitted by Keras's methods, and ``fit`` on plain arrays.
+
 Workloads are those of the kernels' measurements: ``short``, ``daily`` and ``long``, and a stacked and a bidirectional
 one. An epoch is a whole epoch of ``fit``, data and callbacks included; the first one, in which graphs and kernels are
 made, is told apart.
@@ -12,7 +15,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -22,7 +24,8 @@ import numpy as np
 import pandas as pd
 
 from kseq import backends, interop, kernels, layers
-from kseq.backends import machine
+from kseq.bench.hardware import peak_flops, this_machine
+from kseq.bench.users import USERS, model_of, training_of
 from kseq.errors import BackendError
 from kseq.models.builders import CELLS, build_model
 from kseq.preprocessing.windows import WindowedPanel, make_windows
@@ -78,6 +81,9 @@ WORKLOADS = {
 #: Jobs that a GPU is for; on a CPU an epoch of them takes minutes.
 FOR_GPUS = ("wide",)
 
+#: Contenders by their short names, and their names in the table; kseq itself always runs.
+CONTENDERS = {"stock": "stock Keras", "native": "native loop", **USERS}
+
 #: A speed-up is shown only where forecasts agree to this, relative to the largest one.
 TOLERANCE = 1e-4
 
@@ -89,11 +95,12 @@ class Measurement:
     Args:
         workload: its name.
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        contender: ``"kseq"``, ``"stock Keras"``, ``"native loop"``...
+        contender: ``"kseq"``, ``"stock Keras"``, ``"native loop"``, ``"Sequential"``...
         members: seeds trained at once.
         first: seconds of the first epoch.
         seconds: of each later epoch, per seed.
         kernel: that ran.
+        step: training step that ran, in the words of :func:`kseq.layers.step_used`.
         difference: of its forecasts from those of stock Keras, the yardstick, with the same weights; relative.
     """
 
@@ -104,6 +111,7 @@ class Measurement:
     first: float = float("nan")
     seconds: list[float] = field(default_factory=list)
     kernel: str = ""
+    step: str = ""
     difference: float = 0.0
 
 
@@ -126,9 +134,13 @@ class Bench:
         """One line a workload, cell, number of members and contender.
 
         ``ratio`` is the contender's median time over kseq's: above 1 kseq is faster. It is NaN while parity fails.
+        ``to_builder`` is its median time over that of a builder's model, NaN where none was timed.
         ``share_of_peak`` counts matrix products alone against the measured peak.
         """
         ours = {(m.workload, m.cell, m.members): m for m in self.measurements if m.contender == "kseq"}
+        builders = {
+            (m.workload, m.cell): float(np.median(m.seconds)) for m in self.measurements if m.contender == "builder"
+        }
         lines = []
         for m in self.measurements:
             median = float(np.median(m.seconds))
@@ -146,9 +158,11 @@ class Bench:
                     "ms_high": 1e3 * max(m.seconds),
                     "first_s": m.first,
                     "ratio": median / float(np.median(own.seconds)) if fair and own is not None else float("nan"),
+                    "to_builder": median / builders.get((m.workload, m.cell), float("nan")),
                     "share_of_peak": WORKLOADS[m.workload].operations(m.cell) / median / self.peak,
                     "difference": m.difference,
                     "kernel": m.kernel,
+                    "step": m.step,
                 }
             )
         return pd.DataFrame(lines)
@@ -163,41 +177,10 @@ class Bench:
         }
 
 
-def this_machine() -> dict[str, Any]:
-    """Hardware, versions and threads of this process."""
-    backend = keras.config.backend()
-    return {
-        **machine(),
-        "device": backends.device_in_use(backend),
-        "backend": backend,
-        "versions": backends.versions(),
-    }
-
-
 def usual_workloads() -> tuple[str, ...]:
     """The jobs that are measured unless others are asked for: all that the device in use can do in time."""
     on_cpu = backends.device_in_use(keras.config.backend()) == "cpu"
     return tuple(name for name in WORKLOADS if not (on_cpu and name in FOR_GPUS))
-
-
-def peak_flops(size: int | None = None, seconds: float = 2.0) -> float:
-    """Operations a second of a large float32 matrix product, the best of NumPy's and the backend's within a time."""
-    size = size or (2048 if backends.device_in_use(keras.config.backend()) == "cpu" else 8192)
-    a = np.random.default_rng(0).random((size, size), "float32")
-    b = keras.ops.convert_to_tensor(a)
-    best = float("inf")
-    products: list[Callable[[], Any]] = [
-        lambda: a @ a,
-        # One number of the result is waited for: to bring it all back from a GPU would take longer than the product.
-        lambda: keras.ops.convert_to_numpy(keras.ops.matmul(b, b)[0, 0]),
-    ]
-    for product in products:
-        product()
-        until = time.perf_counter() + seconds / 2
-        while (started := time.perf_counter()) < until:
-            product()
-            best = min(best, time.perf_counter() - started)
-    return 2 * size**3 / best
 
 
 def make_data(workload: Workload, seed: int = 0) -> WindowedPanel:
@@ -218,6 +201,7 @@ def run(
     workloads: Sequence[str] | None = None,
     rounds: int = 5,
     members: Sequence[int] = (1,),
+    contenders: Sequence[str] | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Bench:
     """Measure.
@@ -227,16 +211,20 @@ def run(
         workloads: which of :data:`WORKLOADS`; by default :func:`usual_workloads`.
         rounds: epochs of each contender that count, all in turn.
         members: numbers of seeds trained at once by kseq; the others train one seed after the other.
+        contenders: which of :data:`CONTENDERS` stand beside kseq; by default all.
         tell: called with a line on what is measured next.
 
     Returns:
         Bench: the measurements.
 
     Raises:
-        ConfigError: an unknown cell or workload, or a number below 1.
+        ConfigError: an unknown cell, workload or contender, or a number below 1.
     """
     workloads = usual_workloads() if workloads is None else workloads
-    for name, known, given in (("cell", CELLS, cells), ("workload", WORKLOADS, workloads)):
+    contenders = tuple(CONTENDERS) if contenders is None else contenders
+    for name, known, given in (
+        ("cell", CELLS, cells), ("workload", WORKLOADS, workloads), ("contender", CONTENDERS, contenders),
+    ):  # fmt: skip
         for one in given:
             require_choice(name, one, known)
     require_whole("rounds", rounds)
@@ -248,11 +236,11 @@ def run(
     for workload in workloads:
         for cell in cells:
             tell(f"{workload}, {CELLS[cell]}")
-            measurements += _measure(workload, cell, rounds, members)
+            measurements += _measure(workload, cell, rounds, members, contenders)
     return Bench(measurements, peak, this_machine())
 
 
-def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[Measurement]:
+def _measure(name: str, cell: str, rounds: int, members: Sequence[int], contenders: Sequence[str]) -> list[Measurement]:
     """All contenders on one job, epoch by epoch in turn."""
     workload = WORKLOADS[name]
     data = make_data(workload)
@@ -260,7 +248,8 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[
     y = y.reshape(len(y), 1)
     model = _model(cell, workload)
     stock = layers.to_stock(model)
-    native = _native(cell, workload, model, x, y)
+    native = _native(cell, workload, model, x, y) if "native" in contenders else None
+    users = {short: model_of(short, _model(cell, workload)) for short in USERS if short in contenders}
     ours = {count: model if count == 1 else _model(cell, workload, count) for count in members}
 
     # Forecasts of the same weights are compared in full float32, also where a device trains with fewer digits.
@@ -274,6 +263,8 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[
 
         if native is not None:
             differences["native loop"] = differs(native.predict(windows))
+        for short, trained in users.items():
+            differences[short] = differs(trained.predict_on_batch(windows))
         for count, trained in ours.items():
             if count == 1:
                 differences[count] = differs(trained.predict_on_batch(windows))
@@ -281,11 +272,15 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[
                 differences[count] = differs(trained.predict_on_batch(np.repeat(windows[:, None], count, axis=1))[:, 0])
 
     entries: list[tuple[Measurement, Callable[[], tuple[float, list[float]]]]] = []
-    plain = Measurement(name, cell, "stock Keras", kernel="keras")
-    entries.append((plain, _stock_epochs(stock, data, workload)))
+    if "stock" in contenders:
+        plain = Measurement(name, cell, "stock Keras", kernel="keras", step="keras")
+        entries.append((plain, _stock_epochs(stock, data, workload)))
     if native is not None:
         entry = Measurement(name, cell, "native loop", difference=differences["native loop"])
         entries.append((entry, lambda: (native.epoch(), [native.epoch()])))
+    for short, trained in users.items():
+        user = Measurement(name, cell, USERS[short], difference=differences[short])
+        entries.append((user, _timed(training_of(short, trained, Batches(data.train, workload.batch, seed=0), x, y))))
     for count, trained in ours.items():
         own = Measurement(name, cell, "kseq", count, difference=differences[count])
         entries.append((own, _own_epochs(trained, data, workload, count)))
@@ -298,9 +293,12 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int]) -> list[
                 entry.seconds += [seconds / entry.members for seconds in later]
     own_entries = [entry for entry, _ in entries if entry.contender == "kseq"]
     yardsticks = [entry for entry, _ in entries if entry.contender != "kseq"]
-    for entry in own_entries:
-        entry.kernel = kernel_of(ours[entry.members])
-    if any(count > 1 for count in members):
+    trainees = {USERS[short]: trained for short, trained in users.items()}
+    for entry in [*own_entries, *yardsticks]:
+        ran = ours[entry.members] if entry.contender == "kseq" else trainees.get(entry.contender)
+        if ran is not None:
+            entry.kernel, entry.step = kernel_of(ran), layers.step_used(ran)
+    if any(count > 1 for count in members) and "stock" in contenders:
         yardsticks.append(_two_processes(name, cell))
     found: list[Measurement] = []
     for entry in own_entries:

@@ -27,6 +27,9 @@ from kseq.errors import ConfigError
 @click.option("--rounds", type=Whole("rounds"), default=5, show_default=True, help="Epochs that count, all in turn.")
 @click.option("--members", type=Each(Whole("members", least=1)), default="1", show_default=True, metavar="N[,...]",
               help="Seeds that kseq trains at once.")  # fmt: skip
+@click.option("--contenders", type=CommaList(), default=None, metavar="NAME[,...]",
+              help="Rows beside kseq's own, of stock, native, builder, sequential, functional, metrics, arrays.  "
+                   "[default: all]")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for table, JSON and picture.")
 @click.pass_context
 def bench(
@@ -38,15 +41,20 @@ def bench(
     workloads: tuple[str, ...] | None,
     rounds: int,
     members: tuple[int, ...],
+    contenders: tuple[str, ...] | None,
     out: Path | None,
 ) -> None:
     """Time training against stock Keras and a hand-written loop, in one run; or, with --data, the delivery of windows.
+
+    Models that a user makes of the same layers, and fit on plain arrays, are timed beside kseq's own training.
 
     All contenders must forecast the same, or deliver the same windows, before any is timed. Close other programs: only
     ratios inside one run count.
     """
     default = click.core.ParameterSource.DEFAULT
-    given = [f"--{name}" for name in ("cells", "members") if context.get_parameter_source(name) is not default]
+    given = [
+        f"--{name}" for name in ("cells", "members", "contenders") if context.get_parameter_source(name) is not default
+    ]
     if data and given:
         raise ConfigError(f"received {', '.join(given)} with --data, which trains nothing; leave out one of them.")
     backends.choose(backend, device)
@@ -56,7 +64,9 @@ def bench(
 
     kind = "data" if data else "bench"
     with run_folder.folder(out, kind, inputs=inputs()) if out else contextlib.nullcontext() as folder:
-        result, table = _data(workloads, rounds, note) if data else _training(cells, workloads, rounds, members, note)
+        result, table = (
+            _data(workloads, rounds, note) if data else _training(cells, workloads, rounds, members, contenders, note)
+        )
         signals.check()
         # Printed first: measurements of minutes are not to be lost to a disk without room.
         say(table)
@@ -69,12 +79,13 @@ def _training(
     workloads: tuple[str, ...] | None,
     rounds: int,
     members: tuple[int, ...],
+    contenders: tuple[str, ...] | None,
     say: Callable[[str], None],
 ) -> tuple[Any, str]:
     from kseq.bench import timings
     from kseq.report.bench import bench_table
 
-    result = timings.run(cells, workloads, rounds, members, say)
+    result = timings.run(cells, workloads, rounds, members, contenders, say)
     return result, bench_table(result)
 
 

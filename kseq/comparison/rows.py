@@ -214,7 +214,8 @@ class Rows:
         """Say which intervals cannot be given, and why."""
         windows = min(len(data.validation) for data in self.trainings)
         if not windows:
-            return ["No intervals: there is no validation part whose errors would bound them."] * bool(self.levels)
+            missing = bool(self.levels) and not any(row.bands for row in self.rows)
+            return ["No intervals: there is no validation part whose errors would bound them."] * missing
         reasons = {level: too_few(windows, level) for level in self.levels}
         return [f"No {level:g} % intervals: {reason}." for level, reason in reasons.items() if reason]
 

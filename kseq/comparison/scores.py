@@ -442,7 +442,7 @@ class Scores:
         validation part has given, stands the one that ranks by default.
         """
         if result.validation is None:
-            return float("nan")
+            return result.validation_score
         metric = self.measure if self.measure not in QUANTILE_METRICS else measure_of(len(self.series))
         seen = apart(result.validation[result.sound], [len(training.validation) for training in self._trainings])
         scores = [

@@ -50,7 +50,12 @@ def dates_of_numbers(values: np.ndarray) -> tuple[pd.Index | None, str]:
         dates = read()
         if dates is not None:
             return dates, words
-    return (pd.Index(whole), "numbers of steps") if not readings else (None, "")
+    return (pd.Index(whole), "numbers of steps") if not readings and not _may_be_instants(whole) else (None, "")
+
+
+def _may_be_instants(whole: np.ndarray) -> bool:
+    """Whether numbers may be seconds around 1970, by their size and by steps of whole minutes: they count no steps."""
+    return bool(np.abs(whole).max() >= 10**6 and not (np.diff(whole) % 60).any())
 
 
 def _named(pattern: str) -> str:

@@ -89,7 +89,10 @@ def read(
         text = text.str.strip()
         sample = text.loc[sample.index]
     if date_format is not None:
-        return Reading(_by_format(text, date_format))
+        dates, told = _by_format(text, date_format), ""
+        if "%y" in date_format:
+            dates, told = _none_ahead(dates)
+        return Reading(dates, told)
     first = text.iloc[0]
     interval = re.fullmatch(_INTERVAL, first)
     if interval and _has_year(interval[1]) and (_has_year(interval[2]) or ":" in interval[2]):
@@ -192,7 +195,6 @@ def _special(text: pd.Series, pattern: str, plain: str, form: str) -> pd.Series:
 
 def _of_short_years(text: pd.Series, columns: Sequence[str], name: str, dayfirst: bool | None) -> Reading:
     """Dates with years of two digits, none of which lies ahead."""
-    now = pd.Timestamp.now()
     readings = {}
     for form in _SHORT:
         if pd.isna(pd.to_datetime(text.iloc[0], format=form, errors="coerce")):
@@ -200,10 +202,7 @@ def _of_short_years(text: pd.Series, columns: Sequence[str], name: str, dayfirst
         dates = _by_format(text, form, columns, name)
         if dates.isna().any():
             continue
-        ahead = dates > now
-        if ahead.any():
-            dates = dates.where(~ahead, dates - pd.DateOffset(years=100))
-        readings[form] = dates
+        readings[form] = _none_ahead(dates)[0]
     if not readings:
         raise Mendable(
             f"{name}: column {','.join(columns)} does not read as dates ({text.iloc[0]!r} in row 0 has no year of four "
@@ -215,8 +214,16 @@ def _of_short_years(text: pd.Series, columns: Sequence[str], name: str, dayfirst
             ),
         )  # fmt: skip
     found = _one_of(readings, text, columns, name, dayfirst)
-    found.told = f"years of two digits taken as {found.dates.min().year} to {found.dates.max().year}"
+    found.told = _none_ahead(found.dates)[1]
     return found
+
+
+def _none_ahead(dates: pd.Series) -> tuple[pd.Series, str]:
+    """Put dates of two-digit years that lie ahead a century back; and say which years they are taken as."""
+    ahead = dates.dt.tz_localize(None) > pd.Timestamp.now()
+    if ahead.any():
+        dates = dates.where(~ahead, dates - pd.DateOffset(years=100))
+    return dates, f"years of two digits taken as {dates.min():%Y} to {dates.max():%Y}" if dates.notna().any() else ""
 
 
 def _one_of(

@@ -186,7 +186,7 @@ def _split(
 def _fields(numbered: list[tuple[int, str]], sep: str) -> list[tuple[int, list[str]]]:
     """Fields of each line that is not blank, with the number of the line on which they begin."""
     if sep == r"\s+":
-        return [(number, line.split()) for number, line in numbered if line.strip()]
+        sep, numbered = " ", [(number, re.sub(r"\s+", " ", line.strip())) for number, line in numbered if line.strip()]
     rows, before = [], 0
     reader = csv.reader([line + "\n" for _, line in numbered], delimiter=sep, skipinitialspace=True)
     try:

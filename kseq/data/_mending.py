@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from kseq.errors import DataError, Parameter
+from kseq.errors import ConfigError, DataError, Parameter
 
 Data = TypeVar("Data")
 
@@ -71,7 +71,7 @@ def _search(
             further = _search(read, options | dict(remedy), next_error, untried, depth - 1) if depth > 1 else None
             if further is not None:
                 return dict(remedy) | further
-        except DataError:
+        except (DataError, ConfigError):
             continue
         else:
             return dict(remedy)

@@ -81,8 +81,8 @@ def read_text(source: Source | Path, text: str | None = None, named: Parameter =
     frame = unescaped(_without_empty_rows(frame))
     if frame.empty:
         raise DataError(f"{path} has a header and no rows; expected one row a time step.")
-    if dialect.thousands is not None:
-        frame = _grouped(frame, dialect, text)
+    if dialect.thousands is not None or dialect.decimal != ".":
+        frame = _marked(frame, dialect, text)
     elif not dialect.point_is_sure:
         doubts |= _thousands(source, dialect, encoding, frame)
     told = list(dialect.told)
@@ -129,7 +129,7 @@ def _other_encoding(source: Source, encoding: str, error: UnicodeDecodeError) ->
     return Mendable(
         f"{source.path} is not {name} text (byte {error.start})",
         remedies=[{"encoding": likely}] if likely else [],
-        otherwise=("save it in UTF-8, or name its encoding with ", Parameter("encoding")),
+        otherwise=("save it in UTF-8, or name its encoding with ", Parameter("encoding"), f" {likely}" * bool(likely)),
         also=(f", in which it holds {word!r}",) if word else (),
     )
 
@@ -178,7 +178,27 @@ def _frame(source: Source, dialect: Dialect, encoding: str, text: str | None) ->
         if frame.iloc[:, -1].notna().any():
             raise DataError(f"{source.path} has rows of more fields than its header; name every column.")
         frame = frame.iloc[:, :-1]
+    if dialect.sep == r"\s+" and pd.api.types.is_numeric_dtype(frame.iloc[:, -1]) and frame.iloc[:, -1].isna().any():
+        _require_no_short_rows(source, encoding, options, len(frame))
     return frame
+
+
+def _require_no_short_rows(source: Source, encoding: str, options: dict[str, Any], rows: int) -> None:
+    """Refuse rows of fewer fields than the header: between blanks an empty cell is not seen, and others take its place.
+
+    Only those of which the last cell is missing are looked for.
+    """
+    raw = {"usecols": [options["names"][-1]], "dtype": str, "na_values": None, "na_filter": False}
+    last = pd.read_csv(_rows_of(source, encoding), **(options | raw)).iloc[:, 0]
+    short = np.flatnonzero((last == "").to_numpy())
+    if len(short):
+        after, number = rows - int(short[0]), "1 row" if len(short) == 1 else f"{len(short)} rows"
+        raise Mendable(
+            f"{source.path} has {number} of fewer fields than its header (the first is row {short[0]}), "
+            "expected as many: between blanks an empty cell is not seen",
+            remedies=[{"skip_footer": lines} for lines in range(after, after + 4)] if after <= 20 else [],
+            otherwise=("write NA for what is missing, or separate columns by commas",),
+        )
 
 
 def _rows_of(source: Source, encoding: str) -> Any:
@@ -248,25 +268,30 @@ def _doubles(names: Sequence[str]) -> dict[str, Mendable]:
 # Thousands
 
 
-def _grouped(frame: pd.DataFrame, dialect: Dialect, text: str | None) -> pd.DataFrame:
-    """Make numbers of text in which a mark groups the digits by three, where all of a column is so written."""
-    mark, decimal = re.escape(str(dialect.thousands)), re.escape(dialect.decimal)
-    pattern = rf"[+-]?(\d{{1,3}}({mark}\d{{3}})+|\d+)?({decimal}\d*)?"
-    if dialect.thousands == " ":
-        mark = r"[ \u00a0\u202f]"
-        pattern = pattern.replace(re.escape(" "), mark)
+def _marked(frame: pd.DataFrame, dialect: Dialect, text: str | None) -> pd.DataFrame:
+    """Make numbers of text that pandas leaves: with groups of three digits, or beside text for missing values.
+
+    A column is taken where all its cells that hold a digit are so written; its other text stays as it is.
+    """
+    decimal = re.escape(dialect.decimal)
+    mark = r"[ \u00a0\u202f]" if dialect.thousands == " " else re.escape(dialect.thousands or "")
+    grouped = rf"\d{{1,3}}({mark}\d{{3}})+|" if mark else ""
+    pattern = rf"[+-]?({grouped}\d+)?({decimal}\d*)?([eE][+-]?\d+)?"
     columns = {}
     for column in frame:
         values = frame[column]
         if column == text or not (pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)):
             continue
         written = values.dropna().astype(str)
+        digits = written.str.contains(r"\d")
+        written = written[digits]
         if not len(written) or not written.str.fullmatch(pattern).all():
             continue
-        plain = written.str.replace(mark, "", regex=True).str.replace(dialect.decimal, ".", regex=False)
+        plain = written.str.replace(mark, "", regex=True) if mark else written
+        plain = plain.str.replace(dialect.decimal, ".", regex=False)
         numbers = pd.to_numeric(plain, errors="coerce")
         if numbers.notna().all():
-            columns[column] = numbers.reindex(values.index)
+            columns[column] = numbers.reindex(values.index) if digits.all() else values.where(~digits, plain)
     return frame.assign(**columns) if columns else frame
 
 

@@ -209,8 +209,8 @@ def learned_nothing(evidence: Evidence) -> str | None:
         return None
     verb = "forecasting" if evidence.null_words == "no change" else "repeating"
     return (
-        f"Networks that learned little beyond their transform: {', '.join(found)}, where {verb} {evidence.null_words} "
-        f"has {evidence.in_unit(null, '')}. Their place in the table is mostly the transform's merit."
+        f"Networks that learned little: {', '.join(found)}, where {verb} {evidence.null_words} has "
+        f"{evidence.in_unit(null, '')}. Their place in the table is mostly the merit of that, and of the transform."
     )
 
 

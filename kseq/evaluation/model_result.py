@@ -45,6 +45,7 @@ class ModelResult:
         remark: sentence on series that it was not fitted to; None where it was to all.
         bands: intervals that came with the forecasts, by level, ``(member, window, step, target)``; empty where they
             are made of errors on the validation part.
+        validation_score: on the validation part, by the metric that ranks, where its forecasts did not come along.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ModelResult:
     validation_quantiles: np.ndarray | None = None
     remark: str | None = None
     bands: Mapping[float, Interval] = field(default_factory=dict)
+    validation_score: float = float("nan")
 
     @property
     def sound(self) -> np.ndarray:

@@ -93,7 +93,7 @@ def judge(
         settings = replace(settings, season=1)
     levels = tuple(sorted({level for by_level in found.bounds.values() for level in by_level}))
     comparison = Comparison(replace(data, notes=(*found.notes, *notes)), replace(settings, levels=levels))
-    for row in _rows(found, frame, order, data, baselines, record):
+    for row in _rows(found, frame, order, data, baselines, record, comparison.measure):
         comparison.add(row)
     return comparison
 
@@ -265,8 +265,9 @@ def _rows(
     data: WindowedPanel,
     baselines: Sequence[str] | None,
     record: Mapping[str, Any],
+    measure: str,
 ) -> list[ModelResult]:
-    """A row a model."""
+    """A row a model; its score on the validation part is that of the record where the same metric ranks."""
     unknown = set(baselines or ()) - set(found.seeds)
     if unknown:
         raise ConfigError(
@@ -286,10 +287,12 @@ def _rows(
             if len(columns) == 1
         }
         seeds = tuple(seed for seed in columns if seed >= 0)
+        validated = known.get("validation") if record.get("metric") == measure else None
         rows.append(
             ModelResult(
                 model, values(list(columns.values())), known.get("kind") or _kind(model, columns, found, baselines),
                 seeds=seeds or tuple(known.get("seeds", ())), parameters=known.get("parameters", 0), bands=bands,
+                validation_score=float("nan") if validated is None else float(validated),
             )
         )  # fmt: skip
     return rows

@@ -16,6 +16,7 @@ import numpy as np
 from kseq import kernels
 from kseq.layers import fast_step
 from kseq.layers._dispatch import policy
+from kseq.layers._many_steps import many_steps
 from kseq.layers._windows import in_batches, reads_windows
 from kseq.layers.cells import GRU, LSTM, SimpleRNN
 from kseq.layers.ensemble import Ensemble
@@ -40,7 +41,8 @@ def install() -> None:
         if not _is_ours(model) or policy() == "off":
             return plain(model, **arguments)
         fast_step.attach(model)
-        return plain(model, **_fed(model, arguments))
+        with many_steps(model, arguments) as prepared:
+            return plain(model, **_fed(model, prepared))
 
     fit.__wrapped_by_kseq__ = True  # type: ignore[attr-defined]
     keras.Model.fit = fit

@@ -50,6 +50,17 @@ def fed(batches: Any) -> tuple[Any, list[NextEpoch]]:
     return source, [NextEpoch(batches, source)]
 
 
+def hooked(callbacks: Sequence[keras.callbacks.Callback], hook: str, alias: str) -> bool:
+    """Whether any callback implements a hook, under either of its two names."""
+    return any(
+        name in vars(callback) or getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name)
+        for callback in callbacks
+        # Keras's own ask at each batch whether to save, and never do.
+        if not (type(callback) is keras.callbacks.ModelCheckpoint and callback.save_freq == "epoch")
+        for name in (hook, alias)
+    )
+
+
 class Listeners(keras.callbacks.CallbackList):
     """Keras's ``CallbackList``, without batch hooks that no callback implements.
 
@@ -85,14 +96,7 @@ class Listeners(keras.callbacks.CallbackList):
             source.whole = _built(model, source)
 
     def _implements(self, hook: str, alias: str) -> bool:
-        """Whether any callback implements a hook, under either of its two names."""
-        return any(
-            name in vars(callback) or getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name)
-            for callback in self.callbacks
-            # Keras's own ask at each batch whether to save, and never do.
-            if not (type(callback) is keras.callbacks.ModelCheckpoint and callback.save_freq == "epoch")
-            for name in (hook, alias)
-        )
+        return hooked(self.callbacks, hook, alias)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Find which batch hooks are implemented."""

@@ -12,12 +12,20 @@ from kseq.report.table import aligned
 if TYPE_CHECKING:
     from kseq.bench.timings import Bench
 
-COLORS = {"kseq": "#0072B2", "native loop": "#E69F00", "stock Keras": "#999999", "two processes": "#CC79A7"}
+COLORS = {
+    "kseq": "#0072B2", "builder": "#56B4E9", "Sequential": "#009E73", "functional model": "#004D40",
+    "two metrics": "#D55E00", "plain arrays": "#F0E442", "native loop": "#E69F00", "stock Keras": "#999999",
+    "two processes": "#CC79A7",
+}  # fmt: skip
 
 
 def bench_table(bench: "Bench") -> str:
-    """Milliseconds an epoch and seed (median, lowest to highest), how many times kseq is faster, share of the peak."""
+    """Milliseconds an epoch and seed (median, lowest to highest), how many times kseq is faster, share of the peak.
+
+    Where a builder's model was timed too, how many times its time each row takes, and which training step ran.
+    """
     table = bench.table
+    builder = bool(table["to_builder"].notna().any())
     several = bool(table["members"].max() > 1)
     rows = []
     for line in table.itertuples():
@@ -25,7 +33,7 @@ def bench_table(bench: "Bench") -> str:
         rows.append((
             line.workload, line.cell, *([str(line.members)] * several), line.contender, f"{line.ms:.2f}",
             f"{line.ms_low:.2f}-{line.ms_high:.2f}", f"{line.first_s:.2f}" if line.first_s == line.first_s else "–",
-            ratio, f"{100 * line.share_of_peak:.1f} %",
+            ratio, *([f"{line.to_builder:.2f}x", line.step or "–"] * builder), f"{100 * line.share_of_peak:.1f} %",
         ))  # fmt: skip
     machine = bench.machine
     threads = ", ".join(f"{name}={value}" for name, value in machine["threads"].items())
@@ -34,7 +42,7 @@ def bench_table(bench: "Bench") -> str:
         f"{machine['backend']} on {machine['device']}{', ' + threads if threads else ''}"
     )
     heads = ["workload", "cell", *(["seeds"] * several), "contender", "ms/epoch/seed", "lowest-highest", "first, s",
-             "kseq is faster", "of peak"]  # fmt: skip
+             "kseq is faster", *(["builder's time", "step"] * builder), "of peak"]  # fmt: skip
     return f"{aligned(pd.DataFrame(rows, columns=heads))}\n\n{foot}"
 
 
@@ -46,7 +54,7 @@ def plot_bench(bench: "Bench") -> Figure:
     table = bench.table
     groups = list(dict.fromkeys(zip(table["workload"], table["cell"], table["members"], strict=True)))
     contenders = [name for name in COLORS if name in set(table["contender"])]
-    figure = Figure(figsize=(max(6.0, 0.7 * len(groups) + 2), 4.6), layout="constrained")
+    figure = Figure(figsize=(max(6.0, max(0.7, 0.2 * len(contenders)) * len(groups) + 2), 4.6), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(contenders)
     for number, contender in enumerate(contenders):
@@ -72,5 +80,5 @@ def plot_bench(bench: "Bench") -> Figure:
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    legend(figure, loc="outside lower center", ncols=len(contenders), frameon=False)
+    legend(figure, loc="outside lower center", ncols=min(3, len(contenders)), frameon=False)
     return figure

@@ -28,7 +28,7 @@ def here(tmp_path, monkeypatch):
 def untrained(monkeypatch, difference=0.0):
     """Measure nothing: stock Keras takes three seconds, kseq one."""
 
-    def measure(name, cell, rounds, members):
+    def measure(name, cell, rounds, members, contenders):
         return [
             timings.Measurement(name, cell, "stock Keras", first=4.0, seconds=[3.0] * rounds),
             timings.Measurement(name, cell, "kseq", first=2.0, seconds=[1.0] * rounds, difference=difference),
@@ -43,9 +43,11 @@ def test_files_hold_what_is_printed(here, capsys):
     assert captured.err == "plain, GRU\n"
     assert f"{BACKEND} on " in captured.out.splitlines()[-1]
     folder = here / "deep/run"
-    assert sorted(path.name for path in folder.iterdir()) == ["bench.csv", "bench.html", "bench.json", "bench.png"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "bench.csv", "bench.html", "bench.json", "bench.png",
+    ]  # fmt: skip
     table = pd.read_csv(folder / "bench.csv")
-    alone = ["stock Keras", *["native loop"] * (BACKEND == "torch")]
+    alone = ["stock Keras", *["native loop"] * (BACKEND == "torch"), *timings.USERS.values()]
     assert table["contender"].tolist() == [*alone, "kseq", *alone, "two processes", "kseq"]
     assert table["members"].tolist() == [1] * (len(alone) + 1) + [2] * (len(alone) + 2)
     for line in table.itertuples():
@@ -60,6 +62,16 @@ def test_files_hold_what_is_printed(here, capsys):
     assert next(m for m in record["measurements"] if m["contender"] == "two processes")["first"] is None
     height, width, _ = matplotlib.image.imread(folder / "bench.png").shape
     assert min(height, width) > 400
+
+
+def test_contenders_are_chosen(here, capsys):
+    assert main([*QUICK, "--cells", "rnn", "--contenders", "arrays,builder", "--out", "run"]) == 0
+    assert pd.read_csv("run/bench.csv")["contender"].tolist() == ["builder", "plain arrays", "kseq"]
+    capsys.readouterr()
+    assert main([*QUICK, "--contenders", "magic"]) == 2
+    assert "received contender 'magic', expected one of stock, native, " in capsys.readouterr().err
+    assert main(["bench", "--data", "--contenders", "stock"]) == 2
+    assert "received --contenders with --data" in capsys.readouterr().err
 
 
 def test_a_ratio_is_printed_where_forecasts_are_equal(here, capsys, monkeypatch):

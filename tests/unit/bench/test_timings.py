@@ -11,7 +11,8 @@ from kseq.cli.bench import bench as command
 
 BACKEND = os.environ["KERAS_BACKEND"]
 #: Contenders that train one seed at a time.
-ONE_BY_ONE = ["stock Keras", *["native loop"] * (BACKEND == "torch")]
+USERS = ["builder", "Sequential", "functional model", "two metrics", "plain arrays"]
+ONE_BY_ONE = ["stock Keras", *["native loop"] * (BACKEND == "torch"), *USERS]
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +33,7 @@ def untrained(monkeypatch):
     """Keras's epochs take nine seconds at first and two later, and train nothing."""
     monkeypatch.setattr(timings, "_stock_epochs", lambda *job: lambda: (9.0, [2.0]))
     monkeypatch.setattr(timings, "_own_epochs", lambda *job: lambda: (9.0, [2.0]))
+    monkeypatch.setattr(timings, "_timed", lambda train: lambda: (9.0, [2.0]))
 
 
 @pytest.mark.parametrize(("cell", "workload"), [("rnn", "stacked"), ("lstm", "bidirectional"), ("gru", "plain")])
@@ -48,7 +50,36 @@ def test_contenders_forecast_the_same_before_they_are_timed(tiny, cell, workload
     operations = tiny[workload].operations(cell)
     np.testing.assert_allclose(table["share_of_peak"], operations / (table["ms"] / 1e3) / 1e9)
     assert table["kernel"]["stock Keras"] == "keras"
-    assert BACKEND in table["kernel"]["kseq"]
+    np.testing.assert_allclose(table["to_builder"], table["ms"] / table["ms"]["builder"])
+    expected = "compiled epoch" if BACKEND == "torch" and workload != "bidirectional" else "fast"
+    for contender in ("kseq", *USERS):
+        assert BACKEND in table["kernel"][contender]
+        assert table["step"][contender] == (expected if BACKEND == "torch" else "keras")
+
+
+@pytest.mark.parametrize("chosen", [(), ("arrays", "builder"), ("stock", "sequential")], ids=str)
+def test_contenders_are_chosen(untrained, chosen):
+    table = timings.run(["rnn"], ["bidirectional"], rounds=1, contenders=chosen).table
+    assert table["contender"].tolist() == [
+        *[name for short, name in timings.CONTENDERS.items() if short in chosen], "kseq",
+    ]  # fmt: skip
+    assert table["to_builder"].notna().all() == ("builder" in chosen)
+
+
+@pytest.mark.parametrize("name", timings.USERS)
+def test_a_users_model_that_forecasts_otherwise_has_no_ratio(monkeypatch, untrained, name):
+    model_of = timings.model_of
+
+    def astray(short, built):
+        model = model_of(short, built)
+        if short == name:
+            model.set_weights([weight + 0.1 for weight in model.get_weights()])
+        return model
+
+    monkeypatch.setattr(timings, "model_of", astray)
+    table = timings.run(["gru"], ["plain"], rounds=1).table.set_index("contender")
+    assert np.isnan(table["ratio"][timings.USERS[name]])
+    assert table["ratio"].drop(timings.USERS[name]).notna().all()
 
 
 def test_members_stand_beside_what_trains_one_seed_at_a_time(monkeypatch):
@@ -122,6 +153,7 @@ def test_a_process_that_fails_is_told(monkeypatch, untrained):
     [
         ((["elman"], ["plain"]), "received cell 'elman', expected one of rnn, lstm, gru."),
         ((["gru"], ["tiny"]), "received workload 'tiny', expected one of plain, stacked, bidirectional."),
+        ((["gru"], ["plain"], 1, (1,), ["arrays", "magic"]), "received contender 'magic', expected one of stock, "),
         ((["gru"], ["plain"], 0), "received rounds 0, expected a whole number from 1."),
         ((["gru"], ["plain"], 1, (2, 0)), "received members 0, expected a whole number from 1."),
     ],

@@ -47,6 +47,17 @@ def test_table_says_time_spread_ratio_and_share():
     assert "not equal" not in text
 
 
+def test_beside_a_builder_each_row_says_its_share_and_its_step():
+    bench = measured(*FAIR, ("builder", 1, [0.2, 0.2], 0.0), ("plain arrays", 1, [0.3, 0.3], 0.0))
+    bench.measurements[-1].step = "compiled epoch"
+    lines = bench_table(bench).splitlines()
+    assert cells(lines[0])[-4:] == ["kseq is faster", "builder's time", "step", "of peak"]
+    found = {cells(line)[2]: cells(line)[-4:-1] for line in lines[2:6]}
+    assert found["plain arrays"] == ["3.00x", "1.50x", "compiled epoch"]
+    assert found["builder"] == ["2.00x", "1.00x", "–"]
+    assert found["stock Keras"][1:] == ["2.00x", "–"]
+
+
 @pytest.mark.parametrize("difference", [2 * TOLERANCE, float("nan")])
 def test_no_speed_up_where_forecasts_differ(difference):
     bench = measured(FAIR[0], ("kseq", 1, [0.1, 0.1], difference))
