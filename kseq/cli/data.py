@@ -61,8 +61,10 @@ def data(file: Path | None, style: str, out: Path | None, **options: Any) -> Non
 
 def _command(file: Path) -> str:
     """The command that would compare on the same file, with the options of reading that were typed."""
+    from kseq.data._source import PARQUET_ENDINGS
+
     context = click.get_current_context()
-    words = ["kseq", "compare", "--csv", str(file)]
+    words = ["kseq", "compare", "--parquet" if str(file).endswith(PARQUET_ENDINGS) else "--csv", str(file)]
     for option in context.command.params:
         name = str(option.name)
         typed = context.get_parameter_source(name) != click.core.ParameterSource.DEFAULT

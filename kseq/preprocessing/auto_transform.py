@@ -311,6 +311,8 @@ class Trial:
             return (inputs if level is None else inputs - level)[:, -rows:], ahead, past
 
         starts, owners = self._windows(reach, "training")
+        if not len(starts) or not len(self.judged[0]):
+            return float("nan")
         x, y, _ = cut(starts)
         count = np.maximum(np.bincount(owners, minlength=len(self.members)), 1)[:, None]
 

@@ -5,10 +5,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from kseq.data import Panel, Series
 from kseq.report.lettering import plain
-from kseq.report.plot import ACTUAL
+
+#: Of lines.
+DARK = "#303030"
 
 #: Series of a panel that are drawn, evenly spaced among all; points of a line; gaps that are shaded, the longest ones.
 DRAWN, POINTS, SHADED = 4, 4000, 100
@@ -50,7 +53,7 @@ def _line(axes: Axes, panel: Panel, first: int, end: int) -> None:
     x = index[::every]
     for part in np.split(np.arange(len(values)), np.unique(-(-breaks // every))):
         if len(part):
-            axes.plot(x[part], values[part], color=ACTUAL, lw=0.9, marker="." if len(part) == 1 else None)
+            axes.plot(x[part], values[part], color=DARK, lw=0.9, marker="." if len(part) == 1 else None)
     steps = np.asarray(index[breaks] - index[breaks - 1]) if len(breaks) else np.empty(0)
     for at in breaks[np.argsort(steps)[::-1][:SHADED]]:
         axes.axvspan(index[at - 1], index[at], color="tab:red", alpha=0.2, lw=0)
@@ -70,7 +73,11 @@ def _season(axes: Axes, index: pd.Index, y: np.ndarray, panel: Panel, first: int
         place = index.month - 1
     groups = pd.Series(y).groupby(np.asarray(place))
     quarter, middle, three = groups.quantile(0.25), groups.mean(), groups.quantile(0.75)
-    axes.fill_between(middle.index + 1, quarter, three, color=ACTUAL, alpha=0.2, lw=0)
-    axes.plot(middle.index + 1, middle, color=ACTUAL, marker="o" if season <= 24 else None, ms=3, lw=1)
+    axes.fill_between(middle.index + 1, quarter, three, color=DARK, alpha=0.2, lw=0)
+    axes.plot(middle.index + 1, middle, color=DARK, marker="o" if season <= 24 else None, ms=3, lw=1)
     axes.set_title(f"season of {season}: mean, middle half", loc="left", fontsize=10)
     axes.set_xlabel("month" if season == 12 and panel.has_dates else "step of the season")
+    if season == 12:
+        axes.set_xticks(range(1, 13))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -159,7 +159,7 @@ def test_evaluate_beside_baselines(files, capsys):
         (["evaluate", "--model", "model.keras", "--data", "co2"], "received column 'sst', expected one of: co2"),
         (["evaluate", "--model", "model.keras", "--data", "none"], "received"),
         (["fit", "--out", "model.h5"], "received model.h5 as the model's file, expected a name that ends in .keras"),
-        (["fit", "--cell", "cnn"], "received --cell 'cnn'"),
+        (["fit", "--cell", "cnn"], "received cell 'cnn'"),
         (["fit", "--cells", "gru"], "No such option"),
         (["fit", "--csv", "newer.csv", "--time", "when", "--target", "sst"], "expected at least"),
     ],

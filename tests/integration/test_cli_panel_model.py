@@ -88,7 +88,7 @@ def test_every_series_is_forecast(files, capsys):
     assert "from step 2 on it reads its own forecasts" in notes
     written = pd.read_csv("out/forecast.csv")
     pd.testing.assert_frame_equal(written, frame)
-    assert sorted(os.listdir("out")) == ["forecast.csv", "forecast.json", "forecast.png"]
+    assert sorted(os.listdir("out")) == ["forecast.csv", "forecast.html", "forecast.json", "forecast.png"]
 
 
 def test_some_series_are_forecast(files, capsys):

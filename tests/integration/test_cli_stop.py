@@ -105,13 +105,13 @@ def test_a_picture_that_cannot_be_drawn_is_one_line(here, capsys, monkeypatch):
 def test_a_result_that_does_not_go_into_its_folder_is_shown_and_kept(here, capsys, monkeypatch):
     from kseq.report import run_folder
 
-    texts = run_folder._texts
+    frames = run_folder._frames
 
     def gone(comparison):
         (here / "run").rmdir()
-        return texts(comparison)
+        return frames(comparison)
 
-    monkeypatch.setattr(run_folder, "_texts", gone)
+    monkeypatch.setattr(run_folder, "_frames", gone)
     assert main([*QUICK, "--csv", "series.csv", "--out", "run"]) == 2
     captured = capsys.readouterr()
     assert "GRU" in captured.out

@@ -119,7 +119,7 @@ def test_the_command_prints_and_writes(quick, tmp_path, monkeypatch, capsys):
     record = json.loads((tmp_path / "run/data.json").read_text(), parse_constant=pytest.fail)
     assert [measured["windows"] for measured in record["measurements"]] == [56] * len(table)
     assert record["machine"]["backend"] == BACKEND
-    assert sorted(os.listdir("run")) == ["data.csv", "data.json"]
+    assert sorted(os.listdir("run")) == ["data.csv", "data.html", "data.json"]
 
 
 @pytest.mark.parametrize(

@@ -117,3 +117,90 @@ def test_years_of_two_digits_do_not_lie_ahead(tmp_path, date_format):
 def test_instants_before_1970_are_no_numbers_of_steps(tmp_path):
     with pytest.raises(DataError, match="holds numbers such as -77155200"):
         read_csv(write(tmp_path, [-77155200 + 1800 * i for i in range(60)]), time="when")
+
+
+WEEKS = pd.date_range("1951-01-01", periods=60, freq="W-MON")
+HOURS = pd.date_range("2011-03-01", periods=60, freq="h")
+
+
+@pytest.mark.parametrize(
+    ("dates", "expected", "told"),
+    [
+        ([f"{d:%G-W%V}" for d in WEEKS], WEEKS, "ISO weeks, from their Mondays"),
+        ([f"{d:%G}W{d:%V}" for d in WEEKS], WEEKS, "ISO weeks, from their Mondays"),
+        ([f"{d:%YM%m}" for d in MONTHS], MONTHS, "monthly"),
+        ([f"{d.year + (d.month - 0.5) / 12:.4f}" for d in MONTHS], MONTHS, "decimal years taken as months"),
+        ([f"{d.year + (d.quarter - 1) / 4:.2f}" for d in MONTHS[::3]], MONTHS[::3], "decimal years taken as quarters"),
+        ([f"{d:%Y-%m-%dT%H:%M}/{d + pd.Timedelta('1h'):%Y-%m-%dT%H:%M}" for d in HOURS], HOURS, "intervals"),
+        ([f"{d:%d.%m.%Y %H:%M} - {d + pd.Timedelta('1h'):%d.%m.%Y %H:%M}" for d in HOURS], HOURS, "intervals"),
+        ([int(d.timestamp()) for d in HOURS], HOURS, "seconds since 1970, in UTC"),
+    ],
+)
+def test_dates_of_other_calendars_and_counts(tmp_path, dates, expected, told):
+    series = read_csv(write(tmp_path, dates, Y[: len(dates)]), time="when")
+    assert list(series.index) == list(expected)
+    assert told in series.read
+
+
+@pytest.mark.parametrize("clock", ["hour", "hour 1 to 24", "HHMM"])
+def test_days_and_hours_in_two_columns(tmp_path, clock):
+    if clock == "hour 1 to 24":
+        rows = [(d.date(), d.hour + 1) for d in HOURS]
+        expected = HOURS + pd.Timedelta("1h")
+    else:
+        rows = [(d.date(), d.hour * (100 if clock == "HHMM" else 1)) for d in HOURS]
+        expected = HOURS
+    series = read_csv(
+        write(tmp_path, [f"{day},{hour}" for day, hour in rows], head="Day,Time,level\n"), time=["Day", "Time"]
+    )
+    assert list(series.index) == list(expected)
+    assert series.y[:, 0].tolist() == Y
+
+
+def test_years_down_and_months_across(tmp_path):
+    path = tmp_path / "file.csv"
+    rows = "".join(f"{1951 + i},{','.join(map(str, Y[12 * i : 12 * i + 12]))}\n" for i in range(5))
+    path.write_text("year," + ",".join(pd.date_range("2001", periods=12, freq="MS").strftime("%b")) + "\n" + rows)
+    series = read_csv(path, wide="months")
+    assert series.y[:, 0].tolist() == Y
+    assert list(series.index) == list(MONTHS)
+
+
+def test_a_column_or_a_row_a_series(tmp_path):
+    frame = pd.DataFrame({"date": MONTHS.date, "north": Y, "south": Y[::-1]})
+    frame.to_csv(tmp_path / "columns.csv", index=False)
+    frame.set_index("date").T.rename_axis("region").to_csv(tmp_path / "rows.csv")
+    for name in ("columns.csv", "rows.csv"):
+        panel = read_file(tmp_path / name, wide="series")
+        assert list(panel.ids) == ["north", "south"]
+        assert panel.y[:, 0].tolist() == [*Y, *Y[::-1]]
+        assert list(panel.index[:60]) == list(MONTHS)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "mac-roman"])
+def test_encodings(tmp_path, encoding):
+    path = tmp_path / "file.csv"
+    pd.DataFrame({"Tag": MONTHS.date, "Größe": Y}).to_csv(path, index=False, encoding=encoding)
+    assert read_csv(path, time="Tag", target="Größe", encoding=encoding).y[:, 0].tolist() == Y
+    if encoding == "cp1252":
+        with pytest.raises(DataError, match="give encoding cp1252, in which it holds 'Größe'"):
+            read_csv(path, time="Tag")
+
+
+def test_rows_out_of_order_are_sorted_where_that_is_asked_for(tmp_path):
+    path = write(tmp_path, MONTHS.date[::-1], Y[::-1])
+    with pytest.raises(DataError, match="give sort"):
+        read_csv(path, time="when")
+    assert read_csv(path, time="when", sort=True).y[:, 0].tolist() == Y
+
+
+def test_what_is_known_ahead_is_read_in_a_dialect_too(tmp_path):
+    path = tmp_path / "file.csv"
+    cells = [f"{value}".replace(".", ",") for value in Y[:57]] + [""] * 3
+    path.write_text(
+        "when;sold;price\n"
+        + "".join(f"{d:%d.%m.%Y};{c};1,{i:02}\n" for i, (d, c) in enumerate(zip(MONTHS, cells, strict=True)))
+    )
+    series = read_csv(path, time="when", target="sold", future=["price"])
+    assert series.y[:, 0].tolist() == Y[:57]
+    assert series.ahead.values[:, 0].tolist() == [1.57, 1.58, 1.59]

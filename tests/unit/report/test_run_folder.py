@@ -237,7 +237,7 @@ def test_kinds_of_results_share_a_folder(comparison, quick, tmp_path):
         # It has no history to draw.
         assert told[0].startswith("forecast.png cannot be drawn (AttributeError")
     comparison.write(tmp_path / "run")
-    assert names(tmp_path / "run") == sorted([*WRITTEN, "forecast.csv", "forecast.json"])
+    assert names(tmp_path / "run") == sorted([*WRITTEN, "forecast.csv", "forecast.html", "forecast.json"])
 
 
 def test_a_small_disk_that_is_full(comparison, tmp_path, monkeypatch):
