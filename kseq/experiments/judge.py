@@ -92,7 +92,8 @@ def judge(
         # Without training rows there is no season to find.
         settings = replace(settings, season=1)
     levels = tuple(sorted({level for by_level in found.bounds.values() for level in by_level}))
-    comparison = Comparison(replace(data, notes=(*found.notes, *notes)), replace(settings, levels=levels))
+    settings = replace(settings, levels=levels, lookback=data.lookback, horizon=data.horizon)
+    comparison = Comparison(replace(data, notes=(*found.notes, *notes)), settings)
     for row in _rows(found, frame, order, data, baselines, record, comparison.measure):
         comparison.add(row)
     return comparison

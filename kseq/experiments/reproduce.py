@@ -91,7 +91,13 @@ class Recorded:
 
     def _require_named_again(self) -> None:
         """Refuse a run with functions of its user's own that are not named, and functions that it was made without."""
-        known = self.record["settings"].get("own", {})
+        settings = self.record["settings"]
+        known = settings.get("own", {})
+        if settings and not known and not settings.get("cells") and settings.get("baselines") == []:
+            raise ConfigError(
+                f"{self.path} is the record of a run without cells and baselines, expected some; forecasts that others "
+                "made are judged again by kseq judge."
+            )
         for name, one in known.items():
             given = self.own.get(name)
             if given is None or given.kind != one["kind"]:
@@ -138,8 +144,6 @@ class Recorded:
             )
         self._require_known("settings", given, [one.name for one in fields(Settings)])
         settings = Settings(**{name: _tuples(value) for name, value in given.items()} | {"own": self.own})
-        if not settings.cells and settings.baselines == ():
-            raise ConfigError(f"{self.path} is the record of a run without cells and baselines, expected some.")
         blocks = {model.get("members_at_once") for model in self.record["models"] if model["kind"] == "cell"}
         if settings.members == 0 and len(blocks) == 1:
             # How many seeds train at once was chosen by the run's machine, and moves the last bits.

@@ -97,9 +97,15 @@ def _legend(comparison: "Tables") -> list[str]:
         texts[0] += f", mean ± standard deviation over {span} seeds"
     texts[0] += "."
     if comparison.several:
+        series = f"{len(set(data.test.series))} series"
+        cells = any(row.kind == "cell" for row in comparison.rows)
         texts.append(
-            f"Each cell is one model for all {len(set(data.test.series))} series. Every number is the mean over "
-            "series of that series' own number. MASE and RMSSE are errors in units of what repeating the "
+            (
+                f"Each cell is one model for all {series}. Every number is the mean over series"
+                if cells
+                else f"Every number is the mean over {series}"
+            )
+            + " of that series' own number. MASE and RMSSE are errors in units of what repeating the "
             f"{'last value' if comparison.season == 1 else f'value {comparison.season} steps earlier'} misses in the "
             "same series."
         )

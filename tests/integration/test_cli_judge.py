@@ -55,6 +55,8 @@ def test_files_of_forecasts_and_training_rows(ending, capsys):
         frame.to_csv(f"{name}.csv", index=False) if ending == "csv" else frame.to_parquet(f"{name}.parquet")
     table, record = judged(f"made.{ending}", "--train", f"known.{ending}")
     shown = capsys.readouterr().out
+    assert (record["settings"]["horizon"], record["metric"]) == (12, "mase")
+    assert "Each cell" not in shown
     assert "NHITS is on a par with SeasonalNaive" in shown
     assert "over 2 series and over 4 origin dates" in " ".join(shown.split())
     assert table["kind"].to_dict() == {"NHITS": "model", "SeasonalNaive": "baseline"}
@@ -129,6 +131,16 @@ def test_what_cannot_be_judged_is_refused_in_a_sentence(content, more, said, cap
     assert said in error
     assert "Traceback" not in error
     assert not (folder / "out").exists()
+
+
+@pytest.mark.above_backends
+def test_its_folder_has_a_page_and_says_how_it_is_made_again(capsys):
+    _, made = sales(("a",))
+    made.to_csv("made.csv", index=False)
+    judged("made.csv")
+    assert main(["report", "out"]) == 0
+    assert main(["reproduce", "out"]) != 0
+    assert "forecasts that others made are judged again by kseq judge" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.above_backends
