@@ -37,11 +37,8 @@ def test_a_budget_in_steps(options, windows, plan):
 
 
 def test_training_takes_no_more_steps_than_asked_for(data):
-    steps = []
-    watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append(batch))
     model = build_model("rnn", lookback=4, units=2, horizon=2)
-    fit(model, data, Training(max_steps=7, batch_size=16, patience=0), [0], [watch])
-    assert len(steps) == 6
+    fit(model, data, Training(max_steps=7, batch_size=16, patience=0), [0])
     assert int(model.optimizer.iterations.numpy() if hasattr(model.optimizer.iterations, "numpy")
                else np.asarray(model.optimizer.iterations)) == 6  # fmt: skip
 
