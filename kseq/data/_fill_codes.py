@@ -22,6 +22,10 @@ CODES = np.unique(
 )  # fmt: skip
 
 
+#: Other values of a series that it takes to say that a number lies far outside them.
+FEWEST = 8
+
+
 def require_no_fill_codes(values: np.ndarray, columns: Sequence[str], borders: np.ndarray, name: str) -> None:
     """Refuse values that look like fill values: such a number, and far outside all other values of its series.
 
@@ -67,7 +71,8 @@ def _is_far(values: np.ndarray, code: float, codes: np.ndarray, borders: np.ndar
     for series in np.unique(np.searchsorted(borders, rows, side="right") - 1)[:50]:
         own = values[borders[series] : borders[series + 1]]
         rest = own[~np.isnan(own) & ~np.isin(own, codes)]
-        if not len(rest):
+        # Of fewer values nobody can say what is far outside them.
+        if len(rest) < FEWEST:
             continue
         low, high = rest.min(), rest.max()
         distance = max(low - code, code - high)
