@@ -28,7 +28,8 @@ NINO12 = {
 BALEARIC_5DAY = {
     "persistence": ("Persistence", 0.411, 0.532, 1.99),
     "seasonal-naive": ("Seasonal naive (72)", 0.853, 1.066, 4.24),
-    "climatology": ("Climatology + last anomaly", 0.249, 0.338, 1.21),
+    # Means of single dates give 0.249, 0.338, 1.21; smoothed over neighbouring ones they are less noisy.
+    "climatology": ("Climatology + last anomaly", 0.246, 0.337, 1.19),
     "ar": ("AR(12)", 0.265, 0.349, 1.29),
 }
 

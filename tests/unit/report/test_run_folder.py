@@ -227,7 +227,7 @@ def test_trials_stand_beside_an_earlier_run_until_the_new_one_is_whole(compariso
 
 def test_kinds_of_results_share_a_folder(comparison, quick, tmp_path):
     class Made:
-        frame, name, notes, values = pd.DataFrame({"a": [1]}), "GRU", (), np.zeros((1, 1))
+        frame, name, notes, values = pd.DataFrame({"ds": [1], "GRU": [1.0]}), "GRU", (), np.zeros((1, 1))
 
     comparison.write(tmp_path / "run")
     for _ in range(2):
