@@ -67,6 +67,6 @@ def test_wrong_names_are_told_with_the_right_one(build, options, message):
 
 
 def test_layer_options_go_through():
-    model = kseq.build_gru(5, units=3, reset_after=False, activation="relu", dtype="float64")
+    model = kseq.build_gru(5, units=3, reset_after=False, activation="relu", use_bias=False)
     assert model.layers[1].reset_after is False
-    assert model.layers[1].dtype == "float64"
+    assert model.layers[1].use_bias is False
