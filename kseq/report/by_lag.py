@@ -68,9 +68,11 @@ def plot_shift(comparison: "Tables") -> Figure | None:
         comparison: The result.
 
     Returns:
-        Figure | None: Not attached to any screen; None where there are too few windows for a correlation.
+        Figure | None: Not attached to any screen; None where nothing is trained, or too few windows are forecast.
     """
     evidence = comparison.evidence
+    if not evidence.trained:
+        return None
     curves = {
         row.name: found
         for row in evidence.rows
