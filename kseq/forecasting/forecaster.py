@@ -228,7 +228,7 @@ class Forecaster:
             ConfigError: it is not fitted yet, or there is no interval of a level.
             DataError: covariates of the steps to come are missing.
         """
-        model = self._fitted
+        model = self.fitted
         ahead = None if X_df is None else covariates_ahead(model.card, X_df, "X_df")
         made = forecast(model, h, future=ahead, levels=level)
         frame = made.frame
@@ -278,7 +278,7 @@ class Forecaster:
         """
         from kseq.forecasting import model_file
 
-        return model_file.save(self._fitted, path)
+        return model_file.save(self.fitted, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Forecaster":
@@ -311,7 +311,12 @@ class Forecaster:
         return made
 
     @property
-    def _fitted(self) -> "TrainedModel":
+    def fitted(self) -> "TrainedModel":
+        """The trained network and its card.
+
+        Raises:
+            ConfigError: it is not fitted yet.
+        """
         model = getattr(self, "model_", None)
         if model is None:
             raise ConfigError("this Forecaster is not fitted yet; call fit with a series first.")
