@@ -89,7 +89,7 @@ def test_onnx_runtime_without_keras_forecasts_what_kseq_forecasts(tmp_path):
             np.testing.assert_allclose(own["forecast"], made.values[number], rtol=0, atol=1e-5 * spread)
             assert np.ptp(own["forecast"]) > 0
             np.testing.assert_allclose(own["lo_80"], made.intervals[80].lo[number], rtol=0, atol=1e-5 * spread)
-            np.testing.assert_allclose(own["hi_95"], made.intervals[95].hi[number], rtol=0, atol=1e-5 * spread)
+            np.testing.assert_allclose(own["hi_80"], made.intervals[80].hi[number], rtol=0, atol=1e-5 * spread)
 
 
 @pytest.mark.parametrize(("to", "backend"), [("torch", "torch"), ("savedmodel", "tensorflow")])
