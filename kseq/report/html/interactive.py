@@ -59,8 +59,7 @@ class Interactive:
 
     def _repr_html_(self) -> str:
         height = _HEIGHT * max(1, len(self.charts))
-        grow = "this.style.height = this.contentDocument.documentElement.scrollHeight + 'px'"
         return (
-            f'<iframe srcdoc="{html.escape(self.page)}" title="{html.escape(self.title)}" onload="{grow}" '
+            f'<iframe srcdoc="{html.escape(self.page)}" title="{html.escape(self.title)}" '
             f'style="width: 100%; height: {height}px; border: 0"></iframe>'
         )
