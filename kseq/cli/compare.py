@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--metric", type=Text(), default="", metavar="NAME",
               help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "
-                   "mae; of several series or targets mase]")  # fmt: skip
+                   "mae; mase for a panel or several targets]")  # fmt: skip
 @click.option("--lookback", type=Whole("lookback"), default=None,
               help="Time steps that a model reads.  [default: 1.25 times the horizon, at least 12]")  # fmt: skip
 @click.option("--horizon", type=Whole("horizon"), default=1, show_default=True, help="Time steps to forecast.")
@@ -133,7 +133,7 @@ if TYPE_CHECKING:
 @click.option("--predictions", type=click.Choice(PREDICTIONS), default="csv", show_default=True,
               help="File of all forecasts in it.")  # fmt: skip
 @click.option("--log", type=CommaList(), default="", metavar="NAME[,...]",
-              help="Write learning curves and the table for tensorboard or mlflow, beside the run's folder.")  # fmt: skip
+              help="Learning curves and the table for tensorboard or mlflow, beside the run's folder.")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "latex", "csv", "json"]), default="table",
               show_default=True, help="Format of the printed table.")  # fmt: skip
 @escape_option
