@@ -13,7 +13,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -194,7 +194,7 @@ class MLflow:
 
 
 #: Loggers by the names that ``--log`` takes.
-LOGGERS = {
+LOGGERS: dict[str, Callable[[Path, str], Logger]] = {
     "tensorboard": lambda place, name: TensorBoard(_new(place / "tensorboard" / name)),
     "mlflow": lambda place, name: MLflow(place / "mlruns", name),
 }
