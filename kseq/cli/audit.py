@@ -8,8 +8,9 @@ import click
 from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
+from kseq.cli.live import Progress
 from kseq.cli.options import refuse_ignored, take_series
-from kseq.cli.terminal import Progress, data, say
+from kseq.cli.terminal import data, say
 from kseq.cli.types import Whole
 
 

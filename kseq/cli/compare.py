@@ -8,6 +8,7 @@ import click
 from kseq import backends
 from kseq.cli import completion
 from kseq.cli.command import Command
+from kseq.cli.live import Progress
 from kseq.cli.options import (
     backend_options,
     escape_option,
@@ -19,7 +20,7 @@ from kseq.cli.options import (
     tell,
     trainings_of,
 )
-from kseq.cli.terminal import Progress, data, detail, note, say
+from kseq.cli.terminal import data, detail, note, say
 from kseq.cli.types import CommaList, Folder, Horizons, Levels, Number, Text, Units, Whole
 from kseq.errors import OutputError
 from kseq.training.budget import LOSSES, SCHEDULES, Training

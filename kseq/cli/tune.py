@@ -9,8 +9,8 @@ import click
 from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of, write_and_show
+from kseq.cli.live import Progress
 from kseq.cli.options import inputs, refuse_ignored, take_series, tell, trainings_of
-from kseq.cli.terminal import Progress
 from kseq.cli.types import Each, Number, Transforms, Whole
 from kseq.validation import PRUNERS, require_predictions
 

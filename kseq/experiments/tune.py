@@ -43,7 +43,7 @@ from kseq.models import cell_of, name_of
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import OWN_DATA, OWN_NETWORK, Settings
-from kseq.training.progress import Progress
+from kseq.training.progress import Progress, work_kept
 
 if TYPE_CHECKING:
     from kseq.storage import Folder
@@ -205,7 +205,7 @@ def tuned(
         fresh: whether trials that it holds are forgotten.
         progress: as of :func:`tune`.
         told: as of :func:`tune`.
-        tell: called with a sentence on what is kept, and on what cannot be; nothing by default.
+        tell: called with a sentence on what cannot be written; nothing by default.
     """
     require_tunable(settings, plan)
     shared = resolved(_with_room(settings, plan.space), series)
@@ -221,8 +221,7 @@ def tuned(
     tell = tell or _silent
     journal = None if folder is None else _journal(folder, series, plan, settings, fresh, tell)
     trials = Trials(data, budget, plan, Journal(journal), progress)
-    if trials.kept:
-        tell(f"{trials.kept} of {plan.trials * len(settings.cells)} trials kept")
+    work_kept(progress, trials.kept, plan.trials * len(settings.cells), "trial")
     failed: list[str] = []
     for done in trials.run():
         frame = _frame(done)
