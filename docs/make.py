@@ -270,7 +270,7 @@ def make(page: Path, check: bool = False) -> list[str]:
         check: Whether to write nothing.
 
     Returns:
-        list[str]: Where outputs differ from those of the page, as lines of diffs.
+        list[str]: Where outputs differ from those of the page, as lines of diffs, and what failed.
     """
     lines = page.read_text(encoding="utf-8").splitlines()
     found, session, changed = blocks(page), Session(), []
@@ -278,7 +278,13 @@ def make(page: Path, check: bool = False) -> list[str]:
     with folder():
         for block in found:
             print(f"{block.where}: {block.text.splitlines()[0]}", file=sys.stderr)
-            outputs.append(run(block, session))
+            try:
+                outputs.append(run(block, session))
+            except Exception as error:
+                # The other outputs are worth keeping: a page takes a minute.
+                changed.append(f"{block.where}: {type(error).__name__}: {error}")
+                outputs.append(block.output)
+                continue
             if block.lines is not None:
                 changed += differences(block.output, outputs[-1])
             if "picture" in block.directives and not check:
@@ -302,7 +308,7 @@ def main() -> int:
     options = parser.parse_args()
     changed = [line for page in options.pages or pages() for line in make(page.resolve(), options.check)]
     print("\n".join(changed) or "nothing differs")
-    return int(options.check and bool(changed))
+    return int(bool(changed) and (options.check or any("Error: " in line for line in changed)))
 
 
 if __name__ == "__main__":
