@@ -57,7 +57,8 @@ def _lines(name: str, found: Any, config: Any, indent: str = "") -> list[str]:
     docstring = GoogleDocstring(
         found.docstring.value, config, what="class" if kind == "class" else "function", name=name
     )
-    lines += [f"{indent}   {line}" for line in docstring.lines()] + [""]
+    # Some of napoleon's lines hold several.
+    lines += [f"{indent}   {line}" for line in "\n".join(docstring.lines()).split("\n")] + [""]
     if found.is_class:
         for member in found.members.values():
             shown = not member.is_alias and (member.is_function or "property" in member.labels)
