@@ -166,7 +166,7 @@ def _kseq(words: list[str]) -> int:
     with contextlib.redirect_stderr(errors):
         status = main(words[1:])
     if status:
-        print(errors.getvalue(), end="")
+        print(*(line for line in errors.getvalue().splitlines() if line.startswith("kseq:")), sep="\n")
     return status
 
 
