@@ -290,7 +290,10 @@ def make(page: Path, check: bool = False) -> list[str]:
             if "picture" in block.directives and not check:
                 source, name = block.directives["picture"].split()
                 PICTURES.mkdir(exist_ok=True)
-                shutil.copyfile(source, PICTURES / name)
+                try:
+                    shutil.copyfile(source, PICTURES / name)
+                except FileNotFoundError as error:
+                    changed.append(f"{block.where}: {type(error).__name__}: {error}")
     if not check:
         for block, output in zip(reversed(found), reversed(outputs), strict=True):
             if block.lines is not None:
