@@ -135,6 +135,18 @@ def read_card(path: str | Path) -> ModelCard:
     return card
 
 
+def read_parts(path: str | Path) -> tuple[ModelCard, list[np.ndarray]]:
+    """Read a file's card and its weights, in the order of ``keras.Model.weights``; Keras is not loaded.
+
+    Args:
+        path: the file.
+
+    Raises:
+        DataError: it is missing, damaged, or none that kseq has written.
+    """
+    return _read(Path(path))
+
+
 def load(path: str | Path) -> TrainedModel:
     """Load a model that :func:`save` has written, on any backend, with the fast layers of kseq.
 
