@@ -23,6 +23,7 @@ html_title = f"kseq {release}"
 html_static_path = ["style"]
 html_css_files = ["kseq.css"]
 html_show_sphinx = False
+toc_object_entries_show_parents = "hide"
 pygments_style = "friendly"
 
 # Markdown as GitHub shows it too: headings have the same anchors there.

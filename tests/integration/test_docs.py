@@ -33,13 +33,13 @@ def _cases(slow):
             yield pytest.param(page, id=page.stem)
 
 
-@pytest.mark.parametrize("page", _cases(slow=False))
+@pytest.mark.parametrize("page", list(_cases(slow=False)))
 def test_a_page_prints_what_it_shows(page):
     assert make.make(page, check=True) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", _cases(slow=True))
+@pytest.mark.parametrize("page", list(_cases(slow=True)))
 def test_a_slow_page_prints_what_it_shows(page):
     assert make.make(page, check=True) == []
 
