@@ -16,7 +16,7 @@ Blocks in other languages are not run. A comment right before a block says how t
     show: Verdict|tie          # lines of the output to show, a regular expression; "..." stands for those between
     status: 2                  # exit status of the last command, otherwise 0
     picture: run/comparison.png flat.png   # file of the run, and the name under docs/pictures
-    slow                       # over 20 s: run by `tox -e slow`
+    slow                       # over 20 s: run by `tox -e examples`
     -->
 
 markdown-it, which comes with rich, finds the blocks. Sybil and pytest-markdown-docs run such blocks and cannot write
