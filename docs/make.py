@@ -15,7 +15,7 @@ Blocks in other languages are not run. A comment right before a block says how t
     <!-- block
     show: Verdict|tie          # lines of the output to show, a regular expression; "..." stands for those between
     status: 2                  # exit status of the last command, otherwise 0
-    picture: run/comparison.png flat.png   # file of the run, and the name under docs/pictures
+    picture: run/comparison.png flat.png   # file of the run, and its name under docs/pictures; more pairs may follow
     slow                       # over 20 s: run by `tox -e examples`
     -->
 
@@ -288,10 +288,11 @@ def make(page: Path, check: bool = False) -> list[str]:
             if block.lines is not None:
                 changed += differences(block.output, outputs[-1])
             if "picture" in block.directives and not check:
-                source, name = block.directives["picture"].split()
+                words = block.directives["picture"].split()
                 PICTURES.mkdir(exist_ok=True)
                 try:
-                    shutil.copyfile(source, PICTURES / name)
+                    for source, name in zip(words[::2], words[1::2], strict=True):
+                        shutil.copyfile(source, PICTURES / name)
                 except FileNotFoundError as error:
                     changed.append(f"{block.where}: {type(error).__name__}: {error}")
     if not check:
