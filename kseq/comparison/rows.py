@@ -65,6 +65,8 @@ class Rows:
         self.settings = settings
         self.seconds = float("nan")
         self.search: Trials | None = None
+        self.missing: list[str] = []
+        self.jobs: Any = None
         self._rows: tuple[ModelResult, ...] = ()
         self._evidence: Evidence | None = None
         self._skipped: list[Skipped] = []
@@ -194,6 +196,7 @@ class Rows:
         """Sentences on what must not be read into the numbers, and on what is missing from them and why."""
         return [
             *cautions(self.evidence),
+            *self.missing,
             *self._skipped_baselines(),
             *self._missing_intervals(),
             *self._second_training(),
