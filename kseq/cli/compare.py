@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--metric", type=Text(), default="", metavar="NAME",
               help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "
-                   "mae; of several series or targets mase]")  # fmt: skip
+                   "mae; mase for a panel or several targets]")  # fmt: skip
 @click.option("--lookback", type=Whole("lookback"), default=None,
               help="Time steps that a model reads.  [default: 1.25 times the horizon, at least 12]")  # fmt: skip
 @click.option("--horizon", type=Whole("horizon"), default=1, show_default=True, help="Time steps to forecast.")
