@@ -13,6 +13,7 @@ from kseq.cli.options import (
     backend_options,
     escape_option,
     inputs,
+    job_options,
     own_options,
     refuse_ignored,
     series_options,
@@ -134,8 +135,18 @@ if TYPE_CHECKING:
               help="File of all forecasts in it.")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "latex", "csv", "json"]), default="table",
               show_default=True, help="Format of the printed table.")  # fmt: skip
+@job_options
 @escape_option
-def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:
+def compare(
+    backend: str | None,
+    device: str | None,
+    style: str,
+    out: Path | None,
+    executor: str | None,
+    keep: Path | None,
+    fresh: bool,
+    **options: Any,
+) -> None:
     """Train the cells on a series and compare them with baselines.
 
     If the file holds many series, each cell is one model for all of them, and baselines are fitted series by series.
@@ -154,8 +165,18 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
         from kseq.comparison.result import compare as run
 
         with Progress(trainings_of(settings)) as progress:
-            comparison = run(series, settings, progress=progress)
+            comparison = run(
+                series, settings, progress=progress, executor=executor, keep=keep or kept_in(out), fresh=fresh
+            )
         write_and_show(comparison, style, folder, chosen, predictions)
+
+
+def kept_in(out: Path | None) -> Path:
+    """Folder of finished trainings: in that of the run or, where each run makes a new one, in that of all."""
+    from kseq.jobs import FOLDER
+    from kseq.report import run_folder
+
+    return (out if out is not None else run_folder.RUNS) / FOLDER
 
 
 def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str, predictions: str) -> None:
@@ -179,6 +200,8 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
         say(words(comparison), err=True)
     else:
         say(render(comparison, style))
+    if comparison.jobs is not None and comparison.jobs.notes:
+        note("\n".join(comparison.jobs.notes))
     if written:
         note(f"\n{written[0].parent}: {', '.join(file.name for file in written)}", err=style != "table")
     record = comparison.record

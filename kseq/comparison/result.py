@@ -6,6 +6,7 @@ script may fill a comparison row by row with the callback :class:`kseq.Evaluatio
 
 import io
 import os
+import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -189,7 +190,7 @@ def _filled(
         rows = row_jobs(comparison.trainings, settings, store)
         jobs = [job for row in rows for fold in row.folds for job in fold]
         if store is not None:
-            _note(store, comparison, jobs)
+            note = _note(store, comparison, jobs)
         outcomes = {id(outcome.job): outcome for outcome in runner.run(jobs)}
     missing = {}
     for row in rows:
@@ -205,6 +206,7 @@ def _filled(
     comparison.jobs = JobCounts(runner.kept, runner.planned)
     if store is not None:
         comparison.jobs = replace(comparison.jobs, notes=_on_store(store))
+        store.note(key_of({"jobs": sorted(note["jobs"])})[:16], note | {"finished": True})
     comparison.add_means()
     return comparison
 
@@ -242,8 +244,8 @@ def _on_store(store: Store) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _note(store: Store, comparison: Comparison, jobs: Sequence[Job]) -> None:
-    """Leave a record of the run beside its jobs, for who lists runs."""
+def _note(store: Store, comparison: Comparison, jobs: Sequence[Job]) -> dict[str, Any]:
+    """Leave a record of the run beside its jobs, for who lists runs; return it."""
     settings = comparison.settings or Settings()
     keys = [job.key for job in jobs]
     trainings = [job.trainings for job in jobs]
@@ -257,8 +259,10 @@ def _note(store: Store, comparison: Comparison, jobs: Sequence[Job]) -> None:
         "folds": len(comparison.trainings),
         "jobs": dict(zip(keys, trainings, strict=True)),
         "process": os.getpid(),
+        "machine": platform.node(),
     }
     store.note(key_of({"jobs": sorted(keys)})[:16], record)
+    return record
 
 
 def store_in(keep: str | Path | None, out: Path | None, *, fresh: bool = False) -> Store | None:

@@ -195,8 +195,8 @@ class Rows:
     def cautions(self) -> list[str]:
         """Sentences on what must not be read into the numbers, and on what is missing from them and why."""
         return [
-            *cautions(self.evidence),
             *self.missing,
+            *cautions(self.evidence),
             *self._skipped_baselines(),
             *self._missing_intervals(),
             *self._second_training(),
