@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-QUICK = ["--epochs", "8", "--units", "4", "--seeds", "4", "--members", "1", "--horizon", "3", "--transform", "none",
+QUICK = ["--epochs", "4", "--units", "4", "--seeds", "3", "--members", "1", "--horizon", "3", "--transform", "none",
          "--baselines", "persistence", "--quiet"]  # fmt: skip
 RUNS = {
     "compare": ["compare", "--data", "nino12", *QUICK],
