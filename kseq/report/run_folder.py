@@ -126,8 +126,8 @@ def folder(
     """Make and lock a folder that can be written, before any work is done; leave nothing behind if the work fails.
 
     Args:
-        path: of the folder; None for a new one by the name ``otherwise``, with a number where that is taken.
-        kind: of what is written, one of :data:`KINDS`.
+        path: Path of the folder; None for a new one by the name ``otherwise``, with a number where that is taken.
+        kind: Kind of what is written, one of :data:`KINDS`.
         inputs: files that the work reads.
         otherwise: name of a new folder, see :func:`default_folder`.
 
@@ -147,7 +147,7 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
 
     Args:
         comparison: the result.
-        folder: of :func:`folder`.
+        folder: The folder, from :func:`folder`.
         tell: called with a sentence for each picture that cannot be drawn or written; a warning by default.
         predictions: file of the forecasts, one of :data:`kseq.validation.PREDICTIONS`.
 
@@ -231,8 +231,8 @@ def begin_trials(folder: Folder, about: Mapping[str, Any], *, fresh: bool = Fals
     """Say in the record of a folder that a tuning is at work there; return the journal that its trials go into.
 
     Args:
-        folder: of :func:`folder`.
-        about: what the record says of the tuning until it is done.
+        folder: The folder, from :func:`folder`.
+        about: Entries of the record until the tuning is done.
         fresh: whether trials of an earlier tuning are forgotten.
 
     Raises:
