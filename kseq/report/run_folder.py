@@ -19,7 +19,7 @@ from kseq._version import __version__
 from kseq.errors import ConfigError
 from kseq.report.bench import plot_bench
 from kseq.report.by_lag import plot_horizon, plot_shift
-from kseq.report.forecast import known_of, plot_forecast
+from kseq.report.forecast import plot_forecast, record_of
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 from kseq.storage import Folder, Kind
@@ -288,19 +288,9 @@ def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = Non
 
 def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
-    known, dated = known_of(forecast), forecast.history.has_dates
-    record = {
-        "kseq": __version__,
-        "model": forecast.name,
-        "notes": list(forecast.notes),
-        "targets": list(forecast.history.targets),
-        "unit": forecast.history.unit,
-        # For the page: the last rows that the model knew.
-        "known": {name: [str(value) if name == "ds" and dated else value for value in column]
-                  for name, column in known.to_dict("list").items()},
-    }  # fmt: skip
     frames = {"forecast.csv": forecast.frame}
-    return write_all(folder, _csvs(frames), record, {"forecast.png": lambda: plot_forecast(forecast)}, tell, frames)
+    pictures = {"forecast.png": lambda: plot_forecast(forecast)}
+    return write_all(folder, _csvs(frames), record_of(forecast), pictures, tell, frames)
 
 
 def write_reading(
