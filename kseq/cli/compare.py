@@ -133,6 +133,8 @@ if TYPE_CHECKING:
                    "new one in kseq-runs]")  # fmt: skip
 @click.option("--predictions", type=click.Choice(PREDICTIONS), default="csv", show_default=True,
               help="File of all forecasts in it.")  # fmt: skip
+@click.option("--log", type=CommaList(), default="", metavar="NAME[,...]",
+              help="Learning curves and the table for tensorboard or mlflow, beside the run's folder.")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "latex", "csv", "json"]), default="table",
               show_default=True, help="Format of the printed table.")  # fmt: skip
 @job_options
@@ -142,6 +144,7 @@ def compare(
     device: str | None,
     style: str,
     out: Path | None,
+    log: tuple[str, ...],
     executor: str | None,
     keep: Path | None,
     fresh: bool,
@@ -166,8 +169,9 @@ def compare(
 
         with Progress(trainings_of(settings)) as progress:
             comparison = run(
-                series, settings, progress=progress, executor=executor, keep=keep or kept_in(out), fresh=fresh
-            )
+                series, settings, progress=progress, log=loggers_of(log, folder, series.name), executor=executor,
+                keep=keep or kept_in(out), fresh=fresh,
+            )  # fmt: skip
         write_and_show(comparison, style, folder, chosen, predictions)
 
 
@@ -177,6 +181,15 @@ def kept_in(out: Path | None) -> Path:
     from kseq.report import run_folder
 
     return (out if out is not None else run_folder.RUNS) / FOLDER
+
+
+def loggers_of(names: tuple[str, ...], folder: "RunFolder", series: str) -> list[Any]:
+    """Open the loggers that were named, beside the folder of the run."""
+    if not names:
+        return []
+    from kseq.report import loggers
+
+    return list(loggers.opened(names, *loggers.place_of(folder, series)))
 
 
 def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str, predictions: str) -> None:

@@ -4,17 +4,17 @@
 script may fill a comparison row by row with the callback :class:`kseq.Evaluation`.
 """
 
-import io
 import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kseq import backends, storage, vocabulary
+from kseq import backends, vocabulary
 from kseq._version import __version__
 from kseq.comparison.backtest import cut_windows, make_backtest
 from kseq.comparison.defaults import resolved
@@ -51,25 +51,33 @@ class Comparison(Tables):
         >>> comparison.write("runs/first")  # doctest: +SKIP
     """
 
-    def plot(self, path: str | Path | None = None, ids: Sequence[Any] | None = None) -> Any:
+    def plot(
+        self, path: str | Path | None = None, ids: Sequence[Any] | None = None, *, interactive: bool = False
+    ) -> Any:
         """Draw all models over the test part; write the picture to ``path`` where one is given.
 
         Args:
-            path: Path of the picture; its suffix says the format, ``.png`` where it has none.
+            path: Path of the picture; its suffix says the format, ``.png`` where it has none. Of interactive charts,
+                path of a page.
             ids: Series of a panel to draw; a few by default.
+            interactive: Whether to draw charts to zoom into, which a notebook shows where they are made. Defaults to
+                False.
 
         Returns:
-            matplotlib.figure.Figure: the picture.
+            matplotlib.figure.Figure: the picture; :class:`kseq.report.html.interactive.Interactive` of an interactive
+            one.
         """
+        if interactive:
+            from kseq.report.html.forecasts import interactive_of
+
+            charts = interactive_of(self, ids)
+            if path is not None:
+                charts.save(path)
+            return charts
+        from kseq.report.lettering import save
         from kseq.report.plot import plot_predictions
 
-        figure = plot_predictions(self, ids)
-        if path is not None:
-            path = Path(path) if Path(path).suffix else Path(f"{path}.png")
-            content = io.BytesIO()
-            figure.savefig(content, format=path.suffix[1:], dpi=150)
-            storage.write_bytes(path, content.getvalue())
-        return figure
+        return save(plot_predictions(self, ids), path)
 
     def _repr_html_(self) -> str:
         """The table and the verdict, as a notebook shows them."""
@@ -118,6 +126,7 @@ def compare(
     settings: Settings | None = None,
     *,
     progress: Callable[[str, int, int], None] | None = None,
+    log: Any = (),
     executor: Any = None,
     keep: str | Path | None = None,
     fresh: bool = False,
@@ -134,6 +143,8 @@ def compare(
         settings: all settings; None, the default, for those that ``options`` name.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch; with series in place of
             epochs where exponential smoothing is fitted to the series of a panel, one after the other.
+        log: where learning curves and the table are written besides: ``"tensorboard"``, ``"mlflow"``, or an object of
+            one's own with the methods of :class:`kseq.report.loggers.Logger`; one or several.
         executor: what trains: None, the default, for this process; ``"local:2"`` for two processes of this machine,
             ``"dask://host:port"`` for a Dask cluster, or any ``concurrent.futures.Executor``. Tables are the same.
         keep: folder in which finished trainings are kept, so that a run that is started again does what is missing;
@@ -160,13 +171,25 @@ def compare(
     asked = vocabulary.asked(given, settings, options)
     store = store_in(keep, asked.out, fresh=fresh)
     with asked.folder() as folder:
-        comparison = _filled(laid_out(asked.series, asked.settings), progress, store, executor)
+        comparison = laid_out(asked.series, asked.settings)
+        with _logged(comparison, log, folder):
+            _filled(comparison, progress, store, executor)
         comparison.seconds = time.perf_counter() - started
         if folder is not None:
             from kseq.report import run_folder
 
             run_folder.write(comparison, folder, predictions=asked.predictions)
     return comparison
+
+
+def _logged(comparison: Comparison, log: Any, folder: Any) -> AbstractContextManager[None]:
+    """Have loggers told of a comparison; they are loaded where there are any."""
+    if not log:
+        return nullcontext()
+    from kseq.report import loggers
+
+    place, name = loggers.place_of(folder, comparison.data.series.name)
+    return loggers.logging(comparison, loggers.opened(log, place, name))
 
 
 def _filled(
