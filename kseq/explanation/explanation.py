@@ -58,6 +58,25 @@ class Explanation(Measured):
         """The lesson's table and the advice, as a notebook shows them."""
         return as_html(self.lesson, self.advice)
 
+    def plot(self, *, interactive: bool = False) -> Any:
+        """Draw what was measured.
+
+        Args:
+            interactive: Whether to draw charts to zoom into, which a notebook shows where they are made. Defaults to
+                False.
+
+        Returns:
+            dict[str, Figure]: The pictures, as :meth:`figures` has them;
+            :class:`kseq.report.html.interactive.Interactive` of interactive ones.
+        """
+        if not interactive:
+            return self.figures()
+        from kseq.report.html.explained import charts_of
+        from kseq.report.html.interactive import Interactive
+
+        what = "two problems that ask for memory" if self.subject is None else self.subject.name
+        return Interactive(f"{what}: why a cell does as it does", charts_of(self.frames()))
+
     def figures(self) -> dict[str, Figure]:
         """Return the pictures by file name; not attached to any screen."""
         return {name: draw() for name, draw in pictures_of(self).items()}
@@ -73,7 +92,7 @@ class Explanation(Measured):
         return {
             "kseq": __version__,
             "series": None if subject is None else subject.name,
-            "explained": None if subject is None else subject.source,
+            "explained": None if subject is None else subject.explained,
             "windows": None if subject is None else subject.windows,
             "lookback": None if subject is None else subject.lookback,
             "transform": None if subject is None else subject.transform,
@@ -85,7 +104,9 @@ class Explanation(Measured):
         }
 
     def write(self, path: str | Path, inputs: Sequence[Path] = ()) -> list[Path]:
-        """Write tables, text, pictures and record into a folder.
+        """Write tables, text, pictures, page and record into a folder.
+
+        Where the folder holds a comparison of the same series, its page shows the explanation too.
 
         Args:
             path: Of the folder, which is made if it is missing.
@@ -98,7 +119,8 @@ class Explanation(Measured):
             ConfigError: The folder holds other files by these names, or cannot be written.
         """
         with run_folder.folder(Path(path), "explanation", inputs=inputs) as folder:
-            return write(self, folder)
+            written = write(self, folder)
+        return written + run_folder.refresh(Path(path))
 
 
 def write(explanation: Explanation, folder: run_folder.Folder, tell: run_folder.Tell | None = None) -> list[Path]:

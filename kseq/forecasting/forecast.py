@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +31,7 @@ class Forecast:
         name: name of the model: ``"GRU"``.
         dates: dates of the steps, series after series, ``(series * steps,)``; row numbers where there are no dates.
         values: forecasts in the targets' unit, ``(series, steps, targets)``.
-        intervals: by level, bounds of the shape of the values, NaN where none is known.
+        intervals: Bounds by level, of the shape of the values; NaN where none is known.
         notes: sentences on how the forecasts were made.
         history: the last rows that were known of each series.
     """
@@ -46,6 +48,33 @@ class Forecast:
         from kseq.report.table import as_html
 
         return as_html(self.frame, self.notes)
+
+    def plot(self, path: str | Path | None = None, *, interactive: bool = False) -> Any:
+        """Draw the last known values, the forecasts and their intervals.
+
+        Args:
+            path: File to write the picture into, a PNG where it has no suffix, a page where it is interactive. Defaults
+                to None, for none.
+            interactive: Whether to draw charts to zoom into, which a notebook shows where they are made. Defaults to
+                False.
+
+        Returns:
+            matplotlib.figure.Figure: The picture; :class:`kseq.report.html.interactive.Interactive` of an interactive
+            one.
+        """
+        if interactive:
+            from kseq.report.forecast import record_of
+            from kseq.report.html.interactive import Interactive
+            from kseq.report.html.others import charts_of_forecast
+
+            charts = Interactive(f"Forecast by {self.name}", charts_of_forecast(record_of(self), self.frame))
+            if path is not None:
+                charts.save(path)
+            return charts
+        from kseq.report.forecast import plot_forecast
+        from kseq.report.lettering import save
+
+        return save(plot_forecast(self), path)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -88,8 +117,8 @@ def forecast(
     Steps beyond the model's horizon are forecast from the forecasts before them.
 
     Args:
-        model: from :func:`kseq.forecasting.fit.fit_model` or :func:`kseq.forecasting.model_file.load`.
-        steps: how many, from 1; the model's horizon by default.
+        model: A model from :func:`kseq.forecasting.fit.fit_model` or :func:`kseq.forecasting.model_file.load`.
+        steps: Number of steps, at least 1; the model's horizon by default.
         rows: newer rows to forecast from; they may follow those that the model keeps, or overlap with them. By default
             it forecasts from the last rows that it was trained on. They may be of series that it has not seen, if their
             past is long enough.
@@ -146,7 +175,7 @@ def rows_to_forecast(
 
     Args:
         card: card of the model.
-        steps: how many are forecast.
+        steps: Number of steps to forecast.
         rows: newer rows, as in :func:`forecast`.
         future: covariates of the steps to come, as there.
         ids: series to forecast, as there.
@@ -231,7 +260,7 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cel
             named ``unique_id`` and ``ds``; dates may be its index. For a model of one series ids may be left out.
             Without dates the rows of a series are its steps in order.
         name: name of the table, for messages.
-        cells: how its cells are to be taken; by default as those of the model's own file.
+        cells: How the cells of the file are read; by default as those of the model's own file.
 
     Returns:
         The covariates that it holds, indexed by id, as text, and by date (``ds``), or by the number of the step from 0
@@ -330,8 +359,8 @@ def require_numbers(values: np.ndarray, name: str, source: str) -> None:
 
     Args:
         values: forecasts of any shape.
-        name: of the model, for the message.
-        source: name of the series that it read.
+        name: Name of the model, for the message.
+        source: Name of the series that it read.
 
     Raises:
         DataError: one of them is NaN or infinite.

@@ -55,8 +55,8 @@ def evaluate(
     A series that the model has not seen is scored on its last rows, by the scale of those before them.
 
     Args:
-        model: from :func:`kseq.forecasting.fit.fit_model` or :func:`kseq.forecasting.model_file.load`.
-        series: rows of the same kind. Those just before them, as far as the model keeps them, are put before them.
+        model: A model from :func:`kseq.forecasting.fit.fit_model` or :func:`kseq.forecasting.model_file.load`.
+        series: Rows of the same kind. Those just before them, as far as the model keeps them, are put before them.
         all_rows: score all rows, those that it was trained on too.
         ids: series to score; all by default.
 

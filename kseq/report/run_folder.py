@@ -16,8 +16,10 @@ from matplotlib.figure import Figure
 
 from kseq import storage
 from kseq._version import __version__
+from kseq.errors import ConfigError
 from kseq.report.bench import plot_bench
-from kseq.report.forecast import plot_forecast
+from kseq.report.by_lag import plot_horizon, plot_shift
+from kseq.report.forecast import plot_forecast, record_of
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 from kseq.storage import Folder, Kind
@@ -29,12 +31,13 @@ if TYPE_CHECKING:
     from kseq.bench.timings import Bench
     from kseq.comparison.tables import Tables
     from kseq.data import Panel, Series
+    from kseq.experiments.audit import Audit
     from kseq.forecasting.forecast import Forecast
 
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
     "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "predictions.parquet",
-    "comparison.png", "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv",
+    "comparison.png", "horizon.png", "shift.png", "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv",
     "tuning.journal", "report.html", "run.json",
 )  # fmt: skip
 
@@ -97,12 +100,18 @@ KINDS = {
             "gates.png",
             "training.png",
             "problems.png",
+            "explanation.html",
             "explanation.json",
         ),
     ),
+    "audit": Kind("audit.json", ("audit.csv", "audit.html", "audit.json")),
     "reading": Kind("reading.json", ("reading.png", "reading.json")),
     "data": Kind("data.json", ("data.csv", "data.html", "data.json"), _earlier_bench("data.csv", "data.json")),
 }
+
+
+#: Where runs go that are given no folder.
+RUNS = Path("kseq-runs")
 
 
 def default_folder(series: str, backend: str, now: datetime | None = None) -> Path:
@@ -112,7 +121,7 @@ def default_folder(series: str, backend: str, now: datetime | None = None) -> Pa
     """
     stamp = (now or datetime.now()).strftime("%Y%m%d-%H%M%S")
     plain = re.sub(r"[^\w.-]+", "-", series).strip("-.")[:60]
-    return Path("kseq-runs") / f"{stamp}-{plain or 'series'}-{backend}"
+    return RUNS / f"{stamp}-{plain or 'series'}-{backend}"
 
 
 def folder(
@@ -121,8 +130,8 @@ def folder(
     """Make and lock a folder that can be written, before any work is done; leave nothing behind if the work fails.
 
     Args:
-        path: of the folder; None for a new one by the name ``otherwise``, with a number where that is taken.
-        kind: of what is written, one of :data:`KINDS`.
+        path: Path of the folder; None for a new one by the name ``otherwise``, with a number where that is taken.
+        kind: Kind of what is written, one of :data:`KINDS`.
         inputs: files that the work reads.
         otherwise: name of a new folder, see :func:`default_folder`.
 
@@ -142,7 +151,7 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
 
     Args:
         comparison: the result.
-        folder: of :func:`folder`.
+        folder: The folder, from :func:`folder`.
         tell: called with a sentence for each picture that cannot be drawn or written; a warning by default.
         predictions: file of the forecasts, one of :data:`kseq.validation.PREDICTIONS`.
 
@@ -154,7 +163,11 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
         OutputError: they cannot be written there; the error has the paths of those that were written elsewhere.
     """
     require_predictions(predictions)
-    pictures: dict[str, Callable[[], Figure]] = {"comparison.png": lambda: plot_predictions(comparison)}
+    pictures: dict[str, Callable[[], Figure | None]] = {
+        "comparison.png": lambda: plot_predictions(comparison),
+        "horizon.png": lambda: plot_horizon(comparison),
+        "shift.png": lambda: plot_shift(comparison),
+    }
     if len(comparison.history):
         pictures["history.png"] = lambda: plot_history(comparison)
     frames = _frames(comparison)
@@ -168,6 +181,37 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
         contents[JOURNAL] = (folder.path / JOURNAL).read_bytes()
     contents["table.md"] = f"{render(comparison, 'markdown')}\n".encode()
     return write_all(folder, contents, comparison.record, pictures, tell, frames)
+
+
+def refresh(path: Path, tell: Tell | None = None) -> list[Path]:
+    """Make the page of the run in a folder again, once an explanation was written beside it.
+
+    Args:
+        path: Of the folder, which nobody writes into.
+        tell: Called with a sentence where the page cannot be made; a warning by default.
+
+    Returns:
+        list[Path]: The page; empty where the folder holds no run, or a page cannot be made of it.
+    """
+    if not (path / KINDS["run"].record).is_file():
+        return []
+    from kseq.report.html.pages import PAGES, of_folder
+
+    _, name, _ = PAGES["run"]
+    try:
+        with folder(path) as opened:
+            return write_pages(opened, {name: of_folder(path)[name]}) if opened.listed else []
+    except ConfigError as error:
+        (tell or _warn)(f"{name} cannot be made again ({error}); all other files are written.")
+        return []
+
+
+def write_audit(audit: "Audit", folder: Folder, tell: Tell | None = None) -> list[Path]:
+    """Write the checks of an audit as a table, with a record and a page, as :func:`write` does."""
+    record = {"kseq": __version__, "series": audit.series, "clean": audit.clean, "leaks": audit.leaks,
+              "verdict": audit.verdict}  # fmt: skip
+    frames = {"audit.csv": audit.table}
+    return write_all(folder, _csvs(frames), record, {}, tell, frames)
 
 
 def write_pages(folder: Folder, pages: Mapping[str, str]) -> list[Path]:
@@ -191,8 +235,8 @@ def begin_trials(folder: Folder, about: Mapping[str, Any], *, fresh: bool = Fals
     """Say in the record of a folder that a tuning is at work there; return the journal that its trials go into.
 
     Args:
-        folder: of :func:`folder`.
-        about: what the record says of the tuning until it is done.
+        folder: The folder, from :func:`folder`.
+        about: Entries of the record until the tuning is done.
         fresh: whether trials of an earlier tuning are forgotten.
 
     Raises:
@@ -248,9 +292,9 @@ def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = Non
 
 def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
-    record = {"kseq": __version__, "model": forecast.name, "notes": list(forecast.notes)}
     frames = {"forecast.csv": forecast.frame}
-    return write_all(folder, _csvs(frames), record, {"forecast.png": lambda: plot_forecast(forecast)}, tell, frames)
+    pictures = {"forecast.png": lambda: plot_forecast(forecast)}
+    return write_all(folder, _csvs(frames), record_of(forecast), pictures, tell, frames)
 
 
 def write_reading(
@@ -270,7 +314,7 @@ def write_all(
     folder: Folder,
     contents: Mapping[str, bytes],
     record: Mapping[str, Any],
-    pictures: Mapping[str, Callable[[], Figure]],
+    pictures: Mapping[str, Callable[[], Figure | None]],
     tell: Tell | None,
     frames: Mapping[str, pd.DataFrame],
 ) -> list[Path]:
@@ -280,7 +324,8 @@ def write_all(
         folder: Of :func:`folder`.
         contents: What each file is to hold, by name.
         record: What the record holds; the files are added to it.
-        pictures: Functions that draw, by file name. What goes wrong in one is told, and loses no file.
+        pictures: Functions that draw, by file name; None of one is no picture. What goes wrong in one is told, and
+            loses no file.
         tell: Called with a sentence for each picture that cannot be drawn or written; a warning by default.
         frames: Tables by the names of their files, for the page.
 
@@ -302,13 +347,15 @@ def write_all(
     drawn = {}
     name_of_kind = next(name for name, own in KINDS.items() if own is kind)
     page = next((name for name in kind.names if name.endswith(".html")), None)
-    makers: dict[str, Callable[[], bytes]] = {name: partial(_png, draw) for name, draw in pictures.items()}
+    makers: dict[str, Callable[[], bytes | None]] = {name: partial(_png, draw) for name, draw in pictures.items()}
     if page is not None:
-        makers[page] = lambda: _page(name_of_kind, record, frames)
+        makers[page] = lambda: _page(name_of_kind, record, frames, folder.path)
     for name, make in makers.items():
         # Whatever goes wrong in a picture, nobody is to lose a training for it.
         try:
-            drawn[name] = make()
+            made = make()
+            if made is not None:
+                drawn[name] = made
         except Exception as error:
             tell(f"{name} cannot be drawn ({type(error).__name__}: {error}); all other files are written.")
     if drawn:
@@ -342,12 +389,11 @@ def _frames(comparison: "Tables") -> dict[str, pd.DataFrame]:
     return frames
 
 
-def _page(kind: str, record: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> bytes:
+def _page(kind: str, record: Mapping[str, Any], frames: Mapping[str, pd.DataFrame], path: Path) -> bytes:
     """The page of a result; Bokeh is loaded with it and no earlier."""
-    from kseq.report.html.pages import PAGES
+    from kseq.report.html.pages import page_of
 
-    _, _, make = PAGES[kind]
-    return make(json.loads(storage.to_json(record)), frames).encode()
+    return page_of(kind, json.loads(storage.to_json(record)), frames, path).encode()
 
 
 def _csvs(frames: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
@@ -358,7 +404,10 @@ def _csv(frame: pd.DataFrame) -> bytes:
     return csv_text(frame).encode()
 
 
-def _png(draw: Callable[[], Figure]) -> bytes:
+def _png(draw: Callable[[], Figure | None]) -> bytes | None:
+    figure = draw()
+    if figure is None:
+        return None
     file = io.BytesIO()
-    draw().savefig(file, dpi=150)
+    figure.savefig(file, dpi=150)
     return file.getvalue()
