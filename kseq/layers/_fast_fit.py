@@ -84,6 +84,7 @@ def _fed(model: keras.Model, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``fit`` with data in the backend's fastest form, where they can have it."""
     limited = arguments["steps_per_epoch"] or arguments["class_weight"] is not None
     limited = limited or keras.config.max_epochs() or keras.config.max_steps_per_epoch()
+    limited = limited or getattr(model, "_distribute_strategy", None) is not None
     if limited or isinstance(arguments["callbacks"], keras.callbacks.CallbackList):
         return arguments
     changed = _split(arguments)
