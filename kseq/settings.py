@@ -10,7 +10,7 @@ from kseq import baselines
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
 from kseq.evaluation.metrics import RANKING
-from kseq.evaluation.quantiles import QUANTILE_METRICS
+from kseq.evaluation.quantiles import QUANTILE_METRICS, quantiles_at
 from kseq.models import CELL_NAMES, STARTS, cell_of
 from kseq.models.own import Own
 from kseq.models.parameter_counts import MATCHES, Units, layer_widths, matched_units
@@ -205,8 +205,7 @@ class Settings:
         """
         if self.training.get("loss") != "quantile":
             return ()
-        sides = {round(0.5 + sign * level / 200, 10) for level in self.levels for sign in (-1, 1)}
-        return tuple(sorted(sides | {0.5}))
+        return quantiles_at(self.levels)
 
     @property
     def notes(self) -> list[str]:

@@ -59,6 +59,9 @@ class TrainedModel:
     network: "keras.Model"
     card: ModelCard
 
+    def __repr__(self) -> str:
+        return f"TrainedModel({self.card!r})"
+
 
 def save(model: TrainedModel, path: str | Path) -> Path:
     """Write a model into one file, of Keras's own layers; an existing file is replaced once the new one is whole.

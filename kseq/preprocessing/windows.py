@@ -338,6 +338,13 @@ class WindowedPanel:
     static_scaler: Scaler | None = None
     choice: Any = None
 
+    def __repr__(self) -> str:
+        parts = ", ".join(f".{part} {len(getattr(self, part)):,}" for part in ("train", "validation", "test"))
+        return (
+            f"WindowedPanel({self.series.name!r}, {self.lookback} rows of {self.features} columns to {self.horizon} of "
+            f"{self.targets}; windows: {parts})"
+        )
+
     @property
     def features(self) -> int:
         """How many columns a model reads."""
