@@ -28,10 +28,16 @@ if TYPE_CHECKING:
     from kseq.data import read_panel as read_panel
     from kseq.data import read_parquet as read_parquet
     from kseq.experiments.audit import audit as audit
+    from kseq.experiments.judge import judge as judge
     from kseq.experiments.tune import Space as Space
     from kseq.experiments.tune import tune as tune
+    from kseq.explanation.explain import explain as explain
+    from kseq.explanation.explanation import Explanation as Explanation
+    from kseq.exporting.export import export as export
     from kseq.forecasting.fit import fit as fit
+    from kseq.forecasting.forecast import forecast as forecast
     from kseq.forecasting.forecaster import Forecaster as Forecaster
+    from kseq.forecasting.model_file import load_model as load_model
     from kseq.layers import split_members as split_members
     from kseq.models.builders import build_gru as build_gru
     from kseq.models.builders import build_lstm as build_lstm
@@ -69,8 +75,11 @@ _PUBLIC = {
     "audit": "experiments.audit",
     "judge": "experiments.judge",
     "fit": "forecasting.fit",
+    "forecast": "forecasting.forecast",
+    "load_model": "forecasting.model_file",
     "Space": "experiments.tune",
     "Forecaster": "forecasting.forecaster",
+    "export": "exporting.export",
     "explain": "explanation.explain",
     "Explanation": "explanation.explanation",
 }
@@ -82,7 +91,10 @@ __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__
 _MODULES = ("backends", "data", "interop", "layers", "models")
 
 #: Of the above what is made of Keras's classes, and brings Keras as it is imported.
-_OF_KERAS = ("training.batches", "training.callbacks", "models.builders", "interop", "layers", "forecasting.fit")
+_OF_KERAS = (
+    "training.batches", "training.callbacks", "models.builders", "interop", "layers", "forecasting.fit",
+    "forecasting.model_file",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

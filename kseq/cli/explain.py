@@ -8,8 +8,9 @@ import click
 from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
+from kseq.cli.live import Progress
 from kseq.cli.options import escape_option, inputs, refuse_ignored, take_series, tell, typed_options
-from kseq.cli.terminal import Progress, data, note, say
+from kseq.cli.terminal import data, note, say
 from kseq.cli.types import File, Folder, Text
 from kseq.errors import ConfigError
 
@@ -74,6 +75,7 @@ def explain(
             write(explanation, folder, tell)
         finally:
             _show(explanation, style)
+    run_folder.refresh(folder.path, tell)
     if folder.files:
         note(f"\n{folder.files[0].parent}: {', '.join(file.name for file in folder.files)}", err=style != "table")
     note(f"{chosen} {backends.installed()[chosen]} on {backends.device_in_use(chosen)}", err=style != "table")
@@ -120,7 +122,7 @@ def _show(explanation: Any, style: str) -> None:
 # Options of `kseq compare` that decide how a cell is trained, those that come later too; not those of comparing.
 _compared = {
     "baselines", "strategy", "n_windows", "step_size", "refit", "gap", "train_size", "level", "metric",
-    "no_refit_on_validation", "predictions", "cell", "rival", "with_forecasts", "horizons",
+    "no_refit_on_validation", "predictions", "cell", "rival", "with_forecasts", "horizons", "log",
 }  # fmt: skip
 _own = {option.name for option in explain.params} | _compared
 explain.params = [*(option for option in compare.params if option.name not in _own), *explain.params]

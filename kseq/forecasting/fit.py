@@ -80,7 +80,8 @@ def fit_model(
             names a ``.keras`` file to save the model in. See :func:`kseq.compare`.
 
     Returns:
-        TrainedModel: see :func:`kseq.forecasting.model_file.save` and :func:`kseq.forecasting.forecast.forecast`.
+        TrainedModel: ``kseq.forecast(model, 12)`` forecasts with it, ``model.save("gru.keras")`` saves it and
+        ``kseq.load_model("gru.keras")`` reads it.
 
     Raises:
         ConfigError: a setting is wrong, or all trainings diverged.

@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pandas as pd
 
 from kseq import backends
@@ -47,12 +48,12 @@ class Forecaster:
         lookback: rows that the network reads; by default chosen by horizon, season and size, see
             :mod:`kseq.comparison.defaults`, as ``batch_size``, ``max_steps`` and ``windows_per_epoch`` are.
         horizon: rows that it forecasts at once; further steps are forecast from its own forecasts.
-        units: of each recurrent layer; a tuple gives one number a layer.
+        units: Number of units of each recurrent layer; a tuple gives one number for each layer.
         num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
         dropout: share of outputs dropped between layers.
         bidirectional: read windows in both directions.
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
-        transform: what is read and forecast instead of the values, see :mod:`kseq.preprocessing.transforms`:
+        transform: What the model reads and forecasts instead of the values, see :mod:`kseq.preprocessing.transforms`:
             ``"none"``, steps such as ``"anomaly,last"``, or ``"auto"``, which chooses by the validation part.
         calendar: read where in the day, the week or the year each row stands.
         scaler: ``"standard"`` or ``"minmax"``, fitted on the rows that are trained on.
@@ -63,18 +64,18 @@ class Forecaster:
         validation: share of the rows, at the end, that stop the training and bound the intervals; 0 for none.
         epochs: the most.
         batch_size: windows in a batch; 0 for all at once.
-        learning_rate: of Adam.
+        learning_rate: Learning rate of Adam.
         patience: epochs without a better validation loss; 0 to train them all.
         weight_decay: decoupled, as in AdamW.
         clip_norm: largest norm of the gradient; 0 for no clipping.
-        loss: what is minimised, ``"mse"``, ``"mae"``, ``"huber"`` or ``"quantile"``.
+        loss: The loss that is minimised, ``"mse"``, ``"mae"``, ``"huber"`` or ``"quantile"``.
         schedule: ``"constant"`` or ``"cosine"``, how the learning rate goes over the steps of the budget.
         max_steps: the most gradient steps; 0 for what ``epochs`` says alone.
         windows_per_epoch: the most windows of an epoch; 0 for all.
         season: steps in a season, which a model file keeps for seasonal naive forecasts; 0 to find it.
         refit_on_validation: train again on all rows, once the validation part has told for how many epochs.
-        seed: of initial weights, batches and dropout.
-        n_seeds: train so many networks, from ``seed`` on, and take their mean forecast.
+        seed: Seed of the initial weights, the batches and dropout.
+        n_seeds: Number of networks that are trained, with seeds from ``seed`` on; their mean is the forecast.
         level: percents that intervals are to cover; ``()`` for none.
         freq: frequency of the dates; by default it is found.
         refit: former name of ``refit_on_validation``, in whose place it stands where it is given.
@@ -194,11 +195,18 @@ class Forecaster:
                    if repr(getattr(self, name)) != repr(default)]  # fmt: skip
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    def fit(self, df: Any) -> Self:
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks of an estimator before it clones and scores it, as ``GridSearchCV`` does."""
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=InputTags(allow_nan=True))
+
+    def fit(self, df: Any, y: Any = None) -> Self:
         """Train on a series, or on all of many.
 
         Args:
             df: columns ``unique_id, ds, y`` and covariates; or anything else that :func:`kseq.data.series_of` takes.
+            y: the target, ``(rows,)``, where it is no column of ``df``; scikit-learn's tools pass it on.
 
         Returns:
             Itself, with ``model_``.
@@ -207,8 +215,34 @@ class Forecaster:
             ConfigError: a parameter is wrong.
             DataError: the frame is too short or cannot be used as it is.
         """
-        self.model_ = self._fit(self._data(df))
+        self.model_ = self._fit(self._data(_with_target(df, y)))
         return self
+
+    def score(self, df: Any, y: Any = None) -> float:
+        """Score forecasts of the rows after those of :meth:`fit`, as ``GridSearchCV`` asks with ``TimeSeriesSplit``.
+
+        Args:
+            df: the rows, as in :meth:`fit`; at least ``horizon`` of them.
+            y: The series, as in :meth:`fit`.
+
+        Returns:
+            Minus the mean absolute error of one series and target, or minus the mean absolute scaled error of several:
+            the higher, the better.
+
+        Raises:
+            ConfigError: it is not fitted yet.
+            DataError: the rows do not fit the model, or no window fits into them.
+
+        Example:
+            >>> search = GridSearchCV(Forecaster(), {"units": [8, 16]}, cv=TimeSeriesSplit(3))  # doctest: +SKIP
+            >>> search.fit(df).best_params_  # doctest: +SKIP
+            {'units': 16}
+        """
+        from kseq.forecasting.score import evaluate
+
+        comparison = evaluate(self.fitted, self._data(_with_target(df, y))).comparison
+        row = next(row for row in comparison.rows if row.kind in ("cell", "ensemble"))
+        return -float(comparison.scores(row, comparison.measure)[0])
 
     def predict(
         self, h: int | None = None, X_df: pd.DataFrame | None = None, level: Sequence[float] | None = None
@@ -216,9 +250,9 @@ class Forecaster:
         """Forecast the steps after the series, or after each.
 
         Args:
-            h: how many; ``horizon`` by default.
+            h: Number of steps; ``horizon`` by default.
             X_df: ``ds`` and covariates of the steps to come: ``future``, and ``features`` where ``h`` is beyond the
-                horizon; of several series ``unique_id`` too.
+                horizon; for a panel ``unique_id`` too.
             level: percents that intervals are to cover; by default those that it was fitted with.
 
         Returns:
@@ -228,7 +262,7 @@ class Forecaster:
             ConfigError: it is not fitted yet, or there is no interval of a level.
             DataError: covariates of the steps to come are missing.
         """
-        model = self._fitted
+        model = self.fitted
         ahead = None if X_df is None else covariates_ahead(model.card, X_df, "X_df")
         made = forecast(model, h, future=ahead, levels=level)
         frame = made.frame
@@ -249,12 +283,12 @@ class Forecaster:
         What has been fitted before is not touched, and each training starts from fresh weights.
 
         Args:
-            df: as in :meth:`fit`.
+            df: The series, as in :meth:`fit`.
             h: steps to forecast from each origin; ``horizon`` by default.
             n_windows: origins; the last one's forecasts end with the series.
             step_size: rows from one origin to the next; ``h`` by default.
             refit: train anew before each origin, instead of once before the first.
-            level: as in :meth:`predict`.
+            level: Levels of the intervals, as in :meth:`predict`.
 
         Returns:
             ``unique_id, ds, cutoff, y``, then as of :meth:`predict`: what ``utilsforecast.evaluation.evaluate`` takes.
@@ -278,7 +312,7 @@ class Forecaster:
         """
         from kseq.forecasting import model_file
 
-        return model_file.save(self._fitted, path)
+        return model_file.save(self.fitted, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Forecaster":
@@ -311,7 +345,12 @@ class Forecaster:
         return made
 
     @property
-    def _fitted(self) -> "TrainedModel":
+    def fitted(self) -> "TrainedModel":
+        """The trained network and its card.
+
+        Raises:
+            ConfigError: it is not fitted yet.
+        """
         model = getattr(self, "model_", None)
         if model is None:
             raise ConfigError("this Forecaster is not fitted yet; call fit with a series first.")
@@ -357,6 +396,11 @@ def _renamed(others: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     if wrong:
         raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster")
     return {own[name]: not value if name.startswith("no_") else value for name, value in others.items()}
+
+
+def _with_target(df: Any, y: Any) -> Any:
+    """A frame with the target as its column ``y``."""
+    return df if y is None else pd.DataFrame(df).assign(y=np.asarray(y))
 
 
 def _choose_backend() -> None:

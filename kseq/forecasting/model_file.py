@@ -6,7 +6,7 @@ its numbers as ``kseq.arrays``.
 ``keras.models.load_model`` loads the file without kseq.
 
 A file may come from anywhere. It is inspected before Keras is loaded: the archive by :mod:`kseq.forecasting._archive`,
-the card by the schemas of :mod:`kseq.storage.schemas`, and what Keras wrote by :mod:`kseq.forecasting._network`,
+the card by the schemas of :mod:`kseq.storage.card_schemas`, and what Keras wrote by :mod:`kseq.forecasting._network`,
 against the card. The network is then built by kseq from the card's settings, and filled with the arrays that were
 inspected. Nothing in a file is run, and none of its sizes is believed before so many bytes are there. Checksums tell a
 damaged file from a whole one.
@@ -53,14 +53,18 @@ class TrainedModel:
 
     Args:
         network: ``(batch, lookback, features)`` to ``(batch, horizon * targets)``.
-        card: what else a forecast needs.
+        card: The model card: everything else that a forecast needs.
     """
 
     network: "keras.Model"
     card: ModelCard
 
     def __repr__(self) -> str:
-        return f"TrainedModel({self.card!r})"
+        return f"TrainedModel({self.card!r}; kseq.forecast(model, steps), .save(path))"
+
+    def save(self, path: str | Path) -> Path:
+        """Write it into one file, see :func:`save`."""
+        return save(self, path)
 
 
 def save(model: TrainedModel, path: str | Path) -> Path:
@@ -138,6 +142,18 @@ def read_card(path: str | Path) -> ModelCard:
     return card
 
 
+def read_parts(path: str | Path) -> tuple[ModelCard, list[np.ndarray]]:
+    """Read a file's card and its weights, in the order of ``keras.Model.weights``; Keras is not loaded.
+
+    Args:
+        path: the file.
+
+    Raises:
+        DataError: it is missing, damaged, or none that kseq has written.
+    """
+    return _read(Path(path))
+
+
 def load(path: str | Path) -> TrainedModel:
     """Load a model that :func:`save` has written, on any backend, with the fast layers of kseq.
 
@@ -157,6 +173,10 @@ def load(path: str | Path) -> TrainedModel:
     from kseq.forecasting import _network
 
     return TrainedModel(_network.build(_plan(card), weights, card.name), card)
+
+
+#: What it is called beside other functions of kseq.
+load_model = load
 
 
 def _plan(card: ModelCard) -> "_network.Plan":
@@ -189,11 +209,11 @@ def _read(path: Path) -> tuple[ModelCard, list[np.ndarray]]:
 def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]:
     # Both are slow to import, and needed where a file is read alone.
     from kseq.forecasting import _network
-    from kseq.storage import schemas
+    from kseq.storage import card_schemas, parsing
 
     content = archive.read(MEMBER, LARGEST[MEMBER])
     try:
-        known = schemas.parse(content, schemas.CardFormat)
+        known = parsing.parse(content, card_schemas.CardFormat)
         if not 1 <= known["format"] <= FORMAT:
             raise DataError(
                 f"{path} was written by kseq {known['kseq']} in format {known['format']}, expected 1 to {FORMAT}; load "
@@ -201,7 +221,7 @@ def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]
             )
         # In format 1 a model of one series had no arrays.
         with_arrays = known["format"] > 1 or ARRAYS in archive
-        record: Any = schemas.parse(content, schemas.CardRecord if with_arrays else schemas.SeriesCardRecord)
+        record: Any = parsing.parse(content, card_schemas.CardRecord if with_arrays else card_schemas.SeriesCardRecord)
     except ValueError as error:
         raise Refused(f"{MEMBER}: {error}") from error
     del content
@@ -221,7 +241,7 @@ def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]
     plan = _plan(card)
     plan.bytes(WEIGHTS, archive.size(WEIGHTS))
     try:
-        config = schemas.parse_any(archive.read(CONFIG, LARGEST[CONFIG]))
+        config = parsing.parse_any(archive.read(CONFIG, LARGEST[CONFIG]))
     except ValueError as error:
         raise Refused(f"{CONFIG}: {error}") from error
     _network.require_config(config, plan)

@@ -30,6 +30,11 @@ def test_results_say_what_they_hold(frame):
     assert repr(made.rows[0]) == "ModelResult('Persistence', baseline; .predictions of shape (1, 24, 1, 1))"
 
 
-def test_a_model_says_what_it_reads(frame):
+def test_a_model_says_what_it_reads_and_how_to_go_on(frame, tmp_path):
     model = kseq.fit(frame, cell="gru", epochs=1, units=2, lookback=4, horizon=2, transform="none")
-    assert repr(model) == "TrainedModel(ModelCard('GRU', 120 rows learnt from; 4 rows of 1 columns to 2))"
+    assert repr(model) == (
+        "TrainedModel(ModelCard('GRU', 120 rows learnt from; 4 rows of 1 columns to 2); kseq.forecast(model, steps), "
+        ".save(path))"
+    )
+    again = kseq.load_model(model.save(tmp_path / "mine.keras"))
+    pd.testing.assert_frame_equal(kseq.forecast(again, 3).frame, kseq.forecast(model, 3).frame)
