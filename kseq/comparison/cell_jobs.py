@@ -47,7 +47,7 @@ def facts_of(name: str, kind: str, digested: str, data: WindowedPanel, settings:
         data: the windowed series.
         settings: of the comparison.
     """
-    own = settled(settings, data.choice).of(name) if kind == "cell" else settings
+    own = settled(settings, data.choice).of(name)
     shared = {field: value for field, value in asdict(replace(own, own={}, cells=(), rivals=(), by_cell={})).items()
               if field not in _ELSEWHERE}  # fmt: skip
     made = settings.own[name].record if name in settings.own else None

@@ -16,7 +16,7 @@ from kseq.comparison.backtest import as_chosen, with_validation_learnt
 from kseq.comparison.own import build_own
 from kseq.comparison.row_windows import standing_as, with_lookback, with_transform
 from kseq.comparison.strategies import Recursive, one_step
-from kseq.errors import Parameter
+from kseq.errors import ConfigError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.jobs.job import NoState, State
 from kseq.models import name_of
