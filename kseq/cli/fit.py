@@ -38,7 +38,7 @@ def fit(backend: str | None, device: str | None, cell: str, out: Path, **options
     alone loads it, on any backend.
     """
     from kseq import storage
-    from kseq.forecasting import model_file
+    from kseq.forecasting import model_file, model_page
 
     refuse_ignored(options)
     model_file.require_name(out)
@@ -51,11 +51,16 @@ def fit(backend: str | None, device: str | None, cell: str, out: Path, **options
         with Progress(trainings_of(settings)) as progress:
             model = fit_model(series, settings, progress=progress)
         model_file.save(model, out)
+        page = model_page.write(model.card, model.network.count_params(), out)
     lost = len(settings.seeds) - len(model.card.seeds)
     if lost:
         note(f"{lost} of {len(settings.seeds)} seeds diverged and are left out.")
     say(_summary(model.card))
     note(f"\n{out}; to forecast with it: kseq forecast --model {out} --steps 12", err=False)
+    if page is None:
+        note(f"{model_page.place_of(out)} was not written by kseq, and is left as it is.")
+    else:
+        note(f"{page}: its data, errors, intervals and limits", err=False)
     note(f"{chosen} {backends.installed()[chosen]} on {backends.device_in_use(chosen)}", err=False)
 
 

@@ -16,7 +16,7 @@ from kseq.forecasting import model_file
 from kseq.forecasting.forecast import covariates_ahead, forecast
 
 BACKEND = os.environ["KERAS_BACKEND"]
-QUICK = {"epochs": 1, "units": 3, "lookback": 5, "horizon": 2, "learning_rate": 0.01, "transform": "none"}
+QUICK = {"max_steps": 2, "validation": 0.12, "units": 3, "lookback": 5, "horizon": 2, "transform": "none"}
 ALONE = Path(__file__).with_name("run_alone.py")
 
 

@@ -14,7 +14,7 @@ from kseq.forecasting.history import History
 
 pytestmark = pytest.mark.above_backends
 
-QUICK = {"epochs": 1, "units": 3, "lookback": 5, "horizon": 2, "learning_rate": 0.01, "transform": "none"}
+QUICK = {"max_steps": 2, "validation": 0.12, "units": 3, "lookback": 5, "horizon": 2, "transform": "none"}
 
 
 def rows(count=60, ids=("a",), freq="MS"):
