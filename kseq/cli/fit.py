@@ -13,7 +13,6 @@ from kseq.cli.live import Progress
 from kseq.cli.options import inputs, refuse_ignored, take_series, trainings_of
 from kseq.cli.terminal import note, say
 from kseq.cli.types import File, Text, Whole
-from kseq.evaluation.metrics import ALL_METRICS
 
 if TYPE_CHECKING:
     from kseq.forecasting.card import ModelCard
@@ -77,6 +76,9 @@ fit.params = [*(option for option in compare.params if option.name not in _own),
 
 def _summary(card: "ModelCard") -> str:
     """What was trained, on what, and how good it was on the validation part."""
+    # NumPy comes with it, which `kseq --help` does without.
+    from kseq.evaluation.metrics import ALL_METRICS
+
     series, many = card.context, len(card.context.ids) > 1
     # Errors of many series are counted in units of each.
     unit = f" {series.unit}" * (bool(series.unit) and not many)

@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from kseq._version import __version__
 from kseq.evaluation.metrics import ALL_METRICS
 from kseq.forecasting.card import ModelCard
@@ -87,6 +85,9 @@ def render(card: ModelCard, parameters: int, file: str) -> str:
         parameters: weights of all its networks.
         file: name of the model's file.
     """
+    # Jinja2 is loaded once there is a page to make.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("kseq.forecasting", "."), autoescape=False, undefined=StrictUndefined, finalize=escaped,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,

@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from kseq import storage
 from kseq._version import __version__
-from kseq.report.bench import plot_bench
-from kseq.report.forecast import plot_forecast
-from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 from kseq.storage import Folder, Kind
 from kseq.storage.csv_text import csv_text
 from kseq.validation import require_predictions
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from kseq.bench.delivery import DataBench
     from kseq.bench.timings import Bench
     from kseq.comparison.tables import Tables
@@ -153,6 +151,9 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
         ConfigError: of ``predictions``, see :func:`kseq.validation.require_predictions`.
         OutputError: they cannot be written there; the error has the paths of those that were written elsewhere.
     """
+    # Matplotlib is loaded with it, here and below, once there is something to draw.
+    from kseq.report.plot import plot_history, plot_predictions
+
     require_predictions(predictions)
     pictures: dict[str, Callable[[], Figure]] = {"comparison.png": lambda: plot_predictions(comparison)}
     if len(comparison.history):
@@ -235,6 +236,8 @@ def _write_unfinished(contents: Mapping[str, bytes], folder: Folder, about: Mapp
 
 def write_bench(bench: "Bench", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a bench's table, measurements and picture, as :func:`write` does."""
+    from kseq.report.bench import plot_bench
+
     frames = {"bench.csv": bench.table}
     pictures = {"bench.png": lambda: plot_bench(bench)}
     return write_all(folder, _csvs(frames), bench.record, pictures, tell, frames)
@@ -248,6 +251,8 @@ def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = Non
 
 def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
+    from kseq.report.forecast import plot_forecast
+
     record = {"kseq": __version__, "model": forecast.name, "notes": list(forecast.notes)}
     frames = {"forecast.csv": forecast.frame}
     return write_all(folder, _csvs(frames), record, {"forecast.png": lambda: plot_forecast(forecast)}, tell, frames)
@@ -270,7 +275,7 @@ def write_all(
     folder: Folder,
     contents: Mapping[str, bytes],
     record: Mapping[str, Any],
-    pictures: Mapping[str, Callable[[], Figure]],
+    pictures: Mapping[str, Callable[[], "Figure"]],
     tell: Tell | None,
     frames: Mapping[str, pd.DataFrame],
 ) -> list[Path]:
@@ -358,7 +363,7 @@ def _csv(frame: pd.DataFrame) -> bytes:
     return csv_text(frame).encode()
 
 
-def _png(draw: Callable[[], Figure]) -> bytes:
+def _png(draw: Callable[[], "Figure"]) -> bytes:
     file = io.BytesIO()
     draw().savefig(file, dpi=150)
     return file.getvalue()
