@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--metric", type=Text(), default="", metavar="NAME",
               help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "
-                   "mae; of several series or targets mase]")  # fmt: skip
+                   "mae; mase for a panel or several targets]")  # fmt: skip
 @click.option("--lookback", type=Whole("lookback"), default=None,
               help="Time steps that a model reads.  [default: 1.25 times the horizon, at least 12]")  # fmt: skip
 @click.option("--horizon", type=Whole("horizon"), default=1, show_default=True, help="Time steps to forecast.")
@@ -132,10 +132,14 @@ if TYPE_CHECKING:
                    "new one in kseq-runs]")  # fmt: skip
 @click.option("--predictions", type=click.Choice(PREDICTIONS), default="csv", show_default=True,
               help="File of all forecasts in it.")  # fmt: skip
+@click.option("--log", type=CommaList(), default="", metavar="NAME[,...]",
+              help="Learning curves and the table for tensorboard or mlflow, beside the run's folder.")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "latex", "csv", "json"]), default="table",
               show_default=True, help="Format of the printed table.")  # fmt: skip
 @escape_option
-def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:
+def compare(
+    backend: str | None, device: str | None, style: str, out: Path | None, log: tuple[str, ...], **options: Any
+) -> None:
     """Train the cells on a series and compare them with baselines.
 
     If the file holds many series, each cell is one model for all of them, and baselines are fitted series by series.
@@ -154,8 +158,17 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
         from kseq.comparison.result import compare as run
 
         with Progress(trainings_of(settings)) as progress:
-            comparison = run(series, settings, progress=progress)
+            comparison = run(series, settings, progress=progress, log=loggers_of(log, folder, series.name))
         write_and_show(comparison, style, folder, chosen, predictions)
+
+
+def loggers_of(names: tuple[str, ...], folder: "RunFolder", series: str) -> list[Any]:
+    """Open the loggers that were named, beside the folder of the run."""
+    if not names:
+        return []
+    from kseq.report import loggers
+
+    return list(loggers.opened(names, *loggers.place_of(folder, series)))
 
 
 def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str, predictions: str) -> None:

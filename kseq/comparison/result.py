@@ -7,6 +7,7 @@ script may fill a comparison row by row with the callback :class:`kseq.Evaluatio
 import io
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,11 @@ class Comparison(Tables):
 
     Args:
         data: the windows of one or many series that every row forecasts.
-        settings: what decided the numbers, for the record; None where a script fills the rows.
+        settings: Settings that decided the numbers, for the record; None where a script fills the rows.
         backtest: where the windows are the folds of one: what each training sees, see :mod:`kseq.comparison.backtest`.
 
     Attributes:
-        backtest: as given.
+        backtest: The backtest, as given.
         folds: parts of each series in each fold of the backtest; empty without one.
         trainings: the windowed series that models are trained on, in the order of time: ``data`` itself without a
             backtest. Joined rows hold forecasts of the validation parts of all of them.
@@ -49,8 +50,8 @@ class Comparison(Tables):
         """Draw all models over the test part; write the picture to ``path`` where one is given.
 
         Args:
-            path: of the picture; its suffix says the format, ``.png`` where it has none.
-            ids: of a panel, the series to draw; a few by default.
+            path: Path of the picture; its suffix says the format, ``.png`` where it has none.
+            ids: Series of a panel to draw; a few by default.
 
         Returns:
             matplotlib.figure.Figure: the picture.
@@ -78,7 +79,7 @@ class Comparison(Tables):
         is left out with a warning.
 
         Args:
-            path: of the folder.
+            path: Path of the folder.
             predictions: ``"csv"`` or ``"parquet"``, the file of all forecasts, or ``"none"`` for no such file.
 
         Raises:
@@ -112,6 +113,7 @@ def compare(
     settings: Settings | None = None,
     *,
     progress: Callable[[str, int, int], None] | None = None,
+    log: Any = (),
     **options: Any,
 ) -> Comparison:
     """Train the cells on a series and set them beside baselines.
@@ -125,6 +127,8 @@ def compare(
         settings: all settings; None, the default, for those that ``options`` name.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch; with series in place of
             epochs where exponential smoothing is fitted to the series of a panel, one after the other.
+        log: where learning curves and the table are written besides: ``"tensorboard"``, ``"mlflow"``, or an object of
+            one's own with the methods of :class:`kseq.report.loggers.Logger`; one or several.
         **options: those of ``kseq compare`` by the same names, ``epochs=50, seeds=5, test_share=0.2``, and the fields
             of :class:`kseq.Settings`; see :mod:`kseq.vocabulary`. ``target``, ``time``, ``id`` and others say how a
             frame is read, ``series`` which of several is taken; ``backend`` and ``device`` where to train; ``out``
@@ -145,13 +149,25 @@ def compare(
     started = time.perf_counter()
     asked = vocabulary.asked(given, settings, options)
     with asked.folder() as folder:
-        comparison = _filled(laid_out(asked.series, asked.settings), progress)
+        comparison = laid_out(asked.series, asked.settings)
+        with _logged(comparison, log, folder):
+            _filled(comparison, progress)
         comparison.seconds = time.perf_counter() - started
         if folder is not None:
             from kseq.report import run_folder
 
             run_folder.write(comparison, folder, predictions=asked.predictions)
     return comparison
+
+
+def _logged(comparison: Comparison, log: Any, folder: Any) -> AbstractContextManager[None]:
+    """Have loggers told of a comparison; they are loaded where there are any."""
+    if not log:
+        return nullcontext()
+    from kseq.report import loggers
+
+    place, name = loggers.place_of(folder, comparison.data.series.name)
+    return loggers.logging(comparison, loggers.opened(log, place, name))
 
 
 def _filled(comparison: Comparison, progress: Callable[[str, int, int], None] | None) -> Comparison:

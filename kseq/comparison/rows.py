@@ -65,6 +65,7 @@ class Rows:
         self.settings = settings
         self.seconds = float("nan")
         self.search: Trials | None = None
+        self.listeners: list[Callable[[ModelResult], None]] = []
         self._rows: tuple[ModelResult, ...] = ()
         self._evidence: Evidence | None = None
         self._skipped: list[Skipped] = []
@@ -77,7 +78,7 @@ class Rows:
         return self._rows
 
     def add(self, result: ModelResult) -> None:
-        """Add a row; one of the same name gives way to it.
+        """Add a row; one of the same name gives way to it. All ``listeners`` are called with it.
 
         Raises:
             ConfigError: its forecasts are not for these windows.
@@ -95,6 +96,8 @@ class Rows:
                 )
         self._rows = (*(row for row in self._rows if row.name != result.name), result)
         self._evidence = None
+        for listener in self.listeners:
+            listener(result)
 
     def add_baselines(
         self,
@@ -109,7 +112,7 @@ class Rows:
         Args:
             names: names of ``kseq.baselines.BASELINES``; by default those of the settings, or all.
             season: steps in a season; 0 for that of the settings, or to find it from the dates.
-            named: whether somebody wants these by their names: exponential smoothing of many series, which takes long,
+            named: whether somebody wants these by their names: exponential smoothing of a panel, which takes long,
                 is left out otherwise. By default where names are given, here or by the settings.
             progress: called with what is fitted, how many series are done and how many there are, where a baseline is
                 fitted to many series one after the other.
@@ -237,8 +240,8 @@ class Rows:
         Args:
             row: a row of this comparison.
             metric: a name of ``kseq.evaluation.metrics.ALL_METRICS``.
-            by: what to keep apart: ``"step"`` of the horizon, ``"window"``, ``"series"``, or None for one score, the
-                mean over series of each series' own.
+            by: Dimension to keep apart: ``"step"`` of the horizon, ``"window"``, ``"series"``, or None for one score,
+                the mean over series of each series' own.
 
         Returns:
             ``(member,)``, ``(member, step)``, ``(member, window)`` or ``(member, series)``.

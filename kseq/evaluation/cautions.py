@@ -77,7 +77,7 @@ def copies_last_value(evidence: Evidence) -> str | None:
         return None
     found = []
     for row in evidence.trained:
-        of_lag = _by_lag(evidence, evidence.y[:, 0] + row.finite[:, :, 0])
+        of_lag = correlation_by_lag(evidence, evidence.y[:, 0] + row.finite[:, :, 0])
         lag = max(range(len(of_lag)), key=of_lag.__getitem__) if of_lag else 0
         if lag and of_lag[lag] > FOLLOWS:
             found.append(f"{row.name} ({of_lag[lag]:.3f} with y(t-{lag}), {of_lag[0]:.3f} with y(t))")
@@ -90,7 +90,7 @@ def copies_last_value(evidence: Evidence) -> str | None:
     )
 
 
-def _by_lag(evidence: Evidence, forecast: np.ndarray) -> list[float]:
+def correlation_by_lag(evidence: Evidence, forecast: np.ndarray) -> list[float]:
     """Correlation of first steps with the value to be forecast and with earlier ones, by lag; empty without windows.
 
     Args:

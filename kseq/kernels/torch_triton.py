@@ -8,7 +8,7 @@ stays outside, as one batched product of PyTorch's: the input product before the
 A program reads the input products of a step while it computes the one before: memory answers after a time in which a
 whole step could be done. (At the last step it reads that one's again.)
 
-The way back needs the gates, which are written over the input products, and the states: the arrays that
+The backward pass needs the gates, which are written over the input products, and the states: the arrays that
 :mod:`kseq.kernels.reference` names, ``(S, time, batch, ...)`` each.
 
 Products of float32 run on the matrix units in three parts ("3xTF32", NVIDIA CUTLASS), which keeps float32's digits.
@@ -405,8 +405,8 @@ def run(
         spec: the layer's settings; ``go_backwards`` is the caller's to heed.
         inputs: input products with their bias, ``(S, time, batch, G * units)``, float32; overwritten.
         recurrent: recurrent weights, ``(S, units, G * units)``.
-        bias: of the candidate's recurrent product, ``(S, units)``, or None: GRU with ``reset_after`` alone.
-        states: ``(S, batch, units)`` each.
+        bias: Bias of the candidate's recurrent product, ``(S, units)``, or None: GRU with ``reset_after`` alone.
+        states: The states, ``(S, batch, units)`` each.
         origin: Sequences, kernel and bias that the products were made of, for derivatives of the gradients.
 
     Returns:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 LARGEST, VALUES = 2**26, 2**20
 
 
-#: Levels of lists and objects in one another. What kseq writes has less than ten.
+#: Levels of nested lists and objects. What kseq writes has less than ten.
 DEPTH = 64
 
 

@@ -96,36 +96,39 @@ def test_onnx_runtime_without_keras_forecasts_what_kseq_forecasts(tmp_path):
 
 
 #: Models of every kind of covariate and transform, which nothing has to train here.
-KEPT = sorted((Path(__file__).parents[1] / "forecasting" / "format1").glob("*.keras"))
+KEPT = Path(__file__).parents[1] / "forecasting" / "format1"
 
 #: What a backend's framework writes.
 OWN = {"torch": ("torch", ".pt2"), "tensorflow": ("savedmodel", "-savedmodel")}
 
 
 @pytest.mark.skipif(BACKEND not in OWN, reason="has no format of its own")
-@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
-def test_a_framework_runs_its_own_format_without_kseq(path, tmp_path):
+@pytest.mark.parametrize("name", ["many_full", "one_hours", "one_rows"])
+def test_a_framework_runs_its_own_format_without_kseq(name, tmp_path):
     to, suffix = OWN[BACKEND]
-    made = export(path, to, tmp_path / f"here{suffix}", steps=4)
+    made = export(KEPT / f"{name}.keras", to, tmp_path / f"here{suffix}", steps=4)
     # It is run as it is written, on an example that the JSON holds.
     assert made.checked is not None
     assert made.checked < 1e-5
     told = json.loads(made.description.read_text())
     example = {one["name"]: np.array(told["example"]["inputs"][one["name"]], one["dtype"]) for one in told["inputs"]}
     batch = {name: np.concatenate([value] * 3) for name, value in example.items()}
-    for name, value in run(to, made.path, batch).items():
+    run = loaded(to, made.path)
+    for name, value in run(batch).items():
         expected = np.array(told["example"]["outputs"][name], "float64")
-        np.testing.assert_allclose(value, np.repeat(expected, 3, axis=0), rtol=1e-6)
-    shorter = {name: value[:, 1:] if value.ndim > 1 else value for name, value in batch.items()}
-    with pytest.raises((AssertionError, TypeError, ValueError)):
-        run(to, made.path, shorter)
+        np.testing.assert_allclose(value, np.repeat(expected, 3, axis=0), rtol=1e-5, atol=1e-5)
+    # A window of another length is refused, not read in part: PyTorch raises an AssertionError, TensorFlow its own.
+    for name, value in batch.items():
+        for wrong in [value[:, 1:], np.concatenate([value, value], axis=1)] if value.ndim > 1 else []:
+            with pytest.raises(Exception, match=r"Guard failed|is not compatible with expected shape"):
+                run(batch | {name: wrong})
 
 
 @pytest.mark.skipif(BACKEND not in OWN, reason="has no format of its own")
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_a_framework_runs_stacks_that_read_in_both_directions(cell, tmp_path):
     to, suffix = OWN[BACKEND]
-    card = model_file.read_card(next(path for path in KEPT if path.stem == "one_plain"))
+    card = model_file.read_card(KEPT / "one_plain.keras")
     random, gates = np.random.default_rng(0), {"rnn": 1, "lstm": 4, "gru": 3}[cell]
 
     def direction(inputs, units):
@@ -150,21 +153,28 @@ def test_a_framework_runs_stacks_that_read_in_both_directions(cell, tmp_path):
         tensorflow_export.save(path, recipe, networks, inputs)
     expected = _numpy.run(recipe, networks, inputs)["forecast"]
     assert np.ptp(expected) > 0.1
-    np.testing.assert_allclose(run(to, path, inputs)["forecast"], expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(loaded(to, path)(inputs)["forecast"], expected, rtol=0, atol=1e-5)
 
 
-def run(to, path, inputs):
-    """Outputs by name, as the framework alone gives them."""
+def loaded(to, path):
+    """What gives outputs by name for inputs by name, as the framework alone loads it."""
     if to == "torch":
         import torch
 
-        outputs = torch.export.load(str(path)).module()(*(torch.from_numpy(value) for value in inputs.values()))
-    else:
-        import tensorflow as tf
+        program = torch.export.load(str(path)).module()
+        return lambda inputs: {
+            name: value.numpy() for name, value in program(*map(torch.from_numpy, inputs.values())).items()
+        }
+    import tensorflow as tf
 
-        serve = tf.saved_model.load(str(path)).signatures["serving_default"]
-        outputs = serve(**{name: tf.constant(value) for name, value in inputs.items()})
-    return {name: value.numpy() for name, value in outputs.items()}
+    # The function lives as long as the model that was loaded.
+    model = tf.saved_model.load(str(path))
+    return lambda inputs: {
+        name: value.numpy()
+        for name, value in model.signatures["serving_default"](
+            **{name: tf.constant(value) for name, value in inputs.items()}
+        ).items()
+    }
 
 
 @pytest.mark.above_backends
