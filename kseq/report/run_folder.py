@@ -15,14 +15,7 @@ import pandas as pd
 
 from kseq import storage
 from kseq._version import __version__
-<<<<<<< HEAD
-=======
 from kseq.errors import ConfigError
-from kseq.report.bench import plot_bench
-from kseq.report.by_lag import plot_horizon, plot_shift
-from kseq.report.forecast import known_of, plot_forecast
-from kseq.report.plot import plot_history, plot_predictions
->>>>>>> next
 from kseq.report.table import render
 from kseq.storage import Folder, Kind
 from kseq.storage.csv_text import csv_text
@@ -163,6 +156,7 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
         OutputError: they cannot be written there; the error has the paths of those that were written elsewhere.
     """
     # Matplotlib is loaded with it, here and below, once there is something to draw.
+    from kseq.report.by_lag import plot_horizon, plot_shift
     from kseq.report.plot import plot_history, plot_predictions
 
     require_predictions(predictions)
@@ -297,11 +291,8 @@ def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = Non
 
 def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
-<<<<<<< HEAD
-    from kseq.report.forecast import plot_forecast
+    from kseq.report.forecast import known_of, plot_forecast
 
-    record = {"kseq": __version__, "model": forecast.name, "notes": list(forecast.notes)}
-=======
     known, dated = known_of(forecast), forecast.history.has_dates
     record = {
         "kseq": __version__,
@@ -313,7 +304,6 @@ def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = Non
         "known": {name: [str(value) if name == "ds" and dated else value for value in column]
                   for name, column in known.to_dict("list").items()},
     }  # fmt: skip
->>>>>>> next
     frames = {"forecast.csv": forecast.frame}
     return write_all(folder, _csvs(frames), record, {"forecast.png": lambda: plot_forecast(forecast)}, tell, frames)
 
@@ -335,11 +325,7 @@ def write_all(
     folder: Folder,
     contents: Mapping[str, bytes],
     record: Mapping[str, Any],
-<<<<<<< HEAD
-    pictures: Mapping[str, Callable[[], "Figure"]],
-=======
-    pictures: Mapping[str, Callable[[], Figure | None]],
->>>>>>> next
+    pictures: Mapping[str, Callable[[], "Figure | None"]],
     tell: Tell | None,
     frames: Mapping[str, pd.DataFrame],
 ) -> list[Path]:
@@ -429,14 +415,10 @@ def _csv(frame: pd.DataFrame) -> bytes:
     return csv_text(frame).encode()
 
 
-<<<<<<< HEAD
-def _png(draw: Callable[[], "Figure"]) -> bytes:
-=======
-def _png(draw: Callable[[], Figure | None]) -> bytes | None:
+def _png(draw: Callable[[], "Figure | None"]) -> bytes | None:
     figure = draw()
     if figure is None:
         return None
->>>>>>> next
     file = io.BytesIO()
     figure.savefig(file, dpi=150)
     return file.getvalue()
