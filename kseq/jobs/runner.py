@@ -10,7 +10,7 @@ from typing import Any
 
 from kseq.errors import KseqError
 from kseq.jobs import executors
-from kseq.jobs._worker import Call, DataFile, Done
+from kseq.jobs._worker import Call, DataFile, Done, place_of
 from kseq.jobs.executors import Workers
 from kseq.jobs.job import Context, Job, NoState
 from kseq.jobs.store import MISSING, STATE_SECONDS, Store
@@ -201,7 +201,7 @@ class Runner:
             data = job.data
         states = None if self.store is None else self.store.state(job.key).path
         return Call(
-            job.name, job.function, job.arguments, data, key, states, STATE_SECONDS, self.place, self.expected
+            job.name, place_of(job.function), job.arguments, data, key, states, STATE_SECONDS, self.place, self.expected
         )  # fmt: skip
 
 

@@ -92,12 +92,14 @@ def _fed(model: keras.Model, arguments: dict[str, Any]) -> dict[str, Any]:
     if source is None:
         return arguments
     validation = changed["validation_data"]
+    # What Keras reads of it comes in batches of this size, which it would take from ``batch_size``.
+    changed = {**changed, "validation_batch_size": changed["validation_batch_size"] or changed["batch_size"]}
     if validation is not None and not changed["validation_steps"]:
         parts = list(validation) if isinstance(validation, tuple | list) else [validation]
-        size = changed["validation_batch_size"] or changed["batch_size"]
+        size = changed["validation_batch_size"]
         found, _ = _source([*parts, None, None][: max(3, len(parts))], size, False)
         if found is not None:
-            changed["validation_data"] = found
+            changed |= {"validation_data": found, "validation_batch_size": None}
     listeners = Listeners(
         changed["callbacks"],
         feeding=feeding,

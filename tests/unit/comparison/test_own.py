@@ -13,7 +13,10 @@ from sklearn.svm import SVR
 import kseq
 from kseq import ConfigError
 from kseq.cli import main
+from kseq.comparison.cell_jobs import facts_of
 from kseq.experiments.reproduce import Recorded
+from kseq.jobs.job import key_of
+from kseq.models.own import own_rows
 
 QUICK = {"epochs": 2, "units": 3, "lookback": 4, "baselines": "persistence", "seeds": 2}
 
@@ -283,3 +286,14 @@ def test_a_run_with_such_rows_is_made_again(series, tmp_path):
     assert list(was)[:3] == ["Persistence", "Leaky", "Linear"]
     for row in again.rows:
         np.testing.assert_array_equal(again.scores(row, "mae"), was[row.name])
+
+
+def test_kept_jobs_of_a_regressor_tell_its_own_settings(series):
+    """A run that is started again takes finished rows of the same settings alone."""
+    data = kseq.make_windows(series, lookback=4)
+    rows = {"rivals": ("Linear",), "own": own_rows({"Linear": LinearRegression}, "rival"), "cells": (), "lookback": 4}
+    keys = {
+        key_of(facts_of("Linear", "rival", "", data, kseq.Settings(**rows, by_cell=own)))
+        for own in ({}, {"Linear": {"lookback": 2}}, {"Linear": {"transform": "difference"}})
+    }
+    assert len(keys) == 3
