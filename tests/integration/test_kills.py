@@ -16,8 +16,8 @@ pytestmark = [
 ]
 
 RUN = [
-    "compare", "--cells", "rnn,gru", "--epochs", "2", "--units", "3", "--seeds", "2", "--members", "1", "--horizon", "2",
-    "--transform", "none", "--baselines", "persistence", "--n-windows", "2", "--refit",
+    "compare", "--cells", "rnn,gru", "--epochs", "2", "--units", "3", "--seeds", "2", "--members", "1",
+    "--horizon", "2", "--transform", "none", "--baselines", "persistence", "--n-windows", "2", "--refit",
 ]  # fmt: skip
 
 
