@@ -25,7 +25,7 @@ from kseq.data.slices import chosen, last_rows
 from kseq.errors import ConfigError, Parameter
 from kseq.evaluation.intervals import half_width
 from kseq.evaluation.quantiles import QUANTILE_METRICS
-from kseq.forecasting import model_file
+from kseq.forecasting import model_file, model_page
 from kseq.forecasting._train import (
     CALIBRATED,
     ORIGINS,
@@ -76,7 +76,7 @@ def fit_model(
         refit: former name of the setting ``refit_on_validation``, in whose place it stands where it is given.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
         **options: those of ``kseq fit`` by the same names, ``cell="lstm", epochs=50``, instead of ``settings``; ``out``
-            names a ``.keras`` file to save the model in. See :func:`kseq.compare`.
+            names a ``.keras`` file to save the model in, with a page about it beside. See :func:`kseq.compare`.
 
     Returns:
         TrainedModel: see :func:`kseq.forecasting.model_file.save` and :func:`kseq.forecasting.forecast.forecast`.
@@ -93,7 +93,8 @@ def fit_model(
     asked = vocabulary.asked(given, settings, options, {"cells": ("gru",), "seeds": (0,)})
     model = _fitted(asked.series, asked.settings, refit, progress)
     if asked.out is not None:
-        model_file.save(model, asked.out)
+        path = model_file.save(model, asked.out)
+        model_page.write(model.card, model.network.count_params(), path)
     return model
 
 

@@ -93,7 +93,7 @@ def test_a_picture_that_cannot_be_drawn_is_one_line(here, capsys, monkeypatch):
     def fail(comparison):
         raise RuntimeError("no font")
 
-    monkeypatch.setattr("kseq.report.run_folder.plot_history", fail)
+    monkeypatch.setattr("kseq.report.plot.plot_history", fail)
     assert main([*QUICK, "--csv", "series.csv", "--out", "run"]) == 0
     captured = capsys.readouterr()
     expected = "kseq: history.png cannot be drawn (RuntimeError: no font); all other files are written.\n"
