@@ -218,6 +218,6 @@ def _blocks(
             rest.append(settings.seeds[at])
             at += 1
     part()
-    store.put(plan, blocks)
-    store.put(family, sorted({*known, *blocks}))
+    store.defer(lambda: store.put(plan, blocks))
+    store.defer(lambda: store.put(family, sorted({*known, *blocks})))
     return blocks
