@@ -16,7 +16,8 @@ from kseq.data.frequency import counts_steps
 from kseq.data.slices import extended
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evaluation.intervals import Interval
-from kseq.forecasting.card import ModelCard, bands_around
+from kseq.forecasting.bands import bands_around
+from kseq.forecasting.card import ModelCard
 from kseq.forecasting.history import History, history_of, panel_like, rows_at_end, unit_like
 from kseq.forecasting.model_file import TrainedModel
 from kseq.preprocessing.windows import WindowedPanel
@@ -147,16 +148,18 @@ def forecast(
     ends = ahead.ends
     segments = [range(end, end + 1) for end in ends.tolist()]
     # Keras is loaded with it.
-    from kseq.training.rollout import roll_out
+    from kseq.training.rollout import roll_out_quantiles
 
     target_rows = ends[:, None] + np.arange(blocks * card.horizon)
     # What overflows is told below.
     with np.errstate(over="ignore", invalid="ignore"):
         data = panel_like(card, replace(history, panel=ahead), ends, segments, np.arange(len(ends)))
-        made = roll_out(model.network, data, ends, np.empty((1, len(ends), 0, data.targets)), blocks)[0]
+        nothing = np.empty((1, len(ends), 0, data.targets))
+        made, every = (part[0] for part in roll_out_quantiles(model.network, data, ends, nothing, blocks))
         values = as_values(data, made, target_rows)[:, :steps]
+        quantiles = quantiles_as_values(data, every, target_rows)[:, :steps]
     require_numbers(values, card.name, history.panel.name)
-    bands, missing = bands_around(card, values, levels, unit_like(card, history, data)[:, None])
+    bands, missing = bands_around(card, values, quantiles, levels, unit_like(card, history, data)[:, None])
     if blocks > 1:
         what = "1 step" if card.horizon == 1 else f"{card.horizon} steps"
         notes.append(f"The model forecasts {what} at once: from step {card.horizon + 1} on it reads its own forecasts.")
@@ -249,6 +252,11 @@ def _start_note(panel: Panel, given: int) -> str:
 def as_values(data: WindowedPanel, made: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Forecasts in the targets' unit; ``rows`` of the panel are those that they are of, ``(windows, steps)``."""
     return made if data.transform is None else data.transform.undo(made, data.series, rows)
+
+
+def quantiles_as_values(data: WindowedPanel, every: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Quantiles in the targets' unit, ``(windows, steps, targets, quantile)``; ``rows`` as of :func:`as_values`."""
+    return np.stack([as_values(data, one, rows) for one in np.moveaxis(every, -1, 0)], axis=-1)
 
 
 def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cells | None = None) -> pd.DataFrame:

@@ -13,8 +13,8 @@ from kseq.data.dates import placing
 from kseq.data.frequency import counts_steps
 from kseq.data.slices import shared_rows
 from kseq.errors import DataError, Parameter
-from kseq.evaluation.intervals import Interval
 from kseq.evaluation.model_result import ModelResult
+from kseq.forecasting.bands import band_of
 from kseq.forecasting.card import ModelCard
 from kseq.forecasting.forecast import require_numbers
 from kseq.forecasting.history import History, history_of, panel_like, unit_like
@@ -87,7 +87,7 @@ def evaluate(
     segments, owners = _segments(card, history, _begin(card, history, all_rows))
     first = np.array([segment.start for segment in segments])[np.unique(owners, return_index=True)[1]]
     # Keras is loaded with it.
-    from kseq.training.callbacks import predict
+    from kseq.training.callbacks import predict_quantiles
 
     # What overflows is told below.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -95,7 +95,8 @@ def evaluate(
     settings = Settings(cells=tuple(card.settings["cells"]), levels=(), season=card.season if card.season > 1 else 0)
     comparison = Comparison(data, settings)
     with np.errstate(over="ignore", invalid="ignore"):
-        forecasts = predict(model.network, data, data.test)
+        quantiles = predict_quantiles(model.network, data, data.test)
+    forecasts = quantiles[..., quantiles.shape[-1] // 2]
     require_numbers(forecasts, card.name, rows.name)
     kind, name = ("cell", card.name) if len(card.seeds) == 1 else ("ensemble", f"{card.name} x{len(card.seeds)} mean")
     weights = model.network.count_params()
@@ -104,7 +105,7 @@ def evaluate(
     begin, stop = (bound[history.panel.series_of(scored)] for bound in _trained(card, history))
     seen = int(((begin <= scored) & (scored < stop)).sum())
     notes = [_which(card, data, scored, seen), *_unseen_note(history), *notes, *_add_baselines(comparison, card)]
-    return Score(comparison, seen, _coverage(card, history, data, forecasts[0]), tuple(notes))
+    return Score(comparison, seen, _coverage(card, history, data, quantiles[0]), tuple(notes))
 
 
 def _require_past(card: ModelCard, history: History) -> None:
@@ -220,14 +221,13 @@ def _add_baselines(comparison: Comparison, card: ModelCard) -> list[str]:
     return notes
 
 
-def _coverage(card: ModelCard, history: History, data: WindowedPanel, forecasts: np.ndarray) -> dict[float, float]:
+def _coverage(card: ModelCard, history: History, data: WindowedPanel, quantiles: np.ndarray) -> dict[float, float]:
     """Percent of true values within the model's intervals, by level: the mean over series."""
     unit = unit_like(card, history, data)[data.test.series, None]
     covered = {}
     for level in card.settings["levels"]:
         if card.half_widths.reason(level) is None:
-            half = card.half_widths.at(level, card.horizon) * unit
-            band = Interval(level, forecasts - half, forecasts + half)
+            band = band_of(card, level, quantiles[..., quantiles.shape[-1] // 2], quantiles, unit)
             inside = (band.lo <= data.test_y) & (data.test_y <= band.hi)
             shares = pd.Series(inside.mean(axis=(1, 2))).groupby(data.test.series).mean()
             covered[level] = float(100 * shares.mean())

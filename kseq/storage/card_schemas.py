@@ -117,6 +117,7 @@ class _CardRecord(TypedDict):
     backend: Text
     versions: dict[str, Text]
     half_widths: HalfWidthsRecord
+    moves: NotRequired[HalfWidthsRecord]
     checksums: NotRequired[dict[str, Text]]
 
 
