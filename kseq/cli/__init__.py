@@ -29,6 +29,7 @@ from kseq.cli.forecast import forecast
 from kseq.cli.judge import judge
 from kseq.cli.report import report
 from kseq.cli.reproduce import reproduce
+from kseq.cli.runs import runs
 from kseq.cli.terminal import say
 from kseq.cli.tune import tune
 from kseq.errors import KseqError
@@ -78,6 +79,7 @@ for command in (
     export,
     audit,
     reproduce,
+    runs,
     report,
     data,
     info,
@@ -91,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: in place of ``sys.argv[1:]``.
+        arguments: Arguments in place of ``sys.argv[1:]``.
 
     Returns:
         int: 0; 1 where a check that was asked for finds something, or where kseq is at fault; 2 where the user can

@@ -40,7 +40,7 @@ class Recorded:
 
     Args:
         path: the record, ``run.json``.
-        record: what it holds, see :attr:`kseq.Comparison.record`.
+        record: Content of the record, see :attr:`kseq.Comparison.record`.
         own: functions of a user's own, named again.
     """
 
@@ -154,7 +154,7 @@ class Recorded:
         """Read the series of the run again.
 
         Args:
-            file: where the run's file is now; by default where it was.
+            file: Present place of the run's file; by default where it was.
             sql: address of the run's database, whose password is not in the record; by default the one that is.
 
         Raises:
@@ -209,12 +209,15 @@ class Recorded:
             )
         return series
 
-    def repeat(self, series: Series, progress: Callable[[str, int, int], None] | None = None) -> Comparison:
+    def repeat(
+        self, series: Series, progress: Callable[[str, int, int], None] | None = None, executor: Any = None
+    ) -> Comparison:
         """Make the comparison again, on the backend that has been chosen.
 
         Args:
-            series: what :meth:`series` gives.
-            progress: as in :func:`kseq.compare`.
+            series: The series from :meth:`series`.
+            progress: As in :func:`kseq.compare`.
+            executor: As there; nothing that is kept is read.
 
         Raises:
             ConfigError: as in :attr:`settings`.
@@ -224,7 +227,7 @@ class Recorded:
         from kseq.training.budget import Training
 
         self._require_known("settings of the training", settings.training, [one.name for one in fields(Training)])
-        return compare(series, settings, progress=progress)
+        return compare(series, settings, progress=progress, executor=executor)
 
     def _require_known(self, what: str, names: Any, known: Any) -> None:
         unknown = [name for name in names if name not in known]
@@ -268,7 +271,7 @@ class Difference:
     """A figure that did not come out the same.
 
     Args:
-        row: of the table.
+        row: Row of the table.
         figure: its name in the record: ``mae[3]`` is that of the fourth seed that did not diverge.
         recorded: its value in the record.
         repeated: its value now; None where there is none.

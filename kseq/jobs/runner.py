@@ -10,7 +10,7 @@ from typing import Any
 
 from kseq.errors import KseqError
 from kseq.jobs import executors
-from kseq.jobs._worker import Call, DataFile, Done
+from kseq.jobs._worker import Call, DataFile, Done, place_of
 from kseq.jobs.executors import Workers
 from kseq.jobs.job import Context, Job, NoState
 from kseq.jobs.store import MISSING, STATE_SECONDS, Store
@@ -45,8 +45,8 @@ class Runner:
         store: Where results are kept; None, the default, keeps none.
         executor: As :func:`kseq.jobs.opened` takes it; None, the default, for this process, one job after the other.
         progress: Called with what is trained, the epoch and the number of epochs, by jobs in this process; where it has
-            methods ``jobs_planned(jobs, trainings, kept)``, ``job_started(name)`` and ``job_done(name, seconds, kept,
-            error)`` they are called, too.
+            methods ``workers(words)``, ``jobs_planned(jobs, trainings, kept)``, ``job_started(name)`` and
+            ``job_done(name, seconds, kept, error)`` they are called, too.
         place: Variables of the environment that workers must have, see :func:`kseq.jobs.place.environment`.
         expected: What a worker must have besides, see :func:`kseq.jobs.place.facts`.
 
@@ -74,6 +74,9 @@ class Runner:
         self.workers: Workers | None = executors.opened(executor)
         self.done = self.planned = self.kept = 0
         self._inline = False
+        self._cache: dict[str, Any] = {}
+        if self.workers is not None:
+            self._tell("workers", self.workers.words)
 
     def __enter__(self) -> "Runner":
         return self
@@ -136,7 +139,7 @@ class Runner:
             state = NoState() if self.store is None else self.store.state(job.key)
             started = time.perf_counter()
             try:
-                value = job.function(job.data, Context(self.progress, state), **job.arguments)
+                value = job.function(job.data, Context(self.progress, state, self._cache), **job.arguments)
             except Exception as error:
                 yield number, Outcome(job, seconds=time.perf_counter() - started, error=error)
             else:
@@ -198,7 +201,7 @@ class Runner:
             data = job.data
         states = None if self.store is None else self.store.state(job.key).path
         return Call(
-            job.name, job.function, job.arguments, data, key, states, STATE_SECONDS, self.place, self.expected
+            job.name, place_of(job.function), job.arguments, data, key, states, STATE_SECONDS, self.place, self.expected
         )  # fmt: skip
 
 

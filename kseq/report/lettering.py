@@ -30,7 +30,7 @@ def plain(artist: Text) -> Text:
     """Have a text drawn as it stands: ``$`` and ``_`` mean themselves, and what no font has is drawn as a sign.
 
     Args:
-        artist: what ``set_title``, ``set_ylabel``, ``annotate`` and the like return.
+        artist: The text that ``set_title``, ``set_ylabel``, ``annotate`` and the like return.
 
     Returns:
         Text: the same.

@@ -119,3 +119,33 @@ def test_a_scheduler_that_does_not_answer_is_told(monkeypatch):
     monkeypatch.setattr(executors.DaskWorkers, "_connect", lambda self, seconds: real(self, 0.2))
     with pytest.raises(BackendError, match="no Dask scheduler answers"):
         opened("dask://127.0.0.1:9")
+
+
+def test_functions_of_a_users_own_are_found_in_another_process(tmp_path, monkeypatch):
+    import pickle
+
+    from kseq.models.own import Own, imported
+
+    file = tmp_path / "mynets.py"
+    file.write_text("def build(outputs):\n    return outputs * 2\n", encoding="utf-8")
+    own = Own.of("mine", "cell", imported(f"{file}:build"))
+    sent = pickle.dumps(own)
+    monkeypatch.delitem(sys.modules, "mynets")
+    again = pickle.loads(sent)
+    assert again.called({"outputs": 3}) == 6
+    assert again.record == own.record
+    monkeypatch.delitem(sys.modules, "mynets", raising=False)
+    file.unlink()
+    with pytest.raises(ConfigError, match="neither that module nor"):
+        pickle.loads(sent)
+
+
+def test_a_function_without_a_name_is_sent_by_cloudpickle():
+    import pickle
+
+    from kseq.models.own import Own
+
+    pytest.importorskip("cloudpickle")
+    factor = 5
+    own = Own.of("mine", "cell", lambda outputs: outputs * factor)
+    assert pickle.loads(pickle.dumps(own)).called({"outputs": 2}) == 10
