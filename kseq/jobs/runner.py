@@ -46,7 +46,7 @@ class Runner:
         executor: As :func:`kseq.jobs.opened` takes it; None, the default, for this process, one job after the other.
         progress: Called with what is trained, the epoch and the number of epochs, by jobs in this process; where it has
             methods ``workers(words)``, ``jobs_planned(jobs, trainings, kept)``, ``job_started(name)`` and
-            ``job_done(name, trainings, seconds, kept, error)`` they are called, too.
+            ``job_done(name, seconds, kept, error)`` they are called, too.
         place: Variables of the environment that workers must have, see :func:`kseq.jobs.place.environment`.
         expected: What a worker must have besides, see :func:`kseq.jobs.place.facts`.
 
@@ -110,7 +110,7 @@ class Runner:
         self.kept += kept
         self._tell("jobs_planned", len(jobs), sum(job.trainings for job in jobs), kept)
         for outcome in found.values():
-            self._tell("job_done", outcome.job.name, outcome.job.trainings, 0.0, True, None)
+            self._tell("job_done", outcome.job.name, 0.0, True, None)
             if on_done is not None:
                 on_done(outcome)
         left = [(number, job) for number, job in enumerate(jobs) if number not in found]
@@ -122,7 +122,7 @@ class Runner:
                 if self.store is not None:
                     self.store.put(outcome.job.facts, outcome.value)
             found[number] = outcome
-            self._tell("job_done", outcome.job.name, outcome.job.trainings, outcome.seconds, False, outcome.error)
+            self._tell("job_done", outcome.job.name, outcome.seconds, False, outcome.error)
             if on_done is not None:
                 on_done(outcome)
         return [found[number] for number in range(len(jobs))]

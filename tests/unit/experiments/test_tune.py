@@ -9,7 +9,8 @@ import pytest
 
 from kseq import ConfigError, DataError, Settings, compare, from_frame, make_windows, panel_from_frame, tune
 from kseq.comparison.backtest import cut_windows
-from kseq.comparison.jobs import train_cell, with_lookback
+from kseq.comparison.jobs import train_cell
+from kseq.comparison.row_windows import with_lookback
 from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel
 from kseq.experiments._study import Pruning
