@@ -26,10 +26,10 @@ class _Row:
     """A line of the table.
 
     Args:
-        name: what runs.
+        name: Name of what runs.
         done: epochs, or series, that are done; None where that is not known, as of a job on a worker.
-        of: how many there are at most.
-        unit: what is counted.
+        of: Maximum number of units.
+        unit: Name of what is counted.
         started: when it began.
     """
 
@@ -46,7 +46,7 @@ class Progress:
     It listens to every event of :mod:`kseq.training.progress`.
 
     Args:
-        trainings: how many there are in all, a seed of a cell in each fold counting as one; 0 where that is not known.
+        trainings: Number of trainings in all, a seed of a cell in each fold counting as one; 0 where that is not known.
     """
 
     def __init__(self, trainings: int = 0) -> None:

@@ -4,14 +4,13 @@
 script may fill a comparison row by row with the callback :class:`kseq.Evaluation`.
 """
 
-import io
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from kseq import storage, vocabulary
+from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
 from kseq.comparison.defaults import resolved
 from kseq.comparison.own import rival_row
@@ -46,25 +45,33 @@ class Comparison(Tables):
         >>> comparison.write("runs/first")  # doctest: +SKIP
     """
 
-    def plot(self, path: str | Path | None = None, ids: Sequence[Any] | None = None) -> Any:
+    def plot(
+        self, path: str | Path | None = None, ids: Sequence[Any] | None = None, *, interactive: bool = False
+    ) -> Any:
         """Draw all models over the test part; write the picture to ``path`` where one is given.
 
         Args:
-            path: Path of the picture; its suffix says the format, ``.png`` where it has none.
+            path: Path of the picture; its suffix says the format, ``.png`` where it has none. Of interactive charts,
+                path of a page.
             ids: Series of a panel to draw; a few by default.
+            interactive: Whether to draw charts to zoom into, which a notebook shows where they are made. Defaults to
+                False.
 
         Returns:
-            matplotlib.figure.Figure: the picture.
+            matplotlib.figure.Figure: the picture; :class:`kseq.report.html.interactive.Interactive` of an interactive
+            one.
         """
+        if interactive:
+            from kseq.report.html.forecasts import interactive_of
+
+            charts = interactive_of(self, ids)
+            if path is not None:
+                charts.save(path)
+            return charts
+        from kseq.report.lettering import save
         from kseq.report.plot import plot_predictions
 
-        figure = plot_predictions(self, ids)
-        if path is not None:
-            path = Path(path) if Path(path).suffix else Path(f"{path}.png")
-            content = io.BytesIO()
-            figure.savefig(content, format=path.suffix[1:], dpi=150)
-            storage.write_bytes(path, content.getvalue())
-        return figure
+        return save(plot_predictions(self, ids), path)
 
     def _repr_html_(self) -> str:
         """The table and the verdict, as a notebook shows them."""

@@ -26,10 +26,10 @@ class Trials:
     Args:
         data: windows of all trials.
         budget: settings of all trials.
-        plan: of the trials.
-        journal: where finished ones are kept.
-        progress: as of :func:`tune`.
-        measure: by which trials are scored.
+        plan: Plan of the trials.
+        journal: Journal in which finished trials are kept.
+        progress: As in :func:`tune`.
+        measure: Metric by which trials are scored.
     """
 
     def __init__(

@@ -55,16 +55,16 @@ class Search:
 
     Args:
         space: values to choose among.
-        trials: of each cell.
-        seeds: of the trainings of each trial.
-        metric: what trials are scored by on the validation part: ``"mae"``, in the target's unit, or of a panel
+        trials: Number of trials for each cell.
+        seeds: Seeds of the trainings of each trial.
+        metric: Metric that scores trials on the validation part: ``"mae"``, in the target's unit, or of a panel
             ``"mase"``, the mean over its series.
         frame: one row a trial: ``model``, ``trial`` from 1, a column a setting, the score under the metric's name,
             mean over seeds, and ``mae_std`` or ``mase_std`` over them, ``parameters``, ``epochs`` in the mean,
             ``seconds`` and ``chosen``. A trial of which a seed diverged has no score. With a pruner there is a column
             ``pruned``: a trial that was ended early has no score either.
-        pruner: as of :class:`Plan`.
-        at_once: as of :class:`Plan`.
+        pruner: As in :class:`Plan`.
+        at_once: As in :class:`Plan`.
     """
 
     space: Space
@@ -123,8 +123,8 @@ def tune(
 
     Args:
         given: the series, or several, as in :func:`kseq.compare`.
-        settings: of the comparison; what the space holds is chosen, and is not to be set.
-        trials: of each cell, all of different settings.
+        settings: Settings of the comparison; what the space holds is chosen, and is not to be set.
+        trials: Number of trials for each cell, all of different settings.
         space: values to choose among.
         trial_seeds: trainings of each trial, with seeds that follow those of the comparison.
         pruner: ends trials early whose errors on the validation part are behind those of earlier trials of the same
@@ -138,7 +138,7 @@ def tune(
             each, run at the same time. It does not change what comes out.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
         told: called after each trial with all trials so far, as :attr:`Search.frame`; none is chosen yet.
-        log: as of :func:`kseq.compare`: of the comparison of the chosen settings.
+        log: Logger of the comparison of the chosen settings, as in :func:`kseq.compare`.
         **options: those of ``kseq tune`` by the same names, instead of ``settings`` and ``space``: ``units=(8, 16)``
             gives the values to choose among; see :func:`kseq.compare` for the others. Finished trials are kept in the
             folder ``out``.
@@ -215,16 +215,16 @@ def tuned(
     """Run the trials that a folder does not hold yet, and compare what all have chosen.
 
     Args:
-        series: to be forecast.
-        settings: of the comparison.
-        plan: of the trials.
+        series: The series to forecast.
+        settings: Settings of the comparison.
+        plan: Plan of the trials.
         folder: that trials are kept in; None to keep none.
         fresh: whether trials that it holds are forgotten.
-        executor: as of :func:`tune`.
-        progress: as of :func:`tune`.
-        told: as of :func:`tune`.
+        executor: As in :func:`tune`.
+        progress: As in :func:`tune`.
+        told: As in :func:`tune`.
         tell: called with a sentence on what cannot be written; nothing by default.
-        log: as of :func:`tune`.
+        log: As in :func:`tune`.
     """
     require_tunable(settings, plan)
     shared = resolved(_with_room(settings, plan.space), series)
