@@ -10,7 +10,7 @@ from kseq.cli import completion
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
 from kseq.cli.live import Progress
-from kseq.cli.options import inputs, refuse_ignored, take_series, trainings_of
+from kseq.cli.options import JOB_OPTIONS, inputs, refuse_ignored, take_series, trainings_of
 from kseq.cli.terminal import note, say
 from kseq.cli.types import File, Text, Whole
 from kseq.evaluation.metrics import ALL_METRICS
@@ -66,7 +66,8 @@ _comparing: dict[str, Any] = {
     "cells": (), "baselines": None, "match": "units", "test_share": None, "n_windows": 0, "step_size": None,
     "refit": False, "gap": 0, "train_size": None, "strategy": "direct", "rival": None,
 }  # fmt: skip
-_own = {option.name for option in fit.params} | set(_comparing) | {"style", "escape_formulas", "predictions", "log"}
+_own = JOB_OPTIONS | {option.name for option in fit.params} | set(_comparing)
+_own |= {"style", "escape_formulas", "predictions", "log"}
 fit.params = [*(option for option in compare.params if option.name not in _own), *fit.params]
 
 

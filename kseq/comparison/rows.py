@@ -65,6 +65,8 @@ class Rows:
         self.settings = settings
         self.seconds = float("nan")
         self.search: Trials | None = None
+        self.missing: list[str] = []
+        self.jobs: Any = None
         self.listeners: list[Callable[[ModelResult], None]] = []
         self._rows: tuple[ModelResult, ...] = ()
         self._evidence: Evidence | None = None
@@ -196,6 +198,7 @@ class Rows:
     def cautions(self) -> list[str]:
         """Sentences on what must not be read into the numbers, and on what is missing from them and why."""
         return [
+            *self.missing,
             *cautions(self.evidence),
             *self._skipped_baselines(),
             *self._missing_intervals(),

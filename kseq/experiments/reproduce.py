@@ -209,12 +209,15 @@ class Recorded:
             )
         return series
 
-    def repeat(self, series: Series, progress: Callable[[str, int, int], None] | None = None) -> Comparison:
+    def repeat(
+        self, series: Series, progress: Callable[[str, int, int], None] | None = None, executor: Any = None
+    ) -> Comparison:
         """Make the comparison again, on the backend that has been chosen.
 
         Args:
             series: The series from :meth:`series`.
             progress: As in :func:`kseq.compare`.
+            executor: As there; nothing that is kept is read.
 
         Raises:
             ConfigError: as in :attr:`settings`.
@@ -224,7 +227,7 @@ class Recorded:
         from kseq.training.budget import Training
 
         self._require_known("settings of the training", settings.training, [one.name for one in fields(Training)])
-        return compare(series, settings, progress=progress)
+        return compare(series, settings, progress=progress, executor=executor)
 
     def _require_known(self, what: str, names: Any, known: Any) -> None:
         unknown = [name for name in names if name not in known]

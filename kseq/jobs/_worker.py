@@ -25,6 +25,7 @@ _HELD = 8
 
 _data: "OrderedDict[str, Any]" = OrderedDict()
 _one_at_a_time = threading.RLock()
+_cache: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def run(call: Call, data: Any = None) -> Done:
         if call.states is not None and call.states.parent.parent.is_dir():
             state = FileState(call.states, call.seconds)  # type: ignore[assignment]
         started = time.perf_counter()
-        value = call.function(call.data if data is None else data, Context(None, state), **call.arguments)
+        value = call.function(call.data if data is None else data, Context(None, state, _cache), **call.arguments)
         return Done(value, time.perf_counter() - started)
 
 

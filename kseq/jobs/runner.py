@@ -46,8 +46,8 @@ class Runner:
         store: Where results are kept; None, the default, keeps none.
         executor: As :func:`kseq.jobs.opened` takes it; None, the default, for this process, one job after the other.
         progress: Called with what is trained, the epoch and the number of epochs, by jobs in this process; where it has
-            methods ``jobs_planned(jobs, trainings, kept)``, ``job_started(name)`` and ``job_done(name, seconds, kept,
-            error)`` they are called, too.
+            methods ``workers(words)``, ``jobs_planned(jobs, trainings, kept)``, ``job_started(name)`` and
+            ``job_done(name, trainings, seconds, kept, error)`` they are called, too.
         place: Variables of the environment that workers must have, see :func:`kseq.jobs.place.environment`.
         expected: What a worker must have besides, see :func:`kseq.jobs.place.facts`.
 
@@ -75,6 +75,7 @@ class Runner:
         self.workers: Workers | None = executors.opened(executor)
         self.done = self.planned = self.kept = 0
         self._inline = False
+        self._cache: dict[str, Any] = {}
         if self.workers is not None:
             self._tell("workers", self.workers.words)
 
@@ -114,7 +115,7 @@ class Runner:
                 if self.store is not None:
                     self.store.put(outcome.job.facts, outcome.value)
             found[number] = outcome
-            self._tell("job_done", outcome.job.name, outcome.seconds, False, outcome.error)
+            self._tell("job_done", outcome.job.name, outcome.job.trainings, outcome.seconds, False, outcome.error)
             more = on_done(outcome) if on_done is not None else None
             self._take(list(more or ()), numbers, found, left, on_done)
         return [found[number] for number in range(len(found))]
@@ -153,7 +154,7 @@ class Runner:
             self._tell("jobs_planned", len(jobs), sum(job.trainings for job in jobs), trainings)
             jobs = []
             for outcome in kept:
-                self._tell("job_done", outcome.job.name, 0.0, True, None)
+                self._tell("job_done", outcome.job.name, outcome.job.trainings, 0.0, True, None)
                 jobs += (on_done(outcome) or ()) if on_done is not None else ()
 
     def _tell(self, event: str, *values: Any) -> None:
@@ -169,7 +170,7 @@ class Runner:
             state = NoState() if self.store is None else self.store.state(job.key)
             started = time.perf_counter()
             try:
-                value = job.function(job.data, Context(self.progress, state), **job.arguments)
+                value = job.function(job.data, Context(self.progress, state, self._cache), **job.arguments)
             except Exception as error:
                 yield number, Outcome(job, seconds=time.perf_counter() - started, error=error)
             else:

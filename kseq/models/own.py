@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from kseq.errors import ConfigError
-from kseq.models import CELL_NAMES, cell_of
+from kseq.models import CELL_NAMES, _pickling, cell_of
 from kseq.text import shortened, shown
 
 #: What makes a row, by the option that names it.
@@ -69,6 +69,11 @@ class Own:
         # Records copy settings; a function is what it is.
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        code = self.make if inspect.isroutine(self.make) or inspect.isclass(self.make) else None
+        how, sent = _pickling.packed(self.make, self.name, _file(code) if code is not None else None)
+        return _again, (self.name, self.kind, how, sent, self.function, self.sha256, self.about)
+
     @property
     def record(self) -> dict[str, str]:
         """What ``run.json`` holds of it."""
@@ -93,6 +98,11 @@ class Own:
             raise ConfigError(
                 f"{self.kind} {self.name!r} failed when it was called with {said or 'nothing'}: {_said(error)}"
             ) from error
+
+
+def _again(name: str, kind: str, how: str, sent: Any, function: str, sha256: str, about: str) -> Own:
+    """The same row in another process."""
+    return Own(name, kind, _pickling.unpacked(how, sent, _of_file), function, sha256, about)
 
 
 def _taken(function: Callable, offered: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

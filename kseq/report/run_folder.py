@@ -110,6 +110,10 @@ KINDS = {
 }
 
 
+#: Where runs go that are given no folder.
+RUNS = Path("kseq-runs")
+
+
 def default_folder(series: str, backend: str, now: datetime | None = None) -> Path:
     """Name a folder for a run that its user gave none: ``kseq-runs/20260131-093000-nino12-torch``.
 
@@ -117,7 +121,7 @@ def default_folder(series: str, backend: str, now: datetime | None = None) -> Pa
     """
     stamp = (now or datetime.now()).strftime("%Y%m%d-%H%M%S")
     plain = re.sub(r"[^\w.-]+", "-", series).strip("-.")[:60]
-    return Path("kseq-runs") / f"{stamp}-{plain or 'series'}-{backend}"
+    return RUNS / f"{stamp}-{plain or 'series'}-{backend}"
 
 
 def folder(

@@ -255,9 +255,9 @@ class Watching:
     def job_started(self, name):
         self.started.append(name)
 
-    def block_done(self, block):
-        if "trial" in block.what:
-            self.trainings += block.seeds
+    def job_done(self, name, trainings, seconds, kept, error):
+        if "trial" in name:
+            self.trainings += trainings
 
 
 def test_a_trial_that_fails_costs_that_trial(series, tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ class Heard:
     def job_started(self, name):
         self.events.append(("started", name))
 
-    def job_done(self, name, seconds, kept, error):
+    def job_done(self, name, trainings, seconds, kept, error):
         self.events.append(("done", name, kept))
 
 
@@ -141,3 +141,33 @@ def test_a_job_that_is_done_may_ask_for_others(tmp_path, threads):
             assert [outcome.value["total"] for outcome in outcomes[:2]] == [10, 20]
             assert {outcome.kept for outcome in outcomes} == {kept}
             assert (runner.planned, runner.done) == (8, 8)
+
+
+def test_functions_of_a_users_own_are_found_in_another_process(tmp_path, monkeypatch):
+    import pickle
+
+    from kseq.models.own import Own, imported
+
+    file = tmp_path / "mynets.py"
+    file.write_text("def build(outputs):\n    return outputs * 2\n", encoding="utf-8")
+    own = Own.of("mine", "cell", imported(f"{file}:build"))
+    sent = pickle.dumps(own)
+    monkeypatch.delitem(sys.modules, "mynets")
+    again = pickle.loads(sent)
+    assert again.called({"outputs": 3}) == 6
+    assert again.record == own.record
+    monkeypatch.delitem(sys.modules, "mynets", raising=False)
+    file.unlink()
+    with pytest.raises(ConfigError, match="neither that module nor"):
+        pickle.loads(sent)
+
+
+def test_a_function_without_a_name_is_sent_by_cloudpickle():
+    import pickle
+
+    from kseq.models.own import Own
+
+    pytest.importorskip("cloudpickle")
+    factor = 5
+    own = Own.of("mine", "cell", lambda outputs: outputs * factor)
+    assert pickle.loads(pickle.dumps(own)).called({"outputs": 2}) == 10
