@@ -60,7 +60,6 @@ class Progress:
         self.done = self.kept = self.failed = 0
         self._jobs: dict[str, _Row] = {}
         self._here: _Row | None = None
-        self._blocks = 0
         self._workers = ""
         self._began: float | None = None
         self._last = 0.0
@@ -100,7 +99,6 @@ class Progress:
         self._begin()
         self._here = None
         self.done += block.seeds
-        self._blocks += 1
         self._last = time.monotonic()
         shortest, longest = min(block.epochs), max(block.epochs)
         epochs = f"{longest}" if shortest == longest else f"{shortest}-{longest}"
@@ -127,8 +125,8 @@ class Progress:
         self._here = None
         self._jobs[name] = _Row(name)
 
-    def job_done(self, name: str, trainings: int, seconds: float, kept: bool, error: Exception | None) -> None:
-        """Take a job that has ended out of the table, and count it."""
+    def job_done(self, name: str, seconds: float, kept: bool, error: Exception | None) -> None:
+        """Take a job that has ended out of the table; its trainings are counted as their blocks are told."""
         signals.check()
         self._jobs.pop(name, None)
         self._here = None
@@ -136,12 +134,6 @@ class Progress:
             self.failed += 1
             if not is_quiet():
                 self._say(f"{name} failed: {type(error).__name__}: {error}")
-        elif not kept and not self._blocks:
-            # It ran on a worker; one of this process has told of its blocks itself, and kept ones are counted.
-            self.done += trainings
-            self._last = time.monotonic()
-            self._line(f"{name}: {seconds:.1f} s; {self._count}")
-        self._blocks = 0
 
     def workers(self, words: str) -> None:
         """Say where jobs run, with the address of a dashboard where there is one."""

@@ -14,7 +14,7 @@ from kseq.models import name_of
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import Settings
 from kseq.training.budget import Training
-from kseq.training.progress import Progress
+from kseq.training.progress import Block, Progress, block_done
 
 #: Trials that are handed out at once where nobody says how many workers there are.
 FEW = 64
@@ -88,6 +88,10 @@ class Trials:
                 study = self.studies[cell]
                 if outcome.error is None:
                     study.finish(draw, outcome.value)
+                    if runner.workers is not None:
+                        epochs = round(outcome.value.row["epochs"])
+                        seeds = len(self.budget.seeds)
+                        block_done(self.progress, Block(outcome.job.name, seeds, (epochs,) * seeds, outcome.seconds))
                 else:
                     self._failed(cell, draw, outcome.error)
                 done(self.rows)

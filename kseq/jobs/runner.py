@@ -11,7 +11,7 @@ from typing import Any
 
 from kseq.errors import KseqError
 from kseq.jobs import executors
-from kseq.jobs._worker import Call, DataFile, Done
+from kseq.jobs._worker import Call, DataFile, Done, place_of
 from kseq.jobs.executors import Workers
 from kseq.jobs.job import Context, Job, NoState
 from kseq.jobs.store import MISSING, STATE_SECONDS, Store
@@ -47,7 +47,7 @@ class Runner:
         executor: As :func:`kseq.jobs.opened` takes it; None, the default, for this process, one job after the other.
         progress: Called with what is trained, the epoch and the number of epochs, by jobs in this process; where it has
             methods ``workers(words)``, ``jobs_planned(jobs, trainings, kept)``, ``job_started(name)`` and
-            ``job_done(name, trainings, seconds, kept, error)`` they are called, too.
+            ``job_done(name, seconds, kept, error)`` they are called, too.
         place: Variables of the environment that workers must have, see :func:`kseq.jobs.place.environment`.
         expected: What a worker must have besides, see :func:`kseq.jobs.place.facts`.
 
@@ -115,7 +115,7 @@ class Runner:
                 if self.store is not None:
                     self.store.put(outcome.job.facts, outcome.value)
             found[number] = outcome
-            self._tell("job_done", outcome.job.name, outcome.job.trainings, outcome.seconds, False, outcome.error)
+            self._tell("job_done", outcome.job.name, outcome.seconds, False, outcome.error)
             more = on_done(outcome) if on_done is not None else None
             self._take(list(more or ()), numbers, found, left, on_done)
         return [found[number] for number in range(len(found))]
@@ -154,7 +154,7 @@ class Runner:
             self._tell("jobs_planned", len(jobs), sum(job.trainings for job in jobs), trainings)
             jobs = []
             for outcome in kept:
-                self._tell("job_done", outcome.job.name, outcome.job.trainings, 0.0, True, None)
+                self._tell("job_done", outcome.job.name, 0.0, True, None)
                 jobs += (on_done(outcome) or ()) if on_done is not None else ()
 
     def _tell(self, event: str, *values: Any) -> None:
@@ -232,7 +232,7 @@ class Runner:
             data = job.data
         states = None if self.store is None else self.store.state(job.key).path
         return Call(
-            job.name, job.function, job.arguments, data, key, states, STATE_SECONDS, self.place, self.expected
+            job.name, place_of(job.function), job.arguments, data, key, states, STATE_SECONDS, self.place, self.expected
         )  # fmt: skip
 
 

@@ -41,21 +41,22 @@ def test_jobs_on_workers_are_counted(capsys):
     with Progress() as progress:
         progress.workers("Dask at here:8786, dashboard http://here:8787/status")
         progress.jobs_planned(3, 30, 10)
-        progress.job_done("RNN, seeds 0-9", 10, 0.0, True, None)
+        progress.job_done("RNN, seeds 0-9", 0.0, True, None)
         for name in ("LSTM, seeds 0-9", "GRU, seeds 0-9"):
             progress.job_started(name)
         assert "LSTM, seeds 0-9" in drawn(progress)
         assert "GRU, seeds 0-9" in drawn(progress)
         assert progress.summary() == "10 of 30 trainings done (10 kept), 2 running"
-        progress.job_done("GRU, seeds 0-9", 10, 2.0, False, None)
+        progress.block_done(Block("GRU, seeds 0-9", 10, (7,) * 10, 2.0))
+        progress.job_done("GRU, seeds 0-9", 2.0, False, None)
         assert progress.summary().startswith("20 of 30 trainings done (10 kept), 1 running, about 0:0")
         assert "http://here:8787/status" in drawn(progress, 200)
-        progress.job_done("LSTM, seeds 0-9", 10, 2.0, False, ValueError("no [red] numbers"))
+        progress.job_done("LSTM, seeds 0-9", 2.0, False, ValueError("no [red] numbers"))
         assert progress.summary() == "20 of 30 trainings done (10 kept), 1 failed, about 0:00 left"
     assert capsys.readouterr().err.splitlines() == [
         "jobs run on Dask at here:8786, dashboard http://here:8787/status",
         "10 of 30 trainings kept",
-        "GRU, seeds 0-9: 2.0 s; 20 of 30 trainings done",
+        "GRU, seeds 0-9: 7 epochs, 2.0 s; 20 of 30 trainings done",
         "LSTM, seeds 0-9 failed: ValueError: no [red] numbers",
     ]
 
@@ -69,7 +70,7 @@ def test_a_job_in_this_process_shows_its_epochs_in_its_place():
         assert "GRU, seeds 0-1" in drawn(progress)
         assert "epoch 5/9" in drawn(progress)
         progress.block_done(Block("GRU, seeds 0-1", 2, (9, 9), 1.0))
-        progress.job_done("GRU", 2, 1.0, False, None)
+        progress.job_done("GRU", 1.0, False, None)
         assert progress.summary().startswith("2 of 4 trainings done, about")
 
 
@@ -92,7 +93,7 @@ def test_time_left_is_that_of_what_is_left(monkeypatch):
     progress.job_started("4")
     now[0] = 3600.0
     progress.block_done(Block("4", 1, (9,), 3600.0))
-    progress.job_done("4", 1, 3600.0, False, None)
+    progress.job_done("4", 3600.0, False, None)
     # What was kept took no time.
     assert progress.seconds_left() == 5 * 3600.0
     now[0] += 60.0
@@ -121,6 +122,6 @@ def test_quiet_is_quiet(where, request, capsys):
             progress.workers("2 processes")
             progress.jobs_planned(1, 2, 1)
             progress.job_started("GRU")
-            progress.job_done("GRU", 2, 1.0, False, ValueError("no"))
+            progress.job_done("GRU", 1.0, False, ValueError("no"))
             progress.block_done(Block("GRU", 2, (2, 2), 1.0))
     assert capsys.readouterr().err == ""

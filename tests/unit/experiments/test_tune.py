@@ -10,7 +10,8 @@ import pytest
 
 from kseq import ConfigError, DataError, Settings, compare, from_frame, make_windows, panel_from_frame, tune
 from kseq.comparison.backtest import cut_windows
-from kseq.comparison.jobs import train_cell, with_lookback
+from kseq.comparison.jobs import train_cell
+from kseq.comparison.row_windows import with_lookback
 from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel
 from kseq.experiments._study import Pruning
@@ -255,9 +256,9 @@ class Watching:
     def job_started(self, name):
         self.started.append(name)
 
-    def job_done(self, name, trainings, seconds, kept, error):
-        if "trial" in name:
-            self.trainings += trainings
+    def block_done(self, block):
+        if "trial" in block.what:
+            self.trainings += block.seeds
 
 
 def test_a_trial_that_fails_costs_that_trial(series, tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ class Heard:
     def job_started(self, name):
         self.events.append(("started", name))
 
-    def job_done(self, name, trainings, seconds, kept, error):
+    def job_done(self, name, seconds, kept, error):
         self.events.append(("done", name, kept))
 
 
