@@ -20,7 +20,7 @@ from kseq.cli.options import (
     trainings_of,
 )
 from kseq.cli.terminal import Progress, data, detail, note, say
-from kseq.cli.types import CommaList, Folder, Horizons, Levels, Number, Text, Units, Whole
+from kseq.cli.types import CommaList, File, Folder, Horizons, Levels, Number, Text, Units, Whole
 from kseq.errors import OutputError
 from kseq.training.budget import LOSSES, SCHEDULES, Training
 from kseq.validation import PREDICTIONS, require_predictions
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 @click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]", shell_complete=completion.baselines,
               help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets, "
                    "theta, dlinear.  [default: all that the series allows; ets for 20 series at most]")  # fmt: skip
+@click.option("--with", "with_forecasts", type=File(), metavar="FILE",
+              help="Forecasts that others made of the same test points, as rows beside them: CSV or Parquet with "
+                   "unique_id, ds, cutoff, y and a column a model, as `kseq judge` reads.")  # fmt: skip
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--metric", type=Text(), default="", metavar="NAME",
               help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "
@@ -134,7 +137,14 @@ if TYPE_CHECKING:
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "latex", "csv", "json"]), default="table",
               show_default=True, help="Format of the printed table.")  # fmt: skip
 @escape_option
-def compare(backend: str | None, device: str | None, style: str, out: Path | None, **options: Any) -> None:
+def compare(
+    backend: str | None,
+    device: str | None,
+    style: str,
+    out: Path | None,
+    with_forecasts: Path | None,
+    **options: Any,
+) -> None:
     """Train the cells on a series and compare them with baselines.
 
     If the file holds many series, each cell is one model for all of them, and baselines are fitted series by series.
@@ -153,7 +163,7 @@ def compare(backend: str | None, device: str | None, style: str, out: Path | Non
         from kseq.comparison.result import compare as run
 
         with Progress(trainings_of(settings)) as progress:
-            comparison = run(series, settings, progress=progress)
+            comparison = run(series, settings, progress=progress, with_forecasts=with_forecasts)
         write_and_show(comparison, style, folder, chosen, predictions)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from kseq import storage, vocabulary
 from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
 from kseq.comparison.defaults import resolved
+from kseq.comparison.others import Others, beside, read_others
 from kseq.comparison.own import rival_row
 from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
@@ -95,9 +96,11 @@ class Comparison(Tables):
 
     @property
     def inputs(self) -> list[Path]:
-        """The file that the series was read from, if any."""
+        """The files that the series and forecasts of others were read from, if any."""
         origin = self.data.series.origin
-        return [Path(origin.arguments["path"])] if origin is not None and "path" in origin.arguments else []
+        read = [Path(origin.arguments["path"])] if origin is not None and "path" in origin.arguments else []
+        path = self.beside.others.path if self.beside is not None else None
+        return read if path is None else [*read, path]
 
     @property
     def traps(self) -> list[str]:
@@ -112,6 +115,7 @@ def compare(
     settings: Settings | None = None,
     *,
     progress: Callable[[str, int, int], None] | None = None,
+    with_forecasts: Any = None,
     **options: Any,
 ) -> Comparison:
     """Train the cells on a series and set them beside baselines.
@@ -125,6 +129,10 @@ def compare(
         settings: all settings; None, the default, for those that ``options`` name.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch; with series in place of
             epochs where exponential smoothing is fitted to the series of a panel, one after the other.
+        with_forecasts: forecasts that others made of the same test points, which become rows too: the name of a CSV or
+            Parquet file, a frame ``unique_id, ds, [cutoff], [y], MODEL...``, or ``{name: array}`` of shape ``(windows,
+            horizon, targets)``, an axis of seeds in front where there are several; None, the default, for none. They
+            are matched by series, date and cutoff, before anything is trained; see :mod:`kseq.comparison.others`.
         **options: those of ``kseq compare`` by the same names, ``epochs=50, seeds=5, test_share=0.2``, and the fields
             of :class:`kseq.Settings`; see :mod:`kseq.vocabulary`. ``target``, ``time``, ``id`` and others say how a
             frame is read, ``series`` which of several is taken; ``backend`` and ``device`` where to train; ``out``
@@ -136,7 +144,7 @@ def compare(
 
     Raises:
         ConfigError: an option that kseq does not know, or a value that it cannot have.
-        DataError: the series cannot be used as it is.
+        DataError: the series cannot be used as it is; or forecasts of others are not of its test points.
 
     Example:
         >>> result = compare(df, cells="gru", epochs=50, seeds=3)  # doctest: +SKIP
@@ -144,8 +152,9 @@ def compare(
     """
     started = time.perf_counter()
     asked = vocabulary.asked(given, settings, options)
+    others = read_others(with_forecasts) if with_forecasts is not None else None
     with asked.folder() as folder:
-        comparison = _filled(laid_out(asked.series, asked.settings), progress)
+        comparison = _filled(laid_out(asked.series, asked.settings), progress, others)
         comparison.seconds = time.perf_counter() - started
         if folder is not None:
             from kseq.report import run_folder
@@ -154,9 +163,12 @@ def compare(
     return comparison
 
 
-def _filled(comparison: Comparison, progress: Callable[[str, int, int], None] | None) -> Comparison:
-    """Add all rows that the settings of a comparison ask for."""
+def _filled(
+    comparison: Comparison, progress: Callable[[str, int, int], None] | None, others: Others | None = None
+) -> Comparison:
+    """Add all rows that the settings of a comparison ask for, and those of others."""
     settings = comparison.settings or Settings()
+    rows_of_others = beside(comparison.data, others, comparison.levels) if others is not None else None
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
         from kseq.comparison.jobs import require_room, train_cell
@@ -177,6 +189,8 @@ def _filled(comparison: Comparison, progress: Callable[[str, int, int], None] | 
         ]
         comparison.add(join_folds(fitted, comparison.order))
     comparison.add_means()
+    if rows_of_others is not None:
+        comparison.add_others(rows_of_others)
     return comparison
 
 

@@ -11,6 +11,7 @@ from kseq import baselines
 from kseq.baselines import Skipped
 from kseq.comparison.backtest import Backtest, baseline_of
 from kseq.comparison.null_losses import null_losses
+from kseq.comparison.others import Beside
 from kseq.comparison.scores import Scores
 from kseq.errors import ConfigError
 from kseq.evaluation.cautions import cautions
@@ -65,6 +66,7 @@ class Rows:
         self.settings = settings
         self.seconds = float("nan")
         self.search: Trials | None = None
+        self.beside: Beside | None = None
         self._rows: tuple[ModelResult, ...] = ()
         self._evidence: Evidence | None = None
         self._skipped: list[Skipped] = []
@@ -133,6 +135,13 @@ class Rows:
             if mean is not None:
                 self.add(mean)
 
+    def add_others(self, beside: Beside) -> None:
+        """Add the rows of others; one whose name is taken has the name of its source behind its own."""
+        rows = list(beside.named([row.name for row in self.rows]))
+        for row in rows:
+            self.add(row)
+        self.beside = replace(beside, rows=rows, notes=[*beside.notes, *beside.renamed(rows)])
+
     @property
     def season(self) -> int:
         """Steps in a season, by which MASE and RMSSE scale; 1 for none.
@@ -198,6 +207,7 @@ class Rows:
             *self._missing_intervals(),
             *self._second_training(),
             *(row.remark for row in self.rows if row.remark),
+            *(self.beside.notes if self.beside else ()),
             *self._scores.notes,
             *self.data.notes,
             *(self.settings.notes if self.settings else []),
@@ -244,7 +254,7 @@ class Rows:
             ``(member,)``, ``(member, step)``, ``(member, window)`` or ``(member, series)``.
         """
         forecasts = row.predictions[row.sound]
-        bands = self.intervals(row) if metric in QUANTILE_METRICS else None
+        bands = self._scores.bands(row, self.levels) if metric in QUANTILE_METRICS else None
         if by == "window":
             return self._scores.by_window(forecasts, metric, bands)
         if by == "series":

@@ -66,7 +66,8 @@ class Tables(Rows):
 
         A model that was trained with several seeds has one column a seed, ``LSTM (seed 0)``; a seed that diverged has
         none. A column that is its model's only one is followed by the bounds of its intervals, ``GRU-lo-95`` and
-        ``GRU-hi-95``; those of a cell with several seeds stand beside their mean, ``GRU x10 mean-lo-95``. ``cutoff`` is
+        ``GRU-hi-95``; those of a cell with several seeds stand beside their mean, ``GRU x10 mean-lo-95``, and beside
+        each seed too where rows are ranked by a metric of intervals, ``GRU (seed 0)-lo-95``. ``cutoff`` is
         the date of the last value known to the forecast. ``utilsforecast.evaluation.evaluate`` reads this frame.
         """
         return frames.predictions(self)

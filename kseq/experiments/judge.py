@@ -4,8 +4,6 @@ Forecasts become the rows of a :class:`kseq.Comparison` whose test windows are t
 training rows are those before each series' first cutoff.
 """
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,26 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kseq.comparison.others import bands_of, kind_of, read_file_of_forecasts, record_beside, seeds_of
 from kseq.comparison.result import Comparison
 from kseq.data import Panel, Series, frequency, read_file
 from kseq.errors import ConfigError, DataError
 from kseq.evaluation.forecasts import Forecasts, read_forecasts, shared_points
-from kseq.evaluation.intervals import Interval
 from kseq.evaluation.model_result import ModelResult
-from kseq.models import CELL_NAMES
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.settings import Settings
-
-#: Rows that are baselines unless others are named, in lower case and without what stands in brackets.
-BASELINES = (
-    "persistence", "seasonal naive", "climatology", "climatology + ar", "ar", "ets", "naive", "seasonalnaive",
-    "historicaverage", "windowaverage", "seasonalwindowaverage", "seasonal_naive", "randomwalkwithdrift",
-    "naiveseasonal", "naivemean", "naivedrift", "naivemovingaverage", "forecasterequivalentdate",
-)  # fmt: skip
-
-_MEAN = re.compile(r"(?P<model>.+) x\d+ mean")
 
 
 def judge(
@@ -77,9 +65,9 @@ def judge(
     """
     # A wrong metric is told before anything is read.
     settings = Settings(cells=(), baselines=(), levels=(), season=season, metric=metric)
-    record = _record_beside(forecasts)
+    record = record_beside(Path(forecasts) if isinstance(forecasts, str | Path) else None)
     if isinstance(forecasts, str | Path):
-        forecasts = _read(Path(forecasts))
+        forecasts = read_file_of_forecasts(Path(forecasts))
     if truth is not None:
         forecasts = _arrays(forecasts, truth)
     found = read_forecasts(forecasts)
@@ -97,29 +85,6 @@ def judge(
     for row in _rows(found, frame, order, data, baselines, record, comparison.measure):
         comparison.add(row)
     return comparison
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix in (".parquet", ".pq"):
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype={"unique_id": str})
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"received {path}, which cannot be read ({error}); expected forecasts as CSV or Parquet."
-        ) from error
-
-
-def _record_beside(forecasts: Any) -> Mapping[str, Any]:
-    """The record of the run whose forecasts these are; empty where there is none."""
-    path = Path(forecasts).parent / "run.json" if isinstance(forecasts, str | Path) else None
-    if path is None or not path.is_file():
-        return {}
-    try:
-        record = json.loads(path.read_text())
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) and Path(forecasts).name in record.get("files", ()) else {}
 
 
 def _arrays(forecasts: Any, truth: Any) -> pd.DataFrame:
@@ -282,29 +247,14 @@ def _rows(
     rows = []
     for model, columns in found.seeds.items():
         known = kinds.get(model, {})
-        bands = {
-            level: Interval(level, values([pair["lo"]]), values([pair["hi"]]))
-            for level, pair in found.bounds.get(model, {}).items()
-            if len(columns) == 1
-        }
-        seeds = tuple(seed for seed in columns if seed >= 0)
+        bands = bands_of(model, found, values)
+        seeds = tuple(seed for seed in columns if seed >= 0) or tuple(known.get("seeds", ()))
         validated = known.get("validation") if record.get("metric") == measure else None
         rows.append(
             ModelResult(
-                model, values(list(columns.values())), known.get("kind") or _kind(model, columns, found, baselines),
-                seeds=seeds or tuple(known.get("seeds", ())), parameters=known.get("parameters", 0), bands=bands,
+                model, values(list(columns.values())), known.get("kind") or kind_of(model, found.seeds, baselines),
+                seeds=seeds or seeds_of(model, found.seeds), parameters=known.get("parameters", 0), bands=bands,
                 validation_score=float("nan") if validated is None else float(validated),
             )
         )  # fmt: skip
     return rows
-
-
-def _kind(model: str, columns: Mapping[int, str], found: Forecasts, baselines: Sequence[str] | None) -> str:
-    """What a row is, by its name."""
-    plain = model.partition("(")[0].strip().lower()
-    if model in baselines if baselines is not None else plain in BASELINES:
-        return "baseline"
-    mean = _MEAN.fullmatch(model)
-    if mean and mean["model"] in found.seeds:
-        return "ensemble"
-    return "cell" if model in CELL_NAMES.values() else "model"
