@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from kseq import Comparison, compare, panel_from_frame
@@ -116,7 +115,7 @@ def frame_of(one: Set, folder: Path) -> pd.DataFrame:
     if one.of:
         horizons = pd.read_csv(folder / one.of).set_index("unique_id")["h"]
         frame = frame[frame["unique_id"].map(horizons) == one.horizon]
-    if np.issubdtype(frame["ds"].dtype, np.number):
+    if pd.api.types.is_numeric_dtype(frame["ds"]):
         dates = pd.date_range("1900-01-01", periods=int(frame.groupby("unique_id").size().max()), freq=one.freq)
         frame = frame.assign(ds=dates[frame.groupby("unique_id").cumcount()])
     return frame

@@ -28,8 +28,12 @@ if TYPE_CHECKING:
     from kseq.data import read_panel as read_panel
     from kseq.data import read_parquet as read_parquet
     from kseq.experiments.audit import audit as audit
+    from kseq.experiments.judge import judge as judge
     from kseq.experiments.tune import Space as Space
     from kseq.experiments.tune import tune as tune
+    from kseq.explanation.explain import explain as explain
+    from kseq.explanation.explanation import Explanation as Explanation
+    from kseq.exporting.export import export as export
     from kseq.forecasting.fit import fit as fit
     from kseq.forecasting.forecaster import Forecaster as Forecaster
     from kseq.layers import split_members as split_members
@@ -71,6 +75,7 @@ _PUBLIC = {
     "fit": "forecasting.fit",
     "Space": "experiments.tune",
     "Forecaster": "forecasting.forecaster",
+    "export": "exporting.export",
     "explain": "explanation.explain",
     "Explanation": "explanation.explanation",
 }

@@ -44,6 +44,7 @@ WHOLE = {
     "seed": Bounds(0, 2**32 - 1),
     "trials": Bounds(1, 100_000),
     "trial_seeds": Bounds(1, 10_000),
+    "trials_at_once": Bounds(1, 10_000),
     "h": Bounds(1, 1_000_000),
     "rounds": Bounds(1, 10_000),
     "header": Bounds(0, 1_000_000),
@@ -76,6 +77,9 @@ NUMBER = {
 
 #: Kinds of files for the forecasts of a run; none of them for ``"none"``.
 PREDICTIONS = ("csv", "parquet", "none")
+
+#: How trials of a tuning may be ended early, see :class:`kseq.experiments._study.Pruning`.
+PRUNERS = ("none", "median", "halving")
 
 #: The largest number of values in a list.
 LISTED = 1000

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 HORIZON = 6
 
 series = pd.read_csv(HERE / "nino12.csv", parse_dates=["ds"])
-network = {"h": HORIZON, "input_size": 24, "max_steps": 100, "accelerator": "cpu", "enable_progress_bar": False,
+network = {"h": HORIZON, "input_size": 24, "max_steps": 50, "accelerator": "cpu", "enable_progress_bar": False,
            "logger": False, "enable_checkpointing": False}  # fmt: skip
 models = [
     NHITS(**network, loss=MQLoss(level=[80, 95]), random_seed=1),

@@ -8,11 +8,14 @@ statsmodels has a ThetaModel, too. It forecasts from the end of its series alone
 every origin of the test part with parameters of the training part; and its fit takes some hundred times as long.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.signal import lfilter
+
+from kseq.baselines._group import Forecast, Group
 
 #: Training rows by which the smoothing parameter is chosen at most, the last ones.
 CHOSEN_ON = 10_000
@@ -117,3 +120,27 @@ def _index(y: np.ndarray, season: int, multiplicative: bool) -> np.ndarray:
     count = np.bincount(phase, minlength=season)
     index = np.where(count > 0, np.bincount(phase, left, season) / np.maximum(count, 1), neutral)
     return index / index.mean() if multiplicative else index - index.mean()
+
+
+def theta(group: Group, whole: np.ndarray, before: np.ndarray) -> tuple[str, Forecast, Forecast]:
+    def fit(known: np.ndarray, told: Callable[[], None]) -> Forecast:
+        models: dict[int, list[Theta]] = {}
+        for number in np.flatnonzero(group.fitted).tolist():
+            rows = group.y[group.begin[number] : known[number]]
+            models[number] = [Theta.fit(column, group.season) for column in rows.T]
+            told()
+
+        def forecast(origins: np.ndarray) -> np.ndarray:
+            owners = group.grid.owners[origins]
+            made = np.empty((len(origins), group.horizon, group.y.shape[1]))
+            for number in np.unique(owners).tolist():
+                begin, end = group.grid.borders[number : number + 2]
+                mine = owners == number
+                for target, model in enumerate(models[number]):
+                    y = group.y[begin:end, target]
+                    made[mine, :, target] = model.forecast(y, origins[mine] - begin, group.horizon)
+            return made
+
+        return forecast
+
+    return "Theta", fit(whole, group.told), fit(before, lambda: None)

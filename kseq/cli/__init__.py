@@ -23,6 +23,7 @@ from kseq.cli.config import configurable
 from kseq.cli.data import data
 from kseq.cli.evaluate import evaluate
 from kseq.cli.explain import explain
+from kseq.cli.export import export
 from kseq.cli.fit import fit
 from kseq.cli.forecast import forecast
 from kseq.cli.judge import judge
@@ -66,7 +67,22 @@ def cli(debug: bool) -> None:
     """Which recurrent cell, SimpleRNN, LSTM or GRU, serves this series, and is it better than a baseline?"""
 
 
-for command in (compare, judge, explain, tune, fit, forecast, evaluate, audit, reproduce, report, data, info, bench):
+for command in (
+    compare,
+    judge,
+    explain,
+    tune,
+    fit,
+    forecast,
+    evaluate,
+    export,
+    audit,
+    reproduce,
+    report,
+    data,
+    info,
+    bench,
+):
     cli.add_command(configurable(talkative(command)))
 talkative(cli)
 

@@ -8,8 +8,9 @@ import click
 from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
+from kseq.cli.live import Progress
 from kseq.cli.options import refuse_ignored, take_series
-from kseq.cli.terminal import Progress, data, say
+from kseq.cli.terminal import data, say
 from kseq.cli.types import Whole
 
 
@@ -24,7 +25,7 @@ def audit(backend: str | None, device: str | None, style: str, **options: Any) -
 
     Takes the series and settings of `kseq compare`, whose windows, scaler, baselines and networks are made twice: of
     the series, and of one with other values after the cutoff. They must be the same bit for bit. The status is 0 where
-    they are, and 1 where one is not. Of a file of many series, all are changed at once.
+    they are, and 1 where one is not. In a panel, all series are changed at once.
     """
     refuse_ignored(options)
     series = take_series(options)

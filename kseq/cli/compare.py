@@ -8,6 +8,7 @@ import click
 from kseq import backends
 from kseq.cli import completion
 from kseq.cli.command import Command
+from kseq.cli.live import Progress
 from kseq.cli.options import (
     backend_options,
     escape_option,
@@ -19,7 +20,7 @@ from kseq.cli.options import (
     tell,
     trainings_of,
 )
-from kseq.cli.terminal import Progress, data, detail, note, say
+from kseq.cli.terminal import data, detail, note, say
 from kseq.cli.types import CommaList, File, Folder, Horizons, Levels, Number, Text, Units, Whole
 from kseq.errors import OutputError
 from kseq.training.budget import LOSSES, SCHEDULES, Training
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--metric", type=Text(), default="", metavar="NAME",
               help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "
-                   "mae; of several series or targets mase]")  # fmt: skip
+                   "mae; mase for a panel or several targets]")  # fmt: skip
 @click.option("--lookback", type=Whole("lookback"), default=None,
               help="Time steps that a model reads.  [default: 1.25 times the horizon, at least 12]")  # fmt: skip
 @click.option("--horizon", type=Whole("horizon"), default=1, show_default=True, help="Time steps to forecast.")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 )
 @rows_options
 @click.option("--all-rows", is_flag=True, help="Score all rows, those that the model was trained on too.")
-@click.option("--by-series", is_flag=True, help="One row a series and model, of a model of many series.")
+@click.option("--by-series", is_flag=True, help="One row for each series and model, for a model of a panel.")
 @backend_options
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "csv", "json"]), default="table",
               show_default=True, help="Format of the printed table.")  # fmt: skip
@@ -45,7 +45,7 @@ def evaluate(
     Scored are the rows after those that the model was trained on; where the file holds no such rows, all of them, and
     it is said that they were in its training.
 
-    For a model of many series every number is the mean over series of each series' own; --by-series shows those. A
+    For a model of a panel every number is the mean over series of each series' own; --by-series shows those. A
     series that it has not seen is scored on its last rows, by the scale of those before.
     """
     from kseq.data import load_series

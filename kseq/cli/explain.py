@@ -8,8 +8,9 @@ import click
 from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
+from kseq.cli.live import Progress
 from kseq.cli.options import escape_option, inputs, refuse_ignored, take_series, tell, typed_options
-from kseq.cli.terminal import Progress, data, note, say
+from kseq.cli.terminal import data, note, say
 from kseq.cli.types import File, Folder, Text
 from kseq.errors import ConfigError
 

@@ -9,8 +9,9 @@ from kseq import backends
 from kseq.cli import completion
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
+from kseq.cli.live import Progress
 from kseq.cli.options import inputs, refuse_ignored, take_series, trainings_of
-from kseq.cli.terminal import Progress, note, say
+from kseq.cli.terminal import note, say
 from kseq.cli.types import File, Text, Whole
 from kseq.evaluation.metrics import ALL_METRICS
 

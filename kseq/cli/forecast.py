@@ -43,7 +43,7 @@ def forecast(
     Starts after the last row that the model was trained on, or after the last one of --csv or --parquet, which may hold
     newer rows alone. Prints the forecasts as CSV: unique_id, ds, the forecast and the bounds of its intervals.
 
-    A model of many series forecasts each of them, or those of the file, or of --series. A series that it has not seen
+    A model of a panel forecasts each of its series, or those of the file, or of --series. A series that it has not seen
     is scaled by its own past, if that is long enough.
     """
     from kseq import signals

@@ -7,8 +7,9 @@ import click
 
 from kseq import backends
 from kseq.cli.command import Command
+from kseq.cli.live import Progress
 from kseq.cli.options import escape_option, inputs, own_options, recorded_backend_options, tell
-from kseq.cli.terminal import Progress, say
+from kseq.cli.terminal import say
 from kseq.cli.types import File, Folder, Text
 from kseq.errors import ConfigError, OutputError
 

@@ -2,26 +2,28 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of, write_and_show
+from kseq.cli.live import Progress
 from kseq.cli.options import inputs, refuse_ignored, take_series, tell, trainings_of
-from kseq.cli.terminal import Progress
 from kseq.cli.types import Each, Number, Transforms, Whole
-from kseq.errors import OutputError
-from kseq.validation import require_predictions
-
-if TYPE_CHECKING:
-    import pandas as pd
+from kseq.validation import PRUNERS, require_predictions
 
 
 @click.command(cls=Command)
 @click.option("--trials", type=Whole("trials"), default=20, show_default=True, help="Settings that each cell tries.")
 @click.option("--trial-seeds", type=Whole("trial_seeds"), default=3, show_default=True, help="Trainings of each trial.")
+@click.option("--pruner", type=click.Choice(PRUNERS), default="none", show_default=True,
+              help="End trials early that are behind earlier ones of their cell on the validation part: behind their "
+                   "median after as many epochs, or by successive halving.")  # fmt: skip
+@click.option("--trials-at-once", type=Whole("trials_at_once"), default=1, show_default=True,
+              help="Trials of a cell that may run at the same time, without knowing each other's results.")  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Forget the trials that the folder holds.")
 @click.option("--units", type=Each(Whole("units")), default="8,16,32,64", show_default=True, help="Units of a layer.")
 @click.option(
     "--layers", type=Each(Whole("num_layers")), default="1,2", show_default=True, help="Numbers of recurrent layers."
@@ -52,7 +54,16 @@ if TYPE_CHECKING:
     help="As in AdamW.",
 )
 def tune(
-    backend: str | None, device: str | None, style: str, out: Path | None, trials: int, trial_seeds: int, **options: Any
+    backend: str | None,
+    device: str | None,
+    style: str,
+    out: Path | None,
+    trials: int,
+    trial_seeds: int,
+    pruner: str,
+    trials_at_once: int,
+    fresh: bool,
+    **options: Any,
 ) -> None:
     """Choose each cell's settings on the validation part, then compare the chosen ones.
 
@@ -62,11 +73,12 @@ def tune(
 
     If the file holds many series, each trial is one model for all of them, scored by its mean MASE over series.
 
-    Every trial is added to tuning.csv in the run's folder as soon as it is done, and stays there if the run is stopped
-    (to tuning-unfinished.csv where the folder holds an earlier run, which stays until this one has ended).
+    Every trial is kept in the run's folder as soon as it is done: the same command with the same --out goes on where
+    one was stopped, and comes to the same result; with more --trials it adds some. tuning.csv shows them
+    (tuning-unfinished.csv where the folder holds an earlier run, which stays until this one has ended).
     """
-    from kseq.experiments.tune import Space
-    from kseq.experiments.tune import tune as run
+    from kseq.experiments._space import Plan, Space
+    from kseq.experiments.tune import tuned as run
     from kseq.report import run_folder
 
     refuse_ignored(options)
@@ -87,23 +99,11 @@ def tune(
     budget = {name: value for name, value in settings.training.items() if name not in _chosen}
     settings = replace(settings, training=budget)
     chosen = backends.choose(backend, device)
+    plan = Plan(space, trials, trial_seeds, pruner, trials_at_once)
     total = trials * trial_seeds * len(settings.cells) + trainings_of(settings)
     with run_folder.folder(out, inputs=inputs(), otherwise=run_folder.default_folder(series.name, chosen)) as folder:
-        failed: list[str] = []
-
-        def keep(frame: "pd.DataFrame") -> None:
-            try:
-                run_folder.write_trials(frame, folder)
-            except OutputError as error:
-                # There may be room again when the tuning is done; if not, its result goes elsewhere.
-                if not failed:
-                    tell(f"{error} The tuning goes on.")
-                failed.append(str(error))
-
         with Progress(total) as progress:
-            comparison = run(
-                series, settings, trials=trials, space=space, trial_seeds=trial_seeds, progress=progress, told=keep
-            )
+            comparison = run(series, settings, plan, folder, fresh=fresh, progress=progress, tell=tell)
         write_and_show(comparison, style, folder, chosen, predictions)
 
 

@@ -91,7 +91,7 @@ def choose(data: WindowedPanel, settings: Settings) -> Choice:
 
 def _sentence(name: str, by_cell: Mapping[str, str], trial: Trial, means: Mapping[str, float]) -> str:
     """Say what was tried and what came of it."""
-    unit = "MAE" if len(trial.members) == 1 else "MASE"
+    unit = trial.measure
     known = {**{other: trial.errors[other] for other in [*trial.errors][:TRIED] if other != name}, **trial.simple}
     if "none" in trial.errors and name != "none":
         known["none"] = trial.errors["none"]

@@ -32,6 +32,10 @@ from kseq.training.fit import as_many_steps, fit
 from kseq.training.progress import Block as BlockDone
 from kseq.training.progress import block_done, seeds_text
 
+#: Makes the callback of one training, from a function that forecasts with the model in training what that training is
+#: to forecast: ``(member, window, step, target)`` in the targets' unit.
+Watching = Callable[[Callable[[keras.Model], np.ndarray]], keras.callbacks.Callback]
+
 
 class _Block:
     """Takes the one row that :class:`kseq.Evaluation` makes of a block of seeds."""
@@ -88,7 +92,7 @@ def train_cell(
     data: WindowedPanel,
     settings: Settings,
     progress: Callable[[str, int, int], None] | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: "Sequence[keras.callbacks.Callback | Watching]" = (),
 ) -> ModelResult:
     """Train all seeds of a cell, a block of members at a time, and join their rows.
 
@@ -98,7 +102,7 @@ def train_cell(
         settings: settings of the comparison.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
         callbacks: Keras callbacks, told of every training of every block; when a training ends, each member has its
-            best weights.
+            best weights. A :data:`Watching` in the place of one makes one for each training.
 
     Returns:
         ModelResult: the row of the cell, named as tables show it.
@@ -123,7 +127,7 @@ class _Job:
     settings: Settings
     training: Training
     progress: Callable[[str, int, int], None] | None
-    callbacks: Sequence[keras.callbacks.Callback]
+    callbacks: "Sequence[keras.callbacks.Callback | Watching]"
 
     def train(
         self,
@@ -155,7 +159,9 @@ class _Job:
         if self.progress is not None:
             told.insert(0, Progress(self.progress, which, limit))
         started = time.perf_counter()
-        told += self.callbacks
+        for each in self.callbacks:
+            own = isinstance(each, keras.callbacks.Callback)
+            told.append(each if own else each(lambda part: forecast(part, data, data.test)))
         fitted = fit(model, near, self.training, seeds, told, until, quantiles, steps)
         seconds = time.perf_counter() - started
         block_done(self.progress, BlockDone(which, len(seeds), fitted.epochs, seconds, block.row.kernel))

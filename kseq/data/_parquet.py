@@ -1,4 +1,7 @@
-"""Parquet files, read in batches; pyarrow is imported when one is opened."""
+"""Parquet files, read in batches; pyarrow is imported when one is read.
+
+A file is open only while its schema or its rows are read, so that it can be written anew while its series live.
+"""
 
 import importlib
 import json
@@ -46,12 +49,13 @@ class ParquetTable:
                 READ_CSV,
                 ".",
             )
-        self.path, self.read, self._pa = path, source.read, pa
+        self.path, self.read, self._source, self._pa = path, source.read, source, pa
         # Types of columns that pandas writes, such as periods, are known to pyarrow once this is imported.
         importlib.import_module("pandas.core.arrays.arrow.extension_types")
         # Damage shows in many ways: ValueErrors are of names that are no text, or of metadata that are no JSON.
         try:
-            self._types = self._open(source)
+            with self._opened() as file:
+                self._types, self._rows = self._described(file)
             self._index = _index_columns(self._types.metadata or {}, self._types.names)
             # Some versions of pyarrow parse what pandas says of a file though they are told to ignore it.
             self._types = self._types.remove_metadata()
@@ -61,20 +65,29 @@ class ParquetTable:
         if not len(self):
             raise DataError(f"{path} has no rows; expected one row a time step.")
 
-    def _open(self, source: Source) -> Any:
-        """Open the file and give its schema."""
+    def _opened(self) -> Any:
+        """The file of Arrow, which whoever opens it closes; damage then leaves none open."""
+        content = self._source.content
+        return self._pa.OSFile(str(self.path), "rb") if content is None else self._pa.BufferReader(content)
+
+    def _described(self, file: Any) -> tuple[Any, int]:
+        """Read the schema and the number of rows."""
+        with self._reader(file) as reader:
+            return reader.schema_arrow, reader.metadata.num_rows
+
+    def _batches(self, file: Any, columns: list[str]) -> Iterator[Any]:
+        """Read the rows as batches of Arrow."""
+        with self._reader(file) as reader:
+            yield from reader.iter_batches(BATCH, columns=columns)
+
+    def _reader(self, file: Any) -> Any:
         import pyarrow.parquet as pq
 
         # Checksums, where the file has them, tell a damaged page from a good one.
-        self._file = pq.ParquetFile(source.opened(), buffer_size=2**20, page_checksum_verification=True)
-        return self._file.schema_arrow
-
-    def _batches(self, columns: list[str]) -> Iterator[Any]:
-        """The rows as batches of Arrow."""
-        return self._file.iter_batches(BATCH, columns=columns)
+        return pq.ParquetFile(file, buffer_size=2**20, page_checksum_verification=True)
 
     def __len__(self) -> int:
-        return self._file.metadata.num_rows
+        return self._rows
 
     def time(self, time: Names) -> Names:
         """Name the column of dates where the user names none: the index of the DataFrame that was written."""
@@ -103,13 +116,14 @@ class ParquetTable:
                 )
         first = 0
         try:
-            for batch in self._batches(list(columns)):
-                batch.validate(full=True)
-                batch = self._plain(batch.replace_schema_metadata(None))
-                frame = batch.to_pandas(ignore_metadata=True, date_as_object=False)
-                frame.index = pd.RangeIndex(first, first + len(frame))
-                first += len(frame)
-                yield frame
+            with self._opened() as file:
+                for batch in self._batches(file, list(columns)):
+                    batch.validate(full=True)
+                    batch = self._plain(batch.replace_schema_metadata(None))
+                    frame = batch.to_pandas(ignore_metadata=True, date_as_object=False)
+                    frame.index = pd.RangeIndex(first, first + len(frame))
+                    first += len(frame)
+                    yield frame
         except (self._pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from error
 

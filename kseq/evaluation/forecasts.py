@@ -1,8 +1,9 @@
 """Anyone's forecasts in one form: a long frame of ``unique_id, ds, cutoff, y`` and, by model, a column a seed.
 
 Read are the frames of statsforecast, neuralforecast and utilsforecast (``unique_id, ds, [cutoff], [y], MODEL...``),
-those of skforecast (dates as index, ``[level], fold, pred``), time series of darts, and what pandas writes of them as
-CSV. Seeds are columns ``MODEL (seed 3)`` or a column ``seed``, bounds columns ``MODEL-lo-95`` and ``MODEL-hi-95``.
+those of skforecast (dates as index, ``[level], fold, pred``), time series of darts and their quantiles
+(``sales_q0.100``), and what pandas writes of them as CSV. Seeds are columns ``MODEL (seed 3)`` or a column ``seed``,
+bounds columns ``MODEL-lo-95`` and ``MODEL-hi-95``.
 """
 
 import re
@@ -23,6 +24,8 @@ IDS, DATES, TRUTH = (
 )
 
 _SEED = re.compile(r"(?P<model>.+) \(seed (?P<seed>\d+)\)")
+#: Columns of quantiles, as darts names them: the series, ``_q`` and the share below.
+_QUANTILE = re.compile(r"(?P<model>.+)_q(?P<share>0\.\d+)")
 _BOUND = re.compile(r"(?P<model>.+)-(?P<side>lo|hi)-(?P<level>\d+(\.\d+)?)")
 
 
@@ -139,6 +142,7 @@ def _sorted_out(frame: pd.DataFrame) -> Forecasts:
         )
     seeds: dict[str, dict[int, str]] = {}
     bounds: dict[str, dict[float, dict[str, str]]] = {}
+    frame = frame.rename(columns=_of_quantiles(_models(frame)))
     columns = _models(frame)
     for name in columns:
         if found := _BOUND.fullmatch(name):
@@ -159,6 +163,24 @@ def _sorted_out(frame: pd.DataFrame) -> Forecasts:
 def _bounded(seeds: Mapping[str, Mapping[int, str]]) -> set[str]:
     """What bounds are called after: models and their seeds."""
     return {f"{model} (seed {seed})" if seed >= 0 else model for model, own in seeds.items() for seed in own}
+
+
+def _of_quantiles(columns: Sequence[str]) -> dict[str, str]:
+    """New names for quantiles of darts: the median is its series' forecast, the others are bounds around it.
+
+    Example:
+        >>> _of_quantiles(["sst_q0.100", "sst_q0.500", "sst_q0.900"])
+        {'sst_q0.100': 'sst-lo-80', 'sst_q0.500': 'sst', 'sst_q0.900': 'sst-hi-80'}
+    """
+    found = {name: _QUANTILE.fullmatch(name) for name in columns}
+    shares = {(own["model"], float(own["share"])): name for name, own in found.items() if own}
+    named = {}
+    for (model, share), name in shares.items():
+        if (model, 0.5) not in shares or (model in columns):
+            continue
+        level = f"{round(100 * abs(1 - 2 * share), 6):g}"
+        named[name] = model if share == 0.5 else f"{model}-{'lo' if share < 0.5 else 'hi'}-{level}"
+    return named
 
 
 def _of_seed(name: str, seed: int) -> str:

@@ -64,13 +64,13 @@ class Recorded:
             ConfigError: there is no record, it is none of kseq's, or functions are missing or are none of the run's.
         """
         # msgspec is needed where a record is read alone.
-        from kseq.storage import schemas
+        from kseq.storage import parsing, schemas
 
         path = file = Path(path)
         expected = "expected the folder of a run, or its run.json"
         try:
             file = path / "run.json" if path.is_dir() else path
-            content = read_regular(file, schemas.LARGEST)
+            content = read_regular(file, parsing.LARGEST)
         except FileNotFoundError as error:
             raise ConfigError(f"received {path}, where there is no {file.name}; {expected}.") from error
         except OSError as error:
@@ -78,11 +78,11 @@ class Recorded:
         except ValueError as error:
             raise ConfigError(f"received {str(path)!r}, which is no name of a file ({error}); {expected}.") from error
         try:
-            whole = schemas.parse_any(content)
+            whole = parsing.parse_any(content)
         except ValueError as error:
             raise ConfigError(f"received {file}, which is not JSON ({error}); {expected}.") from error
         try:
-            known = schemas.parse(content, schemas.RunRecord)
+            known = parsing.parse(content, schemas.RunRecord)
         except ValueError as error:
             raise ConfigError(f"received {file}, which is no record of a run ({error}); {expected}.") from error
         recorded = cls(

@@ -15,16 +15,18 @@ Trials are drawn by the tree-structured Parzen estimator (Bergstra et al. 2011) 
 KerasTuner here: trials are asked for and told, so that training stays that of a comparison (several seeds at once, each
 with its own early stopping), where KerasTuner's tuners own the model, the ``fit`` and a folder of checkpoints; a
 setting that stands for nothing, as dropout between the layers of one layer, is left out of a trial and of what is
-learnt from it; and a seeded sampler repeats itself. No trial is cut short by what others gave: budgets are equal.
+learnt from it; and a seeded sampler repeats itself. No trial is cut short by what others gave: budgets are equal. A
+pruner may be asked for, the same for every cell, which measures a trial by those of its own cell.
+
+Finished trials are kept in a journal in the run's folder, see :mod:`kseq.experiments._study`: a tuning that is started
+again does the trials that are missing, and comes to the same result.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from itertools import product
-from math import prod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from kseq import vocabulary
@@ -33,86 +35,18 @@ from kseq.comparison.defaults import resolved
 from kseq.comparison.result import Comparison, compare
 from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
-from kseq.errors import ConfigError, Parameter
+from kseq.errors import ConfigError, OutputError, Parameter
+from kseq.experiments._space import Plan, Space
+from kseq.experiments._study import Journal, require_optuna
+from kseq.experiments._trials import Trials
 from kseq.models import cell_of, name_of
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import OWN_DATA, OWN_NETWORK, Settings
-from kseq.training.progress import Progress, Within
-from kseq.validation import require_each_once, require_number, require_whole
+from kseq.training.progress import Progress, work_kept
 
 if TYPE_CHECKING:
-    import optuna
-
-#: Settings that a space may hold at most.
-GRID = 100_000
-
-
-@dataclass(frozen=True)
-class Space:
-    """Values to choose among, of each setting in ascending order; one value alone is fixed.
-
-    Args:
-        units: of each recurrent layer.
-        num_layers: recurrent layers.
-        lookback: rows that a model reads.
-        learning_rate: of Adam.
-        dropout: between layers; of a single layer there is none, and none is drawn.
-        weight_decay: decoupled, as in AdamW.
-        transform: of the targets, as ``Settings.transform``, in any order; none for that of the settings.
-
-    Raises:
-        ConfigError: a setting has no value, one twice, or one that it cannot have.
-
-    Example:
-        >>> len(Space(units=(8, 16), num_layers=(1, 2), lookback=(12,), learning_rate=(0.001,)).grid)
-        18
-    """
-
-    units: tuple[int, ...] = (8, 16, 32, 64)
-    num_layers: tuple[int, ...] = (1, 2)
-    lookback: tuple[int, ...] = (6, 12, 24)
-    learning_rate: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2)
-    dropout: tuple[float, ...] = (0.0, 0.2)
-    weight_decay: tuple[float, ...] = (0.0, 1e-4, 1e-3)
-    transform: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name, values in self.values.items():
-            require_each_once(name, values)
-            # Transforms have no order.
-            object.__setattr__(self, name, tuple(values if name == "transform" else sorted(values)))
-        for transform in self.transform:
-            steps_of(transform)
-        for name in ("units", "num_layers", "lookback"):
-            for value in self.values[name]:
-                require_whole(name, value)
-        for name in ("learning_rate", "dropout", "weight_decay"):
-            for value in self.values[name]:
-                require_number(name, value)
-        combinations = prod(len(values) for values in self.values.values())
-        if combinations > GRID:
-            raise ConfigError(
-                f"received a space of {combinations:,} settings, expected at most {GRID:,}; give fewer values."
-            )
-
-    @property
-    def values(self) -> dict[str, tuple]:
-        """Values by the name of the setting; without the transform where none is chosen."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: of_it for name, of_it in values.items() if of_it or name != "transform"}
-
-    @property
-    def grid(self) -> list[dict[str, Any]]:
-        """All different settings that the space holds."""
-        combinations = (dict(zip(self.values, chosen, strict=True)) for chosen in product(*self.values.values()))
-        distinct = [own if _between(own) else {**own, "dropout": 0.0} for own in combinations]
-        return list({tuple(own.items()): own for own in distinct}.values())
-
-
-def _between(own: dict[str, Any]) -> bool:
-    """Whether there is anything between layers, for dropout to drop."""
-    return own["num_layers"] > 1
+    from kseq.storage import Folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +61,10 @@ class Search:
             ``"mase"``, the mean over its series.
         frame: one row a trial: ``model``, ``trial`` from 1, a column a setting, the score under the metric's name,
             mean over seeds, and ``mae_std`` or ``mase_std`` over them, ``parameters``, ``epochs`` in the mean,
-            ``seconds`` and ``chosen``. A trial of which a seed diverged has no score.
+            ``seconds`` and ``chosen``. A trial of which a seed diverged has no score. With a pruner there is a column
+            ``pruned``: a trial that was ended early has no score either.
+        pruner: as of :class:`Plan`.
+        at_once: as of :class:`Plan`.
     """
 
     space: Space
@@ -135,6 +72,8 @@ class Search:
     seeds: tuple[int, ...]
     metric: str
     frame: pd.DataFrame
+    pruner: str = "none"
+    at_once: int = 1
 
     @property
     def chosen(self) -> dict[str, dict[str, Any]]:
@@ -150,6 +89,8 @@ class Search:
             "trials": self.trials,
             "seeds": self.seeds,
             "metric": self.metric,
+            "pruner": self.pruner,
+            "trials_at_once": self.at_once,
             "space": asdict(self.space),
             "chosen": self.chosen,
             "seconds": float(self.frame["seconds"].sum()),
@@ -166,6 +107,9 @@ def tune(
     trials: int = 20,
     space: Space | None = None,
     trial_seeds: int = 3,
+    pruner: str = "none",
+    trials_at_once: int = 1,
+    fresh: bool = False,
     progress: Progress | None = None,
     told: Callable[[pd.DataFrame], None] | None = None,
     **options: Any,
@@ -181,10 +125,18 @@ def tune(
         trials: of each cell, all of different settings.
         space: values to choose among.
         trial_seeds: trainings of each trial, with seeds that follow those of the comparison.
+        pruner: ends trials early whose errors on the validation part are behind those of earlier trials of the same
+            cell after as many epochs: ``"median"``, or ``"halving"`` for asynchronous successive halving; ``"none"``,
+            the default, trains all alike. The same for every cell.
+        trials_at_once: trials of a cell that may run at the same time, each of which is drawn without knowing the
+            results of the others; 1 by default. It decides which trials are drawn.
+        fresh: whether trials that the folder ``out`` holds are forgotten; by default a tuning that was stopped goes on
+            there, and comes to what it would have come to.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
         told: called after each trial with all trials so far, as :attr:`Search.frame`; none is chosen yet.
         **options: those of ``kseq tune`` by the same names, instead of ``settings`` and ``space``: ``units=(8, 16)``
-            gives the values to choose among; see :func:`kseq.compare` for the others.
+            gives the values to choose among; see :func:`kseq.compare` for the others. Finished trials are kept in the
+            folder ``out``.
 
     Returns:
         Comparison: of the chosen settings, with all trials as ``.tuning``. AR, among the baselines, reads as many rows
@@ -200,16 +152,15 @@ def tune(
         >>> tuned = tune(load_series("nino12"), trials=10, cells=("gru",))  # doctest: +SKIP
         >>> tuned.tuning.sort_values("mae").head()  # doctest: +SKIP
     """
-    for name, value in (("trials", trials), ("trial_seeds", trial_seeds)):
-        require_whole(name, value)
     chosen = {} if settings is not None else _of_space(options)
     if space is not None and chosen:
         raise ConfigError(f"received a space and also {', '.join(chosen)}, expected one or the other.")
     space = space or Space(**chosen)
+    plan = Plan(space, trials, trial_seeds, pruner, trials_at_once)
     asked = vocabulary.asked(given, settings, options)
-    _require_tunable(asked.settings, space, trials)
+    require_tunable(asked.settings, plan)
     with asked.folder() as folder:
-        comparison = _tuned(asked.series, asked.settings, space, trials, trial_seeds, progress, told)
+        comparison = tuned(asked.series, asked.settings, plan, folder, fresh=fresh, progress=progress, told=told)
         if folder is not None:
             from kseq.report import run_folder
 
@@ -233,38 +184,89 @@ def _of_space(options: dict[str, Any]) -> dict[str, tuple]:
     return chosen
 
 
-def _tuned(
+def tuned(
     series: Series | Panel,
     settings: Settings,
-    space: Space,
-    trials: int,
-    trial_seeds: int,
-    progress: Progress | None,
-    told: Callable[[pd.DataFrame], None] | None,
+    plan: Plan,
+    folder: "Folder | None" = None,
+    *,
+    fresh: bool = False,
+    progress: Progress | None = None,
+    told: Callable[[pd.DataFrame], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Comparison:
-    """Run all trials, and compare what they have chosen."""
-    shared = resolved(_with_room(settings, space), series)
-    for transform in space.transform:
+    """Run the trials that a folder does not hold yet, and compare what all have chosen.
+
+    Args:
+        series: to be forecast.
+        settings: of the comparison.
+        plan: of the trials.
+        folder: that trials are kept in; None to keep none.
+        fresh: whether trials that it holds are forgotten.
+        progress: as of :func:`tune`.
+        told: as of :func:`tune`.
+        tell: called with a sentence on what cannot be written; nothing by default.
+    """
+    require_tunable(settings, plan)
+    shared = resolved(_with_room(settings, plan.space), series)
+    for transform in plan.space.transform:
         # What the series does not allow is told before anything is trained.
         _cut(series, replace(shared, transform=transform))
     data = _cut(series, shared)
-    score = _score_of(data, settings)
-    # What trials forecast is the validation part: no window of the test part is read.
-    data = replace(data, test=data.validation)
+    measure = scores_of_validation(data, settings.season, settings.metric).measure
     first = max(settings.seeds) + 1
-    seeds = tuple(range(first, first + trial_seeds))
+    seeds = tuple(range(first, first + plan.trial_seeds))
     # Trials are scored on the validation part, which nothing may learn from.
     budget = replace(shared, seeds=seeds, refit_on_validation=False)
-    done: list[dict[str, Any]] = []
-    for cell in settings.cells:
-        for trial in _trials(cell, data, budget, space, trials, score, progress):
-            done.append(trial)
-            if told is not None:
-                told(_frame(done))
-    search = Search(space, trials, seeds, score.metric, _with_best(_frame(done), score.metric))
+    tell = tell or _silent
+    journal = None if folder is None else _journal(folder, series, plan, settings, fresh, tell)
+    trials = Trials(data, budget, plan, Journal(journal), progress)
+    work_kept(progress, trials.kept, plan.trials * len(settings.cells), "trial")
+    failed: list[str] = []
+    for done in trials.run():
+        frame = _frame(done)
+        if told is not None:
+            told(frame)
+        if folder is not None:
+            _write(frame, folder, tell, failed)
+    frame = _with_best(_frame(trials.rows), measure)
+    search = Search(plan.space, plan.trials, seeds, measure, frame, plan.pruner, plan.at_once)
     comparison = compare(series, replace(shared, by_cell=search.chosen), progress=progress)
     comparison.search = search
     return comparison
+
+
+def _silent(text: str) -> None:
+    """Nobody is to be told."""
+
+
+def _journal(
+    folder: "Folder", series: Series | Panel, plan: Plan, settings: Settings, fresh: bool, tell: Callable[[str], None]
+) -> Path | None:
+    """The journal in a folder, made where it is missing; None where it cannot be, which is told."""
+    from kseq.report import run_folder
+
+    about = {
+        "command": "tune", "series": {"name": series.name}, "trials": plan.trials * len(settings.cells),
+        "cells": [name_of(cell) for cell in settings.cells],
+    }  # fmt: skip
+    try:
+        return run_folder.begin_trials(folder, about, fresh=fresh)
+    except OutputError as error:
+        tell(f"{error} The tuning goes on.")
+        return None
+
+
+def _write(frame: pd.DataFrame, folder: "Folder", tell: Callable[[str], None], failed: list[str]) -> None:
+    """Write the trials so far; where they cannot be, say so once: there may be room again when the tuning is done."""
+    from kseq.report import run_folder
+
+    try:
+        run_folder.write_trials(frame, folder)
+    except OutputError as error:
+        if not failed:
+            tell(f"{error} The tuning goes on.")
+        failed.append(str(error))
 
 
 def _with_room(settings: Settings, space: Space) -> Settings:
@@ -281,22 +283,13 @@ def _cut(series: Series | Panel, settings: Settings) -> WindowedPanel:
     return cut_windows(series, settings)
 
 
-@dataclass(frozen=True)
-class _Score:
-    """How forecasts of the validation part are scored: ``of`` them, ``(seeds, ...)``, a number a seed."""
+def require_tunable(settings: Settings, plan: Plan) -> None:
+    """Refuse settings that leave nothing to tune, or that say what is to be chosen.
 
-    metric: str
-    of: Callable[[np.ndarray], np.ndarray]
-
-
-def _score_of(data: WindowedPanel, settings: Settings) -> _Score:
-    """Score by what the comparison ranks by: errors in the target's unit or, of a panel, in units of each series."""
-    scores = scores_of_validation(data, settings.season, settings.metric)
-    return _Score(scores.measure, lambda forecasts: scores.overall(forecasts, scores.measure))
-
-
-def _require_tunable(settings: Settings, space: Space, trials: int) -> None:
-    """Refuse settings that leave nothing to tune, or that say what is to be chosen."""
+    Raises:
+        ConfigError: they do, or Optuna is not installed.
+    """
+    space, trials = plan.space, plan.trials
     if not settings.cells:
         raise ConfigError("received no cells, expected at least one to tune.")
     if not settings.validation:
@@ -320,103 +313,7 @@ def _require_tunable(settings: Settings, space: Space, trials: int) -> None:
             f" {trials}, expected at most {len(space.grid)}, the settings that the "
             "space holds; give fewer, or more values to choose among.",
         )
-
-
-def _trials(
-    cell: str,
-    data: WindowedPanel,
-    budget: Settings,
-    space: Space,
-    trials: int,
-    score: _Score,
-    progress: Progress | None,
-) -> Iterator[dict[str, Any]]:
-    """Train a cell with one setting after another; give a row of the frame for each."""
-    # Keras and its backend are loaded here and no earlier: wrong settings are told by now.
-    from kseq.comparison.jobs import train_cell
-
-    drawn = _Draws(space, seed=budget.seeds[0])
-    for number in range(1, trials + 1):
-        trial, own = drawn.ask()
-        row = train_cell(
-            cell, data, replace(budget, by_cell={cell: own}), _told(progress, f"trial {number} of {trials}")
-        )
-        sound = bool(row.sound.all())
-        errors = score.of(row.predictions) if sound else np.array([np.nan])
-        drawn.tell(trial, float(errors.mean()))
-        yield {
-            "model": name_of(cell),
-            "trial": number,
-            **own,
-            score.metric: float(errors.mean()),
-            f"{score.metric}_std": float(errors.std(ddof=1)) if len(errors) > 1 else float("nan"),
-            "parameters": row.parameters,
-            "epochs": float(np.mean(row.epochs)),
-            "seconds": row.seconds,
-        }
-
-
-def _told(progress: Progress | None, trial: str) -> Progress | None:
-    if progress is None:
-        return None
-    return Within(progress, trial)
-
-
-class _Draws:
-    """One cell's trials as Optuna draws them, no setting twice."""
-
-    def __init__(self, space: Space, seed: int):
-        self.space = space
-        self.optuna = _optuna()
-        # Studies are told of on the screen otherwise, each trial on a line.
-        self.optuna.logging.set_verbosity(self.optuna.logging.WARNING)
-        self.study = self.optuna.create_study(sampler=self.optuna.samplers.TPESampler(seed=seed))
-        self.left = space.grid
-        self.random = np.random.default_rng(seed)
-
-    def ask(self) -> "tuple[optuna.Trial, dict[str, Any]]":
-        """Draw a setting; one that has been drawn before gives way to one, at random, that has not."""
-        trial = self.study.ask()
-        own = self._setting(trial)
-        if own not in self.left:
-            self.study.tell(trial, state=self.optuna.trial.TrialState.FAIL)
-            other = self.left[self.random.integers(len(self.left))]
-            self.study.enqueue_trial(self._places(other))
-            trial = self.study.ask()
-            own = self._setting(trial)
-        self.left.remove(own)
-        return trial, own
-
-    def tell(self, trial: "optuna.Trial", error: float) -> None:
-        """Say how good a setting is; NaN for one that diverged, from which nothing is learnt but that it failed."""
-        failed = self.optuna.trial.TrialState.FAIL if np.isnan(error) else None
-        self.study.tell(trial, None if failed else error, state=failed)
-
-    def _places(self, own: dict[str, Any]) -> dict[str, int]:
-        """Where the values of a setting stand among those to choose from; only of what is drawn for it."""
-        drawn = {name: values for name, values in self.space.values.items() if name != "dropout" or _between(own)}
-        return {name: values.index(own[name]) for name, values in drawn.items()}
-
-    def _setting(self, trial: "optuna.Trial") -> dict[str, Any]:
-        """Values by name. Places in ascending order are drawn, so that neighbours are known to be alike."""
-        own: dict[str, Any] = {}
-        for name, values in self.space.values.items():
-            if name == "transform":
-                # Which is like which is not known.
-                own[name] = values[trial.suggest_categorical(name, range(len(values)))]
-            elif name != "dropout" or _between(own):
-                own[name] = values[trial.suggest_int(name, 0, len(values) - 1)]
-            else:
-                own[name] = 0.0
-        return own
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError as error:
-        raise ConfigError("tuning needs Optuna, which is not installed; run pip install 'kseq[tune]'.") from error
-    return optuna
+    require_optuna()
 
 
 def _frame(done: Sequence[dict[str, Any]]) -> pd.DataFrame:

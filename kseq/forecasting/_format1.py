@@ -25,7 +25,7 @@ def card_of_series(content: Mapping[str, Any]) -> tuple[ModelCard, list[int]]:
     """Make a card of the JSON of a model of one series.
 
     Args:
-        content: JSON that fits :class:`kseq.storage.schemas.SeriesCardRecord`, so that its types are known.
+        content: JSON that fits :class:`kseq.storage.card_schemas.SeriesCardRecord`, so that its types are known.
 
     Returns:
         The card; and for each of its input columns the place at which the network in the file reads it.

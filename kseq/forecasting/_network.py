@@ -397,7 +397,7 @@ def _require_objects(file: "h5py.File", expected: Mapping[str, tuple[int, ...]],
         raise Refused(f"there are {seen} arrays, expected {len(expected)}")
 
 
-#: Levels of groups in one another.
+#: Levels of nested groups.
 DEPTH = 16
 
 

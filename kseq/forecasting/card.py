@@ -250,8 +250,8 @@ class ModelCard:
         """Make a card of JSON and of the bytes of its arrays.
 
         Args:
-            content: JSON that fits :class:`kseq.storage.schemas.CardRecord`, so that its types are known; the rest is
-                checked here.
+            content: JSON that fits :class:`kseq.storage.card_schemas.CardRecord`, so that its types are
+                known; the rest is checked here.
             data: the arrays, one after the other.
 
         Raises:

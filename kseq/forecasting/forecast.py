@@ -112,9 +112,8 @@ def forecast(
     card = model.card
     steps = card.horizon if steps is None else steps
     require_whole("steps", steps)
-    history, notes = _long_enough(card, history_of(card, rows, ids), named=ids is not None)
+    history, ahead, notes = rows_to_forecast(card, steps, rows, future, ids)
     blocks = -(-steps // card.horizon)
-    ahead = _with_covariates(card, extended(history.panel, blocks * card.horizon, card.freq), blocks, future)
     ends = ahead.ends
     segments = [range(end, end + 1) for end in ends.tolist()]
     # Keras is loaded with it.
@@ -133,6 +132,35 @@ def forecast(
         notes.append(f"The model forecasts {what} at once: from step {card.horizon + 1} on it reads its own forecasts.")
     dates = ahead.index[target_rows[:, :steps].ravel()]
     return Forecast(card.name, dates, values, bands, (*notes, *missing), history.panel)
+
+
+def rows_to_forecast(
+    card: ModelCard,
+    steps: int,
+    rows: Series | Panel | None,
+    future: pd.DataFrame | None,
+    ids: Sequence[object] | None,
+) -> tuple[History, Panel, list[str]]:
+    """Gather the rows that forecasts start from, and lay those of the steps to come behind them.
+
+    Args:
+        card: card of the model.
+        steps: how many are forecast.
+        rows: newer rows, as in :func:`forecast`.
+        future: covariates of the steps to come, as there.
+        ids: series to forecast, as there.
+
+    Returns:
+        What is known of each series; the same with rows for the steps to come, as many as whole blocks of ``horizon``
+        steps take; and sentences on what was left out.
+
+    Raises:
+        ConfigError, DataError: as :func:`forecast`.
+    """
+    history, notes = _long_enough(card, history_of(card, rows, ids), named=ids is not None)
+    blocks = -(-steps // card.horizon)
+    ahead = _with_covariates(card, extended(history.panel, blocks * card.horizon, card.freq), blocks, future)
+    return history, ahead, notes
 
 
 def _long_enough(card: ModelCard, history: History, named: bool) -> tuple[History, list[str]]:

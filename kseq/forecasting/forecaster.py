@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pandas as pd
 
 from kseq import backends
@@ -194,11 +195,18 @@ class Forecaster:
                    if repr(getattr(self, name)) != repr(default)]  # fmt: skip
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    def fit(self, df: Any) -> Self:
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks of an estimator before it clones and scores it, as ``GridSearchCV`` does."""
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=InputTags(allow_nan=True))
+
+    def fit(self, df: Any, y: Any = None) -> Self:
         """Train on a series, or on all of many.
 
         Args:
             df: columns ``unique_id, ds, y`` and covariates; or anything else that :func:`kseq.data.series_of` takes.
+            y: the target, ``(rows,)``, where it is no column of ``df``; scikit-learn's tools pass it on.
 
         Returns:
             Itself, with ``model_``.
@@ -207,8 +215,34 @@ class Forecaster:
             ConfigError: a parameter is wrong.
             DataError: the frame is too short or cannot be used as it is.
         """
-        self.model_ = self._fit(self._data(df))
+        self.model_ = self._fit(self._data(_with_target(df, y)))
         return self
+
+    def score(self, df: Any, y: Any = None) -> float:
+        """Score forecasts of the rows after those of :meth:`fit`, as ``GridSearchCV`` asks with ``TimeSeriesSplit``.
+
+        Args:
+            df: the rows, as in :meth:`fit`; at least ``horizon`` of them.
+            y: as in :meth:`fit`.
+
+        Returns:
+            Minus the mean absolute error of one series and target, or minus the mean absolute scaled error of several:
+            the higher, the better.
+
+        Raises:
+            ConfigError: it is not fitted yet.
+            DataError: the rows do not fit the model, or no window fits into them.
+
+        Example:
+            >>> search = GridSearchCV(Forecaster(), {"units": [8, 16]}, cv=TimeSeriesSplit(3))  # doctest: +SKIP
+            >>> search.fit(df).best_params_  # doctest: +SKIP
+            {'units': 16}
+        """
+        from kseq.forecasting.score import evaluate
+
+        comparison = evaluate(self.fitted, self._data(_with_target(df, y))).comparison
+        row = next(row for row in comparison.rows if row.kind in ("cell", "ensemble"))
+        return -float(comparison.scores(row, comparison.measure)[0])
 
     def predict(
         self, h: int | None = None, X_df: pd.DataFrame | None = None, level: Sequence[float] | None = None
@@ -228,7 +262,7 @@ class Forecaster:
             ConfigError: it is not fitted yet, or there is no interval of a level.
             DataError: covariates of the steps to come are missing.
         """
-        model = self._fitted
+        model = self.fitted
         ahead = None if X_df is None else covariates_ahead(model.card, X_df, "X_df")
         made = forecast(model, h, future=ahead, levels=level)
         frame = made.frame
@@ -278,7 +312,7 @@ class Forecaster:
         """
         from kseq.forecasting import model_file
 
-        return model_file.save(self._fitted, path)
+        return model_file.save(self.fitted, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Forecaster":
@@ -311,7 +345,12 @@ class Forecaster:
         return made
 
     @property
-    def _fitted(self) -> "TrainedModel":
+    def fitted(self) -> "TrainedModel":
+        """The trained network and its card.
+
+        Raises:
+            ConfigError: it is not fitted yet.
+        """
         model = getattr(self, "model_", None)
         if model is None:
             raise ConfigError("this Forecaster is not fitted yet; call fit with a series first.")
@@ -357,6 +396,11 @@ def _renamed(others: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     if wrong:
         raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster")
     return {own[name]: not value if name.startswith("no_") else value for name, value in others.items()}
+
+
+def _with_target(df: Any, y: Any) -> Any:
+    """A frame with the target as its column ``y``."""
+    return df if y is None else pd.DataFrame(df).assign(y=np.asarray(y))
 
 
 def _choose_backend() -> None:

@@ -6,7 +6,7 @@ its numbers as ``kseq.arrays``.
 ``keras.models.load_model`` loads the file without kseq.
 
 A file may come from anywhere. It is inspected before Keras is loaded: the archive by :mod:`kseq.forecasting._archive`,
-the card by the schemas of :mod:`kseq.storage.schemas`, and what Keras wrote by :mod:`kseq.forecasting._network`,
+the card by the schemas of :mod:`kseq.storage.card_schemas`, and what Keras wrote by :mod:`kseq.forecasting._network`,
 against the card. The network is then built by kseq from the card's settings, and filled with the arrays that were
 inspected. Nothing in a file is run, and none of its sizes is believed before so many bytes are there. Checksums tell a
 damaged file from a whole one.
@@ -135,6 +135,18 @@ def read_card(path: str | Path) -> ModelCard:
     return card
 
 
+def read_parts(path: str | Path) -> tuple[ModelCard, list[np.ndarray]]:
+    """Read a file's card and its weights, in the order of ``keras.Model.weights``; Keras is not loaded.
+
+    Args:
+        path: the file.
+
+    Raises:
+        DataError: it is missing, damaged, or none that kseq has written.
+    """
+    return _read(Path(path))
+
+
 def load(path: str | Path) -> TrainedModel:
     """Load a model that :func:`save` has written, on any backend, with the fast layers of kseq.
 
@@ -186,11 +198,11 @@ def _read(path: Path) -> tuple[ModelCard, list[np.ndarray]]:
 def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]:
     # Both are slow to import, and needed where a file is read alone.
     from kseq.forecasting import _network
-    from kseq.storage import schemas
+    from kseq.storage import card_schemas, parsing
 
     content = archive.read(MEMBER, LARGEST[MEMBER])
     try:
-        known = schemas.parse(content, schemas.CardFormat)
+        known = parsing.parse(content, card_schemas.CardFormat)
         if not 1 <= known["format"] <= FORMAT:
             raise DataError(
                 f"{path} was written by kseq {known['kseq']} in format {known['format']}, expected 1 to {FORMAT}; load "
@@ -198,7 +210,7 @@ def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]
             )
         # In format 1 a model of one series had no arrays.
         with_arrays = known["format"] > 1 or ARRAYS in archive
-        record: Any = schemas.parse(content, schemas.CardRecord if with_arrays else schemas.SeriesCardRecord)
+        record: Any = parsing.parse(content, card_schemas.CardRecord if with_arrays else card_schemas.SeriesCardRecord)
     except ValueError as error:
         raise Refused(f"{MEMBER}: {error}") from error
     del content
@@ -218,7 +230,7 @@ def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]
     plan = _plan(card)
     plan.bytes(WEIGHTS, archive.size(WEIGHTS))
     try:
-        config = schemas.parse_any(archive.read(CONFIG, LARGEST[CONFIG]))
+        config = parsing.parse_any(archive.read(CONFIG, LARGEST[CONFIG]))
     except ValueError as error:
         raise Refused(f"{CONFIG}: {error}") from error
     _network.require_config(config, plan)

@@ -30,7 +30,7 @@ from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
 
 #: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
-#: training (those of the way ahead are counted, and the way back takes its time as well): 3 seconds, taken four
+#: training (those of the forward pass are counted, and the backward pass takes its time as well): 3 seconds, taken four
 #: times, for few epochs may be left.
 REBUILD = 6e10
 
@@ -137,7 +137,7 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec, late=Non
     return Output(states[0], every, states, "jax-scan-late" if late else "jax-scan")
 
 
-# --- The loop, and the way back --------------------------------------------------------------------------------------
+# --- The loop and its backward pass -----------------------------------------------------------------------------------
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -193,7 +193,7 @@ def _derivative_ahead(*arguments, spec, late, structure, moved, fixed):
 
 
 def _derivative_back(cotangents, *arguments, spec, late, structure, moved, fixed):
-    """The transpose of the derivative ahead: the written-out way back through what the loop kept."""
+    """The transpose of the derivative ahead: the backward pass, written out, through what the loop kept."""
     (x, states, kernel, recurrent_kernel, bias), kept = jax.tree.unflatten(structure, arguments[:fixed])
     found = [None if isinstance(d, ad.Zero) else d for d in cotangents]
     results = found[: len(states)], (found[len(states)] if spec.return_sequences else None)

@@ -8,7 +8,7 @@ pass float64 for a reference that is good to the last digits.
 Every cell is a pair of functions for one time step of one net:
 
 ``step(x, states, weights, spec) -> (states, kept)``
-    the states after the step, output first, and what the way back needs;
+    the states after the step, output first, and what the backward pass needs;
 ``step_back(d_states, kept, weights, spec, d_weights) -> (d_x, d_states)``
     the gradients of the step's input and earlier states, adding to those of the weights.
 

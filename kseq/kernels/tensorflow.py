@@ -24,8 +24,8 @@ from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
 
 #: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
-#: training (those of the way ahead are counted, and the way back takes its time as well): 0.7 seconds, taken four
-#: times, for few epochs may be left.
+#: training (those of the forward pass are counted, and the backward pass takes its time as well): 0.7 seconds, taken
+#: four times, for few epochs may be left.
 REBUILD = 2e10
 
 
@@ -315,12 +315,12 @@ def _step_gru(x, states, recurrent_kernel, bias, product, spec):
     return [z * h + (1 - z) * candidate]
 
 
-# What runs kept for their way back, by the number of the run. A graph can pass a number on, and nothing else.
+# What runs kept for their backward pass, by the number of the run. A graph can pass a number on, and nothing else.
 _kept: dict[int, Any] = {}
 _numbers = itertools.count()
 
-#: A run in training mode need not have a way back, as in dropout at prediction: what is kept is let go after so many
-#: others, or so many bytes, for it can be computed again.
+#: A run in training mode need not have a backward pass, as in dropout at prediction: what is kept is let go after so
+#: many others, or so many bytes, for it can be computed again.
 _MOST_KEPT, _MOST_BYTES = 64, 2**29
 
 

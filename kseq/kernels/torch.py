@@ -32,7 +32,7 @@ _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 #: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
-#: training (those of the way ahead are counted, and the way back takes its time as well): 0.02 seconds.
+#: training (those of the forward pass are counted, and the backward pass takes its time as well): 0.02 seconds.
 REBUILD = 2e8
 
 
@@ -219,7 +219,7 @@ class _CompiledLoop(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, spec, recorded, sequences, kernel, recurrent_kernel, bias, *states):
-        # Without a record, as in predict, nothing asks for a way back, whatever the weights are.
+        # Without a record, as in predict, nothing asks for gradients, whatever the weights are.
         keep = recorded and any(ctx.needs_input_grad)
         _, outputs, new_states, saved = _compiled().forward(
             spec,
@@ -235,7 +235,8 @@ class _CompiledLoop(torch.autograd.Function):
         if keep:
             ctx.set_materialize_grads(False)
             ctx.saved = saved
-            # The way back reads what lies in ``saved``; these are kept for PyTorch to notice if they are written over.
+            # The backward pass reads what lies in ``saved``; these are kept for PyTorch to notice if they are written
+            # over.
             ctx.spec, ctx.states = spec, len(states)
             ctx.save_for_backward(sequences, kernel, recurrent_kernel, bias, *states, *results)
         return results

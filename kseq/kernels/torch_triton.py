@@ -8,7 +8,7 @@ stays outside, as one batched product of PyTorch's: the input product before the
 A program reads the input products of a step while it computes the one before: memory answers after a time in which a
 whole step could be done. (At the last step it reads that one's again.)
 
-The way back needs the gates, which are written over the input products, and the states: the arrays that
+The backward pass needs the gates, which are written over the input products, and the states: the arrays that
 :mod:`kseq.kernels.reference` names, ``(S, time, batch, ...)`` each.
 
 Products of float32 run on the matrix units in three parts ("3xTF32", NVIDIA CUTLASS), which keeps float32's digits.

@@ -7,8 +7,8 @@ are trained, :mod:`kseq.comparison.auto` then trains the best few for a moment. 
 and anomalies, the values themselves and each reference of :mod:`kseq.preprocessing.references`; differences one step
 ahead, where none are summed; and the trend of a single series. A transform that leaves out a series is not tried.
 
-Errors are mean absolute ones; those of several series are in units of what repeating the last season misses in each,
-as MASE counts them. Nothing after the validation part is read. Without a validation window the last rows of the
+Errors are mean absolute ones of one series, MASE or OWA of several, see :attr:`Trial.measure`. Nothing after the
+validation part is read. Without a validation window the last rows of the
 training part stand in for one.
 
     >>> from kseq import load_series, make_windows
@@ -158,10 +158,7 @@ class Trial:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Transforms that are tried: those that all series allow."""
-        learnt = np.concatenate(
-            [self.panel.y[first:last] for first, last in zip(self.split.start, self.split.stop, strict=True)]
-        )
-        low = np.nanmin(learnt, initial=np.inf)
+        low = self._lowest
         logs = ["log"] if low > 0 else ["log1p"] if low == 0 else []
         tails = ["", "change", "last", "mean"] + ["difference"] * (self.horizon == 1)
         seasons = ["", "anomaly"] if self.season > 1 else [""]
@@ -173,6 +170,12 @@ class Trial:
             chains += [("", season, "trend,change") for season in seasons]
         names = (",".join(filter(None, chain)) or "none" for chain in chains)
         return tuple(name for name in names if self._allows(name))
+
+    @cached_property
+    def _lowest(self) -> float:
+        """The smallest value of all series."""
+        learnt = [self.panel.y[first:last] for first, last in zip(self.split.start, self.split.stop, strict=True)]
+        return float(np.nanmin(np.concatenate(learnt), initial=np.inf))
 
     def _allows(self, name: str) -> bool:
         """Whether a transform can be fitted, and leaves out no series."""
@@ -220,21 +223,59 @@ class Trial:
         return scale[0]
 
     def error(self, forecasts: np.ndarray, starts: np.ndarray, owners: np.ndarray) -> float:
-        """Mean absolute error in the unit of each series, the mean over series of each series' own.
+        """What forecasts miss: MAE of one series, MASE or OWA of several, see :attr:`measure`.
 
         Args:
             forecasts: in the targets' unit, ``(..., windows, horizon, targets)``.
             starts: rows of their first targets, ``(windows,)``.
             owners: series of each.
         """
+        missed = self._missed(forecasts, starts, owners)
+        return float(np.mean(missed / self._naive)) if self.measure == "OWA" else float(missed[0])
+
+    @property
+    def measure(self) -> str:
+        """How errors are counted, by the name of the measure.
+
+        MAE of one series. Of several without negative values OWA, the mean of MASE and sMAPE, each as a share of what
+        repeating the last season misses (the last value, where there is no season), as the M4 competition weighs them
+        (Makridakis et al. 2020): MASE alone says little of the small values of a series that is mostly large. MASE
+        where values are negative, of which sMAPE says nothing.
+        """
+        if len(self.members) == 1:
+            return "MAE"
+        return "OWA" if self._lowest >= 0 and (np.isfinite(self._naive) & (self._naive > 0)).all() else "MASE"
+
+    @cached_property
+    def _naive(self) -> np.ndarray:
+        """MASE and sMAPE of repeating the last season, or the last value."""
+        starts, owners = self.judged
+        reference = Reference("season", self.season) if self.season > 1 else Reference("last")
+        return self._missed(self._repeated(reference, starts), starts, owners)
+
+    def _repeated(self, reference: Reference, starts: np.ndarray) -> np.ndarray:
+        past = self.panel.y[starts[:, None] + np.arange(-reference.reach(1), 0)]
+        forecast = reference.of_targets(past, 1, self.horizon)
+        return np.broadcast_to(forecast, (len(starts), self.horizon, past.shape[-1]))
+
+    def _missed(self, forecasts: np.ndarray, starts: np.ndarray, owners: np.ndarray) -> np.ndarray:
+        """MAE in the unit of each series, and sMAPE as a share: means over series of each series' own."""
         y = self.panel.y[starts[:, None] + np.arange(self.horizon)]
         with np.errstate(invalid="ignore", over="ignore"):
-            missed = (np.abs(forecasts - y) / self.unit[owners, None]).mean(axis=(-2, -1))
-        missed = missed.reshape(-1, len(starts)).mean(axis=0)
+            errors = np.abs(forecasts - y)
+            size = (np.abs(forecasts) + np.abs(y)) / 2
+            shares = np.divide(errors, size, out=np.zeros_like(errors), where=size != 0)
+            kinds = [part.mean(axis=(-2, -1)) for part in (errors / self.unit[owners, None], shares)]
         there = np.isfinite(self.unit).all(axis=1)[owners]
-        series = np.bincount(owners[there], missed[there], len(self.members))
         count = np.bincount(owners[there], minlength=len(self.members))
-        return float(np.mean(series[count > 0] / count[count > 0])) if there.any() else float("nan")
+        if not there.any():
+            return np.full(2, np.nan)
+        found = []
+        for kind in kinds:
+            missed = kind.reshape(-1, len(starts)).mean(axis=0)
+            series = np.bincount(owners[there], missed[there], len(self.members))
+            found.append(np.mean(series[count > 0] / count[count > 0]))
+        return np.array(found)
 
     @cached_property
     def errors(self) -> dict[str, float]:
@@ -250,14 +291,9 @@ class Trial:
         if self.season > 1:
             kinds["seasonal naive"] = Reference("season", self.season)
         starts, owners = self.judged
-        found = {}
-        for name, reference in kinds.items():
-            past = self.panel.y[starts[:, None] + np.arange(-reference.reach(1), 0)]
-            forecast = reference.of_targets(past, 1, self.horizon)
-            found[name] = self.error(
-                np.broadcast_to(forecast, (len(starts), self.horizon, past.shape[-1])), starts, owners
-            )
-        return found
+        return {
+            name: self.error(self._repeated(reference, starts), starts, owners) for name, reference in kinds.items()
+        }
 
     @cached_property
     def regrets(self) -> dict[str, float]:

@@ -34,9 +34,12 @@ if TYPE_CHECKING:
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
     "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "predictions.parquet",
-    "comparison.png", "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv", "report.html",
-    "run.json",
+    "comparison.png", "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv",
+    "tuning.journal", "report.html", "run.json",
 )  # fmt: skip
+
+#: Trials of a tuning, see :mod:`kseq.experiments._study`.
+JOURNAL = "tuning.journal"
 
 #: What is told to whoever watches, a sentence at a time.
 Tell = Callable[[str], None]
@@ -160,6 +163,9 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
         contents |= _csvs({"predictions.csv": frames["predictions.csv"]})
     elif predictions == "parquet":
         contents["predictions.parquet"] = frames["predictions.csv"].to_parquet(index=False)
+    if len(comparison.tuning) and JOURNAL in folder.listed:
+        # More trials may be asked for later.
+        contents[JOURNAL] = (folder.path / JOURNAL).read_bytes()
     contents["table.md"] = f"{render(comparison, 'markdown')}\n".encode()
     return write_all(folder, contents, comparison.record, pictures, tell, frames)
 
@@ -181,6 +187,24 @@ def write_pages(folder: Folder, pages: Mapping[str, str]) -> list[Path]:
     return [folder.path / name for name in pages]
 
 
+def begin_trials(folder: Folder, about: Mapping[str, Any], *, fresh: bool = False) -> Path:
+    """Say in the record of a folder that a tuning is at work there; return the journal that its trials go into.
+
+    Args:
+        folder: of :func:`folder`.
+        about: what the record says of the tuning until it is done.
+        fresh: whether trials of an earlier tuning are forgotten.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    kept = b""
+    if not fresh and JOURNAL in folder.listed:
+        kept = (folder.path / JOURNAL).read_bytes()
+    _write_unfinished({JOURNAL: kept}, folder, about)
+    return folder.path / JOURNAL
+
+
 def write_trials(frame: pd.DataFrame, folder: Folder) -> Path:
     """Write the trials that a tuning has finished so far; return the file.
 
@@ -189,19 +213,24 @@ def write_trials(frame: pd.DataFrame, folder: Folder) -> Path:
     Raises:
         OutputError: the file cannot be written.
     """
+    name = "tuning-unfinished.csv" if "models" in folder.record else "tuning.csv"
+    _write_unfinished({name: _csv(frame)}, folder, {})
+    return folder.path / name
+
+
+def _write_unfinished(contents: Mapping[str, bytes], folder: Folder, about: Mapping[str, Any]) -> None:
+    """Put files beside what stands in a folder, and list them in its record."""
     record = folder.record
-    if "models" in record:
-        name, keep = "tuning-unfinished.csv", [name for name in folder.listed if name != "run.json"]
-        record["files"] = [n for n in FILES if n in (*folder.listed, name)]
-    else:
-        name, keep = "tuning.csv", []
-        record = {"files": [name, "run.json"], "finished": False}
-    record["written_by"] = _written_by()
+    keep = [name for name in folder.listed if name != "run.json"]
+    if "models" not in record:
+        # What stands there is an unfinished run too: of it only the trials are kept.
+        keep = [name for name in keep if name in (JOURNAL, "tuning.csv")]
+        record = {**record, **about, "finished": False}
+    record = {**record, "files": [n for n in FILES if n in (*keep, *contents, "run.json")], "written_by": _written_by()}
     try:
-        folder.write({name: _csv(frame), "run.json": storage.to_json(record).encode()}, keep)
+        folder.write({**contents, "run.json": storage.to_json(record).encode()}, keep)
     except OSError as error:
         raise storage.not_written(folder.path, error) from error
-    return folder.path / name
 
 
 def write_bench(bench: "Bench", folder: Folder, tell: Tell | None = None) -> list[Path]:

@@ -132,12 +132,13 @@ class Folder:
     @property
     def record(self) -> dict[str, Any]:
         """The record that stands in the folder; empty where there is none of kseq's."""
-        return self.kind.read(self._real) if self.kind.listed(self._real) else {}
+        return self.kind.read(self._real) if self.listed else {}
 
     @property
     def listed(self) -> tuple[str, ...]:
         """Names of the files that kseq has written into the folder, in this run and before."""
-        return self.kind.listed(self._real)
+        # A new folder is made by another name where another one has this.
+        return () if self._new else self.kind.listed(self._real)
 
     @property
     def files(self) -> list[Path]:

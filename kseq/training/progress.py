@@ -1,4 +1,14 @@
-"""What a long training tells whoever watches: every epoch, and every block of seeds that is done."""
+"""What long work tells whoever watches.
+
+A plain function is called with what is trained, the epoch and the epoch limit. An object may listen to more:
+
+- ``block_done(block)``: a :class:`Block` of seeds was trained in this process;
+- ``work_kept(kept, of, unit)``: so many trials, or trainings, are kept from an earlier run;
+- ``jobs_planned(jobs, trainings, kept)``, ``job_started(name)``, ``job_done(name, trainings, seconds, kept, error)``:
+  of jobs, which run here or on workers; ``workers(words)`` says what these are.
+
+In the processes of workers nobody watches: there are no epochs to be seen of what runs in them.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -52,6 +62,13 @@ def block_done(progress: Any, block: Block) -> None:
     listener = getattr(progress, "block_done", None)
     if listener is not None:
         listener(block)
+
+
+def work_kept(progress: Any, kept: int, of: int, unit: str) -> None:
+    """Tell a progress function how much is kept from an earlier run, if it listens to that."""
+    listener = getattr(progress, "work_kept", None)
+    if listener is not None:
+        listener(kept, of, unit)
 
 
 def seeds_text(seeds: tuple[int, ...]) -> str:

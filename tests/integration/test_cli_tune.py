@@ -1,10 +1,13 @@
 import json
+import signal
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
 from kseq.cli import main
-from kseq.experiments import tune
+from kseq.experiments._study import Study
 
 pytestmark = pytest.mark.above_backends
 
@@ -41,20 +44,96 @@ def test_tune_writes_what_it_says(here, capsys):
     assert main(["reproduce", "run"]) == 0
 
 
-def test_trials_that_are_done_stay_when_the_user_stops(here, capsys, monkeypatch):
-    class Stopped(tune._Draws):
-        def ask(self):
-            if len(self.left) < len(self.space.grid):
-                raise KeyboardInterrupt
-            return super().ask()
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert main([*QUICK, "--out", str(folder)]) == 0
+    return files(folder)
 
-    monkeypatch.setattr(tune, "_Draws", Stopped)
-    assert main([*QUICK, "--out", "run"]) == 130
-    assert sorted(path.name for path in (here / "run").iterdir()) == ["run.json", "tuning.csv"]
-    assert "run has tuning.csv, run.json" in capsys.readouterr().err
-    assert len(pd.read_csv(here / "run/tuning.csv")) == 1
-    # That folder is kseq's: it can be tuned into again.
-    assert main([*QUICK, "--out", "run"]) == 130
+
+def files(folder):
+    """What a tuning has written that must not depend on how often it was stopped; seconds are told apart."""
+    trials = pd.read_csv(folder / "tuning.csv").drop(columns="seconds")
+    return trials.to_csv(), (folder / "predictions.csv").read_bytes()
+
+
+def stop_after(monkeypatch, trials):
+    """Let a tuning be stopped by Ctrl-C once so many trials are done."""
+    finish, done = Study.finish, []
+
+    def stopping(self, draw, outcome):
+        finish(self, draw, outcome)
+        done.append(draw)
+        if len(done) == trials:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Study, "finish", stopping)
+
+
+def test_a_tuning_that_is_stopped_goes_on_with_the_same_bits(here, capsys, monkeypatch, uninterrupted):
+    for kept, more in ((0, 1), (1, 2)):
+        with monkeypatch.context() as patch:
+            stop_after(patch, more)
+            assert main([*QUICK, "--out", "run"]) == 130
+        told = capsys.readouterr().err
+        assert ("1 of 4 trials kept" in told) == bool(kept)
+        assert "run has " in told
+        record = json.loads((here / "run/run.json").read_text())
+        assert (record["finished"], record["command"], record["trials"]) == (False, "tune", 4)
+    # The trial that ended last was kept, though it was not yet shown in the table.
+    assert len(pd.read_csv(here / "run/tuning.csv")) == 2
+    assert main([*QUICK, "--out", "run"]) == 0
+    assert "3 of 4 trials kept" in capsys.readouterr().err
+    assert files(here / "run") == uninterrupted
+    # A finished one has them all, until it is told to forget them.
+    assert main([*QUICK, "--out", "run"]) == 0
+    assert "4 of 4 trials kept" in capsys.readouterr().err
+    assert files(here / "run") == uninterrupted
+    assert main([*QUICK, "--out", "run", "--fresh"]) == 0
+    assert "kept" not in capsys.readouterr().err
+    assert files(here / "run") == uninterrupted
+
+
+def test_more_trials_are_added_and_others_are_not_mixed_in(here, capsys, uninterrupted):
+    assert main([*QUICK, "--trials", "1", "--out", "run"]) == 0
+    assert main([*QUICK, "--out", "run"]) == 0
+    assert "2 of 4 trials kept" in capsys.readouterr().err
+    assert files(here / "run") == uninterrupted
+    # Other epochs are other trials; both are kept.
+    assert main([*QUICK, "--epochs", "1", "--out", "run"]) == 0
+    assert "kept" not in capsys.readouterr().err
+    assert main([*QUICK, "--out", "run"]) == 0
+    assert "4 of 4 trials kept" in capsys.readouterr().err
+
+
+#: Kills itself when it has begun to write the line of a trial.
+KILL = """
+import os, signal, sys
+from kseq.__main__ import main
+from kseq.experiments._study import Journal
+
+add, count = Journal.add, []
+
+def killing(self, study, trial):
+    count.append(trial)
+    if len(count) == 2:
+        with open(sys.argv[-1] + "/tuning.journal", "ab") as file:
+            file.write(b'{"op_code": 4, "worker')
+        os.kill(os.getpid(), signal.SIGKILL)
+    add(self, study, trial)
+
+Journal.add = killing
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="of Unix")
+def test_a_killed_process_loses_the_trial_that_was_running(here, capsys, uninterrupted):
+    killed = subprocess.run([sys.executable, "-c", KILL, *QUICK, "--out", "run"], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert main([*QUICK, "--out", "run"]) == 0
+    assert "1 of 4 trials kept" in capsys.readouterr().err
+    assert files(here / "run") == uninterrupted
 
 
 @pytest.mark.parametrize(
@@ -62,6 +141,8 @@ def test_trials_that_are_done_stay_when_the_user_stops(here, capsys, monkeypatch
     [
         (["--trials", "99"], "received --trials 99, expected at most 8"),
         (["--dropout", "high"], "received high, expected 0 or a number"),
+        (["--trials-at-once", "0"], "received 0, expected a whole number from 1"),
+        (["--pruner", "hyperband"], "'hyperband' is not one of 'none', 'median', 'halving'"),
         (["--units", "8,8"], "received --units (8, 8), expected each once"),
         (["--validation-share", "0"], "validation share of 0"),
         (["--transform", "none/"], "received transform ''"),

@@ -60,7 +60,8 @@ class Curved:
         for axis, dim in enumerate(dims):
             at = np.flatnonzero(inside.any(axis=1 - axis))
             runs[dim] = [slice(int(at[0]), int(at[-1]) + 1)]
-        weights = self.latitude.copy(data=np.where(inside, np.cos(np.deg2rad(y)), 0.0))
+        # A variable alone: coordinates of the array would be loaded from the file later on.
+        weights = self.latitude.variable.copy(data=np.where(inside, np.cos(np.deg2rad(y)), 0.0))
         return runs, weights, f"lat {lat.low} to {lat.high}, lon {lon.low} to {lon.high} ({int(inside.sum())} cells)"
 
     def _nearest(

@@ -1,4 +1,7 @@
-"""Feather files, which are files of Arrow; read in the batches in which they were written, and mapped, not loaded."""
+"""Feather files, which are files of Arrow; read in the batches in which they were written.
+
+They are read, not mapped into memory: a file that is mapped cannot be written anew.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,21 +22,13 @@ class FeatherTable(ParquetTable):
 
     kind, begin = "Feather", _BEGIN
 
-    def _open(self, source: Source) -> Any:
-        pa = self._pa
-        self._bytes = pa.memory_map(str(source.path)) if source.content is None else pa.BufferReader(source.content)
-        self._names = self._reader().schema.names
-        return self._reader().schema
+    def _described(self, file: Any) -> tuple[Any, int]:
+        schema = self._pa.ipc.open_file(file).schema
+        return schema, sum(batch.num_rows for batch in self._batches(file, schema.names[:1]))
 
-    def _reader(self, columns: list[str] | None = None) -> Any:
-        fields = None if columns is None else sorted(self._names.index(column) for column in columns)
-        options = self._pa.ipc.IpcReadOptions(included_fields=fields)
-        return self._pa.ipc.open_file(self._bytes, options=options)
-
-    def _batches(self, columns: list[str]) -> Iterator[Any]:
-        reader = self._reader(columns)
+    def _batches(self, file: Any, columns: list[str]) -> Iterator[Any]:
+        names = self._pa.ipc.open_file(file).schema.names
+        options = self._pa.ipc.IpcReadOptions(included_fields=sorted(names.index(column) for column in columns))
+        reader = self._pa.ipc.open_file(file, options=options)
         for number in range(reader.num_record_batches):
             yield reader.get_batch(number)
-
-    def __len__(self) -> int:
-        return sum(batch.num_rows for batch in self._batches(self._names[:1]))

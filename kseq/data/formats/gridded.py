@@ -1,11 +1,15 @@
 """NetCDF and Zarr, read by xarray: one point of a grid, or a mean over an area, is a series.
 
-Nothing but the chosen part is loaded, and of an area so many steps at a time as fit into some megabytes.
+Nothing but the chosen part is loaded, and of an area so many steps at a time as fit into some megabytes. A file is open
+only while it is described or its values are loaded, so that it can be written anew while its series live.
 """
 
+import gc
+import traceback
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,6 +25,8 @@ from kseq.errors import DataError, Parameter
 
 #: Values of an area that are in memory at once.
 BLOCK = 2**22
+
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
 
 _HDF5, _CLASSIC = b"\x89HDF\r\n\x1a\n", (b"CDF\x01", b"CDF\x02")
 
@@ -47,25 +53,29 @@ class GridTable:
 
     def __init__(self, source: Source, id: str | None = None):
         self.source, self.id = source, id
-        self.set = _opened(source)
         self.spans = _selection.parsed(source.options["select"])
-        self.axis, self.dates, phrases = _times.axis_of(self.set, source)
-        self.rows = slice(0, len(self.dates))
-        self.read: tuple[str, ...] = (*source.read, *phrases)
         self.hint: Mapping[str, Any] = {}
-        self.variables = self._over_time()
-        coordinates = [str(name) for name in dict.fromkeys([*self.set.dims, *self.set.variables]) if name in self.set]
-        self.kinds = {name: _selection.kind_of(name, self.set[name].attrs) for name in coordinates}
+        with _opened(source) as data:
+            self._describe(data)
+
+    def _describe(self, data: Any) -> None:
+        """Find the axis of time, the variables and the parts that are meant, without loading values."""
+        self.axis, self.dates, phrases = _times.axis_of(data, self.source)
+        self.rows = slice(0, len(self.dates))
+        self.read: tuple[str, ...] = (*self.source.read, *phrases)
+        self.variables = self._over_time(data)
+        coordinates = [str(name) for name in dict.fromkeys([*data.dims, *data.variables]) if name in data]
+        self.kinds = {name: _selection.kind_of(name, data[name].attrs) for name in coordinates}
         self.mask: Any = None
-        self.parts = self._parts()
+        self.parts = self._parts(data)
+        self.series: int | None = data.sizes[self.id] if self.id in data.dims else None
         self.schema = pd.DataFrame(self.dates[:0], columns=[self.axis])
-        if id in self.set.dims:
-            self.schema[id] = pd.Series([], dtype=object)
+        if self.series is not None:
+            self.schema[self.id] = pd.Series([], dtype=object)
         self.schema[self.variables] = np.empty((0, len(self.variables)))
 
     def __len__(self) -> int:
-        series = self.set.sizes[self.id] if self.id in self.set.dims else 1
-        return (self.rows.stop - self.rows.start) * series
+        return (self.rows.stop - self.rows.start) * (1 if self.series is None else self.series)
 
     def time(self, time: Names) -> Names:
         """Return the axis of time, unless the user names a column."""
@@ -75,36 +85,37 @@ class GridTable:
         """Load these variables, and yield them as one frame."""
         own = [name for name in columns if name in self.variables]
         dates = self.dates[self.rows]
-        values = {name: self._reduced(name) for name in own}
-        if self.id not in self.set.dims:
+        with _opened(self.source) as data:
+            values = {name: self._reduced(data, name) for name in own}
+            ids = [] if self.series is None else _texts(_along(data, self.id))
+        if self.series is None:
             yield pd.DataFrame({self.axis: dates, **{name: part[:, 0] for name, part in values.items()}})
             return
-        ids = _texts(self.set[self.id].to_numpy() if self.id in self.set else np.arange(self.set.sizes[self.id]))
         frame = pd.DataFrame({name: part.T.ravel() for name, part in values.items()})
         frame[self.axis] = np.tile(dates, len(ids))
         frame[self.id] = np.repeat(np.array(ids, dtype=object), len(dates))
         yield frame
 
-    def _over_time(self) -> list[str]:
+    def _over_time(self, data: Any) -> list[str]:
         """Variables of numbers that run over time, without the bounds of cells."""
-        bounds = {str(v.attrs.get("bounds", v.encoding.get("bounds"))) for v in self.set.variables.values()}
+        bounds = {str(v.attrs.get("bounds", v.encoding.get("bounds"))) for v in data.variables.values()}
         names = [
             str(name)
-            for name, variable in self.set.data_vars.items()
+            for name, variable in data.data_vars.items()
             if self.axis in variable.dims and variable.dtype.kind in "iuf" and str(name) not in bounds
         ]
         if not names:
             raise DataError(
                 f"{self.source} holds no variable of numbers over {self.axis} "
-                f"({some(self.set.data_vars) or 'none at all'}); expected a NetCDF or Zarr file of series or grids."
+                f"({some(data.data_vars) or 'none at all'}); expected a NetCDF or Zarr file of series or grids."
             )
         return names
 
-    def _parts(self) -> dict[str, list[slice]]:
+    def _parts(self, data: Any) -> dict[str, list[slice]]:
         """Runs of each dimension that ``select`` names."""
         parts: dict[str, list[slice]] = {}
         used, told = set(), []
-        for dimension in map(str, self.set.dims):
+        for dimension in map(str, data.dims):
             typed = _selection.wanted_by(dimension, self.kinds.get(dimension, dimension), self.spans)
             if typed is None:
                 continue
@@ -115,11 +126,11 @@ class GridTable:
                 self.rows = _selection.rows_between(dimension, self.dates, self.spans[typed])
                 told.append(f"{dimension} {self.spans[typed]}")
                 continue
-            values = self.set[dimension].to_numpy() if dimension in self.set else np.arange(self.set.sizes[dimension])
+            values = _along(data, dimension)
             runs, words = _selection.places(dimension, self.kinds.get(dimension, dimension), values, self.spans[typed])
             parts[dimension] = runs
             told.append(words)
-        curved = self._curved()
+        curved = self._curved(data)
         if curved is not None and any(name in self.spans for name in curved.typed):
             used |= set(curved.typed)
             cells, self.mask, words = curved.chosen(self.spans)
@@ -127,7 +138,7 @@ class GridTable:
             told.append(words)
         unknown = [name for name in self.spans if name not in used]
         if unknown:
-            dims = [str(d) for d in self.set.dims]
+            dims = [str(d) for d in data.dims]
             raise DataError(
                 "received ", Parameter("select"), f" {unknown[0]}, expected dimensions of {self.source}: {some(dims)}."
             )
@@ -136,24 +147,24 @@ class GridTable:
             self.read = (*self.read, f"{'the point' if points else 'the mean over'} {', '.join(told)}")
         return parts
 
-    def _curved(self) -> Curved | None:
+    def _curved(self, data: Any) -> Curved | None:
         """Latitudes and longitudes that are given for each cell, as on curvilinear grids."""
         found: dict[str, str] = {}
         for name, kind in self.kinds.items():
-            if kind in ("latitude", "longitude") and self.set[name].ndim == 2:
+            if kind in ("latitude", "longitude") and data[name].ndim == 2:
                 found.setdefault(kind, name)
         if len(found) < 2:
             return None
-        return Curved(self.set[found["latitude"]], self.set[found["longitude"]], self.spans)
+        return Curved(data[found["latitude"]], data[found["longitude"]], self.spans)
 
-    def _reduced(self, name: str) -> np.ndarray:
+    def _reduced(self, data: Any, name: str) -> np.ndarray:
         """Values of a variable over time, ``(rows, series)``."""
-        variable = self.set[name]
+        variable = data[name]
         others = [str(dim) for dim in variable.dims if dim not in (self.axis, self.id)]
         for dim in others:
             if dim not in self.parts and variable.sizes[dim] > 1:
-                raise self._too_wide(name, variable)
-        weights = self._weights(others)
+                raise self._too_wide(data, name, variable)
+        weights = self._weights(data, others)
         runs = [self.parts.get(dim, [slice(0, variable.sizes[dim])]) for dim in others]
         cells = int(np.prod([sum(run.stop - run.start for run in own) for own in runs])) if runs else 1
         block = _block(variable, self.axis, cells * (variable.sizes[self.id] if self.id in variable.dims else 1))
@@ -165,25 +176,25 @@ class GridTable:
             made.append(next(parts)[0][..., 0] if cells == 1 else _mean(parts))
         values = np.concatenate(made)
         if not np.isfinite(values).any():
-            raise self._empty(name, variable)
+            raise self._empty(data, name, variable)
         return values.reshape(len(values), -1)
 
     def _loaded(self, variable: Any, order: list[str], rows: slice, piece: dict[str, slice]) -> np.ndarray:
         """Values of a part, ``(rows[, series], cells)``."""
         try:
             part = variable.isel({self.axis: rows, **piece}).transpose(*order).to_numpy()
-        except (OSError, ValueError, RuntimeError) as error:
+        except _DAMAGE as error:
             raise _damaged(self.source, error) from error
         return part.astype("float64").reshape(*part.shape[: 2 if self.id in variable.dims else 1], -1)
 
-    def _weights(self, others: Sequence[str]) -> Any:
+    def _weights(self, data: Any, others: Sequence[str]) -> Any:
         """Weights over latitude and longitude, which go by the cosine of latitude; None where all are the same."""
         if self.mask is not None:
             return self.mask if set(self.mask.dims) <= set(others) else None
         latitude = next((dim for dim in others if self.kinds.get(dim) == "latitude"), None)
-        return None if latitude is None else np.cos(np.deg2rad(self.set[latitude].astype("float64"))).clip(0)
+        return None if latitude is None else np.cos(np.deg2rad(data[latitude].astype("float64"))).clip(0)
 
-    def _too_wide(self, name: str, variable: Any) -> DataError:
+    def _too_wide(self, data: Any, name: str, variable: Any) -> DataError:
         dims = [
             str(dim)
             for dim in variable.dims
@@ -191,7 +202,7 @@ class GridTable:
         ]
         shown, example = [], []
         for dim in dims:
-            values = self.set[dim].to_numpy() if dim in self.set else np.arange(variable.sizes[dim])
+            values = _along(data, dim)
             first, last = _texts(values[[0, -1]])
             shown.append(f"{dim} ({len(values)} from {first} to {last})")
             example.append(f"{dim}={_texts(values[[len(values) // 2]])[0]}")
@@ -201,16 +212,16 @@ class GridTable:
             f" {','.join(example)}, or the mean over an area, {example[0].partition('=')[0]}=FROM:TO.",
         )
 
-    def _empty(self, name: str, variable: Any) -> DataError:
+    def _empty(self, data: Any, name: str, variable: Any) -> DataError:
         where = ", ".join(self.read)
         return DataError(
             f"{self.source}: {name!r} holds no value at {where or 'any date'}; expected a place with values (of an "
             "ocean, no land): choose another one with ",
             Parameter("select"),
-            self._nearby(variable) + ".",
+            self._nearby(data, variable) + ".",
         )
 
-    def _nearby(self, variable: Any) -> str:
+    def _nearby(self, data: Any, variable: Any) -> str:
         """The nearest cell that holds a value on the last date, as a wish; empty where none is near."""
         point = {dim: runs[0] for dim, runs in self.parts.items() if dim in variable.dims and len(runs) == 1}
         space = [
@@ -227,8 +238,13 @@ class GridTable:
             return ""
         here = np.array([point[dim].start - reach[dim].start for dim in space])
         near = known[np.abs(known - here).sum(axis=1).argmin()]
-        cells = [self.set[dim].to_numpy()[reach[dim].start + at] for dim, at in zip(space, near, strict=True)]
+        cells = [data[dim].to_numpy()[reach[dim].start + at] for dim, at in zip(space, near, strict=True)]
         return f", such as {','.join(f'{dim}={value:g}' for dim, value in zip(space, cells, strict=True))}"
+
+
+def _along(data: Any, dimension: Any) -> np.ndarray:
+    """Coordinates along a dimension; numbers of its places where it has none."""
+    return data[dimension].to_numpy() if dimension in data else np.arange(data.sizes[dimension])
 
 
 def _product(runs: list[list[slice]], names: list[str]) -> list[dict[str, slice]]:
@@ -284,8 +300,9 @@ def _texts(values: np.ndarray) -> list[str]:
     ]
 
 
-def _opened(source: Source) -> Any:
-    """Open a dataset without loading it."""
+@contextmanager
+def _opened(source: Source) -> Iterator[Any]:
+    """Open a dataset without loading it, and close it."""
     head = source.head
     if head.startswith(b"GRIB"):
         raise DataError(f"{source} is GRIB; expected NetCDF: convert it, cdo -f nc copy {source.path.name} FILE.nc.")
@@ -295,24 +312,39 @@ def _opened(source: Source) -> Any:
         )
     zarr = not head.startswith((_HDF5, b"CDF"))
     xarray = library("xarray", "zarr" if zarr else "netcdf", source)
-    store: Any = source.opened()
     if zarr:
         library("zarr", "zarr", source)
-        if source.head:
-            store = _zip_store(source)
         keywords: dict[str, Any] = {"engine": "zarr", "chunks": None}
     elif head.startswith(_HDF5):
         library("h5netcdf", "netcdf", source)
         keywords = {"engine": "h5netcdf"}
     else:
         keywords = {"engine": "scipy"}
-    try:
-        with warnings.catch_warnings():
-            # xarray warns of metadata that are not gathered, and of encodings that nobody writes here.
-            warnings.simplefilter("ignore")
-            return xarray.open_dataset(store, decode_times=False, cache=False, **keywords)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
-        raise _damaged(source, error) from error
+    with ExitStack() as stack:
+        try:
+            store = stack.enter_context(_zip_store(source)) if zarr and head else source.opened()
+            if head.startswith(_HDF5):
+                # h5netcdf fails half-way where these are damaged, and then leaves the file open.
+                with library("h5py", "netcdf", source).File(source.opened()) as file:
+                    dict(file.attrs)
+            with warnings.catch_warnings():
+                # xarray warns of metadata that are not gathered, and of encodings that nobody writes here.
+                warnings.simplefilter("ignore")
+                data = xarray.open_dataset(store, decode_times=False, cache=False, **keywords)
+        except _DAMAGE as error:
+            _let_go(error)
+            raise _damaged(source, error) from error
+        stack.callback(data.close)
+        yield data
+
+
+def _let_go(error: BaseException) -> None:
+    """Close what libraries had opened when they failed: it lives in frames of the error and in reference cycles."""
+    with warnings.catch_warnings():
+        # SciPy warns of variables that are still mapped, and Python of files that nobody has closed.
+        warnings.simplefilter("ignore")
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
 
 
 def _zip_store(source: Source) -> Any:

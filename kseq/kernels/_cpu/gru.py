@@ -3,7 +3,7 @@ equations.
 
 The columns of ``weights`` are ``inner, update, reset, candidate``: the candidate's recurrent part (and its recurrent
 bias) is apart from its input part, because the reset gate stands between them. In ``gates`` the first of the four
-holds, for the way back, what the reset gate was multiplied with: ``h_prev @ U_h`` and its bias, or with
+holds, for the backward pass, what the reset gate was multiplied with: ``h_prev @ U_h`` and its bias, or with
 ``reset_after=False`` the product ``r * h_prev`` itself.
 """
 

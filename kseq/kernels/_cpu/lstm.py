@@ -2,7 +2,7 @@
 equations.
 
 Gates lie in the order input, forget, candidate, output. ``cells`` holds the cell state before each step and after the
-last. Where nothing is kept for the way back, ``a``, ``gates`` and ``cells`` have one step, written over and over.
+last. Where nothing is kept for the backward pass, ``a``, ``gates`` and ``cells`` have one step, written over and over.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """The SimpleRNN's loops: see :mod:`kseq.kernels._cpu.products` for the layout and :mod:`kseq.kernels.reference` for the
 equation.
 
-Nothing is kept for the way back but ``a``, whose next row holds the output: the slopes follow from it.
+Nothing is kept for the backward pass but ``a``, whose next row holds the output: the slopes follow from it.
 """
 
 import numpy as np

@@ -63,7 +63,7 @@ def test_recursion_is_one_step_after_another(series, transform, calendar):
     data = cut_windows(series, settings)
     near = one_step(data, settings)
     assert near.horizon == 1
-    # Both have one way back to the unit.
+    # Both have one inverse transform to the unit.
     np.testing.assert_array_equal(near.target_scaler.center, data.target_scaler.center)
     if data.transform is None or data.transform.reference is None:
         np.testing.assert_array_equal(near.target_scaler.scale, data.target_scaler.scale)

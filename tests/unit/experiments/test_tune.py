@@ -12,9 +12,11 @@ from kseq.comparison.backtest import cut_windows
 from kseq.comparison.jobs import train_cell, with_lookback
 from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel
+from kseq.experiments._study import Pruning
+from kseq.experiments._trial import Trial, run_trial
 from kseq.experiments.audit import perturbed
 from kseq.experiments.reproduce import Agreement, Recorded
-from kseq.experiments.tune import Space, _Draws
+from kseq.experiments.tune import Space
 from kseq.preprocessing.splits import Split
 from kseq.report.table import render, shown_table
 from kseq.storage import plain
@@ -187,25 +189,43 @@ def test_a_shorter_lookback_needs_room_for_what_is_known_ahead():
     assert with_lookback(data, 4).lookback == 4
 
 
-def test_all_settings_of_a_space_are_drawn_once():
-    drawn = _Draws(SPACE, seed=0)
-    asked = []
-    for _ in range(len(SPACE.grid)):
-        trial, own = drawn.ask()
-        asked.append(own)
-        drawn.tell(trial, own["units"] / own["lookback"])
-    assert len(SPACE.grid) == 2 * 2 * 2 * (1 + 2)
-    assert sorted(map(str, asked)) == sorted(map(str, SPACE.grid))
+def test_looking_at_errors_moves_no_training(series, tuned):
+    """Of four trials the median pruner ends none; it has looked at each epoch of each."""
+    watched = tune(series, trials=4, trial_seeds=2, space=SPACE, pruner="median", **QUICK)
+    assert not watched.tuning["pruned"].any()
+    pd.testing.assert_frame_equal(timeless(watched.tuning).drop(columns="pruned"), timeless(tuned.tuning))
 
 
-def test_trials_learn_from_trials():
-    space = Space(units=tuple(range(1, 41)), num_layers=(1,), lookback=tuple(range(1, 41)), dropout=(0.2,))
-    drawn, errors = _Draws(space, seed=0), []
-    for _ in range(60):
-        trial, own = drawn.ask()
-        errors.append(abs(own["units"] - 30) + abs(own["lookback"] - 5))
-        drawn.tell(trial, errors[-1])
-    assert np.mean(errors[-20:]) < np.mean(errors[:10]) / 2
+def test_trials_that_are_behind_are_ended(series):
+    """Learning rates that learn next to nothing are ended at the first rung, and are not chosen."""
+    space = Space((4,), (1,), (3, 6), (1e-6, 3e-6, 1e-2, 3e-2), (0.0,), (0.0,))
+    plan = QUICK | {"cells": ("rnn",), "training": {"epochs": 9, "patience": 0}}
+    search = tune(series, trials=8, trial_seeds=1, space=space, pruner="halving", **plan).search
+    ended = search.frame[search.frame["pruned"]]
+    assert 0 < len(ended) < 8
+    assert (ended["epochs"] < 9).all()
+    assert ended["mae"].isna().all()
+    assert (search.frame[~search.frame["pruned"]]["epochs"] == 9).all()
+    assert search.chosen["rnn"]["learning_rate"] in (1e-2, 3e-2)
+    assert search.record["pruner"] == "halving"
+
+
+def test_a_pruner_looks_at_what_is_forecast(series):
+    """In the series' units, whatever the transform and the strategy; the looks of a trial are its scores."""
+    own = {"units": 2, "lookback": 3, "learning_rate": 0.01, "transform": "change"}
+    for strategy in ("direct", "recursive"):
+        settings = Settings(
+            **QUICK | {"cells": ("rnn",), "training": {"epochs": 3, "patience": 0}}, lookback=6, horizon=2,
+            transform="none", by_cell={"rnn": own}, refit_on_validation=False, strategy=strategy,
+        )  # fmt: skip
+        cut = cut_windows(series, settings)
+        outcome = run_trial(Trial("rnn", cut, settings, Pruning("median", 3)))
+        assert list(outcome.errors) == [1, 2, 3]
+        best = [
+            run_trial(Trial("rnn", cut, replace(settings, training={"epochs": n, "patience": 0}))) for n in (1, 2, 3)
+        ]
+        assert outcome.errors[1] == pytest.approx(best[0].error, rel=1e-6)
+        assert outcome.error == best[2].error
 
 
 def test_a_trial_that_diverged_is_not_chosen(series):

@@ -1,0 +1,361 @@
+"""What an exported model computes, from rows in the user's unit to forecasts in the user's unit.
+
+It is written once, in terms of a few operators (:class:`Ops`) that ONNX, TensorFlow and PyTorch have, and follows
+:mod:`kseq.forecasting.forecast`: transform the targets, scale, take a reference off, run the networks, undo all of it,
+and read the forecasts again for the steps beyond the horizon, as many times as that takes. The number of steps is fixed
+at export. Values are float64 but inside the networks, as in kseq.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from kseq.forecasting.card import ModelCard
+from kseq.preprocessing.columns import encoded, past_columns
+from kseq.preprocessing.references import LEAST_SPREAD
+from kseq.preprocessing.transforms import Anomaly, Difference, Log, Log1p, Trend
+
+
+class Ops(Protocol):
+    """Operators of a runtime. Tensors, ``(batch, rows, columns)``, know ``+ - * /`` among one another."""
+
+    def constant(self, values: np.ndarray) -> Any:
+        """A tensor of fixed values."""
+
+    def rows(self, x: Any, first: int, stop: int) -> Any:
+        """Rows from ``first`` to before ``stop``, both from 0."""
+
+    def columns(self, x: Any, first: int, stop: int) -> Any:
+        """Columns from ``first`` to before ``stop``, both from 0."""
+
+    def pick(self, x: Any, rows: Sequence[int]) -> Any:
+        """Rows by number."""
+
+    def join(self, parts: Sequence[Any], axis: int) -> Any:
+        """Tensors one after the other along an axis."""
+
+    def table(self, values: np.ndarray, series: Any | None) -> Any:
+        """Row of a table, ``(series, columns)``, that belongs to each window, as ``(batch, 1, columns)``; the first
+        row as ``(1, 1, columns)`` where ``series`` is None.
+        """
+
+    def phases(self, means: np.ndarray, series: Any | None, phase: Any) -> Any:
+        """Mean of each row's phase, ``(batch, rows, columns)``; ``means`` are ``(series, season, columns)``."""
+
+    def column(self, x: Any) -> Any:
+        """``(batch, rows)`` as ``(batch, rows, 1)``."""
+
+    def repeat(self, x: Any, rows: int) -> Any:
+        """``(batch, 1, columns)`` as ``(batch, rows, columns)``."""
+
+    def blocks(self, x: Any, rows: int, columns: int) -> Any:
+        """``(batch, rows * columns)`` as ``(batch, rows, columns)``."""
+
+    def exp(self, x: Any) -> Any:
+        """The exponential."""
+
+    def log(self, x: Any) -> Any:
+        """The natural logarithm."""
+
+    def sqrt(self, x: Any) -> Any:
+        """The square root."""
+
+    def mean(self, x: Any) -> Any:
+        """Mean over rows, which stay as one."""
+
+    def cumsum(self, x: Any) -> Any:
+        """Running sum over rows."""
+
+    def maximum(self, x: Any, least: float) -> Any:
+        """The larger of each value and ``least``."""
+
+    def single(self, x: Any) -> Any:
+        """In float32."""
+
+    def double(self, x: Any) -> Any:
+        """In float64."""
+
+    def network(self, x: Any) -> Any:
+        """Mean of the networks' outputs, ``(batch, outputs)``, of windows in float32."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of an exported model.
+
+    Args:
+        name: what the graph calls it.
+        dtype: ``"float64"`` or ``"int64"``.
+        shape: without the batch, which is free.
+        columns: names of its columns, where it has any.
+        meaning: what its rows are, in a sentence.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    columns: tuple[str, ...]
+    meaning: str
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """The computation of an exported model.
+
+    Args:
+        card: card of the model.
+        steps: steps that are forecast, from 1.
+        levels: percents of the intervals that are given beside the forecasts; half-widths of each are known.
+    """
+
+    card: ModelCard
+    steps: int
+    levels: tuple[float, ...]
+
+    @cached_property
+    def calls(self) -> int:
+        """How many times the networks are run, each time on the forecasts of the times before."""
+        return -(-self.steps // self.card.horizon)
+
+    @property
+    def made(self) -> int:
+        """Steps that the networks forecast in all, of which ``steps`` are given."""
+        return self.calls * self.card.horizon
+
+    @property
+    def ahead(self) -> int:
+        """Rows after the window that the networks read."""
+        return self.made - self.card.horizon
+
+    @cached_property
+    def reads_targets(self) -> bool:
+        """Whether the networks read the targets' past."""
+        return bool(self.card.settings["past_target"])
+
+    @cached_property
+    def needs_targets(self) -> bool:
+        """Whether the forecasts follow from the targets' past."""
+        transform = self.card.transform
+        steps = transform.steps if transform else ()
+        measured = transform is not None and transform.reference is not None
+        return self.reads_targets or measured or any(isinstance(step, Difference) for step in steps)
+
+    @cached_property
+    def several(self) -> bool:
+        """Whether there is more than one series, each with its own scales."""
+        return len(self.card.context.ids) > 1 or bool(len(self.card.context.static.columns))
+
+    @cached_property
+    def covariates(self) -> tuple[str, ...]:
+        """Past covariates: what is read of the past beside the targets."""
+        read = past_columns(self.card.context, self.reads_targets)
+        return tuple(read[len(self.card.context.targets) * self.reads_targets :])
+
+    @cached_property
+    def static(self) -> np.ndarray:
+        """Static covariates in scale, float32, ``(series, columns)``."""
+        numbers = encoded(self.card.context.static).to_numpy(dtype="float64")
+        return self.card.static_scaler.transform(numbers).astype("float32")
+
+    @cached_property
+    def inputs(self) -> tuple[Input, ...]:
+        """What the graph takes, in order."""
+        card, context = self.card, self.card.context
+        found: list[Input] = []
+        targets = tuple(context.targets) if self.needs_targets else ()
+        lookback, last = card.lookback, f"the last of which is step {self.made}"
+
+        def add(name: str, shape: tuple[int, ...], meaning: str, columns: tuple[str, ...] = ()) -> None:
+            kind = "int64" if name in ("phase", "series") else "float64"
+            found.append(Input(name, kind, (*shape, len(columns)) if columns else shape, columns, meaning))
+
+        if targets or self.covariates:
+            add("past", (card.reach,), "The last rows before the first step to forecast.", targets + self.covariates)
+        if self.covariates and self.ahead:
+            add("ahead", (self.ahead,), "Past covariates at the first steps to forecast.", self.covariates)
+        if context.future:
+            add("future", (lookback + self.ahead,), f"Future covariates of rows, {last}.", tuple(context.future))
+        if card.cycles:
+            sides = tuple(f"{cycle} ({side})" for cycle in card.cycles for side in ("sin", "cos"))
+            then = f", then of the first {self.ahead} steps to forecast" * (self.ahead > 0)
+            add("calendar", (lookback + self.ahead,), f"The calendar of the last {lookback} rows{then}.", sides)
+        rows = f"of the last {card.reach} rows and of the {self.made} steps after them."
+        if card.anomaly is not None:
+            add("phase", (card.reach + self.made,), f"Phase of the season {rows}")
+        if card.trend is not None:
+            add("time", (card.reach + self.made,), f"Time {rows}")
+        if self.several:
+            add("series", (), "Which series: its place in `series`, from 0.")
+        return tuple(found)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the graph gives, each ``(batch, steps, targets)``."""
+        return ("forecast", *(f"{side}_{level:g}" for level in self.levels for side in ("lo", "hi")))
+
+    def __call__(self, ops: Ops, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Forecast.
+
+        Args:
+            ops: the runtime's operators.
+            inputs: tensors by name, see :attr:`inputs`.
+
+        Returns:
+            Tensors by the names of :attr:`outputs`.
+        """
+        levels = self._levels(ops, inputs)
+        made = self._roll_out(ops, inputs, levels[-1])
+        values = ops.rows(self._undo(ops, inputs, levels, made), 0, self.steps)
+        found = {"forecast": values}
+        series = inputs.get("series")
+        unit = ops.table(self.card.unit, series) if self.levels else None
+        for level in self.levels:
+            half = ops.constant(self.card.half_widths.at(level, self.steps)[None]) * unit
+            found |= {f"lo_{level:g}": values - half, f"hi_{level:g}": values + half}
+        return found
+
+    def _levels(self, ops: Ops, inputs: Mapping[str, Any]) -> list[Any]:
+        """The targets' past, and what each step of the transform makes of it; None where it is not needed."""
+        transform, reach = self.card.transform, self.card.reach
+        steps = transform.steps if transform else ()
+        if not self.needs_targets:
+            return [None] * (len(steps) + 1)
+        y, rows = ops.columns(inputs["past"], 0, len(self.card.context.targets)), reach
+        levels = [y]
+        for step in steps:
+            if isinstance(step, Log1p):
+                y = ops.log(y + ops.constant(np.ones((1, 1, 1))))
+            elif isinstance(step, Log):
+                y = ops.log(y)
+            elif isinstance(step, Difference):
+                y = ops.rows(y, 1, rows) - ops.rows(y, 0, rows - 1)
+                rows -= 1
+            else:
+                y = y - self._base(ops, inputs, step, reach - rows, reach)
+            levels.append(y)
+        return levels
+
+    def _undo(self, ops: Ops, inputs: Mapping[str, Any], levels: Sequence[Any], y: Any) -> Any:
+        """Forecasts in the targets' unit; ``levels`` as of :meth:`_levels`."""
+        transform, reach = self.card.transform, self.card.reach
+        steps, lost = transform.steps if transform else (), 0
+        befores = []
+        for step, before in zip(steps, levels, strict=False):
+            befores.append((step, before, reach - lost))
+            lost += step.lost
+        for step, before, rows in reversed(befores):
+            if isinstance(step, Log1p):
+                y = ops.exp(y) - ops.constant(np.ones((1, 1, 1)))
+            elif isinstance(step, Log):
+                y = ops.exp(y)
+            elif isinstance(step, Difference):
+                y = ops.rows(before, rows - 1, rows) + ops.cumsum(y)
+            else:
+                y = y + self._base(ops, inputs, step, reach, reach + self.made)
+        return y
+
+    def _base(self, ops: Ops, inputs: Mapping[str, Any], step: Any, first: int, stop: int) -> Any:
+        """What a step takes off rows, counted from the first of the window's; an anomaly's mean or a trend's line."""
+        series = inputs.get("series")
+        if isinstance(step, Anomaly):
+            means = step.means.reshape(-1, step.cycle.season, step.means.shape[1])
+            return ops.phases(means, series, ops.rows(inputs["phase"], first, stop))
+        assert isinstance(step, Trend)
+        time = ops.column(ops.rows(inputs["time"], first, stop))
+        return ops.table(step.start, series) + time * ops.table(step.slope, series)
+
+    def _roll_out(self, ops: Ops, inputs: Mapping[str, Any], known: Any) -> Any:
+        """What the networks forecast, without scale and reference; ``known`` is the last of :meth:`_levels`."""
+        card, series, targets = self.card, inputs.get("series"), len(self.card.context.targets)
+        reference = card.transform.reference if card.transform else None
+        rows = card.reach - (sum(step.lost for step in card.transform.steps) if card.transform else 0)
+        past, made = known, None
+        center, scale = (ops.table(of, series) for of in (card.target_scaler.center, card.target_scaler.scale))
+        for call in range(self.calls):
+            window, width = self._window(ops, inputs, past, rows, call)
+            scaled = ops.blocks(ops.double(ops.network(window)), card.horizon, targets)
+            block = scaled * scale + center
+            if reference is not None:
+                if width is not None:
+                    block = block * width
+                block = self._put_back(ops, block, past, rows)
+            made = block if made is None else ops.join([made, block], 1)
+            past = block if past is None else ops.join([past, block], 1)
+            rows += card.horizon
+        return made
+
+    def _window(self, ops: Ops, inputs: Mapping[str, Any], past: Any, rows: int, call: int) -> tuple[Any, Any]:
+        """The networks' window of a call, float32; and by what its targets were divided, float64, None for nothing."""
+        card, lookback, series = self.card, self.card.lookback, inputs.get("series")
+        reference = card.transform.reference if card.transform else None
+        first, parts, width, at = call * card.horizon, [], None, 0
+
+        def scaled(x: Any, columns: int) -> Any:
+            center, scale = (of[:, at : at + columns] for of in (card.input_scaler.center, card.input_scaler.scale))
+            return ops.single((x - ops.table(center, series)) / ops.table(scale, series))
+
+        if self.reads_targets:
+            count = len(card.context.targets)
+            y = ops.rows(past, rows - lookback, rows)
+            x = scaled(y, count)
+            if reference is not None:
+                x, width = self._refer(ops, x, y, ops.table(card.input_scaler.scale[:, :count], series))
+            parts.append(x)
+            at += count
+        if self.covariates:
+            count = len(self.covariates)
+            begin = len(card.context.targets) * self.needs_targets
+            x = ops.rows(ops.columns(inputs["past"], begin, begin + count), card.reach - lookback, card.reach)
+            if self.ahead:
+                x = ops.rows(ops.join([x, inputs["ahead"]], 1), first, first + lookback)
+            parts.append(scaled(x, count))
+            at += count
+        for name, columns in (("future", card.context.future), ("calendar", card.cycles)):
+            if columns:
+                count = len(columns) * (1 + (name == "calendar"))
+                parts.append(scaled(ops.rows(inputs[name], first, first + lookback), count))
+                at += count
+        if self.static.shape[1]:
+            parts.append(ops.repeat(ops.table(self.static, series), lookback))
+        return (parts[0] if len(parts) == 1 else ops.join(parts, 2)), width
+
+    def _refer(self, ops: Ops, x: Any, y: Any, scale: Any) -> tuple[Any, Any]:
+        """Take the reference off targets ``x``, in scale, which are ``y``, not in scale; see ``Windows.refer``."""
+        assert self.card.transform is not None
+        reference = self.card.transform.reference
+        assert reference is not None
+
+        def less(values: Any) -> Any:
+            if reference.kind in ("change", "increments"):
+                return values
+            if reference.kind == "mean":
+                return values - ops.mean(values)
+            return values - ops.rows(values, self.card.lookback - 1, self.card.lookback)
+
+        x = less(x)
+        if not reference.spread:
+            return x, None
+        return x / self._width(ops, x), self._width(ops, less(y) / scale)
+
+    @staticmethod
+    def _width(ops: Ops, x: Any) -> Any:
+        away = x - ops.mean(x)
+        return ops.maximum(ops.sqrt(ops.mean(away * away)), LEAST_SPREAD)
+
+    def _put_back(self, ops: Ops, block: Any, past: Any, rows: int) -> Any:
+        """Forecasts plus their reference, which the ``rows`` rows of ``past`` give."""
+        assert self.card.transform is not None
+        reference = self.card.transform.reference
+        assert reference is not None
+        last = ops.rows(past, rows - 1, rows)
+        if reference.kind == "increments":
+            return last + ops.cumsum(block)
+        if reference.kind == "season":
+            places = rows - reference.season + np.arange(self.card.horizon) % reference.season
+            return ops.pick(past, places.tolist()) + block
+        if reference.kind == "mean":
+            last = ops.mean(ops.rows(past, rows - self.card.lookback, rows))
+        return last + block

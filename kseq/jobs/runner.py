@@ -1,0 +1,218 @@
+"""Take from the store what is there, and let an executor make the rest."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from kseq.errors import KseqError
+from kseq.jobs import executors
+from kseq.jobs._worker import Call, DataFile, Done
+from kseq.jobs.executors import Workers
+from kseq.jobs.job import Context, Job, NoState
+from kseq.jobs.store import MISSING, STATE_SECONDS, Store
+
+#: How often a job is begun whose worker is lost under it.
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job.
+
+    Args:
+        job: The job.
+        value: Its result; None where it failed.
+        kept: Whether it was in the store.
+        seconds: That it took here; 0 of a kept one.
+        error: Why it failed; None where it did not.
+    """
+
+    job: Job
+    value: Any = None
+    kept: bool = False
+    seconds: float = 0.0
+    error: Exception | None = None
+
+
+class Runner:
+    """Runs jobs, of which finished ones are kept.
+
+    Args:
+        store: Where results are kept; None, the default, keeps none.
+        executor: As :func:`kseq.jobs.opened` takes it; None, the default, for this process, one job after the other.
+        progress: Called with what is trained, the epoch and the number of epochs, by jobs in this process; where it has
+            methods ``jobs_planned(jobs, trainings, kept)``, ``job_started(name)`` and ``job_done(name, seconds, kept,
+            error)`` they are called, too.
+        place: Variables of the environment that workers must have, see :func:`kseq.jobs.place.environment`.
+        expected: What a worker must have besides, see :func:`kseq.jobs.place.facts`.
+
+    Attributes:
+        done: Trainings that are finished, kept ones included.
+        planned: Trainings in all.
+
+    Example:
+        >>> with Runner() as runner:
+        ...     [outcome] = runner.run([Job("three", lambda data, context: 3, {})])
+        >>> outcome.value
+        3
+    """
+
+    def __init__(
+        self,
+        store: Store | None = None,
+        executor: Any = None,
+        progress: Any = None,
+        place: Mapping[str, str] | None = None,
+        expected: Mapping[str, Any] | None = None,
+    ):
+        self.store, self.progress = store, progress
+        self.place, self.expected = dict(place or {}), dict(expected or {})
+        self.workers: Workers | None = executors.opened(executor)
+        self.done = self.planned = self.kept = 0
+        self._inline = False
+
+    def __enter__(self) -> "Runner":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.workers is not None:
+            self.workers.close(at_once=kind is not None)
+        if isinstance(error, KeyboardInterrupt) and self.store is not None and self.done:
+            error.add_note(f"{self.done} of {self.planned} trainings are kept: the same command goes on with the rest")
+
+    def run(self, jobs: Sequence[Job], on_done: Callable[[Outcome], None] | None = None) -> list[Outcome]:
+        """Run jobs; return what came of each, in their order.
+
+        Args:
+            jobs: Jobs that do not depend on one another.
+            on_done: Called with each outcome as it comes, kept ones first.
+
+        Raises:
+            KseqError: A job refused what it was asked for. Any other error of a job is in its outcome.
+        """
+        found: dict[int, Outcome] = {}
+        for number, job in enumerate(jobs):
+            value = MISSING if self.store is None else self.store.get(job.key)
+            if value is not MISSING:
+                found[number] = Outcome(job, value, kept=True)
+        kept = sum(outcome.job.trainings for outcome in found.values())
+        self.planned += sum(job.trainings for job in jobs)
+        self.done += kept
+        self.kept += kept
+        self._tell("jobs_planned", len(jobs), sum(job.trainings for job in jobs), kept)
+        for outcome in found.values():
+            self._tell("job_done", outcome.job.name, 0.0, True, None)
+            if on_done is not None:
+                on_done(outcome)
+        left = [(number, job) for number, job in enumerate(jobs) if number not in found]
+        for number, outcome in self._here(left) if self.workers is None else self._there(left, self.workers):
+            if isinstance(outcome.error, KseqError):
+                raise outcome.error
+            if outcome.error is None:
+                self.done += outcome.job.trainings
+                if self.store is not None:
+                    self.store.put(outcome.job.facts, outcome.value)
+            found[number] = outcome
+            self._tell("job_done", outcome.job.name, outcome.seconds, False, outcome.error)
+            if on_done is not None:
+                on_done(outcome)
+        return [found[number] for number in range(len(jobs))]
+
+    def _tell(self, event: str, *values: Any) -> None:
+        listener = getattr(self.progress, event, None)
+        if listener is not None:
+            listener(*values)
+
+    def _here(self, jobs: Sequence[tuple[int, Job]]) -> Iterator[tuple[int, Outcome]]:
+        """Run jobs in this process."""
+        for number, job in jobs:
+            self._tell("job_started", job.name)
+            state = NoState() if self.store is None else self.store.state(job.key)
+            started = time.perf_counter()
+            try:
+                value = job.function(job.data, Context(self.progress, state), **job.arguments)
+            except Exception as error:
+                yield number, Outcome(job, seconds=time.perf_counter() - started, error=error)
+            else:
+                yield number, Outcome(job, value, seconds=time.perf_counter() - started)
+
+    def _there(self, jobs: Sequence[tuple[int, Job]], workers: Workers) -> Iterator[tuple[int, Outcome]]:
+        """Run jobs by workers; those whose worker is lost run again, in the end by themselves."""
+        waiting, attempts = deque(jobs), dict.fromkeys((number for number, _ in jobs), 0)
+        running: dict[Future[Done], tuple[int, Job]] = {}
+        alone = False
+        while waiting or running:
+            slots = 1 if alone else workers.slots or len(jobs)
+            while waiting and len(running) < slots and not (running and executors.low_memory()):
+                number, job = waiting.popleft()
+                try:
+                    running[workers.submit(self._call(job, workers))] = number, job
+                except Exception as lost:
+                    if not executors.lost(lost):
+                        raise
+                    waiting.appendleft((number, job))
+                    workers.renew()
+                    continue
+                self._tell("job_started", job.name)
+            gone: list[tuple[int, Job]] = []
+            finished, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+            for future in finished:
+                number, job = running.pop(future)
+                error = _error_of(future)
+                if error is None:
+                    yield number, Outcome(job, future.result().value, seconds=future.result().seconds)
+                elif isinstance(error, FileNotFoundError) and not self._inline and "kseq-jobs-" in str(error.filename):
+                    # Workers of another machine: data go along with each job.
+                    self._inline = True
+                    waiting.append((number, job))
+                elif executors.lost(error):
+                    gone.append((number, job))
+                else:
+                    yield number, Outcome(job, error=error)
+            if gone:
+                # Where one process of a pool ends, all its jobs are lost, and any of them may be to blame.
+                gone += running.values()
+                running.clear()
+                for number, _ in gone:
+                    attempts[number] += 1
+                alone = workers.alone
+                workers.renew()
+                for number, job in gone:
+                    if attempts[number] >= ATTEMPTS:
+                        yield number, Outcome(job, error=_Lost(attempts[number]))
+                    else:
+                        waiting.appendleft((number, job))
+            elif alone and finished and not any(attempts[number] for number, _ in waiting):
+                alone = False
+
+    def _call(self, job: Job, workers: Workers) -> Call:
+        key = str(id(job.data))
+        data = job.data if self._inline else workers.bring(job.data, key)
+        if self._inline and isinstance(data, DataFile):
+            data = job.data
+        states = None if self.store is None else self.store.state(job.key).path
+        return Call(
+            job.name, job.function, job.arguments, data, key, states, STATE_SECONDS, self.place, self.expected
+        )  # fmt: skip
+
+
+class _Lost(Exception):
+    """The workers of a job were lost as often as it was begun."""
+
+    def __init__(self, attempts: int):
+        super().__init__(f"its worker was lost {attempts} times, as where memory runs out")
+
+
+def _error_of(future: "Future[Done]") -> Exception | None:
+    """The error of a finished job; None of one that has a result."""
+    try:
+        future.result()
+    except Exception as error:
+        return error
+    return None

@@ -1,0 +1,121 @@
+"""Jobs run here and in other processes; what is kept is not made again."""
+
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import job_functions as functions
+import numpy as np
+import pytest
+
+from kseq.errors import BackendError, ConfigError
+from kseq.jobs import Job, Runner, Store, opened
+
+pytestmark = pytest.mark.above_backends
+
+DATA = np.arange(5.0)
+
+
+def jobs_of(*times):
+    return [Job(f"times {n}", functions.total, {"times": n}, DATA, {"times": n}) for n in times]
+
+
+class Heard:
+    """Hears what a runner tells."""
+
+    def __init__(self):
+        self.events = []
+
+    def jobs_planned(self, jobs, trainings, kept):
+        self.events.append(("planned", jobs, trainings, kept))
+
+    def job_started(self, name):
+        self.events.append(("started", name))
+
+    def job_done(self, name, seconds, kept, error):
+        self.events.append(("done", name, kept))
+
+
+def test_only_what_is_missing_runs_and_outcomes_stand_in_order(tmp_path):
+    store = Store(tmp_path)
+    with Runner(store) as runner:
+        runner.run(jobs_of(1, 3))
+    heard = Heard()
+    with Runner(store, progress=heard) as runner:
+        outcomes = runner.run(jobs_of(1, 2, 3))
+    assert [outcome.value["total"] for outcome in outcomes] == [10, 20, 30]
+    assert [outcome.kept for outcome in outcomes] == [True, False, True]
+    assert heard.events[0] == ("planned", 3, 3, 2)
+    assert [event[1] for event in heard.events if event[0] == "started"] == ["times 2"]
+    assert (runner.done, runner.planned, runner.kept) == (3, 3, 2)
+
+
+def test_an_error_of_a_job_is_its_outcome_and_a_refusal_is_raised():
+    def refusing(data, context):
+        raise ConfigError("received nothing.")
+
+    with Runner() as runner:
+        failed, done = runner.run([Job("bad", functions.refused, {}), *jobs_of(1)])
+        assert isinstance(failed.error, ZeroDivisionError)
+        assert done.value["total"] == 10
+        with pytest.raises(ConfigError, match="received nothing"):
+            runner.run([Job("refused", refusing, {})])
+
+
+def test_an_interrupt_says_what_is_kept(tmp_path):
+    def stopped(data, context):
+        raise KeyboardInterrupt
+
+    def interrupted():
+        with Runner(Store(tmp_path)) as runner:
+            runner.run([*jobs_of(1, 2), Job("stopped", stopped, {})])
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        interrupted()
+    assert caught.value.__notes__ == ["2 of 3 trainings are kept: the same command goes on with the rest"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by a signal")
+def test_processes_share_the_work_and_a_lost_one_costs_no_job(tmp_path):
+    heard = Heard()
+    jobs = [
+        *jobs_of(1, 2),
+        Job("killed once", functions.killed_once, {"a": 1}, arguments={"mark": str(tmp_path / "mark")}),
+        Job("bad", functions.refused, {"a": 2}),
+        *jobs_of(3),
+    ]
+    with Runner(Store(tmp_path / "store"), "local:2", progress=heard) as runner:
+        outcomes = runner.run(jobs)
+        [poison, fine] = runner.run([Job("poison", functions.killed, {"a": 3}), *jobs_of(4)])
+    assert [outcome.value["total"] for outcome in (*outcomes[:2], outcomes[4])] == [10, 20, 30]
+    assert os.getpid() not in {outcome.value["process"] for outcome in outcomes[:2]}
+    assert outcomes[2].value == "done"
+    assert isinstance(outcomes[3].error, ZeroDivisionError)
+    assert "its worker was lost 3 times" in str(poison.error)
+    assert fine.value["total"] == 40
+
+
+def test_any_executor_of_python_runs_jobs():
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool, Runner(executor=pool) as runner:
+        outcomes = runner.run(jobs_of(1, 2))
+        assert {outcome.value["process"] for outcome in outcomes} == {next(iter(pool._processes))}
+    with ThreadPoolExecutor(2) as pool, Runner(executor=pool) as runner:
+        assert [outcome.value["total"] for outcome in runner.run(jobs_of(1, 2))] == [10, 20]
+
+
+def test_an_executor_that_is_none_is_refused():
+    with pytest.raises(ConfigError, match="expected local:N"):
+        opened("local:0")
+    with pytest.raises(ConfigError, match="expected local:N"):
+        opened(3)
+
+
+def test_a_scheduler_that_does_not_answer_is_told(monkeypatch):
+    pytest.importorskip("distributed")
+    from kseq.jobs import executors
+
+    real = executors.DaskWorkers._connect
+    monkeypatch.setattr(executors.DaskWorkers, "_connect", lambda self, seconds: real(self, 0.2))
+    with pytest.raises(BackendError, match="no Dask scheduler answers"):
+        opened("dask://127.0.0.1:9")
