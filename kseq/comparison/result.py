@@ -68,9 +68,10 @@ class Comparison(Tables):
 
     def _repr_html_(self) -> str:
         """The table and the verdict, as a notebook shows them."""
-        from kseq.report.table import as_html, shown_table
+        from kseq.report.table import as_html, shown_of_target, shown_table
 
-        return as_html(shown_table(self), self.verdict)
+        targets = {f"Target {one.data.series.targets[0]}": shown_of_target(one) for one in self.by_target}
+        return as_html(shown_table(self), self.verdict, targets)
 
     def write(self, path: str | Path, predictions: str = "csv") -> list[Path]:
         """Write table, forecasts, pictures and record into a folder, made where it is missing; return the files.

@@ -180,7 +180,7 @@ class Rows:
         """What tests and verdict read: errors of each row by seed."""
         if self._evidence is None:
             folds = [fold[0] for fold in self.fold_scores() if fold]
-            evidence = self._scores.evidence(self.rows, self.levels, folds, refitted=len(self.trainings) > 1)
+            evidence = self._scores.evidence(self.rows, self._scored_levels, folds, refitted=len(self.trainings) > 1)
             # Where cells have their own, there is no lookback and no loss that is that of all networks.
             if self.settings is not None and self.settings.by_cell:
                 evidence = replace(evidence, lookback=0)
@@ -254,7 +254,7 @@ class Rows:
             ``(member,)``, ``(member, step)``, ``(member, window)`` or ``(member, series)``.
         """
         forecasts = row.predictions[row.sound]
-        bands = self._scores.bands(row, self.levels) if metric in QUANTILE_METRICS else None
+        bands = self._scores.bands(row, self._scored_levels) if metric in QUANTILE_METRICS else None
         if by == "window":
             return self._scores.by_window(forecasts, metric, bands)
         if by == "series":
@@ -284,6 +284,20 @@ class Rows:
     def levels(self) -> tuple[float, ...]:
         """Percents that intervals are to cover."""
         return (self.settings or Settings()).levels
+
+    @property
+    def _scored_levels(self) -> tuple[float, ...]:
+        """Levels that metrics of quantiles read, the same of all rows.
+
+        They are those that the validation part gives the rows of this run; of rows whose intervals came with their
+        forecasts all that there are.
+        """
+        windows = min(len(data.validation) for data in self.trainings)
+        if windows and any(row.validation is not None for row in self.rows):
+            found = {level for level in self.levels if not too_few(windows, level)}
+        else:
+            found = {level for row in self.rows for level in row.bands}
+        return tuple(level for level in self.levels if level in found)
 
     def intervals(self, row: ModelResult) -> dict[float, Interval]:
         """Put prediction intervals around the forecasts of a row's members that did not diverge.

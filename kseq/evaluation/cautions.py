@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from kseq.evaluation.metrics import mape_reason, power_of_two
+from kseq.evaluation.metrics import ALL_METRICS, mape_reason, power_of_two
 from kseq.evaluation.rows import Row
 from kseq.evaluation.verdict import Evidence, names, texts
 from kseq.text import count
@@ -301,7 +301,8 @@ def _misses(evidence: Evidence, row: Row) -> float:
 
 def unlike_targets(evidence: Evidence) -> str | None:
     """Warn that the mean error over several targets is dominated by the largest one."""
-    if evidence.series is not None or len(evidence.targets) < 2 or evidence.amount(1.0) != evidence.in_unit(1.0):
+    metric = ALL_METRICS.get(evidence.metric)
+    if evidence.series is not None or len(evidence.targets) < 2 or (metric is not None and metric.unit != "target"):
         return None
     ranges = np.broadcast_to(evidence.high - evidence.low, evidence.y.shape).mean(axis=(0, 1))
     largest, smallest = int(ranges.argmax()), int(ranges.argmin())

@@ -19,6 +19,7 @@ from kseq._version import __version__
 from kseq.report.bench import plot_bench
 from kseq.report.forecast import plot_forecast
 from kseq.report.plot import plot_history, plot_predictions
+from kseq.report.ranks import plot_ranks
 from kseq.report.table import render
 from kseq.storage import Folder, Kind
 from kseq.storage.csv_text import csv_text
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
     "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "predictions.parquet",
-    "comparison.png", "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv",
+    "comparison.png", "ranks.png", "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv",
     "tuning.journal", "report.html", "run.json",
 )  # fmt: skip
 
@@ -74,7 +75,7 @@ def _earlier_bench(*names: str) -> Callable[[Mapping[str, Any]], list[str] | Non
 
 #: Kinds of results, by what they are called in :func:`folder`. One folder may hold one of each.
 KINDS = {
-    "run": Kind("run.json", FILES, _earlier_run),
+    "run": Kind("run.json", FILES, _earlier_run, re.compile(r"target-[0-9]+(-[A-Za-z0-9-]+)?\.(csv|png)")),
     "forecast": Kind("forecast.json", ("forecast.csv", "forecast.png", "forecast.html", "forecast.json")),
     "bench": Kind(
         "bench.json",
@@ -157,7 +158,13 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
     pictures: dict[str, Callable[[], Figure]] = {"comparison.png": lambda: plot_predictions(comparison)}
     if len(comparison.history):
         pictures["history.png"] = lambda: plot_history(comparison)
+    if comparison.evidence.ranks is not None:
+        pictures["ranks.png"] = lambda: plot_ranks(comparison)
     frames = _frames(comparison)
+    for number, one in enumerate(comparison.by_target, start=1):
+        name = file_of_target(number, one.data.series.targets[0])
+        frames[f"{name}.csv"] = one.table
+        pictures[f"{name}.png"] = partial(plot_predictions, one)
     contents = _csvs({name: frame for name, frame in frames.items() if name != "predictions.csv"})
     if predictions == "csv":
         contents |= _csvs({"predictions.csv": frames["predictions.csv"]})
@@ -170,6 +177,17 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
     return write_all(folder, contents, comparison.record, pictures, tell, frames)
 
 
+def file_of_target(number: int, target: object) -> str:
+    """How files of a target are called, without their ending: its number, from 1, and what letters and digits it has.
+
+    Example:
+        >>> file_of_target(2, "Öl/Gas 3"), file_of_target(1, "..")
+        ('target-2-l-Gas-3', 'target-1')
+    """
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", str(target)).strip("-")[:40].strip("-")
+    return f"target-{number}-{plain}" if plain else f"target-{number}"
+
+
 def write_pages(folder: Folder, pages: Mapping[str, str]) -> list[Path]:
     """Put pages that were made again into a folder, beside all that is there.
 
@@ -177,7 +195,7 @@ def write_pages(folder: Folder, pages: Mapping[str, str]) -> list[Path]:
         OutputError: they cannot be written.
     """
     record = folder.record
-    listed = [name for name in folder.kind.names if name in (*folder.listed, *pages, folder.kind.record)]
+    listed = list(folder.kind.in_order([*folder.listed, *pages, folder.kind.record]))
     contents = {name: page.encode() for name, page in pages.items()}
     contents[folder.kind.record] = storage.to_json({**record, "files": listed}).encode()
     try:
@@ -294,7 +312,7 @@ def write_all(
     kind = folder.kind
 
     def with_record(more: Mapping[str, bytes], names: Sequence[str]) -> dict[str, bytes]:
-        listed = [name for name in kind.names if name in (*names, *more, kind.record)]
+        listed = list(kind.in_order([*names, *more, kind.record]))
         whole = {**record, "written_by": _written_by(), "files": listed}
         return {**more, kind.record: storage.to_json(whole).encode()}
 

@@ -1,7 +1,8 @@
 """Which sections a page has, by the kind of result: from the record and the tables of a folder."""
 
+import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from kseq.errors import ConfigError
+from kseq.evaluation.metrics import ALL_METRICS
 from kseq.report.html.charts import lines
 from kseq.report.html.forecasts import BOUND, DRAWN, Forecasts, best_rows, dates_of
-from kseq.report.html.page import Cell, Chart, Page, Section, Table, cell_of
+from kseq.report.html.page import Cell, Chart, Page, Picture, Section, Table, cell_of
+from kseq.report.ranks import draw_ranks
 
 #: Columns of a run's table that the page shows, and their heads.
 _COLUMNS = {
@@ -42,6 +45,12 @@ def page_of_run(record: Mapping[str, Any], frames: Frames) -> str:
         Section("Verdict", points=list(record["verdict"])),
         Section("Table", tables=[_table(_caption(record), table, many)]),
     ]
+    targets = _of_targets(frames, series["targets"])
+    if targets:
+        sections.append(Section("Each target", tables=targets))
+    ranks = _ranks(table, frames.get("series.csv"), str(record.get("metric") or "mase"))
+    if ranks is not None:
+        sections.append(Section("Ranks over series", pictures=[ranks]))
     if forecasts is not None:
         sections.append(Section("Forecasts", charts=forecasts.charts(record, table, frames.get("series.csv"))))
     errors = [
@@ -72,6 +81,26 @@ def page_of_run(record: Mapping[str, Any], frames: Frames) -> str:
         sections,
         _facts(record),
     ).render()
+
+
+def _of_targets(frames: Frames, targets: Sequence[Any]) -> list[Table]:
+    """A table of each target of several."""
+    found = {int(name.split("-")[1].removesuffix(".csv")): name for name in frames if name.startswith("target-")}
+    return [_table(f"Target {targets[number - 1]}", frames[found[number]], many=True)
+            for number in sorted(found) if number <= len(targets)]  # fmt: skip
+
+
+def _ranks(table: pd.DataFrame, by_series: pd.DataFrame | None, metric: str) -> Picture | None:
+    """The picture of average ranks, where there are such."""
+    if by_series is None or "rank" not in table or table["rank"].isna().all():
+        return None
+    ranks = table.dropna(subset=["rank"]).set_index("model")["rank"].to_dict()
+    scores = by_series[by_series["model"].isin(ranks)].pivot_table(index="unique_id", columns="model", values=metric)
+    series = int(scores.notna().all(axis=1).sum())
+    measure = ALL_METRICS[metric].label if metric in ALL_METRICS else metric.upper()
+    file = io.BytesIO()
+    draw_ranks(ranks, series, measure).savefig(file, dpi=120)
+    return Picture(f"Critical-difference diagram of average ranks over {series} series", file.getvalue())
 
 
 def _caption(record: Mapping[str, Any]) -> str:
