@@ -67,8 +67,8 @@ def load_torch(model: keras.Model, state: Any) -> None:
     every ``nn.Linear`` fills a Dense layer. A bias that only the model has becomes zero.
 
     Args:
-        model: as a builder here makes it, or any Sequential or functional model whose weights are those of SimpleRNN,
-            LSTM, GRU (alone or in Bidirectional) and Dense layers.
+        model: A model that a builder here makes, or any Sequential or functional model whose weights are those of
+            SimpleRNN, LSTM, GRU (alone or in Bidirectional) and Dense layers.
         state: A PyTorch module, or its ``state_dict()``: tensors, or NumPy arrays, by name; also a checkpoint that
             holds one as ``model_state_dict`` or ``state_dict``.
 
@@ -177,7 +177,7 @@ def to_torch(
     arrays do not tell.
 
     Args:
-        model: as for :func:`load_torch`.
+        model: The Keras model, as for :func:`load_torch`.
         recurrent: the attribute of the PyTorch module, for a stack of equal layers (``num_layers``); or one name a
             layer, for modules of their own. By default ``"rnn"``, ``"lstm"`` or ``"gru"``. ``""`` writes the names of
             a bare module.

@@ -64,32 +64,32 @@ class Settings:
     """Everything that decides a comparison's numbers, besides the series, the backend and the versions.
 
     Args:
-        cells: which to train, of ``rnn``, ``lstm``, ``gru`` and names among ``own``.
-        baselines: which to set beside them, of ``kseq.baselines.BASELINES``; one that the series does not allow is
-            left out, with a remark. None for all of them, but for ``ets`` of more than 20 series and ``theta`` of more
-            than 1,000: they are fitted series by series, to so many only where they are named.
+        cells: Cells to train, among ``rnn``, ``lstm``, ``gru`` and names among ``own``.
+        baselines: Baselines to set beside them, among ``kseq.baselines.BASELINES``; one that the series does not allow
+            is left out, with a remark. None for all of them, but for ``ets`` of more than 20 series and ``theta`` of
+            more than 1,000: they are fitted series by series, to so many only where they are named.
         seeds: one training a seed.
         lookback: rows that a model reads; None, the default, to choose them, see :mod:`kseq.comparison.defaults`.
         horizon: rows that a model forecasts.
         horizons: rows that are forecast of single series, by id, where they differ: ``{"T1": 6}``; models forecast the
             longest of them, and each series is scored on its own. Takes ``n_windows``.
-        strategy: how it forecasts several: ``"direct"``, all at once; ``"recursive"``, one after the other, each from
-            the forecasts before it; ``"seq2seq"``, by a decoder, whose seeds train one after another. See
+        strategy: How several steps are forecast: ``"direct"``, all at once; ``"recursive"``, one after the other, each
+            from the forecasts before it; ``"seq2seq"``, by a decoder, whose seeds train one after another. See
             :mod:`kseq.comparison.strategies`.
-        units: of each recurrent layer.
+        units: Number of units of each recurrent layer.
         match: what is equal among the cells: ``"units"``, or ``"params"`` for their numbers of weights, which are then,
             as nearly as can be, that of the largest cell at ``units``; see :mod:`kseq.models.parameter_counts`.
         num_layers: recurrent layers.
         dropout: between layers.
         bidirectional: read windows in both directions.
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
-        transform: what models read and forecast instead of the targets' values: ``"none"``, or steps of
+        transform: What models read and forecast instead of the targets' values: ``"none"``, or steps of
             :mod:`kseq.preprocessing.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them
             by errors on the validation part, ``"per-cell"`` for each cell its own, see :mod:`kseq.comparison.auto`.
-        calendar: whether models read where in the day, the week or the year each input row stands.
-        scaler: see :func:`kseq.make_windows`.
-        past_target: whether models read the target's past.
-        test: share of rows.
+        calendar: Whether models read where in the day, the week or the year each input row stands.
+        scaler: The scaler of the inputs, see :func:`kseq.make_windows`.
+        past_target: Whether models read the target's past.
+        test: Share of the rows in the test part.
         validation: share of the training rows.
         n_windows: forecast so many origins, the last ones of the series, as the folds of a backtest, see
             :mod:`kseq.comparison.backtest`; 0 for all windows of one test part.

@@ -85,7 +85,7 @@ def stop(what: str) -> int:
     """End the work: say so in a line on standard error, or nowhere where the terminal has been closed.
 
     Args:
-        what: what stands on the disk.
+        what: What has been written to the disk so far.
 
     Returns:
         int: the status that the process is to end with, 130.

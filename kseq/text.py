@@ -87,8 +87,8 @@ def decimals_for(values: Sequence[float], decimals: int = 3) -> int | None:
     """Decimals with which all values of a column can be read; None where it takes powers of ten.
 
     Args:
-        values: of the column, NaN among them.
-        decimals: those of values of ordinary size.
+        values: Values of the column, which may be NaN.
+        decimals: Number of decimals for values of ordinary size.
 
     Example:
         >>> decimals_for([0.984, 1.055]), decimals_for([0.0123, 0.9]), decimals_for([1e-9, 2e-9]), decimals_for([1e150])

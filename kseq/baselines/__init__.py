@@ -46,8 +46,8 @@ class Skipped:
     """A baseline that a panel does not allow.
 
     Args:
-        name: by which a user asks for it, one of :data:`BASELINES`.
-        reason: why it is left out, as the end of a sentence.
+        name: Name by which a user asks for it, one of :data:`BASELINES`.
+        reason: Why it is left out, as the end of a sentence.
     """
 
     name: str

@@ -64,8 +64,8 @@ def _fit_ar(group: Group, y: np.ndarray, known: np.ndarray, orders: np.ndarray) 
 
     Args:
         group: group of series to fit.
-        y: what is forecast, ``(places, targets)``.
-        known: place after the last one to learn from, ``(series,)``; series of which too few are known are left out.
+        y: Values to forecast, ``(places, targets)``.
+        known: Place after the last one to learn from, ``(series,)``; series of which too few are known are left out.
         orders: order of each series, ``(series,)``.
     """
     longest = int(orders.max())

@@ -30,9 +30,9 @@ class Theta:
 
     Args:
         alpha: smoothing parameter.
-        slope: of the linear trend, a row.
-        index: seasonal index of each phase, counted from the first training row; None for no season.
-        multiplicative: whether the index is a factor.
+        slope: Slope of the linear trend for each row.
+        index: Seasonal index of each phase, counted from the first training row; None for no season.
+        multiplicative: Whether the index is a factor.
     """
 
     alpha: float

@@ -1,6 +1,8 @@
 """``kseq audit``."""
 
+import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,9 +11,9 @@ from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
 from kseq.cli.live import Progress
-from kseq.cli.options import refuse_ignored, take_series
-from kseq.cli.terminal import data, say
-from kseq.cli.types import Whole
+from kseq.cli.options import inputs, refuse_ignored, take_series, tell
+from kseq.cli.terminal import data, note, say
+from kseq.cli.types import Folder, Whole
 
 
 @click.command(cls=Command)
@@ -19,8 +21,9 @@ from kseq.cli.types import Whole
 @click.option("--patience", type=Whole("patience"), default=2, show_default=True,
               help="Epochs without a better validation loss; 0 to train them all.")  # fmt: skip
 @click.option("--seeds", type=Whole("n_seeds"), default=2, show_default=True, help="Trainings of each cell.")
+@click.option("--out", type=Folder(), metavar="DIR", help="Folder for table, record and page.  [default: none]")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def audit(backend: str | None, device: str | None, style: str, **options: Any) -> int:
+def audit(backend: str | None, device: str | None, out: Path | None, style: str, **options: Any) -> int:
     """Look for leaks: change everything after each cutoff, and see what moves before it.
 
     Takes the series and settings of `kseq compare`, whose windows, scaler, baselines and networks are made twice: of
@@ -32,14 +35,26 @@ def audit(backend: str | None, device: str | None, style: str, **options: Any) -
     settings = settings_of(options | {"level": ()})
     backends.choose(backend, device)
     from kseq.experiments import audit as auditing
+    from kseq.report import run_folder
 
-    with Progress() as progress:
-        result = auditing.audit(series, settings, progress=progress)
+    with run_folder.folder(out, "audit", inputs=inputs()) if out else contextlib.nullcontext() as folder:
+        with Progress() as progress:
+            result = auditing.audit(series, settings, progress=progress)
+        try:
+            written = run_folder.write_audit(result, folder, tell) if folder is not None else []
+        finally:
+            _show(result, style)
+    if written:
+        note(f"\n{out}: {', '.join(file.name for file in written)}", err=style != "table")
+    return 0 if result.clean else 1
+
+
+def _show(result: Any, style: str) -> None:
+    """Print the checks."""
     if style == "json":
         data(_as_json(result))
     else:
         say(_as_text(result))
-    return 0 if result.clean else 1
 
 
 # Whatever decides a comparison's numbers can be audited: its options, those that come later too. A short budget shows

@@ -75,6 +75,7 @@ def explain(
             write(explanation, folder, tell)
         finally:
             _show(explanation, style)
+    run_folder.refresh(folder.path, tell)
     if folder.files:
         note(f"\n{folder.files[0].parent}: {', '.join(file.name for file in folder.files)}", err=style != "table")
     note(f"{chosen} {backends.installed()[chosen]} on {backends.device_in_use(chosen)}", err=style != "table")

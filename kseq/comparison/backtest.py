@@ -172,7 +172,7 @@ def with_validation_learnt(data: WindowedPanel, settings: Settings) -> WindowedP
 
     Args:
         data: the windowed series.
-        settings: by which it was cut.
+        settings: Settings by which the panel was cut.
     """
     split = replace(data.split, validation=data.split.stop)
     only = np.isin(np.arange(len(data.series.ids)), data.members)
@@ -186,7 +186,7 @@ def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
 
     Args:
         series: a series or a panel.
-        settings: with ``n_windows`` from 1.
+        settings: Settings with ``n_windows`` of at least 1.
 
     Raises:
         DataError: all series, or ``train_size``, are too short for the first fold, the message says how many rows are
@@ -229,7 +229,7 @@ def lay_folds(panel: Panel, settings: Settings) -> tuple[Split, ...]:
 
     Args:
         panel: the series.
-        settings: with ``n_windows`` from 1; what is not a matter of rows is not read.
+        settings: Settings with ``n_windows`` of at least 1; only what concerns rows is read.
 
     Returns:
         Parts of each series in each fold, in the order of time; a fold's test part is its targets.
@@ -329,7 +329,7 @@ def shared_season(trainings: Sequence[WindowedPanel], asked: int, found: int) ->
     Args:
         trainings: windows of each training, in the order of time.
         asked: steps in a season; 0 where nobody has asked for one.
-        found: what the dates of the first training say of it; 1 for none.
+        found: Season that the dates of the first training show; 1 for none.
 
     Returns:
         Steps in a season; 0 where each training finds it by itself, as where no series of the first one holds two.
@@ -357,10 +357,10 @@ def baseline_of(
         name: one of ``kseq.baselines.BASELINES``.
         trainings: windows of each training, in the order of time.
         season: steps in a season; 0 to find it from the dates.
-        found: as in :func:`shared_season`.
+        found: Season that the dates show, as in :func:`shared_season`.
         order: permutation of their windows, as :attr:`Backtest.order`; None to keep the order of the trainings.
-        named: as in :func:`kseq.baselines.baseline_row`.
-        progress: called as :func:`kseq.baselines.baseline_row` says.
+        named: Whether somebody has named the baseline, as in :func:`kseq.baselines.baseline_row`.
+        progress: Function to call as :func:`kseq.baselines.baseline_row` says.
 
     Returns:
         The row, whose remark tells of series that do not allow this baseline; or why there is none.

@@ -244,6 +244,7 @@ def record(comparison: Rows, table: pd.DataFrame) -> dict[str, Any]:
         "series": {
             "name": series.name,
             "targets": series.targets,
+            "unit": series.unit,
             "features": series.features,
             "future": series.future,
             "static": list(series.static.columns),

@@ -70,8 +70,8 @@ class _Windows:
 
         Args:
             data: windows of all cells.
-            settings: by which they were cut.
-            own: settings of the cell.
+            settings: Settings by which the windows were cut.
+            own: Settings of the cell.
         """
         recursive = settings.strategy == "recursive"
         near = one_step(data, settings) if recursive else data
@@ -290,7 +290,7 @@ def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
         data: the windowed series.
-        settings: of the comparison.
+        settings: Settings of the comparison.
 
     Raises:
         ConfigError: one member's weights and a batch of its windows, or the forecasts of all seeds, are larger.

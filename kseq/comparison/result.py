@@ -27,11 +27,11 @@ class Comparison(Tables):
 
     Args:
         data: the windows of one or many series that every row forecasts.
-        settings: what decided the numbers, for the record; None where a script fills the rows.
+        settings: Settings that decided the numbers, for the record; None where a script fills the rows.
         backtest: where the windows are the folds of one: what each training sees, see :mod:`kseq.comparison.backtest`.
 
     Attributes:
-        backtest: as given.
+        backtest: The backtest, as given.
         folds: parts of each series in each fold of the backtest; empty without one.
         trainings: the windowed series that models are trained on, in the order of time: ``data`` itself without a
             backtest. Joined rows hold forecasts of the validation parts of all of them.
@@ -50,8 +50,8 @@ class Comparison(Tables):
         """Draw all models over the test part; write the picture to ``path`` where one is given.
 
         Args:
-            path: of the picture; its suffix says the format, ``.png`` where it has none.
-            ids: of a panel, the series to draw; a few by default.
+            path: Path of the picture; its suffix says the format, ``.png`` where it has none.
+            ids: Series of a panel to draw; a few by default.
 
         Returns:
             matplotlib.figure.Figure: the picture.
@@ -80,7 +80,7 @@ class Comparison(Tables):
         is left out with a warning.
 
         Args:
-            path: of the folder.
+            path: Path of the folder.
             predictions: ``"csv"`` or ``"parquet"``, the file of all forecasts, or ``"none"`` for no such file.
 
         Raises:

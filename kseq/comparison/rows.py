@@ -111,7 +111,7 @@ class Rows:
         Args:
             names: names of ``kseq.baselines.BASELINES``; by default those of the settings, or all.
             season: steps in a season; 0 for that of the settings, or to find it from the dates.
-            named: whether somebody wants these by their names: exponential smoothing of many series, which takes long,
+            named: whether somebody wants these by their names: exponential smoothing of a panel, which takes long,
                 is left out otherwise. By default where names are given, here or by the settings.
             progress: called with what is fitted, how many series are done and how many there are, where a baseline is
                 fitted to many series one after the other.
@@ -247,8 +247,8 @@ class Rows:
         Args:
             row: a row of this comparison.
             metric: a name of ``kseq.evaluation.metrics.ALL_METRICS``.
-            by: what to keep apart: ``"step"`` of the horizon, ``"window"``, ``"series"``, or None for one score, the
-                mean over series of each series' own.
+            by: Dimension to keep apart: ``"step"`` of the horizon, ``"window"``, ``"series"``, or None for one score,
+                the mean over series of each series' own.
 
         Returns:
             ``(member,)``, ``(member, step)``, ``(member, window)`` or ``(member, series)``.

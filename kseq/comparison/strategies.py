@@ -30,7 +30,7 @@ def one_step(data: WindowedPanel, settings: Settings) -> WindowedPanel:
 
     Args:
         data: the windows of the comparison.
-        settings: by which it was cut.
+        settings: Settings by which the panel was cut.
 
     Returns:
         WindowedPanel: of horizon 1, with the same parts, transform, scales and series, so that a series too short for

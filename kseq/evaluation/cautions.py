@@ -86,7 +86,7 @@ def copies_last_value(evidence: Evidence) -> str | None:
     found: list[str] = []
     left, slack, least = float("nan"), 1.0, float("inf")
     for row in evidence.trained:
-        of_lag = _by_lag(evidence, evidence.y[:, 0] + row.finite[:, :, 0])
+        of_lag = correlation_by_lag(evidence, evidence.y[:, 0] + row.finite[:, :, 0])
         lag = max(range(len(of_lag)), key=of_lag.__getitem__) if of_lag else 0
         if lag and of_lag[lag] > FOLLOWS:
             if not np.isfinite(left):
@@ -153,7 +153,7 @@ def _left_by_own_past(evidence: Evidence) -> tuple[float, float]:
     return (float(np.mean(shares)), float(np.mean(slacks))) if shares else (1.0, LATE)
 
 
-def _by_lag(evidence: Evidence, forecast: np.ndarray) -> list[float]:
+def correlation_by_lag(evidence: Evidence, forecast: np.ndarray) -> list[float]:
     """Correlation of first steps with the value to be forecast and with earlier ones, by lag; empty without windows.
 
     Args:

@@ -133,7 +133,7 @@ def mase(
         y_hat: forecasts.
         insample: the training part, ``(time,)`` or ``(time, targets)``.
         season: steps in a season; 1 scales by the last value.
-        axis: what to average over.
+        axis: Axes that are averaged over; all by default.
 
     Returns:
         Below 1 where the forecast misses less; NaN where the training part repeats itself exactly.
@@ -207,7 +207,7 @@ class Metric:
 
     Args:
         function: see the top of this module; of quantiles, see :mod:`kseq.evaluation.quantiles`, the mean of losses.
-        label: as in a table's head.
+        label: Name in a table's head.
         unit: ``"target"`` for the target's unit, ``"%"``, or empty for a plain number.
         ranks: whether less is better, so that rows can be ranked by it.
     """

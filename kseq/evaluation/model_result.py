@@ -18,7 +18,7 @@ class ModelResult:
 
     Args:
         name: name of the row ("LSTM").
-        predictions: in the targets' unit, ``(member, window, step, target)``; one member for a baseline.
+        predictions: Forecasts in the targets' unit, ``(member, window, step, target)``; one member for a baseline.
         kind: ``"cell"``, ``"baseline"``, ``"ensemble"`` (the mean of a cell's members) or ``"model"`` (forecasts that
             others made).
         seeds: one a member; of an ensemble, of the members that it averages; empty for a baseline.
@@ -27,8 +27,8 @@ class ModelResult:
         epoch_limit: the most that it might have trained; 0 where unknown.
         seconds_per_epoch: median over epochs without the first, of all members trained together.
         first_epoch_seconds: the first epoch, with what is built and compiled in it.
-        members_at_once: how many members that time is for.
-        seconds: that training all members took.
+        members_at_once: Number of members that this time is for.
+        seconds: Time that training all members took, in seconds.
         kernel: the kernel that ran.
         diverged: seeds whose loss was not a number.
         history: learning curves, ``{"loss": (member, epoch), ...}``, NaN after a member has stopped; fold after fold as

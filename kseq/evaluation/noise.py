@@ -28,7 +28,7 @@ class Source:
     Args:
         name: ``"seeds"``, ``"time"``, ``"series"`` or ``"split"``.
         error: standard error of the difference from this source.
-        count: how many seeds, times, series or folds there are.
+        count: Number of seeds, times, series or folds.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Source:
 
         Args:
             gap: the difference.
-            level: of the test.
+            level: Significance level of the test.
 
         Example:
             >>> Source("seeds", error=0.1, count=10).needed(gap=0.1, level=0.05)

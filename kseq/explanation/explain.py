@@ -20,6 +20,7 @@ from kseq.explanation.tasks import LENGTHS, LONGEST, run_tasks
 from kseq.explanation.trained import VARIANTS, TrainedCell, train, variant_errors
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
+from kseq.report import run_folder
 from kseq.settings import Settings
 from kseq.training.progress import Progress
 
@@ -76,6 +77,8 @@ def explain(
         explanation = _explained(asked.series, asked.settings, model, problems, long, variants, progress)
         if folder is not None:
             write(explanation, folder)
+    if folder is not None:
+        run_folder.refresh(folder.path)
     return explanation
 
 

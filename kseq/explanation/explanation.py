@@ -73,7 +73,7 @@ class Explanation(Measured):
         return {
             "kseq": __version__,
             "series": None if subject is None else subject.name,
-            "explained": None if subject is None else subject.source,
+            "explained": None if subject is None else subject.explained,
             "windows": None if subject is None else subject.windows,
             "lookback": None if subject is None else subject.lookback,
             "transform": None if subject is None else subject.transform,
@@ -85,7 +85,9 @@ class Explanation(Measured):
         }
 
     def write(self, path: str | Path, inputs: Sequence[Path] = ()) -> list[Path]:
-        """Write tables, text, pictures and record into a folder.
+        """Write tables, text, pictures, page and record into a folder.
+
+        Where the folder holds a comparison of the same series, its page shows the explanation too.
 
         Args:
             path: Of the folder, which is made if it is missing.
@@ -98,7 +100,8 @@ class Explanation(Measured):
             ConfigError: The folder holds other files by these names, or cannot be written.
         """
         with run_folder.folder(Path(path), "explanation", inputs=inputs) as folder:
-            return write(self, folder)
+            written = write(self, folder)
+        return written + run_folder.refresh(Path(path))
 
 
 def write(explanation: Explanation, folder: run_folder.Folder, tell: run_folder.Tell | None = None) -> list[Path]:

@@ -348,10 +348,7 @@ def as_text(explanation: Measured) -> str:
     subject = explanation.subject
     parts = []
     if subject is not None:
-        transform = f" They read and forecast it after: {subject.transform}."
-        if subject.transform == "none":
-            transform = " They read and forecast its values; another transform may make errors smaller."
-        parts.append("\n".join(_filled(f"{subject.name} ({subject.step}): {subject.source}{transform}", "", "")))
+        parts.append("\n".join(_filled(f"{subject.name} ({subject.step}): {subject.explained}", "", "")))
     parts.append("What the lesson says, and what was measured\n" + aligned(_shown(lesson_table(explanation))))
     blocks = {"What was measured": sentences_of(explanation), "When to use each": advice_of(explanation)}
     for head, texts in blocks.items():

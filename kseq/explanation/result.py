@@ -113,6 +113,13 @@ class Subject:
     transform: str
 
     @property
+    def explained(self) -> str:
+        """What was explained, and what models read in place of the values."""
+        if self.transform == "none":
+            return f"{self.source} They read and forecast its values; another transform may make errors smaller."
+        return f"{self.source} They read and forecast it after: {self.transform}."
+
+    @property
     def steps(self) -> str:
         """The unit of a lag, in the plural."""
         return _UNITS.get(self.step, "steps")

@@ -66,12 +66,12 @@ class Plan:
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
         widths: units of each recurrent layer.
-        bidirectional: whether each reads windows in both directions.
+        bidirectional: Whether each layer reads windows in both directions.
         dropout: share that is dropped between layers.
         lookback: time steps of an input window.
         features: columns of an input window.
         outputs: numbers that it forecasts, ``horizon * targets``.
-        networks: how many are averaged.
+        networks: Number of networks that are averaged.
     """
 
     cell: str
@@ -160,8 +160,8 @@ def require_config(config: Any, plan: Plan) -> None:
     """Refuse a ``config.json`` that describes another network than a plan.
 
     Args:
-        config: what the JSON holds; of bounded depth.
-        plan: what it must describe.
+        config: The parsed JSON, of bounded depth.
+        plan: The network that it must describe.
 
     Raises:
         Refused: it does, or it names a class that kseq does not save.
@@ -330,7 +330,7 @@ def read_weights(content: bytes, plan: Plan, name: str) -> list[np.ndarray]:
     Args:
         content: the file.
         plan: says which arrays of which shapes there are; the file must hold these and no others.
-        name: of the file, for messages.
+        name: Name of the file, for messages.
 
     Returns:
         float32 arrays, in the order of ``keras.Model.weights``.
@@ -419,9 +419,9 @@ def with_inputs_in_order(weights: Sequence[np.ndarray], plan: Plan, order: Seque
     """Change the order in which a network reads the columns of its windows.
 
     Args:
-        weights: from :func:`read_weights`.
-        plan: what the network is.
-        order: for each column of the new order its place in the old one.
+        weights: Weights from :func:`read_weights`.
+        plan: The network that they belong to.
+        order: Place in the old order of each column of the new one.
 
     Returns:
         The weights, with the rows of each kernel that reads windows in the new order.
@@ -438,9 +438,9 @@ def build(plan: Plan, weights: Sequence[np.ndarray], name: str) -> "keras.Model"
     """Build the network of a plan, with the fast layers of kseq.
 
     Args:
-        plan: what it is.
-        weights: from :func:`read_weights`.
-        name: of the network.
+        plan: The network to build.
+        weights: Weights from :func:`read_weights`.
+        name: Name of the network.
     """
     from kseq.models.builders import average, undrawn_model
 

@@ -72,7 +72,7 @@ class HalfWidths:
 
         Args:
             level: percent.
-            steps: how many.
+            steps: Number of steps.
 
         Returns:
             ``(steps, targets)``, NaN where none is known.

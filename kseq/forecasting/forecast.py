@@ -28,7 +28,7 @@ class Forecast:
         name: name of the model: ``"GRU"``.
         dates: dates of the steps, series after series, ``(series * steps,)``; row numbers where there are no dates.
         values: forecasts in the targets' unit, ``(series, steps, targets)``.
-        intervals: by level, bounds of the shape of the values, NaN where none is known.
+        intervals: Bounds by level, of the shape of the values; NaN where none is known.
         notes: sentences on how the forecasts were made.
         history: the last rows that were known of each series.
     """
@@ -87,8 +87,8 @@ def forecast(
     Steps beyond the model's horizon are forecast from the forecasts before them.
 
     Args:
-        model: from :func:`kseq.forecasting.fit.fit_model` or :func:`kseq.forecasting.model_file.load`.
-        steps: how many, from 1; the model's horizon by default.
+        model: A model from :func:`kseq.forecasting.fit.fit_model` or :func:`kseq.forecasting.model_file.load`.
+        steps: Number of steps, at least 1; the model's horizon by default.
         rows: newer rows to forecast from; they may follow those that the model keeps, or overlap with them. By default
             it forecasts from the last rows that it was trained on. They may be of series that it has not seen, if their
             past is long enough.
@@ -145,7 +145,7 @@ def rows_to_forecast(
 
     Args:
         card: card of the model.
-        steps: how many are forecast.
+        steps: Number of steps to forecast.
         rows: newer rows, as in :func:`forecast`.
         future: covariates of the steps to come, as there.
         ids: series to forecast, as there.
@@ -230,7 +230,7 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cel
             named ``unique_id`` and ``ds``; dates may be its index. For a model of one series ids may be left out.
             Without dates the rows of a series are its steps in order.
         name: name of the table, for messages.
-        cells: how its cells are to be taken; by default as those of the model's own file.
+        cells: How the cells of the file are read; by default as those of the model's own file.
 
     Returns:
         The covariates that it holds, indexed by id, as text, and date, or number of the step.
@@ -322,8 +322,8 @@ def require_numbers(values: np.ndarray, name: str, source: str) -> None:
 
     Args:
         values: forecasts of any shape.
-        name: of the model, for the message.
-        source: name of the series that it read.
+        name: Name of the model, for the message.
+        source: Name of the series that it read.
 
     Raises:
         DataError: one of them is NaN or infinite.

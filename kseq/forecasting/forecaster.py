@@ -48,12 +48,12 @@ class Forecaster:
         lookback: rows that the network reads; by default chosen by horizon, season and size, see
             :mod:`kseq.comparison.defaults`, as ``batch_size``, ``max_steps`` and ``windows_per_epoch`` are.
         horizon: rows that it forecasts at once; further steps are forecast from its own forecasts.
-        units: of each recurrent layer; a tuple gives one number a layer.
+        units: Number of units of each recurrent layer; a tuple gives one number for each layer.
         num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
         dropout: share of outputs dropped between layers.
         bidirectional: read windows in both directions.
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
-        transform: what is read and forecast instead of the values, see :mod:`kseq.preprocessing.transforms`:
+        transform: What the model reads and forecasts instead of the values, see :mod:`kseq.preprocessing.transforms`:
             ``"none"``, steps such as ``"anomaly,last"``, or ``"auto"``, which chooses by the validation part.
         calendar: read where in the day, the week or the year each row stands.
         scaler: ``"standard"`` or ``"minmax"``, fitted on the rows that are trained on.
@@ -64,18 +64,18 @@ class Forecaster:
         validation: share of the rows, at the end, that stop the training and bound the intervals; 0 for none.
         epochs: the most.
         batch_size: windows in a batch; 0 for all at once.
-        learning_rate: of Adam.
+        learning_rate: Learning rate of Adam.
         patience: epochs without a better validation loss; 0 to train them all.
         weight_decay: decoupled, as in AdamW.
         clip_norm: largest norm of the gradient; 0 for no clipping.
-        loss: what is minimised, ``"mse"``, ``"mae"``, ``"huber"`` or ``"quantile"``.
+        loss: The loss that is minimised, ``"mse"``, ``"mae"``, ``"huber"`` or ``"quantile"``.
         schedule: ``"constant"`` or ``"cosine"``, how the learning rate goes over the steps of the budget.
         max_steps: the most gradient steps; 0 for what ``epochs`` says alone.
         windows_per_epoch: the most windows of an epoch; 0 for all.
         season: steps in a season, which a model file keeps for seasonal naive forecasts; 0 to find it.
         refit_on_validation: train again on all rows, once the validation part has told for how many epochs.
-        seed: of initial weights, batches and dropout.
-        n_seeds: train so many networks, from ``seed`` on, and take their mean forecast.
+        seed: Seed of the initial weights, the batches and dropout.
+        n_seeds: Number of networks that are trained, with seeds from ``seed`` on; their mean is the forecast.
         level: percents that intervals are to cover; ``()`` for none.
         freq: frequency of the dates; by default it is found.
         refit: former name of ``refit_on_validation``, in whose place it stands where it is given.
@@ -223,7 +223,7 @@ class Forecaster:
 
         Args:
             df: the rows, as in :meth:`fit`; at least ``horizon`` of them.
-            y: as in :meth:`fit`.
+            y: The series, as in :meth:`fit`.
 
         Returns:
             Minus the mean absolute error of one series and target, or minus the mean absolute scaled error of several:
@@ -250,9 +250,9 @@ class Forecaster:
         """Forecast the steps after the series, or after each.
 
         Args:
-            h: how many; ``horizon`` by default.
+            h: Number of steps; ``horizon`` by default.
             X_df: ``ds`` and covariates of the steps to come: ``future``, and ``features`` where ``h`` is beyond the
-                horizon; of several series ``unique_id`` too.
+                horizon; for a panel ``unique_id`` too.
             level: percents that intervals are to cover; by default those that it was fitted with.
 
         Returns:
@@ -283,12 +283,12 @@ class Forecaster:
         What has been fitted before is not touched, and each training starts from fresh weights.
 
         Args:
-            df: as in :meth:`fit`.
+            df: The series, as in :meth:`fit`.
             h: steps to forecast from each origin; ``horizon`` by default.
             n_windows: origins; the last one's forecasts end with the series.
             step_size: rows from one origin to the next; ``h`` by default.
             refit: train anew before each origin, instead of once before the first.
-            level: as in :meth:`predict`.
+            level: Levels of the intervals, as in :meth:`predict`.
 
         Returns:
             ``unique_id, ds, cutoff, y``, then as of :meth:`predict`: what ``utilsforecast.evaluation.evaluate`` takes.

@@ -25,13 +25,13 @@ from kseq.preprocessing.windows import Frame, WindowedPanel, calendar_of
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Rows of many series, up to which all is known.
+    """Rows of a panel up to which all is known.
 
     Args:
         panel: the series, with what is known ahead in the rows after the last target.
-        place: of each among those that the model was trained on; -1 for one that it has not seen.
-        own: first row of each that is none of those that the model keeps.
-        given: how many series came with rows of their own; 0 where all rows are the model's.
+        place: Place of each series among those that the model was trained on; -1 for one that it has not seen.
+        own: First row of each series that is not among those that the model keeps.
+        given: Number of series that came with rows of their own; 0 where all rows are the model's.
     """
 
     panel: Panel
@@ -206,7 +206,7 @@ def _end_of_training(rows: np.ndarray, last: np.ndarray, reach: int) -> int:
     Args:
         rows: rows of the series, ``(rows, columns)``.
         last: the last rows of the training, ``(rows, columns)``.
-        reach: how many of them must be there.
+        reach: Number of rows that must be there.
     """
     for stop in np.flatnonzero(np.isclose(rows, last[-1], equal_nan=True).all(axis=1)) + 1:
         count = min(int(stop), len(last))

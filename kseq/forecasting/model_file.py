@@ -53,7 +53,7 @@ class TrainedModel:
 
     Args:
         network: ``(batch, lookback, features)`` to ``(batch, horizon * targets)``.
-        card: what else a forecast needs.
+        card: The model card: everything else that a forecast needs.
     """
 
     network: "keras.Model"

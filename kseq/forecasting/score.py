@@ -54,8 +54,8 @@ def evaluate(
     A series that the model has not seen is scored on its last rows, by the scale of those before them.
 
     Args:
-        model: from :func:`kseq.forecasting.fit.fit_model` or :func:`kseq.forecasting.model_file.load`.
-        series: rows of the same kind. Those just before them, as far as the model keeps them, are put before them.
+        model: A model from :func:`kseq.forecasting.fit.fit_model` or :func:`kseq.forecasting.model_file.load`.
+        series: Rows of the same kind. Those just before them, as far as the model keeps them, are put before them.
         all_rows: score all rows, those that it was trained on too.
         ids: series to score; all by default.
 
@@ -184,7 +184,7 @@ def _which(card: ModelCard, data: WindowedPanel, rows: np.ndarray, seen: int) ->
     if panel.has_dates:
         dates = panel.index[rows]
         ends = [int(rows[at]) for at in (dates.argmin(), dates.argmax())]
-    # Rows of several series without dates have no common numbers.
+    # The rows of a panel without dates have no common numbers.
     span = f", {place(ends[0])} to {place(ends[1])}" if panel.has_dates or len(panel.ids) == 1 else ""
     where = f"{windows} window{'s' * (windows > 1)}{several}{span}"
     if not seen:

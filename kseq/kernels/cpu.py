@@ -126,7 +126,7 @@ def forward(
         bias: ``([S,] G * units)``, for a GRU with ``reset_after`` ``([S,] 2, 3 * units)``, or None.
         state: the initial states, each ``(batch, [S,] units)``: ``h``, for an LSTM ``h`` and ``c``.
         keep: keep what :func:`backward` needs; without it nothing of the past steps is stored.
-        threads: at most so many threads; None for :func:`kseq.kernels._cpu.pool.default_threads`.
+        threads: Maximum number of threads; None for :func:`kseq.kernels._cpu.pool.default_threads`.
         saturation: Size of the argument from which tanh is exactly 1 or -1, see :func:`saturation_of`; None for where
             it rounds to that.
 
@@ -186,8 +186,8 @@ def backward(
     """Go back through a run of :func:`forward`.
 
     Args:
-        saved: what the run kept.
-        d_last: gradient of ``last``, None for zeros.
+        saved: Arrays that the forward pass kept.
+        d_last: Gradient of ``last``; None for zeros.
         d_outputs: gradient of ``outputs``, None for zeros.
         d_states: gradients of ``states``, None for zeros, also for one of them.
         needs_sequences: whether the gradient of the sequences is wanted.

@@ -398,7 +398,7 @@ def gradients(
     """Backpropagation through time for any of the three cells.
 
     Args:
-        sequences: as for the forward function, and so are the arguments up to ``spec``.
+        sequences: The input sequences; like the arguments up to ``spec`` as for the forward function.
         initial_state: list of the initial states.
         mask: ``(batch, time)`` or None.
         kernel: input weights.

@@ -294,7 +294,7 @@ def stack(sequences: Tensor, layers: Sequence[Sequence[Weights]], spec: Spec) ->
     Args:
         sequences: ``(batch, time, features)``.
         layers: weights of each layer, of the direction ahead or of both.
-        spec: of the last layer ahead.
+        spec: Description of the last layer, in forward direction.
 
     Returns:
         ``(batch, time, directions * units)``, steps in the order of time; without ``spec.return_sequences`` the last

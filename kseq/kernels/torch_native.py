@@ -35,9 +35,9 @@ class NativeLoop:
         x: ``(windows, time, features)``, float32.
         y: ``(windows, 1)``.
         batch_size: windows in a batch.
-        units: of each layer.
-        layers: recurrent layers.
-        bidirectional: in both directions.
+        units: Number of units of each layer.
+        layers: Number of recurrent layers.
+        bidirectional: Whether the layers read in both directions.
     """
 
     def __init__(

@@ -405,8 +405,8 @@ def run(
         spec: the layer's settings; ``go_backwards`` is the caller's to heed.
         inputs: input products with their bias, ``(S, time, batch, G * units)``, float32; overwritten.
         recurrent: recurrent weights, ``(S, units, G * units)``.
-        bias: of the candidate's recurrent product, ``(S, units)``, or None: GRU with ``reset_after`` alone.
-        states: ``(S, batch, units)`` each.
+        bias: Bias of the candidate's recurrent product, ``(S, units)``, or None: GRU with ``reset_after`` alone.
+        states: The states, ``(S, batch, units)`` each.
         origin: Sequences, kernel and bias that the products were made of, for derivatives of the gradients.
 
     Returns:

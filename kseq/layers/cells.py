@@ -152,7 +152,7 @@ class SimpleRNN(_FastLoop, keras.layers.SimpleRNN):
         ((32, 24, 8), (32, 8))
 
     References:
-        Elman, J. L. (1990). Finding structure in time. Cognitive Science 14(2), 179-211.
+        - Elman, J. L. (1990). Finding structure in time. Cognitive Science 14(2), 179-211.
     """
 
     def __init__(
@@ -286,11 +286,11 @@ class LSTM(_FastLoop, keras.layers.LSTM):
         ((32, 24, 8), (32, 8), (32, 8))
 
     References:
-        Hochreiter, S. and Schmidhuber, J. (1997). Long short-term memory. Neural Computation 9(8), 1735-1780.
-        Gers, F. A., Schmidhuber, J. and Cummins, F. (2000). Learning to forget: continual prediction with LSTM. Neural
-            Computation 12(10), 2451-2471.
-        Jozefowicz, R., Zaremba, W. and Sutskever, I. (2015). An empirical exploration of recurrent network
-            architectures. ICML, 2342-2350.
+        - Hochreiter, S. and Schmidhuber, J. (1997). Long short-term memory. Neural Computation 9(8), 1735-1780.
+        - Gers, F. A., Schmidhuber, J. and Cummins, F. (2000). Learning to forget: continual prediction with LSTM.
+          Neural Computation 12(10), 2451-2471.
+        - Jozefowicz, R., Zaremba, W. and Sutskever, I. (2015). An empirical exploration of recurrent network
+          architectures. ICML, 2342-2350.
     """
 
     def __init__(
@@ -431,8 +431,8 @@ class GRU(_FastLoop, keras.layers.GRU):
         ((32, 24, 8), (32, 8))
 
     References:
-        Cho, K. et al. (2014). Learning phrase representations using RNN encoder-decoder for statistical machine
-            translation. EMNLP, 1724-1734. arXiv:1406.1078.
+        - Cho, K. et al. (2014). Learning phrase representations using RNN encoder-decoder for statistical machine
+          translation. EMNLP, 1724-1734. arXiv:1406.1078.
     """
 
     def __init__(

@@ -13,6 +13,7 @@ from kseq.report.lettering import label, legend, plain
 from kseq.report.plot import ACTUAL, CELL_STYLES
 
 if TYPE_CHECKING:
+    from kseq.data import Panel
     from kseq.forecasting.forecast import Forecast
 
 #: Rows of the past that are drawn, at least, and how many for each step to come.
@@ -38,10 +39,7 @@ def plot_forecast(forecast: "Forecast") -> Figure:
         drawn = [(number, 0) for number in np.unique(np.linspace(0, series - 1, DRAWN).astype(int)).tolist()]
     figure, all_axes = _axes(len(drawn))
     for axes, (number, target) in zip(all_axes, drawn, strict=True):
-        end = panel.ends[number]
-        # Rows across missing dates or values would be joined by a line.
-        first = panel.stretches[np.searchsorted(panel.stretches[:, 0], end) - 1, 0]
-        shown = _last(first, end, steps)
+        shown = _last_of(panel, number, steps)
         dates = forecast.dates[number * steps : (number + 1) * steps]
         bands = {
             level: (band.lo[number, :, target], band.hi[number, :, target])
@@ -56,6 +54,26 @@ def plot_forecast(forecast: "Forecast") -> Figure:
             plain(axes.set_title(title, loc="left", fontsize=11))
     all_axes[-1].set_xlabel("date" if panel.has_dates else "row")
     return figure
+
+
+def known_of(forecast: "Forecast") -> pd.DataFrame:
+    """Return the last known values of the series that are drawn: ``unique_id, ds, y``, named as in the forecast."""
+    panel, (series, steps, targets) = forecast.history, forecast.values.shape
+    parts = []
+    for number in np.unique(np.linspace(0, series - 1, DRAWN).astype(int)).tolist():
+        shown = _last_of(panel, number, steps)
+        for target in range(targets):
+            name = f"{panel.ids[number]}/{panel.targets[target]}" if targets > 1 else panel.ids[number]
+            parts.append(pd.DataFrame({"unique_id": name, "ds": panel.index[shown], "y": panel.y[shown, target]}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _last_of(panel: "Panel", number: int, steps: int) -> slice:
+    """The rows of a series' past that are drawn."""
+    end = panel.ends[number]
+    # Rows across missing dates or values would be joined by a line.
+    first = panel.stretches[np.searchsorted(panel.stretches[:, 0], end) - 1, 0]
+    return _last(first, end, steps)
 
 
 def _axes(count: int) -> tuple[Figure, np.ndarray]:

@@ -82,7 +82,7 @@ def plot_predictions(comparison: "Tables", ids: Sequence[Any] | None = None) -> 
     """
     series, track = comparison.data.series, _Track.of(comparison)
     panels = _of_series(comparison, ids) if comparison.several else _panels(comparison, track)
-    styles = _styles(comparison.rows)
+    styles = styles_of(comparison.rows)
     bands = _bands(comparison)
     figure = Figure(figsize=(12, 0.6 + 3.3 * len(panels)), layout="constrained")
     all_axes = np.atleast_1d(figure.subplots(len(panels), 1))
@@ -101,7 +101,7 @@ def plot_predictions(comparison: "Tables", ids: Sequence[Any] | None = None) -> 
                     for level, band in bands[row.name].items()
                 }
                 _draw_bands(axes, dates, bounds, color, row.name)
-        _dress(axes, panel.title, _label(comparison))
+        dress(axes, panel.title, _label(comparison))
         legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
     all_axes[-1].set_xlabel("date" if series.has_dates else "row")
     return figure
@@ -221,13 +221,14 @@ def _draw_bands(axes: Axes, dates: pd.Index, bounds: dict[float, list[np.ndarray
         )  # fmt: skip
 
 
-def _styles(rows: Sequence[ModelResult]) -> dict[str, Style]:
+def styles_of(rows: Sequence[ModelResult]) -> dict[str, Style]:
     """A style of its own for each row; cells have theirs in every picture."""
     others = [row.name for row in rows if row.name not in CELL_STYLES]
     return CELL_STYLES | {name: OTHER_STYLES[number % len(OTHER_STYLES)] for number, name in enumerate(others)}
 
 
-def _dress(axes: Axes, title: str, unit: str) -> None:
+def dress(axes: Axes, title: str, unit: str) -> None:
+    """Give axes a title, a unit and the look of all pictures."""
     plain(axes.set_title(title, loc="left", fontsize=11))
     plain(axes.set_ylabel(unit))
     axes.margins(x=0.01)
@@ -257,7 +258,7 @@ def plot_history(comparison: "Tables") -> Figure:
             if curve in row.history:
                 _draw_curves(axes, row.history[curve], color, style, shown)
         folds = f", {len(comparison.trainings)} folds" if len(comparison.trainings) > 1 else ""
-        _dress(axes, f"{shortened(row.name, 40)}, {len(row.seeds)} seed{'s' * (len(row.seeds) > 1)}{folds}", "")
+        dress(axes, f"{shortened(row.name, 40)}, {len(row.seeds)} seed{'s' * (len(row.seeds) > 1)}{folds}", "")
         axes.set_xlabel("epoch")
     # Matplotlib refuses a logarithmic axis on which nothing can be drawn.
     if any((np.isfinite(curve) & (curve > 0)).any() for row in rows for curve in row.history.values()):

@@ -16,8 +16,10 @@ from matplotlib.figure import Figure
 
 from kseq import storage
 from kseq._version import __version__
+from kseq.errors import ConfigError
 from kseq.report.bench import plot_bench
-from kseq.report.forecast import plot_forecast
+from kseq.report.by_lag import plot_horizon, plot_shift
+from kseq.report.forecast import known_of, plot_forecast
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.ranks import plot_ranks
 from kseq.report.table import render
@@ -30,13 +32,14 @@ if TYPE_CHECKING:
     from kseq.bench.timings import Bench
     from kseq.comparison.tables import Tables
     from kseq.data import Panel, Series
+    from kseq.experiments.audit import Audit
     from kseq.forecasting.forecast import Forecast
 
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
     "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "predictions.parquet",
-    "comparison.png", "ranks.png", "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv",
-    "tuning.journal", "report.html", "run.json",
+    "comparison.png", "horizon.png", "shift.png", "ranks.png", "history.csv", "history.png", "tuning.csv",
+    "tuning-unfinished.csv", "tuning.journal", "report.html", "run.json",
 )  # fmt: skip
 
 #: Trials of a tuning, see :mod:`kseq.experiments._study`.
@@ -98,9 +101,11 @@ KINDS = {
             "gates.png",
             "training.png",
             "problems.png",
+            "explanation.html",
             "explanation.json",
         ),
     ),
+    "audit": Kind("audit.json", ("audit.csv", "audit.html", "audit.json")),
     "reading": Kind("reading.json", ("reading.png", "reading.json")),
     "data": Kind("data.json", ("data.csv", "data.html", "data.json"), _earlier_bench("data.csv", "data.json")),
 }
@@ -155,7 +160,11 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
         OutputError: they cannot be written there; the error has the paths of those that were written elsewhere.
     """
     require_predictions(predictions)
-    pictures: dict[str, Callable[[], Figure]] = {"comparison.png": lambda: plot_predictions(comparison)}
+    pictures: dict[str, Callable[[], Figure | None]] = {
+        "comparison.png": lambda: plot_predictions(comparison),
+        "horizon.png": lambda: plot_horizon(comparison),
+        "shift.png": lambda: plot_shift(comparison),
+    }
     if len(comparison.history):
         pictures["history.png"] = lambda: plot_history(comparison)
     if comparison.evidence.ranks is not None:
@@ -186,6 +195,37 @@ def file_of_target(number: int, target: object) -> str:
     """
     plain = re.sub(r"[^A-Za-z0-9]+", "-", str(target)).strip("-")[:40].strip("-")
     return f"target-{number}-{plain}" if plain else f"target-{number}"
+
+
+def refresh(path: Path, tell: Tell | None = None) -> list[Path]:
+    """Make the page of the run in a folder again, once an explanation was written beside it.
+
+    Args:
+        path: Of the folder, which nobody writes into.
+        tell: Called with a sentence where the page cannot be made; a warning by default.
+
+    Returns:
+        list[Path]: The page; empty where the folder holds no run, or a page cannot be made of it.
+    """
+    if not (path / KINDS["run"].record).is_file():
+        return []
+    from kseq.report.html.pages import PAGES, of_folder
+
+    _, name, _ = PAGES["run"]
+    try:
+        with folder(path) as opened:
+            return write_pages(opened, {name: of_folder(path)[name]}) if opened.listed else []
+    except ConfigError as error:
+        (tell or _warn)(f"{name} cannot be made again ({error}); all other files are written.")
+        return []
+
+
+def write_audit(audit: "Audit", folder: Folder, tell: Tell | None = None) -> list[Path]:
+    """Write the checks of an audit as a table, with a record and a page, as :func:`write` does."""
+    record = {"kseq": __version__, "series": audit.series, "clean": audit.clean, "leaks": audit.leaks,
+              "verdict": audit.verdict}  # fmt: skip
+    frames = {"audit.csv": audit.table}
+    return write_all(folder, _csvs(frames), record, {}, tell, frames)
 
 
 def write_pages(folder: Folder, pages: Mapping[str, str]) -> list[Path]:
@@ -266,7 +306,17 @@ def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = Non
 
 def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
-    record = {"kseq": __version__, "model": forecast.name, "notes": list(forecast.notes)}
+    known, dated = known_of(forecast), forecast.history.has_dates
+    record = {
+        "kseq": __version__,
+        "model": forecast.name,
+        "notes": list(forecast.notes),
+        "targets": list(forecast.history.targets),
+        "unit": forecast.history.unit,
+        # For the page: the last rows that the model knew.
+        "known": {name: [str(value) if name == "ds" and dated else value for value in column]
+                  for name, column in known.to_dict("list").items()},
+    }  # fmt: skip
     frames = {"forecast.csv": forecast.frame}
     return write_all(folder, _csvs(frames), record, {"forecast.png": lambda: plot_forecast(forecast)}, tell, frames)
 
@@ -288,7 +338,7 @@ def write_all(
     folder: Folder,
     contents: Mapping[str, bytes],
     record: Mapping[str, Any],
-    pictures: Mapping[str, Callable[[], Figure]],
+    pictures: Mapping[str, Callable[[], Figure | None]],
     tell: Tell | None,
     frames: Mapping[str, pd.DataFrame],
 ) -> list[Path]:
@@ -298,7 +348,8 @@ def write_all(
         folder: Of :func:`folder`.
         contents: What each file is to hold, by name.
         record: What the record holds; the files are added to it.
-        pictures: Functions that draw, by file name. What goes wrong in one is told, and loses no file.
+        pictures: Functions that draw, by file name; None of one is no picture. What goes wrong in one is told, and
+            loses no file.
         tell: Called with a sentence for each picture that cannot be drawn or written; a warning by default.
         frames: Tables by the names of their files, for the page.
 
@@ -320,13 +371,15 @@ def write_all(
     drawn = {}
     name_of_kind = next(name for name, own in KINDS.items() if own is kind)
     page = next((name for name in kind.names if name.endswith(".html")), None)
-    makers: dict[str, Callable[[], bytes]] = {name: partial(_png, draw) for name, draw in pictures.items()}
+    makers: dict[str, Callable[[], bytes | None]] = {name: partial(_png, draw) for name, draw in pictures.items()}
     if page is not None:
-        makers[page] = lambda: _page(name_of_kind, record, frames)
+        makers[page] = lambda: _page(name_of_kind, record, frames, folder.path)
     for name, make in makers.items():
         # Whatever goes wrong in a picture, nobody is to lose a training for it.
         try:
-            drawn[name] = make()
+            made = make()
+            if made is not None:
+                drawn[name] = made
         except Exception as error:
             tell(f"{name} cannot be drawn ({type(error).__name__}: {error}); all other files are written.")
     if drawn:
@@ -360,12 +413,11 @@ def _frames(comparison: "Tables") -> dict[str, pd.DataFrame]:
     return frames
 
 
-def _page(kind: str, record: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> bytes:
+def _page(kind: str, record: Mapping[str, Any], frames: Mapping[str, pd.DataFrame], path: Path) -> bytes:
     """The page of a result; Bokeh is loaded with it and no earlier."""
-    from kseq.report.html.pages import PAGES
+    from kseq.report.html.pages import page_of
 
-    _, _, make = PAGES[kind]
-    return make(json.loads(storage.to_json(record)), frames).encode()
+    return page_of(kind, json.loads(storage.to_json(record)), frames, path).encode()
 
 
 def _csvs(frames: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
@@ -376,7 +428,10 @@ def _csv(frame: pd.DataFrame) -> bytes:
     return csv_text(frame).encode()
 
 
-def _png(draw: Callable[[], Figure]) -> bytes:
+def _png(draw: Callable[[], Figure | None]) -> bytes | None:
+    figure = draw()
+    if figure is None:
+        return None
     file = io.BytesIO()
-    draw().savefig(file, dpi=150)
+    figure.savefig(file, dpi=150)
     return file.getvalue()

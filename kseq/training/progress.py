@@ -24,8 +24,8 @@ class Block:
 
     Args:
         what: the cell, the seeds and, of several trainings, which one it is ("LSTM, seeds 0-9, fold 2 of 3").
-        seeds: how many seeds the block has.
-        epochs: epochs of each seed.
+        seeds: Number of seeds in the block.
+        epochs: Number of epochs that each seed was trained.
         seconds: that the training took, forecasts included.
         kernel: that ran in the recurrent layers.
     """

@@ -24,7 +24,7 @@ def roll_out(
         starts: row of the first step of each forecast, ``(windows,)``; sorted.
         made: forecasts of the steps so far, ``(member, window, step, target)``: what the transform's steps make of
             values, not scaled. One member for an ordinary model.
-        blocks: how many times the model is called on what it has forecast.
+        blocks: Number of times that the model is called on its own forecasts.
 
     Returns:
         ``(member, window, step + blocks * horizon, target)``; :meth:`FittedTransform.undo

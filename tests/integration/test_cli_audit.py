@@ -99,7 +99,6 @@ def test_a_config_file(here, capsys):
         (["--lookback", "5000"], "received a series of 732 rows"),
         (["--learning-rate", "0"], "'--learning-rate': received 0, expected a number from"),
         (["--match", "layers"], "'layers' is not one of 'units', 'params'"),
-        (["--out", "folder"], "No such option"),
         (["--level", "80"], "No such option"),
         (["--format", "csv"], "'csv' is not one of 'table', 'json'"),
         (["--cells", "elman"], "received cell 'elman'"),
@@ -115,7 +114,7 @@ def test_bad_input_is_one_line(here, capsys, arguments, expected):
 
 def test_whatever_decides_a_comparison_can_be_audited():
     compared, audited = ({option.name for option in cli.commands[name].params} for name in ("compare", "audit"))
-    assert compared - audited == {"level", "out", "predictions", "rival", "escape_formulas"}
+    assert compared - audited == {"level", "predictions", "rival", "escape_formulas"}
     assert audited <= compared
     defaults = {option.name: option.default for option in cli.commands["audit"].params}
     assert (defaults["epochs"], defaults["seeds"], defaults["patience"]) == (5, 2, 2)

@@ -17,6 +17,7 @@ DRAWN = 4
 #: Lags of the picture of shifts.
 SHIFTS = 6
 _SEED = re.compile(r"^(?P<model>.*) \(seed -?\d+\)$")
+_MEAN = re.compile(r"^(?P<model>.*) x\d+ mean$")
 #: Columns of bounds: the row's name, the side and the level.
 BOUND = re.compile(r"^(?P<model>.*)-(?P<side>lo|hi)-(?P<level>[\d.]+)$")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -52,6 +53,13 @@ class Forecasts:
                 own[bound["side"]] = predictions[name].to_numpy(float)
             else:
                 parts.setdefault(seed["model"] if seed is not None else name, []).append(name)
+        for name in list(parts):
+            # The line of a cell is the mean over its seeds already.
+            own_mean = _MEAN.match(name)
+            if own_mean is not None and own_mean["model"] in parts:
+                del parts[name]
+                if name in bounds:
+                    bounds[own_mean["model"]] = bounds.pop(name)
         means = {model: predictions[names].to_numpy(float).mean(axis=1) for model, names in parts.items()}
         frame = predictions[[*known, "y"]].assign(**means)
         frame["ds"] = dates_of(frame["ds"])
@@ -71,12 +79,7 @@ class Forecasts:
 
     def charts(self, record: Mapping[str, Any], table: pd.DataFrame, by_series: pd.DataFrame | None) -> list[Chart]:
         """Draw the series, or of several a few from the best forecast to the worst."""
-        best = record.get("best_baseline")
-        cells = list(table["model"][table["kind"] == "cell"]) if "kind" in table else []
-        on = [*cells, best] if cells else None
-        wide = next((model for model in self.bands if any(model.startswith(f"{cell} x") for cell in cells[:1])), None)
-        on = on if wide is None or on is None else [*on, wide]
-        unit = unit_of(record)
+        on, wide, unit = shown_at_first(record, table), self._with_bands(record, table), unit_of(record)
         found = []
         for name in self._ids(table, by_series):
             which = (self.frame["unique_id"] == name) & self.first if "unique_id" in self.frame else self.first
@@ -96,11 +99,16 @@ class Forecasts:
                     on=on,
                     actual=part["y"].to_numpy(),
                     bands=bands,
-                    note="Drag to zoom, wheel to zoom in time, reset above the chart."
+                    note="Drag over a part, or press +, to zoom in; All shows everything again."
                     + (f" Shaded: intervals of {wide}." if wide is not None else ""),
                 )
             )
         return found
+
+    def _with_bands(self, record: Mapping[str, Any], table: pd.DataFrame) -> str | None:
+        """The row whose intervals are drawn: the best cell that has them, or None."""
+        cells = table[table["kind"] == "cell"].sort_values(measure_of(record, table)) if "kind" in table else table[:0]
+        return next((model for model in cells["model"] if model in self.bands), None)
 
     def _ids(self, table: pd.DataFrame, by_series: pd.DataFrame | None) -> list[Any]:
         """Which series are drawn: one, or some from the one that the best row forecasts best to the worst."""
@@ -113,7 +121,7 @@ class Forecasts:
         own = by_series[by_series["model"] == best].sort_values("mase")["unique_id"]
         return [own.iloc[place] for place in np.unique(np.linspace(0, len(own) - 1, DRAWN).astype(int))]
 
-    def by_season(self, record: Mapping[str, Any]) -> list[Chart]:
+    def by_season(self, record: Mapping[str, Any], on: list[str] | None) -> list[Chart]:
         """Draw the mean absolute error by month of the year or hour of the day, where dates tell it."""
         dates = self.frame["ds"]
         one = "unique_id" not in self.frame or len(self.frame["unique_id"].unique()) == 1
@@ -129,14 +137,14 @@ class Forecasts:
         means = errors.groupby(part.to_numpy()).mean()
         chart = lines(
             f"Mean absolute error by {what}", means.index.to_numpy(), {m: means[m].to_numpy() for m in self.models},
-            what, unit_of(record), on=best_rows(errors.mean()),
+            what, unit_of(record), on=on,
         )  # fmt: skip
         if names is not None:
             chart.figure.xaxis.ticker = list(range(1, 13))
             chart.figure.xaxis.major_label_overrides = dict(enumerate(names, 1))
         return [chart]
 
-    def shifts(self) -> list[Chart]:
+    def shifts(self, on: list[str] | None) -> list[Chart]:
         """Draw how well forecasts agree with the truth some steps earlier."""
         first = self.frame[self.first]
         if "unique_id" in first:
@@ -160,13 +168,24 @@ class Forecasts:
         )
         return [
             lines("Correlation of forecasts with the truth so many steps earlier", np.arange(SHIFTS + 1), curves,
-                  "steps earlier", "correlation", note=note, on=list(curves)[:1] + list(curves)[-3:])
+                  "steps earlier", "correlation", note=note, on=None if on is None else [*on, "Persistence"])
         ]  # fmt: skip
 
 
-def best_rows(errors: pd.Series) -> list[str]:
-    """Names of the four rows with the smallest errors, which charts show at first."""
-    return list(errors.sort_values().index[:4])
+def measure_of(record: Mapping[str, Any], frame: pd.DataFrame) -> str:
+    """The column by which rows are ranked, of those that a frame has."""
+    measure = str(record.get("metric") or "mae")
+    return measure if measure in frame else "mase" if "mase" in frame and "mae" not in frame else "mae"
+
+
+def shown_at_first(record: Mapping[str, Any], table: pd.DataFrame) -> list[str] | None:
+    """Names of the rows that charts show at first: cells and the best baseline; of no cells the four best rows."""
+    cells = list(table["model"][table["kind"].isin(["cell", "model"])]) if "kind" in table else []
+    best = record.get("best_baseline")
+    if cells:
+        return [*cells, *([best] if best is not None else [])]
+    measure = measure_of(record, table)
+    return list(table.sort_values(measure)["model"][:4]) if measure in table else None
 
 
 def dates_of(values: pd.Series) -> pd.Series:

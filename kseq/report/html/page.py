@@ -6,10 +6,11 @@ of 30 MB.
 """
 
 import base64
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
@@ -44,7 +45,7 @@ class Cell:
         return not isinstance(self.value, str)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """A table that can be sorted.
 
@@ -53,12 +54,22 @@ class Table:
         heads: Names of the columns.
         rows: Cells, as many as there are heads in each row.
         more: Rows that are left out.
+        ranked: Number of the column by which the rows are sorted, smallest first; None for another order.
+        wraps: Whether long text runs over several lines; if not, each row is one line.
     """
 
     caption: str
     heads: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     more: int = 0
+    ranked: int | None = None
+    wraps: bool = False
+
+    @cached_property
+    def numbers(self) -> tuple[bool, ...]:
+        """Whether each column holds numbers, which stand to the right."""
+        columns = [[row[number] for row in self.rows if row[number].value != ""] for number in range(len(self.heads))]
+        return tuple(bool(there) and all(cell.number for cell in there) for there in columns)
 
     @classmethod
     def of(cls, caption: str, frame: pd.DataFrame, digits: int = 4) -> "Table":
@@ -78,9 +89,33 @@ def cell_of(value: Any, digits: int = 4) -> Cell:
         return Cell("–", "")
     if isinstance(value, int | float) or hasattr(value, "dtype"):
         number = float(value)
-        text = f"{number:,.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:,.{digits}g}"
-        return Cell(text, number)
+        if math.isnan(number):
+            return Cell("–", "")
+        whole = abs(number) < 1e15 and (number.is_integer() or abs(number) >= 10**digits)
+        return Cell(f"{number:,.0f}" if whole else f"{number:,.{digits}g}", number)
+    if isinstance(value, pd.Timestamp):
+        text = str(value).removesuffix(" 00:00:00")
+        return Cell(text, text)
     return Cell(str(value), str(value))
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A row of a chart that can be shown and hidden, with the line by which it is known.
+
+    Args:
+        name: Of the row.
+        color: Of its line, as CSS writes it.
+        dashes: Lengths of its dashes and gaps in pixels; empty for a solid line.
+        on: Whether it is shown at first.
+        width: Of its line in pixels.
+    """
+
+    name: str
+    color: str
+    dashes: tuple[int, ...]
+    on: bool
+    width: int = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +125,13 @@ class Chart:
     Args:
         title: Above it.
         figure: Bokeh's.
-        switches: Names of the rows, with the colour of each and whether it is on at first; empty for none.
+        switches: Its rows; empty for none.
         note: A sentence below it; empty for none.
     """
 
     title: str
     figure: Model
-    switches: tuple[tuple[str, str, bool], ...] = ()
+    switches: tuple[Switch, ...] = ()
     note: str = ""
 
 
@@ -173,6 +208,16 @@ class Page:
             code=Markup(_asset("page.js")),
             version=__version__,
         )
+
+
+def facts_of(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of a record's settings, versions and machine, one level deep."""
+    found = [(name, str(record[name])) for name in ("kseq", "backend", "device", "seconds") if name in record]
+    for part in ("versions", "machine", "settings"):
+        for name, value in (record.get(part) or {}).items():
+            shown = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict | list) else str(value)
+            found.append((name, shown))
+    return found
 
 
 @cache

@@ -10,7 +10,8 @@ import pytest
 import kseq
 from kseq.cli import main
 from kseq.errors import ConfigError
-from kseq.report.html.pages import of_folder, page_of_run
+from kseq.report.html.pages import of_folder
+from kseq.report.html.run import page_of_run
 
 pytestmark = pytest.mark.above_backends
 

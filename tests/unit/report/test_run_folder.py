@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from kseq import Comparison, ConfigError, from_frame, make_windows, read_csv
 from kseq.errors import OutputError
+from kseq.forecasting.forecast import Forecast
 from kseq.report import run_folder
 
 pytestmark = pytest.mark.above_backends
@@ -225,16 +226,18 @@ def test_trials_stand_beside_an_earlier_run_until_the_new_one_is_whole(compariso
     assert names(tmp_path / "run") == sorted(WRITTEN)
 
 
-def test_kinds_of_results_share_a_folder(comparison, quick, tmp_path):
-    class Made:
-        frame, name, notes, values = pd.DataFrame({"ds": [1], "GRU": [1.0]}), "GRU", (), np.zeros((1, 1))
+def test_kinds_of_results_share_a_folder(comparison, quick, tmp_path, monkeypatch):
+    def fails(forecast):
+        raise AttributeError("no history")
 
+    monkeypatch.setattr(run_folder, "plot_forecast", fails)
+    past = comparison.data.series
+    made = Forecast("GRU", past.index[-1:] + pd.offsets.MonthBegin(), np.zeros((1, 1, 1)), {}, (), past)
     comparison.write(tmp_path / "run")
     for _ in range(2):
         told = []
         with run_folder.folder(tmp_path / "run", "forecast") as folder:
-            run_folder.write_forecast(Made, folder, told.append)
-        # It has no history to draw.
+            run_folder.write_forecast(made, folder, told.append)
         assert told[0].startswith("forecast.png cannot be drawn (AttributeError")
     comparison.write(tmp_path / "run")
     assert names(tmp_path / "run") == sorted([*WRITTEN, "forecast.csv", "forecast.html", "forecast.json"])

@@ -1,0 +1,146 @@
+"""Pages as a reader meets them: in a browser, on a wide screen and a phone, by mouse, keyboard and finger, on paper."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kseq
+
+pytestmark = pytest.mark.above_backends
+
+#: A name that would run, and one that typesetters would set.
+HOSTILE = "<script>window.ran = 1</script> $x$"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run's folder with an explanation in it."""
+    path = tmp_path_factory.mktemp("runs") / "run"
+    months = pd.date_range("2001-01-01", periods=120, freq="MS")
+    y = np.sin(np.arange(120) / 6) + np.random.default_rng(0).normal(size=120) / 5
+    series = kseq.from_frame(pd.DataFrame({HOSTILE: y}, months), name=HOSTILE, target=HOSTILE)
+    common = {"seeds": 2, "epochs": 1, "units": 4, "cells": ["lstm", "gru"], "horizon": 2, "transform": "none"}
+    kseq.compare(series, baselines=["persistence", "seasonal-naive"], **common).write(path)
+    kseq.explain(series, problems=False, variants=False, **common).write(path)
+    return path
+
+
+@pytest.fixture
+def page(browser, folder):
+    """The run's page, on a wide screen."""
+    browser.open(folder / "report.html")
+    return browser
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+@pytest.mark.parametrize("name", ["report.html", "explanation.html"])
+def test_a_page_opens_whole_and_asks_for_nothing(browser, folder, name, width, scheme):
+    browser.open(folder / name, width, scheme=scheme)
+    assert browser.complaints == []
+    assert browser.requests == [(folder / name).as_uri()]
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    ground = browser.run("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 24, 26)"}[scheme]
+
+
+def test_every_chart_is_drawn(page):
+    drawn = page.run(
+        "window.Bokeh.documents.flatMap((d) => d.roots()).map((figure) => figure.inner_width * figure.inner_height)"
+    )
+    assert len(drawn) == page.run("document.querySelectorAll('figure').length")
+    assert min(drawn) > 10_000
+
+
+def test_names_are_shown_as_text(page):
+    assert page.run("window.ran === undefined")
+    assert HOSTILE in page.run("document.querySelector('h1').textContent")
+
+
+def test_a_head_sorts_by_mouse_and_by_keyboard(page):
+    def errors():
+        return page.run("[...document.querySelectorAll('table tbody tr')].map((row) => +row.cells[1].dataset.value)"
+                        f".slice(0, {rows})")  # fmt: skip
+
+    rows = page.run("document.querySelector('table').tBodies[0].rows.length")
+    ranked = errors()
+    assert ranked == sorted(ranked)
+    page.click("thead button", 1)
+    assert errors() == sorted(ranked, reverse=True)
+    assert page.run("document.querySelectorAll('thead th')[1].ariaSort") == "descending"
+    page.run("document.querySelectorAll('thead button')[1].focus()")
+    page.key("Enter", 13, "\r")
+    assert errors() == ranked
+
+
+#: The first chart's figure in Bokeh's model.
+_FIGURE = "figureOf(document.querySelector('.zoom').dataset.chart)"
+
+
+def test_a_row_is_hidden_and_shown(page):
+    visible = f"{_FIGURE}.renderers.filter((r) => r.name === 'GRU').map((r) => r.visible)"
+    assert set(page.run(visible)) == {True}
+    page.click("input[value=GRU]")
+    assert set(page.run(visible)) == {False}
+    page.run("document.querySelector('input[value=GRU]').focus()")
+    page.key(" ", 32, " ")
+    assert set(page.run(visible)) == {True}
+
+
+def test_a_chart_is_zoomed_by_mouse_and_by_keyboard(page):
+    width = f"{_FIGURE}.x_range.end - {_FIGURE}.x_range.start"
+    whole = page.run(width)
+    x, y = page.middle(".chart")
+    page.drag((x - 100, y - 60), (x + 100, y + 60))
+    zoomed = page.run(width)
+    assert zoomed < whole / 3
+    page.run("document.querySelector('.zoom button[value=out]').focus()")
+    page.key("Enter", 13, "\r")
+    assert page.run(width) == pytest.approx(2 * zoomed, rel=1e-6)
+    page.click(".zoom button[value=reset]")
+    assert page.run(width) == pytest.approx(whole, rel=1e-6)
+
+
+def test_a_finger_on_a_chart_moves_the_page(browser, folder):
+    browser.send("Emulation.setTouchEmulationEnabled", enabled=True)
+    try:
+        browser.open(folder / "report.html", 390)
+        at = browser.middle(".chart")
+        before = browser.run("window.scrollY")
+        browser.swipe(*at, up=150)
+        assert browser.run("window.scrollY") > before + 100
+    finally:
+        browser.send("Emulation.setTouchEmulationEnabled", enabled=False)
+
+
+def test_paper_is_light_and_names_the_lines_that_are_drawn(browser, folder):
+    browser.open(folder / "report.html", scheme="dark")
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.send("Emulation.setEmulatedMedia", media="print", features=dark)
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.run("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    shown = browser.run("[...document.querySelector('.switches').querySelectorAll('label')]"
+                        ".filter((l) => l.offsetParent).map((l) => l.innerText)")  # fmt: skip
+    checked = browser.run("[...document.querySelector('.switches').querySelectorAll(':checked')].map((i) => i.value)")
+    assert [text.strip() for text in shown] == checked
+    assert browser.pdf().startswith(b"%PDF")
+
+
+def test_every_control_has_a_name_and_the_keyboard_reaches_it(page):
+    unnamed = page.run(
+        "[...document.querySelectorAll('button, input, a, summary, [role]')]"
+        ".filter((e) => !(e.ariaLabel || e.textContent.trim() || e.labels?.[0]?.textContent.trim())).length"
+    )
+    assert unnamed == 0
+    reached = []
+    for _ in range(12):
+        page.key("Tab", 9)
+        reached.append(page.run("document.activeElement.className || document.activeElement.tagName"))
+    assert reached[0] == "skip"
+    assert reached[1:10] == ["A"] * 9
+
+
+def test_the_page_of_a_run_shows_the_explanation_in_its_folder(page):
+    titles = page.run("[...document.querySelectorAll('h2')].map((h) => h.textContent)")
+    assert "Why: the lesson's table" in titles
+    assert "Why: when to use each" in titles
+    assert titles.index("Verdict") < titles.index("Why: the lesson's table")
