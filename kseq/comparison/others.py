@@ -254,7 +254,9 @@ def beside(data: WindowedPanel, others: Others, levels: Sequence[float] = ()) ->
         bands = {level: band for level, band in bands_of(model, found, values, levels).items()
                  if np.isfinite(band.lo).all() and np.isfinite(band.hi).all()}  # fmt: skip
         if missing := [f"{level:g}" for level in levels if bands and level not in bands]:
-            notes.append(f"{model} has no {' and '.join(missing)} % interval, and so no score of quantiles.")
+            shown = " and ".join(missing)
+            notes.append(f"{model} came without {shown} % intervals; where other rows have them, metrics of quantiles "
+                         "leave it out.")  # fmt: skip
         kind = kind_of(model, found.seeds)
         rows.append(
             ModelResult(
