@@ -23,7 +23,18 @@ MACOS = "14.0"
 #: A solution for several extras together holds one for each of them and for each part: these are all extras. Those of
 #: constraints-min.txt are what the environment of the oldest Keras installs.
 CHECKS = {
-    "constraints.txt": ("torch", "tensorflow", "tensorflow-cpu", "jax", "parquet", "tune", "onnx", "test", "dev"),
+    "constraints.txt": (
+        "torch",
+        "tensorflow",
+        "tensorflow-cpu",
+        "jax",
+        "parquet",
+        "tune",
+        "mlflow",
+        "onnx",
+        "test",
+        "dev",
+    ),
     "constraints-min.txt": ("torch", "test"),
 }
 #: Indexes and wheels that uv would be told of beside the registry.

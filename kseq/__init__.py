@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from kseq.models.builders import build_model as build_model
     from kseq.models.builders import build_simple_rnn as build_simple_rnn
     from kseq.preprocessing.windows import make_windows as make_windows
+    from kseq.report.progress_bar import ProgressBar as ProgressBar
     from kseq.settings import Settings as Settings
     from kseq.training.batches import Batches as Batches
     from kseq.training.callbacks import Evaluation as Evaluation
@@ -78,6 +79,7 @@ _PUBLIC = {
     "export": "exporting.export",
     "explain": "explanation.explain",
     "Explanation": "explanation.explanation",
+    "ProgressBar": "report.progress_bar",
 }
 
 __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__", *_PUBLIC]

@@ -92,8 +92,8 @@ def require_whole(name: str, value: Any, least: int | None = None, most: int | N
     """Refuse what is not a whole number within bounds.
 
     Args:
-        name: of the parameter.
-        value: what was received; NumPy's integers count as whole numbers, True and 1.0 do not.
+        name: Name of the parameter.
+        value: The value that was received; NumPy's integers count as whole numbers, True and 1.0 do not.
         least: the smallest number allowed; by default that of :data:`WHOLE`.
         most: the largest number allowed; by default that of :data:`WHOLE`.
 
@@ -121,8 +121,8 @@ def require_number(name: str, value: Any, span: Span | None = None) -> float:
     """Refuse what is not a finite number within bounds.
 
     Args:
-        name: of the parameter.
-        value: what was received.
+        name: Name of the parameter.
+        value: The value that was received.
         span: the numbers allowed; by default that of :data:`NUMBER`.
 
     Returns:
@@ -157,8 +157,8 @@ def require_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     """Refuse a word that is not one of those known.
 
     Args:
-        name: of the parameter.
-        value: what was received.
+        name: Name of the parameter.
+        value: The value that was received.
         choices: words to choose from.
 
     Returns:
@@ -181,7 +181,7 @@ def require_each_once(name: str, values: Any, *, empty: bool = False) -> None:
     """Refuse values of which one stands twice, values that are no list, and by default a list without any.
 
     Args:
-        name: of the parameter.
+        name: Name of the parameter.
         values: a tuple or another sequence, no text.
         empty: whether there may be none.
 
@@ -202,7 +202,7 @@ def require_levels(name: str, values: Any) -> tuple[float, ...]:
     """Refuse percentages that intervals cannot cover, and two that columns would call alike.
 
     Args:
-        name: of the parameter.
+        name: Name of the parameter.
         values: percentages; none of them for no intervals.
 
     Raises:

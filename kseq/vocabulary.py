@@ -112,7 +112,7 @@ def settings_from(options: Mapping[str, Any], base: Mapping[str, Any] | None = N
     """Make settings of options by any of their names; None stands for the default.
 
     Args:
-        options: by name: those of the command (``test_share``, ``seeds=5``), of :class:`kseq.Settings` and of
+        options: Options by name: those of the command (``test_share``, ``seeds=5``), of :class:`kseq.Settings` and of
             :class:`kseq.training.budget.Training`.
         base: defaults that differ from those of :class:`kseq.Settings`, by the names of its fields.
 
@@ -260,9 +260,9 @@ def asked(
     Args:
         series: anything that :func:`kseq.data.series_of` takes; None where ``options`` name a source.
         settings: all settings at once; None to make them of options.
-        options: by name, see :func:`settings_from`; besides those of reading, :data:`READING` and :data:`SOURCES`, and
-            of the place, :data:`PLACE`.
-        base: as in :func:`settings_from`.
+        options: Options by name, see :func:`settings_from`; besides those of reading, :data:`READING` and
+            :data:`SOURCES`, and of the place, :data:`PLACE`.
+        base: As in :func:`settings_from`.
         needs_series: whether a call without a series is refused.
 
     Raises:

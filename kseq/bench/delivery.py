@@ -52,8 +52,8 @@ class DataWorkload:
     """Windows to deliver: sizes alone, the data are random.
 
     Args:
-        series: how many.
-        rows: of each.
+        series: Number of series.
+        rows: Number of rows of each.
         features: columns.
         lookback: rows that a model reads.
         horizon: rows that it forecasts.
@@ -93,8 +93,8 @@ class DataMeasurement:
     Args:
         workload: its name.
         contender: ``"kseq"``, ``"NumPy loop"``...
-        windows: in an epoch.
-        seconds: of each epoch that counts.
+        windows: Number of windows in an epoch.
+        seconds: Seconds of each epoch that counts.
         megabytes: that an epoch takes at its peak, beside the data and all that is imported.
         equal: whether it delivers the windows that kseq delivers.
     """
@@ -154,7 +154,7 @@ def run(
     """Measure.
 
     Args:
-        workloads: which of :data:`WORKLOADS`.
+        workloads: Names of :data:`WORKLOADS`.
         rounds: epochs of each contender that count, all in turn.
         tell: called with a line on what is measured next.
 

@@ -43,13 +43,13 @@ class Workload:
     """A training job: sizes alone, the data are random.
 
     Args:
-        windows: in the training part.
+        windows: Number of windows in the training part.
         time: steps in a window.
         features: columns.
-        units: of each layer.
+        units: Number of units of each layer.
         batch: windows in a batch.
         num_layers: recurrent layers.
-        bidirectional: in both directions.
+        bidirectional: Whether layers read in both directions.
     """
 
     windows: int
@@ -98,10 +98,11 @@ class Measurement:
         contender: ``"kseq"``, ``"stock Keras"``, ``"native loop"``, ``"Sequential"``...
         members: seeds trained at once.
         first: seconds of the first epoch.
-        seconds: of each later epoch, per seed.
+        seconds: Seconds of each later epoch, per seed.
         kernel: that ran.
         step: training step that ran, in the words of :func:`kseq.layers.step_used`.
-        difference: of its forecasts from those of stock Keras, the yardstick, with the same weights; relative.
+        difference: Difference of its forecasts from those of stock Keras, the yardstick, with the same weights;
+            relative.
     """
 
     workload: str
@@ -208,10 +209,10 @@ def run(
 
     Args:
         cells: which.
-        workloads: which of :data:`WORKLOADS`; by default :func:`usual_workloads`.
+        workloads: Names of :data:`WORKLOADS`; by default :func:`usual_workloads`.
         rounds: epochs of each contender that count, all in turn.
         members: numbers of seeds trained at once by kseq; the others train one seed after the other.
-        contenders: which of :data:`CONTENDERS` stand beside kseq; by default all.
+        contenders: Names of :data:`CONTENDERS` that stand beside kseq; by default all.
         tell: called with a line on what is measured next.
 
     Returns:

@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: in place of ``sys.argv[1:]``.
+        arguments: Arguments in place of ``sys.argv[1:]``.
 
     Returns:
         int: 0; 1 where a check that was asked for finds something, or where kseq is at fault; 2 where the user can

@@ -66,7 +66,7 @@ def option_of(command: click.Command, name: Parameter) -> str:
 
     Args:
         command: that is running.
-        name: of the parameter.
+        name: Name of the parameter.
     """
     options = {parameter.name: parameter.opts[0] for parameter in command.params if isinstance(parameter, click.Option)}
     return options.get(_CALLED.get(name, str(name))) or options.get(str(name)) or str(name)

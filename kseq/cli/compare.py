@@ -135,6 +135,8 @@ if TYPE_CHECKING:
                    "new one in kseq-runs]")  # fmt: skip
 @click.option("--predictions", type=click.Choice(PREDICTIONS), default="csv", show_default=True,
               help="File of all forecasts in it.")  # fmt: skip
+@click.option("--log", type=CommaList(), default="", metavar="NAME[,...]",
+              help="Learning curves and the table for tensorboard or mlflow, beside the run's folder.")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "latex", "csv", "json"]), default="table",
               show_default=True, help="Format of the printed table.")  # fmt: skip
 @escape_option
@@ -143,6 +145,7 @@ def compare(
     device: str | None,
     style: str,
     out: Path | None,
+    log: tuple[str, ...],
     with_forecasts: Path | None,
     **options: Any,
 ) -> None:
@@ -164,8 +167,18 @@ def compare(
         from kseq.comparison.result import compare as run
 
         with Progress(trainings_of(settings)) as progress:
-            comparison = run(series, settings, progress=progress, with_forecasts=with_forecasts)
+            comparison = run(series, settings, progress=progress, with_forecasts=with_forecasts,
+                             log=loggers_of(log, folder, series.name))  # fmt: skip
         write_and_show(comparison, style, folder, chosen, predictions)
+
+
+def loggers_of(names: tuple[str, ...], folder: "RunFolder", series: str) -> list[Any]:
+    """Open the loggers that were named, beside the folder of the run."""
+    if not names:
+        return []
+    from kseq.report import loggers
+
+    return list(loggers.opened(names, *loggers.place_of(folder, series)))
 
 
 def write_and_show(comparison: "Comparison", style: str, folder: "RunFolder", backend: str, predictions: str) -> None:

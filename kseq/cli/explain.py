@@ -122,7 +122,7 @@ def _show(explanation: Any, style: str) -> None:
 # Options of `kseq compare` that decide how a cell is trained, those that come later too; not those of comparing.
 _compared = {
     "baselines", "strategy", "n_windows", "step_size", "refit", "gap", "train_size", "level", "metric",
-    "no_refit_on_validation", "predictions", "cell", "rival", "with_forecasts", "horizons",
+    "no_refit_on_validation", "predictions", "cell", "rival", "with_forecasts", "horizons", "log",
 }  # fmt: skip
 _own = {option.name for option in explain.params} | _compared
 explain.params = [*(option for option in compare.params if option.name not in _own), *explain.params]

@@ -66,11 +66,8 @@ _comparing: dict[str, Any] = {
     "cells": (), "baselines": None, "match": "units", "test_share": None, "n_windows": 0, "step_size": None,
     "refit": False, "gap": 0, "train_size": None, "strategy": "direct", "rival": None,
 }  # fmt: skip
-_own = (
-    {option.name for option in fit.params}
-    | set(_comparing)
-    | {"style", "escape_formulas", "predictions", "with_forecasts"}
-)
+_own = {option.name for option in fit.params} | set(_comparing)
+_own |= {"style", "escape_formulas", "predictions", "log", "with_forecasts"}
 fit.params = [*(option for option in compare.params if option.name not in _own), *fit.params]
 
 

@@ -26,10 +26,10 @@ class _Row:
     """A line of the table.
 
     Args:
-        name: what runs.
+        name: Name of what runs.
         done: epochs, or series, that are done; None where that is not known, as of a job on a worker.
-        of: how many there are at most.
-        unit: what is counted.
+        of: Maximum number of units.
+        unit: Name of what is counted.
         started: when it began.
     """
 
@@ -46,7 +46,7 @@ class Progress:
     It listens to every event of :mod:`kseq.training.progress`.
 
     Args:
-        trainings: how many there are in all, a seed of a cell in each fold counting as one; 0 where that is not known.
+        trainings: Number of trainings in all, a seed of a cell in each fold counting as one; 0 where that is not known.
     """
 
     def __init__(self, trainings: int = 0) -> None:
@@ -60,9 +60,9 @@ class Progress:
         self.done = self.kept = self.failed = 0
         self._jobs: dict[str, _Row] = {}
         self._here: _Row | None = None
-        self._blocks = 0
         self._workers = ""
         self._began: float | None = None
+        self._last = 0.0
         self._live = Live(
             get_renderable=self._drawn, console=console, transient=True, refresh_per_second=RATE, auto_refresh=True
         )
@@ -91,12 +91,15 @@ class Progress:
             # Exponential smoothing, which is fitted series by series, tells how many series are done.
             self._here = _Row(what, unit="series" if what.startswith(("ETS", "Theta")) else "epoch")
         self._here.done, self._here.of = epoch, epochs
+        if self.table and epoch == epochs:
+            self._live.refresh()
 
     def block_done(self, block: Block) -> None:
         """Say that a block of seeds is done, and how many trainings are."""
         self._begin()
+        self._here = None
         self.done += block.seeds
-        self._blocks += 1
+        self._last = time.monotonic()
         shortest, longest = min(block.epochs), max(block.epochs)
         epochs = f"{longest}" if shortest == longest else f"{shortest}-{longest}"
         kernel = f", kernel {block.kernel}" if block.kernel and is_verbose() else ""
@@ -105,6 +108,8 @@ class Progress:
     def jobs_planned(self, jobs: int, trainings: int, kept: int) -> None:
         """Say how many jobs there are, and how many of their trainings are kept from an earlier run."""
         self.trainings = max(self.trainings, self.done + trainings)
+        self.done += kept
+        self.kept += kept
         self.work_kept(kept, trainings, "training")
 
     def work_kept(self, kept: int, of: int, unit: str) -> None:
@@ -117,11 +122,11 @@ class Progress:
         announced()
         signals.check()
         self._begin()
-        self._here, self._blocks = None, 0
+        self._here = None
         self._jobs[name] = _Row(name)
 
-    def job_done(self, name: str, trainings: int, seconds: float, kept: bool, error: Exception | None) -> None:
-        """Count a job that has ended, or was kept."""
+    def job_done(self, name: str, seconds: float, kept: bool, error: Exception | None) -> None:
+        """Take a job that has ended out of the table; its trainings are counted as their blocks are told."""
         signals.check()
         self._jobs.pop(name, None)
         self._here = None
@@ -129,16 +134,6 @@ class Progress:
             self.failed += 1
             if not is_quiet():
                 self._say(f"{name} failed: {type(error).__name__}: {error}")
-            return
-        if kept:
-            self.kept += trainings
-        if self._blocks and not kept:
-            # A job in this process has told of its blocks itself.
-            self._blocks = 0
-            return
-        self.done += trainings
-        if not kept:
-            self._line(f"{name}: {seconds:.1f} s; {self._count}")
 
     def workers(self, words: str) -> None:
         """Say where jobs run, with the address of a dashboard where there is one."""
@@ -169,7 +164,8 @@ class Progress:
         made = self.done - self.kept
         if self._began is None or made <= 0 or self.trainings <= self.done:
             return None
-        return (time.monotonic() - self._began) / made * (self.trainings - self.done)
+        whole = (self._last - self._began) / made * (self.trainings - self.done)
+        return max(0.0, whole - (time.monotonic() - self._last))
 
     def summary(self) -> str:
         """The last line of the table: jobs done, running and left, and the time that is left."""

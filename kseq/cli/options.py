@@ -127,7 +127,7 @@ def take_series(given: dict[str, Any]) -> Any:
     A file that holds several series is read as a panel if none of them is named.
 
     Args:
-        given: what was typed.
+        given: The text that was typed.
     """
     from kseq import data
 

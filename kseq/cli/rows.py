@@ -52,7 +52,7 @@ def take_rows(card: "ModelCard", given: dict[str, Any], further: bool = False) -
 
     Args:
         card: card of the model.
-        given: what was typed.
+        given: The text that was typed.
         further: whether another file is read with the same options.
 
     Returns:

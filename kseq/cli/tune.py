@@ -63,6 +63,7 @@ def tune(
     pruner: str,
     trials_at_once: int,
     fresh: bool,
+    log: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Choose each cell's settings on the validation part, then compare the chosen ones.
@@ -103,7 +104,7 @@ def tune(
     total = trials * trial_seeds * len(settings.cells) + trainings_of(settings)
     with run_folder.folder(out, inputs=inputs(), otherwise=run_folder.default_folder(series.name, chosen)) as folder:
         with Progress(total) as progress:
-            comparison = run(series, settings, plan, folder, fresh=fresh, progress=progress, tell=tell)
+            comparison = run(series, settings, plan, folder, fresh=fresh, progress=progress, tell=tell, log=log)
         write_and_show(comparison, style, folder, chosen, predictions)
 
 

@@ -192,7 +192,7 @@ class Each(CommaList):
     """Values of one kind with commas between them: ``1,5,10``.
 
     Args:
-        kind: what each value is.
+        kind: Type of each value.
     """
 
     name = "numbers"

@@ -4,13 +4,13 @@
 script may fill a comparison row by row with the callback :class:`kseq.Evaluation`.
 """
 
-import io
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from kseq import storage, vocabulary
+from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
 from kseq.comparison.defaults import resolved
 from kseq.comparison.others import Others, beside, read_others
@@ -46,25 +46,33 @@ class Comparison(Tables):
         >>> comparison.write("runs/first")  # doctest: +SKIP
     """
 
-    def plot(self, path: str | Path | None = None, ids: Sequence[Any] | None = None) -> Any:
+    def plot(
+        self, path: str | Path | None = None, ids: Sequence[Any] | None = None, *, interactive: bool = False
+    ) -> Any:
         """Draw all models over the test part; write the picture to ``path`` where one is given.
 
         Args:
-            path: Path of the picture; its suffix says the format, ``.png`` where it has none.
+            path: Path of the picture; its suffix says the format, ``.png`` where it has none. Of interactive charts,
+                path of a page.
             ids: Series of a panel to draw; a few by default.
+            interactive: Whether to draw charts to zoom into, which a notebook shows where they are made. Defaults to
+                False.
 
         Returns:
-            matplotlib.figure.Figure: the picture.
+            matplotlib.figure.Figure: the picture; :class:`kseq.report.html.interactive.Interactive` of an interactive
+            one.
         """
+        if interactive:
+            from kseq.report.html.forecasts import interactive_of
+
+            charts = interactive_of(self, ids)
+            if path is not None:
+                charts.save(path)
+            return charts
+        from kseq.report.lettering import save
         from kseq.report.plot import plot_predictions
 
-        figure = plot_predictions(self, ids)
-        if path is not None:
-            path = Path(path) if Path(path).suffix else Path(f"{path}.png")
-            content = io.BytesIO()
-            figure.savefig(content, format=path.suffix[1:], dpi=150)
-            storage.write_bytes(path, content.getvalue())
-        return figure
+        return save(plot_predictions(self, ids), path)
 
     def _repr_html_(self) -> str:
         """The table and the verdict, as a notebook shows them."""
@@ -117,6 +125,7 @@ def compare(
     *,
     progress: Callable[[str, int, int], None] | None = None,
     with_forecasts: Any = None,
+    log: Any = (),
     **options: Any,
 ) -> Comparison:
     """Train the cells on a series and set them beside baselines.
@@ -134,6 +143,8 @@ def compare(
             Parquet file, a frame ``unique_id, ds, [cutoff], [y], MODEL...``, or ``{name: array}`` of shape ``(windows,
             horizon, targets)``, an axis of seeds in front where there are several; None, the default, for none. They
             are matched by series, date and cutoff, before anything is trained; see :mod:`kseq.comparison.others`.
+        log: where learning curves and the table are written besides: ``"tensorboard"``, ``"mlflow"``, or an object of
+            one's own with the methods of :class:`kseq.report.loggers.Logger`; one or several.
         **options: those of ``kseq compare`` by the same names, ``epochs=50, seeds=5, test_share=0.2``, and the fields
             of :class:`kseq.Settings`; see :mod:`kseq.vocabulary`. ``target``, ``time``, ``id`` and others say how a
             frame is read, ``series`` which of several is taken; ``backend`` and ``device`` where to train; ``out``
@@ -155,13 +166,25 @@ def compare(
     asked = vocabulary.asked(given, settings, options)
     others = read_others(with_forecasts) if with_forecasts is not None else None
     with asked.folder() as folder:
-        comparison = _filled(laid_out(asked.series, asked.settings), progress, others)
+        comparison = laid_out(asked.series, asked.settings)
+        with _logged(comparison, log, folder):
+            _filled(comparison, progress, others)
         comparison.seconds = time.perf_counter() - started
         if folder is not None:
             from kseq.report import run_folder
 
             run_folder.write(comparison, folder, predictions=asked.predictions)
     return comparison
+
+
+def _logged(comparison: Comparison, log: Any, folder: Any) -> AbstractContextManager[None]:
+    """Have loggers told of a comparison; they are loaded where there are any."""
+    if not log:
+        return nullcontext()
+    from kseq.report import loggers
+
+    place, name = loggers.place_of(folder, comparison.data.series.name)
+    return loggers.logging(comparison, loggers.opened(log, place, name))
 
 
 def _filled(

@@ -67,6 +67,7 @@ class Rows:
         self.seconds = float("nan")
         self.search: Trials | None = None
         self.beside: Beside | None = None
+        self.listeners: list[Callable[[ModelResult], None]] = []
         self._rows: tuple[ModelResult, ...] = ()
         self._evidence: Evidence | None = None
         self._skipped: list[Skipped] = []
@@ -79,7 +80,7 @@ class Rows:
         return self._rows
 
     def add(self, result: ModelResult) -> None:
-        """Add a row; one of the same name gives way to it.
+        """Add a row; one of the same name gives way to it. All ``listeners`` are called with it.
 
         Raises:
             ConfigError: its forecasts are not for these windows.
@@ -97,6 +98,8 @@ class Rows:
                 )
         self._rows = (*(row for row in self._rows if row.name != result.name), result)
         self._evidence = None
+        for listener in self.listeners:
+            listener(result)
 
     def add_baselines(
         self,

@@ -125,6 +125,21 @@ class Panel:
                 f"{len(self.columns)} for {series} series of {rows} rows."
             )
 
+    def _repr_html_(self) -> str:
+        """What it holds and its first and last rows, as a notebook shows them."""
+        from kseq.data._display import ROWS, as_html
+
+        span = f"{self.index.min()} to {self.index.max()}".replace(" 00:00:00", "")
+        made = (
+            f"{self.name}: {len(self.ids):,} series, target {', '.join(self.targets)}, {self.step}, {span}, "
+            f"{len(self):,} rows."
+        )
+        # Of thousands of series the first and the last rows alone are made into a frame.
+        rows = np.unique(np.r_[0 : min(ROWS, len(self)), max(0, len(self) - ROWS) : len(self)])
+        frame = pd.DataFrame(self.values[rows], columns=self.columns)
+        frame.insert(0, "unique_id", self.ids[self.series_of(rows)])
+        return as_html(self.read or made, self.notes, frame.set_axis(self.index[rows]))
+
     def __len__(self) -> int:
         return len(self.values)
 

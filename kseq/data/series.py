@@ -82,6 +82,15 @@ class Series:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def _repr_html_(self) -> str:
+        """What it holds and its first and last rows, as a notebook shows them."""
+        from kseq.data._display import as_html
+
+        span = f"{self.index[0]} to {self.index[-1]}".replace(" 00:00:00", "")
+        unit = f" ({self.unit})" if self.unit else ""
+        made = f"{self.name}: target {', '.join(self.targets)}{unit}, {self.step}, {span}, {len(self):,} rows."
+        return as_html(self.read or made, self.notes, self.frame)
+
     @property
     def index(self) -> pd.Index:
         """The dates, or row numbers where there are none."""

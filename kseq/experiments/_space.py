@@ -18,13 +18,13 @@ class Space:
     """Values to choose among, of each setting in ascending order; one value alone is fixed.
 
     Args:
-        units: of each recurrent layer.
-        num_layers: recurrent layers.
-        lookback: rows that a model reads.
-        learning_rate: of Adam.
-        dropout: between layers; of a single layer there is none, and none is drawn.
-        weight_decay: decoupled, as in AdamW.
-        transform: of the targets, as ``Settings.transform``, in any order; none for that of the settings.
+        units: Numbers of units of each recurrent layer to choose from.
+        num_layers: Numbers of recurrent layers.
+        lookback: Numbers of rows that a model reads.
+        learning_rate: Learning rates of Adam.
+        dropout: Shares that are dropped between layers; a single layer has no dropout, and none is drawn for it.
+        weight_decay: Decoupled weight decays, as in AdamW.
+        transform: Transforms of the targets, as ``Settings.transform``, in any order; none for that of the settings.
 
     Raises:
         ConfigError: a setting has no value, one twice, or one that it cannot have.
@@ -86,7 +86,7 @@ class Plan:
 
     Args:
         space: values to choose among.
-        trials: of each cell.
+        trials: Number of trials for each cell.
         trial_seeds: trainings of each trial.
         pruner: one of :data:`kseq.validation.PRUNERS`.
         at_once: trials of a cell that may run at the same time.

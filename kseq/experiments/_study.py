@@ -38,9 +38,9 @@ class Draw:
     """The settings of a trial.
 
     Args:
-        number: of the trial, from 1.
+        number: Number of the trial, from 1.
         own: settings by name.
-        places: where each value stands among those to choose from, as Optuna knows them; only of what was drawn.
+        places: Place of each value among those to choose from, as Optuna knows them; only of what was drawn.
         distributions: that the places were drawn from.
     """
 
@@ -60,7 +60,7 @@ class Pruning:
 
     Args:
         pruner: ``"median"`` or ``"halving"``.
-        epochs: of a full training.
+        epochs: Number of epochs of a full training.
         known: earlier trials of the same cell.
     """
 
@@ -121,7 +121,7 @@ class Outcome:
         error: that the sampler learns from; NaN for a training that diverged, from which nothing is learnt but that it
             failed.
         pruned: whether the training was ended early.
-        errors: by epoch, where a pruner looked at them.
+        errors: Errors by epoch, where a pruner looked at them.
         notes: that the pruner took, see :attr:`Watch.seen`.
     """
 
@@ -136,7 +136,8 @@ class Journal:
     """Where studies are kept: a file that one process writes at a time, or memory.
 
     Args:
-        path: of the file, which is made where it is missing; None for memory. The caller holds a lock on its folder.
+        path: Path of the file, which is made where it is missing; None for memory. The caller holds a lock on its
+            folder.
     """
 
     def __init__(self, path: Path | None):
@@ -186,13 +187,13 @@ class Study:
     """All trials of one cell.
 
     Args:
-        journal: where they are kept.
-        name: of the study in it: of the cell, and of all that decides its trials.
-        space: to choose from.
-        seed: of all draws.
+        journal: Journal in which they are kept.
+        name: Name of the study in it: of the cell, and of all that decides its trials.
+        space: Space to choose from.
+        seed: Seed of all draws.
         at_once: trials that run at the same time: a trial knows those that are at least so many before it.
         pruner: one of :data:`kseq.validation.PRUNERS`.
-        epochs: of a full training.
+        epochs: Number of epochs of a full training.
 
     Attributes:
         kept: number of trials that the journal already held.
@@ -224,7 +225,7 @@ class Study:
         """Draw the settings of a trial; such as have been drawn before give way to others, at random.
 
         Args:
-            number: of the trial, from 1. All before it have been drawn.
+            number: Number of the trial, from 1. All before it have been drawn.
         """
         optuna, seed = self.optuna, int(np.random.SeedSequence((self.seed, number)).generate_state(1)[0])
         shown = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))

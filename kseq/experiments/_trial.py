@@ -29,8 +29,8 @@ class Trial:
     Args:
         cell: one of the compared cells.
         data: windows of all trials.
-        settings: of the trial: budget, seeds, and what was drawn for the cell.
-        pruning: what may end it early; None for nothing.
+        settings: Settings of the trial: budget, seeds, and what was drawn for the cell.
+        pruning: Rule that may end it early; None for nothing.
     """
 
     cell: str
@@ -43,7 +43,7 @@ def run_trial(trial: Trial, progress: Progress | None = None) -> Outcome:
     """Train, and score on the validation part; no window of the test part is read.
 
     Args:
-        trial: to be run.
+        trial: The trial to run.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
     """
     scores = scores_of_validation(trial.data, trial.settings.season, trial.settings.metric)
@@ -99,8 +99,8 @@ class _Looks:
 
     Args:
         pruning: decides.
-        scores: of the validation part.
-        seeds: of the trial.
+        scores: Scores on the validation part.
+        seeds: Seeds of the trial.
     """
 
     def __init__(self, pruning: Pruning, scores: Scores, seeds: tuple[int, ...]):

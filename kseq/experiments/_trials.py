@@ -22,9 +22,9 @@ class Trials:
     Args:
         data: windows of all trials.
         budget: settings of all trials.
-        plan: of the trials.
-        journal: where finished ones are kept.
-        progress: as of :func:`tune`.
+        plan: Plan of the trials.
+        journal: Journal in which finished trials are kept.
+        progress: As in :func:`tune`.
     """
 
     def __init__(self, data: WindowedPanel, budget: Settings, plan: Plan, journal: Journal, progress: Progress | None):

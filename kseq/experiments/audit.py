@@ -56,9 +56,9 @@ class Check:
     Args:
         name: name of the thing: ``"scaler"``, ``"LSTM: weights"``.
         cutoff: date of the last row that was left as it is, or its number where there are no dates.
-        rows: how many rows after it were changed.
-        values: how many numbers were compared.
-        differing: how many of them are not the same, bit for bit.
+        rows: Number of rows after it that were changed.
+        values: Number of numbers that were compared.
+        differing: Number of them that are not the same, bit for bit.
         largest: the largest difference; infinite where a number stands on one side alone.
         fold: number of the fold, from 1; None where everything is trained once.
     """

@@ -42,7 +42,7 @@ class Recorded:
 
     Args:
         path: the record, ``run.json``.
-        record: what it holds, see :attr:`kseq.Comparison.record`.
+        record: Content of the record, see :attr:`kseq.Comparison.record`.
         own: functions of a user's own, named again.
     """
 
@@ -157,7 +157,7 @@ class Recorded:
         """Read the series of the run again.
 
         Args:
-            file: where the run's file is now; by default where it was.
+            file: Present place of the run's file; by default where it was.
             sql: address of the run's database, whose password is not in the record; by default the one that is.
 
         Raises:
@@ -258,9 +258,9 @@ class Recorded:
         """Make the comparison again, on the backend that has been chosen.
 
         Args:
-            series: what :meth:`series` gives.
-            progress: as in :func:`kseq.compare`.
-            with_forecasts: what :meth:`forecasts` gives.
+            series: The series from :meth:`series`.
+            progress: As in :func:`kseq.compare`.
+            with_forecasts: The file from :meth:`forecasts`; None for none.
 
         Raises:
             ConfigError: as in :attr:`settings`.
@@ -314,7 +314,7 @@ class Difference:
     """A figure that did not come out the same.
 
     Args:
-        row: of the table.
+        row: Row of the table.
         figure: its name in the record: ``mae[3]`` is that of the fourth seed that did not diverge.
         recorded: its value in the record.
         repeated: its value now; None where there is none.

@@ -55,16 +55,16 @@ class Search:
 
     Args:
         space: values to choose among.
-        trials: of each cell.
-        seeds: of the trainings of each trial.
-        metric: what trials are scored by on the validation part: ``"mae"``, in the target's unit, or of a panel
+        trials: Number of trials for each cell.
+        seeds: Seeds of the trainings of each trial.
+        metric: Metric that scores trials on the validation part: ``"mae"``, in the target's unit, or of a panel
             ``"mase"``, the mean over its series.
         frame: one row a trial: ``model``, ``trial`` from 1, a column a setting, the score under the metric's name,
             mean over seeds, and ``mae_std`` or ``mase_std`` over them, ``parameters``, ``epochs`` in the mean,
             ``seconds`` and ``chosen``. A trial of which a seed diverged has no score. With a pruner there is a column
             ``pruned``: a trial that was ended early has no score either.
-        pruner: as of :class:`Plan`.
-        at_once: as of :class:`Plan`.
+        pruner: As in :class:`Plan`.
+        at_once: As in :class:`Plan`.
     """
 
     space: Space
@@ -112,6 +112,7 @@ def tune(
     fresh: bool = False,
     progress: Progress | None = None,
     told: Callable[[pd.DataFrame], None] | None = None,
+    log: Any = (),
     **options: Any,
 ) -> Comparison:
     """Choose settings for each cell on the validation part, and compare the chosen ones on the test part.
@@ -121,8 +122,8 @@ def tune(
 
     Args:
         given: the series, or several, as in :func:`kseq.compare`.
-        settings: of the comparison; what the space holds is chosen, and is not to be set.
-        trials: of each cell, all of different settings.
+        settings: Settings of the comparison; what the space holds is chosen, and is not to be set.
+        trials: Number of trials for each cell, all of different settings.
         space: values to choose among.
         trial_seeds: trainings of each trial, with seeds that follow those of the comparison.
         pruner: ends trials early whose errors on the validation part are behind those of earlier trials of the same
@@ -134,6 +135,7 @@ def tune(
             there, and comes to what it would have come to.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
         told: called after each trial with all trials so far, as :attr:`Search.frame`; none is chosen yet.
+        log: Logger of the comparison of the chosen settings, as in :func:`kseq.compare`.
         **options: those of ``kseq tune`` by the same names, instead of ``settings`` and ``space``: ``units=(8, 16)``
             gives the values to choose among; see :func:`kseq.compare` for the others. Finished trials are kept in the
             folder ``out``.
@@ -160,7 +162,9 @@ def tune(
     asked = vocabulary.asked(given, settings, options)
     require_tunable(asked.settings, plan)
     with asked.folder() as folder:
-        comparison = tuned(asked.series, asked.settings, plan, folder, fresh=fresh, progress=progress, told=told)
+        comparison = tuned(
+            asked.series, asked.settings, plan, folder, fresh=fresh, progress=progress, told=told, log=log
+        )
         if folder is not None:
             from kseq.report import run_folder
 
@@ -194,18 +198,20 @@ def tuned(
     progress: Progress | None = None,
     told: Callable[[pd.DataFrame], None] | None = None,
     tell: Callable[[str], None] | None = None,
+    log: Any = (),
 ) -> Comparison:
     """Run the trials that a folder does not hold yet, and compare what all have chosen.
 
     Args:
-        series: to be forecast.
-        settings: of the comparison.
-        plan: of the trials.
+        series: The series to forecast.
+        settings: Settings of the comparison.
+        plan: Plan of the trials.
         folder: that trials are kept in; None to keep none.
         fresh: whether trials that it holds are forgotten.
-        progress: as of :func:`tune`.
-        told: as of :func:`tune`.
+        progress: As in :func:`tune`.
+        told: As in :func:`tune`.
         tell: called with a sentence on what cannot be written; nothing by default.
+        log: As in :func:`tune`.
     """
     require_tunable(settings, plan)
     shared = resolved(_with_room(settings, plan.space), series)
@@ -219,6 +225,11 @@ def tuned(
     # Trials are scored on the validation part, which nothing may learn from.
     budget = replace(shared, seeds=seeds, refit_on_validation=False)
     tell = tell or _silent
+    if log:
+        from kseq.report import loggers
+
+        # What is not installed is told before any trial.
+        log = loggers.opened(log, *loggers.place_of(folder, series.name))
     journal = None if folder is None else _journal(folder, series, plan, settings, fresh, tell)
     trials = Trials(data, budget, plan, Journal(journal), progress)
     work_kept(progress, trials.kept, plan.trials * len(settings.cells), "trial")
@@ -231,7 +242,7 @@ def tuned(
             _write(frame, folder, tell, failed)
     frame = _with_best(_frame(trials.rows), measure)
     search = Search(plan.space, plan.trials, seeds, measure, frame, plan.pruner, plan.at_once)
-    comparison = compare(series, replace(shared, by_cell=search.chosen), progress=progress)
+    comparison = compare(series, replace(shared, by_cell=search.chosen), progress=progress, log=log)
     comparison.search = search
     return comparison
 

@@ -58,6 +58,25 @@ class Explanation(Measured):
         """The lesson's table and the advice, as a notebook shows them."""
         return as_html(self.lesson, self.advice)
 
+    def plot(self, *, interactive: bool = False) -> Any:
+        """Draw what was measured.
+
+        Args:
+            interactive: Whether to draw charts to zoom into, which a notebook shows where they are made. Defaults to
+                False.
+
+        Returns:
+            dict[str, Figure]: The pictures, as :meth:`figures` has them;
+            :class:`kseq.report.html.interactive.Interactive` of interactive ones.
+        """
+        if not interactive:
+            return self.figures()
+        from kseq.report.html.explained import charts_of
+        from kseq.report.html.interactive import Interactive
+
+        what = "two problems that ask for memory" if self.subject is None else self.subject.name
+        return Interactive(f"{what}: why a cell does as it does", charts_of(self.frames()))
+
     def figures(self) -> dict[str, Figure]:
         """Return the pictures by file name; not attached to any screen."""
         return {name: draw() for name, draw in pictures_of(self).items()}

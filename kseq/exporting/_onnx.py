@@ -202,7 +202,7 @@ def graph_of(recipe: Recipe, networks: Sequence[Network], notes: Mapping[str, st
     """Write a recipe as an ONNX model.
 
     Args:
-        recipe: what is computed.
+        recipe: The recipe to compute.
         networks: those whose mean forecast is taken.
         notes: metadata that the file carries, by name.
 

@@ -28,10 +28,10 @@ def description(
     """Describe an exported file.
 
     Args:
-        recipe: what it computes.
+        recipe: The recipe that it computes.
         file: its name.
         example: inputs of one window; None for none.
-        outputs: what it gives for them.
+        outputs: The outputs for them.
 
     Returns:
         What JSON can hold.

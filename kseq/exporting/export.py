@@ -35,7 +35,7 @@ class Format:
 
     Args:
         suffix: end of the file's name.
-        package: what must be installed to write it.
+        package: Package that must be installed to write it.
         extra: extra of kseq that brings that.
     """
 

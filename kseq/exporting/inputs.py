@@ -25,7 +25,7 @@ def inputs_of(
     """Lay the last rows of series out as the inputs of an exported model.
 
     Args:
-        recipe: what was exported.
+        recipe: The recipe that was exported.
         rows: newer rows, as in :func:`kseq.forecasting.forecast.forecast`; by default those that the model keeps.
         future: covariates at the steps to come, from :func:`kseq.forecasting.forecast.covariates_ahead`.
         ids: series to take; all by default.
@@ -45,7 +45,7 @@ def at(recipe: Recipe, history: History, first: np.ndarray) -> dict[str, np.ndar
     """Inputs of windows whose first step to forecast stands at rows of a panel.
 
     Args:
-        recipe: what is exported.
+        recipe: The recipe that is exported.
         history: rows of the windows and of all steps, of series that the model knows.
         first: row of the first step of each series, ``(series,)``.
     """

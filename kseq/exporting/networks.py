@@ -34,9 +34,9 @@ class Network:
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        layers: of each layer its one direction, or the forward and the backward one, whose outputs are joined.
-        kernel: of the head, ``(units, outputs)``.
-        bias: of the head, ``(outputs,)``.
+        layers: For each layer its one direction, or the forward and the backward one, whose outputs are joined.
+        kernel: Kernel of the head, ``(units, outputs)``.
+        bias: Bias of the head, ``(outputs,)``.
     """
 
     cell: str
@@ -49,7 +49,7 @@ def networks_of(plan: Plan, weights: Sequence[np.ndarray]) -> list[Network]:
     """Sort the weights of a model file by network, layer and direction.
 
     Args:
-        plan: what the file holds.
+        plan: The network in the file.
         weights: its arrays, in the order of ``keras.Model.weights``.
 
     Returns:

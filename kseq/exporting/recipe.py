@@ -87,11 +87,11 @@ class Input:
     """One input of an exported model.
 
     Args:
-        name: what the graph calls it.
+        name: Its name in the graph.
         dtype: ``"float64"`` or ``"int64"``.
         shape: without the batch, which is free.
         columns: names of its columns, where it has any.
-        meaning: what its rows are, in a sentence.
+        meaning: A sentence that says what its rows are.
     """
 
     name: str

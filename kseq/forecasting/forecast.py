@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +47,33 @@ class Forecast:
         from kseq.report.table import as_html
 
         return as_html(self.frame, self.notes)
+
+    def plot(self, path: str | Path | None = None, *, interactive: bool = False) -> Any:
+        """Draw the last known values, the forecasts and their intervals.
+
+        Args:
+            path: File to write the picture into, a PNG where it has no suffix, a page where it is interactive. Defaults
+                to None, for none.
+            interactive: Whether to draw charts to zoom into, which a notebook shows where they are made. Defaults to
+                False.
+
+        Returns:
+            matplotlib.figure.Figure: The picture; :class:`kseq.report.html.interactive.Interactive` of an interactive
+            one.
+        """
+        if interactive:
+            from kseq.report.forecast import record_of
+            from kseq.report.html.interactive import Interactive
+            from kseq.report.html.others import charts_of_forecast
+
+            charts = Interactive(f"Forecast by {self.name}", charts_of_forecast(record_of(self), self.frame))
+            if path is not None:
+                charts.save(path)
+            return charts
+        from kseq.report.forecast import plot_forecast
+        from kseq.report.lettering import save
+
+        return save(plot_forecast(self), path)
 
     @property
     def frame(self) -> pd.DataFrame:

@@ -186,8 +186,9 @@ def average(networks: Sequence[keras.Model], name: str) -> keras.Model:
     """Make one model of several of the same input, which gives the mean of their forecasts.
 
     Args:
-        networks: from ``(batch, lookback, features)`` to ``(batch, outputs)``; at least one, which alone is that model.
-        name: of the model.
+        networks: Networks from ``(batch, lookback, features)`` to ``(batch, outputs)``; at least one, which alone is
+            that model.
+        name: Name of the model.
 
     Example:
         >>> average([build_gru(seed=0), build_gru(seed=1)], "GRU").output_shape  # doctest: +SKIP

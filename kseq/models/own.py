@@ -29,12 +29,12 @@ class Own:
     """What makes a row of a user's own.
 
     Args:
-        name: of the row.
+        name: Name of the row.
         kind: ``"cell"``, trained as the cells are, or ``"rival"``, fitted to the same windows.
         make: a function; of a rival a regressor too, of which copies are fitted.
-        function: where it is, ``"module:function"``; empty where only a script has it.
+        function: Place of the function, ``"module:function"``; empty where only a script has it.
         sha256: of the file that holds it; empty where there is none.
-        about: how a regressor shows itself, with its parameters.
+        about: The text by which a regressor shows itself, with its parameters.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """A forecast in a picture: the last rows that were known, the steps to come, and their intervals."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from kseq._version import __version__
 from kseq.report.lettering import label, legend, plain
 from kseq.report.plot import ACTUAL, CELL_STYLES
 
@@ -56,7 +57,24 @@ def plot_forecast(forecast: "Forecast") -> Figure:
     return figure
 
 
-def known_of(forecast: "Forecast") -> pd.DataFrame:
+def record_of(forecast: "Forecast") -> dict[str, Any]:
+    """What ``forecast.json`` holds: the model, notes, targets, and for charts the last rows that the model knew."""
+    known, dated = _known(forecast), forecast.history.has_dates
+    columns = {
+        name: [str(value) if name == "ds" and dated else value for value in column]
+        for name, column in known.to_dict("list").items()
+    }
+    return {
+        "kseq": __version__,
+        "model": forecast.name,
+        "notes": list(forecast.notes),
+        "targets": list(forecast.history.targets),
+        "unit": forecast.history.unit,
+        "known": columns,
+    }
+
+
+def _known(forecast: "Forecast") -> pd.DataFrame:
     """Return the last known values of the series that are drawn: ``unique_id, ds, y``, named as in the forecast."""
     panel, (series, steps, targets) = forecast.history, forecast.values.shape
     parts = []

@@ -1,8 +1,10 @@
 """Text in pictures: names are shown as they are, whatever signs they hold and whatever fonts there are."""
 
+import io
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from matplotlib import font_manager, rcParams
@@ -11,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.legend import Legend
 from matplotlib.text import Text
+
+from kseq import storage
 
 #: What stands for a character that no font has.
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -26,7 +30,7 @@ def plain(artist: Text) -> Text:
     """Have a text drawn as it stands: ``$`` and ``_`` mean themselves, and what no font has is drawn as a sign.
 
     Args:
-        artist: what ``set_title``, ``set_ylabel``, ``annotate`` and the like return.
+        artist: The text that ``set_title``, ``set_ylabel``, ``annotate`` and the like return.
 
     Returns:
         Text: the same.
@@ -108,3 +112,18 @@ def _codes(path: str) -> frozenset[int]:
         return frozenset(font.get_charmap()) if font.scalable else frozenset()
     except (OSError, RuntimeError):
         return frozenset()
+
+
+def save(figure: Figure, path: str | Path | None) -> Figure:
+    """Write a picture into a file, where one is named; return it.
+
+    Args:
+        figure: The picture.
+        path: Of the file, whose suffix says the format; ``.png`` where it has none. None writes nothing.
+    """
+    if path is not None:
+        path = Path(path) if Path(path).suffix else Path(f"{path}.png")
+        content = io.BytesIO()
+        figure.savefig(content, format=path.suffix[1:], dpi=150)
+        storage.write_bytes(path, content.getvalue())
+    return figure

@@ -74,7 +74,7 @@ def plot_predictions(comparison: "Tables", ids: Sequence[Any] | None = None) -> 
 
     Args:
         comparison: the result.
-        ids: of a panel, the series to draw; by default a few, evenly spaced from the one that the best row forecasts
+        ids: Series of a panel to draw; by default a few, evenly spaced from the one that the best row forecasts
             best, by MASE, to the one that it forecasts worst.
 
     Returns:
@@ -112,10 +112,10 @@ class _Track:
     """Which of all forecasts are drawn, and where.
 
     Args:
-        rows: of the points in the order of time. Where each window is a line of its own, its last row stands twice: at
-            the second the line is broken.
+        rows: Rows of the points in the order of time. Where each window is a line of its own, its last row stands
+            twice: at the second the line is broken.
         broken: whether each window is a line of its own, with all its steps; otherwise its first step is a point.
-        marker: of single points, which a line of few would hide; empty for none.
+        marker: Marker of single points, which a line of few would hide; empty for none.
         before: rows of the past that are drawn before the first point.
     """
 

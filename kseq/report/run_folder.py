@@ -19,7 +19,7 @@ from kseq._version import __version__
 from kseq.errors import ConfigError
 from kseq.report.bench import plot_bench
 from kseq.report.by_lag import plot_horizon, plot_shift
-from kseq.report.forecast import known_of, plot_forecast
+from kseq.report.forecast import plot_forecast, record_of
 from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.ranks import plot_ranks
 from kseq.report.table import render
@@ -127,8 +127,8 @@ def folder(
     """Make and lock a folder that can be written, before any work is done; leave nothing behind if the work fails.
 
     Args:
-        path: of the folder; None for a new one by the name ``otherwise``, with a number where that is taken.
-        kind: of what is written, one of :data:`KINDS`.
+        path: Path of the folder; None for a new one by the name ``otherwise``, with a number where that is taken.
+        kind: Kind of what is written, one of :data:`KINDS`.
         inputs: files that the work reads.
         otherwise: name of a new folder, see :func:`default_folder`.
 
@@ -148,7 +148,7 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
 
     Args:
         comparison: the result.
-        folder: of :func:`folder`.
+        folder: The folder, from :func:`folder`.
         tell: called with a sentence for each picture that cannot be drawn or written; a warning by default.
         predictions: file of the forecasts, one of :data:`kseq.validation.PREDICTIONS`.
 
@@ -249,8 +249,8 @@ def begin_trials(folder: Folder, about: Mapping[str, Any], *, fresh: bool = Fals
     """Say in the record of a folder that a tuning is at work there; return the journal that its trials go into.
 
     Args:
-        folder: of :func:`folder`.
-        about: what the record says of the tuning until it is done.
+        folder: The folder, from :func:`folder`.
+        about: Entries of the record until the tuning is done.
         fresh: whether trials of an earlier tuning are forgotten.
 
     Raises:
@@ -306,19 +306,9 @@ def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = Non
 
 def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
-    known, dated = known_of(forecast), forecast.history.has_dates
-    record = {
-        "kseq": __version__,
-        "model": forecast.name,
-        "notes": list(forecast.notes),
-        "targets": list(forecast.history.targets),
-        "unit": forecast.history.unit,
-        # For the page: the last rows that the model knew.
-        "known": {name: [str(value) if name == "ds" and dated else value for value in column]
-                  for name, column in known.to_dict("list").items()},
-    }  # fmt: skip
     frames = {"forecast.csv": forecast.frame}
-    return write_all(folder, _csvs(frames), record, {"forecast.png": lambda: plot_forecast(forecast)}, tell, frames)
+    pictures = {"forecast.png": lambda: plot_forecast(forecast)}
+    return write_all(folder, _csvs(frames), record_of(forecast), pictures, tell, frames)
 
 
 def write_reading(

@@ -4,7 +4,7 @@ A plain function is called with what is trained, the epoch and the epoch limit. 
 
 - ``block_done(block)``: a :class:`Block` of seeds was trained in this process;
 - ``work_kept(kept, of, unit)``: so many trials, or trainings, are kept from an earlier run;
-- ``jobs_planned(jobs, trainings, kept)``, ``job_started(name)``, ``job_done(name, trainings, seconds, kept, error)``:
+- ``jobs_planned(jobs, trainings, kept)``, ``job_started(name)``, ``job_done(name, seconds, kept, error)``:
   of jobs, which run here or on workers; ``workers(words)`` says what these are.
 
 In the processes of workers nobody watches: there are no epochs to be seen of what runs in them.

@@ -20,7 +20,11 @@ def folder(tmp_path_factory):
     y = np.sin(np.arange(120) / 6) + np.random.default_rng(0).normal(size=120) / 5
     series = kseq.from_frame(pd.DataFrame({HOSTILE: y}, months), name=HOSTILE, target=HOSTILE)
     common = {"seeds": 2, "epochs": 1, "units": 4, "cells": ["lstm", "gru"], "horizon": 2, "transform": "none"}
-    kseq.compare(series, baselines=["persistence", "seasonal-naive"], **common).write(path)
+    comparison = kseq.compare(series, baselines=["persistence", "seasonal-naive"], **common)
+    comparison.write(path)
+    # As a notebook shows it: a frame among other things.
+    shown = comparison.plot(interactive=True)._repr_html_()
+    (path / "notebook.html").write_text(f"<!DOCTYPE html><link rel=icon href='data:,'><p>cell</p>{shown}")
     kseq.explain(series, problems=False, variants=False, **common).write(path)
     return path
 
@@ -144,3 +148,15 @@ def test_the_page_of_a_run_shows_the_explanation_in_its_folder(page):
     assert "Why: the lesson's table" in titles
     assert "Why: when to use each" in titles
     assert titles.index("Verdict") < titles.index("Why: the lesson's table")
+
+
+def test_a_notebook_shows_charts_in_a_frame_as_high_as_they_are(browser, folder):
+    browser.open(folder / "notebook.html")
+    frame = "document.querySelector('iframe')"
+    drawn = f"{frame}.contentWindow.Bokeh.documents.flatMap((d) => d.roots()).every((f) => f.inner_width > 200)"
+    browser.run(f"new Promise((done) => {{ const look = () => {frame}.contentWindow.Bokeh?.documents.length && {drawn} "
+                "? done() : setTimeout(look, 20); look(); })")  # fmt: skip
+    assert browser.complaints == []
+    assert browser.run(f"{frame}.contentDocument.documentElement.scrollHeight <= {frame}.clientHeight")
+    assert browser.run(f"{frame}.contentDocument.body.scrollHeight > {frame}.clientHeight - 40")
+    assert browser.run(f"{frame}.contentDocument.documentElement.scrollWidth <= {frame}.clientWidth")

@@ -118,6 +118,7 @@ def test_levels_of_intervals(here, level, bounds):
     assert list(intervals) == [part for part in level.split(",") if part != "none"]
 
 
+@pytest.mark.above_backends
 def test_help_names_every_baseline(capsys):
     assert main(["compare", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
@@ -134,6 +135,7 @@ def test_a_file_of_the_users_with_dates_in_columns(here):
     assert json.loads((here / "run/run.json").read_text())["series"]["inputs"] == ["other"]
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -212,6 +214,7 @@ def lines(row=None, text="", *, head=HEAD):
     return "\n".join([head, *rows]) + "\n"
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("content", "arguments", "expected"),
     [
@@ -271,6 +274,7 @@ def test_missing_values_are_filled_as_asked(here, fill, expected):
     assert forecasts["y"]["1999-05-01"] == expected
 
 
+@pytest.mark.above_backends
 def test_progress_says_cell_seeds_and_epoch(here, capsys, monkeypatch):
     monkeypatch.setattr("rich.console.Console.is_terminal", property(lambda console: True))
     monkeypatch.setenv("TERM", "xterm")
@@ -287,6 +291,7 @@ def test_ten_seeds_by_default(here):
     assert json.loads((here / "run/run.json").read_text())["models"][1]["seeds"] == list(range(10))
 
 
+@pytest.mark.above_backends
 def test_a_folder_that_cannot_be_written(here, capsys):
     (here / "file").write_text("")
     assert main(["compare", "--out", "file/run"]) == 2
@@ -302,6 +307,7 @@ def test_ctrl_c_leaves_nothing(here, monkeypatch, capsys):
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.above_backends
 def test_data_and_info(capsys):
     assert main(["data"]) == 0
     assert "1950-01 to 2010-12, monthly, n = 732" in capsys.readouterr().out
@@ -385,6 +391,7 @@ def test_baselines_do_not_know_of_transforms(here, transform):
     assert table["mae"][list(baselines)].round(3).to_dict() == baselines
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -74,6 +74,7 @@ def test_fit_says_what_it_did(here, capsys):
     assert [path.name for path in (here / "models").iterdir()] == ["sst.keras"]
 
 
+@pytest.mark.above_backends
 def test_fit_is_told_by_the_options_of_compare(here):
     assert fit("--layers", "2", "--bidirectional", "--horizon", "3", "--scaler", "minmax", "--no-refit",
                "--validation-share", "0.3", "--level", "60", "--data", "co2") == 0  # fmt: skip
@@ -113,6 +114,7 @@ def test_forecast_with_covariates(files, capsys):
     assert "'rain' is missing at 2 of 2 steps to come (first" in capsys.readouterr().err
 
 
+@pytest.mark.above_backends
 def test_dates_keep_their_time_zone(here, capsys):
     dates = pd.date_range("2023-10-20 06:00", periods=40, freq="h", tz="UTC")
     pd.DataFrame({"ds": dates, "y": np.random.default_rng(0).normal(size=40)}).to_csv("hours.csv", index=False)
@@ -164,6 +166,7 @@ def test_evaluate_beside_baselines(files, capsys):
         (["fit", "--csv", "newer.csv", "--time", "when", "--target", "sst"], "expected at least"),
     ],
 )  # fmt: skip
+@pytest.mark.above_backends
 def test_bad_input_is_told_in_one_line(files, capsys, arguments, message):
     before = sorted(files.iterdir())
     assert main(arguments) == 2
@@ -174,6 +177,7 @@ def test_bad_input_is_told_in_one_line(files, capsys, arguments, message):
     assert sorted(files.iterdir()) == before
 
 
+@pytest.mark.above_backends
 def test_rows_of_another_frequency_are_refused(files, capsys):
     daily = monthly(20).assign(when=pd.date_range("2005-01-01", periods=20, freq="D"))
     daily.to_csv(files / "daily.csv", index=False)
@@ -182,6 +186,7 @@ def test_rows_of_another_frequency_are_refused(files, capsys):
         assert "received dates that are daily, expected monthly" in capsys.readouterr().err
 
 
+@pytest.mark.above_backends
 def test_a_full_disk_leaves_nothing_half_written(files, capsys, monkeypatch):
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -193,6 +198,7 @@ def test_a_full_disk_leaves_nothing_half_written(files, capsys, monkeypatch):
     assert not (files / "out").exists()
 
 
+@pytest.mark.above_backends
 def test_a_folder_that_cannot_be_written_is_told_before_training(here, capsys):
     (here / "file").write_text("")
     assert fit("--out", "file/model.keras") == 2

@@ -49,6 +49,7 @@ def forward(spec: Spec, arguments: dict):
     return getattr(reference, spec.cell)(**arguments, spec=spec)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("spec", SPECS, ids=name_of)
 def test_gradients_are_finite_differences(spec, masked):
@@ -113,6 +114,7 @@ def test_outputs_are_those_of_keras(spec, use_bias, masked):
         np.testing.assert_allclose(mine, keras.ops.convert_to_numpy(theirs), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("spec", SPECS, ids=name_of)
 def test_members_are_nets_side_by_side(spec, shared):

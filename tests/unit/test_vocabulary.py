@@ -42,6 +42,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_option_of_the_command_is_a_name_in_python(frame, tmp_path, name):
     default = next(option.default for option in command.params if option.name == name)
@@ -72,6 +73,7 @@ def test_every_option_of_the_command_is_a_name_in_python(frame, tmp_path, name):
     assert name in inspect.signature(kseq.compare).parameters
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -98,6 +100,7 @@ def test_names_mean_the_same_everywhere(options, expected):
     assert settings_from(options) == Settings(**expected)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -130,6 +133,7 @@ def test_wrong_names_are_told_in_words_of_python(frame, options, message):
         assert message in str(error.value) or call is not kseq.compare
 
 
+@pytest.mark.above_backends
 def test_without_a_series_or_with_two_sources(frame):
     with pytest.raises(ConfigError, match="received no series, expected a DataFrame"):
         kseq.compare(epochs=2)
@@ -141,6 +145,7 @@ def test_without_a_series_or_with_two_sources(frame):
         kseq.compare("nino13")
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("name", ["GRU", "gru", " Gru", "SimpleRNN", "simple_rnn", "simple-rnn", "rnn", "LSTM"])
 def test_cells_are_known_by_any_spelling(name):
     assert cell_of(name) in ("gru", "rnn", "lstm")

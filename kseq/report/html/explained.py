@@ -36,6 +36,16 @@ def sections_of(record: Mapping[str, Any], frames: Frames) -> list[Section]:
         )
     )
     sections.append(Section("When to use each", points=list(record["advice"])))
+    charts = charts_of(frames)
+    if charts:
+        sections.append(Section("Measured", charts=charts))
+    sections.append(Section("In sentences", points=list(record["sentences"])))
+    sections.append(Section("All figures", tables=[Table.of("Mean and spread over seeds", frames["figures.csv"])]))
+    return sections
+
+
+def charts_of(frames: Frames) -> list[Chart]:
+    """Draw gradients and errors by lag, gates, and problems by length, as far as tables hold them."""
     charts: list[Chart] = []
     if "lags.csv" in frames:
         lags = frames["lags.csv"]
@@ -63,11 +73,7 @@ def sections_of(record: Mapping[str, Any], frames: Frames) -> list[Section]:
             wide = own.pivot_table(index="length", columns="model", values="solved", sort=False).sort_index()
             curves = {str(model): 100 * wide[model].to_numpy() for model in wide}
             charts.append(lines(f"Seeds that solve the {problem} problem", wide.index.to_numpy(), curves, "steps", "%"))
-    if charts:
-        sections.append(Section("Measured", charts=charts))
-    sections.append(Section("In sentences", points=list(record["sentences"])))
-    sections.append(Section("All figures", tables=[Table.of("Mean and spread over seeds", frames["figures.csv"])]))
-    return sections
+    return charts
 
 
 def page_of_explanation(record: Mapping[str, Any], frames: Frames) -> str:

@@ -1,14 +1,19 @@
 """Forecasts of a run as charts: the series with all rows, errors by season, and agreement with the past."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from kseq.errors import ConfigError
 from kseq.report.html.charts import lines
+from kseq.report.html.interactive import Interactive
 from kseq.report.html.page import Chart
+
+if TYPE_CHECKING:
+    from kseq.comparison.tables import Tables
 
 #: Points of a forecast that are drawn: the last ones.
 LAST = 2_000
@@ -77,11 +82,17 @@ class Forecasts:
         """Whether each forecast is the first of its window."""
         return self.step == 1
 
-    def charts(self, record: Mapping[str, Any], table: pd.DataFrame, by_series: pd.DataFrame | None) -> list[Chart]:
-        """Draw the series, or of several a few from the best forecast to the worst."""
+    def charts(
+        self,
+        record: Mapping[str, Any],
+        table: pd.DataFrame,
+        by_series: pd.DataFrame | None,
+        ids: Sequence[str] | None = None,
+    ) -> list[Chart]:
+        """Draw the series of some names; by default a few, from the best forecast to the worst."""
         on, wide, unit = shown_at_first(record, table), self._with_bands(record, table), unit_of(record)
         found = []
-        for name in self._ids(table, by_series):
+        for name in self._ids(table, by_series) if ids is None else ids:
             which = (self.frame["unique_id"] == name) & self.first if "unique_id" in self.frame else self.first
             rows = np.flatnonzero(which)[-LAST:]
             part = self.frame.iloc[rows]
@@ -170,6 +181,29 @@ class Forecasts:
             lines("Correlation of forecasts with the truth so many steps earlier", np.arange(SHIFTS + 1), curves,
                   "steps earlier", "correlation", note=note, on=None if on is None else [*on, "Persistence"])
         ]  # fmt: skip
+
+
+def interactive_of(comparison: "Tables", ids: Sequence[Any] | None = None) -> Interactive:
+    """Make the charts of a comparison's forecasts for a notebook.
+
+    Args:
+        comparison: The result.
+        ids: Names of the series to draw; None for a few, from the best forecast to the worst.
+
+    Raises:
+        ConfigError: A series is not among those that are forecast.
+    """
+    forecasts = Forecasts.of(comparison.predictions)
+    assert forecasts is not None
+    known = list(dict.fromkeys(forecasts.frame["unique_id"]))
+    wrong = [one for one in ids or () if str(one) not in known]
+    if wrong:
+        raise ConfigError(f"received series {wrong[0]!r}, expected one of the {len(known)} that are forecast.")
+    by_series = comparison.by_series if comparison.several else None
+    charts = forecasts.charts(
+        comparison.record, comparison.table, by_series, None if ids is None else list(map(str, ids))
+    )
+    return Interactive(f"{comparison.data.series.name}: forecasts of the test part", charts)
 
 
 def measure_of(record: Mapping[str, Any], frame: pd.DataFrame) -> str:

@@ -13,20 +13,30 @@ from kseq.report.html.page import Chart, Page, Section, Table, facts_of
 Frames = Mapping[str, pd.DataFrame]
 
 
-def page_of_forecast(record: Mapping[str, Any], frames: Frames) -> str:
-    """Make the page of a forecast."""
-    frame = frames["forecast.csv"]
-    name = str(record["model"])
+def charts_of_forecast(record: Mapping[str, Any], frame: pd.DataFrame) -> list[Chart]:
+    """Draw the series of a forecast that its record holds the last known values of.
+
+    Args:
+        record: What ``forecast.json`` holds.
+        frame: The forecasts in long form.
+    """
     ids = list(dict.fromkeys(frame["unique_id"]))
     known = pd.DataFrame(record.get("known") or {"unique_id": [], "ds": [], "y": []})
     drawn = list(dict.fromkeys(known["unique_id"])) or ids[:DRAWN]
     unit = unit_of({"series": record}) if record.get("targets") else ""
-    charts = [_forecast(own, frame[frame["unique_id"] == own], known[known["unique_id"] == own], unit) for own in drawn]
+    return [_forecast(own, frame[frame["unique_id"] == own], known[known["unique_id"] == own], unit) for own in drawn]
+
+
+def page_of_forecast(record: Mapping[str, Any], frames: Frames) -> str:
+    """Make the page of a forecast."""
+    frame = frames["forecast.csv"]
+    ids = list(dict.fromkeys(frame["unique_id"]))
+    charts = charts_of_forecast(record, frame)
     steps = int(frame.groupby("unique_id").size().max())
     lead = f"{steps} step{'s' * (steps > 1)} of {len(ids):,} series." if len(ids) > 1 else f"{steps} steps of {ids[0]}."
     sections = [Section("Forecast", points=list(record.get("notes") or ()), charts=charts),
                 Section("Values", tables=[Table.of("All forecasts", frame, digits=6)])]  # fmt: skip
-    return Page(f"Forecast by {name}", lead, sections, facts_of(record)).render()
+    return Page(f"Forecast by {record['model']}", lead, sections, facts_of(record)).render()
 
 
 def _forecast(name: str, part: pd.DataFrame, known: pd.DataFrame, unit: str) -> Chart:

@@ -73,3 +73,9 @@ dark.addEventListener("change", dress);
 paper.addEventListener("change", dress);
 // On paper everything is open.
 window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
+// A notebook's frame is as high as what it holds.
+if (window.frameElement) {
+  new ResizeObserver(() => {
+    window.frameElement.style.height = `${Math.ceil(document.documentElement.getBoundingClientRect().height)}px`;
+  }).observe(document.documentElement);
+}

@@ -10,6 +10,8 @@ from kseq.baselines import MOST_SERIES_THETA, baseline_row
 from kseq.baselines._theta import Theta
 from kseq.preprocessing.windows import make_windows
 
+pytestmark = pytest.mark.above_backends
+
 
 @pytest.mark.parametrize(("name", "rows"), [("co2", 400), ("nino12", 300), ("sunspots", 200)])
 @pytest.mark.parametrize("shift", [0.0, -1000.0])

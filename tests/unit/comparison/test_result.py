@@ -18,6 +18,8 @@ from kseq import (
 from kseq.evaluation import metrics, significance
 from kseq.evaluation.model_result import ModelResult
 
+pytestmark = pytest.mark.above_backends
+
 
 @pytest.fixture(scope="module")
 def data():

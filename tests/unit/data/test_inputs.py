@@ -8,6 +8,8 @@ import kseq
 from kseq import DataError, Panel, Series
 from kseq.data import series_of
 
+pytestmark = pytest.mark.above_backends
+
 ROWS = 60
 DATES = pd.date_range("1999-03-01", periods=ROWS, freq="D")
 Y = np.cos(np.arange(ROWS) / 4) + np.arange(ROWS) % 7

@@ -77,6 +77,7 @@ def test_a_model_comes_back_as_it_was(model, saved):
     pd.testing.assert_frame_equal(forecast(again, 5).frame, forecast(model, 5).frame, rtol=1e-5)
 
 
+@pytest.mark.above_backends
 def test_the_card_says_what_was_trained(model):
     record = model.card.to_json()
     assert record["settings"]["lookback"] == 4
@@ -99,6 +100,7 @@ def reread(card):
     return model_file.ModelCard.from_json(json.loads(json.dumps(card.to_json())), data)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "UTC+02:00", None])
 def test_time_zones(model, zone):
     context = Panel.of(from_frame(monthly(zone=zone)))
@@ -108,12 +110,14 @@ def test_time_zones(model, zone):
     assert card.last == context.index[-1]
 
 
+@pytest.mark.above_backends
 def test_rows_without_dates(model):
     context = Panel.of(from_frame(monthly()[["y"]][10:]))
     card = reread(replace(model.card, freq="", context=replace(context, index=context.index + 10)))
     assert card.context.index.tolist() == list(range(10, 40))
 
 
+@pytest.mark.above_backends
 def test_a_time_zone_without_a_name_is_told(model):
     zone = datetime.timezone(datetime.timedelta(hours=2), "here")
     context = Panel.of(from_frame(monthly(zone=zone)))
@@ -152,6 +156,7 @@ def test_keras_alone_loads_it(model, saved):
     assert np.array(output) == pytest.approx(model.network.predict_on_batch(window), rel=1e-5)
 
 
+@pytest.mark.above_backends
 def test_the_file_holds_no_code(saved):
     with zipfile.ZipFile(saved) as archive:
         assert sorted(archive.namelist()) == [
@@ -167,6 +172,7 @@ def outcome(path):
         return str(error)
 
 
+@pytest.mark.above_backends
 def test_a_damaged_file_is_told(copy):
     whole = copy.read_bytes()
     told = []
@@ -180,6 +186,7 @@ def test_a_damaged_file_is_told(copy):
     assert all(text == "GRU" or (str(copy) in text and "\n" not in text) for text in told)
 
 
+@pytest.mark.above_backends
 def test_a_file_that_is_cut_off_is_told(copy):
     whole = copy.read_bytes()
     for size in (0, 1, 10, len(whole) // 2, len(whole) - 1):
@@ -188,6 +195,7 @@ def test_a_file_that_is_cut_off_is_told(copy):
             model_file.load(copy)
 
 
+@pytest.mark.above_backends
 def test_files_that_are_none(tmp_path):
     with pytest.raises(DataError, match=r"which does not exist; expected a \.keras file that `kseq fit` has written"):
         model_file.read_card(tmp_path / "none.keras")
@@ -236,6 +244,7 @@ def test_a_card_that_does_not_fit_is_told(copy, change):
         model_file.read_card(copy)
 
 
+@pytest.mark.above_backends
 def test_a_card_of_another_format_is_told(copy):
     rewrite(copy, model_file.MEMBER, edited(set_in("format", value=99)))
     with pytest.raises(DataError, match="in format 99, expected 1 to 2; load it with that version"):
@@ -246,6 +255,7 @@ def test_a_card_of_another_format_is_told(copy):
             model_file.read_card(copy)
 
 
+@pytest.mark.above_backends
 def test_weights_of_another_model_are_told(copy):
     with zipfile.ZipFile(copy) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
@@ -273,24 +283,28 @@ def layer_of(record):
         (lambda record: record.update(compile_config={"optimizer": "adam"}), "the model is compiled"),
     ],
 )  # fmt: skip
+@pytest.mark.above_backends
 def test_a_config_that_names_anything_else_is_not_loaded(copy, change, reason):
     rewrite(copy, model_file.CONFIG, edited(change))
     with pytest.raises(DataError, match=reason):
         model_file.load(copy)
 
 
+@pytest.mark.above_backends
 def test_a_network_of_other_sizes_is_told(copy):
     rewrite(copy, model_file.MEMBER, edited(set_in("settings", "lookback", value=5)))
     with pytest.raises(DataError, match=r"its network takes and gives .* expected \(\(None, 5, 1\), \(None, 1\)\)"):
         model_file.load(copy)
 
 
+@pytest.mark.above_backends
 def test_a_member_that_is_too_large_is_not_read(copy, monkeypatch):
     monkeypatch.setitem(model_file.LARGEST, model_file.MEMBER, 100)
     with pytest.raises(DataError, match=r"kseq.json holds .* bytes, at most 100 are read"):
         model_file.read_card(copy)
 
 
+@pytest.mark.above_backends
 def test_an_option_of_a_later_keras_is_told(copy):
     def newer(record):
         layer_of(record)["config"]["an_option_of_later"] = 1
@@ -300,6 +314,7 @@ def test_an_option_of_a_later_keras_is_told(copy):
         model_file.load(copy)
 
 
+@pytest.mark.above_backends
 def test_a_full_disk_leaves_the_file_that_was_there(model, copy, monkeypatch):
     before = copy.read_bytes()
 
@@ -313,6 +328,7 @@ def test_a_full_disk_leaves_the_file_that_was_there(model, copy, monkeypatch):
     assert [path.name for path in copy.parent.iterdir()] == ["copy.keras"]
 
 
+@pytest.mark.above_backends
 def test_names_and_folders(model, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(ConfigError, match=r"expected a name that ends in \.keras"):
@@ -323,6 +339,7 @@ def test_names_and_folders(model, tmp_path, monkeypatch):
     assert model_file.load(caught.value.files[0]).card.name == model.card.name
 
 
+@pytest.mark.above_backends
 def test_a_file_that_kseq_did_not_write_is_not_replaced(model, tmp_path):
     (tmp_path / "model.keras").write_text("mine")
     with pytest.raises(ConfigError, match=r"model.keras was not written by kseq; expected a free name"):

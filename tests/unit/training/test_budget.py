@@ -12,6 +12,8 @@ from kseq.training import budget
 from kseq.training.budget import Plan, Training
 from kseq.training.fit import fit
 
+pytestmark = pytest.mark.above_backends
+
 
 @pytest.fixture(scope="module")
 def data():
