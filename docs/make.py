@@ -45,6 +45,8 @@ README = DOCS.parent / "README.md"
 PICTURES = DOCS / "pictures"
 #: Stands for output lines that a page leaves out.
 GAP = "..."
+#: Status of a command that was told to stop.
+STOPPED = 130
 _KEYS = {"show", "status", "picture", "slow"}
 
 
@@ -150,6 +152,8 @@ def run(block: Block, session: Session) -> str:
         with _output() as printed:
             status = _kseq(shlex.split(line[2:]))
         expected = int(block.directives.get("status", 0)) if number == len(commands) else 0
+        if status == STOPPED:
+            raise KeyboardInterrupt
         if status != expected:
             raise RuntimeError(f"{block.where}: {line}\nstatus {status}, expected {expected}:\n{printed.getvalue()}")
         parts.append(f"{line}\n{shown(printed.getvalue(), block.directives.get('show'))}")
@@ -295,13 +299,20 @@ def make(page: Path, check: bool = False) -> list[str]:
                         shutil.copyfile(source, PICTURES / name)
                 except FileNotFoundError as error:
                     changed.append(f"{block.where}: {type(error).__name__}: {error}")
-    if not check:
-        for block, output in zip(reversed(found), reversed(outputs), strict=True):
-            if block.lines is not None:
-                first, end = block.lines
-                lines[first:end] = output.splitlines()
-        page.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            if not check:
+                # After each block, so that what is stopped keeps what was done.
+                _write(page, lines, found, outputs)
     return changed
+
+
+def _write(page: Path, lines: list[str], found: list[Block], outputs: list[str]) -> None:
+    """Write a page with the outputs of its first blocks."""
+    lines = list(lines)
+    for block, output in reversed(list(zip(found, outputs, strict=False))):
+        if block.lines is not None:
+            first, end = block.lines
+            lines[first:end] = output.splitlines()
+    page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> int:

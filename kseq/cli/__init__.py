@@ -29,6 +29,7 @@ from kseq.cli.forecast import forecast
 from kseq.cli.judge import judge
 from kseq.cli.report import report
 from kseq.cli.reproduce import reproduce
+from kseq.cli.runs import runs
 from kseq.cli.terminal import say
 from kseq.cli.tune import tune
 from kseq.errors import KseqError
@@ -78,6 +79,7 @@ for command in (
     export,
     audit,
     reproduce,
+    runs,
     report,
     data,
     info,

@@ -11,7 +11,7 @@ from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
 from kseq.cli.live import Progress
-from kseq.cli.options import inputs, refuse_ignored, take_series, tell
+from kseq.cli.options import JOB_OPTIONS, inputs, refuse_ignored, take_series, tell
 from kseq.cli.terminal import data, note, say
 from kseq.cli.types import Folder, Whole
 
@@ -59,8 +59,8 @@ def _show(result: Any, style: str) -> None:
 
 # Whatever decides a comparison's numbers can be audited: its options, those that come later too. A short budget shows
 # a leak as well as a long one; intervals and files are none of an audit's.
-_own = {option.name for option in audit.params} | {"level", "out", "escape_formulas", "predictions", "rival", "log"}
-_own |= {"with_forecasts"}
+_own = JOB_OPTIONS | {option.name for option in audit.params}
+_own |= {"level", "out", "escape_formulas", "predictions", "rival", "log", "with_forecasts"}
 audit.params = [*(option for option in compare.params if option.name not in _own), *audit.params]
 
 

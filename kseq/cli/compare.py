@@ -13,6 +13,7 @@ from kseq.cli.options import (
     backend_options,
     escape_option,
     inputs,
+    job_options,
     own_options,
     refuse_ignored,
     series_options,
@@ -135,18 +136,22 @@ if TYPE_CHECKING:
                    "new one in kseq-runs]")  # fmt: skip
 @click.option("--predictions", type=click.Choice(PREDICTIONS), default="csv", show_default=True,
               help="File of all forecasts in it.")  # fmt: skip
-@click.option("--log", type=CommaList(), default="", metavar="NAME[,...]",
+@click.option("--log", type=CommaList(), default=None, metavar="NAME[,...]",
               help="Learning curves and the table for tensorboard or mlflow, beside the run's folder.")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "latex", "csv", "json"]), default="table",
               show_default=True, help="Format of the printed table.")  # fmt: skip
+@job_options
 @escape_option
 def compare(
     backend: str | None,
     device: str | None,
     style: str,
     out: Path | None,
-    log: tuple[str, ...],
+    log: tuple[str, ...] | None,
     with_forecasts: Path | None,
+    executor: str | None,
+    keep: Path | None,
+    fresh: bool,
     **options: Any,
 ) -> None:
     """Train the cells on a series and compare them with baselines.
@@ -167,12 +172,22 @@ def compare(
         from kseq.comparison.result import compare as run
 
         with Progress(trainings_of(settings)) as progress:
-            comparison = run(series, settings, progress=progress, with_forecasts=with_forecasts,
-                             log=loggers_of(log, folder, series.name))  # fmt: skip
+            comparison = run(
+                series, settings, progress=progress, log=loggers_of(log, folder, series.name), executor=executor,
+                keep=keep or kept_in(out), fresh=fresh, with_forecasts=with_forecasts,
+            )  # fmt: skip
         write_and_show(comparison, style, folder, chosen, predictions)
 
 
-def loggers_of(names: tuple[str, ...], folder: "RunFolder", series: str) -> list[Any]:
+def kept_in(out: Path | None) -> Path:
+    """Folder of finished trainings: in that of the run or, where each run makes a new one, in that of all."""
+    from kseq.jobs import FOLDER
+    from kseq.report import run_folder
+
+    return (out if out is not None else run_folder.RUNS) / FOLDER
+
+
+def loggers_of(names: tuple[str, ...] | None, folder: "RunFolder", series: str) -> list[Any]:
     """Open the loggers that were named, beside the folder of the run."""
     if not names:
         return []
@@ -202,6 +217,8 @@ def show(comparison: "Comparison", style: str, written: list[Path], backend: str
         say(words(comparison), err=True)
     else:
         say(render(comparison, style))
+    if comparison.jobs is not None and comparison.jobs.notes:
+        note("\n".join(comparison.jobs.notes))
     if written:
         note(f"\n{written[0].parent}: {', '.join(file.name for file in written)}", err=style != "table")
     record = comparison.record

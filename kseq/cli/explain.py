@@ -9,7 +9,7 @@ from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
 from kseq.cli.live import Progress
-from kseq.cli.options import escape_option, inputs, refuse_ignored, take_series, tell, typed_options
+from kseq.cli.options import JOB_OPTIONS, escape_option, inputs, refuse_ignored, take_series, tell, typed_options
 from kseq.cli.terminal import data, note, say
 from kseq.cli.types import File, Folder, Text
 from kseq.errors import ConfigError
@@ -124,5 +124,5 @@ _compared = {
     "baselines", "strategy", "n_windows", "step_size", "refit", "gap", "train_size", "level", "metric",
     "no_refit_on_validation", "predictions", "cell", "rival", "with_forecasts", "horizons", "log",
 }  # fmt: skip
-_own = {option.name for option in explain.params} | _compared
+_own = JOB_OPTIONS | {option.name for option in explain.params} | _compared
 explain.params = [*(option for option in compare.params if option.name not in _own), *explain.params]

@@ -8,7 +8,7 @@ import click
 
 from kseq.cli import completion, reading
 from kseq.cli.terminal import announce, note, say
-from kseq.cli.types import CommaList, DataFile, File, Text, Whole
+from kseq.cli.types import CommaList, DataFile, File, Folder, Text, Whole
 from kseq.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -217,6 +217,24 @@ def trainings_of(settings: "Settings") -> int:
     # Once to find the epochs by the validation part, and again on all rows.
     each = 2 if settings.refit_on_validation and settings.validation else 1
     return each * len(settings.cells) * len(settings.seeds) * (settings.n_windows if settings.refit else 1)
+
+
+executor_option = click.option(
+    "--executor", type=Text(300), metavar="WHERE",
+    help="Train in N processes of this machine, local:N, or on a Dask cluster, dask://HOST:PORT.  [default: here]",
+)  # fmt: skip
+
+#: How trainings are run and kept; results are the same.
+job_options = options(
+    executor_option,
+    click.option("--keep", type=Folder(), metavar="DIR",
+                 help="Folder in which finished trainings are kept: a run that is started again does what is missing.  "
+                      "[default: .jobs in the run's folder, or in kseq-runs]"),
+    click.option("--fresh", is_flag=True, help="Train everything anew, whatever is kept."),
+)  # fmt: skip
+
+#: Names of these, for commands that take a comparison's other options.
+JOB_OPTIONS = {"executor", "keep", "fresh"}
 
 
 def _escape(context: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -8,7 +8,7 @@ import click
 from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.live import Progress
-from kseq.cli.options import escape_option, inputs, own_options, recorded_backend_options, tell
+from kseq.cli.options import escape_option, executor_option, inputs, own_options, recorded_backend_options, tell
 from kseq.cli.terminal import say
 from kseq.cli.types import File, Folder, Text
 from kseq.errors import ConfigError, OutputError
@@ -25,6 +25,7 @@ from kseq.errors import ConfigError, OutputError
               help="Where the forecasts of others beside its rows are now.  [default: where they were]")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for the files of the new run.  [default: none]")
 @own_options
+@executor_option
 @escape_option
 def reproduce(
     run: Path,
@@ -36,6 +37,7 @@ def reproduce(
     out: Path | None,
     cell: tuple[str, ...] | None,
     rival: tuple[str, ...] | None,
+    executor: str | None,
 ) -> int:
     """Make a run again from its record, and compare every figure.
 
@@ -57,7 +59,7 @@ def reproduce(
     lost: OutputError | None = None
     with run_folder.folder(out, inputs=read) if out else contextlib.nullcontext() as folder:
         with Progress() as progress:
-            comparison = recorded.repeat(series, progress, others)
+            comparison = recorded.repeat(series, progress, executor, others)
         if folder is not None:
             try:
                 run_folder.write(comparison, folder, tell)

@@ -10,7 +10,7 @@ from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of, write_and_show
 from kseq.cli.live import Progress
-from kseq.cli.options import inputs, refuse_ignored, take_series, tell, trainings_of
+from kseq.cli.options import JOB_OPTIONS, inputs, refuse_ignored, take_series, tell, trainings_of
 from kseq.cli.types import Each, Number, Transforms, Whole
 from kseq.validation import PRUNERS, require_predictions
 
@@ -63,7 +63,7 @@ def tune(
     pruner: str,
     trials_at_once: int,
     fresh: bool,
-    log: tuple[str, ...],
+    log: tuple[str, ...] | None,
     **options: Any,
 ) -> None:
     """Choose each cell's settings on the validation part, then compare the chosen ones.
@@ -114,5 +114,5 @@ _chosen = {
     "units": 32, "layers": None, "lookback": None, "learning_rate": 1e-3, "transform": "auto", "dropout": 0.0,
     "match": "units",
 }  # fmt: skip
-_own = {option.name for option in tune.params} | {"with_forecasts"} | set(_chosen)
+_own = JOB_OPTIONS | {option.name for option in tune.params} | {"with_forecasts"} | set(_chosen)
 tune.params = [*(option for option in compare.params if option.name not in _own), *tune.params]

@@ -5,23 +5,24 @@ Every job starts from fresh weights, a fresh optimizer and fresh callbacks.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import keras
 import numpy as np
 
 from kseq.comparison.auto import settled
-from kseq.comparison.backtest import as_chosen, cut_windows, with_validation_learnt
+from kseq.comparison.backtest import as_chosen, with_validation_learnt
 from kseq.comparison.own import build_own
+from kseq.comparison.row_windows import standing_as, with_lookback, with_transform
 from kseq.comparison.strategies import Recursive, one_step
 from kseq.errors import ConfigError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
+from kseq.jobs.job import NoState, State
 from kseq.models import name_of
 from kseq.models.builders import build_model
 from kseq.models.parameter_counts import layer_widths, parameter_count
 from kseq.models.seq2seq import build_seq2seq
-from kseq.preprocessing.columns import require_inputs
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import Settings
 from kseq.training import memory
@@ -77,7 +78,7 @@ class _Windows:
         near = one_step(data, settings) if recursive else data
         if own.transform != settings.transform:
             data = with_transform(data, own)
-            near = _standing_as(one_step(data, replace(own, lookback=data.lookback)), near) if recursive else data
+            near = standing_as(one_step(data, replace(own, lookback=data.lookback)), near) if recursive else data
         return cls(*(with_lookback(part, own.lookback) for part in (data, near)))
 
     @property
@@ -107,16 +108,58 @@ def train_cell(
     Returns:
         ModelResult: the row of the cell, named as tables show it.
     """
-    settings = settled(settings, data.choice)
-    own = settings.of(cell)
-    first = _Windows.cut(data, settings, own)
-    job = _Job(cell, own, Training(**own.training), progress, callbacks)
-    blocks = blocks_of(cell, first.near, own)
-    if not (settings.refit_on_validation and len(data.validation)):
-        return _join([job.train(seeds, first.near, first.data)[0] for seeds in blocks])
-    whole = with_validation_learnt(data, settings)
-    last = _Windows.cut(whole, as_chosen(settings, data.transform), as_chosen(own, first.data.transform))
-    return _join([_twice(job, seeds, first, last) for seeds in blocks])
+    ready = Prepared.of(cell, data, settings)
+    blocks = blocks_of(cell, ready.first.near, ready.own)
+    return join_blocks([ready.train(seeds, progress, callbacks) for seeds in blocks])
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A cell with the windows that its trainings read.
+
+    Args:
+        cell: one of the settings' cells.
+        own: settings of the cell.
+        first: windows of the training part.
+        last: windows of the training that learns the validation part, too; None where each seed trains once.
+    """
+
+    cell: str
+    own: Settings
+    first: _Windows
+    last: _Windows | None
+
+    @classmethod
+    def of(cls, cell: str, data: WindowedPanel, settings: Settings) -> "Prepared":
+        """Cut the windows of a cell, see :func:`train_cell`."""
+        settings = settled(settings, data.choice)
+        own = settings.of(cell)
+        first = _Windows.cut(data, settings, own)
+        if not (settings.refit_on_validation and len(data.validation)):
+            return cls(cell, own, first, None)
+        whole = with_validation_learnt(data, settings)
+        last = _Windows.cut(whole, as_chosen(settings, data.transform), as_chosen(own, first.data.transform))
+        return cls(cell, own, first, last)
+
+    def train(
+        self,
+        seeds: tuple[int, ...],
+        progress: Callable[[str, int, int], None] | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        state: State | None = None,
+    ) -> ModelResult:
+        """Train a block of seeds.
+
+        Args:
+            seeds: of the block, one a member.
+            progress: as in :func:`train_cell`.
+            callbacks: as there.
+            state: where a long training keeps what it has done so far; None, the default, for nowhere.
+        """
+        job = _Job(self.cell, self.own, Training(**self.own.training), progress, callbacks, state or NoState())
+        if self.last is None:
+            return job.train(seeds, self.first.near, self.first.data)[0]
+        return _twice(job, seeds, self.first, self.last)
 
 
 @dataclass(frozen=True)
@@ -128,6 +171,7 @@ class _Job:
     training: Training
     progress: Callable[[str, int, int], None] | None
     callbacks: "Sequence[keras.callbacks.Callback | Watching]"
+    state: State
 
     def train(
         self,
@@ -162,7 +206,8 @@ class _Job:
         for each in self.callbacks:
             own = isinstance(each, keras.callbacks.Callback)
             told.append(each if own else each(lambda part: forecast(part, data, data.test)))
-        fitted = fit(model, near, self.training, seeds, told, until, quantiles, steps)
+        keep = _Part(self.state, "first" if until is None else "second")
+        fitted = fit(model, near, self.training, seeds, told, until, quantiles, steps, keep)
         seconds = time.perf_counter() - started
         block_done(self.progress, BlockDone(which, len(seeds), fitted.epochs, seconds, block.row.kernel))
         row = replace(
@@ -177,7 +222,13 @@ class _Job:
 
 def _twice(job: _Job, seeds: tuple[int, ...], first: _Windows, last: _Windows) -> ModelResult:
     """Train a block on the training part to find its epochs, then from the same start on the validation part too."""
-    found, fitted = job.train(seeds, first.near, first.validated)
+    kept = job.state.load("found")
+    if kept is None:
+        found, fitted = job.train(seeds, first.near, first.validated)
+        if job.state.due():
+            job.state.save("found", {"row": packed(found), "fitted": packed(fitted)}, now=True)
+    else:
+        found, fitted = ModelResult(**kept["row"]), Fitted(**kept["fitted"])
     until = as_many_steps(fitted, job.training, first.near, last.near)
     steps = job.training.plan(len(first.near.train)).all_steps
     row, _ = job.train(seeds, last.near, last.data, ", with the validation rows", until, steps)
@@ -193,62 +244,11 @@ def _twice(job: _Job, seeds: tuple[int, ...], first: _Windows, last: _Windows) -
     )
 
 
-def with_lookback(data: WindowedPanel, lookback: int) -> WindowedPanel:
-    """The same windows with fewer rows to read before each: every target row stays where it is.
-
-    Args:
-        data: the windowed series.
-        lookback: rows to read, at most ``data.lookback``.
-
-    Raises:
-        ConfigError: there are future covariates and the horizon is longer than ``lookback``.
-    """
-    if lookback == data.lookback:
-        return data
-    require_inputs(data.input_columns, data.series.future, lookback, data.horizon)
-    train, validation, test = (replace(part, lookback=lookback) for part in (data.train, data.validation, data.test))
-    return replace(data, lookback=lookback, train=train, validation=validation, test=test)
-
-
-def with_transform(data: WindowedPanel, settings: Settings) -> WindowedPanel:
-    """The same windows with another transform of the targets: every target row stays where it is.
-
-    Args:
-        data: the windowed series.
-        settings: settings of a cell, with its own transform and lookback.
-
-    Raises:
-        ConfigError: windows reach rows that the transform leaves without a value.
-        DataError: the series does not allow the transform.
-    """
-    shared = replace(settings, lookback=data.lookback, horizon=data.horizon)
-    cut = cut_windows(data.series, shared, split=data.split)
-    lost, room = (part.transform.lost(settings.lookback) if part.transform else 0 for part in (cut, data))
-    if settings.lookback + lost > data.lookback + room:
-        raise ConfigError(
-            f"received transform {settings.transform} and lookback {settings.lookback} for a cell alone, expected a "
-            f"lookback of at most {data.lookback + room - lost}: the transform leaves the first row without a value; "
-            "raise the shared lookback, which says where windows stand."
-        )
-    return _standing_as(cut, data)
-
-
-def _standing_as(cut: WindowedPanel, data: WindowedPanel) -> WindowedPanel:
-    """What is read and forecast of ``cut``, in windows that stand where those of ``data`` do."""
-    train, validation, test = (
-        replace(
-            part,
-            inputs=cut.train.inputs,
-            targets=cut.train.targets,
-            reference=cut.train.reference,
-            columns=cut.train.columns,
-        )
-        for part in (data.train, data.validation, data.test)
-    )
-    # Parts hold the static columns of the series, which no transform changes.
-    return replace(
-        cut, train=train, validation=validation, test=test, notes=data.notes, static_scaler=data.static_scaler
-    )
+def blocks_of_cell(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[int]) -> list[tuple[int, ...]]:
+    """Part some seeds of a cell into blocks that train at once; arguments as of :func:`train_cell`."""
+    settings = settled(settings, data.choice)
+    own = settings.of(cell)
+    return blocks_of(cell, _Windows.cut(data, settings, own).near, replace(own, seeds=tuple(seeds)))
 
 
 def blocks_of(cell: str, data: WindowedPanel, settings: Settings) -> list[tuple[int, ...]]:
@@ -320,7 +320,39 @@ def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:
     )  # fmt: skip
 
 
-def _join(results: Sequence[ModelResult]) -> ModelResult:
+@dataclass(frozen=True)
+class _Part:
+    """The state of one of a job's trainings."""
+
+    state: State
+    name: str
+
+    def load(self) -> Any:
+        """The last state; None where there is none."""
+        return self.state.load(self.name)
+
+    def due(self) -> bool:
+        """Whether a state is to be kept now."""
+        return self.state.due()
+
+    def save(self, state: Any) -> None:
+        """Keep a state."""
+        self.state.save(self.name, state)
+
+
+def packed(result: ModelResult | Fitted) -> dict[str, Any]:
+    """The fields of a result, as a store keeps them and the class takes them again.
+
+    Raises:
+        ConfigError: it has intervals that came with the forecasts, which no training gives.
+    """
+    values = {one.name: getattr(result, one.name) for one in fields(result)}
+    if values.pop("bands", None):
+        raise ConfigError(f"received intervals with the forecasts of {values['name']!r}, expected none to keep.")
+    return values
+
+
+def join_blocks(results: Sequence[ModelResult]) -> ModelResult:
     """Make one row of the blocks of a cell's seeds."""
     if len(results) == 1:
         return results[0]

@@ -4,22 +4,30 @@
 script may fill a comparison row by row with the callback :class:`kseq.Evaluation`.
 """
 
+import os
+import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kseq import vocabulary
-from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
+from kseq import backends, vocabulary
+from kseq._version import __version__
+from kseq.comparison.backtest import cut_windows, make_backtest
 from kseq.comparison.defaults import resolved
-from kseq.comparison.others import Others, beside, read_others
-from kseq.comparison.own import rival_row
+from kseq.comparison.others import beside, read_others
 from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
+from kseq.jobs import FOLDER, Job, Outcome, Runner, Store, place
+from kseq.jobs.job import key_of
 from kseq.settings import Settings
-from kseq.training.progress import Within
+from kseq.text import shortened
+from kseq.training.progress import Block, block_done
 
 
 class Comparison(Tables):
@@ -126,6 +134,9 @@ def compare(
     progress: Callable[[str, int, int], None] | None = None,
     with_forecasts: Any = None,
     log: Any = (),
+    executor: Any = None,
+    keep: str | Path | None = None,
+    fresh: bool = False,
     **options: Any,
 ) -> Comparison:
     """Train the cells on a series and set them beside baselines.
@@ -145,6 +156,11 @@ def compare(
             are matched by series, date and cutoff, before anything is trained; see :mod:`kseq.comparison.others`.
         log: where learning curves and the table are written besides: ``"tensorboard"``, ``"mlflow"``, or an object of
             one's own with the methods of :class:`kseq.report.loggers.Logger`; one or several.
+        executor: what trains: None, the default, for this process; ``"local:2"`` for two processes of this machine,
+            ``"dask://host:port"`` for a Dask cluster, or any ``concurrent.futures.Executor``. Tables are the same.
+        keep: folder in which finished trainings are kept, so that a run that is started again does what is missing;
+            by default a hidden one in ``out``, and none without ``out``.
+        fresh: whether to train everything anew, whatever is kept.
         **options: those of ``kseq compare`` by the same names, ``epochs=50, seeds=5, test_share=0.2``, and the fields
             of :class:`kseq.Settings`; see :mod:`kseq.vocabulary`. ``target``, ``time``, ``id`` and others say how a
             frame is read, ``series`` which of several is taken; ``backend`` and ``device`` where to train; ``out``
@@ -165,10 +181,15 @@ def compare(
     started = time.perf_counter()
     asked = vocabulary.asked(given, settings, options)
     others = read_others(with_forecasts) if with_forecasts is not None else None
+    store = store_in(keep, asked.out, fresh=fresh)
     with asked.folder() as folder:
         comparison = laid_out(asked.series, asked.settings)
+        # What does not match is told before anything is trained.
+        rows_of_others = beside(comparison.data, others, comparison.levels) if others is not None else None
         with _logged(comparison, log, folder):
-            _filled(comparison, progress, others)
+            _filled(comparison, progress, store, executor)
+            if rows_of_others is not None:
+                comparison.add_others(rows_of_others)
         comparison.seconds = time.perf_counter() - started
         if folder is not None:
             from kseq.report import run_folder
@@ -188,34 +209,114 @@ def _logged(comparison: Comparison, log: Any, folder: Any) -> AbstractContextMan
 
 
 def _filled(
-    comparison: Comparison, progress: Callable[[str, int, int], None] | None, others: Others | None = None
+    comparison: Comparison, progress: Callable[[str, int, int], None] | None, store: Store | None, executor: Any
 ) -> Comparison:
-    """Add all rows that the settings of a comparison ask for, and those of others."""
+    """Add all rows that the settings of a comparison ask for."""
     settings = comparison.settings or Settings()
-    rows_of_others = beside(comparison.data, others, comparison.levels) if others is not None else None
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
-        from kseq.comparison.jobs import require_room, train_cell
+        from kseq.comparison.jobs import require_room
 
         for cell in settings.cells:
             require_room(cell, comparison.trainings[0], settings.of(cell))
-    comparison.add_baselines(progress=progress)
-    for cell in settings.cells:
-        trained = [
-            train_cell(cell, data, settings, _told(progress, number, len(comparison.trainings)))
-            for number, data in enumerate(comparison.trainings)
-        ]
-        comparison.add(join_folds(trained, comparison.order))
-    for name in settings.rivals:
-        fitted = [
-            rival_row(settings.own[name], data, settings, _told(progress, number, len(comparison.trainings)))
-            for number, data in enumerate(comparison.trainings)
-        ]
-        comparison.add(join_folds(fitted, comparison.order))
+    if not (settings.cells or settings.rivals):
+        comparison.add_baselines(progress=progress)
+        return comparison
+    from kseq.comparison.cell_jobs import row_jobs
+
+    with Runner(store, executor, progress, place.environment(), place.facts()) as runner:
+        comparison.add_baselines(progress=progress)
+        rows = row_jobs(comparison.trainings, settings, store)
+        jobs = [job for row in rows for fold in row.folds for job in fold]
+        if store is not None:
+            note = _note(store, comparison, jobs)
+        outcomes = {id(outcome.job): outcome for outcome in runner.run(jobs, partial(_heard, runner, progress))}
+    missing = {}
+    for row in rows:
+        made = [outcomes[id(job)] for fold in row.folds for job in fold]
+        failed = [outcome for outcome in made if outcome.error is not None]
+        if failed:
+            missing[row.name] = failed[0]
+        else:
+            comparison.add(row.joined(made, comparison.order))
+    if len(missing) == len(rows):
+        raise next(iter(missing.values())).error or RuntimeError
+    comparison.missing = [_said(name, outcome) for name, outcome in missing.items()]
+    comparison.jobs = JobCounts(runner.kept, runner.planned)
+    if store is not None:
+        comparison.jobs = replace(comparison.jobs, notes=_on_store(store))
+        store.note(key_of({"jobs": sorted(note["jobs"])})[:16], note | {"finished": True})
     comparison.add_means()
-    if rows_of_others is not None:
-        comparison.add_others(rows_of_others)
     return comparison
+
+
+def _heard(runner: Runner, progress: Any, outcome: Outcome) -> None:
+    """Tell of a block that workers have trained, of which nobody was told there."""
+    if runner.workers is None or outcome.kept or outcome.error is not None or not outcome.job.trainings:
+        return
+    epochs, kernel = outcome.value["epochs"], outcome.value["kernel"]
+    block_done(progress, Block(outcome.job.name, outcome.job.trainings, epochs, outcome.seconds, kernel))
+
+
+@dataclass(frozen=True)
+class JobCounts:
+    """How many of a comparison's trainings were kept from before.
+
+    Args:
+        kept: trainings that were in the store.
+        trainings: in all.
+        notes: sentences on the store: what was damaged, what could not be kept, what was removed.
+    """
+
+    kept: int = 0
+    trainings: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def _said(name: str, outcome: Outcome) -> str:
+    text = shortened(" ".join(str(outcome.error).split()), 300)
+    return f"{name} is missing: {outcome.job.name} failed ({type(outcome.error).__name__.lstrip('_')}: {text})."
+
+
+def _on_store(store: Store) -> tuple[str, ...]:
+    """Remove what there is no room for, and say what became of the store."""
+    said, removed = [], store.sweep()
+    if store.damaged:
+        many = len(store.damaged) > 1
+        said.append(f"{len(store.damaged)} kept job{'s were' if many else ' was'} damaged, and made again.")
+    if store.failed:
+        said.append(f"Not all jobs could be kept in {store.path} ({store.failed}).")
+    if removed:
+        said.append(f"{removed} kept jobs that were used longest ago were removed from {store.path}.")
+    return tuple(said)
+
+
+def _note(store: Store, comparison: Comparison, jobs: Sequence[Job]) -> dict[str, Any]:
+    """Leave a record of the run beside its jobs, for who lists runs; return it."""
+    settings = comparison.settings or Settings()
+    keys = [job.key for job in jobs]
+    trainings = [job.trainings for job in jobs]
+    record = {
+        "written_by": f"kseq {__version__}",
+        "started": datetime.now().isoformat(timespec="seconds"),
+        "series": comparison.data.series.name,
+        "backend": backends.running(),
+        "cells": settings.cells,
+        "seeds": len(settings.seeds),
+        "folds": len(comparison.trainings),
+        "jobs": dict(zip(keys, trainings, strict=True)),
+        "process": os.getpid(),
+        "machine": platform.node(),
+    }
+    store.defer(lambda: store.note(key_of({"jobs": sorted(keys)})[:16], record))
+    return record
+
+
+def store_in(keep: str | Path | None, out: Path | None, *, fresh: bool = False) -> Store | None:
+    """Open the store of finished jobs: the one that is named, or the one in a run's folder; None without both."""
+    if keep is None and out is None:
+        return None
+    return Store(Path(keep) if keep is not None else Path(str(out)) / FOLDER, fresh=fresh)
 
 
 def laid_out(series: Series | Panel, settings: Settings) -> Comparison:
@@ -228,12 +329,3 @@ def laid_out(series: Series | Panel, settings: Settings) -> Comparison:
     settings = resolved(settings, series)
     backtest = make_backtest(series, settings) if settings.n_windows else None
     return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
-
-
-def _told(
-    progress: Callable[[str, int, int], None] | None, number: int, trainings: int
-) -> Callable[[str, int, int], None] | None:
-    """Let whoever watches know which of several trainings runs."""
-    if progress is None or trainings == 1:
-        return progress
-    return Within(progress, f"fold {number + 1} of {trainings}")

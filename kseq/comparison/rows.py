@@ -67,12 +67,21 @@ class Rows:
         self.seconds = float("nan")
         self.search: Trials | None = None
         self.beside: Beside | None = None
+        self.missing: list[str] = []
+        self.jobs: Any = None
         self.listeners: list[Callable[[ModelResult], None]] = []
         self._rows: tuple[ModelResult, ...] = ()
         self._evidence: Evidence | None = None
         self._skipped: list[Skipped] = []
         self._season = settings.season if settings else 0
         self._scored: tuple[int, Scores | None] = (0, None)
+
+    def __repr__(self) -> str:
+        names = ", ".join(row.name for row in self.rows[:20]) + ", ..." * (len(self.rows) > 20)
+        return (
+            f"{type(self).__name__}(of {self.data.series.name!r}: {names or 'no rows yet'}; "
+            ".table, .verdict, .cautions, .predictions, .best, .plot(), .write(folder))"
+        )
 
     @property
     def rows(self) -> tuple[ModelResult, ...]:
@@ -205,6 +214,7 @@ class Rows:
     def cautions(self) -> list[str]:
         """Sentences on what must not be read into the numbers, and on what is missing from them and why."""
         return [
+            *self.missing,
             *cautions(self.evidence),
             *self._skipped_baselines(),
             *self._missing_intervals(),

@@ -253,6 +253,7 @@ class Recorded:
         self,
         series: Series,
         progress: Callable[[str, int, int], None] | None = None,
+        executor: Any = None,
         with_forecasts: Path | None = None,
     ) -> Comparison:
         """Make the comparison again, on the backend that has been chosen.
@@ -260,6 +261,7 @@ class Recorded:
         Args:
             series: The series from :meth:`series`.
             progress: As in :func:`kseq.compare`.
+            executor: As there; nothing that is kept is read.
             with_forecasts: The file from :meth:`forecasts`; None for none.
 
         Raises:
@@ -270,7 +272,7 @@ class Recorded:
         from kseq.training.budget import Training
 
         self._require_known("settings of the training", settings.training, [one.name for one in fields(Training)])
-        return compare(series, settings, progress=progress, with_forecasts=with_forecasts)
+        return compare(series, settings, progress=progress, executor=executor, with_forecasts=with_forecasts)
 
     def _require_known(self, what: str, names: Any, known: Any) -> None:
         unknown = [name for name in names if name not in known]

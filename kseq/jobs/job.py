@@ -50,10 +50,12 @@ class Context:
     Args:
         progress: Called with what is done, the step and the number of steps; None in another process.
         state: Where a long job keeps what it has done so far; keeps nothing by default.
+        cache: What a job has made that the next one in this process may use, too.
     """
 
     progress: Any = None
     state: State = field(default_factory=NoState)
+    cache: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,11 +17,15 @@ from types import ModuleType
 from typing import Any
 
 from kseq.errors import ConfigError
-from kseq.models import CELL_NAMES, cell_of
+from kseq.models import CELL_NAMES, _pickling, cell_of
 from kseq.text import shortened, shown
 
 #: What makes a row, by the option that names it.
 KINDS = {"cell": "a function that returns a Keras model", "rival": "a regressor, or a function that returns one"}
+
+
+#: Characters of a regressor that a record shows.
+_SHOWN = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +66,24 @@ class Own:
         if not callable(given) and not (kind == "rival" and fits):
             raise ConfigError(f"received {shown(given)} for {kind} {name!r}, expected {KINDS[kind]}.")
         code = given if inspect.isroutine(given) or inspect.isclass(given) else type(given)
-        about = shortened(" ".join(repr(given).split()), 500) if fits and not inspect.isclass(given) else ""
+        about = shortened(" ".join(repr(given).split()), _SHOWN) if fits and not inspect.isclass(given) else ""
         return cls(name, kind, given, _place(code), _hash(code), about)
 
     def __deepcopy__(self, memo: Any) -> "Own":
         # Records copy settings; a function is what it is.
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        code = self.make if inspect.isroutine(self.make) or inspect.isclass(self.make) else None
+        how, sent = _pickling.packed(self.make, self.name, _file(code) if code is not None else None)
+        return _again, (self.name, self.kind, how, sent, self.function, self.sha256, self.about)
+
+    @property
+    def told_by_record(self) -> bool:
+        """Whether the record says which function it is: not so of closures, partials, bound methods, and notebooks."""
+        if not self.function or not self.sha256 or inspect.ismethod(self.make):
+            return False
+        return inspect.isroutine(self.make) or inspect.isclass(self.make) or 0 < len(self.about) < _SHOWN
 
     @property
     def record(self) -> dict[str, str]:
@@ -93,6 +109,11 @@ class Own:
             raise ConfigError(
                 f"{self.kind} {self.name!r} failed when it was called with {said or 'nothing'}: {_said(error)}"
             ) from error
+
+
+def _again(name: str, kind: str, how: str, sent: Any, function: str, sha256: str, about: str) -> Own:
+    """The same row in another process."""
+    return Own(name, kind, _pickling.unpacked(how, sent, _of_file), function, sha256, about)
 
 
 def _taken(function: Callable, offered: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -68,8 +68,8 @@ class MemberStopping(keras.callbacks.Callback):
         self.in_vain = 0
         #: Numbers of the members that the model in training still holds, in its order.
         self.held = np.arange(members)
-        self._kept: list[np.ndarray] | None = None
-        self._curves: dict[str, list[np.ndarray]] = {}
+        self.kept: list[np.ndarray] | None = None
+        self.curves: dict[str, list[np.ndarray]] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Record each running member's losses and keep its weights if they are the best so far."""
@@ -81,7 +81,7 @@ class MemberStopping(keras.callbacks.Callback):
             if found is not None:
                 loss[name] = self._of_all(ops.convert_to_numpy(found))
         for name, values in loss.items():
-            self._curves.setdefault(name, []).append(values)
+            self.curves.setdefault(name, []).append(values)
         self.in_vain += int(np.count_nonzero(~self.running[self.held]))
         self.epochs[self.running] += 1
 
@@ -109,9 +109,9 @@ class MemberStopping(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Restore the weights that were kept for each member."""
-        if self._kept is not None:
+        if self.kept is not None:
             single = members_of(self.model) is None
-            self.model.set_weights([weight[0] if single else weight for weight in self._kept])
+            self.model.set_weights([weight[0] if single else weight for weight in self.kept])
 
     @property
     def epoch(self) -> int:
@@ -142,20 +142,20 @@ class MemberStopping(keras.callbacks.Callback):
     def _keep(self, which: np.ndarray) -> None:
         """Keep the current weights of the members selected by the mask ``which``."""
         self.best_epochs[which] = self.epochs[which]
-        if self._kept is not None and not which.any():
+        if self.kept is not None and not which.any():
             return
         weights = self.model.get_weights()
         if members_of(self.model) is None:
             weights = [weight[None] for weight in weights]
-        if self._kept is None:
-            self._kept = [weight.copy() for weight in weights]
+        if self.kept is None:
+            self.kept = [weight.copy() for weight in weights]
             return
-        for kept, weight in zip(self._kept, weights, strict=True):
+        for kept, weight in zip(self.kept, weights, strict=True):
             kept[which] = weight[which[self.held]]
 
     @property
     def fitted(self) -> Fitted:
         """The outcome so far, as a :class:`Fitted`."""
-        curves = {name: np.stack(values, axis=1) for name, values in self._curves.items()}
+        curves = {name: np.stack(values, axis=1) for name, values in self.curves.items()}
         epochs, best, diverged = (tuple(of.tolist()) for of in (self.epochs, self.best_epochs, self.diverged))
         return Fitted(epochs, best, diverged, curves)

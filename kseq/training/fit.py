@@ -6,7 +6,7 @@ clipped member by member; each member stops at its own epoch and keeps its own b
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -15,13 +15,29 @@ from keras import ops
 from kseq import kernels
 from kseq.errors import ConfigError
 from kseq.layers import Ensemble, ForecastLoss, MemberLoss, fast_step, sum_over_members, take_members
-from kseq.preprocessing.windows import WindowedPanel
-from kseq.training import memory
+from kseq.preprocessing.windows import WindowedPanel, Windows
+from kseq.training import _state, memory
 from kseq.training.batches import Batches
 from kseq.training.budget import Plan, Training
-from kseq.training.callbacks import LearningRate, members_of
+from kseq.training.callbacks import EpochTimer, LearningRate, members_of
 from kseq.training.early_stopping import Fitted, MemberStopping
 from kseq.training.feeding import Listeners, fed
+
+
+class Keeper(Protocol):
+    """Where the state of a training between two epochs is kept."""
+
+    def load(self) -> Any:
+        """The last state; None where there is none."""
+        ...
+
+    def due(self) -> bool:
+        """Whether a state is to be kept now."""
+        ...
+
+    def save(self, state: Any) -> None:
+        """Keep a state."""
+        ...
 
 
 def compile_model(model: keras.Model, training: Training, quantiles: Sequence[float] = ()) -> None:
@@ -60,15 +76,32 @@ def compile_model(model: keras.Model, training: Training, quantiles: Sequence[fl
     )
 
 
+class Parts(Protocol):
+    """What a training reads of windowed data; :class:`kseq.preprocessing.windows.WindowedPanel` has it."""
+
+    @property
+    def train(self) -> Windows:
+        """Windows to learn from."""
+
+    @property
+    def validation(self) -> Windows:
+        """Windows by which members stop; of length 0 for none."""
+
+    @property
+    def lookback(self) -> int:
+        """Rows that a model reads."""
+
+
 def fit(
     model: keras.Model,
-    data: WindowedPanel,
+    data: Parts,
     training: Training,
     seeds: Sequence[int],
     callbacks: Sequence[keras.callbacks.Callback] = (),
     until: Sequence[int] | None = None,
     quantiles: Sequence[float] = (),
     steps: int | None = None,
+    keep: Keeper | None = None,
 ) -> Fitted:
     """Train a model from ``build_model`` on the training windows.
 
@@ -77,7 +110,7 @@ def fit(
 
     Args:
         model: An ordinary model, or an ensemble of S members.
-        data: The windowed series; without validation windows no member stops early.
+        data: The windowed series, or parts of one's own; without validation windows no member stops early.
         training: The training budget.
         seeds: Seeds that order the batches, one for each member.
         callbacks: Further Keras callbacks, called after the one that stops members and restores their weights. Their
@@ -86,6 +119,8 @@ def fit(
             :func:`as_many_steps`. None by default.
         quantiles: Quantiles that the model forecasts, for the loss ``"quantile"``.
         steps: Gradient steps over which the schedule of the learning rate is laid; by default those of the budget.
+        keep: Where the state between two epochs is kept and read, so that a training that was killed goes on with the
+            same numbers; None, the default, keeps none.
 
     Returns:
         Fitted: Epochs and learning curves of each member. The model holds each member's best weights.
@@ -103,10 +138,17 @@ def fit(
     epochs = plan.epochs if until is None else max(until)
     if training.schedule != "constant":
         callbacks = [LearningRate(training, plan.steps, steps or plan.all_steps), *callbacks]
-    listeners = _TrainingCallbacks(watch, callbacks, model, epochs)
+    timers = [one for one in callbacks if isinstance(one, EpochTimer)]
+    part, state = model, None if keep is None else keep.load()
+    if state is not None and _state.fits(state, members or 1):
+        _state.restore_watch(state, watch, timers)
+        if len(watch.held) < (members or 1):
+            part = _of_members(model, watch.held, training, quantiles)
+        _state.restore_model(state, part)
+    listeners = _TrainingCallbacks(watch, callbacks, model, epochs, keep)
+    listeners.set_model(part)
     listeners.begin()
-    part = model
-    while True:
+    while watch.epoch < epochs and watch.running.any():
         batches, validation = _batches(
             data, training, plan, [seeds[number] for number in watch.held.tolist()], watch.epoch, part
         )
@@ -121,10 +163,13 @@ def fit(
             # The batches are already shuffled by seed; Keras would shuffle them again from its own random state.
             shuffle=False,
         )
-        if listeners.over or not watch.leaves_out:
+        if listeners.over:
             break
-        part = _without_stopped(part, watch, training, quantiles)
-        listeners.set_model(part)
+        if watch.leaves_out:
+            part = _without_stopped(part, watch, training, quantiles)
+            listeners.set_model(part)
+        if keep is not None and keep.due():
+            keep.save(_state.snapshot(part, watch, timers))
     listeners.set_model(model)
     listeners.end()
     return watch.fitted
@@ -147,7 +192,7 @@ def as_many_steps(fitted: Fitted, training: Training, before: WindowedPanel, now
 
 
 def _batches(
-    data: WindowedPanel, training: Training, plan: Plan, seeds: Sequence[int], epoch: int, model: keras.Model
+    data: Parts, training: Training, plan: Plan, seeds: Sequence[int], epoch: int, model: keras.Model
 ) -> tuple[Batches, Batches | None]:
     """Training batches that start at an epoch's order, and validation batches or None."""
     members = members_of(model)
@@ -159,7 +204,7 @@ def _batches(
     return batches, Batches(data.validation, memory.windows_at_once(model, data.lookback), members=members)
 
 
-def _cost_of_rebuilding(model: keras.Model, data: WindowedPanel, plan: Plan) -> float:
+def _cost_of_rebuilding(model: keras.Model, data: Parts, plan: Plan) -> float:
     """Cost of rebuilding the model without its stopped members, in epochs of one member.
 
     It is counted in operations rather than seconds, so that a training takes the same course on every machine.
@@ -175,8 +220,7 @@ def _without_stopped(
 ) -> keras.Model:
     """Build a smaller model of the members that still train, with their weights and optimizer state."""
     places = np.flatnonzero(watch.running[watch.held])
-    smaller = fast_step.attach(take_members(model, places.tolist()))
-    compile_model(smaller, training, quantiles)
+    smaller = _of_members(model, places, training, quantiles)
     smaller.optimizer.build(smaller.trainable_variables)
     for mine, theirs in zip(smaller.optimizer.variables, model.optimizer.variables, strict=True):
         values = np.array(ops.convert_to_numpy(theirs))
@@ -186,21 +230,34 @@ def _without_stopped(
     return smaller
 
 
+def _of_members(model: keras.Model, places: np.ndarray, training: Training, quantiles: Sequence[float]) -> keras.Model:
+    """Build and compile a model of some members."""
+    smaller = fast_step.attach(take_members(model, places.tolist()))
+    compile_model(smaller, training, quantiles)
+    return smaller
+
+
 class _TrainingCallbacks(Listeners):
     """The callbacks of one training, which begins and ends once even if it takes several calls of ``fit``."""
 
     def __init__(
-        self, watch: "MemberStopping", callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, epochs: int
+        self,
+        watch: "MemberStopping",
+        callbacks: Sequence[keras.callbacks.Callback],
+        model: keras.Model,
+        epochs: int,
+        keep: Keeper | None = None,
     ):
         super().__init__([watch, *callbacks], add_history=True, model=model, epochs=epochs, verbose=0)
-        self.watch = watch
+        self.watch, self.keep = watch, keep
         self.over = False
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Call all callbacks; end this ``fit`` if training is over or continues with fewer members."""
         super().on_epoch_end(epoch, logs)
         self.over = self.model.stop_training or epoch + 1 == self.params["epochs"]
-        if self.watch.leaves_out:
+        # The state is taken between two calls of ``fit``, where all of it stands in the model.
+        if self.watch.leaves_out or (self.keep is not None and self.keep.due()):
             self.model.stop_training = True
 
     def on_train_begin(self, logs: dict | None = None) -> None:

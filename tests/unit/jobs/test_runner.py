@@ -119,3 +119,55 @@ def test_a_scheduler_that_does_not_answer_is_told(monkeypatch):
     monkeypatch.setattr(executors.DaskWorkers, "_connect", lambda self, seconds: real(self, 0.2))
     with pytest.raises(BackendError, match="no Dask scheduler answers"):
         opened("dask://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("threads", [None, 2])
+def test_a_job_that_is_done_may_ask_for_others(tmp_path, threads):
+    """They run, or are taken from the store, and stand after those that were there."""
+
+    def next_one(outcome):
+        n = outcome.job.arguments["times"]
+        return jobs_of(n + 10) if n < 30 else None
+
+    heard = Heard()
+    with ThreadPoolExecutor(threads or 1) as pool:
+        executor = pool if threads else None
+        for kept in (False, True):
+            with Runner(Store(tmp_path / "store"), executor, progress=heard) as runner:
+                outcomes = runner.run(jobs_of(1, 2), next_one)
+            assert sorted(outcome.value["total"] for outcome in outcomes) == [
+                10.0 * n for n in (1, 2, 11, 12, 21, 22, 31, 32)
+            ]
+            assert [outcome.value["total"] for outcome in outcomes[:2]] == [10, 20]
+            assert {outcome.kept for outcome in outcomes} == {kept}
+            assert (runner.planned, runner.done) == (8, 8)
+
+
+def test_functions_of_a_users_own_are_found_in_another_process(tmp_path, monkeypatch):
+    import pickle
+
+    from kseq.models.own import Own, imported
+
+    file = tmp_path / "mynets.py"
+    file.write_text("def build(outputs):\n    return outputs * 2\n", encoding="utf-8")
+    own = Own.of("mine", "cell", imported(f"{file}:build"))
+    sent = pickle.dumps(own)
+    monkeypatch.delitem(sys.modules, "mynets")
+    again = pickle.loads(sent)
+    assert again.called({"outputs": 3}) == 6
+    assert again.record == own.record
+    monkeypatch.delitem(sys.modules, "mynets", raising=False)
+    file.unlink()
+    with pytest.raises(ConfigError, match="neither that module nor"):
+        pickle.loads(sent)
+
+
+def test_a_function_without_a_name_is_sent_by_cloudpickle():
+    import pickle
+
+    from kseq.models.own import Own
+
+    pytest.importorskip("cloudpickle")
+    factor = 5
+    own = Own.of("mine", "cell", lambda outputs: outputs * factor)
+    assert pickle.loads(pickle.dumps(own)).called({"outputs": 2}) == 10

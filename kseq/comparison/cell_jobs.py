@@ -1,0 +1,223 @@
+"""The rows of a comparison as jobs: a cell's block of seeds, or a rival, in a fold.
+
+What decides a job's result is its data, digested as they stand in memory, the settings that its training reads, its
+seeds, and the place: backend, device, versions and the code that trains. Everything else may change and the job is
+still kept: other cells, baselines, levels of intervals, metrics, the file's name.
+
+Seeds that are trained at once give what each gives alone up to rounding in the last digits. A block of seeds is
+therefore one job, and the blocks of a cell are decided once: a run that is started again has the same ones, whatever
+memory is free by then, and one with more seeds takes over those that are there.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from kseq.comparison.auto import settled
+from kseq.comparison.backtest import join_folds
+from kseq.comparison.jobs import Prepared, blocks_of_cell, join_blocks, packed
+from kseq.comparison.own import rival_row
+from kseq.evaluation.model_result import ModelResult
+from kseq.jobs import Context, Job, Outcome, Store, digest, place
+from kseq.jobs.job import key_of
+from kseq.jobs.store import MISSING
+from kseq.models import name_of
+from kseq.preprocessing.windows import WindowedPanel
+from kseq.settings import Settings
+from kseq.training.budget import Training
+from kseq.training.progress import Within, seeds_text
+
+#: Fields of data that decide no number: names, and sentences on them.
+_WORDS = frozenset({"name", "ids", "unit", "source", "notes", "origin", "read", "choice"})
+
+#: Fields of settings that decide no training beside what stands in the data; seeds and units are taken apart.
+_ELSEWHERE = (
+    "cells", "baselines", "seeds", "horizons", "match", "test", "validation", "n_windows", "step_size", "refit", "gap",
+    "train_size", "metric", "members", "levels", "training", "rivals", "own", "by_cell",
+)  # fmt: skip
+
+
+def facts_of(
+    name: str, kind: str, digested: str, data: WindowedPanel, settings: Settings, here: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what decides a row's trainings, besides the seeds.
+
+    Args:
+        name: a cell or a rival of the settings.
+        kind: ``"cell"`` or ``"rival"``.
+        digested: digest of the data.
+        data: the windowed series.
+        settings: of the comparison.
+        here: what of the place decides it, see :func:`kseq.jobs.place.facts`.
+    """
+    own = settled(settings, data.choice).of(name)
+    shared = {field: value for field, value in asdict(replace(own, own={}, cells=(), rivals=(), by_cell={})).items()
+              if field not in _ELSEWHERE}  # fmt: skip
+    made: dict[str, str] | None = None
+    if name in settings.own:
+        made = settings.own[name].record
+        if not settings.own[name].told_by_record:
+            # Another function may look the same: what it gives is of use to this run alone.
+            made = {**made, "run": secrets.token_hex(16)}
+    matched = [cell for cell in settings.cells if cell not in settings.own] if own.match != "units" else []
+    return {
+        "kind": kind,
+        "row": name,
+        "made_by": made,
+        "data": digested,
+        "settings": shared,
+        "matched_among": matched,
+        "quantiles": own.quantiles,
+        "training": asdict(Training(**own.training)),
+        "place": here,
+    }
+
+
+def train_block(
+    data: WindowedPanel, context: Context, *, cell: str, settings: Settings, seeds: tuple[int, ...], fold: str
+) -> dict[str, Any]:
+    """Train a block of seeds of a cell: the function of its job.
+
+    Args:
+        data: the windowed series.
+        context: of the job.
+        cell: one of the settings' cells.
+        settings: of the comparison.
+        seeds: of the block.
+        fold: which of several trainings it is, for who watches; empty for the only one.
+
+    Returns:
+        dict[str, Any]: fields of its :class:`~kseq.evaluation.model_result.ModelResult`.
+    """
+    ready = context.cache.get("prepared")
+    if ready is None or ready[0] is not data or ready[1:3] != (cell, fold):
+        # Windows are the same for all blocks of a cell.
+        ready = (data, cell, fold, Prepared.of(cell, data, settings))
+        context.cache["prepared"] = ready
+    return packed(ready[3].train(seeds, _told(context.progress, fold), state=context.state))
+
+
+def fit_rival(data: WindowedPanel, context: Context, *, rival: str, settings: Settings, fold: str) -> dict[str, Any]:
+    """Fit a rival with all its seeds: the function of its job; arguments as of :func:`train_block`."""
+    return packed(rival_row(settings.own[rival], data, settings, _told(context.progress, fold)))
+
+
+def _told(progress: Any, fold: str) -> Any:
+    return progress if progress is None or not fold else Within(progress, fold)
+
+
+@dataclass(frozen=True)
+class RowJobs:
+    """The jobs of a row: of each fold, in their order, one or several.
+
+    Args:
+        name: of the row, as tables show it.
+        folds: jobs of each fold.
+        seeds: of the settings; empty for a rival.
+    """
+
+    name: str
+    folds: tuple[tuple[Job, ...], ...]
+    seeds: tuple[int, ...]
+
+    def joined(self, outcomes: Iterable[Outcome], order: Any) -> ModelResult:
+        """Make the row of what its jobs have given.
+
+        Args:
+            outcomes: of the jobs, none of which failed.
+            order: as in :func:`kseq.comparison.backtest.join_folds`.
+        """
+        made = {id(outcome.job): ModelResult(**outcome.value) for outcome in outcomes}
+        return join_folds([join_blocks([made[id(job)] for job in jobs]) for jobs in self.folds], order)
+
+
+def row_jobs(trainings: Sequence[WindowedPanel], settings: Settings, store: Store | None) -> list[RowJobs]:
+    """Lay out the jobs of all cells and rivals of a comparison.
+
+    Args:
+        trainings: windows of each training, in the order of time.
+        settings: of the comparison.
+        store: where finished jobs are, which says how seeds were parted; None for none.
+    """
+    digests = ["" if store is None else digest(data, _WORDS) for data in trainings]
+    here = {} if store is None else place.facts()
+    words = [f"fold {number + 1} of {len(trainings)}" if len(trainings) > 1 else "" for number in range(len(trainings))]
+    twice = [1 + bool(settings.refit_on_validation and len(data.validation)) for data in trainings]
+    rows = []
+    for cell in settings.cells:
+        folds = []
+        for data, digested, fold, each in zip(trainings, digests, words, twice, strict=True):
+            facts = facts_of(cell, "cell", digested, data, settings, here) if store is not None else {}
+            folds.append(tuple(
+                Job(
+                    f"{name_of(cell)}, {seeds_text(seeds)}{fold and ', '}{fold}", train_block,
+                    {**facts, "seeds": seeds}, data,
+                    {"cell": cell, "settings": settings, "seeds": seeds, "fold": fold}, each * len(seeds),
+                )
+                for seeds in _blocks(cell, data, settings, facts, store)
+            ))  # fmt: skip
+        rows.append(RowJobs(name_of(cell), tuple(folds), settings.seeds))
+    for rival in settings.rivals:
+        jobs = [
+            (Job(
+                f"{rival}{fold and ', '}{fold}", fit_rival,
+                {**(facts_of(rival, "rival", digested, data, settings, here) if store is not None else {}),
+                 "seeds": settings.seeds, "libraries": _libraries()},
+                data, {"rival": rival, "settings": settings, "fold": fold}, 0,
+            ),)
+            for data, digested, fold in zip(trainings, digests, words, strict=True)
+        ]  # fmt: skip
+        rows.append(RowJobs(rival, tuple(jobs), ()))
+    return rows
+
+
+def _libraries() -> dict[str, str]:
+    """Versions of the libraries whose regressors are compared."""
+    from importlib import metadata
+
+    found = {}
+    for name in ("scikit-learn", "lightgbm", "xgboost", "catboost"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _blocks(
+    cell: str, data: WindowedPanel, settings: Settings, facts: dict[str, Any], store: Store | None
+) -> list[tuple[int, ...]]:
+    """Part the seeds into blocks: as they were parted before, or as memory and speed allow."""
+    if store is None or settings.members:
+        return blocks_of_cell(cell, data, settings, settings.seeds)
+    family = {**facts, "kind": "blocks of all runs"}
+    plan = {**facts, "kind": "blocks of a run", "seeds": settings.seeds}
+    before = store.get(key_of(plan))
+    if before is not MISSING:
+        return [tuple(block) for block in before]
+    known = store.get(key_of(family))
+    known = [] if known is MISSING else [tuple(block) for block in known]
+    kept = [block for block in known if store.has(key_of({**facts, "seeds": block}))]
+    blocks: list[tuple[int, ...]] = []
+    rest: list[int] = []
+
+    def part() -> None:
+        if rest:
+            blocks.extend(blocks_of_cell(cell, data, settings, rest))
+            rest.clear()
+
+    at = 0
+    while at < len(settings.seeds):
+        fitting = [block for block in kept if settings.seeds[at : at + len(block)] == block]
+        if fitting:
+            part()
+            blocks.append(max(fitting, key=len))
+            at += len(blocks[-1])
+        else:
+            rest.append(settings.seeds[at])
+            at += 1
+    part()
+    store.defer(lambda: store.put(plan, blocks))
+    store.defer(lambda: store.put(family, sorted({*known, *blocks})))
+    return blocks
