@@ -235,7 +235,9 @@ def _untimed(text: str) -> list[str]:
         timed = (timed or "ms/epoch" in line) and bool(line.strip())
         if set(line) <= set("─ "):
             continue
-        line = _TIME.sub("<time>", line)
+        if _TIME.search(line):
+            # Whether one time is longer than another is the machine's, too.
+            line = re.sub(r"\b(yes|NO)$", "", _TIME.sub("<time>", line))
         lines.append(re.sub(r"\S+$", "", line) if timed else line)
     return lines
 
