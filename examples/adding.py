@@ -58,14 +58,16 @@ def error_of_one(sequences: Windows) -> float:
 
 def errors(cell: str, test: Windows, seeds: tuple[int, ...] = SEEDS, epochs: int = EPOCHS) -> np.ndarray:
     """Train a cell with several seeds at once; give the mean squared error of each on other sequences."""
-    from kseq.training.fit import Training, fit
+    from kseq.training.budget import Training
+    from kseq.training.fit import fit
 
     model = kseq.build_model(cell, lookback=STEPS, features=2, units=UNITS, members=seeds)
     # With a patience that never runs out, each member trains all epochs and takes its best weights back.
     training = Training(epochs=epochs, batch_size=32, learning_rate=LEARNING_RATE, patience=epochs)
     fit(model, Sequences(draw(3200, seed=1), draw(1000, seed=2)), training, seeds)
     x, y = kseq.Batches(test, None, members=len(seeds))[0]
-    return np.mean((np.asarray(model.predict_on_batch(x)) - y) ** 2, axis=(0, 2))
+    missed = np.asarray(model.predict_on_batch(x)) - y
+    return np.asarray(np.mean(missed**2, axis=(0, 2)))
 
 
 if __name__ == "__main__":

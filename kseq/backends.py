@@ -5,14 +5,11 @@ Keras reads ``KERAS_BACKEND`` once, at its import: :func:`choose` must run befor
 
 import contextlib
 import importlib.util
-import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib import metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -38,6 +35,9 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "KSEQ_NUM_
 
 def installed() -> dict[str, str]:
     """Backends that can be imported, with their versions, in kseq's order of preference."""
+    # What reads versions brings the parts of the standard library that read mail: some hundredths of a second.
+    from importlib import metadata
+
     found = {}
     for backend in BACKENDS:
         if importlib.util.find_spec(backend) is None:
@@ -177,6 +177,9 @@ def device_in_use(backend: str) -> str:
 
 def devices_elsewhere(backend: str) -> list[str]:
     """What :func:`devices` says, asked in a process of its own: several backends can be asked one after the other."""
+    import json
+    import subprocess
+
     code = f"import json, kseq.backends as b; print(json.dumps(b.devices({backend!r})))"
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -198,6 +201,8 @@ def running() -> str | None:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide a comparison's numbers."""
+    from importlib import metadata
+
     packages = ("keras", *(name for names in _DISTRIBUTIONS.values() for name in names), "numba", "numpy", "pandas",
                 "scipy", "statsmodels")  # fmt: skip
     found = {"python": platform.python_version()}

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.signal import lfilter
+import scipy
 
 from kseq.baselines._group import Forecast, Group
 
@@ -58,7 +57,7 @@ class Theta:
         def missed(alpha: float) -> float:
             return float(np.square(last[1:] - _levels(last, alpha)[:-1]).sum())
 
-        found = minimize_scalar(missed, bounds=(LEAST, MOST), method="bounded", options={"xatol": 1e-4})
+        found = scipy.optimize.minimize_scalar(missed, bounds=(LEAST, MOST), method="bounded", options={"xatol": 1e-4})
         alpha = min((float(found.x), LEAST, MOST), key=missed)
         return cls(alpha, slope, index, multiplicative)
 
@@ -93,7 +92,7 @@ class Theta:
 
 def _levels(y: np.ndarray, alpha: float) -> np.ndarray:
     """Simple exponential smoothing from the first value on, ``(rows,)``."""
-    return lfilter([alpha], [1.0, alpha - 1.0], y, zi=[(1.0 - alpha) * y[0]])[0]
+    return scipy.signal.lfilter([alpha], [1.0, alpha - 1.0], y, zi=[(1.0 - alpha) * y[0]])[0]
 
 
 def _is_seasonal(y: np.ndarray, season: int) -> bool:

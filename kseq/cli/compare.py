@@ -133,7 +133,7 @@ if TYPE_CHECKING:
                    "new one in kseq-runs]")  # fmt: skip
 @click.option("--predictions", type=click.Choice(PREDICTIONS), default="csv", show_default=True,
               help="File of all forecasts in it.")  # fmt: skip
-@click.option("--log", type=CommaList(), default="", metavar="NAME[,...]",
+@click.option("--log", type=CommaList(), default=None, metavar="NAME[,...]",
               help="Learning curves and the table for tensorboard or mlflow, beside the run's folder.")  # fmt: skip
 @click.option("--format", "style", type=click.Choice(["table", "markdown", "latex", "csv", "json"]), default="table",
               show_default=True, help="Format of the printed table.")  # fmt: skip
@@ -144,7 +144,7 @@ def compare(
     device: str | None,
     style: str,
     out: Path | None,
-    log: tuple[str, ...],
+    log: tuple[str, ...] | None,
     executor: str | None,
     keep: Path | None,
     fresh: bool,
@@ -183,7 +183,7 @@ def kept_in(out: Path | None) -> Path:
     return (out if out is not None else run_folder.RUNS) / FOLDER
 
 
-def loggers_of(names: tuple[str, ...], folder: "RunFolder", series: str) -> list[Any]:
+def loggers_of(names: tuple[str, ...] | None, folder: "RunFolder", series: str) -> list[Any]:
     """Open the loggers that were named, beside the folder of the run."""
     if not names:
         return []

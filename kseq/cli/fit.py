@@ -13,7 +13,6 @@ from kseq.cli.live import Progress
 from kseq.cli.options import JOB_OPTIONS, inputs, refuse_ignored, take_series, trainings_of
 from kseq.cli.terminal import note, say
 from kseq.cli.types import File, Text, Whole
-from kseq.evaluation.metrics import ALL_METRICS
 
 if TYPE_CHECKING:
     from kseq.forecasting.card import ModelCard
@@ -38,7 +37,7 @@ def fit(backend: str | None, device: str | None, cell: str, out: Path, **options
     alone loads it, on any backend.
     """
     from kseq import storage
-    from kseq.forecasting import model_file
+    from kseq.forecasting import model_file, model_page
 
     refuse_ignored(options)
     model_file.require_name(out)
@@ -51,11 +50,16 @@ def fit(backend: str | None, device: str | None, cell: str, out: Path, **options
         with Progress(trainings_of(settings)) as progress:
             model = fit_model(series, settings, progress=progress)
         model_file.save(model, out)
+        page = model_page.write(model.card, model.network.count_params(), out)
     lost = len(settings.seeds) - len(model.card.seeds)
     if lost:
         note(f"{lost} of {len(settings.seeds)} seeds diverged and are left out.")
     say(_summary(model.card))
     note(f"\n{out}; to forecast with it: kseq forecast --model {out} --steps 12", err=False)
+    if page is None:
+        note(f"{model_page.place_of(out)} was not written by kseq, and is left as it is.")
+    else:
+        note(f"{page}: its data, errors, intervals and limits", err=False)
     note(f"{chosen} {backends.installed()[chosen]} on {backends.device_in_use(chosen)}", err=False)
 
 
@@ -73,6 +77,9 @@ fit.params = [*(option for option in compare.params if option.name not in _own),
 
 def _summary(card: "ModelCard") -> str:
     """What was trained, on what, and how good it was on the validation part."""
+    # NumPy comes with it, which `kseq --help` does without.
+    from kseq.evaluation.metrics import ALL_METRICS
+
     series, many = card.context, len(card.context.ids) > 1
     # Errors of many series are counted in units of each.
     unit = f" {series.unit}" * (bool(series.unit) and not many)
@@ -98,13 +105,16 @@ def _summary(card: "ModelCard") -> str:
     rivals = [name for name, score in card.scores.items() if score < card.scores[card.name]]
     if rivals:
         lines.append(f"  {' and '.join(rivals)} did better: `kseq compare` says whether a network is worth while here.")
+    widths_of = card.half_widths if card.moves is None else card.moves
     first = {
-        level: card.half_widths.at(level, 1)[0] * (1 if many else card.unit[0])
+        level: widths_of.at(level, 1)[0] * (1 if many else card.unit[0])
         for level in card.settings["levels"]
         if card.half_widths.reason(level) is None
     }
-    widths = [f"{level:g} % ± {' and '.join(f'{w:.4g}{unit}' for w in half)}" for level, half in first.items()]
+    sign = "±" if card.moves is None else "by"
+    widths = [f"{level:g} % {sign} {' and '.join(f'{w:.4g}{unit}' for w in half)}" for level, half in first.items()]
     if widths:
+        what = "Intervals" if card.moves is None else "Bounds are the network's quantiles, moved outwards"
         scaled = ", in the scale of each series" * many
-        lines.append(f"Intervals, one step ahead{scaled}: {', '.join(widths)}")
+        lines.append(f"{what}, one step ahead{scaled}: {', '.join(widths)}")
     return "\n".join(lines)

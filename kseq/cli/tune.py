@@ -63,7 +63,7 @@ def tune(
     pruner: str,
     trials_at_once: int,
     fresh: bool,
-    log: tuple[str, ...],
+    log: tuple[str, ...] | None,
     **options: Any,
 ) -> None:
     """Choose each cell's settings on the validation part, then compare the chosen ones.

@@ -9,7 +9,8 @@ therefore one job, and the blocks of a cell are decided once: a run that is star
 memory is free by then, and one with more seeds takes over those that are there.
 """
 
-from collections.abc import Iterable, Sequence
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -37,7 +38,9 @@ _ELSEWHERE = (
 )  # fmt: skip
 
 
-def facts_of(name: str, kind: str, digested: str, data: WindowedPanel, settings: Settings) -> dict[str, Any]:
+def facts_of(
+    name: str, kind: str, digested: str, data: WindowedPanel, settings: Settings, here: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return what decides a row's trainings, besides the seeds.
 
     Args:
@@ -46,11 +49,17 @@ def facts_of(name: str, kind: str, digested: str, data: WindowedPanel, settings:
         digested: digest of the data.
         data: the windowed series.
         settings: of the comparison.
+        here: what of the place decides it, see :func:`kseq.jobs.place.facts`.
     """
-    own = settled(settings, data.choice).of(name) if kind == "cell" else settings
+    own = settled(settings, data.choice).of(name)
     shared = {field: value for field, value in asdict(replace(own, own={}, cells=(), rivals=(), by_cell={})).items()
               if field not in _ELSEWHERE}  # fmt: skip
-    made = settings.own[name].record if name in settings.own else None
+    made: dict[str, str] | None = None
+    if name in settings.own:
+        made = settings.own[name].record
+        if not settings.own[name].told_by_record:
+            # Another function may look the same: what it gives is of use to this run alone.
+            made = {**made, "run": secrets.token_hex(16)}
     matched = [cell for cell in settings.cells if cell not in settings.own] if own.match != "units" else []
     return {
         "kind": kind,
@@ -61,7 +70,7 @@ def facts_of(name: str, kind: str, digested: str, data: WindowedPanel, settings:
         "matched_among": matched,
         "quantiles": own.quantiles,
         "training": asdict(Training(**own.training)),
-        "place": place.facts(),
+        "place": here,
     }
 
 
@@ -132,13 +141,14 @@ def row_jobs(trainings: Sequence[WindowedPanel], settings: Settings, store: Stor
         store: where finished jobs are, which says how seeds were parted; None for none.
     """
     digests = ["" if store is None else digest(data, _WORDS) for data in trainings]
+    here = {} if store is None else place.facts()
     words = [f"fold {number + 1} of {len(trainings)}" if len(trainings) > 1 else "" for number in range(len(trainings))]
     twice = [1 + bool(settings.refit_on_validation and len(data.validation)) for data in trainings]
     rows = []
     for cell in settings.cells:
         folds = []
         for data, digested, fold, each in zip(trainings, digests, words, twice, strict=True):
-            facts = facts_of(cell, "cell", digested, data, settings) if store is not None else {}
+            facts = facts_of(cell, "cell", digested, data, settings, here) if store is not None else {}
             folds.append(tuple(
                 Job(
                     f"{name_of(cell)}, {seeds_text(seeds)}{fold and ', '}{fold}", train_block,
@@ -152,7 +162,7 @@ def row_jobs(trainings: Sequence[WindowedPanel], settings: Settings, store: Stor
         jobs = [
             (Job(
                 f"{rival}{fold and ', '}{fold}", fit_rival,
-                {**(facts_of(rival, "rival", digested, data, settings) if store is not None else {}),
+                {**(facts_of(rival, "rival", digested, data, settings, here) if store is not None else {}),
                  "seeds": settings.seeds, "libraries": _libraries()},
                 data, {"rival": rival, "settings": settings, "fold": fold}, 0,
             ),)
@@ -208,6 +218,6 @@ def _blocks(
             rest.append(settings.seeds[at])
             at += 1
     part()
-    store.put(plan, blocks)
-    store.put(family, sorted({*known, *blocks}))
+    store.defer(lambda: store.put(plan, blocks))
+    store.defer(lambda: store.put(family, sorted({*known, *blocks})))
     return blocks

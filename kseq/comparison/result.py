@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from kseq.jobs import FOLDER, Job, Outcome, Runner, Store, place
 from kseq.jobs.job import key_of
 from kseq.settings import Settings
 from kseq.text import shortened
+from kseq.training.progress import Block, block_done
 
 
 class Comparison(Tables):
@@ -214,7 +216,7 @@ def _filled(
         jobs = [job for row in rows for fold in row.folds for job in fold]
         if store is not None:
             note = _note(store, comparison, jobs)
-        outcomes = {id(outcome.job): outcome for outcome in runner.run(jobs)}
+        outcomes = {id(outcome.job): outcome for outcome in runner.run(jobs, partial(_heard, runner, progress))}
     missing = {}
     for row in rows:
         made = [outcomes[id(job)] for fold in row.folds for job in fold]
@@ -232,6 +234,14 @@ def _filled(
         store.note(key_of({"jobs": sorted(note["jobs"])})[:16], note | {"finished": True})
     comparison.add_means()
     return comparison
+
+
+def _heard(runner: Runner, progress: Any, outcome: Outcome) -> None:
+    """Tell of a block that workers have trained, of which nobody was told there."""
+    if runner.workers is None or outcome.kept or outcome.error is not None or not outcome.job.trainings:
+        return
+    epochs, kernel = outcome.value["epochs"], outcome.value["kernel"]
+    block_done(progress, Block(outcome.job.name, outcome.job.trainings, epochs, outcome.seconds, kernel))
 
 
 @dataclass(frozen=True)
@@ -284,7 +294,7 @@ def _note(store: Store, comparison: Comparison, jobs: Sequence[Job]) -> dict[str
         "process": os.getpid(),
         "machine": platform.node(),
     }
-    store.note(key_of({"jobs": sorted(keys)})[:16], record)
+    store.defer(lambda: store.note(key_of({"jobs": sorted(keys)})[:16], record))
     return record
 
 

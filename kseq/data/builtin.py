@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 import pandas as pd
 
@@ -22,27 +24,31 @@ class BuiltIn:
     source: str
 
 
-def _nino12() -> pd.DataFrame:
-    from statsmodels.datasets import elnino
+def _table(name: str) -> pd.DataFrame:
+    """A table of statsmodels.datasets, read where it lies: statsmodels itself takes a second to import."""
+    found = find_spec("statsmodels")
+    assert found is not None
+    assert found.origin is not None
+    file = Path(found.origin).parent / "datasets" / name / f"{name}.csv"
+    return pd.read_csv(file, float_precision="high")
 
-    wide = elnino.load_pandas().data.set_index("YEAR")
+
+def _nino12() -> pd.DataFrame:
+    wide = _table("elnino").astype(float).set_index("YEAR")
     dates = pd.date_range(f"{int(wide.index[0])}-01-01", periods=wide.size, freq="MS")
     return pd.DataFrame({"sst": wide.to_numpy().ravel()}, index=dates)
 
 
 def _co2() -> pd.DataFrame:
-    from statsmodels.datasets import co2
-
     # Weekly flasks with 59 weeks missing. Monthly means leave 5 empty months, which take the month before: a value of
     # the past, so that nothing after a cutoff can reach back over it.
-    weekly = co2.load_pandas().data["co2"]
+    table = _table("co2")
+    weekly = table["co2"].set_axis(pd.date_range(str(table["date"][0]), periods=len(table), freq="W-SAT"))
     return weekly.resample("MS").mean().ffill().to_frame("co2")
 
 
 def _sunspots() -> pd.DataFrame:
-    from statsmodels.datasets import sunspots
-
-    data = sunspots.load_pandas().data
+    data = _table("sunspots").astype(float)
     dates = pd.to_datetime({"year": data["YEAR"].astype(int), "month": 1, "day": 1})
     return pd.DataFrame({"sunspots": data["SUNACTIVITY"].to_numpy()}, index=pd.DatetimeIndex(dates))
 

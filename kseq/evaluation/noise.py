@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from kseq.evaluation.over_time import cosine_test
 from kseq.evaluation.rows import Row, spread
@@ -46,7 +46,7 @@ class Source:
             >>> Source("seeds", error=0.1, count=10).needed(gap=0.1, level=0.05)
             79
         """
-        quantiles = stats.norm.isf(level / 2) + stats.norm.ppf(POWER)
+        quantiles = scipy.stats.norm.isf(level / 2) + scipy.stats.norm.ppf(POWER)
         return math.ceil(min(self.count * (quantiles * self.error / gap) ** 2, 1e15))
 
 

@@ -9,7 +9,7 @@ its series, is made as well, and the larger p-value decides.
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from kseq.evaluation.over_time import is_constant, tiny
 
@@ -46,10 +46,10 @@ def series_test(scores_a: np.ndarray, scores_b: np.ndarray) -> float:
     if not difference.any():
         return 1.0
     if len(a) >= FEW_SERIES:
-        return float(stats.wilcoxon(difference).pvalue)
+        return float(scipy.stats.wilcoxon(difference).pvalue)
     if is_constant(difference, 1.0):
         return 0.0
-    return float(stats.ttest_1samp(difference, 0.0).pvalue)
+    return float(scipy.stats.ttest_1samp(difference, 0.0).pvalue)
 
 
 class Friedman(NamedTuple):
@@ -79,11 +79,11 @@ def friedman(scores: np.ndarray) -> Friedman | None:
     rows, series = scores.shape
     if rows < 3 or series < RANKED_SERIES:
         return None
-    ranks = stats.rankdata(scores, axis=0)
+    ranks = scipy.stats.rankdata(scores, axis=0)
     average = ranks.mean(axis=1)
     # Of tied ranks the variance is smaller (Conover 1999).
     spread = (ranks**2).sum() - series * rows * (rows + 1) ** 2 / 4
     if spread <= 0:
         return Friedman(0.0, 1.0, average, series)
     statistic = (rows - 1) * series**2 * ((average - (rows + 1) / 2) ** 2).sum() / spread
-    return Friedman(float(statistic), float(stats.chi2.sf(statistic, rows - 1)), average, series)
+    return Friedman(float(statistic), float(scipy.stats.chi2.sf(statistic, rows - 1)), average, series)

@@ -9,7 +9,7 @@ independent and so rejects too often.
 from typing import NamedTuple
 
 import numpy as np
-from scipy import fft, stats
+import scipy
 
 from kseq.errors import ConfigError
 from kseq.evaluation.metrics import power_of_two
@@ -74,7 +74,7 @@ def cosine_test(
     df = waves(n, horizon)
     mean = difference.mean()
     # Sums of the differences times cosines, of the slowest wave first.
-    sums = fft.dct(difference - mean, type=2)[1 : df + 1] / 2
+    sums = scipy.fft.dct(difference - mean, type=2)[1 : df + 1] / 2
     error = float(np.sqrt((2 / n * sums**2).mean() / n))
     if is_constant(difference, 1.0):
         statistic, error = (0.0 if abs(mean) <= tiny(1.0) else float(np.copysign(np.inf, mean))), 0.0
@@ -157,8 +157,8 @@ def diebold_mariano(
 def _p(statistic: float, df: int, alternative: str) -> float:
     """P-value by Student's t."""
     if alternative == "two-sided":
-        return float(2 * stats.t.sf(abs(statistic), df))
-    return float(stats.t.cdf(statistic if alternative == "less" else -statistic, df))
+        return float(2 * scipy.stats.t.sf(abs(statistic), df))
+    return float(scipy.stats.t.cdf(statistic if alternative == "less" else -statistic, df))
 
 
 def _differences(errors_a: np.ndarray, errors_b: np.ndarray, power: float) -> tuple[np.ndarray, float]:

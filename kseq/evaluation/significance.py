@@ -29,7 +29,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from kseq.errors import ConfigError
 from kseq.evaluation.metrics import power_of_two
@@ -78,11 +78,11 @@ def seed_test(scores_a: np.ndarray, scores_b: np.ndarray, *, paired: bool = True
         difference, scale = a - b, max(np.abs(a).max(), np.abs(b).max())
         if is_constant(difference, scale):
             return float(abs(difference[0]) <= tiny(scale))
-        return float(stats.ttest_1samp(difference / scale, 0.0).pvalue)
+        return float(scipy.stats.ttest_1samp(difference / scale, 0.0).pvalue)
     if all(is_constant(scores, np.abs(scores).max()) for scores in (a, b)):
         return float(abs(a[0] - b[0]) <= tiny(abs(a[0])))
     unit = power_of_two(np.concatenate([a, b]))
-    return float(stats.ttest_ind(a / unit, b / unit, equal_var=False).pvalue)
+    return float(scipy.stats.ttest_ind(a / unit, b / unit, equal_var=False).pvalue)
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _p_values(better: Row, worse: Row, horizon: int) -> tuple[float, float, floa
 def _lead(difference: np.ndarray) -> float:
     """Sum of signed ranks over series: positive where the first row is worse in most, or by more."""
     difference = difference[np.isfinite(difference)]
-    return float(np.sign(difference) @ stats.rankdata(np.abs(difference))) if len(difference) else 0.0
+    return float(np.sign(difference) @ scipy.stats.rankdata(np.abs(difference))) if len(difference) else 0.0
 
 
 def holm(p: Sequence[float]) -> np.ndarray:

@@ -166,7 +166,7 @@ def _trained(
     callbacks: list[keras.callbacks.Callback] = [_UntilSolved(limit)]
     if progress is not None:
         callbacks.append(EpochProgress(progress, f"{CELL_NAMES[cell]}, {problem} {length}", EPOCHS))
-    fitted = fit(model, _Sequences(train, validation, steps), training, list(seeds), callbacks)  # type: ignore[arg-type]
+    fitted = fit(model, _Sequences(train, validation, steps), training, list(seeds), callbacks)
     batch, truth = Batches(test, None, members=len(seeds))[0]
     errors = np.mean((np.asarray(model.predict_on_batch(batch)) - truth) ** 2, axis=(0, 2))
     constant = float(np.mean((y - answer) ** 2))

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class Store:
         self.damaged: list[Path] = []
         self.failed = ""
         self._used: set[str] = set()
+        self._deferred: list[Callable[[], None]] = []
 
     def file(self, key: str) -> Path:
         """Where the result of a key is, or will be."""
@@ -91,8 +92,18 @@ class Store:
             os.utime(file)
         return whole["result"]
 
+    def defer(self, action: Callable[[], None]) -> None:
+        """Do something before the first result is kept, or at the end: work that is refused leaves nothing behind."""
+        self._deferred.append(action)
+
+    def flush(self) -> None:
+        """Do what was deferred."""
+        while self._deferred:
+            self._deferred.pop(0)()
+
     def put(self, facts: Mapping[str, Any], result: Any) -> None:
         """Keep a result; where that is not possible, :attr:`failed` says why and the work goes on."""
+        self.flush()
         key = key_of(facts)
         try:
             content = encoded({"facts": canonical(facts), "result": result})
@@ -149,6 +160,7 @@ class Store:
         Returns:
             int: Results that were removed; what this object has read or written stays.
         """
+        self.flush()
         if not self.path.is_dir():
             return 0
         now, removed = time.time(), 0

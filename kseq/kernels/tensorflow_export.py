@@ -134,6 +134,8 @@ def save(
     }
 
     def serve(**inputs: Any) -> dict[str, Any]:
+        # A function that was loaded does not hold its signature's shapes: of too many rows some would be left out.
+        inputs = {name: tf.ensure_shape(value, signature[name].shape) for name, value in inputs.items()}
         return dict(compute(_Ops(networks), inputs))
 
     module = tf.Module()

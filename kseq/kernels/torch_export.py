@@ -110,7 +110,7 @@ class _Program(torch.nn.Module):
 
 
 def _tensor(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.array(values))
+    return torch.from_numpy(np.array(values, order="C"))
 
 
 def _weights(cell: str, way: Any) -> list[np.ndarray]:

@@ -24,6 +24,10 @@ from kseq.text import shortened, shown
 KINDS = {"cell": "a function that returns a Keras model", "rival": "a regressor, or a function that returns one"}
 
 
+#: Characters of a regressor that a record shows.
+_SHOWN = 500
+
+
 @dataclass(frozen=True, eq=False)
 class Own:
     """What makes a row of a user's own.
@@ -62,7 +66,7 @@ class Own:
         if not callable(given) and not (kind == "rival" and fits):
             raise ConfigError(f"received {shown(given)} for {kind} {name!r}, expected {KINDS[kind]}.")
         code = given if inspect.isroutine(given) or inspect.isclass(given) else type(given)
-        about = shortened(" ".join(repr(given).split()), 500) if fits and not inspect.isclass(given) else ""
+        about = shortened(" ".join(repr(given).split()), _SHOWN) if fits and not inspect.isclass(given) else ""
         return cls(name, kind, given, _place(code), _hash(code), about)
 
     def __deepcopy__(self, memo: Any) -> "Own":
@@ -73,6 +77,13 @@ class Own:
         code = self.make if inspect.isroutine(self.make) or inspect.isclass(self.make) else None
         how, sent = _pickling.packed(self.make, self.name, _file(code) if code is not None else None)
         return _again, (self.name, self.kind, how, sent, self.function, self.sha256, self.about)
+
+    @property
+    def told_by_record(self) -> bool:
+        """Whether the record says which function it is: not so of closures, partials, bound methods, and notebooks."""
+        if not self.function or not self.sha256 or inspect.ismethod(self.make):
+            return False
+        return inspect.isroutine(self.make) or inspect.isclass(self.make) or 0 < len(self.about) < _SHOWN
 
     @property
     def record(self) -> dict[str, str]:

@@ -12,21 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from kseq import storage
 from kseq._version import __version__
 from kseq.errors import ConfigError
-from kseq.report.bench import plot_bench
-from kseq.report.by_lag import plot_horizon, plot_shift
-from kseq.report.forecast import plot_forecast, record_of
-from kseq.report.plot import plot_history, plot_predictions
 from kseq.report.table import render
 from kseq.storage import Folder, Kind
 from kseq.storage.csv_text import csv_text
 from kseq.validation import require_predictions
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from kseq.bench.delivery import DataBench
     from kseq.bench.timings import Bench
     from kseq.comparison.tables import Tables
@@ -162,6 +159,10 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
         ConfigError: of ``predictions``, see :func:`kseq.validation.require_predictions`.
         OutputError: they cannot be written there; the error has the paths of those that were written elsewhere.
     """
+    # Matplotlib is loaded with it, here and below, once there is something to draw.
+    from kseq.report.by_lag import plot_horizon, plot_shift
+    from kseq.report.plot import plot_history, plot_predictions
+
     require_predictions(predictions)
     pictures: dict[str, Callable[[], Figure | None]] = {
         "comparison.png": lambda: plot_predictions(comparison),
@@ -279,6 +280,8 @@ def _write_unfinished(contents: Mapping[str, bytes], folder: Folder, about: Mapp
 
 def write_bench(bench: "Bench", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a bench's table, measurements and picture, as :func:`write` does."""
+    from kseq.report.bench import plot_bench
+
     frames = {"bench.csv": bench.table}
     pictures = {"bench.png": lambda: plot_bench(bench)}
     return write_all(folder, _csvs(frames), bench.record, pictures, tell, frames)
@@ -292,6 +295,8 @@ def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = Non
 
 def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
+    from kseq.report.forecast import plot_forecast, record_of
+
     frames = {"forecast.csv": forecast.frame}
     pictures = {"forecast.png": lambda: plot_forecast(forecast)}
     return write_all(folder, _csvs(frames), record_of(forecast), pictures, tell, frames)
@@ -314,7 +319,7 @@ def write_all(
     folder: Folder,
     contents: Mapping[str, bytes],
     record: Mapping[str, Any],
-    pictures: Mapping[str, Callable[[], Figure | None]],
+    pictures: Mapping[str, Callable[[], "Figure | None"]],
     tell: Tell | None,
     frames: Mapping[str, pd.DataFrame],
 ) -> list[Path]:
@@ -404,7 +409,7 @@ def _csv(frame: pd.DataFrame) -> bytes:
     return csv_text(frame).encode()
 
 
-def _png(draw: Callable[[], Figure | None]) -> bytes | None:
+def _png(draw: Callable[[], "Figure | None"]) -> bytes | None:
     figure = draw()
     if figure is None:
         return None

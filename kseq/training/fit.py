@@ -15,7 +15,7 @@ from keras import ops
 from kseq import kernels
 from kseq.errors import ConfigError
 from kseq.layers import Ensemble, ForecastLoss, MemberLoss, fast_step, sum_over_members, take_members
-from kseq.preprocessing.windows import WindowedPanel
+from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.training import _state, memory
 from kseq.training.batches import Batches
 from kseq.training.budget import Plan, Training
@@ -76,9 +76,25 @@ def compile_model(model: keras.Model, training: Training, quantiles: Sequence[fl
     )
 
 
+class Parts(Protocol):
+    """What a training reads of windowed data; :class:`kseq.preprocessing.windows.WindowedPanel` has it."""
+
+    @property
+    def train(self) -> Windows:
+        """Windows to learn from."""
+
+    @property
+    def validation(self) -> Windows:
+        """Windows by which members stop; of length 0 for none."""
+
+    @property
+    def lookback(self) -> int:
+        """Rows that a model reads."""
+
+
 def fit(
     model: keras.Model,
-    data: WindowedPanel,
+    data: Parts,
     training: Training,
     seeds: Sequence[int],
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -94,7 +110,7 @@ def fit(
 
     Args:
         model: An ordinary model, or an ensemble of S members.
-        data: The windowed series; without validation windows no member stops early.
+        data: The windowed series, or parts of one's own; without validation windows no member stops early.
         training: The training budget.
         seeds: Seeds that order the batches, one for each member.
         callbacks: Further Keras callbacks, called after the one that stops members and restores their weights. Their
@@ -176,7 +192,7 @@ def as_many_steps(fitted: Fitted, training: Training, before: WindowedPanel, now
 
 
 def _batches(
-    data: WindowedPanel, training: Training, plan: Plan, seeds: Sequence[int], epoch: int, model: keras.Model
+    data: Parts, training: Training, plan: Plan, seeds: Sequence[int], epoch: int, model: keras.Model
 ) -> tuple[Batches, Batches | None]:
     """Training batches that start at an epoch's order, and validation batches or None."""
     members = members_of(model)
@@ -188,7 +204,7 @@ def _batches(
     return batches, Batches(data.validation, memory.windows_at_once(model, data.lookback), members=members)
 
 
-def _cost_of_rebuilding(model: keras.Model, data: WindowedPanel, plan: Plan) -> float:
+def _cost_of_rebuilding(model: keras.Model, data: Parts, plan: Plan) -> float:
     """Cost of rebuilding the model without its stopped members, in epochs of one member.
 
     It is counted in operations rather than seconds, so that a training takes the same course on every machine.

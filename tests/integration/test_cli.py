@@ -28,7 +28,7 @@ def test_compare_writes_what_it_says(here, capsys):
     assert f"{BACKEND} " in printed.splitlines()[-1]
     assert "0.984" in printed
     assert sorted(path.name for path in (here / "run").iterdir()) == [
-        "comparison.png", "history.csv", "history.png", "predictions.csv", "report.html", "run.json",
+        ".jobs", "comparison.png", "history.csv", "history.png", "predictions.csv", "report.html", "run.json",
         "table.csv", "table.md",
     ]  # fmt: skip
     table = pd.read_csv(here / "run/table.csv").set_index("model")

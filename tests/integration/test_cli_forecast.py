@@ -71,7 +71,8 @@ def test_fit_says_what_it_did(here, capsys):
     assert "Persistence" in printed
     assert "models/sst.keras; to forecast with it: kseq forecast --model models/sst.keras --steps 12" in printed
     assert printed.splitlines()[-1].startswith(f"{BACKEND} ")
-    assert [path.name for path in (here / "models").iterdir()] == ["sst.keras"]
+    assert "models/sst-MODEL.md: its data, errors, intervals and limits" in printed
+    assert sorted(path.name for path in (here / "models").iterdir()) == ["sst-MODEL.md", "sst.keras"]
 
 
 @pytest.mark.above_backends

@@ -107,7 +107,7 @@ def test_a_password_is_neither_shown_nor_written(here, capsys, monkeypatch):
     query = "select [when], sst from sea order by 1"
     assert main([*COMPARE, "--sql", "sqlite:///$SEA.db", "--query", query, "--out", "run", "--verbose"]) == 0
     told = capsys.readouterr()
-    written = [path for path in (here / "run").iterdir() if b"hunter2" in path.read_bytes()]
+    written = [path for path in (here / "run").rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
     assert "hunter2" not in told.out + told.err
     assert not written
     assert main(["reproduce", "run"]) == 0

@@ -199,3 +199,17 @@ def test_the_mean_of_members_is_made_of_kept_ones(series, kept, tmp_path):
     again = compare(series, keep=copied(kept, tmp_path), **QUICK)
     rows = {row.name: row for row in again.rows}
     assert np.array_equal(rows["GRU x2 mean"].predictions[0], rows["GRU"].predictions.mean(axis=0))
+
+
+def small(outputs, lookback, features):
+    return keras.Sequential([keras.Input((lookback, features)), keras.layers.Flatten(), keras.layers.Dense(outputs)])
+
+
+@many_networks
+def test_a_function_that_its_file_does_not_tell_is_trained_anew(series, tmp_path):
+    def wrapped(outputs, lookback, features):
+        return small(outputs, lookback, features)
+
+    options = QUICK | {"seeds": 1, "cells": {"known": small, "closure": wrapped}}
+    compare(series, keep=tmp_path, **options)
+    assert compare(series, keep=tmp_path, **options).jobs.kept == 2

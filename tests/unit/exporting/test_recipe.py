@@ -1,5 +1,7 @@
 """What an exported model computes is what kseq forecasts: each transform, cell and covariate, by NumPy alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +11,13 @@ from kseq.exporting import _numpy
 from kseq.exporting.export import _parts_of
 from kseq.exporting.inputs import at, example_of, inputs_of
 from kseq.exporting.recipe import Recipe
+from kseq.forecasting import model_file
 from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.forecasting.history import History
 
 pytestmark = pytest.mark.above_backends
 
-QUICK = {"epochs": 1, "units": 3, "lookback": 5, "horizon": 2, "learning_rate": 0.01, "transform": "none"}
+QUICK = {"max_steps": 2, "validation": 0.12, "units": 3, "lookback": 5, "horizon": 2, "transform": "none"}
 
 
 def rows(count=60, ids=("a",), freq="MS"):
@@ -116,3 +119,11 @@ def test_series_that_the_model_has_not_seen_are_refused():
     context = model.card.context
     with pytest.raises(kseq.ConfigError, match="expected one that the model was trained on"):
         at(Recipe(model.card, 1, ()), History(context, np.array([-1]), context.ends, 0), context.ends - 2)
+
+
+@pytest.mark.parametrize("name", ["one_plain", "many_plain", "one_rows", "one_hours", "many_rows"])
+def test_models_of_earlier_versions(name):
+    path = Path(__file__).parents[1] / "forecasting" / "format1" / f"{name}.keras"
+    model = model_file.load(path)
+    made = forecast(model)
+    require_same(exported(model, model.card.horizon), made, made.history.y.std())

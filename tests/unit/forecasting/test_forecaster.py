@@ -5,12 +5,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
+from utilsforecast.data import generate_series
 from utilsforecast.evaluation import evaluate
 from utilsforecast.losses import mae, rmse
 
 import kseq
 from kseq import ConfigError, DataError, Forecaster
+from kseq.forecasting.forecast import forecast
 
 pytestmark = pytest.mark.above_backends
 
@@ -265,3 +270,45 @@ def test_neither_keras_nor_scikit_learn_is_loaded_before_it_is_fitted():
         "sys.exit(bool({'keras', 'torch', 'tensorflow', 'jax', 'sklearn'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_scikit_learn_searches_over_it():
+    search = GridSearchCV(Forecaster(**QUICK), {"cell": ["rnn", "gru"]}, cv=TimeSeriesSplit(2, test_size=6))
+    search.fit(monthly())
+    assert search.best_params_["cell"] in ("rnn", "gru")
+    # What it scores is the mean absolute error of forecasts of the rows after each fold.
+    known, newer = monthly()[:42], monthly()[42:]
+    fitted = Forecaster(**QUICK, cell="gru").fit(known)
+    assert search.cv_results_["split1_test_score"][1] == pytest.approx(fitted.score(newer), rel=1e-5)
+    made = [forecast(fitted.model_, 1, rows=kseq.from_frame(monthly()[: 42 + row])).values.item() for row in range(6)]
+    assert fitted.score(newer) == pytest.approx(-np.abs(made - newer["y"]).mean(), rel=1e-5)
+
+
+def test_it_is_the_last_step_of_a_pipeline():
+    scaled = Pipeline(
+        [("double", FunctionTransformer(lambda df: df.assign(y=2 * df["y"]))), ("net", Forecaster(**QUICK))]
+    )
+    scaled.fit(monthly()[:42])
+    twice = monthly().assign(y=lambda df: 2 * df["y"])
+    alone = Forecaster(**QUICK).fit(twice[:42])
+    assert scaled.score(monthly()[42:]) == pytest.approx(alone.score(twice[42:]), rel=1e-6)
+    frame = monthly()
+    apart = Forecaster(**QUICK).fit(frame.drop(columns="y")[:42], frame["y"][:42])
+    assert apart.predict(2).equals(Forecaster(**QUICK).fit(frame[:42]).predict(2))
+
+
+def test_frames_go_to_utilsforecast_and_back():
+    frame = generate_series(2, freq="D", min_length=40, max_length=45)
+    forecaster = Forecaster(**QUICK, horizon=3).fit(frame)
+    made = forecaster.cross_validation(frame, n_windows=2)
+    scores = evaluate(made, metrics=[mae, rmse], models=["GRU"])
+    expected = (made["GRU"] - made["y"]).abs().groupby(made["unique_id"]).mean()
+    own = scores[scores["metric"] == "mae"].groupby("unique_id", observed=True)["GRU"].mean()
+    np.testing.assert_allclose(own, expected.loc[own.index.astype(str)], rtol=1e-9)
+    # What was forecast is read again, as history or by the judge.
+    again = pd.concat(
+        [frame.astype({"unique_id": str}), forecaster.predict(3).rename(columns={"GRU": "y"})[["unique_id", "ds", "y"]]]
+    )
+    assert kseq.panel_from_frame(again).lengths.tolist() == [
+        length + 3 for length in kseq.panel_from_frame(frame).lengths
+    ]

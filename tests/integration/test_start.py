@@ -1,0 +1,49 @@
+"""What is loaded as a command starts, counted in modules: what is not loaded takes no time."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.above_backends
+
+#: Packages that take tenths of a second, and are needed once there is something to compute or to draw.
+HEAVY = ("numpy", "pandas", "scipy", "statsmodels", "matplotlib", "bokeh", "jinja2", "numba", "keras", "torch", "rich")
+
+
+def loaded_by(code):
+    """Names of the modules that are there after some code has run in a process of its own."""
+    code = f"import json, sys\nbefore = set(sys.modules)\n{code}\nprint(json.dumps(sorted(set(sys.modules) - before)))"
+    done = subprocess.run([sys.executable, "-S", "-c", PATHS + code], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# Without site, which loads what other packages ask for at every start; where packages lie is told instead.
+PATHS = f"import sys; sys.path[:] = {sys.path!r}\n"
+
+
+def test_the_package_loads_a_few_modules():
+    modules = loaded_by("import kseq")
+    assert not set(HEAVY) & {name.partition(".")[0] for name in modules}
+    assert len(modules) < 60
+
+
+def test_help_loads_no_package_that_computes():
+    modules = loaded_by("import kseq.cli")
+    packages = {name.partition(".")[0] for name in modules}
+    assert not set(HEAVY) & packages
+    assert "click" in packages
+    # Click takes some 60 of them, the command line 30.
+    assert len(modules) < 220
+
+
+def test_a_comparison_loads_what_draws_and_tests_after_its_training():
+    modules = loaded_by(
+        "import kseq.data, kseq.settings, kseq.report.run_folder\n"
+        "import kseq.baselines, kseq.evaluation.verdict, kseq.preprocessing.windows\n"
+        "kseq.data.load_series('nino12')"
+    )
+    assert "kseq.evaluation.significance" in modules
+    late = {"matplotlib", "bokeh", "jinja2", "statsmodels", "keras", "scipy.stats", "scipy.optimize", "scipy.signal"}
+    assert not late & set(modules)
