@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from kseq._version import __version__
-from kseq.data import Calendar, Panel
+from kseq.data import Calendar, Panel, frequency
 from kseq.data.future_dates import dates_after
 from kseq.data.slices import dates_of
 from kseq.errors import DataError
@@ -233,6 +233,7 @@ class ModelCard:
                 "ids": panel.ids.tolist(), "targets": panel.targets, "features": panel.features, "future": panel.future,
                 "dates": {"time_zone": named_zone(index), "precision": index.unit, "name": index.name}
                 if isinstance(index, pd.DatetimeIndex) else None,
+                **({"steps": str(index.name)} if frequency.counts_steps(index) else {}),
                 "calendar": {name: getattr(calendar, name) for name in ("words", "alias", "season")},
                 "static": {
                     column: values.cat.categories.tolist() if isinstance(values.dtype, pd.CategoricalDtype) else None
@@ -286,7 +287,7 @@ class ModelCard:
         require(arrays["values"].shape[1:] == (len(dict.fromkeys([*targets, *features, *future])),))
         static = _static(panel["static"], arrays["static"], ids)
         context = Panel(
-            ids=ids, borders=borders, index=_index(panel["dates"], arrays), values=arrays["values"],
+            ids=ids, borders=borders, index=_index(panel, arrays), values=arrays["values"],
             targets=targets, features=features, future=future, static=static, ends=ends,
             calendar=_calendar(panel["calendar"], arrays), fill="mask",
             **{name: typed(panel[name], str) for name in _TEXTS},
@@ -342,11 +343,11 @@ def require(holds: bool) -> None:
         raise ValueError("its parts do not belong together")
 
 
-def _index(dates: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray]) -> pd.Index:
-    which, values = arrays["which"], arrays["dates"]
+def _index(panel: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> pd.Index:
+    which, values, dates = arrays["which"], arrays["dates"], panel["dates"]
     require(which.shape == (len(arrays["values"]),) and bool(((which >= 0) & (which < len(values))).all()))
     if dates is None:
-        return pd.Index(values[which])
+        return pd.Index(values[which], name=panel.get("steps"))
     return dates_of(values[which], typed(dates["precision"], str), dates["time_zone"], dates["name"])
 
 

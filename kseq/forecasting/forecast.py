@@ -12,6 +12,7 @@ from kseq.data import Panel, Series
 from kseq.data._cells import Cells
 from kseq.data.columns import ID_NAME, TIME_NAMES, numbers, require_columns
 from kseq.data.dates import placing, read_dates
+from kseq.data.frequency import counts_steps
 from kseq.data.slices import extended
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evaluation.intervals import Interval
@@ -270,7 +271,8 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cel
         cells: How the cells of the file are read; by default as those of the model's own file.
 
     Returns:
-        The covariates that it holds, indexed by id, as text, and date, or number of the step.
+        The covariates that it holds, indexed by id, as text, and by date (``ds``), or by the number of the step from 0
+        (``step``).
 
     Raises:
         DataError: no covariate, id or date is among the columns; one holds no numbers; a date stands twice.
@@ -288,10 +290,10 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cel
     else:
         require_columns(frame, [id], name)
         ids = pd.Index(frame[id]).astype(str)
-    step = _dates_ahead(card, frame, cells, name)
-    if step is None:
-        step = pd.Index(pd.Series(0, index=ids).groupby(level=0, sort=False).cumcount())
-    index = pd.MultiIndex.from_arrays([ids, step], names=[ID_NAME, "ds"])
+    dates = _dates_ahead(card, frame, cells, name)
+    numbered = pd.Index(pd.Series(0, index=ids).groupby(level=0, sort=False).cumcount())
+    levels, called = [ids, numbered if dates is None else dates], "step" if dates is None else "ds"
+    index = pd.MultiIndex.from_arrays(levels, names=[ID_NAME, called])
     if index.has_duplicates:
         twice = index[index.duplicated()][0]
         raise DataError(f"{name}: series '{twice[0]}' has two rows of {twice[1]}, expected one a step.")
@@ -300,10 +302,10 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cel
     )
 
 
-def _dates_ahead(card: ModelCard, frame: pd.DataFrame, cells: Cells, name: str) -> pd.DatetimeIndex | None:
+def _dates_ahead(card: ModelCard, frame: pd.DataFrame, cells: Cells, name: str) -> pd.Index | None:
     """Dates of a table's rows in the time zone and precision of those that a model keeps; None where it has none."""
     kept = card.context
-    if not isinstance(kept.index, pd.DatetimeIndex):
+    if not isinstance(kept.index, pd.DatetimeIndex) and not counts_steps(kept.index):
         return None
     if isinstance(frame.index, pd.DatetimeIndex):
         step = frame.index
@@ -312,9 +314,14 @@ def _dates_ahead(card: ModelCard, frame: pd.DataFrame, cells: Cells, name: str) 
         times: list[str] = [given] if isinstance(given, str) else list(given)
         if not times or not set(times) <= set(frame.columns):
             times = [column for column in frame.columns if str(column).lower() in TIME_NAMES][:1]
+        if not isinstance(kept.index, pd.DatetimeIndex):
+            # Without a column of numbers the rows of a series are its steps in order.
+            return read_dates(frame, times, name, cells=cells) if times else None
         if not times:
             raise DataError(f"{name}: found no column of dates, expected one of {', '.join(TIME_NAMES)}; rename it.")
         step = pd.DatetimeIndex(read_dates(frame, times, name, cells=cells))
+    if not isinstance(kept.index, pd.DatetimeIndex):
+        raise DataError(f"{name}: received dates, expected whole numbers, as the model was trained on.")
     if (step.tz is None) != (kept.index.tz is None):
         raise DataError(f"{name}: received dates with time zone {step.tz}, expected {kept.index.tz}.")
     return (step if step.tz is None else step.tz_convert(kept.index.tz)).as_unit(kept.index.unit)
@@ -331,7 +338,8 @@ def _with_covariates(card: ModelCard, panel: Panel, blocks: int, given: pd.DataF
     values = panel.values.copy()
     if given is not None:
         ids = panel.ids.astype(str).repeat(steps)
-        step = panel.index[rows.ravel()] if panel.has_dates else pd.Index(np.tile(np.arange(steps), len(panel.ids)))
+        dated = given.index.names[1] == "ds"
+        step = panel.index[rows.ravel()] if dated else pd.Index(np.tile(np.arange(steps), len(panel.ids)))
         at = given.index.get_indexer(pd.MultiIndex.from_arrays([ids, step], names=given.index.names))
         for column in given.columns:
             found = given[column].to_numpy()[at[at >= 0]]

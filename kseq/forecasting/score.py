@@ -10,6 +10,7 @@ from kseq.baselines import Skipped, baseline_row
 from kseq.comparison.result import Comparison
 from kseq.data import Panel, Series
 from kseq.data.dates import placing
+from kseq.data.frequency import counts_steps
 from kseq.data.slices import shared_rows
 from kseq.errors import DataError, Parameter
 from kseq.evaluation.model_result import ModelResult
@@ -129,7 +130,7 @@ def _trained(card: ModelCard, history: History) -> tuple[np.ndarray, np.ndarray]
     if not seen.any():
         return begin, begin
     owners = panel.series_of(np.arange(len(panel)))
-    first = pd.Timestamp(card.first) if panel.has_dates else 0
+    first = pd.Timestamp(card.first) if panel.has_dates else int(card.first) if counts_steps(panel.index) else 0
     last = kept.index[kept.ends - 1][place]
     before, until = (
         np.bincount(owners[np.asarray(which)], minlength=len(begin))
@@ -182,11 +183,12 @@ def _which(card: ModelCard, data: WindowedPanel, rows: np.ndarray, seen: int) ->
     panel, windows = data.series, len(data.test)
     several = f" of {card.horizon} steps" * (card.horizon > 1) + f" of {len(panel.ids)} series" * (len(panel.ids) > 1)
     place, ends = placing(panel.index), [int(rows[0]), int(rows[-1])]
-    if panel.has_dates:
+    if panel.has_dates or counts_steps(panel.index):
         dates = panel.index[rows]
         ends = [int(rows[at]) for at in (dates.argmin(), dates.argmax())]
-    # The rows of a panel without dates have no common numbers.
-    span = f", {place(ends[0])} to {place(ends[1])}" if panel.has_dates or len(panel.ids) == 1 else ""
+    # Rows of several series that are only numbered have no common numbers.
+    common = panel.has_dates or counts_steps(panel.index) or len(panel.ids) == 1
+    span = f", {place(ends[0])} to {place(ends[1])}" if common else ""
     where = f"{windows} window{'s' * (windows > 1)}{several}{span}"
     if not seen:
         return f"Scored on {where}: rows that the model was not trained on."
