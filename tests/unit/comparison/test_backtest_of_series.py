@@ -152,8 +152,9 @@ def test_rows_before_those_that_are_learnt_from_change_nothing(panel, refit):
     rows = np.arange(len(panel))
     early = rows < plain.folds[0].start[panel.series_of(rows)]
     values = panel.values.copy()
-    # From zero on and without noise: a line that would be taken for one without a level.
-    values[early] = rows[early, None]
+    # Small and without noise: a line that would be taken for one without a level. No zero, of which there is no
+    # logarithm wherever it stands.
+    values[early] = 1 + rows[early, None]
     changed = compare(replace(panel, values=values), **plan)
     assert [data.transform.label for data in plain.trainings] == [data.transform.label for data in changed.trainings]
     for ours, theirs in zip(plain.rows, changed.rows, strict=True):

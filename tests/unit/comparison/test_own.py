@@ -293,7 +293,7 @@ def test_kept_jobs_of_a_regressor_tell_its_own_settings(series):
     data = kseq.make_windows(series, lookback=4)
     rows = {"rivals": ("Linear",), "own": own_rows({"Linear": LinearRegression}, "rival"), "cells": (), "lookback": 4}
     keys = {
-        key_of(facts_of("Linear", "rival", "", data, kseq.Settings(**rows, by_cell=own)))
+        key_of(facts_of("Linear", "rival", "", data, kseq.Settings(**rows, by_cell=own), {}))
         for own in ({}, {"Linear": {"lookback": 2}}, {"Linear": {"transform": "difference"}})
     }
     assert len(keys) == 3
