@@ -15,7 +15,6 @@ import pandas as pd
 
 from kseq import storage
 from kseq._version import __version__
-from kseq.errors import ConfigError
 from kseq.report.table import render
 from kseq.storage import Folder, Kind
 from kseq.storage.csv_text import csv_text
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
     "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "predictions.parquet",
-    "comparison.png", "horizon.png", "shift.png", "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv",
-    "tuning.journal", "report.html", "run.json",
+    "comparison.png", "horizon.png", "shift.png", "ranks.png", "history.csv", "history.png", "tuning.csv",
+    "tuning-unfinished.csv", "tuning.journal", "report.html", "run.json",
 )  # fmt: skip
 
 #: Trials of a tuning, see :mod:`kseq.experiments._study`.
@@ -74,7 +73,7 @@ def _earlier_bench(*names: str) -> Callable[[Mapping[str, Any]], list[str] | Non
 
 #: Kinds of results, by what they are called in :func:`folder`. One folder may hold one of each.
 KINDS = {
-    "run": Kind("run.json", FILES, _earlier_run),
+    "run": Kind("run.json", FILES, _earlier_run, re.compile(r"target-[0-9]+(-[A-Za-z0-9-]+)?\.(csv|png)")),
     "forecast": Kind("forecast.json", ("forecast.csv", "forecast.png", "forecast.html", "forecast.json")),
     "bench": Kind(
         "bench.json",
@@ -162,6 +161,7 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
     # Matplotlib is loaded with it, here and below, once there is something to draw.
     from kseq.report.by_lag import plot_horizon, plot_shift
     from kseq.report.plot import plot_history, plot_predictions
+    from kseq.report.ranks import plot_ranks
 
     require_predictions(predictions)
     pictures: dict[str, Callable[[], Figure | None]] = {
@@ -171,7 +171,13 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
     }
     if len(comparison.history):
         pictures["history.png"] = lambda: plot_history(comparison)
+    if comparison.evidence.ranks is not None:
+        pictures["ranks.png"] = lambda: plot_ranks(comparison)
     frames = _frames(comparison)
+    for number, one in enumerate(comparison.by_target, start=1):
+        name = file_of_target(number, one.data.series.targets[0])
+        frames[f"{name}.csv"] = one.table
+        pictures[f"{name}.png"] = partial(plot_predictions, one)
     contents = _csvs({name: frame for name, frame in frames.items() if name != "predictions.csv"})
     if predictions == "csv":
         contents |= _csvs({"predictions.csv": frames["predictions.csv"]})
@@ -184,27 +190,15 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
     return write_all(folder, contents, comparison.record, pictures, tell, frames)
 
 
-def refresh(path: Path, tell: Tell | None = None) -> list[Path]:
-    """Make the page of the run in a folder again, once an explanation was written beside it.
+def file_of_target(number: int, target: object) -> str:
+    """How files of a target are called, without their ending: its number, from 1, and what letters and digits it has.
 
-    Args:
-        path: Of the folder, which nobody writes into.
-        tell: Called with a sentence where the page cannot be made; a warning by default.
-
-    Returns:
-        list[Path]: The page; empty where the folder holds no run, or a page cannot be made of it.
+    Example:
+        >>> file_of_target(2, "Öl/Gas 3"), file_of_target(1, "..")
+        ('target-2-l-Gas-3', 'target-1')
     """
-    if not (path / KINDS["run"].record).is_file():
-        return []
-    from kseq.report.html.pages import PAGES, of_folder
-
-    _, name, _ = PAGES["run"]
-    try:
-        with folder(path) as opened:
-            return write_pages(opened, {name: of_folder(path)[name]}) if opened.listed else []
-    except ConfigError as error:
-        (tell or _warn)(f"{name} cannot be made again ({error}); all other files are written.")
-        return []
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", str(target)).strip("-")[:40].strip("-")
+    return f"target-{number}-{plain}" if plain else f"target-{number}"
 
 
 def write_audit(audit: "Audit", folder: Folder, tell: Tell | None = None) -> list[Path]:
@@ -213,23 +207,6 @@ def write_audit(audit: "Audit", folder: Folder, tell: Tell | None = None) -> lis
               "verdict": audit.verdict}  # fmt: skip
     frames = {"audit.csv": audit.table}
     return write_all(folder, _csvs(frames), record, {}, tell, frames)
-
-
-def write_pages(folder: Folder, pages: Mapping[str, str]) -> list[Path]:
-    """Put pages that were made again into a folder, beside all that is there.
-
-    Raises:
-        OutputError: they cannot be written.
-    """
-    record = folder.record
-    listed = [name for name in folder.kind.names if name in (*folder.listed, *pages, folder.kind.record)]
-    contents = {name: page.encode() for name, page in pages.items()}
-    contents[folder.kind.record] = storage.to_json({**record, "files": listed}).encode()
-    try:
-        folder.write(contents, [name for name in folder.listed if name != folder.kind.record])
-    except OSError as error:
-        raise storage.not_written(folder.path, error) from error
-    return [folder.path / name for name in pages]
 
 
 def begin_trials(folder: Folder, about: Mapping[str, Any], *, fresh: bool = False) -> Path:
@@ -344,7 +321,7 @@ def write_all(
     kind = folder.kind
 
     def with_record(more: Mapping[str, bytes], names: Sequence[str]) -> dict[str, bytes]:
-        listed = [name for name in kind.names if name in (*names, *more, kind.record)]
+        listed = list(kind.in_order([*names, *more, kind.record]))
         whole = {**record, "written_by": _written_by(), "files": listed}
         return {**more, kind.record: storage.to_json(whole).encode()}
 
