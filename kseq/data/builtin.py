@@ -30,7 +30,7 @@ def _table(name: str) -> pd.DataFrame:
     assert found is not None
     assert found.origin is not None
     file = Path(found.origin).parent / "datasets" / name / f"{name}.csv"
-    return pd.read_csv(file, float_precision="high")
+    return pd.read_csv(file)
 
 
 def _nino12() -> pd.DataFrame:
