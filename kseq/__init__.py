@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from kseq.explanation.explanation import Explanation as Explanation
     from kseq.exporting.export import export as export
     from kseq.forecasting.fit import fit as fit
+    from kseq.forecasting.forecast import forecast as forecast
     from kseq.forecasting.forecaster import Forecaster as Forecaster
+    from kseq.forecasting.model_file import load_model as load_model
     from kseq.layers import split_members as split_members
     from kseq.models.builders import build_gru as build_gru
     from kseq.models.builders import build_lstm as build_lstm
@@ -74,6 +76,8 @@ _PUBLIC = {
     "audit": "experiments.audit",
     "judge": "experiments.judge",
     "fit": "forecasting.fit",
+    "forecast": "forecasting.forecast",
+    "load_model": "forecasting.model_file",
     "Space": "experiments.tune",
     "Forecaster": "forecasting.forecaster",
     "export": "exporting.export",
@@ -89,7 +93,10 @@ __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__
 _MODULES = ("backends", "data", "interop", "layers", "models")
 
 #: Of the above what is made of Keras's classes, and brings Keras as it is imported.
-_OF_KERAS = ("training.batches", "training.callbacks", "models.builders", "interop", "layers", "forecasting.fit")
+_OF_KERAS = (
+    "training.batches", "training.callbacks", "models.builders", "interop", "layers", "forecasting.fit",
+    "forecasting.model_file",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from kseq import baselines
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
 from kseq.evaluation.metrics import RANKING
-from kseq.evaluation.quantiles import QUANTILE_METRICS
+from kseq.evaluation.quantiles import QUANTILE_METRICS, quantiles_at
 from kseq.models import CELL_NAMES, STARTS, cell_of
 from kseq.models.own import Own
 from kseq.models.parameter_counts import MATCHES, Units, layer_widths, matched_units
@@ -24,6 +24,8 @@ from kseq.validation import require_choice, require_each_once, require_levels, r
 OWN_NETWORK = ("units", "num_layers", "lookback", "dropout")
 OWN_TRAINING = ("learning_rate", "weight_decay")
 OWN_DATA = ("transform",)
+#: Those that a regressor may have: it is neither a network nor trained by steps.
+OWN_RIVAL = ("lookback", "transform")
 
 #: How several steps are forecast, see :mod:`kseq.comparison.strategies`.
 STRATEGIES = ("direct", "recursive", "seq2seq")
@@ -114,7 +116,8 @@ class Settings:
         by_cell: settings of single cells in place of those above, of ``OWN_NETWORK``, ``OWN_TRAINING`` and
             ``OWN_DATA``: ``{"lstm": {"units": 64, "lookback": 6}}``. A cell's own lookback is at most ``lookback``,
             which says how many rows stand before each part: all cells learn from, and forecast, the same target rows.
-            A transform of its own that takes differences needs room for one row more.
+            A transform of its own that takes differences needs room for one row more. Rows of a user's own have them
+            too: of a network what its function takes, of a regressor ``lookback`` and ``transform``.
     """
 
     cells: tuple[str, ...] = ("rnn", "lstm", "gru")
@@ -202,8 +205,7 @@ class Settings:
         """
         if self.training.get("loss") != "quantile":
             return ()
-        sides = {round(0.5 + sign * level / 200, 10) for level in self.levels for sign in (-1, 1)}
-        return tuple(sorted(sides | {0.5}))
+        return quantiles_at(self.levels)
 
     @property
     def notes(self) -> list[str]:
@@ -315,14 +317,15 @@ class Settings:
     def _require_own(self) -> None:
         """Refuse settings of single cells that they cannot have, or that make cells unequal in what must be equal."""
         for cell, own in self.by_cell.items():
-            if cell not in self.cells:
-                raise ConfigError(f"received settings of cell {cell!r}, expected one of {', '.join(self.cells)}.")
-            allowed = (*OWN_NETWORK, *OWN_TRAINING, *OWN_DATA)
+            rows = (*self.cells, *self.rivals)
+            if cell not in rows:
+                raise ConfigError(f"received settings of cell {shown(cell)}, expected one of {', '.join(rows)}.")
+            allowed = OWN_RIVAL if cell in self.rivals else (*OWN_NETWORK, *OWN_TRAINING, *OWN_DATA)
             unknown = [name for name in own if name not in allowed]
             if unknown:
                 raise ConfigError(
-                    f"received {', '.join(unknown)} for {cell} alone, expected settings that cells may have of their "
-                    f"own: {', '.join(allowed)}."
+                    f"received {', '.join(unknown)} for {cell} alone, expected settings that it may have of its own: "
+                    f"{', '.join(allowed)}."
                 )
             steps_of(own.get("transform", "none"))
             sizes = [name for name in ("units", "num_layers") if name in own]

@@ -48,7 +48,7 @@ def explain(
     do and what training takes; then how many steps the cells can carry a value over, on two problems made for that.
     The textbook's table of RNN, LSTM and GRU is printed with these figures in it, and what follows for this series.
     """
-    from kseq.report import run_folder
+    from kseq.report import made_again, run_folder
 
     _refuse(model, problems_only, no_problems, long, no_variants)
     refuse_ignored(options)
@@ -75,7 +75,7 @@ def explain(
             write(explanation, folder, tell)
         finally:
             _show(explanation, style)
-    run_folder.refresh(folder.path, tell)
+    made_again.refresh(folder.path, tell)
     if folder.files:
         note(f"\n{folder.files[0].parent}: {', '.join(file.name for file in folder.files)}", err=style != "table")
     note(f"{chosen} {backends.installed()[chosen]} on {backends.device_in_use(chosen)}", err=style != "table")

@@ -105,13 +105,16 @@ def _summary(card: "ModelCard") -> str:
     rivals = [name for name, score in card.scores.items() if score < card.scores[card.name]]
     if rivals:
         lines.append(f"  {' and '.join(rivals)} did better: `kseq compare` says whether a network is worth while here.")
+    widths_of = card.half_widths if card.moves is None else card.moves
     first = {
-        level: card.half_widths.at(level, 1)[0] * (1 if many else card.unit[0])
+        level: widths_of.at(level, 1)[0] * (1 if many else card.unit[0])
         for level in card.settings["levels"]
         if card.half_widths.reason(level) is None
     }
-    widths = [f"{level:g} % ± {' and '.join(f'{w:.4g}{unit}' for w in half)}" for level, half in first.items()]
+    sign = "±" if card.moves is None else "by"
+    widths = [f"{level:g} % {sign} {' and '.join(f'{w:.4g}{unit}' for w in half)}" for level, half in first.items()]
     if widths:
+        what = "Intervals" if card.moves is None else "Bounds are the network's quantiles, moved outwards"
         scaled = ", in the scale of each series" * many
-        lines.append(f"Intervals, one step ahead{scaled}: {', '.join(widths)}")
+        lines.append(f"{what}, one step ahead{scaled}: {', '.join(widths)}")
     return "\n".join(lines)

@@ -19,7 +19,7 @@ def report(folder: Path, show: bool) -> None:
     Every command that leaves a folder writes a page into it: report.html of a comparison or a tuning, and
     explanation.html, forecast.html, bench.html. They work offline, on a phone and in print.
     """
-    from kseq.report import run_folder
+    from kseq.report import made_again, run_folder
     from kseq.report.html.pages import PAGES, of_folder
 
     pages = of_folder(folder)
@@ -27,7 +27,7 @@ def report(folder: Path, show: bool) -> None:
     for kind, (_, name, _) in PAGES.items():
         if name in pages:
             with run_folder.folder(folder, kind) as opened:
-                written += run_folder.write_pages(opened, {name: pages[name]})
+                written += made_again.write_pages(opened, {name: pages[name]})
     note("\n".join(str(path) for path in written), err=False)
     if show:
         webbrowser.open(written[0].resolve().as_uri())

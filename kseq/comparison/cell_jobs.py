@@ -51,7 +51,7 @@ def facts_of(
         settings: of the comparison.
         here: what of the place decides it, see :func:`kseq.jobs.place.facts`.
     """
-    own = settled(settings, data.choice).of(name) if kind == "cell" else settings
+    own = settled(settings, data.choice).of(name)
     shared = {field: value for field, value in asdict(replace(own, own={}, cells=(), rivals=(), by_cell={})).items()
               if field not in _ELSEWHERE}  # fmt: skip
     made: dict[str, str] | None = None

@@ -18,9 +18,10 @@ from kseq.comparison.rows import Rows
 from kseq.evaluation import metrics, rows, significance
 from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.verdict import Evidence
+from kseq.models import cell_of
 from kseq.models.parameter_counts import layer_widths
 from kseq.preprocessing.splits import Split
-from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, OWN_TRAINING, Settings
+from kseq.settings import CELL_NAMES, OWN_DATA, OWN_NETWORK, OWN_RIVAL, OWN_TRAINING, Settings
 
 
 def table(comparison: Rows) -> pd.DataFrame:
@@ -67,20 +68,20 @@ def _ranks(evidence: Evidence) -> dict[str, float]:
 
 
 def _units(comparison: Rows, row: ModelResult) -> list[int]:
-    """Units of each recurrent layer of a cell that the settings tell of; none of other rows."""
+    """Units of each recurrent layer of a cell of kseq that the settings tell of; none of other rows."""
     data, settings = comparison.data, _settings_of(comparison, row)
-    if settings is None:
+    cell = next((cell for cell, name in CELL_NAMES.items() if name == row.name), "")
+    if settings is None or not cell:
         return []
-    cell = next(cell for cell, name in CELL_NAMES.items() if name == row.name)
     return layer_widths(settings.units_of(cell, features=data.features, targets=data.targets), settings.num_layers)
 
 
 def _settings_of(comparison: Rows, row: ModelResult) -> Settings | None:
-    """Settings of a cell that the comparison's settings tell of; None of other rows."""
-    cell = next((cell for cell, name in CELL_NAMES.items() if name == row.name), "")
-    if comparison.settings is None or cell not in comparison.settings.cells:
+    """Settings of a cell, or of a regressor, that the comparison's settings tell of; None of other rows."""
+    settings, cell = comparison.settings, cell_of(row.name)
+    if settings is None or cell not in (*settings.cells, *settings.rivals):
         return None
-    return settled(comparison.settings, comparison.data.choice).of(cell)
+    return settled(settings, comparison.data.choice).of(cell)
 
 
 def _own_settings(comparison: Rows, row: ModelResult) -> dict[str, Any]:
@@ -93,11 +94,11 @@ def _own_settings(comparison: Rows, row: ModelResult) -> dict[str, Any]:
         if name not in named - {"units"}:
             continue
         value = None
-        if settings is not None:
+        if settings is not None and (name in OWN_RIVAL or row.name not in settings.rivals):
             value = settings.training.get(name) if name in OWN_TRAINING else getattr(settings, name)
         columns[name] = float("nan") if value is None else value
     if comparison.search is not None:
-        columns["trials"] = 0 if settings is None else comparison.search.trials
+        columns["trials"] = 0 if settings is None or row.name in settings.own else comparison.search.trials
     return columns
 
 

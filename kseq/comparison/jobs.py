@@ -12,8 +12,9 @@ import keras
 import numpy as np
 
 from kseq.comparison.auto import settled
-from kseq.comparison.backtest import as_chosen, cut_windows, with_validation_learnt
+from kseq.comparison.backtest import as_chosen, with_validation_learnt
 from kseq.comparison.own import build_own
+from kseq.comparison.row_windows import standing_as, with_lookback, with_transform
 from kseq.comparison.strategies import Recursive, one_step
 from kseq.errors import ConfigError, Parameter
 from kseq.evaluation.model_result import ModelResult, stack_curves
@@ -22,7 +23,6 @@ from kseq.models import name_of
 from kseq.models.builders import build_model
 from kseq.models.parameter_counts import layer_widths, parameter_count
 from kseq.models.seq2seq import build_seq2seq
-from kseq.preprocessing.columns import require_inputs
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import Settings
 from kseq.training import memory
@@ -78,7 +78,7 @@ class _Windows:
         near = one_step(data, settings) if recursive else data
         if own.transform != settings.transform:
             data = with_transform(data, own)
-            near = _standing_as(one_step(data, replace(own, lookback=data.lookback)), near) if recursive else data
+            near = standing_as(one_step(data, replace(own, lookback=data.lookback)), near) if recursive else data
         return cls(*(with_lookback(part, own.lookback) for part in (data, near)))
 
     @property
@@ -241,64 +241,6 @@ def _twice(job: _Job, seeds: tuple[int, ...], first: _Windows, last: _Windows) -
         seconds=found.seconds + row.seconds,
         diverged=tuple(seed for seed in seeds if seed in (*found.diverged, *row.diverged)),
         refit_epochs=row.epochs,
-    )
-
-
-def with_lookback(data: WindowedPanel, lookback: int) -> WindowedPanel:
-    """The same windows with fewer rows to read before each: every target row stays where it is.
-
-    Args:
-        data: the windowed series.
-        lookback: rows to read, at most ``data.lookback``.
-
-    Raises:
-        ConfigError: there are future covariates and the horizon is longer than ``lookback``.
-    """
-    if lookback == data.lookback:
-        return data
-    require_inputs(data.input_columns, data.series.future, lookback, data.horizon)
-    train, validation, test = (replace(part, lookback=lookback) for part in (data.train, data.validation, data.test))
-    return replace(data, lookback=lookback, train=train, validation=validation, test=test)
-
-
-def with_transform(data: WindowedPanel, settings: Settings) -> WindowedPanel:
-    """The same windows with another transform of the targets: every target row stays where it is.
-
-    Args:
-        data: the windowed series.
-        settings: settings of a cell, with its own transform and lookback.
-
-    Raises:
-        ConfigError: windows reach rows that the transform leaves without a value.
-        DataError: the series does not allow the transform.
-    """
-    shared = replace(settings, lookback=data.lookback, horizon=data.horizon)
-    cut = cut_windows(data.series, shared, split=data.split)
-    lost, room = (part.transform.lost(settings.lookback) if part.transform else 0 for part in (cut, data))
-    if settings.lookback + lost > data.lookback + room:
-        raise ConfigError(
-            f"received transform {settings.transform} and lookback {settings.lookback} for a cell alone, expected a "
-            f"lookback of at most {data.lookback + room - lost}: the transform leaves the first row without a value; "
-            "raise the shared lookback, which says where windows stand."
-        )
-    return _standing_as(cut, data)
-
-
-def _standing_as(cut: WindowedPanel, data: WindowedPanel) -> WindowedPanel:
-    """What is read and forecast of ``cut``, in windows that stand where those of ``data`` do."""
-    train, validation, test = (
-        replace(
-            part,
-            inputs=cut.train.inputs,
-            targets=cut.train.targets,
-            reference=cut.train.reference,
-            columns=cut.train.columns,
-        )
-        for part in (data.train, data.validation, data.test)
-    )
-    # Parts hold the static columns of the series, which no transform changes.
-    return replace(
-        cut, train=train, validation=validation, test=test, notes=data.notes, static_scaler=data.static_scaler
     )
 
 

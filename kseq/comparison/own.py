@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kseq.comparison.auto import settled
 from kseq.comparison.backtest import as_chosen, with_validation_learnt
+from kseq.comparison.row_windows import with_lookback, with_transform
 from kseq.errors import ConfigError
 from kseq.evaluation.model_result import ModelResult
 from kseq.models.own import Own
@@ -101,9 +103,14 @@ def rival_row(
         ConfigError: it is no regressor, or fails.
     """
     started = time.perf_counter()
-    whole = None
+    settings = settled(settings, data.choice)
+    mine = settings.of(own.name)
+    whole, windows = None, _windows(data, settings, mine)
     if settings.refit_on_validation and len(data.validation):
-        whole = with_validation_learnt(data, as_chosen(settings, data.transform))
+        learnt = with_validation_learnt(data, settings)
+        chosen = as_chosen(settings, data.transform), as_chosen(mine, windows.transform)
+        whole = _windows(learnt, *chosen)
+    data = windows
     first = _regressor(own)
     random_state = "random_state" in first.get_params()
     made: list[tuple[np.ndarray, np.ndarray | None]] = []
@@ -124,6 +131,13 @@ def rival_row(
         kernel=type(first).__module__.partition(".")[0],
         validation=np.stack(seen) if seen else None,
     )
+
+
+def _windows(data: WindowedPanel, settings: Settings, mine: Settings) -> WindowedPanel:
+    """The windows of all rows with the lookback and the transform of one."""
+    if mine.transform != settings.transform:
+        data = with_transform(data, mine)
+    return with_lookback(data, mine.lookback)
 
 
 def _forecasts(

@@ -74,6 +74,13 @@ class Rows:
         self._season = settings.season if settings else 0
         self._scored: tuple[int, Scores | None] = (0, None)
 
+    def __repr__(self) -> str:
+        names = ", ".join(row.name for row in self.rows[:20]) + ", ..." * (len(self.rows) > 20)
+        return (
+            f"{type(self).__name__}(of {self.data.series.name!r}: {names or 'no rows yet'}; "
+            ".table, .verdict, .cautions, .predictions, .best, .plot(), .write(folder))"
+        )
+
     @property
     def rows(self) -> tuple[ModelResult, ...]:
         """The rows in the order of the table; :meth:`add` takes further ones."""

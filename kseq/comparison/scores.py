@@ -26,7 +26,7 @@ from kseq.errors import DataError, Parameter
 from kseq.evaluation.intervals import Interval, conformalised, intervals
 from kseq.evaluation.metrics import NEAR_ZERO, power_of_two
 from kseq.evaluation.model_result import ModelResult
-from kseq.evaluation.quantiles import QUANTILE_METRICS, pinball, quantiles_of
+from kseq.evaluation.quantiles import QUANTILE_METRICS, bounds_at, pinball, quantiles_of
 from kseq.evaluation.rows import Row
 from kseq.evaluation.verdict import Evidence
 from kseq.preprocessing._runs import reduce_runs
@@ -534,10 +534,7 @@ def _of_quantiles(
         level: percent to cover.
         levels: all levels, whose bounds and the median the quantiles are.
     """
-    place = sorted(levels, reverse=True).index(level)
-    return conformalised(
-        (ahead[..., place], ahead[..., -1 - place]), (seen[..., place], seen[..., -1 - place]), y, level
-    )
+    return conformalised(bounds_at(ahead, level, levels), bounds_at(seen, level, levels), y, level)
 
 
 def _member(bands: Bands | None, at: int) -> Bands | None:

@@ -38,7 +38,7 @@ def description(
         span = [str(date).removesuffix(" 00:00:00") for date in (index.min(), index.max())]
         parts.append(f"{calendar.words} {span[0]} to {span[1]}")
     else:
-        parts.append(f"steps counted by {time[0]}" if time else "no dates")
+        parts.append(f"steps counted by {time[0]}, {index.min()} to {index.max()}" if time else "no dates")
     parts.append(f"{len(index):,} row{'s' * (len(index) != 1)}")
     missing += int(calendar.sizes.sum())
     parts.append(f"{missing:,} missing" if missing else "none missing")

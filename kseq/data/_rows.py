@@ -276,7 +276,7 @@ class Rows:
         return np.append(0, np.cumsum(lengths)), f"{rows} before the first value of the target{where} left out."
 
     def _require_even(self, ids: pd.Index, borders: np.ndarray) -> None:
-        """Refuse numbers of steps that are not even; the rows are numbered then."""
+        """Refuse numbers of steps that are not even."""
         assert self.dates is not None
         if self.cells.sort:
             self._by_date(borders)
@@ -293,7 +293,6 @@ class Rows:
                 remedies=[{"sort": True}],
                 otherwise=("say with ", Parameter("date_format"), " how dates are written, if they are dates"),
             )
-        self.dates = None
 
     def _by_date(self, borders: np.ndarray) -> None:
         """Sort the rows of each series by date."""
@@ -342,9 +341,11 @@ class Rows:
         return pd.Index([ids[at] for at in order]), borders
 
     def _index(self, borders: np.ndarray) -> pd.Index:
-        """Dates of the rows, or their numbers within each series."""
+        """Dates of the rows, the whole numbers that stand for them, or the rows' numbers within each series."""
         if self.dates is None:
             return pd.Index(np.arange(len(self.values)) - np.repeat(borders[:-1], np.diff(borders)))
+        if self.counted:
+            return pd.Index(self.dates, name="ds")
         index = pd.DatetimeIndex(self.dates, name="ds", copy=False)
         return index if self.zone is None else index.tz_localize("UTC").tz_convert(self.zone)
 

@@ -120,7 +120,7 @@ def clock_hint(index: pd.Index) -> str:
 
 def placing(index: pd.Index) -> Callable[[int], str]:
     """Give a function that names a row in messages: by its date, or by its number where there are no dates."""
-    if isinstance(index, pd.DatetimeIndex):
+    if isinstance(index, pd.DatetimeIndex) or index.name is not None:
         return lambda row: str(index[row]).removesuffix(" 00:00:00")
     return lambda row: f"row {row}"
 

@@ -79,7 +79,7 @@ def read(index: pd.Index, borders: np.ndarray | None = None, freq: str | None = 
     """Find frequency and gaps of dates.
 
     Args:
-        index: dates in order; anything else has no calendar.
+        index: dates in order, or whole numbers that count steps (:func:`counts_steps`); anything else has no calendar.
         borders: rows at which a series begins, and the number of rows; None for one series.
         freq: the frequency that the user names; None to find it.
 
@@ -95,10 +95,10 @@ def read(index: pd.Index, borders: np.ndarray | None = None, freq: str | None = 
         array([3])
     """
     rule, anchored = (None, None) if freq is None else parse(freq)
-    if not isinstance(index, pd.DatetimeIndex):
-        return Calendar("rows")
-    local, utc = clocks(index)
     outside = _NONE if borders is None else borders[1:-1] - 1
+    if not isinstance(index, pd.DatetimeIndex):
+        return _of_numbers(index.to_numpy(), outside) if counts_steps(index) else Calendar("rows")
+    local, utc = clocks(index)
     if len(index) - len(outside) < 2:
         return Calendar("one date")
     if rule is not None:
@@ -125,6 +125,23 @@ def read(index: pd.Index, borders: np.ndarray | None = None, freq: str | None = 
             f"name the frequency, {rule.alias}, and long steps count as gaps."
         )
     return _uneven(even_clock(local, utc, outside), outside, remark)
+
+
+def counts_steps(index: pd.Index) -> bool:
+    """Whether an index holds whole numbers that its user gave in the place of dates, which bears a name then.
+
+    Numbers of rows, for data of which nothing is known, bear none.
+
+    Example:
+        >>> counts_steps(pd.Index([10, 20, 30], name="ds")), counts_steps(pd.RangeIndex(3))
+        (True, False)
+    """
+    return not isinstance(index, pd.DatetimeIndex) and index.name is not None
+
+
+def step_of_numbers(numbers: np.ndarray, outside: np.ndarray = _NONE) -> int:
+    """The commonest difference of whole numbers that count steps; 1 where there is only one number."""
+    return int(_usual_step(numbers, outside)) if len(numbers) - len(outside) > 1 else 1
 
 
 def stretches(borders: np.ndarray, ends: np.ndarray, gaps: np.ndarray, missing: np.ndarray) -> np.ndarray:
@@ -215,6 +232,14 @@ def _usual_step(dates: np.ndarray, outside: np.ndarray) -> np.timedelta64:
         inside = np.setdiff1d(np.arange(rows), outside)
     values, counts = np.unique(dates[inside + 1] - dates[inside], return_counts=True)
     return values[counts.argmax()]
+
+
+def _of_numbers(numbers: np.ndarray, outside: np.ndarray) -> Calendar:
+    """A calendar of whole numbers that count steps; some are missing where they grow by several steps."""
+    steps = np.diff(numbers) // step_of_numbers(numbers, outside)
+    steps[outside] = 1
+    gaps = np.flatnonzero(steps > 1)
+    return Calendar("rows", gaps=gaps + 1, sizes=steps[gaps] - 1)
 
 
 def _calendar(rule: Rule, steps: np.ndarray, off: np.ndarray = _NONE) -> Calendar:

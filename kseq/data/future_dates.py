@@ -25,20 +25,20 @@ def dates_after(index: pd.Index, steps: int, freq: str = "") -> pd.Index:
     """Continue dates.
 
     Args:
-        index: dates in order, at least two; or row numbers.
+        index: dates in order, at least two; or whole numbers, which go on by their own step.
         steps: how many dates to add.
         freq: their frequency as pandas calls it, where it is known; by default it is found.
 
     Returns:
-        The dates of the steps after the last one, in the time zone of ``index``; row numbers where there are no dates.
+        Dates of the steps after the last one, in the time zone of ``index``; whole numbers where there are no dates.
 
     Example:
         >>> dates_after(pd.DatetimeIndex(["2023-11-30", "2023-12-31"]), 2, "ME").strftime("%Y-%m-%d").tolist()
         ['2024-01-31', '2024-02-29']
     """
     if not isinstance(index, pd.DatetimeIndex):
-        first = int(index[-1]) + 1
-        return pd.RangeIndex(first, first + steps, name=index.name)
+        last, step = int(index[-1]), frequency.step_of_numbers(index.to_numpy())
+        return pd.RangeIndex(last + step, last + step * (steps + 1), step, name=index.name)
     alias = freq or frequency.read(index).alias
     unit = _WORDS.get(alias, alias.lstrip("0123456789 ").partition("-")[0])
     local, utc = frequency.clocks(index)

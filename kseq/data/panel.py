@@ -71,6 +71,10 @@ class Panel:
     origin: Origin | None = None
     read: str = ""
 
+    def __repr__(self) -> str:
+        columns = f"{len(self.index):,} rows of {', '.join(map(str, self.columns))}"
+        return f"Panel({self.name!r}, {len(self.ids):,} series, {columns}; .values is an array)"
+
     @classmethod
     def of(cls, data: "Series | Panel") -> "Panel":
         """Give the panel of a series, in which it is the only one; a panel as it is.

@@ -23,6 +23,7 @@ from kseq.data.columns import ID_NAME, Names, Roles, listed, numbers
 from kseq.data.dates import read_dates
 from kseq.data.formats import sql
 from kseq.data.formats.frames import as_pandas
+from kseq.data.frequency import counts_steps
 from kseq.data.missing import require_fill
 from kseq.data.panel import Panel
 from kseq.data.series import Series
@@ -481,7 +482,7 @@ def _one(
     rows.require_one()
     panel = rows.panel(fill, unit, source, freq, season)
     end = int(panel.ends[0])
-    index = panel.index if panel.has_dates else pd.RangeIndex(len(panel))
+    index = panel.index if panel.has_dates or counts_steps(panel.index) else pd.RangeIndex(len(panel))
     frame = pd.DataFrame(panel.values, index, panel.columns)
     return Series(
         name,

@@ -79,6 +79,10 @@ class Series:
                     f"{len(self.frame)} rows), expected values that vary; choose another column."
                 )
 
+    def __repr__(self) -> str:
+        columns = ", ".join(map(str, self.frame.columns))
+        return f"Series({self.name!r}, {len(self):,} rows of {columns}; .frame is a DataFrame)"
+
     def __len__(self) -> int:
         return len(self.frame)
 

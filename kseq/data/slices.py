@@ -175,7 +175,7 @@ def _index_with_steps(panel: Panel, steps: int, freq: str, borders: np.ndarray) 
         parts.append(made[key])
     numbers[ahead] = np.concatenate(parts)
     if not isinstance(dates, pd.DatetimeIndex):
-        return pd.Index(numbers)
+        return pd.Index(numbers, name=dates.name)
     return dates_of(numbers, dates.unit, None if dates.tz is None else dates.tz, dates.name)
 
 

@@ -112,13 +112,39 @@ def conformalised(
         (-0.2, 1.2)
     """
     missed = np.maximum(seen[0] - y, y - seen[1])
-    rank, n = _rank(missed.shape[-3], level), missed.shape[-3]
-    move = np.partition(missed, min(rank, n) - 1, axis=-3)[..., min(rank, n) - 1, :, :]
-    move = np.where(rank > n, math.inf, move)[..., None, :, :]
-    # Where bounds move inwards by more than half their distance they meet in the middle.
+    return moved(bounds, move_of(missed, level)[..., None, :, :], level, too_few(missed.shape[-3], level))
+
+
+def moved(bounds: tuple[np.ndarray, np.ndarray], move: np.ndarray, level: float, reason: str | None = None) -> Interval:
+    """Move both bounds outwards by a distance; where one moves inwards by too much they meet in the middle.
+
+    Example:
+        >>> band = moved((np.zeros(2), np.ones(2)), np.array([0.1, -0.7]), 80)
+        >>> band.lo.tolist(), band.hi.tolist()
+        ([-0.1, 0.5], [1.1, 0.5])
+    """
     middle = (bounds[0] + bounds[1]) / 2
-    lo, hi = np.minimum(bounds[0] - move, middle), np.maximum(bounds[1] + move, middle)
-    return Interval(level, lo, hi, too_few(n, level))
+    return Interval(level, np.minimum(bounds[0] - move, middle), np.maximum(bounds[1] + move, middle), reason)
+
+
+def move_of(missed: np.ndarray, level: float) -> np.ndarray:
+    """The smallest distance that covers enough of what was missed.
+
+    Args:
+        missed: how far each true value lies beyond a bound, negative within, ``(..., windows, horizon, targets)``.
+        level: percent to cover.
+
+    Returns:
+        ``(..., horizon, targets)``, infinite where there are too few windows.
+
+    Example:
+        >>> move_of(np.arange(-4.0, 5.0).reshape(9, 1, 1), 80).item()
+        3.0
+    """
+    rank = _rank(missed.shape[-3], level)
+    if rank > missed.shape[-3]:
+        return np.full(missed.shape[:-3] + missed.shape[-2:], math.inf)
+    return np.partition(missed, rank - 1, axis=-3)[..., rank - 1, :, :]
 
 
 def half_width(residuals: np.ndarray, level: float) -> np.ndarray:
@@ -131,10 +157,7 @@ def half_width(residuals: np.ndarray, level: float) -> np.ndarray:
     Returns:
         ``(..., horizon, targets)``, infinite where there are too few windows.
     """
-    rank = _rank(residuals.shape[-3], level)
-    if rank > residuals.shape[-3]:
-        return np.full(residuals.shape[:-3] + residuals.shape[-2:], math.inf)
-    return np.partition(np.abs(residuals), rank - 1, axis=-3)[..., rank - 1, :, :]
+    return move_of(np.abs(residuals), level)
 
 
 def too_few(n: int, level: float) -> str | None:

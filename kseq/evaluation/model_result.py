@@ -68,6 +68,10 @@ class ModelResult:
     validation_quantiles: np.ndarray | None = None
     remark: str | None = None
     bands: Mapping[float, Interval] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"ModelResult({self.name!r}, {self.kind}; .predictions of shape {self.predictions.shape})"
+
     validation_score: float = float("nan")
 
     @property

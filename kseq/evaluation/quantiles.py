@@ -4,7 +4,7 @@ Quantiles are the bounds of intervals, ``MODEL-lo-80`` and ``MODEL-hi-80`` being
 itself as the median.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,28 @@ from kseq.evaluation.intervals import Interval
 
 #: Metrics of quantiles, and by what the mean pinball loss is multiplied for each.
 QUANTILE_METRICS = {"pinball": 1.0, "wql": 2.0, "crps": 2.0}
+
+
+def quantiles_at(levels: Sequence[float]) -> tuple[float, ...]:
+    """Quantiles that bound intervals of some levels, and the median, in ascending order.
+
+    Example:
+        >>> quantiles_at([80])
+        (0.1, 0.5, 0.9)
+    """
+    sides = {round(0.5 + sign * level / 200, 10) for level in levels for sign in (-1, 1)}
+    return tuple(sorted(sides | {0.5}))
+
+
+def bounds_at(quantiles: np.ndarray, level: float, levels: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bound of a level among the quantiles that :func:`quantiles_at` names, along the last axis.
+
+    Example:
+        >>> bounds_at(np.array([1, 2, 3, 4, 5]), 80, [80, 95])
+        (np.int64(2), np.int64(4))
+    """
+    place = sorted(levels, reverse=True).index(level)
+    return quantiles[..., place], quantiles[..., -1 - place]
 
 
 def quantiles_of(forecasts: np.ndarray, bands: Mapping[float, Interval]) -> dict[float, np.ndarray]:

@@ -212,7 +212,12 @@ class Study:
         }
         self.kept = len(self.finished)
         self.drawn: dict[int, dict[str, Any]] = {n: trial.user_attrs["own"] for n, trial in self.finished.items()}
+        self.lost: set[int] = set()
         self._running: dict[int, Draw] = {}
+
+    def running(self, number: int) -> Draw | None:
+        """What was drawn here for a trial."""
+        return self._running.get(number)
 
     def can_draw(self, number: int) -> bool:
         """Whether the trials are done that a trial is to know."""
@@ -263,8 +268,14 @@ class Study:
             return None
         return Pruning(self.pruner, self.epochs, tuple(self.finished[earlier] for earlier in self._known_to(number)))
 
-    def finish(self, draw: Draw, outcome: Outcome) -> None:
-        """Keep what a trial has come to."""
+    def finish(self, draw: Draw, outcome: Outcome, *, keep: bool = True) -> None:
+        """Take what a trial has come to.
+
+        Args:
+            draw: of :meth:`draw`.
+            outcome: of the trial.
+            keep: whether it is kept for another run; False for one that has failed, and is to run again then.
+        """
         states = self.optuna.trial.TrialState
         state = states.PRUNED if outcome.pruned else states.FAIL if np.isnan(outcome.error) else states.COMPLETE
         trial = self.optuna.trial.create_trial(
@@ -277,7 +288,10 @@ class Study:
             user_attrs={"trial": draw.number, "own": draw.own, "row": dict(outcome.row)},
         )
         self.finished[draw.number] = trial
-        self.journal.add(self.study, trial)
+        if keep:
+            self.journal.add(self.study, trial)
+        else:
+            self.lost.add(draw.number)
 
     def rows(self, last: int) -> list[dict[str, Any]]:
         """Rows of the frame of the trials that are done, up to a number."""

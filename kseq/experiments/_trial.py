@@ -15,11 +15,20 @@ import numpy as np
 from kseq.comparison.jobs import train_cell
 from kseq.comparison.scores import Scores, scores_of_validation
 from kseq.experiments._study import Outcome, Pruning
+from kseq.jobs import Context
 from kseq.models import name_of
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import Settings
 from kseq.training.callbacks import members_of
-from kseq.training.progress import Block, Progress, block_done, seeds_text
+from kseq.training.progress import Block, Progress, Within, block_done, seeds_text
+
+
+def trial_job(
+    data: WindowedPanel, context: Context, *, cell: str, settings: Settings, pruning: Any, of: str
+) -> Outcome:
+    """A trial as a job of :mod:`kseq.jobs`; ``of`` says which one it is."""
+    progress = None if context.progress is None else Within(context.progress, of)
+    return run_trial(Trial(cell, data, settings, pruning), progress)
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,7 @@ def tune(
     pruner: str = "none",
     trials_at_once: int = 1,
     fresh: bool = False,
+    executor: Any = None,
     progress: Progress | None = None,
     told: Callable[[pd.DataFrame], None] | None = None,
     log: Any = (),
@@ -133,6 +134,8 @@ def tune(
             results of the others; 1 by default. It decides which trials are drawn.
         fresh: whether trials that the folder ``out`` holds are forgotten; by default a tuning that was stopped goes on
             there, and comes to what it would have come to.
+        executor: what trains, as of :func:`kseq.jobs.opened`: trials of different cells, and ``trials_at_once`` of
+            each, run at the same time. It does not change what comes out.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
         told: called after each trial with all trials so far, as :attr:`Search.frame`; none is chosen yet.
         log: Logger of the comparison of the chosen settings, as in :func:`kseq.compare`.
@@ -163,7 +166,15 @@ def tune(
     require_tunable(asked.settings, plan)
     with asked.folder() as folder:
         comparison = tuned(
-            asked.series, asked.settings, plan, folder, fresh=fresh, progress=progress, told=told, log=log
+            asked.series,
+            asked.settings,
+            plan,
+            folder,
+            fresh=fresh,
+            executor=executor,
+            progress=progress,
+            told=told,
+            log=log,
         )
         if folder is not None:
             from kseq.report import run_folder
@@ -195,6 +206,7 @@ def tuned(
     folder: "Folder | None" = None,
     *,
     fresh: bool = False,
+    executor: Any = None,
     progress: Progress | None = None,
     told: Callable[[pd.DataFrame], None] | None = None,
     tell: Callable[[str], None] | None = None,
@@ -208,6 +220,7 @@ def tuned(
         plan: Plan of the trials.
         folder: that trials are kept in; None to keep none.
         fresh: whether trials that it holds are forgotten.
+        executor: As in :func:`tune`.
         progress: As in :func:`tune`.
         told: As in :func:`tune`.
         tell: called with a sentence on what cannot be written; nothing by default.
@@ -231,15 +244,18 @@ def tuned(
         # What is not installed is told before any trial.
         log = loggers.opened(log, *loggers.place_of(folder, series.name))
     journal = None if folder is None else _journal(folder, series, plan, settings, fresh, tell)
-    trials = Trials(data, budget, plan, Journal(journal), progress)
+    trials = Trials(data, budget, plan, Journal(journal), progress, measure)
     work_kept(progress, trials.kept, plan.trials * len(settings.cells), "trial")
     failed: list[str] = []
-    for done in trials.run():
-        frame = _frame(done)
+
+    def done(rows: list[dict[str, Any]]) -> None:
+        frame = _frame(rows)
         if told is not None:
             told(frame)
         if folder is not None:
             _write(frame, folder, tell, failed)
+
+    trials.run(executor, done)
     frame = _with_best(_frame(trials.rows), measure)
     search = Search(plan.space, plan.trials, seeds, measure, frame, plan.pruner, plan.at_once)
     comparison = compare(series, replace(shared, by_cell=search.chosen), progress=progress, log=log)

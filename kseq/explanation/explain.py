@@ -20,7 +20,7 @@ from kseq.explanation.tasks import LENGTHS, LONGEST, run_tasks
 from kseq.explanation.trained import VARIANTS, TrainedCell, train, variant_errors
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.report import run_folder
+from kseq.report import made_again
 from kseq.settings import Settings
 from kseq.training.progress import Progress
 
@@ -78,7 +78,7 @@ def explain(
         if folder is not None:
             write(explanation, folder)
     if folder is not None:
-        run_folder.refresh(folder.path)
+        made_again.refresh(folder.path)
     return explanation
 
 

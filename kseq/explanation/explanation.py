@@ -14,7 +14,7 @@ from kseq.explanation.figures import figures_of, frames_of
 from kseq.explanation.lesson import advice_of, as_text, lesson_table, sentences_of
 from kseq.explanation.pictures import pictures_of
 from kseq.explanation.result import Measured
-from kseq.report import run_folder
+from kseq.report import made_again, run_folder
 from kseq.report.table import as_html
 from kseq.storage.csv_text import csv_text
 
@@ -120,7 +120,7 @@ class Explanation(Measured):
         """
         with run_folder.folder(Path(path), "explanation", inputs=inputs) as folder:
             written = write(self, folder)
-        return written + run_folder.refresh(Path(path))
+        return written + made_again.refresh(Path(path))
 
 
 def write(explanation: Explanation, folder: run_folder.Folder, tell: run_folder.Tell | None = None) -> list[Path]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from kseq.data import Panel
 from kseq.data.columns import ID_NAME
+from kseq.data.frequency import counts_steps
 from kseq.data.slices import before, chosen, places_in
 from kseq.errors import DataError
 from kseq.forecasting.forecast import Forecast, forecast
@@ -81,7 +82,8 @@ def _covariates(panel: Panel, stop: np.ndarray) -> pd.DataFrame:
     """Covariates of the rows from ``stop`` on, as :func:`kseq.forecasting.forecast.covariates_ahead` gives them."""
     owners = np.repeat(np.arange(len(panel.ids)), np.diff(panel.borders))
     rows = np.flatnonzero(np.arange(len(panel)) >= stop[owners])
-    steps = panel.index[rows] if panel.has_dates else pd.Index(rows - stop[owners[rows]])
-    index = pd.MultiIndex.from_arrays([panel.ids[owners[rows]], steps], names=[ID_NAME, "ds"])
+    dated = panel.has_dates or counts_steps(panel.index)
+    steps = panel.index[rows] if dated else pd.Index(rows - stop[owners[rows]])
+    index = pd.MultiIndex.from_arrays([panel.ids[owners[rows]], steps], names=[ID_NAME, "ds" if dated else "step"])
     columns = list(dict.fromkeys([*panel.features, *panel.future]))
     return pd.DataFrame(panel.values_of(columns)[rows], index, columns)

@@ -19,6 +19,7 @@ import numpy as np
 
 from kseq.errors import ConfigError
 from kseq.forecasting._archive import Refused
+from kseq.forecasting.card import quantiles_in
 from kseq.models.parameter_counts import layer_widths
 from kseq.settings import CELL_NAMES
 
@@ -70,7 +71,7 @@ class Plan:
         dropout: share that is dropped between layers.
         lookback: time steps of an input window.
         features: columns of an input window.
-        outputs: numbers that it forecasts, ``horizon * targets``.
+        outputs: numbers that it forecasts, ``horizon * targets``, of quantiles so many of each.
         networks: Number of networks that are averaged.
     """
 
@@ -101,10 +102,10 @@ class Plan:
             widths = tuple(layer_widths(units, layers))
         except ConfigError as error:
             raise Refused(str(error)) from error
-        horizon = int(settings["horizon"])
+        outputs = int(settings["horizon"]) * targets * max(1, len(quantiles_in(settings)))
         return cls(
             settings["cells"][0], widths, settings["bidirectional"], float(settings["dropout"]),
-            int(settings["lookback"]), features, horizon * targets, networks,
+            int(settings["lookback"]), features, outputs, networks,
         )  # fmt: skip
 
     @property

@@ -90,7 +90,7 @@ def train(
         own = None if until is None else [until[seed] for seed in seeds]
         told = [] if progress is None else [Progress(progress, which, training.epochs if own is None else max(own))]
         started = time.perf_counter()
-        fitted = fit(model, data, training, seeds, told, own)
+        fitted = fit(model, data, training, seeds, told, own, settings.quantiles)
         seconds = time.perf_counter() - started
         block_done(progress, Block(which, len(seeds), fitted.epochs, seconds, kernel_of(model)))
         for number, single in enumerate(split_members(model) if len(seeds) > 1 else [model]):

@@ -5,7 +5,7 @@ is plain data. Numbers of which there are as many as series or rows are kept as 
 of bytes, and JSON holds the rest and the shape of each: a file of ten thousand series is read as fast as one of three.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from kseq._version import __version__
-from kseq.data import Calendar, Panel
+from kseq.data import Calendar, Panel, frequency
 from kseq.data.future_dates import dates_after
 from kseq.data.slices import dates_of
-from kseq.errors import ConfigError, DataError, Parameter
-from kseq.evaluation.intervals import Interval, too_few
+from kseq.errors import DataError
+from kseq.evaluation.intervals import too_few
+from kseq.evaluation.quantiles import quantiles_at
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.references import Reference
 from kseq.preprocessing.scalers import Scaler
@@ -115,6 +116,8 @@ class ModelCard:
         lengths: number of rows of each of them in the training, ``(series,)``.
         unit: unit in which errors of each series are counted, ``(series, targets)``; see
             :attr:`kseq.preprocessing.windows.WindowedPanel.unit`.
+        moves: of a model of quantiles, how far its bounds of the levels that were asked for move outwards to cover
+            enough, in the form of the half-widths; None for other models.
     """
 
     name: str
@@ -141,6 +144,12 @@ class ModelCard:
     context: Panel
     lengths: np.ndarray
     unit: np.ndarray
+    moves: HalfWidths | None = None
+
+    def __repr__(self) -> str:
+        series = f"{len(self.lengths):,} series, " if len(self.lengths) > 1 else ""
+        reads = f"{self.lookback} rows of {len(self.input_columns)} columns to {self.settings['horizon']}"
+        return f"ModelCard({self.name!r}, {series}{self.rows:,} rows learnt from; {reads})"
 
     @property
     def lookback(self) -> int:
@@ -151,6 +160,11 @@ class ModelCard:
     def horizon(self) -> int:
         """Rows that it forecasts at once."""
         return int(self.settings["horizon"])
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Quantiles that the network forecasts; empty where it forecasts values."""
+        return quantiles_in(self.settings)
 
     @property
     def reach(self) -> int:
@@ -219,6 +233,7 @@ class ModelCard:
                 "ids": panel.ids.tolist(), "targets": panel.targets, "features": panel.features, "future": panel.future,
                 "dates": {"time_zone": named_zone(index), "precision": index.unit, "name": index.name}
                 if isinstance(index, pd.DatetimeIndex) else None,
+                **({"steps": str(index.name)} if frequency.counts_steps(index) else {}),
                 "calendar": {name: getattr(calendar, name) for name in ("words", "alias", "season")},
                 "static": {
                     column: values.cat.categories.tolist() if isinstance(values.dtype, pd.CategoricalDtype) else None
@@ -237,6 +252,8 @@ class ModelCard:
         context, settings = self.context, self.settings
         require(self.unit.shape == (len(context.ids), len(context.targets)) and bool(np.isfinite(self.unit).all()))
         require(bool(self.cycles) == bool(settings["calendar"]))
+        if self.moves is not None:
+            require(bool(self.quantiles) and self.moves.levels == tuple(map(float, settings["levels"])))
         dates = [f"{cycle} ({side})" for cycle in self.cycles for side in ("sin", "cos")]
         expected = panel_columns(context, self.horizon, bool(settings["past_target"]), dates)
         require(self.input_columns == expected and min(self.lookback, self.horizon, self.season) > 0)
@@ -270,7 +287,7 @@ class ModelCard:
         require(arrays["values"].shape[1:] == (len(dict.fromkeys([*targets, *features, *future])),))
         static = _static(panel["static"], arrays["static"], ids)
         context = Panel(
-            ids=ids, borders=borders, index=_index(panel["dates"], arrays), values=arrays["values"],
+            ids=ids, borders=borders, index=_index(panel, arrays), values=arrays["values"],
             targets=targets, features=features, future=future, static=static, ends=ends,
             calendar=_calendar(panel["calendar"], arrays), fill="mask",
             **{name: typed(panel[name], str) for name in _TEXTS},
@@ -289,6 +306,13 @@ class ModelCard:
         )
         card.require_whole()
         return card
+
+
+def quantiles_in(settings: Mapping[str, Any]) -> tuple[float, ...]:
+    """Quantiles that a network of a card's settings forecasts; empty where it forecasts values."""
+    if settings.get("training", {}).get("loss") != "quantile":
+        return ()
+    return quantiles_at(settings.get("levels", ()))
 
 
 def kinds_of(content: Mapping[str, Any]) -> dict[str, str]:
@@ -319,11 +343,11 @@ def require(holds: bool) -> None:
         raise ValueError("its parts do not belong together")
 
 
-def _index(dates: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray]) -> pd.Index:
-    which, values = arrays["which"], arrays["dates"]
+def _index(panel: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> pd.Index:
+    which, values, dates = arrays["which"], arrays["dates"], panel["dates"]
     require(which.shape == (len(arrays["values"]),) and bool(((which >= 0) & (which < len(values))).all()))
     if dates is None:
-        return pd.Index(values[which])
+        return pd.Index(values[which], name=panel.get("steps"))
     return dates_of(values[which], typed(dates["precision"], str), dates["time_zone"], dates["name"])
 
 
@@ -388,41 +412,6 @@ def reference_of(content: Mapping[str, Any], season: int = 1) -> Reference | Non
     return Reference(known["kind"], known["season"], known["spread"])
 
 
-def bands_around(
-    card: ModelCard, values: np.ndarray, levels: Sequence[float] | None, unit: np.ndarray
-) -> tuple[dict[float, Interval], list[str]]:
-    """Put intervals around forecasts.
-
-    Args:
-        card: card of the model.
-        values: forecasts, ``(..., steps, targets)``.
-        levels: percents to cover, each of which must be known; None for those named when the model was fitted, as far
-            as they are known.
-        unit: unit of the half-widths, against which ``values`` broadcast.
-
-    Returns:
-        Bounds by level; and sentences on what is missing of them.
-
-    Raises:
-        ConfigError: a level of which nothing is known.
-    """
-    bands, notes, steps = {}, [], values.shape[-2]
-    for level in card.settings["levels"] if levels is None else levels:
-        reason = card.half_widths.reason(level)
-        if reason is None:
-            half = card.half_widths.at(level, steps) * unit
-            bands[level] = Interval(level, values - half, values + half)
-        elif levels is None:
-            notes.append(f"No {level:g} % interval: {reason}.")
-        else:
-            raise ConfigError(f"received level {level:g}, and {reason}; give another ", Parameter("level"), ".")
-    ends = [int(np.isfinite(card.half_widths.at(level, steps)).all(axis=1).sum()) for level in bands]
-    known = min(ends, default=steps)
-    if known < steps:
-        notes.append(f"Intervals end at step {known}: too few errors are known of later ones.")
-    return bands, notes
-
-
 #: Fields that are in JSON what they are here.
 _PLAIN: dict[str, type] = {
     "name": str, "settings": dict, "seeds": list, "epochs": int, "refitted": bool, "rows": int, "first": str,
@@ -432,13 +421,13 @@ _PLAIN: dict[str, type] = {
 
 
 def _common_to_json(card: ModelCard) -> dict[str, Any]:
-    """The fields that JSON holds as they are, and the half-widths."""
-    widths = card.half_widths
+    """The fields that JSON holds as they are, the half-widths, and how far quantiles move."""
+    widths = {"half_widths": card.half_widths, **({} if card.moves is None else {"moves": card.moves})}
     return {
         "format": FORMAT,
         "kseq": __version__,
         **{name: getattr(card, name) for name in _PLAIN},
-        "half_widths": {"levels": widths.levels, "values": widths.values, "errors": widths.errors},
+        **{name: {"levels": one.levels, "values": one.values, "errors": one.errors} for name, one in widths.items()},
     }
 
 
@@ -448,15 +437,19 @@ def common_from_json(content: Mapping[str, Any], targets: int) -> dict[str, Any]
     Raises:
         KeyError, TypeError, ValueError, KseqError: the content is none of a card.
     """
-    widths = content["half_widths"]
-    levels = tuple(map(float, widths["levels"]))
-    # No half-width is infinite in JSON: it is null.
-    known = np.array(widths["values"], dtype="float64").reshape(len(levels), -1, targets)
     return {
         **{name: typed(content[name], kind) for name, kind in _PLAIN.items() if name != "seeds"},
         "seeds": tuple(typed(seed, int) for seed in content["seeds"]),
-        "half_widths": HalfWidths(levels, np.where(np.isnan(known), np.inf, known), typed(widths["errors"], int)),
+        "half_widths": _half_widths(content["half_widths"], targets),
+        "moves": _half_widths(content["moves"], targets) if "moves" in content else None,
     }
+
+
+def _half_widths(content: Mapping[str, Any], targets: int) -> HalfWidths:
+    levels = tuple(map(float, content["levels"]))
+    # No half-width is infinite in JSON: it is null.
+    known = np.array(content["values"], dtype="float64").reshape(len(levels), -1 if levels else 0, targets)
+    return HalfWidths(levels, np.where(np.isnan(known), np.inf, known), typed(content["errors"], int))
 
 
 def require_going_on(freq: str, index: pd.Index) -> None:

@@ -9,7 +9,8 @@ A model that is asked for more steps than its horizon reads its own forecasts fo
 intervals too, it forecasts the validation part in the same way, from every origin on.
 """
 
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 import keras
@@ -22,9 +23,9 @@ from kseq.comparison.defaults import resolved
 from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel, Series
 from kseq.data.slices import chosen, last_rows
-from kseq.errors import ConfigError, Parameter
-from kseq.evaluation.intervals import half_width
-from kseq.evaluation.quantiles import QUANTILE_METRICS
+from kseq.errors import ConfigError
+from kseq.evaluation.intervals import half_width, move_of
+from kseq.evaluation.quantiles import QUANTILE_METRICS, bounds_at
 from kseq.forecasting import model_file, model_page
 from kseq.forecasting._train import (
     CALIBRATED,
@@ -37,7 +38,7 @@ from kseq.forecasting._train import (
     train,
 )
 from kseq.forecasting.card import HalfWidths, ModelCard
-from kseq.forecasting.forecast import as_values
+from kseq.forecasting.forecast import as_values, quantiles_as_values
 from kseq.forecasting.model_file import TrainedModel
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.scalers import Scaler
@@ -48,7 +49,7 @@ from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training.budget import Training
 from kseq.training.fit import as_many_steps
-from kseq.training.rollout import roll_out
+from kseq.training.rollout import roll_out_quantiles
 
 #: Rows of each series that a model keeps at least, for a picture and for the days of the months that follow; rows of
 #: each of a few series, which also tell another series of the same dates; and rows of all series together up to which
@@ -79,7 +80,8 @@ def fit_model(
             names a ``.keras`` file to save the model in, with a page about it beside. See :func:`kseq.compare`.
 
     Returns:
-        TrainedModel: see :func:`kseq.forecasting.model_file.save` and :func:`kseq.forecasting.forecast.forecast`.
+        TrainedModel: ``kseq.forecast(model, 12)`` forecasts with it, ``model.save("gru.keras")`` saves it and
+        ``kseq.load_model("gru.keras")`` reads it.
 
     Raises:
         ConfigError: a setting is wrong, or all trainings diverged.
@@ -114,11 +116,6 @@ def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, prog
             f"received strategy {settings.strategy} for a model that is saved, expected direct: it forecasts all steps "
             "at once."
         )
-    if settings.quantiles:
-        raise ConfigError(
-            "received ", Parameter("loss"), " quantile for a model that is saved, expected mse, mae or huber: bounds "
-            "of its intervals are what it missed on the validation part.",
-        )  # fmt: skip
     if settings.scaler == "minmax-leaks-test":
         raise ConfigError(
             "received scaler minmax-leaks-test, expected standard or minmax: what is to be forecast is not known yet."
@@ -132,7 +129,7 @@ def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, prog
     data = cut_windows(panel, settings, Split.without_test(panel, settings.validation))
     trained = train(data, settings, training, progress, "")
     season, epochs = _season(data, settings), trained.epochs
-    widths, scores = _calibrate(trained.network, data, settings, season)
+    widths, moves, scores = _calibrate(trained.network, data, settings, season)
     refit = settings.refit_on_validation and len(data.validation) > 0
     counted, unit = data.members, data.unit[data.members]
     if refit:
@@ -176,6 +173,7 @@ def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, prog
         context=replace(context, fill="mask", filled=None, notes=data.notes, origin=None),
         lengths=learnt.lengths,
         unit=units[members],
+        moves=moves,
     )
     return TrainedModel(trained.network, card)
 
@@ -194,19 +192,26 @@ def _season(data: WindowedPanel, settings: Settings) -> int:
 
 def _calibrate(
     network: keras.Model, data: WindowedPanel, settings: Settings, season: int
-) -> tuple[HalfWidths, dict[str, float]]:
-    """Half-widths of intervals for every whole percent, and scores beside baselines, both on the validation parts."""
-    levels = levels_of(settings)
+) -> tuple[HalfWidths, HalfWidths | None, dict[str, float]]:
+    """What the validation parts tell: half-widths for every whole percent, how far quantiles move, and scores.
+
+    Quantiles move for the levels that were asked for; None where the model forecasts none.
+    """
+    levels, asked = levels_of(settings), tuple(map(float, settings.levels))
     if not len(data.validation):
-        return HalfWidths(levels, np.empty((len(levels), 0, data.targets)), 0), {}
+        return HalfWidths(levels, np.empty((len(levels), 0, data.targets)), 0), None, {}
     longest = max(segment[-1] - segment[0] + 1 for segment in data.validation.segments)
-    first, *later = _errors(network, data, max(1, min(CALIBRATED, longest) // data.horizon))
-    errors, forecasts = first
-    parts = [errors, *(errors for errors, _ in later)]
-    widths = [np.stack([half_width(part, level) for level in levels]) for part in parts]
+    parts = _validated(network, data, max(1, min(CALIBRATED, longest) // data.horizon))
+    first = parts[0]
+    widths = [np.stack([half_width(part.missed, level) for level in levels]) for part in parts]
+    moves = None
+    if settings.quantiles and asked:
+        found = [np.stack([move_of(part.beyond(level, asked), level) for level in asked]) for part in parts]
+        moves = HalfWidths(asked, np.concatenate(found, axis=1), len(first.missed))
     return (
-        HalfWidths(levels, np.concatenate(widths, axis=1), len(errors)),
-        _scores(CELL_NAMES[settings.cells[0]], data, forecasts, season, settings.metric),
+        HalfWidths(levels, np.concatenate(widths, axis=1), len(first.missed)),
+        moves,
+        _scores(CELL_NAMES[settings.cells[0]], data, first.forecasts, season, settings.metric),
     )
 
 
@@ -223,18 +228,44 @@ def _scores(name: str, data: WindowedPanel, forecasts: np.ndarray, season: int, 
     return found
 
 
-def _errors(network: keras.Model, data: WindowedPanel, blocks: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Errors on the validation parts and forecasts, ``(windows, horizon, targets)``, for each block of steps.
+@dataclass(frozen=True)
+class _Validated:
+    """A block of steps, forecast from origins of the validation parts.
 
-    Errors are in the unit of each series. The first block is forecast from what is known; each further one from the
-    forecasts before it.
+    Args:
+        forecasts: ``(windows, horizon, targets)``.
+        quantiles: ``(windows, horizon, targets, quantile)``; one where the model forecasts values.
+        y: true values, ``(windows, horizon, targets)``.
+        unit: unit of the series of each window, ``(windows, 1, targets)``.
+    """
+
+    forecasts: np.ndarray
+    quantiles: np.ndarray
+    y: np.ndarray
+    unit: np.ndarray
+
+    @property
+    def missed(self) -> np.ndarray:
+        """Errors, in the unit of each series."""
+        return (self.forecasts - self.y) / self.unit
+
+    def beyond(self, level: float, levels: Sequence[float]) -> np.ndarray:
+        """How far true values lie beyond the bounds of one of the levels, in the unit of each series."""
+        lo, hi = bounds_at(self.quantiles, level, levels)
+        return np.maximum(lo - self.y, self.y - hi) / self.unit
+
+
+def _validated(network: keras.Model, data: WindowedPanel, blocks: int) -> list[_Validated]:
+    """Forecast the validation parts, block of steps by block.
+
+    The first block is forecast from what is known; each further one from the forecasts before it.
     """
     horizon, panel = data.horizon, data.series
     starts = data.validation.all_starts().astype("int64")
     # One after the last row that follows each window without a gap.
     ends = panel.stretches[np.searchsorted(panel.stretches[:, 0], starts, side="right") - 1, 1]
-    errors: list[tuple[np.ndarray, np.ndarray]] = []
-    made = np.empty((len(starts), 0, data.targets))
+    found: list[_Validated] = []
+    made, every = np.empty((len(starts), 0, data.targets)), None
     for block in range(blocks):
         fits = starts + (block + 1) * horizon <= ends
         if block == 1:
@@ -242,12 +273,19 @@ def _errors(network: keras.Model, data: WindowedPanel, blocks: int) -> list[tupl
         if not fits.any():
             break
         starts, ends = starts[fits], ends[fits]
-        made = roll_out(network, data, starts, made[None, fits])[0]
+        medians, quantiles = (part[0] for part in roll_out_quantiles(network, data, starts, made[None, fits]))
+        made, every = medians, quantiles if every is None else np.concatenate([every[fits], quantiles], axis=1)
         rows = starts[:, None] + np.arange(made.shape[1])
-        forecasts = as_values(data, made, rows)[:, -horizon:]
         unit = data.unit[panel.series_of(starts), None]
-        errors.append(((forecasts - panel.y[rows[:, -horizon:]]) / unit, forecasts))
-    return errors
+        found.append(
+            _Validated(
+                as_values(data, made, rows)[:, -horizon:],
+                quantiles_as_values(data, every, rows)[:, -horizon:],
+                panel.y[rows[:, -horizon:]],
+                unit,
+            )
+        )
+    return found
 
 
 def _at_the_end(data: WindowedPanel, context: Panel) -> FittedTransform | None:

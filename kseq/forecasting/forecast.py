@@ -12,10 +12,12 @@ from kseq.data import Panel, Series
 from kseq.data._cells import Cells
 from kseq.data.columns import ID_NAME, TIME_NAMES, numbers, require_columns
 from kseq.data.dates import placing, read_dates
+from kseq.data.frequency import counts_steps
 from kseq.data.slices import extended
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evaluation.intervals import Interval
-from kseq.forecasting.card import ModelCard, bands_around
+from kseq.forecasting.bands import bands_around
+from kseq.forecasting.card import ModelCard
 from kseq.forecasting.history import History, history_of, panel_like, rows_at_end, unit_like
 from kseq.forecasting.model_file import TrainedModel
 from kseq.preprocessing.windows import WindowedPanel
@@ -146,16 +148,18 @@ def forecast(
     ends = ahead.ends
     segments = [range(end, end + 1) for end in ends.tolist()]
     # Keras is loaded with it.
-    from kseq.training.rollout import roll_out
+    from kseq.training.rollout import roll_out_quantiles
 
     target_rows = ends[:, None] + np.arange(blocks * card.horizon)
     # What overflows is told below.
     with np.errstate(over="ignore", invalid="ignore"):
         data = panel_like(card, replace(history, panel=ahead), ends, segments, np.arange(len(ends)))
-        made = roll_out(model.network, data, ends, np.empty((1, len(ends), 0, data.targets)), blocks)[0]
+        nothing = np.empty((1, len(ends), 0, data.targets))
+        made, every = (part[0] for part in roll_out_quantiles(model.network, data, ends, nothing, blocks))
         values = as_values(data, made, target_rows)[:, :steps]
+        quantiles = quantiles_as_values(data, every, target_rows)[:, :steps]
     require_numbers(values, card.name, history.panel.name)
-    bands, missing = bands_around(card, values, levels, unit_like(card, history, data)[:, None])
+    bands, missing = bands_around(card, values, quantiles, levels, unit_like(card, history, data)[:, None])
     if blocks > 1:
         what = "1 step" if card.horizon == 1 else f"{card.horizon} steps"
         notes.append(f"The model forecasts {what} at once: from step {card.horizon + 1} on it reads its own forecasts.")
@@ -250,6 +254,11 @@ def as_values(data: WindowedPanel, made: np.ndarray, rows: np.ndarray) -> np.nda
     return made if data.transform is None else data.transform.undo(made, data.series, rows)
 
 
+def quantiles_as_values(data: WindowedPanel, every: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Quantiles in the targets' unit, ``(windows, steps, targets, quantile)``; ``rows`` as of :func:`as_values`."""
+    return np.stack([as_values(data, one, rows) for one in np.moveaxis(every, -1, 0)], axis=-1)
+
+
 def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cells | None = None) -> pd.DataFrame:
     """Take a model's covariates at the steps to come out of a table.
 
@@ -262,7 +271,8 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cel
         cells: How the cells of the file are read; by default as those of the model's own file.
 
     Returns:
-        The covariates that it holds, indexed by id, as text, and date, or number of the step.
+        The covariates that it holds, indexed by id, as text, and by date (``ds``), or by the number of the step from 0
+        (``step``).
 
     Raises:
         DataError: no covariate, id or date is among the columns; one holds no numbers; a date stands twice.
@@ -280,10 +290,10 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cel
     else:
         require_columns(frame, [id], name)
         ids = pd.Index(frame[id]).astype(str)
-    step = _dates_ahead(card, frame, cells, name)
-    if step is None:
-        step = pd.Index(pd.Series(0, index=ids).groupby(level=0, sort=False).cumcount())
-    index = pd.MultiIndex.from_arrays([ids, step], names=[ID_NAME, "ds"])
+    dates = _dates_ahead(card, frame, cells, name)
+    numbered = pd.Index(pd.Series(0, index=ids).groupby(level=0, sort=False).cumcount())
+    levels, called = [ids, numbered if dates is None else dates], "step" if dates is None else "ds"
+    index = pd.MultiIndex.from_arrays(levels, names=[ID_NAME, called])
     if index.has_duplicates:
         twice = index[index.duplicated()][0]
         raise DataError(f"{name}: series '{twice[0]}' has two rows of {twice[1]}, expected one a step.")
@@ -292,10 +302,10 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cel
     )
 
 
-def _dates_ahead(card: ModelCard, frame: pd.DataFrame, cells: Cells, name: str) -> pd.DatetimeIndex | None:
+def _dates_ahead(card: ModelCard, frame: pd.DataFrame, cells: Cells, name: str) -> pd.Index | None:
     """Dates of a table's rows in the time zone and precision of those that a model keeps; None where it has none."""
     kept = card.context
-    if not isinstance(kept.index, pd.DatetimeIndex):
+    if not isinstance(kept.index, pd.DatetimeIndex) and not counts_steps(kept.index):
         return None
     if isinstance(frame.index, pd.DatetimeIndex):
         step = frame.index
@@ -304,9 +314,14 @@ def _dates_ahead(card: ModelCard, frame: pd.DataFrame, cells: Cells, name: str) 
         times: list[str] = [given] if isinstance(given, str) else list(given)
         if not times or not set(times) <= set(frame.columns):
             times = [column for column in frame.columns if str(column).lower() in TIME_NAMES][:1]
+        if not isinstance(kept.index, pd.DatetimeIndex):
+            # Without a column of numbers the rows of a series are its steps in order.
+            return read_dates(frame, times, name, cells=cells) if times else None
         if not times:
             raise DataError(f"{name}: found no column of dates, expected one of {', '.join(TIME_NAMES)}; rename it.")
         step = pd.DatetimeIndex(read_dates(frame, times, name, cells=cells))
+    if not isinstance(kept.index, pd.DatetimeIndex):
+        raise DataError(f"{name}: received dates, expected whole numbers, as the model was trained on.")
     if (step.tz is None) != (kept.index.tz is None):
         raise DataError(f"{name}: received dates with time zone {step.tz}, expected {kept.index.tz}.")
     return (step if step.tz is None else step.tz_convert(kept.index.tz)).as_unit(kept.index.unit)
@@ -323,7 +338,8 @@ def _with_covariates(card: ModelCard, panel: Panel, blocks: int, given: pd.DataF
     values = panel.values.copy()
     if given is not None:
         ids = panel.ids.astype(str).repeat(steps)
-        step = panel.index[rows.ravel()] if panel.has_dates else pd.Index(np.tile(np.arange(steps), len(panel.ids)))
+        dated = given.index.names[1] == "ds"
+        step = panel.index[rows.ravel()] if dated else pd.Index(np.tile(np.arange(steps), len(panel.ids)))
         at = given.index.get_indexer(pd.MultiIndex.from_arrays([ids, step], names=given.index.names))
         for column in given.columns:
             found = given[column].to_numpy()[at[at >= 0]]

@@ -72,7 +72,7 @@ def history_of(card: ModelCard, rows: Series | Panel | None = None, ids: Sequenc
     else:
         rows = _alike(card, Panel.of(rows))
         at = places_in(rows.ids, kept.ids)
-        if rows.has_dates:
+        if rows.has_dates or _both_count(kept, rows):
             panel, own = joined(kept, rows, at, card.freq)
         else:
             panel, own = replace(rows, index=_numbered(card, rows, at), fill="mask"), rows.borders[:-1]
@@ -115,6 +115,15 @@ def _alike(card: ModelCard, rows: Panel) -> Panel:
             f"{rows.name}: received dates that are {rows.step}, expected {card.step}, as those that the model was "
             "trained on; resample the file, or fit a model on it."
         )
+    if _both_count(kept, rows):
+        step, known = (
+            frequency.step_of_numbers(panel.index.to_numpy(), panel.borders[1:-1] - 1) for panel in (rows, kept)
+        )
+        if step != known and len(rows) > len(rows.ids):
+            raise DataError(
+                f"{rows.name}: received steps that are {step} apart, expected {known}, as those that the model was "
+                "trained on; resample the file, or fit a model on it."
+            )
     ids = kept.ids if len(kept.ids) == len(rows.ids) == 1 else rows.ids
     filled = rows.filled
     if filled is not None and rows.columns != kept.columns:
@@ -129,6 +138,15 @@ def _alike(card: ModelCard, rows: Panel) -> Panel:
         static=_static_like(card, rows, ids),
         filled=filled,
     )
+
+
+def _both_count(kept: Panel, rows: Panel) -> bool:
+    """Whether whole numbers say where the rows stand, in a training and in newer rows."""
+    return frequency.counts_steps(kept.index) and frequency.counts_steps(rows.index)
+
+
+def _step(panel: Panel) -> int:
+    return frequency.step_of_numbers(panel.index.to_numpy(), panel.borders[1:-1] - 1)
 
 
 def _zone(panel: Panel) -> str:

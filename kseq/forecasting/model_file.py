@@ -59,6 +59,13 @@ class TrainedModel:
     network: "keras.Model"
     card: ModelCard
 
+    def __repr__(self) -> str:
+        return f"TrainedModel({self.card!r}; kseq.forecast(model, steps), .save(path))"
+
+    def save(self, path: str | Path) -> Path:
+        """Write it into one file, see :func:`save`."""
+        return save(self, path)
+
 
 def save(model: TrainedModel, path: str | Path) -> Path:
     """Write a model into one file, of Keras's own layers; an existing file is replaced once the new one is whole.
@@ -166,6 +173,10 @@ def load(path: str | Path) -> TrainedModel:
     from kseq.forecasting import _network
 
     return TrainedModel(_network.build(_plan(card), weights, card.name), card)
+
+
+#: What it is called beside other functions of kseq.
+load_model = load
 
 
 def _plan(card: ModelCard) -> "_network.Plan":

@@ -10,10 +10,11 @@ from kseq.baselines import Skipped, baseline_row
 from kseq.comparison.result import Comparison
 from kseq.data import Panel, Series
 from kseq.data.dates import placing
+from kseq.data.frequency import counts_steps
 from kseq.data.slices import shared_rows
 from kseq.errors import DataError, Parameter
-from kseq.evaluation.intervals import Interval
 from kseq.evaluation.model_result import ModelResult
+from kseq.forecasting.bands import band_of
 from kseq.forecasting.card import ModelCard
 from kseq.forecasting.forecast import require_numbers
 from kseq.forecasting.history import History, history_of, panel_like, unit_like
@@ -86,7 +87,7 @@ def evaluate(
     segments, owners = _segments(card, history, _begin(card, history, all_rows))
     first = np.array([segment.start for segment in segments])[np.unique(owners, return_index=True)[1]]
     # Keras is loaded with it.
-    from kseq.training.callbacks import predict
+    from kseq.training.callbacks import predict_quantiles
 
     # What overflows is told below.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -94,7 +95,8 @@ def evaluate(
     settings = Settings(cells=tuple(card.settings["cells"]), levels=(), season=card.season if card.season > 1 else 0)
     comparison = Comparison(data, settings)
     with np.errstate(over="ignore", invalid="ignore"):
-        forecasts = predict(model.network, data, data.test)
+        quantiles = predict_quantiles(model.network, data, data.test)
+    forecasts = quantiles[..., quantiles.shape[-1] // 2]
     require_numbers(forecasts, card.name, rows.name)
     kind, name = ("cell", card.name) if len(card.seeds) == 1 else ("ensemble", f"{card.name} x{len(card.seeds)} mean")
     weights = model.network.count_params()
@@ -103,7 +105,7 @@ def evaluate(
     begin, stop = (bound[history.panel.series_of(scored)] for bound in _trained(card, history))
     seen = int(((begin <= scored) & (scored < stop)).sum())
     notes = [_which(card, data, scored, seen), *_unseen_note(history), *notes, *_add_baselines(comparison, card)]
-    return Score(comparison, seen, _coverage(card, history, data, forecasts[0]), tuple(notes))
+    return Score(comparison, seen, _coverage(card, history, data, quantiles[0]), tuple(notes))
 
 
 def _require_past(card: ModelCard, history: History) -> None:
@@ -128,7 +130,7 @@ def _trained(card: ModelCard, history: History) -> tuple[np.ndarray, np.ndarray]
     if not seen.any():
         return begin, begin
     owners = panel.series_of(np.arange(len(panel)))
-    first = pd.Timestamp(card.first) if panel.has_dates else 0
+    first = pd.Timestamp(card.first) if panel.has_dates else int(card.first) if counts_steps(panel.index) else 0
     last = kept.index[kept.ends - 1][place]
     before, until = (
         np.bincount(owners[np.asarray(which)], minlength=len(begin))
@@ -181,11 +183,12 @@ def _which(card: ModelCard, data: WindowedPanel, rows: np.ndarray, seen: int) ->
     panel, windows = data.series, len(data.test)
     several = f" of {card.horizon} steps" * (card.horizon > 1) + f" of {len(panel.ids)} series" * (len(panel.ids) > 1)
     place, ends = placing(panel.index), [int(rows[0]), int(rows[-1])]
-    if panel.has_dates:
+    if panel.has_dates or counts_steps(panel.index):
         dates = panel.index[rows]
         ends = [int(rows[at]) for at in (dates.argmin(), dates.argmax())]
-    # The rows of a panel without dates have no common numbers.
-    span = f", {place(ends[0])} to {place(ends[1])}" if panel.has_dates or len(panel.ids) == 1 else ""
+    # Rows of several series that are only numbered have no common numbers.
+    common = panel.has_dates or counts_steps(panel.index) or len(panel.ids) == 1
+    span = f", {place(ends[0])} to {place(ends[1])}" if common else ""
     where = f"{windows} window{'s' * (windows > 1)}{several}{span}"
     if not seen:
         return f"Scored on {where}: rows that the model was not trained on."
@@ -218,14 +221,13 @@ def _add_baselines(comparison: Comparison, card: ModelCard) -> list[str]:
     return notes
 
 
-def _coverage(card: ModelCard, history: History, data: WindowedPanel, forecasts: np.ndarray) -> dict[float, float]:
+def _coverage(card: ModelCard, history: History, data: WindowedPanel, quantiles: np.ndarray) -> dict[float, float]:
     """Percent of true values within the model's intervals, by level: the mean over series."""
     unit = unit_like(card, history, data)[data.test.series, None]
     covered = {}
     for level in card.settings["levels"]:
         if card.half_widths.reason(level) is None:
-            half = card.half_widths.at(level, card.horizon) * unit
-            band = Interval(level, forecasts - half, forecasts + half)
+            band = band_of(card, level, quantiles[..., quantiles.shape[-1] // 2], quantiles, unit)
             inside = (band.lo <= data.test_y) & (data.test_y <= band.hi)
             shares = pd.Series(inside.mean(axis=(1, 2))).groupby(data.test.series).mean()
             covered[level] = float(100 * shares.mean())

@@ -1,10 +1,11 @@
 """Take from the store what is there, and let an executor make the rest."""
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from itertools import count
 from types import TracebackType
 from typing import Any
 
@@ -89,31 +90,23 @@ class Runner:
         if isinstance(error, KeyboardInterrupt) and self.store is not None and self.done:
             error.add_note(f"{self.done} of {self.planned} trainings are kept: the same command goes on with the rest")
 
-    def run(self, jobs: Sequence[Job], on_done: Callable[[Outcome], None] | None = None) -> list[Outcome]:
+    def run(
+        self, jobs: Sequence[Job], on_done: Callable[[Outcome], Iterable[Job] | None] | None = None
+    ) -> list[Outcome]:
         """Run jobs; return what came of each, in their order.
 
         Args:
             jobs: Jobs that do not depend on one another.
-            on_done: Called with each outcome as it comes, kept ones first.
+            on_done: Called with each outcome as it comes, kept ones first. It may return further jobs, which are run
+                too: such as depend on what came of this one.
 
         Raises:
             KseqError: A job refused what it was asked for. Any other error of a job is in its outcome.
         """
         found: dict[int, Outcome] = {}
-        for number, job in enumerate(jobs):
-            value = MISSING if self.store is None else self.store.get(job.key)
-            if value is not MISSING:
-                found[number] = Outcome(job, value, kept=True)
-        kept = sum(outcome.job.trainings for outcome in found.values())
-        self.planned += sum(job.trainings for job in jobs)
-        self.done += kept
-        self.kept += kept
-        self._tell("jobs_planned", len(jobs), sum(job.trainings for job in jobs), kept)
-        for outcome in found.values():
-            self._tell("job_done", outcome.job.name, 0.0, True, None)
-            if on_done is not None:
-                on_done(outcome)
-        left = [(number, job) for number, job in enumerate(jobs) if number not in found]
+        left: deque[tuple[int, Job]] = deque()
+        numbers = count()
+        self._take(list(jobs), numbers, found, left, on_done)
         for number, outcome in self._here(left) if self.workers is None else self._there(left, self.workers):
             if isinstance(outcome.error, KseqError):
                 raise outcome.error
@@ -123,18 +116,56 @@ class Runner:
                     self.store.put(outcome.job.facts, outcome.value)
             found[number] = outcome
             self._tell("job_done", outcome.job.name, outcome.seconds, False, outcome.error)
-            if on_done is not None:
-                on_done(outcome)
-        return [found[number] for number in range(len(jobs))]
+            more = on_done(outcome) if on_done is not None else None
+            self._take(list(more or ()), numbers, found, left, on_done)
+        return [found[number] for number in range(len(found))]
+
+    def _take(
+        self,
+        jobs: list[Job],
+        numbers: Iterator[int],
+        found: dict[int, Outcome],
+        left: deque[tuple[int, Job]],
+        on_done: Callable[[Outcome], Iterable[Job] | None] | None,
+    ) -> None:
+        """Look jobs up in the store; those that it has not are left to be run.
+
+        Args:
+            jobs: To be looked up.
+            numbers: Of jobs, in the order in which they come.
+            found: Outcomes by number, to which kept ones are added.
+            left: Numbered jobs, to which the others are added.
+            on_done: As of :meth:`run`.
+        """
+        while jobs:
+            kept: list[Outcome] = []
+            for job in jobs:
+                number = next(numbers)
+                value = MISSING if self.store is None else self.store.get(job.key)
+                if value is MISSING:
+                    left.append((number, job))
+                else:
+                    found[number] = Outcome(job, value, kept=True)
+                    kept.append(found[number])
+            trainings = sum(outcome.job.trainings for outcome in kept)
+            self.planned += sum(job.trainings for job in jobs)
+            self.done += trainings
+            self.kept += trainings
+            self._tell("jobs_planned", len(jobs), sum(job.trainings for job in jobs), trainings)
+            jobs = []
+            for outcome in kept:
+                self._tell("job_done", outcome.job.name, 0.0, True, None)
+                jobs += (on_done(outcome) or ()) if on_done is not None else ()
 
     def _tell(self, event: str, *values: Any) -> None:
         listener = getattr(self.progress, event, None)
         if listener is not None:
             listener(*values)
 
-    def _here(self, jobs: Sequence[tuple[int, Job]]) -> Iterator[tuple[int, Outcome]]:
-        """Run jobs in this process."""
-        for number, job in jobs:
+    def _here(self, jobs: deque[tuple[int, Job]]) -> Iterator[tuple[int, Outcome]]:
+        """Run jobs in this process, until none is left."""
+        while jobs:
+            number, job = jobs.popleft()
             self._tell("job_started", job.name)
             state = NoState() if self.store is None else self.store.state(job.key)
             started = time.perf_counter()
@@ -145,16 +176,16 @@ class Runner:
             else:
                 yield number, Outcome(job, value, seconds=time.perf_counter() - started)
 
-    def _there(self, jobs: Sequence[tuple[int, Job]], workers: Workers) -> Iterator[tuple[int, Outcome]]:
-        """Run jobs by workers; those whose worker is lost run again, in the end by themselves."""
+    def _there(self, waiting: deque[tuple[int, Job]], workers: Workers) -> Iterator[tuple[int, Outcome]]:
+        """Run jobs by workers, until none is left; those whose worker is lost run again, in the end by themselves."""
         if self.store is not None:
             # Workers keep the states of long jobs in a store that is there.
             self.store.make()
-        waiting, attempts = deque(jobs), dict.fromkeys((number for number, _ in jobs), 0)
+        attempts: defaultdict[int, int] = defaultdict(int)
         running: dict[Future[Done], tuple[int, Job]] = {}
         alone = False
         while waiting or running:
-            slots = 1 if alone else workers.slots or len(jobs)
+            slots = 1 if alone else workers.slots or len(waiting) + len(running)
             while waiting and len(running) < slots and not (running and executors.low_memory()):
                 number, job = waiting.popleft()
                 try:

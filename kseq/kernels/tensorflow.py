@@ -22,6 +22,7 @@ from tensorflow.python.eager import forwardprop_util
 
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec
+from kseq.kernels.tensorflow_feed import array_dataset, dataset  # noqa: F401 (what fit reads batches by)
 
 #: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
 #: training (those of the forward pass are counted, and the backward pass takes its time as well): 0.7 seconds, taken
@@ -80,27 +81,6 @@ def recording() -> str | None:
 #: Batches that Keras hands over to TensorFlow at a time. Between batches it costs about as much Python as a small
 #: network computes; more than this gains no more.
 STEPS_AT_ONCE = 32
-
-
-def dataset(batches: Any) -> tf.data.Dataset:
-    """The batches of a ``keras.utils.PyDataset`` as TensorFlow reads them with least overhead, one after the other.
-
-    Keras itself wraps a ``PyDataset`` in a queue, a generator and ``tf.data``, each of which costs its time a batch.
-    Whoever trains on this calls ``batches.on_epoch_end()`` after each epoch: here nothing is counted.
-
-    Args:
-        batches: yields ``(x, y)``; all have the shape of the first, but for the number of windows.
-    """
-    like = batches[0]
-
-    def load(number: Tensor) -> tuple[Tensor, ...]:
-        parts = tf.numpy_function(lambda number: batches[int(number)], [number], [part.dtype for part in like])
-        for part, first in zip(parts, like, strict=True):
-            part.set_shape((None, *first.shape[1:]))
-        return tuple(parts)
-
-    # Two batches in advance, so that the next one is gathered while one is trained on.
-    return tf.data.Dataset.range(len(batches)).map(load).prefetch(2)
 
 
 def simple_rnn(

@@ -84,6 +84,7 @@ def _fed(model: keras.Model, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``fit`` with data in the backend's fastest form, where they can have it."""
     limited = arguments["steps_per_epoch"] or arguments["class_weight"] is not None
     limited = limited or keras.config.max_epochs() or keras.config.max_steps_per_epoch()
+    limited = limited or getattr(model, "_distribute_strategy", None) is not None
     if limited or isinstance(arguments["callbacks"], keras.callbacks.CallbackList):
         return arguments
     changed = _split(arguments)
@@ -91,12 +92,14 @@ def _fed(model: keras.Model, arguments: dict[str, Any]) -> dict[str, Any]:
     if source is None:
         return arguments
     validation = changed["validation_data"]
+    # What Keras reads of it comes in batches of this size, which it would take from ``batch_size``.
+    changed = {**changed, "validation_batch_size": changed["validation_batch_size"] or changed["batch_size"]}
     if validation is not None and not changed["validation_steps"]:
         parts = list(validation) if isinstance(validation, tuple | list) else [validation]
-        size = changed["validation_batch_size"] or changed["batch_size"]
+        size = changed["validation_batch_size"]
         found, _ = _source([*parts, None, None][: max(3, len(parts))], size, False)
         if found is not None:
-            changed["validation_data"] = found
+            changed |= {"validation_data": found, "validation_batch_size": None}
     listeners = Listeners(
         changed["callbacks"],
         feeding=feeding,

@@ -338,6 +338,13 @@ class WindowedPanel:
     static_scaler: Scaler | None = None
     choice: Any = None
 
+    def __repr__(self) -> str:
+        parts = ", ".join(f".{part} {len(getattr(self, part)):,}" for part in ("train", "validation", "test"))
+        return (
+            f"WindowedPanel({self.series.name!r}, {self.lookback} rows of {self.features} columns to {self.horizon} of "
+            f"{self.targets}; windows: {parts})"
+        )
+
     @property
     def features(self) -> int:
         """How many columns a model reads."""
@@ -641,8 +648,8 @@ class Frame:
 
 def _too_short(panel: Panel, split: Split, lookback: int, horizon: int, lost: int) -> DataError:
     """What to say where no series has room for its windows."""
+    rows = max(0, int((split.validation - split.start).max()))
     if lost:
-        rows = int((split.validation - split.start).max())
         return DataError(
             f"received {rows} training rows, expected at least {lost + lookback + horizon} for lookback {lookback}, "
             f"horizon {horizon} and differences; shorten ",
@@ -651,9 +658,12 @@ def _too_short(panel: Panel, split: Split, lookback: int, horizon: int, lost: in
             Parameter("transform"),
             " none.",
         )
+    expected = "longer ones"
+    if rows < lookback + horizon:
+        expected = f"at least {lookback + horizon}"
     return DataError(
-        f"{panel.name}: received {len(panel.ids)} series of {panel.lengths.max()} rows at most, expected longer ones "
-        f"for lookback {lookback}, horizon {horizon} and the parts of each; shorten ",
+        f"{panel.name}: received {len(panel.ids)} series of {panel.lengths.max()} rows at most, {rows} of them before "
+        f"the validation part, expected {expected} for lookback {lookback} and horizon {horizon}; shorten ",
         Parameter("lookback"),
         " or ",
         Parameter("horizon"),

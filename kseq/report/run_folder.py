@@ -15,7 +15,6 @@ import pandas as pd
 
 from kseq import storage
 from kseq._version import __version__
-from kseq.errors import ConfigError
 from kseq.report.table import render
 from kseq.storage import Folder, Kind
 from kseq.storage.csv_text import csv_text
@@ -184,52 +183,12 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
     return write_all(folder, contents, comparison.record, pictures, tell, frames)
 
 
-def refresh(path: Path, tell: Tell | None = None) -> list[Path]:
-    """Make the page of the run in a folder again, once an explanation was written beside it.
-
-    Args:
-        path: Of the folder, which nobody writes into.
-        tell: Called with a sentence where the page cannot be made; a warning by default.
-
-    Returns:
-        list[Path]: The page; empty where the folder holds no run, or a page cannot be made of it.
-    """
-    if not (path / KINDS["run"].record).is_file():
-        return []
-    from kseq.report.html.pages import PAGES, of_folder
-
-    _, name, _ = PAGES["run"]
-    try:
-        with folder(path) as opened:
-            return write_pages(opened, {name: of_folder(path)[name]}) if opened.listed else []
-    except ConfigError as error:
-        (tell or _warn)(f"{name} cannot be made again ({error}); all other files are written.")
-        return []
-
-
 def write_audit(audit: "Audit", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write the checks of an audit as a table, with a record and a page, as :func:`write` does."""
     record = {"kseq": __version__, "series": audit.series, "clean": audit.clean, "leaks": audit.leaks,
               "verdict": audit.verdict}  # fmt: skip
     frames = {"audit.csv": audit.table}
     return write_all(folder, _csvs(frames), record, {}, tell, frames)
-
-
-def write_pages(folder: Folder, pages: Mapping[str, str]) -> list[Path]:
-    """Put pages that were made again into a folder, beside all that is there.
-
-    Raises:
-        OutputError: they cannot be written.
-    """
-    record = folder.record
-    listed = [name for name in folder.kind.names if name in (*folder.listed, *pages, folder.kind.record)]
-    contents = {name: page.encode() for name, page in pages.items()}
-    contents[folder.kind.record] = storage.to_json({**record, "files": listed}).encode()
-    try:
-        folder.write(contents, [name for name in folder.listed if name != folder.kind.record])
-    except OSError as error:
-        raise storage.not_written(folder.path, error) from error
-    return [folder.path / name for name in pages]
 
 
 def begin_trials(folder: Folder, about: Mapping[str, Any], *, fresh: bool = False) -> Path:

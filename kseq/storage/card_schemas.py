@@ -117,6 +117,7 @@ class _CardRecord(TypedDict):
     backend: Text
     versions: dict[str, Text]
     half_widths: HalfWidthsRecord
+    moves: NotRequired[HalfWidthsRecord]
     checksums: NotRequired[dict[str, Text]]
 
 
@@ -227,6 +228,8 @@ class PanelRecord(TypedDict):
     features: Names
     future: Names
     dates: DatesRecord | None
+    #: Name of whole numbers that stand for dates; absent where there are dates, or rows are only numbered.
+    steps: NotRequired[Text]
     calendar: CalendarRecord
     static: dict[str, list[Text | Number] | None]
 

@@ -17,6 +17,9 @@ import pandas as pd
 #: Whether CSV text is escaped now.
 _ESCAPING: ContextVar[bool] = ContextVar("escaping", default=False)
 
+#: Values of a column that are looked at at once.
+_CHUNK = 2**16
+
 #: Text that is run, behind any number of apostrophes: with one more it can be told from text that had them before.
 _FORMULA, _ESCAPED = re.compile(r"'*[=+\-@\t\r]"), re.compile(r"'+[=+\-@\t\r]")
 
@@ -76,10 +79,11 @@ def _changed(column: pd.Series, change: Callable[[Any], Any]) -> pd.Series | Non
     """A column of text with its values changed; None where no value changes."""
     if _is_plain(column.dtype):
         return None
-    values = column.tolist()
-    changed = [change(value) for value in values]
-    same = all(new is old for new, old in zip(changed, values, strict=True))
-    return None if same else pd.Series(changed, index=column.index, name=column.name)
+    # A list of all values takes more memory than the column.
+    chunks = (column.iloc[first : first + _CHUNK].tolist() for first in range(0, len(column), _CHUNK))
+    if all(change(value) is value for chunk in chunks for value in chunk):
+        return None
+    return pd.Series([change(value) for value in column.tolist()], index=column.index, name=column.name)
 
 
 def _is_plain(kind: Any) -> bool:

@@ -78,6 +78,9 @@ class Batches(keras.utils.PyDataset):
         self._at_once = max(1, AT_ONCE // max(1, self.batch_size * window * (members or len(self.seeds or (0,)))))
         self._held = _NOTHING
 
+    def __repr__(self) -> str:
+        return f"Batches({len(self):,} of {self.batch_size:,} windows each; {self.windows!r})"
+
     def __len__(self) -> int:
         return -(-self.per_epoch // self.batch_size)
 

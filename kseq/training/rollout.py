@@ -30,22 +30,40 @@ def roll_out(
         ``(member, window, step + blocks * horizon, target)``; :meth:`FittedTransform.undo
         <kseq.preprocessing.transforms.FittedTransform.undo>` brings them back to the targets' unit.
     """
+    return roll_out_quantiles(model, data, starts, made, blocks)[0]
+
+
+def roll_out_quantiles(
+    model: keras.Model, data: WindowedPanel, starts: np.ndarray, made: np.ndarray, blocks: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Forecast as :func:`roll_out` does, and keep every quantile of the steps that are new.
+
+    A model of quantiles reads its own medians.
+
+    Returns:
+        What :func:`roll_out` returns; and the quantiles in ascending order, ``(member, window, blocks * horizon,
+        target, quantile)``, of which there is one where the model forecasts a value.
+    """
     known = data.series.y if data.transform is None else data.transform.apply(data.series)
+    parts = []
     for _ in range(blocks):
-        made = _with_next_block(model, data, starts, made, known)
-    return made
+        parts.append(_next_block(model, data, starts, made, known))
+        made = np.concatenate([made, parts[-1][..., parts[-1].shape[-1] // 2]], axis=2)
+    return made, np.concatenate(parts, axis=2)
 
 
-def _with_next_block(
+def _next_block(
     model: keras.Model, data: WindowedPanel, starts: np.ndarray, made: np.ndarray, known: np.ndarray
 ) -> np.ndarray:
+    """The quantiles of the next ``data.horizon`` steps, see :func:`roll_out_quantiles`."""
     panel, steps, members, windows = data.series, made.shape[2], members_of(model), data.test
     owners, reference = panel.series_of(starts), windows.reference
     # Targets whose past the model reads, and where among its inputs.
     read = [number for number, target in enumerate(panel.targets) if target in data.input_columns]
     places = [data.input_columns.index(panel.targets[number]) for number in read]
     size = memory.windows_at_once(model, data.lookback)
-    block = np.empty((made.shape[0], len(starts), data.horizon, data.targets))
+    outputs = data.horizon * data.targets
+    block = np.empty((made.shape[0], len(starts), data.horizon, data.targets, model.output_shape[-1] // outputs))
     for first in range(0, len(starts), size):
         some = slice(first, first + size)
         x = np.repeat(windows.gather_inputs(starts[some] + steps, owners[some])[:, None], members or 1, axis=1)
@@ -57,17 +75,19 @@ def _with_next_block(
             x[..., -past.shape[2] :, places] = (np.moveaxis(past, 0, 1) - center) / width
         x = windows.refer(x)[0]
         scaled = _of_one_shape(model, x if members else x[:, 0], min(size, len(starts))).astype("float64")
-        scaled = np.moveaxis(scaled.reshape(-1, members or 1, data.horizon, data.targets), 1, 0)
-        forecasts = data.target_scaler.inverse_of(scaled, owners[some])
+        scaled = np.moveaxis(scaled.reshape(-1, members or 1, block.shape[-1], data.horizon, data.targets), 1, 0)
+        # Quantiles that cross are put in order.
+        scaled = np.moveaxis(np.sort(scaled, axis=2), 2, 0)
+        every = [data.target_scaler.inverse_of(one, owners[some]) for one in scaled]
         if reference is not None:
             # Rows before the first step are known, later ones are forecasts.
             reach = np.arange(steps - reference.reach(data.lookback), min(steps, 0))
             past = np.broadcast_to(known[starts[some, None] + reach], (len(made), len(x), len(reach), data.targets))
             past = np.concatenate([past, made[:, some, len(reach) - reference.reach(data.lookback) :]], axis=2)
             unit = data.input_scaler.scale[owners[some]][:, None, list(windows.columns)] if windows.columns else 1.0
-            forecasts = reference.put_back(forecasts, past, data.lookback, unit)
-        block[:, some] = forecasts
-    return np.concatenate([made, block], axis=2)
+            every = [reference.put_back(one, past, data.lookback, unit) for one in every]
+        block[:, some] = np.stack(every, axis=-1)
+    return block
 
 
 def _of_one_shape(model: keras.Model, x: np.ndarray, size: int) -> np.ndarray:

@@ -153,7 +153,7 @@ def test_gaps_and_masked_rows_are_told(here, capsys):
 @pytest.mark.parametrize(
     ("frame", "arguments", "expected"),
     [
-        (shops(), ["--n-windows", "70"], "received 3 series of 68 rows at most, expected longer ones for lookback 7"),
+        (shops(), ["--n-windows", "70"], "0 of them before the validation part, expected at least 8 for lookback 7"),
         (shops(), ["--horizon", "9"], "received --lookback 7, --horizon 9 and future covariates (price), expected"),
         (shops(), ["--lookback", "60"], "received a series of 68 rows, expected at least 90 for lookback 60"),
         (shops(), ["--static", "rain"], "received 'rain' as static covariate and as column that changes with time"),

@@ -74,7 +74,7 @@ def test_fit_says_what_it_did(files, capsys):
     assert "LSTM, on known: 3 series, 210 rows (daily), 2001-01-01 to 2001-03-11" in printed
     assert "Mean absolute scaled errors (MASE), averaged over series, there:" in printed
     assert "Intervals, one step ahead, in the scale of each series: 80 % ±" in printed
-    assert [path.name for path in (files / "new").iterdir()] == ["lstm.keras"]
+    assert sorted(path.name for path in (files / "new").iterdir()) == ["lstm-MODEL.md", "lstm.keras"]
     frame, _ = printed_frame(capsys, "forecast", "--model", "new/lstm.keras", "--csv", "newer.csv")
     assert frame["ds"].tolist() == ["2001-03-18"] * 3
 

@@ -22,6 +22,9 @@ print(x.shape, y.mean())
 
 forecaster = kseq.Forecaster("gru", lookback=24, horizon=12, epochs=10).fit(df)
 forecast = forecaster.predict(12)
+trained = kseq.fit(df, cell="gru", epochs=5, loss="quantile", level=(80,))
+print(kseq.forecast(trained, 12).frame)
+trained.save("gru.keras")
 own: dict[str, Any] = {"mine": lambda outputs: model}
 kseq.compare("nino12", cells=own, rivals={}, out="runs/own")
 kseq.backends.choose("torch")

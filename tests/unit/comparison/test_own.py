@@ -13,7 +13,10 @@ from sklearn.svm import SVR
 import kseq
 from kseq import ConfigError
 from kseq.cli import main
+from kseq.comparison.cell_jobs import facts_of
 from kseq.experiments.reproduce import Recorded
+from kseq.jobs.job import key_of
+from kseq.models.own import own_rows
 
 QUICK = {"epochs": 2, "units": 3, "lookback": 4, "baselines": "persistence", "seeds": 2}
 
@@ -211,3 +214,86 @@ def test_a_run_of_a_script_is_made_again_from_python(series, tmp_path):
     for row in again.rows:
         np.testing.assert_array_equal(again.scores(row, "mae"), was[row.name])
     assert recorded.record["settings"]["own"]["Linear"]["about"] == "LinearRegression()"
+
+
+def dense(outputs, lookback, units=3, num_layers=None, dropout=0.0):
+    told.append((lookback, units, num_layers, dropout))
+    return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(units), keras.layers.Dense(outputs)])
+
+
+#: What the function above was called with.
+told: list[tuple] = []
+
+
+@pytest.mark.above_backends
+def test_a_network_of_ones_own_has_settings_of_its_own(series):
+    told.clear()
+    own = {"units": 7, "lookback": 3, "dropout": 0.1, "num_layers": 2, "learning_rate": 0.5, "transform": "difference"}
+    cells = {"gru": ..., "Mine": dense}
+    made = kseq.compare(series, cells=cells, by_cell={"Mine": own}, **{**QUICK, "lookback": 6})
+    assert set(told) == {(3, 7, 2, 0.1)}
+    shown = made.table.set_index("model")
+    for name, value in own.items():
+        if name != "units":
+            assert shown.loc["Mine", name] == value, name
+    assert shown.loc["GRU", "lookback"] == 6
+    slow = {"Mine": {**own, "learning_rate": 0.001}}
+    other = kseq.compare(series, cells={"Mine": dense}, by_cell=slow, **{**QUICK, "lookback": 6})
+    assert not np.array_equal(other.rows[1].predictions, made.rows[2].predictions)
+
+
+@pytest.mark.above_backends
+@pytest.mark.parametrize("options", [{}, {"no_refit_on_validation": True}, {"n_windows": 2, "refit": True}], ids=str)
+def test_a_regressor_has_a_lookback_and_a_transform_of_its_own(series, options):
+    """It forecasts as where all rows have them; the shared lookback says where windows stand."""
+    shared = {**QUICK, "lookback": 6, "transform": "none", "baselines": "persistence", **options}
+    own = {"lookback": 2, "transform": "difference"}
+    made = kseq.compare(series, cells=(), rivals={"Linear": LinearRegression()}, by_cell={"Linear": own}, **shared)
+    line = made.table.set_index("model").loc["Linear"]
+    assert (line["lookback"], line["transform"]) == (2, "difference")
+    y = series.y[:, 0]
+    changes = np.diff(y)
+    (row,) = [row for row in made.rows if row.name == "Linear"]
+    if not options:
+        # Fitted on all rows before the test part whose windows the shared lookback lets stand.
+        test = len(row.predictions[0])
+        rows = np.array([changes[t - 3 : t - 1] for t in range(6, len(y))])
+        fitted = LinearRegression().fit(rows[:-test], changes[5:-test])
+        expected = y[-test - 1 : -1] + fitted.predict(rows[-test:])
+        np.testing.assert_allclose(row.predictions[0, :, 0, 0], expected, rtol=1e-5)
+    other = kseq.compare(series, cells=(), rivals={"Linear": LinearRegression()}, **shared)
+    assert not np.allclose(row.predictions, other.rows[1].predictions)
+
+
+@pytest.mark.above_backends
+def test_a_regressor_has_nothing_else_of_its_own(series):
+    with pytest.raises(ConfigError, match=r"received epochs for Linear alone.*lookback, transform"):
+        kseq.compare(
+            series, cells=(), rivals={"Linear": LinearRegression()}, by_cell={"Linear": {"epochs": 3}}, **QUICK
+        )
+
+
+@pytest.mark.above_backends
+def test_a_run_with_such_rows_is_made_again(series, tmp_path):
+    pd.DataFrame({"y": series.y[:, 0]}).to_csv(tmp_path / "wave.csv", index=False)
+    cells, rivals = {"Leaky": leaky}, {"Linear": LinearRegression}
+    own = {"Linear": {"lookback": 2}, "Leaky": {"units": 5}}
+    kseq.compare(tmp_path / "wave.csv", cells=cells, rivals=rivals, by_cell=own, out=tmp_path / "run", **QUICK)
+    recorded = Recorded.read(tmp_path / "run", cells=cells, rivals=rivals)
+    assert recorded.record["settings"]["by_cell"] == own
+    again = recorded.repeat(recorded.series())
+    was = {model["name"]: model["mae"] for model in recorded.record["models"]}
+    assert list(was)[:3] == ["Persistence", "Leaky", "Linear"]
+    for row in again.rows:
+        np.testing.assert_array_equal(again.scores(row, "mae"), was[row.name])
+
+
+def test_kept_jobs_of_a_regressor_tell_its_own_settings(series):
+    """A run that is started again takes finished rows of the same settings alone."""
+    data = kseq.make_windows(series, lookback=4)
+    rows = {"rivals": ("Linear",), "own": own_rows({"Linear": LinearRegression}, "rival"), "cells": (), "lookback": 4}
+    keys = {
+        key_of(facts_of("Linear", "rival", "", data, kseq.Settings(**rows, by_cell=own)))
+        for own in ({}, {"Linear": {"lookback": 2}}, {"Linear": {"transform": "difference"}})
+    }
+    assert len(keys) == 3

@@ -1,5 +1,6 @@
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 
@@ -9,7 +10,8 @@ import pytest
 
 from kseq import ConfigError, DataError, Settings, compare, from_frame, make_windows, panel_from_frame, tune
 from kseq.comparison.backtest import cut_windows
-from kseq.comparison.jobs import train_cell, with_lookback
+from kseq.comparison.jobs import train_cell
+from kseq.comparison.row_windows import with_lookback
 from kseq.comparison.scores import Scores, of_validation
 from kseq.data import Panel
 from kseq.experiments._study import Pruning
@@ -226,6 +228,59 @@ def test_a_pruner_looks_at_what_is_forecast(series):
         ]
         assert outcome.errors[1] == pytest.approx(best[0].error, rel=1e-6)
         assert outcome.error == best[2].error
+
+
+def test_trials_run_on_workers_as_here(series, tuned):
+    """On as many threads as there are cells and trials at once; the order in which they end does not matter."""
+    seen = Watching()
+    with ThreadPoolExecutor(3) as pool:
+        elsewhere = tune(series, trials=4, trial_seeds=2, space=SPACE, executor=pool, progress=seen, **QUICK)
+    pd.testing.assert_frame_equal(timeless(elsewhere.tuning), timeless(tuned.tuning), check_exact=True)
+    assert seen.started[:2] == ["SimpleRNN, trial 1 of 4", "GRU, trial 1 of 4"]
+    assert seen.trainings == 2 * 4 * 2
+    alone = tune(series, trials=6, trial_seeds=1, space=SPACE, trials_at_once=3, **QUICK)
+    with ThreadPoolExecutor(4) as pool:
+        elsewhere = tune(series, trials=6, trial_seeds=1, space=SPACE, trials_at_once=3, executor=pool, **QUICK)
+    pd.testing.assert_frame_equal(timeless(elsewhere.tuning), timeless(alone.tuning), check_exact=True)
+
+
+class Watching:
+    """Notes which trials began, and how many trainings of them are done."""
+
+    def __init__(self):
+        self.started, self.trainings = [], 0
+
+    def __call__(self, what, epoch, epochs):
+        pass
+
+    def job_started(self, name):
+        self.started.append(name)
+
+    def block_done(self, block):
+        if "trial" in block.what:
+            self.trainings += block.seeds
+
+
+def test_a_trial_that_fails_costs_that_trial(series, tmp_path, monkeypatch):
+    from kseq.experiments import _trial
+
+    run, kept = _trial.run_trial, QUICK | {"cells": ("rnn",)}
+
+    def failing(trial, progress=None):
+        if trial.settings.by_cell["rnn"]["units"] == 4:
+            raise MemoryError("no room")
+        return run(trial, progress)
+
+    space = replace(SPACE, num_layers=(1,), lookback=(3,), learning_rate=(0.01,))
+    with monkeypatch.context() as patch:
+        patch.setattr(_trial, "run_trial", failing)
+        some = tune(series, trials=2, trial_seeds=1, space=space, out=tmp_path, **kept).tuning
+        assert some.set_index("units")["mae"].isna().to_dict() == {2: False, 4: True}
+        with pytest.raises(MemoryError, match="no room"):
+            tune(series, trials=1, trial_seeds=1, space=replace(space, units=(4,)), **kept)
+    # It is not kept: with more room it runs.
+    whole = tune(series, trials=2, trial_seeds=1, space=space, out=tmp_path, **kept).tuning
+    assert whole["mae"].notna().all()
 
 
 def test_a_trial_that_diverged_is_not_chosen(series):

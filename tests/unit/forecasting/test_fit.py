@@ -191,8 +191,3 @@ def test_the_fewest_rows():
     with pytest.raises(DataError, match="received a series of 5 rows, expected at least 6 for lookback 4, horizon 1"):
         fitted(monthly(5))
     assert fitted(monthly(6), refit=False).card.half_widths.errors == 1
-
-
-def test_a_saved_model_forecasts_no_quantiles():
-    with pytest.raises(ConfigError, match="received loss quantile for a model that is saved, expected mse"):
-        fit_model(from_frame(monthly()), training={"loss": "quantile"})

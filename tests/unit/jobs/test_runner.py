@@ -121,6 +121,28 @@ def test_a_scheduler_that_does_not_answer_is_told(monkeypatch):
         opened("dask://127.0.0.1:9")
 
 
+@pytest.mark.parametrize("threads", [None, 2])
+def test_a_job_that_is_done_may_ask_for_others(tmp_path, threads):
+    """They run, or are taken from the store, and stand after those that were there."""
+
+    def next_one(outcome):
+        n = outcome.job.arguments["times"]
+        return jobs_of(n + 10) if n < 30 else None
+
+    heard = Heard()
+    with ThreadPoolExecutor(threads or 1) as pool:
+        executor = pool if threads else None
+        for kept in (False, True):
+            with Runner(Store(tmp_path / "store"), executor, progress=heard) as runner:
+                outcomes = runner.run(jobs_of(1, 2), next_one)
+            assert sorted(outcome.value["total"] for outcome in outcomes) == [
+                10.0 * n for n in (1, 2, 11, 12, 21, 22, 31, 32)
+            ]
+            assert [outcome.value["total"] for outcome in outcomes[:2]] == [10, 20]
+            assert {outcome.kept for outcome in outcomes} == {kept}
+            assert (runner.planned, runner.done) == (8, 8)
+
+
 def test_functions_of_a_users_own_are_found_in_another_process(tmp_path, monkeypatch):
     import pickle
 

@@ -207,6 +207,7 @@ SETTINGS = {
     "validation data": (sequential, {"metrics": ["mae"]}, {"validation_data": arrays(20), "validation_batch_size": 7},
                         "fast"),
     "weighted validation": (sequential, {"metrics": ["mae"]}, {"validation_data": (*arrays(20), weights[:20])}, "fast"),
+    "validation steps": (sequential, {}, {"validation_data": arrays(20), "validation_steps": 2}, "fast"),
     "validation now and then": (sequential, {}, {"validation_data": arrays(20), "validation_freq": 2}, "fast"),
     "regularizer": (lambda kind: sequential(kind, kernel_regularizer=L2(0.1)), {}, {}, "fast (loss by Keras)"),
     "activity": (lambda kind: functional(kind, activity_regularizer=L2(0.1)), {}, {}, "fast (layers, loss by Keras)"),
@@ -254,8 +255,8 @@ COMPILED = {
     "sample weights", "sample weights and a split", "sgd", "momentum", "nesterov", "rmsprop", "adamw",
     "adam with decay", "decay but of biases", "clipnorm", "global clipnorm", "clipvalue", "schedule",
     "schedule of sgd", "betas", "scheduler", "plateau", "early stopping", "validation data",
-    "weighted validation", "validation now and then", "whole", "no bias", "reset before", "backwards",
-    "from an epoch",
+    "weighted validation", "validation steps", "validation now and then", "whole", "no bias", "reset before",
+    "backwards", "from an epoch",
 }  # fmt: skip
 
 if BACKEND != "torch":

@@ -185,7 +185,7 @@ def test_series_that_are_too_short_are_left_out_and_counted():
     )
     with pytest.raises(DataError, match="received a series of 60 rows, expected at least 90 for lookback 60"):
         make_windows(panel, lookback=60)
-    with pytest.raises(DataError, match="received 4 series of 60 rows at most, expected longer ones"):
+    with pytest.raises(DataError, match=r"received 4 series of 60 rows at most, [0-9]+ of them before the validation"):
         make_windows(panel, lookback=10, n_windows=55)
 
 

@@ -141,3 +141,85 @@ def test_a_notebook_shows_table_and_verdict_with_names_as_text():
     from kseq.report.table import as_html
 
     assert "<b>" not in as_html(pd.DataFrame({"model": ["<b>"]}), ["<b>"])
+
+
+def luminance(color):
+    """As WCAG has it."""
+    parts = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one, other):
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_lines_are_seen_on_light_and_on_dark_ground_and_text_is_read():
+    from importlib import resources
+
+    from kseq.report.html.charts import styles_of
+
+    style = (resources.files("kseq.report.html") / "page.css").read_text()
+    light, dark = (dict(re.findall(r"--(\w+): (#\w{6})", line)) for line in re.findall(r":root \{.*\}", style)[:2])
+    models = ["SimpleRNN", "LSTM", "GRU", "LSTM x2 mean", *(f"row {number}" for number in range(20))]
+    found = styles_of(models)
+    for colors in (light, dark):
+        assert min(contrast(color, colors["ground"]) for color, _ in found.values()) >= 3
+        assert min(contrast(colors[name], colors["ground"]) for name in ("text", "faint", "accent")) >= 4.5
+    # No two rows look the same.
+    assert len(set(found.values())) == len(models)
+
+
+def test_parts_of_a_cell_have_its_colour_and_dashes_of_their_own():
+    from kseq.report.html.charts import styles_of
+
+    found = styles_of(["LSTM, input", "LSTM, forget", "GRU, update"])
+    assert found["LSTM, input"][0] == found["LSTM, forget"][0] != found["GRU, update"][0]
+    assert found["LSTM, input"][1] != found["LSTM, forget"][1]
+
+
+def test_the_table_is_ranked_and_charts_begin_with_cells_and_the_best_baseline(folder):
+    page = markup((folder / "report.html").read_text())
+    record = json.loads((folder / "run.json").read_text())
+    best = pd.read_csv(folder / "table.csv").sort_values("mae")["model"].iloc[0]
+    assert page.index(f">{best}</th>") == min(
+        page.index(f">{name}</th>") for name in pd.read_csv(folder / "table.csv")["model"]
+    )
+    steps = page[page.index("MAE by steps ahead") :]
+    checked = re.findall(r'value="([^"]+)" checked', steps[: steps.index("</fieldset>")])
+    assert set(checked) == {"LSTM", "GRU", record["best_baseline"]}
+
+
+def test_skill_by_step_is_that_of_the_errors(folder):
+    from kseq.report.html.run import _skill
+
+    frame = pd.read_csv(folder / "horizon.csv")
+    record = json.loads((folder / "run.json").read_text())
+    (chart,) = _skill(frame, record, None)
+    source = next(renderer.data_source for renderer in chart.figure.renderers if renderer.name == "GRU")
+    wide = frame.pivot_table(index="step", columns="model", values="mae")
+    np.testing.assert_allclose(source.data["y"], 100 * (1 - wide["GRU"] / wide[record["best_baseline"]]), rtol=1e-4)
+
+
+def test_an_explanation_of_another_series_stays_out_of_a_runs_page(tmp_path):
+    frame = pd.DataFrame({"y": np.sin(np.arange(90) / 3)}, pd.date_range("2001-01-01", periods=90, freq="MS"))
+    options = {"seeds": 1, "epochs": 1, "units": 2, "cells": ["gru"], "transform": "none"}
+    kseq.compare(kseq.from_frame(frame, name="one"), baselines=["persistence"], **options).write(tmp_path / "run")
+    explained = kseq.explain(kseq.from_frame(frame, name="other"), problems=False, variants=False, **options)
+    files = explained.write(tmp_path / "run")
+    assert tmp_path / "run" / "explanation.html" in files
+    assert "Why: " not in markup((tmp_path / "run" / "report.html").read_text())
+    assert "The lesson's table" in markup((tmp_path / "run" / "explanation.html").read_text()).replace("&#39;", "'")
+
+
+def test_interactive_charts_are_a_page_of_their_own(folder, tmp_path):
+    frame = pd.DataFrame({"y": np.sin(np.arange(60))}, pd.date_range("2001-01-01", periods=60, freq="MS"))
+    comparison = kseq.compare(frame, cells=(), baselines=["persistence"])
+    shown = comparison.plot(tmp_path / "chart.html", interactive=True)
+    page = (tmp_path / "chart.html").read_text()
+    assert not LOADS.search(page)
+    assert len(shown.figures) == 1
+    assert shown._repr_html_().startswith("<iframe srcdoc=")
+    with pytest.raises(ConfigError, match="received series 'none'"):
+        comparison.plot(ids=["none"], interactive=True)

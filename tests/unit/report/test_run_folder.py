@@ -40,7 +40,7 @@ def comparison(frame):
 @pytest.fixture
 def quick(monkeypatch):
     """Pictures that take no time."""
-    monkeypatch.setattr(run_folder, "plot_predictions", lambda comparison: Figure(figsize=(1, 1)))
+    monkeypatch.setattr("kseq.report.plot.plot_predictions", lambda comparison: Figure(figsize=(1, 1)))
 
 
 def record(folder):
@@ -178,7 +178,7 @@ def test_a_picture_that_cannot_be_drawn_costs_nothing(comparison, tmp_path, monk
         assert names(tmp_path / "run") == sorted({*WRITTEN} - {"comparison.png", "report.html"})
         raise ValueError("Failed to\nparse mathtext")
 
-    monkeypatch.setattr(run_folder, "plot_predictions", fail)
+    monkeypatch.setattr("kseq.report.plot.plot_predictions", fail)
     with pytest.warns(UserWarning, match=r"comparison.png cannot be drawn \(ValueError: Failed to"):
         written = comparison.write(tmp_path / "run")
     assert [path.name for path in written] == [name for name in WRITTEN if name != "comparison.png"]
@@ -202,7 +202,7 @@ def test_ctrl_c_while_a_picture_is_drawn_leaves_the_tables(comparison, tmp_path,
     def stop(comparison):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_folder, "plot_predictions", stop)
+    monkeypatch.setattr("kseq.report.plot.plot_predictions", stop)
     with pytest.raises(KeyboardInterrupt) as caught:
         comparison.write(tmp_path / "run")
     assert "has table.csv, table.md, horizon.csv, predictions.csv, run.json" in caught.value.__notes__[0]
@@ -230,7 +230,7 @@ def test_kinds_of_results_share_a_folder(comparison, quick, tmp_path, monkeypatc
     def fails(forecast):
         raise AttributeError("no history")
 
-    monkeypatch.setattr(run_folder, "plot_forecast", fails)
+    monkeypatch.setattr("kseq.report.forecast.plot_forecast", fails)
     past = comparison.data.series
     made = Forecast("GRU", past.index[-1:] + pd.offsets.MonthBegin(), np.zeros((1, 1, 1)), {}, (), past)
     comparison.write(tmp_path / "run")

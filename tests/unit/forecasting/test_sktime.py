@@ -1,0 +1,54 @@
+"""The adapter for sktime; CI has no sktime, whose pandas is older than the one that is pinned."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kseq.forecasting.forecaster import Forecaster
+
+pytest.importorskip("sktime")
+
+from kseq.forecasting.sktime import KseqForecaster
+
+pytestmark = [
+    pytest.mark.above_backends,
+    pytest.mark.filterwarnings("ignore:The default of config:FutureWarning"),
+]
+
+QUICK = {"lookback": 4, "units": 3, "epochs": 1, "transform": "none"}
+
+
+def monthly(index):
+    return pd.Series(10 + np.random.default_rng(0).normal(size=48).cumsum(), index=index, name="sst")
+
+
+@pytest.mark.parametrize("index", [pd.period_range("2000-01", periods=48, freq="M"), pd.RangeIndex(48)], ids=type)
+def test_forecasts_are_those_of_the_forecaster_at_the_steps_that_are_asked_for(index):
+    y = monthly(index)
+    adapter = KseqForecaster(**QUICK).fit(y, fh=[1, 3])
+    made, alone = adapter.predict(), Forecaster(**QUICK)
+    frame = pd.DataFrame({"y": y.to_numpy()})
+    if isinstance(index, pd.PeriodIndex):
+        frame["ds"] = index.to_timestamp()
+    expected = alone.fit(frame).predict(3, level=(80,))
+    np.testing.assert_allclose(made, expected["GRU"].iloc[[0, 2]])
+    assert made.index.tolist() == [index[-1] + 1, index[-1] + 3]
+    bounds = adapter.predict_interval(coverage=0.8)
+    np.testing.assert_allclose(bounds, expected[["GRU-lo-80", "GRU-hi-80"]].iloc[[0, 2]])
+
+
+def test_columns_of_x_are_known_ahead():
+    index = pd.period_range("2000-01", periods=52, freq="M")
+    x = pd.DataFrame({"price": np.random.default_rng(1).normal(size=52)}, index=index)
+    y = monthly(index[:48])
+    adapter = KseqForecaster(**QUICK, horizon=2).fit(y, X=x[:48])
+    made = adapter.predict(fh=[1, 2, 3], X=x[48:51])
+    assert not np.allclose(made, adapter.predict(fh=[1, 2, 3], X=x[48:51] + 1))
+
+
+@pytest.mark.slow
+def test_sktime_checks_it():
+    from sktime.utils.estimator_checks import check_estimator
+
+    results = check_estimator(KseqForecaster, raise_exceptions=False, verbose=False)
+    assert {name: result for name, result in results.items() if result != "PASSED"} == {}
