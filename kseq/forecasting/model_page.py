@@ -164,12 +164,13 @@ def _intervals(card: ModelCard) -> dict[str, Any]:
     known = [level for level in card.settings["levels"] if half.reason(level) is None]
     widths = []
     for level in known:
-        first = half.at(level, 1)[0] * (1 if several else card.unit[0])
+        first = (half if card.moves is None else card.moves).at(level, 1)[0] * (1 if several else card.unit[0])
         widths.append((f"{level:g}", " and ".join(f"{width:.4g}{'' if several else unit}" for width in first)))
     reasons: Iterable[str | None] = (half.reason(level) for level in card.settings["levels"])
     return {
         "widths": widths,
         "errors": half.errors,
+        "quantiles": card.moves is not None,
         "in_scale": _Plain(", in the scale of each series" * several),
         "reach": half.values.shape[1],
         "no_widths": next((reason for reason in reasons if reason), "none was asked for"),

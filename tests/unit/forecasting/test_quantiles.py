@@ -108,6 +108,8 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     options += ["--validation-share", "0.3", "--out", "m.keras"]
     assert main(["fit", "--csv", "sst.csv", "--cell", "gru", *options]) == 0
     assert "Bounds are the network's quantiles, moved outwards, one step ahead: 80 % by " in capsys.readouterr().out
+    (page,) = tmp_path.glob("*MODEL.md")
+    assert "Bounds are quantiles that the model forecasts" in page.read_text(encoding="utf-8")
     assert main(["forecast", "--model", "m.keras", "--steps", "2", "--out", "next"]) == 0
     made = pd.read_csv("next/forecast.csv")
     assert (made["GRU-lo-80"] < made["GRU"]).all()
