@@ -60,7 +60,7 @@ def _show(result: Any, style: str) -> None:
 # Whatever decides a comparison's numbers can be audited: its options, those that come later too. A short budget shows
 # a leak as well as a long one; intervals and files are none of an audit's.
 _own = JOB_OPTIONS | {option.name for option in audit.params}
-_own |= {"level", "out", "escape_formulas", "predictions", "rival", "log"}
+_own |= {"level", "out", "escape_formulas", "predictions", "rival", "log", "with_forecasts"}
 audit.params = [*(option for option in compare.params if option.name not in _own), *audit.params]
 
 

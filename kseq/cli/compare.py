@@ -22,7 +22,7 @@ from kseq.cli.options import (
     trainings_of,
 )
 from kseq.cli.terminal import data, detail, note, say
-from kseq.cli.types import CommaList, Folder, Horizons, Levels, Number, Text, Units, Whole
+from kseq.cli.types import CommaList, File, Folder, Horizons, Levels, Number, Text, Units, Whole
 from kseq.errors import OutputError
 from kseq.training.budget import LOSSES, SCHEDULES, Training
 from kseq.validation import PREDICTIONS, require_predictions
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 @click.option("--baselines", type=CommaList(), default=None, metavar="NAME[,...]", shell_complete=completion.baselines,
               help="Baselines beside them, of persistence, seasonal-naive, climatology, ar, climatology-ar, ets, "
                    "theta, dlinear.  [default: all that the series allows; ets for 20 series at most]")  # fmt: skip
+@click.option("--with", "with_forecasts", type=File(), metavar="FILE",
+              help="Forecasts that others made of the same test points, as rows beside them: CSV or Parquet with "
+                   "unique_id, ds, cutoff, y and a column a model, as `kseq judge` reads.")  # fmt: skip
 @click.option("--season", type=Whole("season"), default=0, help="Steps in a season.  [default: from the dates]")
 @click.option("--metric", type=Text(), default="", metavar="NAME",
               help="Ranks rows and is tested: mae, mase, rmse, rmsse, smape, mape, wql, pinball or crps.  [default: "
@@ -145,6 +148,7 @@ def compare(
     style: str,
     out: Path | None,
     log: tuple[str, ...] | None,
+    with_forecasts: Path | None,
     executor: str | None,
     keep: Path | None,
     fresh: bool,
@@ -170,7 +174,7 @@ def compare(
         with Progress(trainings_of(settings)) as progress:
             comparison = run(
                 series, settings, progress=progress, log=loggers_of(log, folder, series.name), executor=executor,
-                keep=keep or kept_in(out), fresh=fresh,
+                keep=keep or kept_in(out), fresh=fresh, with_forecasts=with_forecasts,
             )  # fmt: skip
         write_and_show(comparison, style, folder, chosen, predictions)
 

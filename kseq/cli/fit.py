@@ -71,7 +71,7 @@ _comparing: dict[str, Any] = {
     "refit": False, "gap": 0, "train_size": None, "strategy": "direct", "rival": None,
 }  # fmt: skip
 _own = JOB_OPTIONS | {option.name for option in fit.params} | set(_comparing)
-_own |= {"style", "escape_formulas", "predictions", "log"}
+_own |= {"style", "escape_formulas", "predictions", "log", "with_forecasts"}
 fit.params = [*(option for option in compare.params if option.name not in _own), *fit.params]
 
 

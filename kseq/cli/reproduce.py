@@ -21,6 +21,8 @@ from kseq.errors import ConfigError, OutputError
               help="Where the run's data are now.  [default: where they were]")  # fmt: skip
 @click.option("--sql", type=Text(1000), metavar="URL",
               help="The run's database, with the password that the record leaves out.")  # fmt: skip
+@click.option("--with", "with_forecasts", type=File(), metavar="FILE",
+              help="Where the forecasts of others beside its rows are now.  [default: where they were]")  # fmt: skip
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for the files of the new run.  [default: none]")
 @own_options
 @executor_option
@@ -31,6 +33,7 @@ def reproduce(
     device: str | None,
     file: Path | None,
     sql: str | None,
+    with_forecasts: Path | None,
     out: Path | None,
     cell: tuple[str, ...] | None,
     rival: tuple[str, ...] | None,
@@ -50,13 +53,13 @@ def reproduce(
     recorded = reproduce.Recorded.read(run, cells=cell or (), rivals=rival or ())
     if out is not None and out.resolve() == recorded.path.parent.resolve():
         raise ConfigError(f"received --out {out}, the folder of the run itself; expected another.")
-    series = recorded.series(file, sql)
+    series, others = recorded.series(file, sql), recorded.forecasts(with_forecasts)
     backends.choose(backend or recorded.backend, device or recorded.device)
     read = [*inputs(), recorded.path, *recorded.files]
     lost: OutputError | None = None
     with run_folder.folder(out, inputs=read) if out else contextlib.nullcontext() as folder:
         with Progress() as progress:
-            comparison = recorded.repeat(series, progress, executor)
+            comparison = recorded.repeat(series, progress, executor, others)
         if folder is not None:
             try:
                 run_folder.write(comparison, folder, tell)

@@ -114,5 +114,5 @@ _chosen = {
     "units": 32, "layers": None, "lookback": None, "learning_rate": 1e-3, "transform": "auto", "dropout": 0.0,
     "match": "units",
 }  # fmt: skip
-_own = JOB_OPTIONS | {option.name for option in tune.params} | set(_chosen)
+_own = JOB_OPTIONS | {option.name for option in tune.params} | {"with_forecasts"} | set(_chosen)
 tune.params = [*(option for option in compare.params if option.name not in _own), *tune.params]

@@ -3,6 +3,7 @@
 Members that diverged are left out of all but the learning curves.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,9 +15,11 @@ from kseq._version import __version__
 from kseq.backends import machine
 from kseq.comparison.auto import settled
 from kseq.comparison.backtest import Backtest
+from kseq.comparison.others import points_of
 from kseq.comparison.rows import Rows
 from kseq.evaluation import metrics, rows, significance
 from kseq.evaluation.model_result import ModelResult
+from kseq.evaluation.quantiles import QUANTILE_METRICS
 from kseq.evaluation.verdict import Evidence
 from kseq.models import cell_of
 from kseq.models.parameter_counts import layer_widths
@@ -105,30 +108,22 @@ def _own_settings(comparison: Rows, row: ModelResult) -> dict[str, Any]:
 def predictions(comparison: Rows) -> pd.DataFrame:
     """Every forecast in long form, see :attr:`kseq.Comparison.predictions`."""
     data = comparison.data
+    there = slice(None) if data.forecast_steps is None else data.forecast_steps.ravel()
+    # Seeds have bounds of their own where these decide the order of rows.
+    all_bounds = comparison.measure in QUANTILE_METRICS
     frames = []
-    for target, column in enumerate(data.series.targets):
-        columns: dict[str, Any] = {
-            "unique_id": _ids(comparison, str(column)),
-            "ds": data.test_dates,
-            "cutoff": data.test_cutoffs.repeat(data.horizon),
-            "y": data.test_y[..., target].ravel(),
-        }
+    for target in range(data.targets):
+        columns: dict[str, Any] = {}
         for row in comparison.rows:
-            for number in np.flatnonzero(row.sound):
-                name = row.name if len(row.predictions) == 1 else f"{row.name} (seed {row.seeds[number]})"
+            sound = np.flatnonzero(row.sound)
+            names = [row.name if len(row.predictions) == 1 else f"{row.name} (seed {row.seeds[number]})"
+                     for number in sound]  # fmt: skip
+            for number, name in zip(sound, names, strict=True):
                 columns[name] = row.predictions[number, ..., target].ravel()
-            if len(row.predictions) == 1:
-                columns |= _bounds(comparison, row, target)
-        frame, there = pd.DataFrame(columns), data.forecast_steps
-        frames.append(frame if there is None else frame[there.ravel()])
-    return pd.concat(frames, ignore_index=True)
-
-
-def _ids(comparison: Rows, target: str) -> pd.Index:
-    """What each forecast of a target is called: the name of its series, with the target's where there are several."""
-    data = comparison.data
-    ids = data.series.ids.astype(str)[data.test.series].repeat(data.horizon)
-    return ids if data.targets == 1 else ids + f"/{target}"
+            if len(row.predictions) == 1 or all_bounds:
+                columns |= _bounds(comparison, row, names, target)
+        frames.append(pd.DataFrame(columns)[there])
+    return pd.concat([points_of(data), pd.concat(frames, ignore_index=True)], axis=1)
 
 
 def by_series(comparison: Rows) -> pd.DataFrame:
@@ -202,11 +197,13 @@ def _coverage(comparison: Rows, row: ModelResult, steps: slice = slice(None)) ->
     return columns
 
 
-def _bounds(comparison: Rows, row: ModelResult, target: int) -> dict[str, np.ndarray]:
-    """Bounds of a row of one forecast, by the names that packages of forecasting give them."""
+def _bounds(comparison: Rows, row: ModelResult, names: Sequence[str], target: int) -> dict[str, np.ndarray]:
+    """Bounds of each forecast of a row, by the names that packages of forecasting give them."""
+    bands = comparison.intervals(row)
     return {
-        f"{row.name}-{side}-{level:g}": bound[0, ..., target].ravel()
-        for level, band in comparison.intervals(row).items()
+        f"{name}-{side}-{level:g}": bound[number, ..., target].ravel()
+        for number, name in enumerate(names)
+        for level, band in bands.items()
         for side, bound in (("lo", band.lo), ("hi", band.hi))
     }
 
@@ -272,6 +269,7 @@ def record(comparison: Rows, table: pd.DataFrame) -> dict[str, Any]:
         "windows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
         "folds": _folds(comparison),
         "seconds": comparison.seconds,
+        "with_forecasts": comparison.beside.record if comparison.beside else None,
         "tuning": comparison.search.record if comparison.search else None,
         "metric": comparison.measure,
         "best_baseline": comparison.evidence.baseline.name if comparison.evidence.baseline else None,

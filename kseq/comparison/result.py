@@ -19,6 +19,7 @@ from kseq import backends, vocabulary
 from kseq._version import __version__
 from kseq.comparison.backtest import cut_windows, make_backtest
 from kseq.comparison.defaults import resolved
+from kseq.comparison.others import beside, read_others
 from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
@@ -83,9 +84,10 @@ class Comparison(Tables):
 
     def _repr_html_(self) -> str:
         """The table and the verdict, as a notebook shows them."""
-        from kseq.report.table import as_html, shown_table
+        from kseq.report.table import as_html, shown_of_target, shown_table
 
-        return as_html(shown_table(self), self.verdict)
+        targets = {f"Target {one.data.series.targets[0]}": shown_of_target(one) for one in self.by_target}
+        return as_html(shown_table(self), self.verdict, targets)
 
     def write(self, path: str | Path, predictions: str = "csv") -> list[Path]:
         """Write table, forecasts, pictures and record into a folder, made where it is missing; return the files.
@@ -111,9 +113,11 @@ class Comparison(Tables):
 
     @property
     def inputs(self) -> list[Path]:
-        """The file that the series was read from, if any."""
+        """The files that the series and forecasts of others were read from, if any."""
         origin = self.data.series.origin
-        return [Path(origin.arguments["path"])] if origin is not None and "path" in origin.arguments else []
+        read = [Path(origin.arguments["path"])] if origin is not None and "path" in origin.arguments else []
+        path = self.beside.others.path if self.beside is not None else None
+        return read if path is None else [*read, path]
 
     @property
     def traps(self) -> list[str]:
@@ -128,6 +132,7 @@ def compare(
     settings: Settings | None = None,
     *,
     progress: Callable[[str, int, int], None] | None = None,
+    with_forecasts: Any = None,
     log: Any = (),
     executor: Any = None,
     keep: str | Path | None = None,
@@ -145,6 +150,10 @@ def compare(
         settings: all settings; None, the default, for those that ``options`` name.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch; with series in place of
             epochs where exponential smoothing is fitted to the series of a panel, one after the other.
+        with_forecasts: forecasts that others made of the same test points, which become rows too: the name of a CSV or
+            Parquet file, a frame ``unique_id, ds, [cutoff], [y], MODEL...``, or ``{name: array}`` of shape ``(windows,
+            horizon, targets)``, an axis of seeds in front where there are several; None, the default, for none. They
+            are matched by series, date and cutoff, before anything is trained; see :mod:`kseq.comparison.others`.
         log: where learning curves and the table are written besides: ``"tensorboard"``, ``"mlflow"``, or an object of
             one's own with the methods of :class:`kseq.report.loggers.Logger`; one or several.
         executor: what trains: None, the default, for this process; ``"local:2"`` for two processes of this machine,
@@ -163,7 +172,7 @@ def compare(
 
     Raises:
         ConfigError: an option that kseq does not know, or a value that it cannot have.
-        DataError: the series cannot be used as it is.
+        DataError: the series cannot be used as it is; or forecasts of others are not of its test points.
 
     Example:
         >>> result = compare(df, cells="gru", epochs=50, seeds=3)  # doctest: +SKIP
@@ -171,11 +180,16 @@ def compare(
     """
     started = time.perf_counter()
     asked = vocabulary.asked(given, settings, options)
+    others = read_others(with_forecasts) if with_forecasts is not None else None
     store = store_in(keep, asked.out, fresh=fresh)
     with asked.folder() as folder:
         comparison = laid_out(asked.series, asked.settings)
+        # What does not match is told before anything is trained.
+        rows_of_others = beside(comparison.data, others, comparison.levels) if others is not None else None
         with _logged(comparison, log, folder):
             _filled(comparison, progress, store, executor)
+            if rows_of_others is not None:
+                comparison.add_others(rows_of_others)
         comparison.seconds = time.perf_counter() - started
         if folder is not None:
             from kseq.report import run_folder

@@ -11,6 +11,7 @@ from kseq import baselines
 from kseq.baselines import Skipped
 from kseq.comparison.backtest import Backtest, baseline_of
 from kseq.comparison.null_losses import null_losses
+from kseq.comparison.others import Beside
 from kseq.comparison.scores import Scores
 from kseq.errors import ConfigError
 from kseq.evaluation.cautions import cautions
@@ -65,6 +66,7 @@ class Rows:
         self.settings = settings
         self.seconds = float("nan")
         self.search: Trials | None = None
+        self.beside: Beside | None = None
         self.missing: list[str] = []
         self.jobs: Any = None
         self.listeners: list[Callable[[ModelResult], None]] = []
@@ -145,6 +147,13 @@ class Rows:
             if mean is not None:
                 self.add(mean)
 
+    def add_others(self, beside: Beside) -> None:
+        """Add the rows of others; one whose name is taken has the name of its source behind its own."""
+        rows = list(beside.named([row.name for row in self.rows]))
+        for row in rows:
+            self.add(row)
+        self.beside = replace(beside, rows=rows, notes=[*beside.notes, *beside.renamed(rows)])
+
     @property
     def season(self) -> int:
         """Steps in a season, by which MASE and RMSSE scale; 1 for none.
@@ -183,7 +192,7 @@ class Rows:
         """What tests and verdict read: errors of each row by seed."""
         if self._evidence is None:
             folds = [fold[0] for fold in self.fold_scores() if fold]
-            evidence = self._scores.evidence(self.rows, self.levels, folds, refitted=len(self.trainings) > 1)
+            evidence = self._scores.evidence(self.rows, self._scored_levels, folds, refitted=len(self.trainings) > 1)
             # Where cells have their own, there is no lookback and no loss that is that of all networks.
             if self.settings is not None and self.settings.by_cell:
                 evidence = replace(evidence, lookback=0)
@@ -211,6 +220,7 @@ class Rows:
             *self._missing_intervals(),
             *self._second_training(),
             *(row.remark for row in self.rows if row.remark),
+            *(self.beside.notes if self.beside else ()),
             *self._scores.notes,
             *self.data.notes,
             *(self.settings.notes if self.settings else []),
@@ -257,7 +267,7 @@ class Rows:
             ``(member,)``, ``(member, step)``, ``(member, window)`` or ``(member, series)``.
         """
         forecasts = row.predictions[row.sound]
-        bands = self.intervals(row) if metric in QUANTILE_METRICS else None
+        bands = self._scores.bands(row, self._scored_levels) if metric in QUANTILE_METRICS else None
         if by == "window":
             return self._scores.by_window(forecasts, metric, bands)
         if by == "series":
@@ -287,6 +297,20 @@ class Rows:
     def levels(self) -> tuple[float, ...]:
         """Percents that intervals are to cover."""
         return (self.settings or Settings()).levels
+
+    @property
+    def _scored_levels(self) -> tuple[float, ...]:
+        """Levels that metrics of quantiles read, the same of all rows.
+
+        They are those that the validation part gives the rows of this run; of rows whose intervals came with their
+        forecasts all that there are.
+        """
+        windows = min(len(data.validation) for data in self.trainings)
+        if windows and any(row.validation is not None for row in self.rows):
+            found = {level for level in self.levels if not too_few(windows, level)}
+        else:
+            found = {level for row in self.rows for level in row.bands}
+        return tuple(level for level in self.levels if level in found)
 
     def intervals(self, row: ModelResult) -> dict[float, Interval]:
         """Put prediction intervals around the forecasts of a row's members that did not diverge.

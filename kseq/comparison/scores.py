@@ -398,7 +398,7 @@ class Scores:
         """A row as tests and verdict read it; what members that diverged would be is NaN."""
         sound, metric = result.sound, self.measure
         forecasts = result.predictions[sound]
-        bands = self.intervals(result, levels) if metric in QUANTILE_METRICS and sound.any() else None
+        bands = self.bands(result, levels) if metric in QUANTILE_METRICS and sound.any() else None
 
         def of_all(values: np.ndarray) -> np.ndarray:
             whole = np.full((len(sound), *values.shape[1:]), np.nan)
@@ -510,6 +510,13 @@ class Scores:
                 lo, hi = (np.concatenate([getattr(part, side) for part in parts], axis=1) for side in ("lo", "hi"))
                 joint[level] = Interval(level, lo[:, self._order], hi[:, self._order])
         return joint
+
+    def bands(self, row: ModelResult, levels: Sequence[float]) -> dict[float, Interval]:
+        """Intervals that metrics of quantiles read; none where given ones are not of all levels, as those of others."""
+        if row.bands and not set(levels) <= set(row.bands):
+            return {}
+        found = self.intervals(row, levels)
+        return {level: found[level] for level in levels if level in found}
 
     def _quantiles(self, row: ModelResult) -> list[tuple[np.ndarray, np.ndarray]]:
         """Quantiles of the test and the validation part that a row's sound members forecast, by training."""

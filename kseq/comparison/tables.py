@@ -7,6 +7,7 @@ import pandas as pd
 from kseq.comparison import frames
 from kseq.comparison.backtest import Backtest
 from kseq.comparison.rows import Rows
+from kseq.comparison.targets import by_target
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import Settings
 
@@ -16,6 +17,7 @@ class Tables(Rows):
 
     def __init__(self, data: WindowedPanel, settings: Settings | None = None, backtest: Backtest | None = None):
         super().__init__(data, settings, backtest)
+        self._by_target: tuple[Any, list[Tables]] = (None, [])
         self._table: tuple[Any, Any, pd.DataFrame] = (None, None, pd.DataFrame())
 
     @property
@@ -66,10 +68,23 @@ class Tables(Rows):
 
         A model that was trained with several seeds has one column a seed, ``LSTM (seed 0)``; a seed that diverged has
         none. A column that is its model's only one is followed by the bounds of its intervals, ``GRU-lo-95`` and
-        ``GRU-hi-95``; those of a cell with several seeds stand beside their mean, ``GRU x10 mean-lo-95``. ``cutoff`` is
+        ``GRU-hi-95``; those of a cell with several seeds stand beside their mean, ``GRU x10 mean-lo-95``, and beside
+        each seed too where rows are ranked by a metric of intervals, ``GRU (seed 0)-lo-95``. ``cutoff`` is
         the date of the last value known to the forecast. ``utilsforecast.evaluation.evaluate`` reads this frame.
         """
         return frames.predictions(self)
+
+    @property
+    def by_target(self) -> list["Tables"]:
+        """Of several targets a comparison of each, with its own table, letters and picture; empty for one target.
+
+        All are ranked by the metric of the whole.
+        """
+        rows, found = self._by_target
+        if rows is not self._rows:
+            found = by_target(self, Tables)
+            self._by_target = (self._rows, found)
+        return found
 
     @property
     def history(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from kseq.evaluation.metrics import mape_reason, power_of_two
+from kseq.evaluation.metrics import ALL_METRICS, mape_reason, power_of_two
 from kseq.evaluation.rows import Row
 from kseq.evaluation.verdict import Evidence, names, texts
 from kseq.text import count
@@ -22,6 +22,10 @@ FEW_WINDOWS = 10
 
 #: Smallest correlation with an earlier value at which a forecast is said to follow it; and the earliest looked at.
 FOLLOWS, LAGS = 0.5, 3
+
+#: Errors that vary by this factor more than those of a line through the truth's last values are late; and the most
+#: series to which such lines are fitted.
+LATE, FITTED = 1.1, 100
 
 #: Forecasts whose variance is below this share of the truth's are called flat.
 FLAT = 0.05
@@ -72,22 +76,81 @@ def copies_last_value(evidence: Evidence) -> str | None:
     members and targets; the lag with the largest one must reach :data:`FOLLOWS`. Lags beyond the last known value are
     looked at where windows are one row apart. Windows whole seasons apart are not asked: there the last value predicts
     as well as the truth.
+
+    The best forecast of a series without other memory follows the last value too: that of a first-order autoregression
+    is a share of it. Nothing is said of forecasts whose errors vary no more, by :data:`LATE`, than those of a line
+    fitted to the truth's own last values.
     """
     if evidence.step_size > 1 and evidence.season > 1 and evidence.step_size % evidence.season == 0:
         return None
-    found = []
+    found: list[str] = []
+    left, slack, least = float("nan"), 1.0, float("inf")
     for row in evidence.trained:
         of_lag = correlation_by_lag(evidence, evidence.y[:, 0] + row.finite[:, :, 0])
         lag = max(range(len(of_lag)), key=of_lag.__getitem__) if of_lag else 0
         if lag and of_lag[lag] > FOLLOWS:
+            if not np.isfinite(left):
+                left, slack = _left_by_own_past(evidence)
+            errors = _left_by(evidence, row.finite[:, :, 0])
+            if errors <= slack * left:
+                continue
+            least = min(least, errors)
             found.append(f"{row.name} ({of_lag[lag]:.3f} with y(t-{lag}), {of_lag[0]:.3f} with y(t))")
     if not found:
         return None
     late = "one step" if all("y(t-1)" in text for text in found) else "some steps"
     return (
-        f"Forecasts that follow the last value: {', '.join(found)}. Such a curve looks right and is the truth {late} "
-        "late."
+        f"Forecasts that follow the last value: {', '.join(found)}. Their errors have {least:.2g} of the truth's "
+        f"variance or more, those of a line through its own last values {left:.2g}. Such a curve looks right and is "
+        f"the truth {late} late."
     )
+
+
+def _left_by(evidence: Evidence, errors: np.ndarray) -> float:
+    """Variance of first steps' errors as a share of the truth's, the mean over members, series and targets.
+
+    Args:
+        evidence: Facts of the comparison.
+        errors: Errors of first steps, ``(members, windows, targets)``.
+    """
+    owners, y = evidence.windows_of, evidence.y[:, 0]
+    enough = np.bincount(owners)[owners] >= FEW_WINDOWS
+    shares = _share(errors[:, enough, None], y[enough, None], owners[enough])
+    return float(shares[0])
+
+
+def _left_by_own_past(evidence: Evidence) -> tuple[float, float]:
+    """What a line through the truth's own last values leaves of its variance, and by how much more is no lateness.
+
+    The line is fitted by least squares in each series and target to the values that :func:`copies_last_value` looks at,
+    and to that of one season earlier; the share is corrected for the number of coefficients. Of many series some are
+    taken, :data:`FITTED` at most.
+    """
+    owners, y, last = evidence.windows_of, evidence.y[:, 0], evidence.last
+    counts = np.bincount(owners)
+    series = np.flatnonzero(counts >= FEW_WINDOWS)
+    series = series[np.unique(np.linspace(0, len(series) - 1, FITTED).astype(int))]
+    shares, slacks = [], []
+    for one in series:
+        rows = np.flatnonzero(owners == one)
+        lags = [0]
+        if evidence.step_size == 1:
+            lags = list(range(LAGS))
+            # A season needs as many windows before it as are fitted.
+            lags += [evidence.season - 1] * (LAGS < evidence.season <= len(rows) // 2)
+        first = max(lags)
+        for target in range(y.shape[1]):
+            own, known = y[rows[first:], target], last[rows, target]
+            past = np.stack([known[first - lag : len(known) - lag] for lag in lags], axis=1)
+            unit = power_of_two(own) or 1.0
+            own, past = (own - own.mean()) / unit, (past - past.mean(axis=0)) / unit
+            total, n = float(own @ own), len(own)
+            if total <= 0 or n <= len(lags) + 1:
+                continue
+            missed = own - past @ np.linalg.lstsq(past, own, rcond=None)[0]
+            shares.append(float(missed @ missed) / total * (n - 1) / (n - len(lags) - 1))
+            slacks.append(LATE + 2 * len(lags) / n)
+    return (float(np.mean(shares)), float(np.mean(slacks))) if shares else (1.0, LATE)
 
 
 def correlation_by_lag(evidence: Evidence, forecast: np.ndarray) -> list[float]:
@@ -238,7 +301,8 @@ def _misses(evidence: Evidence, row: Row) -> float:
 
 def unlike_targets(evidence: Evidence) -> str | None:
     """Warn that the mean error over several targets is dominated by the largest one."""
-    if evidence.series is not None or len(evidence.targets) < 2 or evidence.amount(1.0) != evidence.in_unit(1.0):
+    metric = ALL_METRICS.get(evidence.metric)
+    if evidence.series is not None or len(evidence.targets) < 2 or (metric is not None and metric.unit != "target"):
         return None
     ranges = np.broadcast_to(evidence.high - evidence.low, evidence.y.shape).mean(axis=(0, 1))
     largest, smallest = int(ranges.argmax()), int(ranges.argmin())

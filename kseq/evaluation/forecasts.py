@@ -1,8 +1,9 @@
 """Anyone's forecasts in one form: a long frame of ``unique_id, ds, cutoff, y`` and, by model, a column a seed.
 
 Read are the frames of statsforecast, neuralforecast and utilsforecast (``unique_id, ds, [cutoff], [y], MODEL...``),
-those of skforecast (dates as index, ``[level], fold, pred``), time series of darts, and what pandas writes of them as
-CSV. Seeds are columns ``MODEL (seed 3)`` or a column ``seed``, bounds columns ``MODEL-lo-95`` and ``MODEL-hi-95``.
+those of skforecast (dates as index, ``[level], fold, pred``), time series of darts and their quantiles
+(``sales_q0.100``), and what pandas writes of them as CSV. Seeds are columns ``MODEL (seed 3)`` or a column ``seed``,
+bounds columns ``MODEL-lo-95`` and ``MODEL-hi-95``.
 """
 
 import re
@@ -23,6 +24,8 @@ IDS, DATES, TRUTH = (
 )
 
 _SEED = re.compile(r"(?P<model>.+) \(seed (?P<seed>\d+)\)")
+#: Columns of quantiles, as darts names them: the series, ``_q`` and the share below.
+_QUANTILE = re.compile(r"(?P<model>.+)_q(?P<share>0\.\d+)")
 _BOUND = re.compile(r"(?P<model>.+)-(?P<side>lo|hi)-(?P<level>\d+(\.\d+)?)")
 
 
@@ -33,7 +36,7 @@ class Forecasts:
     Args:
         frame: ``unique_id, ds, cutoff, y`` and all columns that are named below; ``cutoff`` and ``y`` may be missing.
         seeds: columns of each model by seed; -1 for a model without seeds.
-        bounds: columns of each model's intervals by level: lower and upper.
+        bounds: columns of each model's intervals by level, lower and upper; of a seed by ``MODEL (seed 3)``.
         notes: sentences on what was left out.
     """
 
@@ -125,7 +128,7 @@ def _sorted_out(frame: pd.DataFrame) -> Forecasts:
         keys = [name for name in ("unique_id", "ds", "cutoff", "y", "fold") if name in frame]
         wide = frame.pivot_table(index=keys, columns="seed", values=_models(frame), dropna=False, observed=True)
         wide = wide.dropna(how="all")
-        wide.columns = [f"{model} (seed {seed})" for model, seed in wide.columns]
+        wide.columns = [_of_seed(str(name), int(seed)) for name, seed in wide.columns]
         frame = wide.reset_index()
     if "lower_bound" in frame:
         notes.append("Bounds without a level (lower_bound, upper_bound) are left out.")
@@ -139,6 +142,7 @@ def _sorted_out(frame: pd.DataFrame) -> Forecasts:
         )
     seeds: dict[str, dict[int, str]] = {}
     bounds: dict[str, dict[float, dict[str, str]]] = {}
+    frame = frame.rename(columns=_of_quantiles(_models(frame)))
     columns = _models(frame)
     for name in columns:
         if found := _BOUND.fullmatch(name):
@@ -151,9 +155,40 @@ def _sorted_out(frame: pd.DataFrame) -> Forecasts:
             seeds.setdefault(model, {})[-1] = name
     if not seeds:
         raise DataError("received no column of forecasts, expected one of numbers a model.")
-    bounds = {model: {level: pair for level, pair in levels.items() if len(pair) == 2}
-              for model, levels in bounds.items() if model in seeds}  # fmt: skip
+    bounds = {name: {level: pair for level, pair in levels.items() if len(pair) == 2}
+              for name, levels in bounds.items() if name in _bounded(seeds)}  # fmt: skip
     return Forecasts(frame, seeds, bounds, notes)
+
+
+def _bounded(seeds: Mapping[str, Mapping[int, str]]) -> set[str]:
+    """What bounds are called after: models and their seeds."""
+    return {f"{model} (seed {seed})" if seed >= 0 else model for model, own in seeds.items() for seed in own}
+
+
+def _of_quantiles(columns: Sequence[str]) -> dict[str, str]:
+    """New names for quantiles of darts: the median is its series' forecast, the others are bounds around it.
+
+    Example:
+        >>> _of_quantiles(["sst_q0.100", "sst_q0.500", "sst_q0.900"])
+        {'sst_q0.100': 'sst-lo-80', 'sst_q0.500': 'sst', 'sst_q0.900': 'sst-hi-80'}
+    """
+    found = {name: _QUANTILE.fullmatch(name) for name in columns}
+    shares = {(own["model"], float(own["share"])): name for name, own in found.items() if own}
+    named = {}
+    for (model, share), name in shares.items():
+        if (model, 0.5) not in shares or (model in columns):
+            continue
+        level = f"{round(100 * abs(1 - 2 * share), 6):g}"
+        named[name] = model if share == 0.5 else f"{model}-{'lo' if share < 0.5 else 'hi'}-{level}"
+    return named
+
+
+def _of_seed(name: str, seed: int) -> str:
+    """What a column of a seed is called: the seed stands behind the model, before the side of a bound."""
+    bound = _BOUND.fullmatch(name)
+    if bound is None:
+        return f"{name} (seed {seed})"
+    return f"{bound['model']} (seed {seed})-{bound['side']}-{bound['level']}"
 
 
 def shared_points(forecasts: Forecasts) -> Forecasts:
@@ -184,4 +219,5 @@ def shared_points(forecasts: Forecasts) -> Forecasts:
         raise DataError("received models that share no point, expected forecasts of the same points.")
     if not kept.all():
         notes.append(f"All rows are judged on the {kept.sum()} points that they share.")
-    return Forecasts(frame[kept], seeds, {m: b for m, b in forecasts.bounds.items() if m in seeds}, notes)
+    bounds = {name: levels for name, levels in forecasts.bounds.items() if name in _bounded(seeds)}
+    return Forecasts(frame[kept], seeds, bounds, notes)

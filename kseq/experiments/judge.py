@@ -4,8 +4,7 @@ Forecasts become the rows of a :class:`kseq.Comparison` whose test windows are t
 training rows are those before each series' first cutoff.
 """
 
-import json
-import re
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,26 +13,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kseq import data as data_readers
+from kseq.comparison.others import bands_of, kind_of, read_file_of_forecasts, record_beside, seeds_of
 from kseq.comparison.result import Comparison
 from kseq.data import Panel, Series, frequency, read_file
 from kseq.errors import ConfigError, DataError
 from kseq.evaluation.forecasts import Forecasts, read_forecasts, shared_points
-from kseq.evaluation.intervals import Interval
+from kseq.evaluation.intervals import LEVELS
 from kseq.evaluation.model_result import ModelResult
-from kseq.models import CELL_NAMES
+from kseq.evaluation.quantiles import QUANTILE_METRICS
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.settings import Settings
 
-#: Rows that are baselines unless others are named, in lower case and without what stands in brackets.
-BASELINES = (
-    "persistence", "seasonal naive", "climatology", "climatology + ar", "ar", "ets", "naive", "seasonalnaive",
-    "historicaverage", "windowaverage", "seasonalwindowaverage", "seasonal_naive", "randomwalkwithdrift",
-    "naiveseasonal", "naivemean", "naivedrift", "naivemovingaverage", "forecasterequivalentdate",
-)  # fmt: skip
-
-_MEAN = re.compile(r"(?P<model>.+) x\d+ mean")
+#: Functions of :mod:`kseq.data` that read a file.
+FILE_READERS = ("read_csv", "read_parquet", "read_panel")
 
 
 def judge(
@@ -76,50 +71,39 @@ def judge(
         'good'
     """
     # A wrong metric is told before anything is read.
-    settings = Settings(cells=(), baselines=(), levels=(), season=season, metric=metric)
-    record = _record_beside(forecasts)
+    of_intervals = metric in QUANTILE_METRICS
+    settings = Settings(cells=(), baselines=(), levels=LEVELS * of_intervals, season=season, metric=metric)
+    record = record_beside(Path(forecasts) if isinstance(forecasts, str | Path) else None)
     if isinstance(forecasts, str | Path):
-        forecasts = _read(Path(forecasts))
+        forecasts = read_file_of_forecasts(Path(forecasts))
     if truth is not None:
         forecasts = _arrays(forecasts, truth)
     found = read_forecasts(forecasts)
-    known = _training(train)
+    known = _training(train, record)
     found.frame = _with_truth(found.frame, known)
     found = shared_points(found)
+    targets = tuple(map(str, record.get("series", {}).get("targets", ())))
+    split = _by_target(found.frame, known, targets)
+    if split is None:
+        targets = ("y",)
+    else:
+        found.frame, known = split
     frame, step = _with_cutoffs(found, horizon)
-    data, order, notes = _windows(frame, known, step, settings)
+    data, order, notes = _windows(frame, known, step, settings, targets)
     if not (data.split.validation - data.split.start > 1).any():
         # Without training rows there is no season to find.
         settings = replace(settings, season=1)
     levels = tuple(sorted({level for by_level in found.bounds.values() for level in by_level}))
+    if of_intervals and not levels:
+        raise DataError(
+            f"received metric {metric} and forecasts without intervals, expected bounds such as MODEL-lo-95 and "
+            "MODEL-hi-95."
+        )
     settings = replace(settings, levels=levels, lookback=data.lookback, horizon=data.horizon)
     comparison = Comparison(replace(data, notes=(*found.notes, *notes)), settings)
     for row in _rows(found, frame, order, data, baselines, record, comparison.measure):
         comparison.add(row)
     return comparison
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix in (".parquet", ".pq"):
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype={"unique_id": str})
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"received {path}, which cannot be read ({error}); expected forecasts as CSV or Parquet."
-        ) from error
-
-
-def _record_beside(forecasts: Any) -> Mapping[str, Any]:
-    """The record of the run whose forecasts these are; empty where there is none."""
-    path = Path(forecasts).parent / "run.json" if isinstance(forecasts, str | Path) else None
-    if path is None or not path.is_file():
-        return {}
-    try:
-        record = json.loads(path.read_text())
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) and Path(forecasts).name in record.get("files", ()) else {}
 
 
 def _arrays(forecasts: Any, truth: Any) -> pd.DataFrame:
@@ -133,18 +117,28 @@ def _arrays(forecasts: Any, truth: Any) -> pd.DataFrame:
     return pd.DataFrame({"unique_id": "series", "ds": np.arange(len(y)), "y": y, **columns})
 
 
-def _training(train: Any) -> pd.DataFrame:
-    """Training rows as ``unique_id, ds, y``."""
+def _training(train: Any, record: Mapping[str, Any]) -> pd.DataFrame:
+    """Training rows as ``unique_id, ds, y``; those of several targets have its name behind their id.
+
+    Args:
+        train: as given.
+        record: of the run whose forecasts are judged, by which a file is read; empty for none.
+    """
     if train is None:
         return pd.DataFrame({"unique_id": pd.Series(dtype=str), "ds": [], "y": pd.Series(dtype=float)})
     if isinstance(train, str | Path):
-        train = read_file(train, fill="mask")
+        train = _read_training(Path(train), record)
     if isinstance(train, Series | Panel):
         panel = Panel.of(train)
         rows = np.arange(len(panel))
         rows = rows[rows < panel.ends[panel.series_of(rows)]]
-        ids = np.asarray(panel.ids.astype(str))[panel.series_of(rows)]
-        return pd.DataFrame({"unique_id": ids, "ds": panel.index[rows], "y": panel.y[rows, 0]})
+        ids = np.asarray(panel.ids.astype(str))[panel.series_of(rows)].astype(object)
+        several = len(panel.targets) > 1
+        return pd.concat([
+            pd.DataFrame({"unique_id": ids + f"/{target}" if several else ids, "ds": panel.index[rows],
+                          "y": panel.y[rows, number]})
+            for number, target in enumerate(panel.targets)
+        ], ignore_index=True)  # fmt: skip
     if hasattr(train, "to_dataframe"):
         train = train.to_dataframe()
     if isinstance(train, pd.Series) or (isinstance(train, pd.DataFrame) and train.shape[1] == 1):
@@ -160,6 +154,57 @@ def _training(train: Any) -> pd.DataFrame:
     ids = frame["unique_id"].astype(str) if "unique_id" in frame else "series"
     dates = frame["ds"] if pd.api.types.is_numeric_dtype(frame["ds"]) else pd.to_datetime(frame["ds"])
     return pd.DataFrame({"unique_id": ids, "ds": dates, "y": frame["y"].astype(float)})
+
+
+def _read_training(path: Path, record: Mapping[str, Any]) -> Series | Panel:
+    """Read a file as the run did whose forecasts are judged; as any other file where there is none, or it is another's.
+
+    Args:
+        path: the file.
+        record: of the run; empty for none.
+    """
+    origin = record.get("series", {}).get("origin") or {}
+    reader, options = origin.get("reader"), dict(origin.get("arguments") or {})
+    if reader in FILE_READERS and "path" in options:
+        with contextlib.suppress(DataError, ConfigError, TypeError):
+            return getattr(data_readers, reader)(**options | {"path": str(path)})
+    return read_file(path, fill="mask")
+
+
+def _of(column: str, number: int) -> str:
+    """What a column of a further target is called in a frame of all targets."""
+    return f"{column}\0{number}" if number else column
+
+
+def _by_target(
+    frame: pd.DataFrame, known: pd.DataFrame, targets: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """Frames in which the targets of a series stand side by side; None where ids do not end with their names.
+
+    Args:
+        frame: forecasts, whose ids are ``SERIES/TARGET``.
+        known: training rows.
+        targets: names of the targets of the run that made the forecasts.
+    """
+    ends = [f"/{target}" for target in targets]
+    # A name may be the end of another one.
+    by_length = sorted(ends, key=len, reverse=True)
+    if len(ends) < 2 or not frame["unique_id"].str.endswith(tuple(ends)).all():
+        return None
+    wide = []
+    for part in (frame, known):
+        keys = [name for name in ("unique_id", "ds", "cutoff", "fold") if name in part]
+        end = part["unique_id"].map(lambda id: next((one for one in by_length if id.endswith(one)), ""))
+        whole = None
+        for number, one in enumerate(ends):
+            own = part[end == one].assign(unique_id=lambda rows, one=one: rows["unique_id"].str.removesuffix(one))
+            own = own.rename(columns={name: _of(name, number) for name in own if name not in keys})
+            whole = own if whole is None else whole.merge(own, on=keys)
+        assert whole is not None
+        wide.append(whole)
+    if len(wide[0]) * len(ends) != len(frame):
+        return None
+    return wide[0], wide[1]
 
 
 def _with_truth(frame: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
@@ -200,11 +245,12 @@ def _with_cutoffs(found: Forecasts, horizon: int) -> tuple[pd.DataFrame, bool]:
 
 
 def _windows(
-    frame: pd.DataFrame, known: pd.DataFrame, ragged: bool, settings: Settings
+    frame: pd.DataFrame, known: pd.DataFrame, ragged: bool, settings: Settings, targets: tuple[str, ...] = ("y",)
 ) -> tuple[WindowedPanel, np.ndarray, list[str]]:
     """Windows at the points that are forecast, and the place of each point among them."""
     notes = []
-    points = frame[["unique_id", "ds", "y"]].drop_duplicates(["unique_id", "ds"])
+    names = [_of("y", number) for number in range(len(targets))]
+    points = frame[["unique_id", "ds", *names]].drop_duplicates(["unique_id", "ds"])
     first = frame.groupby("unique_id")["ds"].min()
     if known.empty:
         known = points.iloc[:0]
@@ -220,7 +266,7 @@ def _windows(
     # A row before each series, so that every window has a row that it knows.
     step = first.map(lambda date: date - 1 if not isinstance(date, pd.Timestamp) else date - pd.Timedelta(1, "ns"))
     bare = first.index.difference(before["unique_id"].unique())
-    lead = pd.DataFrame({"unique_id": bare, "ds": step[bare].to_numpy(), "y": np.nan})
+    lead = pd.DataFrame({"unique_id": bare, "ds": step[bare].to_numpy()} | dict.fromkeys(names, np.nan))
     later = known[known["ds"].to_numpy() >= opening]
     rows = pd.concat([part for part in (points, before, lead, later) if len(part)], ignore_index=True)
     rows = rows.drop_duplicates(["unique_id", "ds"]).sort_values(["unique_id", "ds"], ignore_index=True)
@@ -229,9 +275,9 @@ def _windows(
     index = pd.DatetimeIndex(rows["ds"]) if pd.api.types.is_datetime64_any_dtype(rows["ds"]) else pd.Index(rows["ds"])
     dated = isinstance(index, pd.DatetimeIndex) and not len(lead)
     calendar = frequency.read(index, borders) if dated else frequency.Calendar("rows")
-    values = rows["y"].to_numpy(float)[:, None]
+    values = rows[names].to_numpy(float)
     panel = Panel(
-        "forecasts", pd.Index(ids), borders, index, values, ("y",), (), (), pd.DataFrame(index=ids), borders[1:],
+        "forecasts", pd.Index(ids), borders, index, values, targets, (), (), pd.DataFrame(index=ids), borders[1:],
         calendar,
     )  # fmt: skip
     place = pd.MultiIndex.from_frame(rows[["unique_id", "ds"]])
@@ -248,14 +294,14 @@ def _windows(
     owners = panel.series_of(starts)
     within = np.diff(starts)[np.diff(owners) == 0]
     apart = int(within[within > 0].min()) if (within > 0).any() else horizon
-    empty = np.empty((len(rows), 0)), np.empty((len(rows), 1))
+    empty = np.empty((len(rows), 0)), np.empty((len(rows), len(names)))
     none = Windows(*empty, (), 1, horizon, np.empty(0, int))
     test = replace(none, segments=tuple(range(s, s + 1, apart) for s in starts.tolist()), owners=owners)
     opens = np.full(len(ids), len(rows))
     np.minimum.at(opens, owners, starts)
-    scaler = Scaler(np.zeros((len(ids), 1)), np.ones((len(ids), 1)))
+    scaler = Scaler(np.zeros((len(ids), len(names))), np.ones((len(ids), len(names))))
     split = Split(borders[:-1], opens, opens, opens, borders[1:])
-    data = WindowedPanel(panel, split, 1, horizon, ("y",), scaler, scaler, none, none, test)
+    data = WindowedPanel(panel, split, 1, horizon, targets, scaler, scaler, none, none, test)
     return data, np.arange(len(frame)).reshape(-1, horizon)[order], notes
 
 
@@ -277,34 +323,22 @@ def _rows(
     kinds = {model["name"]: model for model in record.get("models", ())}
 
     def values(columns: Sequence[str]) -> np.ndarray:
-        return np.stack([frame[column].to_numpy(float)[order] for column in columns])[..., None]
+        return np.stack([
+            np.stack([frame[_of(column, number)].to_numpy(float)[order] for number in range(data.targets)], axis=-1)
+            for column in columns
+        ])  # fmt: skip
 
     rows = []
     for model, columns in found.seeds.items():
         known = kinds.get(model, {})
-        bands = {
-            level: Interval(level, values([pair["lo"]]), values([pair["hi"]]))
-            for level, pair in found.bounds.get(model, {}).items()
-            if len(columns) == 1
-        }
-        seeds = tuple(seed for seed in columns if seed >= 0)
+        bands = bands_of(model, found, values)
+        seeds = tuple(seed for seed in columns if seed >= 0) or tuple(known.get("seeds", ()))
         validated = known.get("validation") if record.get("metric") == measure else None
         rows.append(
             ModelResult(
-                model, values(list(columns.values())), known.get("kind") or _kind(model, columns, found, baselines),
-                seeds=seeds or tuple(known.get("seeds", ())), parameters=known.get("parameters", 0), bands=bands,
+                model, values(list(columns.values())), known.get("kind") or kind_of(model, found.seeds, baselines),
+                seeds=seeds or seeds_of(model, found.seeds), parameters=known.get("parameters", 0), bands=bands,
                 validation_score=float("nan") if validated is None else float(validated),
             )
         )  # fmt: skip
     return rows
-
-
-def _kind(model: str, columns: Mapping[int, str], found: Forecasts, baselines: Sequence[str] | None) -> str:
-    """What a row is, by its name."""
-    plain = model.partition("(")[0].strip().lower()
-    if model in baselines if baselines is not None else plain in BASELINES:
-        return "baseline"
-    mean = _MEAN.fullmatch(model)
-    if mean and mean["model"] in found.seeds:
-        return "ensemble"
-    return "cell" if model in CELL_NAMES.values() else "model"

@@ -16,6 +16,7 @@ import pandas as pd
 
 from kseq import data as readers
 from kseq._version import __version__
+from kseq.comparison.others import read_others
 from kseq.comparison.result import Comparison, compare
 from kseq.data import Series
 from kseq.errors import ConfigError, DataError, Parameter
@@ -23,6 +24,7 @@ from kseq.models.own import Own, own_rows
 from kseq.settings import Settings
 from kseq.storage import plain
 from kseq.storage.regular import read_regular
+from kseq.text import listed
 
 #: Functions of :mod:`kseq.data` that a record may name.
 READERS = ("load_series", "read_csv", "read_parquet", "read_panel", "read_sql")
@@ -126,9 +128,10 @@ class Recorded:
 
     @property
     def files(self) -> list[Path]:
-        """The file that the series of the run was read from, if any."""
+        """The files that the series of the run, and forecasts of others, were read from, if any."""
         path = ((self.record["series"].get("origin") or {}).get("arguments") or {}).get("path")
-        return [Path(path)] if isinstance(path, str) else []
+        others = (self.record.get("with_forecasts") or {}).get("path")
+        return [Path(one) for one in (path, others) if isinstance(one, str)]
 
     @property
     def settings(self) -> Settings:
@@ -209,8 +212,49 @@ class Recorded:
             )
         return series
 
+    def forecasts(self, file: Path | None = None) -> Path | None:
+        """The file of forecasts of others that stood beside the rows of the run; None where there was none.
+
+        Args:
+            file: where it is now; by default where it was.
+
+        Raises:
+            DataError: it is not there, or is another; or the forecasts were not read from a file.
+            ConfigError: a file is named for a run that had none.
+        """
+        known = self.record.get("with_forecasts")
+        if known is None:
+            if file is not None:
+                raise ConfigError(
+                    "received ", Parameter("with_forecasts"), f" {file} for a run without forecasts of others; leave "
+                    "it out.",
+                )  # fmt: skip
+            return None
+        if known["path"] is None and file is None:
+            raise DataError(
+                f"{self.path}: forecasts of others ({listed(known['models'])}) came from a script, and are not in the "
+                "record; run that script again."
+            )
+        path = file or Path(known["path"])
+        if not os.path.exists(path):
+            raise DataError(
+                f"{self.path} was made with forecasts from {path}, which does not exist here; bring it, or say where "
+                "it is with ", Parameter("with_forecasts"), ".",
+            )  # fmt: skip
+        found = read_others(path).sha256
+        if found != known["sha256"]:
+            raise DataError(
+                f"the forecasts in {path} have changed since {self.path} was made: received SHA-256 {found[:12]}, "
+                f"expected {known['sha256'][:12]}; bring them as they were."
+            )
+        return path
+
     def repeat(
-        self, series: Series, progress: Callable[[str, int, int], None] | None = None, executor: Any = None
+        self,
+        series: Series,
+        progress: Callable[[str, int, int], None] | None = None,
+        executor: Any = None,
+        with_forecasts: Path | None = None,
     ) -> Comparison:
         """Make the comparison again, on the backend that has been chosen.
 
@@ -218,6 +262,7 @@ class Recorded:
             series: The series from :meth:`series`.
             progress: As in :func:`kseq.compare`.
             executor: As there; nothing that is kept is read.
+            with_forecasts: The file from :meth:`forecasts`; None for none.
 
         Raises:
             ConfigError: as in :attr:`settings`.
@@ -227,7 +272,7 @@ class Recorded:
         from kseq.training.budget import Training
 
         self._require_known("settings of the training", settings.training, [one.name for one in fields(Training)])
-        return compare(series, settings, progress=progress, executor=executor)
+        return compare(series, settings, progress=progress, executor=executor, with_forecasts=with_forecasts)
 
     def _require_known(self, what: str, names: Any, known: Any) -> None:
         unknown = [name for name in names if name not in known]

@@ -17,7 +17,7 @@ def write_pages(opened: Folder, pages: Mapping[str, str]) -> list[Path]:
         OutputError: they cannot be written.
     """
     record = opened.record
-    listed = [name for name in opened.kind.names if name in (*opened.listed, *pages, opened.kind.record)]
+    listed = list(opened.kind.in_order([*opened.listed, *pages, opened.kind.record]))
     contents = {name: page.encode() for name, page in pages.items()}
     contents[opened.kind.record] = storage.to_json({**record, "files": listed}).encode()
     try:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
     "table.csv", "table.md", "horizon.csv", "folds.csv", "series.csv", "predictions.csv", "predictions.parquet",
-    "comparison.png", "horizon.png", "shift.png", "history.csv", "history.png", "tuning.csv", "tuning-unfinished.csv",
-    "tuning.journal", "report.html", "run.json",
+    "comparison.png", "horizon.png", "shift.png", "ranks.png", "history.csv", "history.png", "tuning.csv",
+    "tuning-unfinished.csv", "tuning.journal", "report.html", "run.json",
 )  # fmt: skip
 
 #: Trials of a tuning, see :mod:`kseq.experiments._study`.
@@ -73,7 +73,7 @@ def _earlier_bench(*names: str) -> Callable[[Mapping[str, Any]], list[str] | Non
 
 #: Kinds of results, by what they are called in :func:`folder`. One folder may hold one of each.
 KINDS = {
-    "run": Kind("run.json", FILES, _earlier_run),
+    "run": Kind("run.json", FILES, _earlier_run, re.compile(r"target-[0-9]+(-[A-Za-z0-9-]+)?\.(csv|png)")),
     "forecast": Kind("forecast.json", ("forecast.csv", "forecast.png", "forecast.html", "forecast.json")),
     "bench": Kind(
         "bench.json",
@@ -161,6 +161,7 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
     # Matplotlib is loaded with it, here and below, once there is something to draw.
     from kseq.report.by_lag import plot_horizon, plot_shift
     from kseq.report.plot import plot_history, plot_predictions
+    from kseq.report.ranks import plot_ranks
 
     require_predictions(predictions)
     pictures: dict[str, Callable[[], Figure | None]] = {
@@ -170,7 +171,13 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
     }
     if len(comparison.history):
         pictures["history.png"] = lambda: plot_history(comparison)
+    if comparison.evidence.ranks is not None:
+        pictures["ranks.png"] = lambda: plot_ranks(comparison)
     frames = _frames(comparison)
+    for number, one in enumerate(comparison.by_target, start=1):
+        name = file_of_target(number, one.data.series.targets[0])
+        frames[f"{name}.csv"] = one.table
+        pictures[f"{name}.png"] = partial(plot_predictions, one)
     contents = _csvs({name: frame for name, frame in frames.items() if name != "predictions.csv"})
     if predictions == "csv":
         contents |= _csvs({"predictions.csv": frames["predictions.csv"]})
@@ -181,6 +188,17 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
         contents[JOURNAL] = (folder.path / JOURNAL).read_bytes()
     contents["table.md"] = f"{render(comparison, 'markdown')}\n".encode()
     return write_all(folder, contents, comparison.record, pictures, tell, frames)
+
+
+def file_of_target(number: int, target: object) -> str:
+    """How files of a target are called, without their ending: its number, from 1, and what letters and digits it has.
+
+    Example:
+        >>> file_of_target(2, "Öl/Gas 3"), file_of_target(1, "..")
+        ('target-2-l-Gas-3', 'target-1')
+    """
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", str(target)).strip("-")[:40].strip("-")
+    return f"target-{number}-{plain}" if plain else f"target-{number}"
 
 
 def write_audit(audit: "Audit", folder: Folder, tell: Tell | None = None) -> list[Path]:
@@ -303,7 +321,7 @@ def write_all(
     kind = folder.kind
 
     def with_record(more: Mapping[str, bytes], names: Sequence[str]) -> dict[str, bytes]:
-        listed = [name for name in kind.names if name in (*names, *more, kind.record)]
+        listed = list(kind.in_order([*names, *more, kind.record]))
         whole = {**record, "written_by": _written_by(), "files": listed}
         return {**more, kind.record: storage.to_json(whole).encode()}
 

@@ -3,7 +3,7 @@
 import html
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -44,17 +44,27 @@ def render(comparison: "Tables", style: str = "table") -> str:
         return csv_text(comparison.table).rstrip("\n")
     if style == "json":
         return as_json(comparison.table)
-    shown = shown_table(comparison)
+    shown, targets = shown_table(comparison), comparison.by_target
     if style == "latex":
-        return latex(shown, caption=f"{comparison.data.series.name}: {_legend(comparison)[0]}")
-    table = markdown(shown) if style == "markdown" else aligned(shown)
-    return f"{table}\n\n{words(comparison, style)}"
+        legend = _legend(comparison)[0]
+        tables = [latex(shown, caption=f"{comparison.data.series.name}: {legend}")]
+        tables += [latex(shown_of_target(one), caption=f"{one.data.series.name}: {legend}") for one in targets]
+        return "\n\n".join(tables)
+    write, mark = (markdown, "**") if style == "markdown" else (aligned, "")
+    parts = [write(shown)]
+    for one in targets:
+        head = _marked(str(one.data.series.targets[0])) if mark else visible(one.data.series.targets[0])
+        parts.append(f"{mark}Target {head}{mark}\n" + "\n" * bool(mark) + write(shown_of_target(one)))
+    return "\n\n".join([*parts, words(comparison, style)])
 
 
-def as_html(frame: pd.DataFrame, texts: Sequence[str]) -> str:
-    """A frame and sentences as a notebook shows them; names are text."""
+def as_html(frame: pd.DataFrame, texts: Sequence[str], more: Mapping[str, pd.DataFrame] | None = None) -> str:
+    """A frame, further ones with their heads, and sentences as a notebook shows them; names are text."""
+    tables = [frame.to_html(index=False, border=0)]
+    for head, one in (more or {}).items():
+        tables.append(f"<p>{html.escape(visible(head))}</p>{one.to_html(index=False, border=0)}")
     points = "".join(f"<li>{html.escape(visible(text))}</li>" for text in texts)
-    return f"{frame.to_html(index=False, border=0)}<ul>{points}</ul>"
+    return f"{''.join(tables)}<ul>{points}</ul>"
 
 
 def as_json(frame: pd.DataFrame) -> str:
@@ -110,6 +120,8 @@ def _legend(comparison: "Tables") -> list[str]:
             "same series."
         )
     texts.append(f"Rows are ranked, tested and told apart by {comparison.evidence.measure}.")
+    if data.targets > 1:
+        texts.append(f"The first table is the mean over {data.targets} targets; below it each stands by itself.")
     if comparison.folds:
         refitted = len(comparison.trainings) > 1
         trained = "anew for each" if refitted else "once, on what comes before the first"
@@ -163,6 +175,13 @@ def shown_table(comparison: "Tables") -> pd.DataFrame:
     shown["epochs"] = [f"{e:.0f}" if e == e else DASH for e in table["epochs"]]
     shown["ms/epoch/seed"] = [f"{1000 * s:.1f}" if s == s else DASH for s in table["seconds_per_epoch_and_seed"]]
     return shown
+
+
+def shown_of_target(comparison: "Tables") -> pd.DataFrame:
+    """The table of one target of several, without what all targets have in common: sizes, epochs and times."""
+    shown = shown_table(comparison)
+    shared = {"parameters", "units", "epochs", "ms/epoch/seed", *OWN_SETTINGS.values()}
+    return shown[[name for name in shown if name not in shared]]
 
 
 def _setting(value: str | float) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from kseq.storage import _disk
-from kseq.storage._kinds import JOURNAL, KNOWN, is_file
+from kseq.storage._kinds import JOURNAL, is_file, is_known
 from kseq.storage._locks import Busy, Lock
 
 #: Names of what is written beside its place, before it is moved there: ``.run-kseq-0123456789abcdef``.
@@ -32,7 +32,7 @@ def complete(stage: Path, folder: Path) -> None:
     """
     try:
         journal = json.loads((stage / JOURNAL).read_text(encoding="utf-8"))
-        write, free, remove = ([n for n in journal[key] if n in KNOWN] for key in ("write", "free", "remove"))
+        write, free, remove = ([n for n in journal[key] if is_known(n)] for key in ("write", "free", "remove"))
     except (ValueError, TypeError, KeyError):
         # A journal appears whole: this one is not kseq's.
         return
@@ -123,7 +123,7 @@ def discard(stage: Path, home: Path | None) -> None:
         return
     entries = sorted(os.listdir(stage))
     for entry in entries:
-        if entry in KNOWN and is_file(stage / entry):
+        if is_known(entry) and is_file(stage / entry):
             continue
         if home is None or os.path.lexists(home / entry):
             return

@@ -1,7 +1,8 @@
 """Kinds of results: which files each may have, and which of the files in a folder kseq wrote."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,14 @@ JOURNAL, DRAFT = "journal.json", "draft.json"
 
 #: Names of the files of all kinds. Of what a killed process left behind, only files of these names are removed.
 KNOWN = {DRAFT}
+
+#: Patterns of further names, which hold what a user has called something.
+PATTERNS: list[re.Pattern[str]] = []
+
+
+def is_known(name: str) -> bool:
+    """Whether kseq writes files of this name."""
+    return name in KNOWN or any(pattern.fullmatch(name) for pattern in PATTERNS)
 
 
 @dataclass(frozen=True)
@@ -23,14 +32,28 @@ class Kind:
         earlier (Callable): Called with a record that kseq wrote before 0.2, without ``files``; returns the names of the
             files that it belongs to, or ``None`` for a record that kseq did not write. Defaults to a function that
             returns ``None``.
+        pattern (re.Pattern | None): Of further names, such as those that hold the name of a column. Defaults to none.
     """
 
     record: str
     names: tuple[str, ...]
     earlier: Callable[[Mapping[str, Any]], Sequence[str] | None] = field(default=lambda record: None)
+    pattern: re.Pattern[str] | None = None
 
     def __post_init__(self) -> None:
         KNOWN.update(self.names)
+        if self.pattern is not None and self.pattern not in PATTERNS:
+            PATTERNS.append(self.pattern)
+
+    def in_order(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of some names that this kind may have, in the order in which they are told; those of the pattern last.
+
+        Args:
+            names (Iterable[str]): Names of files.
+        """
+        given = list(dict.fromkeys(names))
+        more = [name for name in given if self.pattern is not None and self.pattern.fullmatch(name)]
+        return (*(name for name in self.names if name in given), *(name for name in more if name not in self.names))
 
     def read(self, folder: Path) -> dict[str, Any]:
         """Return the record in a folder; empty where there is none that is valid JSON."""
@@ -49,7 +72,8 @@ class Kind:
         if not files:
             return ()
         # Whatever a record says, nothing but a file of a name that kseq writes can be kseq's.
-        return tuple(name for name in self.names if name in (*files, self.record) and is_file(folder / name))
+        names = [name for name in (*files, self.record) if isinstance(name, str)]
+        return tuple(name for name in self.in_order(names) if is_file(folder / name))
 
 
 def is_file(path: Path) -> bool:

@@ -162,7 +162,7 @@ class Folder:
         taken = self._taken(contents)
         if taken:
             raise FileExistsError(None, f"another program has put {', '.join(taken)} there", str(self.path))
-        new = tuple(name for name in self.kind.names if name in contents or name in keep)
+        new = self.kind.in_order([*contents, *keep])
         others = set(os.listdir(self._real)) - set(own)
         if others or not self._exchanged(contents, keep, new):
             self._moved(contents, [name for name in own if name not in new], new)

@@ -259,6 +259,14 @@ class PairRecord(TypedDict, total=False):
     significant: bool
 
 
+class OthersRecord(TypedDict):
+    """Forecasts of others that stood beside the rows, see :class:`kseq.comparison.others.Beside`."""
+
+    path: Text | None
+    sha256: Text
+    models: Names
+
+
 class RunRecord(TypedDict):
     """``run.json``, see :attr:`kseq.Comparison.record`. Needed is what repeats the run and compares its figures."""
 
@@ -274,6 +282,7 @@ class RunRecord(TypedDict):
     windows: NotRequired[Windows]
     folds: NotRequired[list[dict[str, Any]]]
     seconds: NotRequired[Number | None]
+    with_forecasts: NotRequired[OthersRecord | None]
     tuning: NotRequired[dict[str, Any] | None]
     metric: NotRequired[Text]
     best_baseline: NotRequired[Text | None]

@@ -194,3 +194,42 @@ def test_a_run_with_cells_judged_from_its_forecasts_equals_its_table(horizon, fo
         text for text in record["verdict"] if text in said
     ]
     assert not any("No intervals" in text for text in record["traps"])
+
+
+def test_compare_takes_a_file_of_forecasts_and_reproduce_makes_the_run_again(capsys, folder):
+    rows = np.random.default_rng(1).normal(size=120).cumsum() + 5 * np.sin(np.arange(120) * np.pi / 6)
+    pd.DataFrame({"date": pd.date_range("2001-01-01", periods=120, freq="MS"), "level": rows}).to_csv(
+        "level.csv", index=False
+    )
+    plan = ["compare", "--csv", "level.csv", "--cells", "rnn", "--units", "2", "--epochs", "1", "--seeds", "1",
+            "--baselines", "persistence", "--season", "12", "--transform", "none", "--lookback", "6"]  # fmt: skip
+    assert main([*plan, "--out", "first"]) == 0
+    made = pd.read_csv("first/predictions.csv")
+    made = made[["unique_id", "ds", "cutoff", "y"]].assign(NHITS=made["y"] + 0.25)
+    made.to_csv("theirs.csv", index=False)
+    Path("plan.toml").write_text('[compare]\nwith = "theirs.csv"\n')
+    assert main([*plan, "--config", "plan.toml", "--out", "run"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "NHITS beats Persistence" in shown
+    assert "Forecasts of others, from theirs.csv: NHITS." in shown
+    record = json.loads(Path("run/run.json").read_text())
+    assert record["with_forecasts"]["path"] == "theirs.csv"
+    assert pd.read_csv("run/table.csv").set_index("model").loc["NHITS", "mae"] == pytest.approx(0.25)
+    assert "NHITS" in pd.read_csv("run/predictions.csv")
+    assert "NHITS" in Path("run/report.html").read_text()
+    assert main(["reproduce", "run"]) == 0
+    assert "Identical: all " in capsys.readouterr().out
+    (folder / "theirs.csv").rename("moved.csv")
+    for more, said in (
+        ([], "theirs.csv, which does not exist here; bring it, or say where it is with --with"),
+        (["--with", "level.csv"], "have changed since run/run.json was made: received SHA-256"),
+    ):
+        assert main(["reproduce", "run", *more]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
+    assert main(["reproduce", "run", "--with", "moved.csv"]) == 0
+    assert main(["reproduce", "first", "--with", "moved.csv"]) == 2
+    assert "received --with moved.csv for a run without forecasts of others" in capsys.readouterr().err
+    made.assign(y=made["y"] + 1).to_csv("wrong.csv", index=False)
+    assert main([*plan, "--with", "wrong.csv", "--out", "other"]) == 2
+    assert "true values: received y" in capsys.readouterr().err
+    assert not (folder / "other").exists()

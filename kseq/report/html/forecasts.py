@@ -174,7 +174,8 @@ class Forecasts:
             return []
         note = (
             "A forecast that only repeats the last value agrees best with the truth one step earlier: its line is "
-            "highest at 1, as that of persistence is."
+            "highest at 1, as that of persistence is. So is that of the best forecast of a series in which nothing but "
+            "the last value says what comes: the section Beware names rows that could do better."
         )
         return [
             lines("Correlation of forecasts with the truth so many steps earlier", np.arange(SHIFTS + 1), curves,

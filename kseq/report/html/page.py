@@ -5,6 +5,7 @@ Bokeh was chosen over Plotly, whose script alone has 4.7 MB, and over Altair, wh
 of 30 MB.
 """
 
+import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -134,6 +135,24 @@ class Chart:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A picture that stands still.
+
+    Args:
+        title: What it shows, for those who cannot see it.
+        png: Its bytes.
+    """
+
+    title: str
+    png: bytes
+
+    @property
+    def address(self) -> str:
+        """The picture as an address that holds it."""
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
 @dataclass(frozen=True, eq=False)
 class Section:
     """A part of a page.
@@ -144,6 +163,7 @@ class Section:
         points: Sentences of a list.
         tables: Tables.
         charts: Charts.
+        pictures: Pictures that stand still.
         code: Lines that a reader may type; empty for none.
     """
 
@@ -152,6 +172,7 @@ class Section:
     points: Sequence[str] = ()
     tables: Sequence[Table] = ()
     charts: Sequence[Chart] = ()
+    pictures: Sequence[Picture] = ()
     code: str = ""
 
 

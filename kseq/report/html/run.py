@@ -1,14 +1,18 @@
 """The page of a comparison, a tuning or a judgement, from its record and tables."""
 
+import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kseq.evaluation.metrics import ALL_METRICS
 from kseq.report.html.charts import lines
 from kseq.report.html.forecasts import Forecasts, measure_of, shown_at_first
-from kseq.report.html.page import Cell, Chart, Page, Section, Table, cell_of, facts_of
+from kseq.report.html.page import Cell, Chart, Page, Picture, Section, Table, cell_of, facts_of
+from kseq.report.ranks import draw_ranks
 
 #: Columns of a run's table that the page shows, and their heads. What ranks the rows stands beside their names.
 _COLUMNS = {
@@ -49,6 +53,12 @@ def page_of_run(record: Mapping[str, Any], frames: Frames, why: Sequence[Section
         Section("Verdict", points=list(record["verdict"])),
         Section("Table", texts=[_READING], tables=[_table(record, table, many)]),
     ]
+    targets = _of_targets(frames, record)
+    if targets:
+        sections.append(Section("Each target", tables=targets))
+    ranks = _ranks(table, frames.get("series.csv"), record)
+    if ranks is not None:
+        sections.append(Section("Ranks over series", pictures=[ranks]))
     if forecasts is not None:
         sections.append(Section("Forecasts", charts=forecasts.charts(record, table, frames.get("series.csv"))))
     errors = [
@@ -83,6 +93,27 @@ def page_of_run(record: Mapping[str, Any], frames: Frames, why: Sequence[Section
         sections,
         facts_of(record),
     ).render()
+
+
+def _of_targets(frames: Frames, record: Mapping[str, Any]) -> list[Table]:
+    """A table of each target of several."""
+    targets = record["series"]["targets"]
+    found = {int(name.split("-")[1].removesuffix(".csv")): name for name in frames if name.startswith("target-")}
+    return [replace(_table(record, frames[found[number]], many=True), caption=f"Target {targets[number - 1]}")
+            for number in sorted(found) if number <= len(targets)]  # fmt: skip
+
+
+def _ranks(table: pd.DataFrame, by_series: pd.DataFrame | None, record: Mapping[str, Any]) -> Picture | None:
+    """The picture of average ranks, where there are such."""
+    if by_series is None or "rank" not in table or table["rank"].isna().all():
+        return None
+    ranks = table.dropna(subset=["rank"]).set_index("model")["rank"].to_dict()
+    metric = measure_of(record, by_series)
+    scores = by_series[by_series["model"].isin(ranks)].pivot_table(index="unique_id", columns="model", values=metric)
+    series = int(scores.notna().all(axis=1).sum())
+    file = io.BytesIO()
+    draw_ranks(ranks, series, ALL_METRICS[metric].label).savefig(file, dpi=120)
+    return Picture(f"Critical-difference diagram of average ranks over {series} series", file.getvalue())
 
 
 def _caption(record: Mapping[str, Any]) -> str:

@@ -99,6 +99,44 @@ def test_late_forecasts_of_several_series_and_steps():
     assert warned.copies_last_value(evidence([forecasting("GRU", noise, y)], y, **known)) is None
 
 
+def autoregression(*weights, n=400, seed=3, season=0.0):
+    """A series whose value is a weighted sum of those before it, and noise."""
+    noise = np.random.default_rng(seed).normal(size=n + 50)
+    line = np.zeros(n + 50)
+    for t in range(len(weights), n + 50):
+        line[t] = sum(weight * line[t - 1 - lag] for lag, weight in enumerate(weights)) + noise[t]
+    return line[50:] + season * np.sin(np.arange(n) * np.pi / 6)
+
+
+@pytest.mark.parametrize("weight", [0.6, 0.9, 1.0])
+def test_the_best_forecast_of_a_series_that_remembers_its_last_value_alone_is_as_it_should_be(weight):
+    line = autoregression(weight)
+    y, last = line[1:, None, None], line[:-1, None]
+    best = evidence([forecasting("GRU", weight * last, y)], y, last=last)
+    assert warned.copies_last_value(best) is None
+    # Half a random walk is as late, and misses more than there is need to.
+    twice = evidence([forecasting("GRU", 2 * last, y)], y, last=last)
+    assert "GRU (1.000 with y(t-1), " in warned.copies_last_value(twice)
+
+
+@pytest.mark.parametrize("more", [{"weights": (0.5, -0.5)}, {"weights": (0.7,), "season": 6.0}])
+def test_repeating_the_last_value_is_late_where_older_values_say_more(more):
+    line = autoregression(*more.pop("weights"), **more)
+    y, last = line[1:, None, None], line[:-1, None]
+    text = warned.copies_last_value(evidence([forecasting("GRU", last, y)], y, last=last))
+    assert "GRU (1.000 with y(t-1), " in text
+    assert "those of a line through its own last values" in text
+
+
+def test_a_season_earlier_counts_among_the_last_values():
+    line = np.tile(autoregression(0.8, n=60), 10) + 0.1 * np.random.default_rng(5).normal(size=600)
+    y, last = line[1:, None, None], line[:-1, None]
+    # As good as the last values allow, and far from what the value a season earlier allows.
+    row = forecasting("GRU", np.corrcoef(line[1:], line[:-1])[0, 1] * last, y)
+    assert warned.copies_last_value(evidence([row], y, last=last)) is None
+    assert "GRU (1.000 with y(t-1)" in warned.copies_last_value(evidence([row], y, last=last, season=60))
+
+
 @pytest.mark.parametrize("lag", [2, 3])
 def test_forecasts_may_be_later_than_one_step(lag):
     line = np.random.default_rng(0).normal(size=64)
