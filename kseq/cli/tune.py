@@ -63,6 +63,7 @@ def tune(
     pruner: str,
     trials_at_once: int,
     fresh: bool,
+    executor: str | None,
     log: tuple[str, ...] | None,
     **options: Any,
 ) -> None:
@@ -104,7 +105,9 @@ def tune(
     total = trials * trial_seeds * len(settings.cells) + trainings_of(settings)
     with run_folder.folder(out, inputs=inputs(), otherwise=run_folder.default_folder(series.name, chosen)) as folder:
         with Progress(total) as progress:
-            comparison = run(series, settings, plan, folder, fresh=fresh, progress=progress, tell=tell, log=log)
+            comparison = run(
+                series, settings, plan, folder, fresh=fresh, progress=progress, tell=tell, log=log, executor=executor
+            )
         write_and_show(comparison, style, folder, chosen, predictions)
 
 
@@ -114,5 +117,5 @@ _chosen = {
     "units": 32, "layers": None, "lookback": None, "learning_rate": 1e-3, "transform": "auto", "dropout": 0.0,
     "match": "units",
 }  # fmt: skip
-_own = JOB_OPTIONS | {option.name for option in tune.params} | {"with_forecasts"} | set(_chosen)
+_own = (JOB_OPTIONS - {"executor"}) | {option.name for option in tune.params} | {"with_forecasts"} | set(_chosen)
 tune.params = [*(option for option in compare.params if option.name not in _own), *tune.params]

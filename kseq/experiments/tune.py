@@ -39,6 +39,7 @@ from kseq.errors import ConfigError, OutputError, Parameter
 from kseq.experiments._space import Plan, Space
 from kseq.experiments._study import Journal, require_optuna
 from kseq.experiments._trials import Trials
+from kseq.jobs import FOLDER
 from kseq.models import cell_of, name_of
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
@@ -258,7 +259,9 @@ def tuned(
     trials.run(executor, done)
     frame = _with_best(_frame(trials.rows), measure)
     search = Search(plan.space, plan.trials, seeds, measure, frame, plan.pruner, plan.at_once)
-    comparison = compare(series, replace(shared, by_cell=search.chosen), progress=progress, log=log)
+    kept = folder.path / FOLDER if folder is not None and folder.path.is_dir() else None
+    chosen = replace(shared, by_cell=search.chosen)
+    comparison = compare(series, chosen, progress=progress, log=log, executor=executor, keep=kept, fresh=fresh)
     comparison.search = search
     return comparison
 
