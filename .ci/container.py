@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 JOBS = (
     ("compare --epochs 1 --units 3 --seeds 1 --lookback 6 --out run", "run/report.html"),
     ("fit --epochs 1 --units 3 --lookback 6", "model.keras"),
-    ("forecast --model model.keras --steps 3 --out ahead", "ahead/forecast.csv"),
+    ("forecast --model model.keras --steps 3 --out ahead", "ahead/forecast.html"),
     ("export --model model.keras --to onnx", "model.onnx"),
 )
 

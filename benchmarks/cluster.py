@@ -20,7 +20,7 @@ from pathlib import Path
 
 PORT = 18786
 SETTINGS = {
-    "cells": ("gru",), "epochs": 20, "units": 16, "seeds": 4, "members": 1, "horizon": 3, "transform": "none",
+    "cells": ("gru",), "epochs": 150, "units": 16, "seeds": 4, "members": 1, "horizon": 3, "transform": "none",
     "baselines": ("persistence",), "n_windows": 3, "refit": True, "refit_on_validation": False, "patience": 0,
 }  # fmt: skip
 
@@ -108,13 +108,15 @@ def main() -> None:
         )  # fmt: skip
 
     workers = [worker(number) for number in range(3)]
-    over = threading.Event()
+    over, happened = threading.Event(), []  # type: ignore[var-annotated]
 
     def trouble() -> None:
         nonlocal scheduler
-        over.wait(0.5 * alone + 10)
+        over.wait(12)
+        happened.append("killed" * (not over.is_set()))
         ended(workers[0])
-        over.wait(5)
+        over.wait(4)
+        happened.append("restarted" * (not over.is_set()))
         ended(scheduler)
         over.wait(2)
         scheduler = begun(*schedule)
@@ -146,7 +148,7 @@ def main() -> None:
         network.close()
     found = {
         "namespaces": bool(network.names), "alone_s": round(alone, 1), "cluster_s": round(seconds, 1),
-        "equal": here == there,
+        "equal": here == there, "happened": happened,
     }  # fmt: skip
     print(json.dumps(found))
     if asked.out:

@@ -8,19 +8,24 @@ runner, the executor and the store take. Nothing of Keras is loaded.
 """
 
 import argparse
+import heapq
+import itertools
 import json
 import os
+import pickle
 import platform
 import tempfile
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from kseq.jobs import Job, Runner, Store
+from kseq.jobs._worker import Done
 
 #: Seeds, windows, steps and targets of a default comparison: 147 months of test part and some 88 of validation part.
 SHAPE = (10, 147 + 88, 1, 1)
@@ -63,22 +68,58 @@ def measure_store(count: int) -> dict:
             put = seconds_of(lambda s=store, j=sample: [s.put(job.facts, values[0]) for job in j]) / 50
             get = seconds_of(lambda s=store, j=sample: [s.get(job.key) for job in j]) / 50
             miss = seconds_of(lambda s=store: [s.get(job.key) for job in jobs_of(50, first=2 * 10**9)]) / 50
-            walk = seconds_of(store.size)
+            walk = seconds_of(lambda s=store: s.size)
             found[size] = {
                 "put_ms": 1e3 * put, "get_ms": 1e3 * get, "miss_ms": 1e3 * miss, "walk_s": walk,
-                "bytes": store.size() / (made + 50),
+                "bytes": store.size / (made + 1),
             }  # fmt: skip
     return found
 
 
+class Simulated(Executor):
+    """So many workers that take a while for each job and nothing of this machine: what is left is the main process.
+
+    Args:
+        workers: how many.
+        seconds: that a job takes.
+    """
+
+    def __init__(self, workers, seconds):
+        self._max_workers, self.seconds = workers, seconds
+        self.result = pickle.dumps(Done(work(None, None), seconds))
+        self.free, self.due, self.ready = [0.0] * workers, [], threading.Condition()
+        self.count = itertools.count()
+        threading.Thread(target=self._finish, daemon=True).start()
+
+    def submit(self, function, call):
+        """Let the worker that is free first take the job."""
+        future: Future = Future()
+        future.set_running_or_notify_cancel()
+        # What a worker is sent is made into bytes, as it would be.
+        pickle.dumps(call)
+        with self.ready:
+            at = max(time.perf_counter(), heapq.heappop(self.free)) + self.seconds
+            heapq.heappush(self.free, at)
+            heapq.heappush(self.due, (at, next(self.count), future))
+            self.ready.notify()
+        return future
+
+    def _finish(self):
+        while True:
+            with self.ready:
+                while not self.due or self.due[0][0] > time.perf_counter():
+                    self.ready.wait(max(0.001, self.due[0][0] - time.perf_counter()) if self.due else None)
+                _, _, future = heapq.heappop(self.due)
+            future.set_result(pickle.loads(self.result))
+
+
 @contextmanager
-def executors(kind: str, workers: int):
+def executors(kind: str, workers: int, seconds: float = 0.0):
     """An executor of a kind, as :class:`kseq.jobs.Runner` takes it."""
     if kind == "here":
         yield None
-    elif kind == "threads":
-        with ThreadPoolExecutor(workers) as pool:
-            yield pool
+    elif kind == "simulated":
+        yield Simulated(workers, seconds)
     elif kind == "processes":
         yield f"local:{workers}"
     else:
@@ -88,30 +129,31 @@ def executors(kind: str, workers: int):
 
         logging.getLogger("distributed").setLevel(logging.ERROR)
         with distributed.LocalCluster(
-            n_workers=2, threads_per_worker=max(1, workers // 2), processes=True, dashboard_address=None,
+            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None,
             silence_logs=logging.ERROR,
         ) as cluster:  # fmt: skip
             yield cluster.scheduler_address.replace("tcp://", "dask://")
 
 
-def measure_overhead(kind: str, count: int, workers: int, seconds: float) -> dict:
-    """Milliseconds a job beyond its sleep, with everything kept in a store.
+def measure_overhead(kind: str, count: int, workers: int, seconds: float = 0.0, kept: bool = True) -> dict:
+    """Milliseconds a job beyond its sleep.
 
     Workers sleep at the same time, so that the sleep takes ``count * seconds / workers``; what is more is overhead of
     the one process that hands out, receives and keeps.
     """
     data = np.zeros(10_000)
-    with tempfile.TemporaryDirectory() as folder, executors(kind, workers) as executor:
-        with Runner(Store(Path(folder) / "store"), executor) as runner:
+    with tempfile.TemporaryDirectory() as folder, executors(kind, workers, seconds) as executor:
+        store = Store(Path(folder) / "store", limit=10**12) if kept else None
+        slept = seconds if kind != "simulated" else 0.0
+        with Runner(store, executor) as runner:
             # Workers start, and receive the data, with the first jobs.
-            runner.run(jobs_of(2 * workers, 0.0, data=data, first=10**6))
-            taken = seconds_of(lambda: runner.run(jobs_of(count, seconds, data=data)))
-        with Runner(Store(Path(folder) / "store"), None) as runner:
-            again = seconds_of(lambda: runner.run(jobs_of(count, seconds, data=data)))
-    at_once = workers if kind != "here" else 1
+            runner.run(jobs_of(2 * min(workers, 8), 0.0, data=data, first=10**6))
+            taken = seconds_of(lambda: runner.run(jobs_of(count, slept, data=data)))
+        with Runner(store, None) as runner:
+            again = seconds_of(lambda: runner.run(jobs_of(count, slept, data=data))) if kept else float("nan")
     return {
-        "jobs": count, "workers": at_once, "sleep_s": seconds, "seconds": taken,
-        "overhead_ms": 1e3 * (taken - count * seconds / at_once) / count, "again_ms": 1e3 * again / count,
+        "jobs": count, "workers": workers, "job_s": seconds, "kept": kept, "seconds": taken,
+        "overhead_ms": 1e3 * (taken - count * seconds / workers) / count, "again_ms": 1e3 * again / count,
     }  # fmt: skip
 
 
@@ -119,25 +161,19 @@ def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=1000)
-    parser.add_argument("--only", choices=["store", "here", "threads", "processes", "dask"])
+    parser.add_argument("--only", choices=["store", "here", "processes", "dask", "simulated"])
     chosen = parser.parse_args()
-    found: dict = {"machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"}
-    kinds = {
-        "here": (chosen.jobs, 1, 0.0), "processes": (chosen.jobs, 2, 0.0), "threads": (chosen.jobs, 32, 0.05),
-        "dask": (chosen.jobs, 2, 0.0),
-    }  # fmt: skip
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
     if chosen.only in (None, "store"):
-        found["store"] = measure_store(chosen.jobs)
-        print(json.dumps(found["store"], indent=1))
-    for kind, (count, workers, seconds) in kinds.items():
+        for size, of_it in measure_store(chosen.jobs).items():
+            print("store", size, json.dumps(of_it))
+    plans = [("here", 1, 0.0), ("processes", 2, 0.0), ("dask", 2, 0.0)]
+    plans += [("simulated", workers, 1.0) for workers in (10, 100, 1000)]
+    for kind, workers, seconds in plans:
         if chosen.only in (None, kind):
-            found[kind] = measure_overhead(kind, count, workers, seconds)
-            print(kind, json.dumps(found[kind]))
-    if chosen.only is None and "dask" in found:
-        # With sleeping threads a scheduler sees many workers' worth of jobs at a time.
-        found["dask, 32 threads"] = measure_overhead("dask", chosen.jobs, 32, 0.2)
-        print("dask, 32 threads", json.dumps(found["dask, 32 threads"]))
-    print(json.dumps(found["machine"]))
+            for kept in (True, False):
+                count = max(chosen.jobs, 2 * workers)
+                print(kind, json.dumps(measure_overhead(kind, count, workers, seconds, kept)), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import click
 
 from kseq import backends
 from kseq.cli.command import Command
-from kseq.cli.compare import compare, settings_of, write_and_show
+from kseq.cli.compare import compare, kept_in, settings_of, write_and_show
 from kseq.cli.live import Progress
-from kseq.cli.options import JOB_OPTIONS, inputs, refuse_ignored, take_series, tell, trainings_of
+from kseq.cli.options import inputs, refuse_ignored, take_series, tell, trainings_of
 from kseq.cli.types import Each, Number, Transforms, Whole
 from kseq.validation import PRUNERS, require_predictions
 
@@ -23,7 +23,7 @@ from kseq.validation import PRUNERS, require_predictions
                    "median after as many epochs, or by successive halving.")  # fmt: skip
 @click.option("--trials-at-once", type=Whole("trials_at_once"), default=1, show_default=True,
               help="Trials of a cell that may run at the same time, without knowing each other's results.")  # fmt: skip
-@click.option("--fresh", is_flag=True, help="Forget the trials that the folder holds.")
+@click.option("--fresh", is_flag=True, help="Forget the trials and trainings that are kept.")
 @click.option("--units", type=Each(Whole("units")), default="8,16,32,64", show_default=True, help="Units of a layer.")
 @click.option(
     "--layers", type=Each(Whole("num_layers")), default="1,2", show_default=True, help="Numbers of recurrent layers."
@@ -63,6 +63,8 @@ def tune(
     pruner: str,
     trials_at_once: int,
     fresh: bool,
+    executor: str | None,
+    keep: Path | None,
     log: tuple[str, ...] | None,
     **options: Any,
 ) -> None:
@@ -104,7 +106,10 @@ def tune(
     total = trials * trial_seeds * len(settings.cells) + trainings_of(settings)
     with run_folder.folder(out, inputs=inputs(), otherwise=run_folder.default_folder(series.name, chosen)) as folder:
         with Progress(total) as progress:
-            comparison = run(series, settings, plan, folder, fresh=fresh, progress=progress, tell=tell, log=log)
+            comparison = run(
+                series, settings, plan, folder, fresh=fresh, executor=executor, keep=keep or kept_in(out),
+                progress=progress, tell=tell, log=log,
+            )  # fmt: skip
         write_and_show(comparison, style, folder, chosen, predictions)
 
 
@@ -114,5 +119,5 @@ _chosen = {
     "units": 32, "layers": None, "lookback": None, "learning_rate": 1e-3, "transform": "auto", "dropout": 0.0,
     "match": "units",
 }  # fmt: skip
-_own = JOB_OPTIONS | {option.name for option in tune.params} | {"with_forecasts"} | set(_chosen)
+_own = {option.name for option in tune.params} | {"with_forecasts"} | set(_chosen)
 tune.params = [*(option for option in compare.params if option.name not in _own), *tune.params]

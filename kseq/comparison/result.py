@@ -17,9 +17,10 @@ from typing import Any
 
 from kseq import backends, vocabulary
 from kseq._version import __version__
-from kseq.comparison.backtest import cut_windows, make_backtest
+from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
 from kseq.comparison.defaults import resolved
 from kseq.comparison.others import beside, read_others
+from kseq.comparison.own import rival_row
 from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
@@ -27,7 +28,7 @@ from kseq.jobs import FOLDER, Job, Outcome, Runner, Store, place
 from kseq.jobs.job import key_of
 from kseq.settings import Settings
 from kseq.text import shortened
-from kseq.training.progress import Block, block_done
+from kseq.training.progress import Block, Within, block_done
 
 
 class Comparison(Tables):
@@ -219,8 +220,15 @@ def _filled(
 
         for cell in settings.cells:
             require_room(cell, comparison.trainings[0], settings.of(cell))
-    if not (settings.cells or settings.rivals):
+    if not settings.cells:
+        # Regressors alone take seconds, and no backend.
         comparison.add_baselines(progress=progress)
+        for name in settings.rivals:
+            fitted = [
+                rival_row(settings.own[name], data, settings, _told(progress, number, len(comparison.trainings)))
+                for number, data in enumerate(comparison.trainings)
+            ]
+            comparison.add(join_folds(fitted, comparison.order))
         return comparison
     from kseq.comparison.cell_jobs import row_jobs
 
@@ -248,6 +256,15 @@ def _filled(
         store.note(key_of({"jobs": sorted(note["jobs"])})[:16], note | {"finished": True})
     comparison.add_means()
     return comparison
+
+
+def _told(
+    progress: Callable[[str, int, int], None] | None, number: int, trainings: int
+) -> Callable[[str, int, int], None] | None:
+    """Let whoever watches know which of several trainings runs."""
+    if progress is None or trainings == 1:
+        return progress
+    return Within(progress, f"fold {number + 1} of {trainings}")
 
 
 def _heard(runner: Runner, progress: Any, outcome: Outcome) -> None:

@@ -37,7 +37,13 @@ _EMPTY = re.compile(r"|#?N/?A|nan|null|none|<NA>|[-.?*]+", re.I)
 _COMMA, _COMMA_3 = re.compile(r"[+-]?\d+,\d+"), re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _POINT, _POINT_3 = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?"), re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
 _GERMAN, _ENGLISH = re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+"), re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+")
+#: Groups of three digits by a mark that can be nothing else.
+_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:([ \u00a0\u202f'])\d{3})(?:\1\d{3})*([.,]\d+)?")
 _GERMAN_2, _ENGLISH_2 = re.compile(r"[+-]?\d{1,3}(\.\d{3}){2,}"), re.compile(r"[+-]?\d{1,3}(,\d{3}){2,}")
+
+
+#: How marks of thousands are called.
+_SPOKEN = {"'": "apostrophes", ",": "commas", ".": "points"}
 
 
 @dataclass(frozen=True)
@@ -294,6 +300,26 @@ def _holds_values(rows: list[list[str]], at: int) -> bool:
     return bool(cells) and all(map(is_value, cells))
 
 
+def _groups(cells: Sequence[str], decimal: str | None) -> tuple[str | None, str | None]:
+    """Mark of thousands and decimal mark, where cells leave no doubt; None for what they do not tell.
+
+    A blank or an apostrophe before three digits groups thousands; so does the other one of point and comma, where the
+    user names the decimal mark and nothing else stands behind it than three digits.
+    """
+    found = [match for match in map(_GROUPS.fullmatch, cells) if match]
+    marks = {" " if match[1] in "\u00a0\u202f" else match[1] for match in found}
+    decimals = {match[2][0] for match in found if match[2]}
+    if len(marks) == 1 and len(decimals) < 2 and decimals <= {decimal or next(iter(decimals), "")}:
+        return marks.pop(), next(iter(decimals), None)
+    other = {".": (",", _COMMA, (_COMMA_3, _ENGLISH, _ENGLISH_2)), ",": (".", _POINT, (_POINT_3, _GERMAN, _GERMAN_2))}
+    if decimal in other and not found:
+        mark, single, grouped = other[decimal]
+        with_mark = [cell for cell in cells if single.fullmatch(cell) or grouped[1].fullmatch(cell)]
+        if with_mark and all(any(form.fullmatch(cell) for form in grouped) for cell in with_mark):
+            return mark, None
+    return None, None
+
+
 def _marks(
     rows: list[list[str]], sep: str, options: Mapping[str, Any], told: list[str]
 ) -> tuple[str, str | None, bool]:
@@ -311,6 +337,10 @@ def _marks(
     def count(pattern: re.Pattern) -> int:
         return sum(pattern.fullmatch(cell) is not None for cell in cells)
 
+    if thousands is None:
+        thousands, told_decimal = _groups(cells, decimal)
+        decimal = decimal or told_decimal
+        told += [f"thousands by {_SPOKEN.get(thousands, 'blanks')}"] if thousands else []
     if thousands is not None and decimal is None:
         decimal = "," if thousands == "." else "."
     if decimal is None:

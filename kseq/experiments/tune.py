@@ -39,6 +39,7 @@ from kseq.errors import ConfigError, OutputError, Parameter
 from kseq.experiments._space import Plan, Space
 from kseq.experiments._study import Journal, require_optuna
 from kseq.experiments._trials import Trials
+from kseq.jobs import FOLDER
 from kseq.models import cell_of, name_of
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
@@ -111,6 +112,7 @@ def tune(
     trials_at_once: int = 1,
     fresh: bool = False,
     executor: Any = None,
+    keep: str | Path | None = None,
     progress: Progress | None = None,
     told: Callable[[pd.DataFrame], None] | None = None,
     log: Any = (),
@@ -134,8 +136,10 @@ def tune(
             results of the others; 1 by default. It decides which trials are drawn.
         fresh: whether trials that the folder ``out`` holds are forgotten; by default a tuning that was stopped goes on
             there, and comes to what it would have come to.
-        executor: what trains, as of :func:`kseq.jobs.opened`: trials of different cells, and ``trials_at_once`` of
+        executor: what trains, as in :func:`kseq.compare`: trials of different cells, and ``trials_at_once`` of
             each, run at the same time. It does not change what comes out.
+        keep: folder in which finished trainings of the comparison of the chosen settings are kept, as in
+            :func:`kseq.compare`; by default one inside ``out``.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
         told: called after each trial with all trials so far, as :attr:`Search.frame`; none is chosen yet.
         log: Logger of the comparison of the chosen settings, as in :func:`kseq.compare`.
@@ -172,6 +176,7 @@ def tune(
             folder,
             fresh=fresh,
             executor=executor,
+            keep=keep if keep is not None or asked.out is None else asked.out / FOLDER,
             progress=progress,
             told=told,
             log=log,
@@ -207,6 +212,7 @@ def tuned(
     *,
     fresh: bool = False,
     executor: Any = None,
+    keep: str | Path | None = None,
     progress: Progress | None = None,
     told: Callable[[pd.DataFrame], None] | None = None,
     tell: Callable[[str], None] | None = None,
@@ -221,6 +227,7 @@ def tuned(
         folder: that trials are kept in; None to keep none.
         fresh: whether trials that it holds are forgotten.
         executor: As in :func:`tune`.
+        keep: As in :func:`tune`.
         progress: As in :func:`tune`.
         told: As in :func:`tune`.
         tell: called with a sentence on what cannot be written; nothing by default.
@@ -258,7 +265,8 @@ def tuned(
     trials.run(executor, done)
     frame = _with_best(_frame(trials.rows), measure)
     search = Search(plan.space, plan.trials, seeds, measure, frame, plan.pruner, plan.at_once)
-    comparison = compare(series, replace(shared, by_cell=search.chosen), progress=progress, log=log)
+    chosen = replace(shared, by_cell=search.chosen)
+    comparison = compare(series, chosen, progress=progress, log=log, executor=executor, keep=keep, fresh=fresh)
     comparison.search = search
     return comparison
 

@@ -178,6 +178,9 @@ class Runner:
 
     def _there(self, waiting: deque[tuple[int, Job]], workers: Workers) -> Iterator[tuple[int, Outcome]]:
         """Run jobs by workers, until none is left; those whose worker is lost run again, in the end by themselves."""
+        if self.store is not None:
+            # Workers keep the states of long jobs in a store that is there.
+            self.store.make()
         attempts: defaultdict[int, int] = defaultdict(int)
         running: dict[Future[Done], tuple[int, Job]] = {}
         alone = False
@@ -230,7 +233,7 @@ class Runner:
         data = job.data if self._inline else workers.bring(job.data, key)
         if self._inline and isinstance(data, DataFile):
             data = job.data
-        states = None if self.store is None else self.store.state(job.key).path
+        states = None if self.store is None else self.store.state(job.key).path.absolute()
         return Call(
             job.name, place_of(job.function), job.arguments, data, key, states, STATE_SECONDS, self.place, self.expected
         )  # fmt: skip

@@ -101,6 +101,12 @@ class Store:
         while self._deferred:
             self._deferred.pop(0)()
 
+    def make(self) -> None:
+        """Make the folder, as far as that is possible."""
+        with contextlib.suppress(OSError):
+            self.path.mkdir(parents=True, exist_ok=True)
+        self.flush()
+
     def put(self, facts: Mapping[str, Any], result: Any) -> None:
         """Keep a result; where that is not possible, :attr:`failed` says why and the work goes on."""
         self.flush()

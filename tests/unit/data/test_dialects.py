@@ -204,3 +204,25 @@ def test_what_is_known_ahead_is_read_in_a_dialect_too(tmp_path):
     series = read_csv(path, time="when", target="sold", future=["price"])
     assert series.y[:, 0].tolist() == Y[:57]
     assert series.ahead.values[:, 0].tolist() == [1.57, 1.58, 1.59]
+
+
+@pytest.mark.parametrize(
+    ("cells", "said", "expected"),
+    [(["2 745 459", "812", "1 003"], {}, [2745459, 812, 1003]), (["2'745", "3'812.5"], {}, [2745, 3812.5]),
+     (["2 745,25", "812,5"], {}, [2745.25, 812.5]), (["2\u00a0745", "812"], {}, [2745, 812]),
+     (["2,944", "812"], {"decimal": "."}, [2944, 812]), (["2.944", "812"], {"decimal": ","}, [2944, 812]),
+     (["2.944,5", "812"], {"decimal": ","}, [2944.5, 812])],
+)  # fmt: skip
+def test_thousands_that_leave_no_doubt_are_read(tmp_path, cells, said, expected):
+    path = tmp_path / "a.csv"
+    path.write_text("t;y\n" + "".join(f"{2000 + at};{cell}\n" for at, cell in enumerate(cells)))
+    assert read_csv(path, time="t", target="y", sep=";", **said).y[:, 0].tolist() == expected
+
+
+def test_thousands_in_doubt_are_refused(tmp_path):
+    """Two marks, decimals of two kinds, and groups that are not of three digits tell nothing."""
+    for cells in (["2'745", "3 812"], ["2 745,5", "3 812.5"], ["2 74", "3 812 1"]):
+        path = tmp_path / "a.csv"
+        path.write_text("t;y\n" + "".join(f"{2000 + at};{cell}\n" for at, cell in enumerate(cells)))
+        with pytest.raises(DataError, match="holds text"):
+            read_csv(path, time="t", target="y", sep=";")

@@ -28,3 +28,12 @@ def killed_once(data, context, mark):
 def killed(data, context):
     """End the process."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stepwise(data, context):
+    """Keep a state, and end the process at the first call."""
+    state = context.state.load("steps")
+    if state is None:
+        context.state.save("steps", {"done": 3}, now=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return state

@@ -171,3 +171,12 @@ def test_a_function_without_a_name_is_sent_by_cloudpickle():
     factor = 5
     own = Own.of("mine", "cell", lambda outputs: outputs * factor)
     assert pickle.loads(pickle.dumps(own)).called({"outputs": 2}) == 10
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by a signal")
+def test_a_long_job_whose_worker_is_lost_goes_on_at_its_state(tmp_path):
+    job = Job("long", functions.stepwise, {"a": 1})
+    with Runner(Store(tmp_path / "store"), "local:1") as runner:
+        [outcome] = runner.run([job])
+    assert outcome.value == {"done": 3}
+    assert not list((tmp_path / "store/states").iterdir())

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -141,6 +143,19 @@ def test_a_notebook_shows_table_and_verdict_with_names_as_text():
     from kseq.report.table import as_html
 
     assert "<b>" not in as_html(pd.DataFrame({"model": ["<b>"]}), ["<b>"])
+
+
+def test_pages_are_made_for_a_user_without_a_home():
+    code = (
+        "import os, pwd\n"
+        "os.environ.pop('HOME', None)\n"
+        "def getpwuid(uid): raise KeyError(uid)\n"
+        "pwd.getpwuid = getpwuid\n"
+        "import kseq.report.html.pages\n"
+        "assert 'HOME' not in os.environ"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def luminance(color):
