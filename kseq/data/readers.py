@@ -4,30 +4,24 @@ All readers take one path: a table, the roles of its columns, its rows (:mod:`ks
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from kseq.data import _wide
 from kseq.data._cells import Cells
 from kseq.data._mending import mended
 from kseq.data._origin import remember, remembered
-from kseq.data._rows import Rows
+from kseq.data._reading import all_series, from_source, name_or, one_or_many, one_series, opened
 from kseq.data._source import FILE_OPTIONS, PARQUET, PARQUET_ENDINGS, READ_CSV, READ_PARQUET, Source
-from kseq.data._tables import FrameTable, ParquetTable, Table, found_table, open_table, plain
-from kseq.data.columns import ID_NAME, Names, Roles, listed, numbers
-from kseq.data.dates import read_dates
+from kseq.data._tables import FrameTable, found_table, plain
+from kseq.data.columns import Names
 from kseq.data.formats import sql
 from kseq.data.formats.frames import as_pandas
-from kseq.data.frequency import counts_steps
-from kseq.data.missing import require_fill
 from kseq.data.panel import Panel
 from kseq.data.series import Series
-from kseq.errors import DataError, Parameter
+from kseq.errors import Parameter
 
 
 @remembered
@@ -74,7 +68,7 @@ def read_csv(
     """
     given = {"time": time, "target": target, "features": features, "header": header, "fill": fill, "name": name,
              "unit": unit, "series": series, **options}  # fmt: skip
-    return _from_source(path, _one, given, refused=PARQUET)
+    return from_source(path, one_series, given, refused=PARQUET)
 
 
 @remembered
@@ -123,7 +117,7 @@ def read_parquet(
     """
     given = {"time": time, "target": target, "features": features, "fill": fill, "name": name, "unit": unit, "id": id,
              "series": series, "future": future, "static": static, **options}  # fmt: skip
-    return _from_source(path, _one, given, READ_PARQUET, "Parquet")
+    return from_source(path, one_series, given, READ_PARQUET, "Parquet")
 
 
 def from_frame(
@@ -183,11 +177,11 @@ def from_frame(
         [3.0, 5.0]
     """
     given = {
-        "time": time, "target": target, "features": features, "fill": fill, "name": name or _name(series, "series"),
+        "time": time, "target": target, "features": features, "fill": fill, "name": name or name_or(series, "series"),
         "unit": unit, "id": id, "series": series, "future": future, "static": static, "freq": freq, "season": season,
         "missing": missing, "date_format": date_format, "dayfirst": dayfirst, "sort": sort, "wide": wide,
     }  # fmt: skip
-    return mended(lambda options: _one(FrameTable(as_pandas(frame), id), source, **options), given, FILE_OPTIONS)
+    return mended(lambda options: one_series(FrameTable(as_pandas(frame), id), source, **options), given, FILE_OPTIONS)
 
 
 def read_file(
@@ -212,7 +206,7 @@ def read_file(
     kind = ("Parquet", READ_PARQUET) if str(path).endswith(PARQUET_ENDINGS) else ("CSV", READ_CSV)
     source = plain(Source.of(path, said, kind[1], kind[0]))
     given = {"id": id, "series": series, "header": header, **options}
-    data = mended(lambda options: _one_or_many(*_opened(source, options)), given)
+    data = mended(lambda options: one_or_many(*opened(source, options)), given)
     reader: Callable = read_panel if isinstance(data, Panel) else read_parquet if source.is_parquet() else read_csv
     if reader is not read_csv and source.is_parquet():
         given.pop("header")
@@ -256,24 +250,14 @@ def read_sql(
     """
     table, shown = found_table(sql.read(address, query), id), sql.without_password(address)
     given = {"id": id, "series": series, **options}
-    name = options.get("name") or _name(series, sql.name_of(address))
+    name = options.get("name") or name_or(series, sql.name_of(address))
 
     def read(options: dict[str, Any]) -> Series | Panel:
         options |= {"source": shown, "name": name}
-        return _many(table, constant=True, **options) if constant else _one_or_many(table, options)
+        return all_series(table, constant=True, **options) if constant else one_or_many(table, options)
 
     data = mended(read, given, FILE_OPTIONS)
     return remember(data, read_sql, {"address": shown, "query": query, "constant": constant, **given})
-
-
-def _one_or_many(table: Table, options: dict[str, Any]) -> Series | Panel:
-    """Read a panel where a table holds several series, of which none is named; else a series."""
-    several = options.get("wide") == "series" or options.get("id") is not None or ID_NAME in table.schema
-    if options.get("series") is None and several:
-        panel = _many(table, **{key: value for key, value in options.items() if key != "series"})
-        if len(panel.ids) > 1:
-            return panel
-    return _one(table, **options)
 
 
 @remembered
@@ -315,7 +299,7 @@ def read_panel(
     """
     given = {"time": time, "target": target, "features": features, "fill": fill, "name": name, "unit": unit,
              "header": header, **options}  # fmt: skip
-    return _from_source(path, _many, given)
+    return from_source(path, all_series, given)
 
 
 def panel_from_frame(
@@ -386,7 +370,7 @@ def panel_from_frame(
         "future": future, "static": static, "freq": freq, "season": season, "constant": constant, "missing": missing,
         "date_format": date_format, "dayfirst": dayfirst, "sort": sort, "wide": wide,
     }  # fmt: skip
-    return mended(lambda options: _many(FrameTable(as_pandas(frame), id), source, **options), given, FILE_OPTIONS)
+    return mended(lambda options: all_series(FrameTable(as_pandas(frame), id), source, **options), given, FILE_OPTIONS)
 
 
 def read_table(path: str | Path, named: Parameter, options: Mapping[str, Any]) -> tuple[pd.DataFrame, Cells]:
@@ -405,194 +389,11 @@ def read_table(path: str | Path, named: Parameter, options: Mapping[str, Any]) -
     source = plain(Source.of(path, said, named))
 
     def read(options: dict[str, Any]) -> pd.DataFrame:
-        table = _opened(source, {**said, **options, "id": id})[0]
+        table = opened(source, {**said, **options, "id": id})[0]
         return pd.concat(list(table.batches(list(table.schema))))
 
     id = options.get("id")
     return mended(read, said), cells
-
-
-def _from_source(
-    path: str | Path | Source, make: Callable[..., Any], given: dict[str, Any], named: Parameter = READ_CSV,
-    kind: str = "", refused: bytes | None = None,
-) -> Any:  # fmt: skip
-    """Read a file or a pipe, which is opened once whatever is tried of it."""
-    # A fill of another name is refused before a file is looked for.
-    require_fill(given.get("fill"))
-    kind = kind or ("Parquet" if str(path).endswith(PARQUET_ENDINGS) and refused is None else "CSV")
-    source = plain(Source.of(path, {name: given[name] for name in FILE_OPTIONS if name in given}, named, kind))
-    if refused is not None and source.head.startswith(refused):
-        raise DataError(f"{source.path} is a Parquet file; give it with ", READ_PARQUET, ".")
-    if named == READ_PARQUET and not source.is_parquet():
-        # What is no Parquet file is told by its reader.
-        return make(ParquetTable(source), source=source.path.name, **given)
-
-    def read(options: dict[str, Any]) -> Any:
-        table, rest = _opened(source, options)
-        return make(table, **rest)
-
-    return mended(read, given)
-
-
-def _opened(source: Source, options: dict[str, Any]) -> tuple[Table, dict[str, Any]]:
-    """Open a source as the options say; give the table, and the options that are no matter of the file."""
-    said = {name: options[name] for name in FILE_OPTIONS if name in options}
-    changed = {name: value for name, value in said.items() if value not in (source.options[name], FILE_OPTIONS[name])}
-    table = open_table(source.with_options(changed) if changed else source, options.get("id"))
-    rest = {name: value for name, value in options.items() if name not in FILE_OPTIONS}
-    rest["name"] = rest.get("name") or _name(rest.get("series"), source.stem)
-    if rest.get("wide") is None:
-        # What the file itself says counts where its user says nothing.
-        rest |= {name: value for name, value in table.hint.items() if rest.get(name) is None}
-    return table, {"source": source.path.name, **rest}
-
-
-def _one(
-    table: Table,
-    source: str,
-    *,
-    name: str,
-    time: Names = None,
-    target: Names = None,
-    fill: str | None = None,
-    unit: str = "",
-    series: object = None,
-    freq: str | None = None,
-    season: int | None = None,
-    missing: Any = None,
-    date_format: str | None = None,
-    dayfirst: bool | None = None,
-    sort: bool = False,
-    wide: str | None = None,
-    **roles: Any,
-) -> Series:
-    """Read one series of a table."""
-    require_fill(fill)
-    cells, freq = Cells.of(missing, date_format, dayfirst, sort, wide), table.hint.get("freq") if freq is None else freq
-    table, found = _roles(table, name, cells, time, target, roles)
-    if found.id is None and series is not None:
-        raise DataError(
-            f"{name}: received series {str(series)!r} and no column that tells series apart; name it with ",
-            Parameter("id"),
-            ".",
-        )
-    rows = Rows(found, len(table), name, None if series is None else str(series), cells, table.read)
-    for batch in table.batches(found.columns):
-        rows.add(batch)
-    rows.require_one()
-    panel = rows.panel(fill, unit, source, freq, season)
-    end = int(panel.ends[0])
-    index = panel.index if panel.has_dates or counts_steps(panel.index) else pd.RangeIndex(len(panel))
-    frame = pd.DataFrame(panel.values, index, panel.columns)
-    return Series(
-        name,
-        frame.iloc[:end],
-        panel.targets,
-        panel.features,
-        panel.unit,
-        source,
-        future=panel.future,
-        static=panel.static.set_axis([name]),
-        ahead=frame.iloc[end:][list(panel.future)],
-        fill=fill,
-        filled=None if panel.filled is None else panel.filled[:end],
-        freq=freq,
-        notes=panel.notes,
-        read=panel.read,
-    )
-
-
-def _many(
-    table: Table,
-    source: str,
-    *,
-    name: str,
-    time: Names = None,
-    target: Names = None,
-    fill: str | None = None,
-    unit: str = "",
-    freq: str | None = None,
-    season: int | None = None,
-    constant: bool = False,
-    missing: Any = None,
-    date_format: str | None = None,
-    dayfirst: bool | None = None,
-    sort: bool = False,
-    wide: str | None = None,
-    **roles: Any,
-) -> Panel:
-    """Read all series of a table."""
-    require_fill(fill)
-    cells, freq = Cells.of(missing, date_format, dayfirst, sort, wide), table.hint.get("freq") if freq is None else freq
-    # Every column of numbers is a series where no column tells series apart.
-    across = roles.get("id") is None and ID_NAME not in table.schema and "id" not in table.hint
-    table, found = _roles(table, name, cells, time, target, roles, every_number=across)
-    if found.id is None:
-        table, found = _long(table, found, name, cells)
-    rows = Rows(found, len(table), name, cells=cells, read=table.read)
-    for batch in table.batches(found.columns):
-        rows.add(batch)
-    return rows.panel(fill, unit, source, freq, season, constant)
-
-
-def _roles(
-    table: Table, name: str, cells: Cells, time: Names, target: Names, roles: dict[str, Any], every_number: bool = False
-) -> tuple[Table, Roles]:
-    """Find the roles of a table's columns; one that lies across is unfolded first."""
-    named_by_file = table.hint if cells.wide is None else {}
-    time, target = time or named_by_file.get("time"), target or named_by_file.get("target")
-    roles = {**roles, "id": roles.get("id") or named_by_file.get("id")}
-    given = [time, target, *(roles.get(role) for role in ("id", "features", "future", "static"))]
-    named = [column for role in given for column in listed(role)]
-    doubts = getattr(table, "doubts", {})
-    for column in named:
-        if column in doubts and column not in table.schema:
-            raise doubts[column]
-    if cells.wide is not None and named:
-        raise DataError(
-            "received ", Parameter("wide"), f" {cells.wide} and columns by name, expected one of the two: a table that "
-            "lies across is read whole."
-        )  # fmt: skip
-    if cells.wide is None and not named and isinstance(table, FrameTable) and _wide.is_of_months(table.schema):
-        cells = replace(cells, wide="months")
-    if cells.wide is not None:
-        across = pd.concat(list(table.batches(list(table.schema))))
-        told = "a row a year and a column a month" if cells.wide == "months" else "series that lie across"
-        table = FrameTable(_wide.unfolded(across, cells, name), read=(*table.read, told))
-        every_number = False
-    advice = None if named or ID_NAME in table.schema else _wide.advice(table.schema, name)
-    if advice is not None and not every_number and "y" not in table.schema:
-        raise advice
-    return table, Roles.find(
-        table.schema, name, time=table.time(time), target=target, every_number=every_number, **roles
-    )
-
-
-def _name(series: object, otherwise: str) -> str:
-    return otherwise if series is None else str(series)
-
-
-def _long(table: Table, roles: Roles, name: str, cells: Cells) -> tuple[Table, Roles]:
-    """Put the series of a wide table below one another, from their first value to their last."""
-    frame = pd.concat(list(table.batches(roles.columns)))
-    if roles.time:
-        frame = frame.set_axis(read_dates(frame, roles.time, name, cells=cells))
-    shared = list(dict.fromkeys([*roles.features, *roles.future]))
-    if roles.static or "y" in shared:
-        reason = "static covariates" if roles.static else "a covariate of the name y"
-        raise DataError(f"{name}: received a wide frame with {reason}, expected a long one, or another name.")
-    parts = []
-    for column in roles.targets:
-        y = numbers(frame[column], name, missing=cells.numbers)
-        known = np.flatnonzero(~np.isnan(y))
-        if not len(known):
-            raise DataError(
-                f"{name}: column {column!r} holds no value, expected a series; leave it out of the targets."
-            )
-        # What is known ahead stands below the last target.
-        rows = slice(known[0], len(frame) if roles.future else known[-1] + 1)
-        parts.append(frame[shared].iloc[rows].assign(**{ID_NAME: column, "y": y[rows]}))
-    return FrameTable(pd.concat(parts), read=table.read), Roles((), ID_NAME, ("y",), roles.features, roles.future, ())
 
 
 #: Every option of reading, by name.
