@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import click
-import pandas as pd
 
 from kseq.cli.command import Command
 from kseq.cli.terminal import data, note, say
@@ -20,6 +19,8 @@ def runs(folder: Path | None, style: str) -> None:
 
     FOLDER holds runs, or is one.  [default: kseq-runs]
     """
+    import pandas as pd
+
     from kseq.jobs import FOLDER, Store
     from kseq.report import run_folder
     from kseq.report.runs import runs as listed

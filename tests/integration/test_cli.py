@@ -29,7 +29,7 @@ def test_compare_writes_what_it_says(here, capsys):
     assert "0.984" in printed
     assert sorted(path.name for path in (here / "run").iterdir()) == [
         ".jobs", "comparison.png", "history.csv", "history.png", "predictions.csv", "report.html", "run.json",
-        "table.csv", "table.md",
+        "shift.png", "table.csv", "table.md",
     ]  # fmt: skip
     table = pd.read_csv(here / "run/table.csv").set_index("model")
     cells = ["SimpleRNN", "LSTM", "GRU"]

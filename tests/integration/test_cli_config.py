@@ -24,7 +24,7 @@ def asked(monkeypatch):
     """What a comparison is asked for, in place of the comparison."""
     seen = {}
 
-    def instead(series, settings, progress=None):
+    def instead(series, settings, progress=None, **others):
         seen.update(series=series, settings=settings)
         raise ConfigError("asked enough.")
 
