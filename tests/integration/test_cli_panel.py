@@ -76,8 +76,8 @@ def test_all_series_of_a_file_share_a_model(here, capsys, kind):
     # What is known ahead is no row to score.
     assert forecasts["ds"].max() == str(DAYS[-3].date())
     assert sorted(os.listdir("run")) == [
-        ".jobs", "comparison.png", "history.csv", "history.png", "horizon.csv", "predictions.csv", "report.html",
-        "run.json", "series.csv", "table.csv", "table.md",
+        ".jobs", "comparison.png", "history.csv", "history.png", "horizon.csv", "horizon.png",
+        "predictions.csv", "report.html", "run.json", "series.csv", "shift.png", "table.csv", "table.md",
     ]  # fmt: skip
 
 
