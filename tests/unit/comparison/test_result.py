@@ -228,7 +228,9 @@ def test_files_of_a_run(comparison, long_data, tmp_path):
     of_one_step = ["table.csv", "table.md", "predictions.csv", "comparison.png", "report.html", "run.json"]
     several = Comparison(long_data)
     several.add_baselines(["persistence"])
-    assert [path.name for path in several.write(tmp_path)] == [*of_one_step[:2], "horizon.csv", *of_one_step[2:]]
+    of_targets = ["target-1-a.png", "target-2-b.png", "target-1-a.csv", "target-2-b.csv"]
+    of_steps = [*of_one_step[:2], "horizon.csv", *of_one_step[2:]]
+    assert [path.name for path in several.write(tmp_path)] == [*of_steps, *of_targets]
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "horizon.csv"), several.by_step)
     # A later run in the same folder leaves nothing of the earlier one that is not its own.
     (tmp_path / "notes.txt").write_text("mine")

@@ -331,7 +331,7 @@ def test_how_many_series_are_taken_at_a_time_changes_nothing(monkeypatch):
     together = made()
     for module in ("scalers", "grid", "transforms"):
         monkeypatch.setattr(f"kseq.preprocessing.{module}.groups", lambda lengths: global_groups(lengths, limit=100))
-    monkeypatch.setattr("kseq.preprocessing.windows.CHUNK", 7)
+    monkeypatch.setattr("kseq.preprocessing.frame.CHUNK", 7)
     for one, other in zip(made(), together, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 
