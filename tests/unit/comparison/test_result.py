@@ -234,8 +234,9 @@ def test_files_of_a_run(comparison, long_data, tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "horizon.csv"), several.by_step)
     # A later run in the same folder leaves nothing of the earlier one that is not its own.
     (tmp_path / "notes.txt").write_text("mine")
-    assert [path.name for path in comparison.write(tmp_path)] == of_one_step
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*of_one_step, "notes.txt"])
+    with_cells = [*of_one_step[:4], "shift.png", *of_one_step[4:]]
+    assert [path.name for path in comparison.write(tmp_path)] == with_cells
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*with_cells, "notes.txt"])
 
 
 def test_a_failure_while_writing_leaves_what_was_there(comparison, tmp_path, monkeypatch):
