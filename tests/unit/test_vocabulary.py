@@ -48,6 +48,7 @@ def test_every_option_of_the_command_is_a_name_in_python(frame, tmp_path, name):
     default = next(option.default for option in command.params if option.name == name)
     given = {
         "csv": tmp_path / "rows.csv", "parquet": tmp_path / "rows.parquet", "out": tmp_path / "run",
+        "keep": tmp_path / "kept", "with_forecasts": None,
     }.get(name, VALUES.get(name, default))  # fmt: skip
     source = {"csv": None, "parquet": None, "data": None}.get(name, frame)
     if name in FILE_OPTIONS:
