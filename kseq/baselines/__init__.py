@@ -8,7 +8,7 @@ forecast each on its own.
 
 A series whose training rows do not allow a baseline, such as fewer than two seasons, is forecast by persistence in its
 place, and it is said how many are; where no series allows it, it is skipped. Exponential smoothing and Theta are fitted
-series by series, and so to few series, or to as many as whoever names them has time for. DLinear reads windows.
+to one series after the other: to small panels alone, unless the user names them. DLinear reads windows.
 
 A baseline here is a function that fits on the places before ``known`` of each series and returns another one, which
 forecasts from origins: places of the last known values, ``(windows,)``, to ``(windows, horizon, targets)``.

@@ -81,7 +81,7 @@ def _summary(card: "ModelCard") -> str:
     from kseq.evaluation.metrics import ALL_METRICS
 
     series, many = card.context, len(card.context.ids) > 1
-    # Errors of many series are counted in units of each.
+    # Errors of a panel are scaled for each series.
     unit = f" {series.unit}" * (bool(series.unit) and not many)
     several = f", the mean of {len(card.seeds)} networks" * (len(card.seeds) > 1)
     span = f"{card.first} to {card.last}".replace(" 00:00:00", "")

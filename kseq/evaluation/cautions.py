@@ -123,8 +123,8 @@ def _left_by_own_past(evidence: Evidence) -> tuple[float, float]:
     """What a line through the truth's own last values leaves of its variance, and by how much more is no lateness.
 
     The line is fitted by least squares in each series and target to the values that :func:`copies_last_value` looks at,
-    and to that of one season earlier; the share is corrected for the number of coefficients. Of many series some are
-    taken, :data:`FITTED` at most.
+    and to that of one season earlier; the share is corrected for the number of coefficients. Of a
+    panel :data:`FITTED` series are taken at most, evenly.
     """
     owners, y, last = evidence.windows_of, evidence.y[:, 0], evidence.last
     counts = np.bincount(owners)

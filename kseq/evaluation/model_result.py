@@ -23,7 +23,7 @@ class ModelResult:
             others made).
         seeds: one a member; of an ensemble, of the members that it averages; empty for a baseline.
         parameters: trainable weights of one member, of an ensemble those of all that it averages; 0 for a baseline.
-        epochs: that each member trained; of a model that was trained anew in each fold of a backtest, fold after fold.
+        epochs: Number of epochs that each member trained; where each fold of a backtest trains anew, fold after fold.
         epoch_limit: the most that it might have trained; 0 where unknown.
         seconds_per_epoch: median over epochs without the first, of all members trained together.
         first_epoch_seconds: the first epoch, with what is built and compiled in it.

@@ -52,16 +52,20 @@ def require_each_origin(panel: Panel, first: np.ndarray, n_windows: int, step: i
     numbers = (begins - first[panel.series_of(begins)]) // step
     empty = np.setdiff1d(np.arange(n_windows), numbers)
     if len(empty):
-        raise DataError(
-            f"{panel.name}: {len(empty)} of {n_windows} test windows lie across missing dates or values, expected "
-            "none; fill missing values with ",
-            Parameter("fill"),
-            " ffill or ",
-            Parameter("fill"),
-            " seasonal, shorten ",
-            Parameter("lookback"),
-            ", or bring the missing dates.",
-        )
+        raise _across_missing(f"{panel.name}: {len(empty)} of {n_windows} test windows", "none")
+
+
+def _across_missing(which: str, expected: str) -> DataError:
+    """Say that windows lie across missing rows, and what helps."""
+    return DataError(
+        f"{which} lie across missing dates or values, expected {expected}; fill missing values with ",
+        Parameter("fill"),
+        " ffill or ",
+        Parameter("fill"),
+        " seasonal, shorten ",
+        Parameter("lookback"),
+        ", or bring the missing dates.",
+    )
 
 
 def short_note(panel: Panel, kept: np.ndarray, lookback: int, horizon: int) -> str | None:
@@ -110,16 +114,7 @@ def left_out(name: str, possible: dict[str, int], placed: dict[str, tuple]) -> s
     for part, count in possible.items():
         have = sum(map(len, placed[part][0]))
         if count and not have:
-            raise DataError(
-                f"{name}: all {count} {part} windows lie across missing dates or values, expected some that do not; "
-                "fill missing values with ",
-                Parameter("fill"),
-                " ffill or ",
-                Parameter("fill"),
-                " seasonal, shorten ",
-                Parameter("lookback"),
-                ", or bring the missing dates.",
-            )
+            raise _across_missing(f"{name}: all {count} {part} windows", "some that do not")
         if have < count:
             shown.append(f"{count - have} of {count} {part}")
     return f"Windows across missing dates or values are left out: {', '.join(shown)} windows." if shown else None
