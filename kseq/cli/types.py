@@ -266,8 +266,17 @@ class Horizons(File):
             return value
         import pandas as pd
 
+        from kseq.storage.regular import open_regular
+
         path = super().convert(value, param, ctx)
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        try:
+            with open_regular(path) as file:
+                frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            # Not there, a folder, empty, torn lines, or no text.
+            told = shortened(" ".join(str(getattr(error, "strerror", None) or error).split()), 100)
+            self.fail(f"received {visible(str(path))}, which cannot be read ({told}); expected a CSV file with a "
+                      "header and two columns, ids and steps.", param, ctx)  # fmt: skip
         steps = frame.iloc[:, -1].str.fullmatch("[0-9]{1,9}") if frame.shape[1] == 2 else pd.Series([False])
         if not steps.all() or frame.iloc[:, 0].duplicated().any():
             self.fail(f"received {visible(str(path))}, expected a header and two columns: each id once, and whole "
