@@ -146,6 +146,9 @@ def _frame(source: Source, dialect: Dialect, encoding: str, text: str | None) ->
         "na_values": {at: MISSING for at in numbers if at not in kept} if kept else MISSING,
         "comment": source.options["comment"],
     }  # fmt: skip
+    if not all(mark.isascii() for mark in (dialect.sep, dialect.decimal, source.options["comment"] or "")):
+        # The parser in C knows marks of one byte alone.
+        options["engine"] = "python"
     if kept:
         options["dtype"] = dict.fromkeys(kept, str)
     left_out = [line for line in dialect.left_out if line >= dialect.first]

@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import sys
 import unicodedata
@@ -181,9 +182,7 @@ def test_one_option_of_a_run(folder, option, data):
     status = answered([*arguments, max(option.opts, key=len), value], folder)
     assert (folder / "made").exists() == (status == 0)
     if status == 0:
-        for path in (folder / "made").iterdir():
-            path.unlink()
-        (folder / "made").rmdir()
+        shutil.rmtree(folder / "made")
 
 
 CELLS = ["", " ", "nan", "NaN", "inf", "-inf", "1e400", "1e-400", "-", "x", "=1+1", "\x1b[2J", "\u202e", "\0", '"',

@@ -226,3 +226,16 @@ def test_thousands_in_doubt_are_refused(tmp_path):
         path.write_text("t;y\n" + "".join(f"{2000 + at};{cell}\n" for at, cell in enumerate(cells)))
         with pytest.raises(DataError, match="holds text"):
             read_csv(path, time="t", target="y", sep=";")
+
+
+@pytest.mark.parametrize(
+    ("sep", "decimal", "comment"), [("é", ".", None), ("§", ",", None), (";", "·", None), (",", ".", "¶")]
+)
+def test_marks_of_more_than_one_byte(tmp_path, sep, decimal, comment):
+    lines = [sep.join(("ds", "y"))]
+    lines += [sep.join((f"20{n // 12 + 10}-{n % 12 + 1:02}-01", f"{n}{decimal}5")) for n in range(30)]
+    file = tmp_path / "a.csv"
+    file.write_text("\n".join([*lines[:9], *([f"{comment} a note"] if comment else []), *lines[9:]]), encoding="utf-8")
+    marks = {"sep": sep, "decimal": decimal} | ({"comment": comment} if comment else {})
+    series = read_csv(file, target="y", **marks)
+    np.testing.assert_array_equal(series.y[:, 0], np.arange(30) + 0.5)
