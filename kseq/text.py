@@ -47,6 +47,16 @@ def visible(text: object, keep: str = "") -> str:
     )
 
 
+def is_text(value: str) -> bool:
+    r"""Whether all characters are some of Unicode: bytes of an argument that are none come as lone surrogates.
+
+    Example:
+        >>> is_text("é"), is_text("\udc80")
+        (True, False)
+    """
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _written_out(character: str) -> str:
     short = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character)
     code = ord(character)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kseq.errors import DataError, Parameter
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.storage.regular import open_regular
-from kseq.text import shortened
+from kseq.text import is_text, shortened, visible
 from kseq.validation import path_problem, require_whole
 
 #: First bytes of a Parquet file.
@@ -90,6 +90,13 @@ class Source:
         given = {**FILE_OPTIONS, **(options or {})}
         for name in ("header", "skip_rows", "skip_footer"):
             require_whole(name, given[name])
+        for name, value in given.items():
+            if isinstance(value, str) and not is_text(value):
+                raise ConfigError(
+                    "received ",
+                    Parameter(name),
+                    f" {visible(value)}, which is no text, expected characters of Unicode.",
+                )
         path = Path(path)
         content = _piped(path)
         head = content[:_HEAD] if content is not None else _head(path, named, kind)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import DataError, read_csv
+from kseq import ConfigError, DataError, read_csv
 from kseq.data import read_file
 
 pytestmark = pytest.mark.above_backends
@@ -239,3 +239,11 @@ def test_marks_of_more_than_one_byte(tmp_path, sep, decimal, comment):
     marks = {"sep": sep, "decimal": decimal} | ({"comment": comment} if comment else {})
     series = read_csv(file, target="y", **marks)
     np.testing.assert_array_equal(series.y[:, 0], np.arange(30) + 0.5)
+
+
+@pytest.mark.parametrize("name", ["sep", "decimal", "thousands", "comment", "encoding", "member", "select", "preset"])
+def test_marks_that_are_no_text_are_told(tmp_path, name):
+    file = tmp_path / "a.csv"
+    file.write_text("ds,y\n2001-01-01,1\n2001-02-01,2\n")
+    with pytest.raises(ConfigError, match=rf"received {name} .*ud800, which is no text"):
+        read_csv(file, target="y", **{name: "\ud800"})
