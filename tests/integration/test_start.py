@@ -22,8 +22,8 @@ def loaded_by(code):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-# Without site, which loads what other packages ask for at every start; where packages lie is told instead, and where kseq
-# lies: an editable install finds it by a hook of site.
+# Without site, which loads what other packages ask for at every start; where packages lie is told instead, and where
+# kseq lies: an editable install finds it by a hook of site.
 PATHS = f"import sys; sys.path[:] = {[*sys.path, str(Path(kseq.__file__).parents[1])]!r}\n"
 
 
