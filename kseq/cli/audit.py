@@ -11,7 +11,7 @@ from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.compare import compare, settings_of
 from kseq.cli.live import Progress
-from kseq.cli.options import JOB_OPTIONS, inputs, refuse_ignored, take_series, tell
+from kseq.cli.options import inputs, keep_option, refuse_ignored, take_series, tell
 from kseq.cli.terminal import data, note, say
 from kseq.cli.types import Folder, Whole
 
@@ -22,24 +22,40 @@ from kseq.cli.types import Folder, Whole
               help="Epochs without a better validation loss; 0 to train them all.")  # fmt: skip
 @click.option("--seeds", type=Whole("n_seeds"), default=2, show_default=True, help="Trainings of each cell.")
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for table, record and page.  [default: none]")
+@keep_option(".jobs in the folder of --out, if any")
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def audit(backend: str | None, device: str | None, out: Path | None, style: str, **options: Any) -> int:
+def audit(
+    backend: str | None,
+    device: str | None,
+    out: Path | None,
+    keep: Path | None,
+    executor: str | None,
+    fresh: bool,
+    style: str,
+    **options: Any,
+) -> int:
     """Look for leaks: change everything after each cutoff, and see what moves before it.
 
     Takes the series and settings of `kseq compare`, whose windows, scaler, baselines and networks are made twice: of
     the series, and of one with other values after the cutoff. They must be the same bit for bit. The status is 0 where
     they are, and 1 where one is not. In a panel, all series are changed at once.
+
+    With --out or --keep finished trainings are kept: the same command goes on where one was stopped.
     """
     refuse_ignored(options)
     series = take_series(options)
     settings = settings_of(options | {"level": ()})
     backends.choose(backend, device)
     from kseq.experiments import audit as auditing
+    from kseq.jobs import FOLDER
     from kseq.report import run_folder
 
     with run_folder.folder(out, "audit", inputs=inputs()) if out else contextlib.nullcontext() as folder:
         with Progress() as progress:
-            result = auditing.audit(series, settings, progress=progress)
+            result = auditing.audit(
+                series, settings, progress=progress, executor=executor, fresh=fresh,
+                keep=keep or (out / FOLDER if out is not None else None),
+            )  # fmt: skip
         try:
             written = run_folder.write_audit(result, folder, tell) if folder is not None else []
         finally:
@@ -55,11 +71,13 @@ def _show(result: Any, style: str) -> None:
         data(_as_json(result))
     else:
         say(_as_text(result))
+    if result.notes:
+        note("\n".join(result.notes))
 
 
 # Whatever decides a comparison's numbers can be audited: its options, those that come later too. A short budget shows
 # a leak as well as a long one; intervals and files are none of an audit's.
-_own = JOB_OPTIONS | {option.name for option in audit.params}
+_own = {option.name for option in audit.params}
 _own |= {"level", "out", "escape_formulas", "predictions", "rival", "log", "with_forecasts"}
 audit.params = [*(option for option in compare.params if option.name not in _own), *audit.params]
 

@@ -224,12 +224,20 @@ executor_option = click.option(
     help="Train in N processes of this machine, local:N, or on a Dask cluster, dask://HOST:PORT.  [default: here]",
 )  # fmt: skip
 
+
+def keep_option(otherwise: str) -> Callable:
+    """The option that names the folder of kept trainings, with the one that is taken where it is not given."""
+    return click.option(
+        "--keep", type=Folder(), metavar="DIR",
+        help="Folder in which finished trainings are kept: a run that is started again does what is missing.  "
+             f"[default: {otherwise}]",
+    )  # fmt: skip
+
+
 #: How trainings are run and kept; results are the same.
 job_options = options(
     executor_option,
-    click.option("--keep", type=Folder(), metavar="DIR",
-                 help="Folder in which finished trainings are kept: a run that is started again does what is missing.  "
-                      "[default: .jobs in the run's folder, or in kseq-runs]"),
+    keep_option(".jobs in the run's folder, or in kseq-runs"),
     click.option("--fresh", is_flag=True, help="Train everything anew, whatever is kept."),
 )  # fmt: skip
 

@@ -8,7 +8,15 @@ import click
 from kseq import backends
 from kseq.cli.command import Command
 from kseq.cli.live import Progress
-from kseq.cli.options import escape_option, executor_option, inputs, own_options, recorded_backend_options, tell
+from kseq.cli.options import (
+    escape_option,
+    executor_option,
+    inputs,
+    keep_option,
+    own_options,
+    recorded_backend_options,
+    tell,
+)
 from kseq.cli.terminal import say
 from kseq.cli.types import File, Folder, Text
 from kseq.errors import ConfigError, OutputError
@@ -26,6 +34,7 @@ from kseq.errors import ConfigError, OutputError
 @click.option("--out", type=Folder(), metavar="DIR", help="Folder for the files of the new run.  [default: none]")
 @own_options
 @executor_option
+@keep_option(".jobs in the folder of --out, if any")
 @escape_option
 def reproduce(
     run: Path,
@@ -38,15 +47,20 @@ def reproduce(
     cell: tuple[str, ...] | None,
     rival: tuple[str, ...] | None,
     executor: str | None,
+    keep: Path | None,
 ) -> int:
     """Make a run again from its record, and compare every figure.
 
     RUN is the run's folder or its run.json. Backend and device are those of the run unless others are named. The
     status is 0 where all figures are the same, bit for bit, and 1 where one is not. Functions of your own are not
     imported from a record: name them again with --cell and --rival.
+
+    With --out or --keep its trainings are kept until it has ended: the same command goes on where one was stopped. What
+    the run itself has kept is never read.
     """
     from kseq import storage
     from kseq.experiments import reproduce
+    from kseq.jobs import FOLDER
     from kseq.report import run_folder
 
     storage.settle(run)
@@ -59,7 +73,9 @@ def reproduce(
     lost: OutputError | None = None
     with run_folder.folder(out, inputs=read) if out else contextlib.nullcontext() as folder:
         with Progress() as progress:
-            comparison = recorded.repeat(series, progress, executor, others)
+            comparison = recorded.repeat(
+                series, progress, executor, others, keep or (out / FOLDER if out is not None else None)
+            )
         if folder is not None:
             try:
                 run_folder.write(comparison, folder, tell)

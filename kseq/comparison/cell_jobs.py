@@ -29,7 +29,7 @@ from kseq.training.budget import Training
 from kseq.training.progress import Within, seeds_text
 
 #: Fields of data that decide no number: names, and sentences on them.
-_WORDS = frozenset({"name", "ids", "unit", "source", "notes", "origin", "read", "choice"})
+WORDS = frozenset({"name", "ids", "unit", "source", "notes", "origin", "read", "choice"})
 
 #: Fields of settings that decide no training beside what stands in the data; seeds and units are taken apart.
 _ELSEWHERE = (
@@ -90,12 +90,17 @@ def train_block(
     Returns:
         dict[str, Any]: fields of its :class:`~kseq.evaluation.model_result.ModelResult`.
     """
+    ready = prepared(data, context, cell, settings, fold)
+    return packed(ready.train(seeds, _told(context.progress, fold), state=context.state))
+
+
+def prepared(data: WindowedPanel, context: Context, cell: str, settings: Settings, fold: str) -> Prepared:
+    """Cut the windows of a cell, once for all of its blocks; arguments as of :func:`train_block`."""
     ready = context.cache.get("prepared")
     if ready is None or ready[0] is not data or ready[1:3] != (cell, fold):
-        # Windows are the same for all blocks of a cell.
         ready = (data, cell, fold, Prepared.of(cell, data, settings))
         context.cache["prepared"] = ready
-    return packed(ready[3].train(seeds, _told(context.progress, fold), state=context.state))
+    return ready[3]
 
 
 def fit_rival(data: WindowedPanel, context: Context, *, rival: str, settings: Settings, fold: str) -> dict[str, Any]:
@@ -140,7 +145,7 @@ def row_jobs(trainings: Sequence[WindowedPanel], settings: Settings, store: Stor
         settings: of the comparison.
         store: where finished jobs are, which says how seeds were parted; None for none.
     """
-    digests = ["" if store is None else digest(data, _WORDS) for data in trainings]
+    digests = ["" if store is None else digest(data, WORDS) for data in trainings]
     here = {} if store is None else place.facts()
     words = [f"fold {number + 1} of {len(trainings)}" if len(trainings) > 1 else "" for number in range(len(trainings))]
     twice = [1 + bool(settings.refit_on_validation and len(data.validation)) for data in trainings]
@@ -155,7 +160,7 @@ def row_jobs(trainings: Sequence[WindowedPanel], settings: Settings, store: Stor
                     {**facts, "seeds": seeds}, data,
                     {"cell": cell, "settings": settings, "seeds": seeds, "fold": fold}, each * len(seeds),
                 )
-                for seeds in _blocks(cell, data, settings, facts, store)
+                for seeds in parted(cell, data, settings, facts, store)
             ))  # fmt: skip
         rows.append(RowJobs(name_of(cell), tuple(folds), settings.seeds))
     for rival in settings.rivals:
@@ -185,10 +190,18 @@ def _libraries() -> dict[str, str]:
     return found
 
 
-def _blocks(
+def parted(
     cell: str, data: WindowedPanel, settings: Settings, facts: dict[str, Any], store: Store | None
 ) -> list[tuple[int, ...]]:
-    """Part the seeds into blocks: as they were parted before, or as memory and speed allow."""
+    """Part the seeds into blocks: as they were parted before, or as memory and speed allow.
+
+    Args:
+        cell: one of the settings' cells.
+        data: the windowed series.
+        settings: of the comparison.
+        facts: of the cell's jobs, without their seeds.
+        store: where it is kept how seeds were parted; None for none.
+    """
     if store is None or settings.members:
         return blocks_of_cell(cell, data, settings, settings.seeds)
     family = {**facts, "kind": "blocks of all runs"}

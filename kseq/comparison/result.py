@@ -4,31 +4,26 @@
 script may fill a comparison row by row with the callback :class:`kseq.Evaluation`.
 """
 
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kseq import backends, vocabulary
-from kseq._version import __version__
+from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
 from kseq.comparison.defaults import resolved
+from kseq.comparison.kept import JobCounts, begun, heard, missing_text, store_in, tidied
 from kseq.comparison.others import beside, read_others
 from kseq.comparison.own import rival_row
 from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
-from kseq.jobs import FOLDER, Job, Outcome, Runner, Store, place
-from kseq.jobs.job import key_of
+from kseq.jobs import Runner, Store, place
 from kseq.settings import Settings
-from kseq.text import shortened
-from kseq.training.progress import Block, Within, block_done
+from kseq.training.progress import Within
 
 
 class Comparison(Tables):
@@ -158,7 +153,8 @@ def compare(
         log: where learning curves and the table are written besides: ``"tensorboard"``, ``"mlflow"``, or an object of
             one's own with the methods of :class:`kseq.report.loggers.Logger`; one or several.
         executor: what trains: None, the default, for this process; ``"local:2"`` for two processes of this machine,
-            ``"dask://host:port"`` for a Dask cluster, or any ``concurrent.futures.Executor``. Tables are the same.
+            ``"dask://host:port"`` for a Dask cluster, any ``concurrent.futures.Executor``, or a function that returns
+            one, which is called again where its workers are lost. Tables are the same.
         keep: folder in which finished trainings are kept, so that a run that is started again does what is missing;
             by default a hidden one in ``out``, and none without ``out``.
         fresh: whether to train everything anew, whatever is kept.
@@ -237,8 +233,9 @@ def _filled(
         rows = row_jobs(comparison.trainings, settings, store)
         jobs = [job for row in rows for fold in row.folds for job in fold]
         if store is not None:
-            note = _note(store, comparison, jobs)
-        outcomes = {id(outcome.job): outcome for outcome in runner.run(jobs, partial(_heard, runner, progress))}
+            about = {"cells": settings.cells, "seeds": len(settings.seeds), "folds": len(comparison.trainings)}
+            ended = begun(store, comparison.data.series.name, about, jobs)
+        outcomes = {id(outcome.job): outcome for outcome in runner.run(jobs, partial(heard, runner, progress))}
     missing = {}
     for row in rows:
         made = [outcomes[id(job)] for fold in row.folds for job in fold]
@@ -249,11 +246,11 @@ def _filled(
             comparison.add(row.joined(made, comparison.order))
     if len(missing) == len(rows):
         raise next(iter(missing.values())).error or RuntimeError
-    comparison.missing = [_said(name, outcome) for name, outcome in missing.items()]
+    comparison.missing = [missing_text(name, outcome) for name, outcome in missing.items()]
     comparison.jobs = JobCounts(runner.kept, runner.planned)
     if store is not None:
-        comparison.jobs = replace(comparison.jobs, notes=_on_store(store))
-        store.note(key_of({"jobs": sorted(note["jobs"])})[:16], note | {"finished": True})
+        comparison.jobs = replace(comparison.jobs, notes=tidied(store))
+        ended()
     comparison.add_means()
     return comparison
 
@@ -265,75 +262,6 @@ def _told(
     if progress is None or trainings == 1:
         return progress
     return Within(progress, f"fold {number + 1} of {trainings}")
-
-
-def _heard(runner: Runner, progress: Any, outcome: Outcome) -> None:
-    """Tell of a block that workers have trained, of which nobody was told there."""
-    if runner.workers is None or outcome.kept or outcome.error is not None or not outcome.job.trainings:
-        return
-    epochs, kernel = outcome.value["epochs"], outcome.value["kernel"]
-    block_done(progress, Block(outcome.job.name, outcome.job.trainings, epochs, outcome.seconds, kernel))
-
-
-@dataclass(frozen=True)
-class JobCounts:
-    """How many of a comparison's trainings were kept from before.
-
-    Args:
-        kept: trainings that were in the store.
-        trainings: in all.
-        notes: sentences on the store: what was damaged, what could not be kept, what was removed.
-    """
-
-    kept: int = 0
-    trainings: int = 0
-    notes: tuple[str, ...] = ()
-
-
-def _said(name: str, outcome: Outcome) -> str:
-    text = shortened(" ".join(str(outcome.error).split()), 300)
-    return f"{name} is missing: {outcome.job.name} failed ({type(outcome.error).__name__.lstrip('_')}: {text})."
-
-
-def _on_store(store: Store) -> tuple[str, ...]:
-    """Remove what there is no room for, and say what became of the store."""
-    said, removed = [], store.sweep()
-    if store.damaged:
-        many = len(store.damaged) > 1
-        said.append(f"{len(store.damaged)} kept job{'s were' if many else ' was'} damaged, and made again.")
-    if store.failed:
-        said.append(f"Not all jobs could be kept in {store.path} ({store.failed}).")
-    if removed:
-        said.append(f"{removed} kept jobs that were used longest ago were removed from {store.path}.")
-    return tuple(said)
-
-
-def _note(store: Store, comparison: Comparison, jobs: Sequence[Job]) -> dict[str, Any]:
-    """Leave a record of the run beside its jobs, for who lists runs; return it."""
-    settings = comparison.settings or Settings()
-    keys = [job.key for job in jobs]
-    trainings = [job.trainings for job in jobs]
-    record = {
-        "written_by": f"kseq {__version__}",
-        "started": datetime.now().isoformat(timespec="seconds"),
-        "series": comparison.data.series.name,
-        "backend": backends.running(),
-        "cells": settings.cells,
-        "seeds": len(settings.seeds),
-        "folds": len(comparison.trainings),
-        "jobs": dict(zip(keys, trainings, strict=True)),
-        "process": os.getpid(),
-        "machine": platform.node(),
-    }
-    store.defer(lambda: store.note(key_of({"jobs": sorted(keys)})[:16], record))
-    return record
-
-
-def store_in(keep: str | Path | None, out: Path | None, *, fresh: bool = False) -> Store | None:
-    """Open the store of finished jobs: the one that is named, or the one in a run's folder; None without both."""
-    if keep is None and out is None:
-        return None
-    return Store(Path(keep) if keep is not None else Path(str(out)) / FOLDER, fresh=fresh)
 
 
 def laid_out(series: Series | Panel, settings: Settings) -> Comparison:

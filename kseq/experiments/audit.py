@@ -20,11 +20,15 @@ the same when that part is changed. Dates and columns that are known ahead (``Se
 that ``fill="linear"`` has put into a series are filled anew. With ``refit`` every fold is looked at.
 
 Of several series each is changed from such a row of its own on, all at once.
+
+Trainings are jobs, as those of a comparison: they run on an executor, and are kept where a folder is named. A training
+of the series as it is and one of the changed series read other data, and are two jobs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,13 +38,17 @@ from kseq import backends, vocabulary
 from kseq.baselines import BASELINES
 from kseq.comparison.auto import settled
 from kseq.comparison.backtest import shared_season, with_steps_to_come
+from kseq.comparison.kept import begun, heard, store_in, tidied
 from kseq.comparison.result import Comparison, laid_out
 from kseq.data import Panel, Series
 from kseq.errors import BackendError, Parameter
 from kseq.evaluation.model_result import ModelResult
+from kseq.jobs import Context, Job, Runner, Store, digest, place
+from kseq.jobs.job import State
 from kseq.models import name_of
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.settings import Settings
+from kseq.training.progress import Within, seeds_text
 
 #: Baselines whose order is chosen by errors on the validation part.
 CHOSEN_BY_VALIDATION = ("climatology-ar", "dlinear")
@@ -84,10 +92,12 @@ class Audit:
     Args:
         series: name of the series.
         checks: all checks, in the order of time.
+        notes: sentences on kept trainings: what was damaged, or could not be kept.
     """
 
     series: str
     checks: tuple[Check, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -118,7 +128,15 @@ class Audit:
 
 @vocabulary.shows_options
 def audit(
-    given: Any = None, /, settings: Settings | None = None, *, progress: Progress | None = None, **options: Any
+    given: Any = None,
+    /,
+    settings: Settings | None = None,
+    *,
+    progress: Progress | None = None,
+    executor: Any = None,
+    keep: str | Path | None = None,
+    fresh: bool = False,
+    **options: Any,
 ) -> Audit:
     """Look for leaks: change everything after each cutoff, and compare what must not have changed.
 
@@ -127,6 +145,10 @@ def audit(
         settings: settings of the comparison to audit; a few epochs and seeds are enough, for a leak shows in the
             first. By default two seeds and five epochs of the default settings.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+        executor: what trains, as in :func:`kseq.compare`.
+        keep: folder in which finished trainings are kept, so that an audit that is started again does what is missing;
+            by default a hidden one in ``out``, and none without ``out``.
+        fresh: whether to train everything anew, whatever is kept.
         **options: those of ``kseq audit`` by the same names, instead of ``settings``; see :func:`kseq.compare`.
 
     Returns:
@@ -145,13 +167,12 @@ def audit(
     """
     asked = vocabulary.asked(given, settings, options, {"seeds": (0, 1), "training": {"epochs": 5, "patience": 2}})
     panel, settings = with_steps_to_come(Panel.of(asked.series), asked.settings), asked.settings
+    store = store_in(keep, asked.out, fresh=fresh)
     comparison = laid_out(panel, settings)
-    checks = [
-        check
-        for number in range(len(comparison.trainings))
-        for check in _checks(panel, _Run(comparison, number, settings), progress)
-    ]
-    return Audit(panel.name, tuple(checks))
+    runs = [_Run(comparison, number, settings) for number in range(len(comparison.trainings))]
+    trained = _trained(panel, runs, store, executor, progress)
+    checks = [check for run in runs for check in _checks(panel, run, trained[run.number])]
+    return Audit(panel.name, tuple(checks), () if store is None else tidied(store))
 
 
 def perturbed(series: Series | Panel, first: int | np.ndarray) -> Panel:
@@ -275,22 +296,19 @@ class _Run:
         seen = [] if row.validation is None else [row.validation[:, _before(self.data.validation, cutoff)]]
         return [*seen, row.predictions[:, _before(self.data.test, cutoff)]]
 
-    def trained(self, cell: str, progress: Progress | None) -> dict[str, list[np.ndarray]]:
-        """Train a cell; give its weights, what its stopping went by, and its forecasts before the test part."""
-        import keras
+    def changed(self, panel: Panel, cutoff: np.ndarray) -> "_Run":
+        """The same training of a panel with other values from a cutoff on.
 
-        from kseq.comparison.jobs import train_cell
+        Args:
+            panel: the whole panel, as it is.
+            cutoff: rows of the training's own series, one of each.
+        """
+        # What the validation part chooses may change with it.
+        settings = settled(self.asked, self.data.choice) if self._early(cutoff) else self.asked
+        return _Run(laid_out(perturbed(panel, self.row_of(cutoff)), settings), self.number, settings)
 
-        weights: list[np.ndarray] = []
-        keeper: Any = keras.callbacks.LambdaCallback(
-            on_train_end=lambda logs: weights.extend(keeper.model.get_weights())
-        )
-        row = train_cell(cell, self.data, self.settings, progress, callbacks=[keeper])
-        return {
-            "weights": weights,
-            "early stopping": [np.array(row.epochs), *row.history.values()],
-            "forecasts": self.forecasts(row, self.data.split.test),
-        }
+    def _early(self, cutoff: np.ndarray) -> bool:
+        return bool(np.any(cutoff < self.data.split.test))
 
 
 def _before(windows: Windows, cutoff: np.ndarray) -> np.ndarray:
@@ -298,18 +316,173 @@ def _before(windows: Windows, cutoff: np.ndarray) -> np.ndarray:
     return windows.target_rows[:, 0] <= cutoff[windows.series]
 
 
-def _checks(panel: Panel, run: _Run, progress: Progress | None) -> Iterator[Check]:
+def train_audited(
+    data: WindowedPanel, context: Context, *, cell: str, settings: Settings, seeds: tuple[int, ...], fold: str
+) -> dict[str, Any]:
+    """Train a block of seeds of a cell, and hand over its weights: the function of an audit's job.
+
+    Arguments are those of :func:`kseq.comparison.cell_jobs.train_block`.
+
+    Returns:
+        dict[str, Any]: as there, and ``weights`` of each training.
+    """
+    import keras
+
+    from kseq.comparison.cell_jobs import prepared
+    from kseq.comparison.jobs import packed
+
+    weights: list[np.ndarray] = []
+    keeper: Any = keras.callbacks.LambdaCallback(on_train_end=lambda logs: weights.extend(keeper.model.get_weights()))
+    progress = context.progress if context.progress is None or not fold else Within(context.progress, fold)
+    ready = prepared(data, context, cell, settings, fold)
+    row = ready.train(seeds, progress, [keeper], _WithWeights(context.state, weights))
+    return {**packed(row), "weights": weights}
+
+
+@dataclass(frozen=True)
+class _WithWeights:
+    """The state of a long job, in which the weights of its first training stand beside what that has found.
+
+    Args:
+        state: where it is kept.
+        weights: of all trainings so far.
+    """
+
+    state: State
+    weights: list[np.ndarray]
+
+    def load(self, part: str) -> Any:
+        """What was saved under a name; None where nothing is."""
+        value = self.state.load(part)
+        if part == "found" and value is not None:
+            self.weights.extend(value["weights"])
+        return value
+
+    def save(self, part: str, value: Any, *, now: bool = False) -> None:
+        """Keep a value under a name: at once, or only if the last one is old enough."""
+        self.state.save(part, {**value, "weights": list(self.weights)} if part == "found" else value, now=now)
+
+    def due(self) -> bool:
+        """Whether a value that is saved now would be kept."""
+        return self.state.due()
+
+
+#: What came of a cell's training: its weights, what its stopping went by, and its forecasts before the test part.
+_Made = dict[str, list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class _Trainings:
+    """A cell's trainings in a fold: of the series as it is or of the changed one, a job a block of seeds."""
+
+    cell: str
+    run: _Run
+    jobs: tuple[Job, ...]
+
+    def made(self, values: Sequence[dict[str, Any]]) -> _Made:
+        """Join what the jobs have given."""
+        from kseq.comparison.jobs import join_blocks
+
+        rows = [ModelResult(**{name: one for name, one in value.items() if name != "weights"}) for value in values]
+        row = join_blocks(rows)
+        return {
+            "weights": [weight for value in values for weight in value["weights"]],
+            "early stopping": [np.array(row.epochs), *row.history.values()],
+            "forecasts": self.run.forecasts(row, self.run.data.split.test),
+        }
+
+    def here(self, progress: Progress | None) -> _Made:
+        """Train in this process, whatever is kept."""
+        return self.made([job.function(job.data, Context(progress), **job.arguments) for job in self.jobs])
+
+
+def _both(
+    cell: str, run: _Run, changed: _Run, store: Store | None, here: dict[str, Any]
+) -> tuple[_Trainings, _Trainings]:
+    """Lay out a cell's trainings in a fold, of the series as it is and of the changed one."""
+    from kseq.comparison.cell_jobs import WORDS, facts_of, parted
+
+    count = len(run.comparison.trainings)
+    fold = f"fold {run.number + 1} of {count}" if count > 1 else ""
+    twice = 1 + bool(run.settings.refit_on_validation and len(run.data.validation))
+    found, blocks = [], None
+    for one, what in ((run, "as it is"), (changed, "changed")):
+        facts = {} if store is None else facts_of(cell, "audit", digest(one.data, WORDS), one.data, one.settings, here)
+        # How many seeds train at once moves the last digits: both have the same blocks.
+        blocks = blocks or parted(cell, run.data, run.settings, facts, store)
+        jobs = [
+            Job(
+                ", ".join(filter(None, (name_of(cell), seeds_text(seeds), fold, what))), train_audited,
+                {**facts, "seeds": seeds}, one.data,
+                {"cell": cell, "settings": one.settings, "seeds": seeds, "fold": fold}, twice * len(seeds),
+            )
+            for seeds in blocks
+        ]  # fmt: skip
+        found.append(_Trainings(cell, one, tuple(jobs)))
+    return found[0], found[1]
+
+
+def _trained(
+    panel: Panel, runs: Sequence[_Run], store: Store | None, executor: Any, progress: Progress | None
+) -> list[dict[str, tuple[_Made, _Made]]]:
+    """Train all cells in all folds, with the series as it is and with other values from each test part on.
+
+    Args:
+        panel: the series, as they are.
+        runs: all trainings of the comparison.
+        store: where finished jobs are kept; None for none.
+        executor: As in :func:`audit`.
+        progress: As there.
+
+    Returns:
+        list[dict[str, tuple[_Made, _Made]]]: of each fold, by cell.
+    """
+    made: list[dict[str, tuple[_Made, _Made]]] = [{} for _ in runs]
+    if not runs[0].settings.cells:
+        return made
+    here = {} if store is None else place.facts()
+    changed = [run.changed(panel, run.data.split.test) for run in runs]
+    both = [
+        _both(cell, run, other, store, here)
+        for run, other in zip(runs, changed, strict=True)
+        for cell in run.settings.cells
+    ]
+    jobs = [job for pair in both for one in pair for job in one.jobs]
+    ended = None
+    with Runner(store, executor, progress, place.environment(), place.facts()) as runner:
+        if store is not None:
+            about = {"command": "audit", "cells": runs[0].settings.cells, "folds": len(runs)}
+            ended = begun(store, panel.name, about, jobs)
+        outcomes = {id(outcome.job): outcome for outcome in runner.run(jobs, partial(heard, runner, progress))}
+    failed = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
+    if failed:
+        raise failed[0]
+    if ended is not None:
+        ended()
+    elsewhere = store is not None or runner.workers is not None
+    for pair in both:
+        ours, theirs = (one.made([outcomes[id(job)].value for job in one.jobs]) for one in pair)
+        if elsewhere and _differ(ours, theirs):
+            # One may have been trained by another machine, or on another day.
+            ours, theirs = (one.here(progress) for one in pair)
+        if _differ(ours, theirs):
+            _require_repeatable(name_of(pair[0].cell), ours["weights"], pair[0].here(progress)["weights"])
+        made[pair[0].run.number][pair[0].cell] = ours, theirs
+    return made
+
+
+def _differ(ours: _Made, theirs: _Made) -> bool:
+    return any(_difference(ours[name], theirs[name])[1] for name in ours)
+
+
+def _checks(panel: Panel, run: _Run, trained: dict[str, tuple[_Made, _Made]]) -> Iterator[Check]:
     """All checks of one training, in the order of time."""
     many = len(run.comparison.trainings) > 1
     fold = run.number + 1 if many else None
     for cutoff in run.cutoffs:
         first = run.row_of(cutoff)
-        # What the validation part chooses may change with it.
-        early = bool(np.any(cutoff < run.data.split.test))
-        settings = settled(run.asked, run.data.choice) if early else run.asked
-        changed = _Run(laid_out(perturbed(panel, first), settings), run.number, settings)
         rows = int(np.sum(panel.ends - first))
-        for name, before, after in _pairs(run, changed, cutoff, progress):
+        for name, before, after in _pairs(run, run.changed(panel, cutoff), cutoff, trained):
             values, differing, largest = _difference(before, after)
             if values:
                 yield Check(name, _known(panel, first), rows, values, differing, largest, fold)
@@ -322,7 +495,9 @@ def _known(panel: Panel, first: np.ndarray) -> str:
     return " to ".join(dict.fromkeys(shown))
 
 
-def _pairs(run: _Run, changed: _Run, cutoff: np.ndarray, progress: Progress | None) -> Iterator[tuple[str, list, list]]:
+def _pairs(
+    run: _Run, changed: _Run, cutoff: np.ndarray, trained: dict[str, tuple[_Made, _Made]]
+) -> Iterator[tuple[str, list, list]]:
     """What was made from the series as it is, and from that with other values from a cutoff on, by name."""
     after = changed.learnt(cutoff)
     for name, before in run.learnt(cutoff).items():
@@ -336,10 +511,7 @@ def _pairs(run: _Run, changed: _Run, cutoff: np.ndarray, progress: Progress | No
         yield f"{row.name}: forecasts", run.forecasts(row, cutoff), changed.forecasts(other, cutoff) if other else []
     if not np.array_equal(cutoff, run.data.split.test):
         return
-    for cell in run.settings.cells:
-        ours, theirs = run.trained(cell, progress), changed.trained(cell, progress)
-        if any(_difference(ours[name], theirs[name])[1] for name in ours):
-            _require_repeatable(name_of(cell), ours["weights"], run.trained(cell, progress)["weights"])
+    for cell, (ours, theirs) in trained.items():
         for name in ours:
             yield f"{name_of(cell)}: {name}", ours[name], theirs[name]
 

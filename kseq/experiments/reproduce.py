@@ -4,8 +4,10 @@ The record holds how the series was read, the settings, the backend and the devi
 machine every figure comes out the same, bit for bit; elsewhere it is said what differs, and by how much.
 """
 
+import contextlib
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from inspect import signature
@@ -20,6 +22,8 @@ from kseq.comparison.others import read_others
 from kseq.comparison.result import Comparison, compare
 from kseq.data import Series
 from kseq.errors import ConfigError, DataError, Parameter
+from kseq.jobs import FOLDER
+from kseq.jobs.job import key_of
 from kseq.models.own import Own, own_rows
 from kseq.settings import Settings
 from kseq.storage import plain
@@ -31,6 +35,9 @@ READERS = ("load_series", "read_csv", "read_parquet", "read_panel", "read_sql")
 
 #: What a record says of the place where the run was made.
 PLACE = ("kseq", "backend", "device", "versions", "machine")
+
+#: Folder, in one of kept trainings, of those of repetitions that have not ended.
+REPEATED = "repeated"
 
 #: What it says of how a row was computed: beside timings, all that may differ while the figures are the same.
 MEANS = ("kernel", "members_at_once")
@@ -255,14 +262,18 @@ class Recorded:
         progress: Callable[[str, int, int], None] | None = None,
         executor: Any = None,
         with_forecasts: Path | None = None,
+        keep: Path | None = None,
     ) -> Comparison:
         """Make the comparison again, on the backend that has been chosen.
 
         Args:
             series: The series from :meth:`series`.
             progress: As in :func:`kseq.compare`.
-            executor: As there; nothing that is kept is read.
+            executor: As there.
             with_forecasts: The file from :meth:`forecasts`; None for none.
+            keep: Folder in which trainings of this repetition are kept until it has ended, so that one that was stopped
+                goes on. Trainings of the run itself, or of another repetition that has ended, are never read. None,
+                the default, keeps none.
 
         Raises:
             ConfigError: as in :attr:`settings`.
@@ -272,7 +283,17 @@ class Recorded:
         from kseq.training.budget import Training
 
         self._require_known("settings of the training", settings.training, [one.name for one in fields(Training)])
-        return compare(series, settings, progress=progress, executor=executor, with_forecasts=with_forecasts)
+        if keep is None:
+            return compare(series, settings, progress=progress, executor=executor, with_forecasts=with_forecasts)
+        own = Path(keep) / REPEATED / key_of({"record": plain(self.record)})[:16]
+        made = compare(series, settings, progress=progress, executor=executor, with_forecasts=with_forecasts, keep=own)
+        shutil.rmtree(own, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            # Other repetitions may be at work beside it.
+            own.parent.rmdir()
+            if own.parents[1].name == FOLDER:
+                own.parents[1].rmdir()
+        return made
 
     def _require_known(self, what: str, names: Any, known: Any) -> None:
         unknown = [name for name in names if name not in known]

@@ -22,14 +22,17 @@ Finished trials are kept in a journal in the run's folder, see :mod:`kseq.experi
 again does the trials that are missing, and comes to the same result.
 """
 
+import os
+import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kseq import vocabulary
+from kseq import backends, vocabulary
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.defaults import resolved
 from kseq.comparison.result import Comparison, compare
@@ -283,7 +286,9 @@ def _journal(
 
     about = {
         "command": "tune", "series": {"name": series.name}, "trials": plan.trials * len(settings.cells),
-        "cells": [name_of(cell) for cell in settings.cells],
+        "cells": [name_of(cell) for cell in settings.cells], "trial_seeds": plan.trial_seeds,
+        "started": datetime.now().isoformat(timespec="seconds"), "backend": backends.running(),
+        "process": os.getpid(), "machine": platform.node(),
     }  # fmt: skip
     try:
         return run_folder.begin_trials(folder, about, fresh=fresh)

@@ -14,7 +14,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -72,7 +72,8 @@ def opened(given: Any) -> Workers | None:
 
     Args:
         given: ``"local:2"`` for two processes of this machine, ``"dask://host:port"`` for a Dask cluster, an object
-            with the interface of ``concurrent.futures.Executor``; None for this process.
+            with the interface of ``concurrent.futures.Executor``, or a function that returns one, which is called
+            again where its workers are lost; None for this process.
 
     Raises:
         ConfigError: It is none of these.
@@ -86,6 +87,8 @@ def opened(given: Any) -> Workers | None:
             return LocalWorkers(int(rest))
         if kind == "dask" and rest.startswith("//") and len(rest) > 2:
             return DaskWorkers(rest[2:])
+    elif callable(given):
+        return GivenWorkers(given(), given)
     elif hasattr(given, "submit") and hasattr(given, "shutdown"):
         return GivenWorkers(given)
     raise ConfigError(
@@ -161,16 +164,17 @@ class LocalWorkers:
 
 
 class GivenWorkers:
-    """An executor of the caller's, which stays open.
+    """An executor of the caller's, which stays open, or one that a function of the caller's returns.
 
     Args:
         executor: With the interface of ``concurrent.futures.Executor``.
+        again: Function that returns another where the workers are lost; None, the default, to wait whether the executor
+            replaces them by itself.
     """
 
-    alone = False
-
-    def __init__(self, executor: Executor):
-        self.executor = executor
+    def __init__(self, executor: Executor, again: Callable[[], Executor] | None = None):
+        self.executor, self.again = executor, again
+        self.alone = again is not None
         self.words = type(executor).__name__
         count = getattr(executor, "_max_workers", None)
         self.slots: int | None = count if isinstance(count, int) and count > 0 else None
@@ -192,14 +196,25 @@ class GivenWorkers:
         return self._files.bring(data, key)
 
     def renew(self) -> None:
-        """Try again a few times: some executors replace workers by themselves, others do not."""
+        """Take another executor, or try again a few times: some replace workers by themselves, others do not."""
+        if self.again is not None:
+            with contextlib.suppress(Exception):
+                self.executor.shutdown(wait=True, cancel_futures=True)
+            self.executor = self.again()
+            return
         self._lost += 1
         if self._lost > 3:
-            raise BackendError(f"{self.words} has lost its workers again and again; start the run again with others.")
+            raise BackendError(
+                f"{self.words} has lost its workers again and again; start the run again with others, or "
+                "give a function that returns an executor."
+            )
         time.sleep(0.1 * self._lost)
 
     def close(self, *, at_once: bool = False) -> None:
-        """Remove the data; the executor is the caller's."""
+        """Remove the data; an executor that was given is the caller's, one that a function has returned is ended."""
+        if self.again is not None:
+            with contextlib.suppress(Exception):
+                self.executor.shutdown(wait=not at_once, cancel_futures=True)
         if self._files is not None:
             self._files.close()
 

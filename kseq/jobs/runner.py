@@ -74,6 +74,7 @@ class Runner:
         self.place, self.expected = dict(place or {}), dict(expected or {})
         self.workers: Workers | None = executors.opened(executor)
         self.done = self.planned = self.kept = 0
+        self._safe = 0
         self._inline = False
         self._cache: dict[str, Any] = {}
         if self.workers is not None:
@@ -87,8 +88,8 @@ class Runner:
     ) -> None:
         if self.workers is not None:
             self.workers.close(at_once=kind is not None)
-        if isinstance(error, KeyboardInterrupt) and self.store is not None and self.done:
-            error.add_note(f"{self.done} of {self.planned} trainings are kept: the same command goes on with the rest")
+        if isinstance(error, KeyboardInterrupt) and self._safe:
+            error.add_note(f"{self._safe} of {self.planned} trainings are kept: the same command goes on with the rest")
 
     def run(
         self, jobs: Sequence[Job], on_done: Callable[[Outcome], Iterable[Job] | None] | None = None
@@ -112,8 +113,8 @@ class Runner:
                 raise outcome.error
             if outcome.error is None:
                 self.done += outcome.job.trainings
-                if self.store is not None:
-                    self.store.put(outcome.job.facts, outcome.value)
+                if self.store is not None and self.store.put(outcome.job.facts, outcome.value):
+                    self._safe += outcome.job.trainings
             found[number] = outcome
             self._tell("job_done", outcome.job.name, outcome.seconds, False, outcome.error)
             more = on_done(outcome) if on_done is not None else None
@@ -151,6 +152,7 @@ class Runner:
             self.planned += sum(job.trainings for job in jobs)
             self.done += trainings
             self.kept += trainings
+            self._safe += trainings
             self._tell("jobs_planned", len(jobs), sum(job.trainings for job in jobs), trainings)
             jobs = []
             for outcome in kept:

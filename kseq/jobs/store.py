@@ -60,7 +60,9 @@ class Store:
         self.damaged: list[Path] = []
         self.failed = ""
         self._used: set[str] = set()
-        self._deferred: list[Callable[[], None]] = []
+        self._bytes: int | None = None
+        self._full, self._removed = False, 0
+        self._deferred: list[Callable[[], object]] = []
 
     def file(self, key: str) -> Path:
         """Where the result of a key is, or will be."""
@@ -92,7 +94,7 @@ class Store:
             os.utime(file)
         return whole["result"]
 
-    def defer(self, action: Callable[[], None]) -> None:
+    def defer(self, action: Callable[[], object]) -> None:
         """Do something before the first result is kept, or at the end: work that is refused leaves nothing behind."""
         self._deferred.append(action)
 
@@ -107,23 +109,46 @@ class Store:
             self.path.mkdir(parents=True, exist_ok=True)
         self.flush()
 
-    def put(self, facts: Mapping[str, Any], result: Any) -> None:
-        """Keep a result; where that is not possible, :attr:`failed` says why and the work goes on."""
+    def put(self, facts: Mapping[str, Any], result: Any) -> bool:
+        """Keep a result; where that is not possible, :attr:`failed` says why and the work goes on.
+
+        Returns:
+            bool: Whether it is kept.
+        """
         self.flush()
         key = key_of(facts)
         try:
             content = encoded({"facts": canonical(facts), "result": result})
-            if len(content) > self._room():
-                self.failed = f"a result of {len(content) / 1e6:,.0f} MB is larger than the room for them"
-                return
+            if not self._has_room(len(content)):
+                return False
             file = self.file(key)
             file.parent.mkdir(parents=True, exist_ok=True)
             storage.write_bytes(file, content)
         except OSError as error:
             self.failed = error.strerror or str(error)
-            return
+            return False
         self._used.add(key)
         shutil.rmtree(self._states(key), ignore_errors=True)
+        return True
+
+    def _has_room(self, size: int) -> bool:
+        """Whether a result of so many bytes may be kept, for which older ones are removed; else say why not."""
+        room = self._room()
+        if size > room:
+            self.failed = f"a result of {size / 1e6:,.0f} MB is larger than the room for them"
+            return False
+        if self._bytes is None:
+            self._bytes = self.size
+        if self._bytes + size > room and not self._full:
+            self._removed += self._sweep(size)
+            self._bytes = self.size
+            # What this run has read or made itself stays: nothing would be won by another look.
+            self._full = self._bytes + size > room
+        if self._bytes + size > room:
+            self.failed = f"they would take more than {room / 1e9:,.1f} GB"
+            return False
+        self._full, self._bytes = False, self._bytes + size
+        return True
 
     def _states(self, key: str) -> Path:
         return self.path / "states" / key
@@ -164,14 +189,19 @@ class Store:
         """Remove what was used longest ago until the store is within its limit, and what killed processes have left.
 
         Returns:
-            int: Results that were removed; what this object has read or written stays.
+            int: Results that were removed, now and while others were kept; what this object has read or written stays.
         """
         self.flush()
+        removed, self._removed = self._removed + self._sweep(), 0
+        return removed
+
+    def _sweep(self, needed: int = 0) -> int:
+        """Make room for so many bytes."""
         if not self.path.is_dir():
             return 0
         now, removed = time.time(), 0
         files = sorted(self._files())
-        excess = sum(size for _, size, _ in files) - self._room()
+        excess = sum(size for _, size, _ in files) + needed - self._room()
         for used, size, path in files:
             if HIDDEN.fullmatch(path.name):
                 if now - used > _STALE:

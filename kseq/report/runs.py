@@ -25,15 +25,15 @@ def runs(folder: str | Path) -> pd.DataFrame:
 
     Returns:
         pd.DataFrame: One row a run. ``state`` is ``finished``, ``running``, or ``stopped``: the same command goes on
-        with it. ``kept`` of its ``trainings`` are in the store; ``best`` is the row with the smallest ``score`` by
-        ``metric``, of a finished run. Values that are not known are missing.
+        with it; a tuning stands there with its trials. ``kept`` of its ``trainings`` are in the store; ``best`` is the
+        row with the smallest ``score`` by ``metric``, of a finished run. Values that are not known are missing.
 
     Example:
         >>> runs("kseq-runs")  # doctest: +SKIP
     """
     folder = Path(folder)
     places = [folder, *sorted(place for place in folder.glob("*") if place.is_dir())] if folder.is_dir() else []
-    lines = [line for place in places for line in (*_finished(place), *_begun(place))]
+    lines = [line for place in places for line in (*_finished(place), *_tuning(place), *_begun(place))]
     frame = pd.DataFrame(lines, columns=list(COLUMNS))
     return frame.sort_values("date", kind="stable", ignore_index=True)
 
@@ -61,6 +61,30 @@ def _finished(place: Path) -> Iterator[dict[str, Any]]:
 
 def _values(given: Any) -> list[Any]:
     return given if isinstance(given, list) else [given]
+
+
+def _tuning(place: Path) -> Iterator[dict[str, Any]]:
+    """The tuning that is at work in a folder, or was stopped there: with its trials, each of so many trainings."""
+    record = _json(place / "run.json")
+    again = place / "tuning-unfinished.csv"
+    if record.get("models") and again.exists():
+        # Beside a finished run the record is that run's.
+        yield {"run": f"{place} (trials)", "state": "stopped", "date": _date(again.stat().st_mtime)}
+    if record.get("command") != "tune" or record.get("finished") is not False:
+        return
+    trials, seeds = record.get("trials"), record.get("trial_seeds", 1)
+    if not isinstance(trials, int) or not isinstance(seeds, int):
+        return
+    try:
+        done = len((place / "tuning.csv").read_bytes().splitlines()) - 1
+    except OSError:
+        done = 0
+    yield {
+        "run": f"{place} (trials)", "state": "running" if _alive(record) else "stopped",
+        "date": record.get("started") or _date((place / "run.json").stat().st_mtime),
+        "series": (record.get("series") or {}).get("name"), "backend": record.get("backend"),
+        "kept": seeds * min(done, trials), "trainings": seeds * trials,
+    }  # fmt: skip
 
 
 def _begun(place: Path) -> Iterator[dict[str, Any]]:

@@ -114,9 +114,9 @@ def test_bad_input_is_one_line(here, capsys, arguments, expected):
 
 def test_whatever_decides_a_comparison_can_be_audited():
     compared, audited = ({option.name for option in cli.commands[name].params} for name in ("compare", "audit"))
-    # How a comparison is kept, run and shown, and forecasts that are given, decide none that are made.
-    shown, run = {"level", "predictions", "escape_formulas", "log"}, {"executor", "fresh", "keep"}
-    assert compared - audited == {*shown, *run, "rival", "with_forecasts"}
+    # How a comparison is shown, and forecasts that are given, decide none that are made.
+    shown = {"level", "predictions", "escape_formulas", "log"}
+    assert compared - audited == {*shown, "rival", "with_forecasts"}
     assert audited <= compared
     defaults = {option.name: option.default for option in cli.commands["audit"].params}
     assert (defaults["epochs"], defaults["seeds"], defaults["patience"]) == (5, 2, 2)

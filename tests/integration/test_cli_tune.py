@@ -80,6 +80,12 @@ def test_a_tuning_that_is_stopped_goes_on_with_the_same_bits(here, capsys, monke
         assert "run has " in told
         record = json.loads((here / "run/run.json").read_text())
         assert (record["finished"], record["command"], record["trials"]) == (False, "tune", 4)
+        assert main(["runs", "."]) == 0
+        (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("run (trials)"))
+        # This process, which is there, is that of the tuning.
+        assert line.split()[2] == "running"
+        # The table lacks the trial that ended last.
+        assert f"{kept + more - 1} of 4" in line
     # The trial that ended last was kept, though it was not yet shown in the table.
     assert len(pd.read_csv(here / "run/tuning.csv")) == 2
     assert main([*QUICK, "--out", "run"]) == 0

@@ -345,13 +345,14 @@ def test_a_device_that_does_not_repeat_itself(series, monkeypatch):
 def test_the_default_is_a_short_budget(series, monkeypatch):
     asked = []
 
-    def train_cell(cell, data, settings, progress, callbacks):
-        asked.append((cell, settings.seeds, settings.training["epochs"], settings.training["patience"]))
+    def train(self, seeds, *rest):
+        data = self.first.data
+        asked.append((self.cell, seeds, self.own.training["epochs"], self.own.training["patience"]))
         return ModelResult(
-            cell, np.zeros((2, len(data.test), 1, 1)), validation=np.zeros((2, len(data.validation), 1, 1))
+            self.cell, np.zeros((2, len(data.test), 1, 1)), validation=np.zeros((2, len(data.validation), 1, 1))
         )
 
-    monkeypatch.setattr("kseq.comparison.jobs.train_cell", train_cell)
+    monkeypatch.setattr("kseq.comparison.jobs.Prepared.train", train)
     assert audit(series).clean
     assert asked == [(cell, (0, 1), 5, 2) for cell in ("rnn", "lstm", "gru") for _ in range(2)]
 
@@ -367,3 +368,74 @@ def test_a_wrong_budget_is_told_first(series, monkeypatch):
     monkeypatch.setattr("kseq.experiments.audit.perturbed", None)
     with pytest.raises(ConfigError, match="received epochs 0"):
         audit(series, replace(QUICK, training={"epochs": 0}))
+
+
+class Stopper:
+    """Stops an audit as Ctrl-C does, as soon as a number of trainings were begun; counts what is trained."""
+
+    def __init__(self, trainings=None):
+        self.trainings, self.seen, self.kept = trainings, [], 0
+
+    def jobs_planned(self, jobs, trainings, kept):
+        self.kept = kept
+
+    def __call__(self, what, epoch, epochs):
+        if epoch == 1:
+            self.seen.append(what)
+        if len(self.seen) == self.trainings:
+            raise KeyboardInterrupt
+
+
+def test_an_audit_that_was_stopped_does_what_is_missing(series, tmp_path):
+    settings = replace(QUICK, seeds=(0, 1), members=1)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        audit(series, settings, keep=tmp_path, progress=Stopper(4))
+    assert caught.value.__notes__ == ["2 of 8 trainings are kept: the same command goes on with the rest"]
+    watched = Stopper()
+    result = audit(series, settings, keep=tmp_path, progress=watched)
+    # Each seed is trained twice, on the training part and on all rows.
+    assert (watched.kept, len(watched.seen)) == (2, 6)
+    assert result == audit(series, settings)
+    watched = Stopper()
+    assert audit(series, settings, keep=tmp_path, progress=watched) == result
+    assert watched.seen == []
+
+
+def test_an_audit_is_trained_by_an_executor(series):
+    from concurrent.futures import ThreadPoolExecutor
+
+    settings = replace(QUICK, n_windows=2, refit=True)
+    with ThreadPoolExecutor(2) as pool:
+        assert audit(series, settings, executor=pool) == audit(series, settings)
+
+
+def test_kept_trainings_of_another_machine_are_no_leak(series, tmp_path, monkeypatch):
+    """What differs is trained again here before anything is said of it."""
+    from kseq.jobs import Store
+
+    real = Store.get
+
+    def of_another_machine(self, key):
+        found = real(self, key)
+        if isinstance(found, dict) and "weights" in found and not self.damaged:
+            self.damaged.append(self.file(key))
+            found["weights"][0] = np.nextafter(found["weights"][0], np.inf, dtype="float32")
+        return found
+
+    expected = audit(series, QUICK, keep=tmp_path)
+    monkeypatch.setattr(Store, "get", of_another_machine)
+    assert audit(series, QUICK, keep=tmp_path).checks == expected.checks
+
+
+def test_a_long_training_keeps_the_weights_of_its_first_part(series, tmp_path, monkeypatch):
+    from kseq.jobs import store as stores
+
+    monkeypatch.setattr(stores, "STATE_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        # In the second training of the first job.
+        audit(series, QUICK, keep=tmp_path, progress=Stopper(2))
+    watched = Stopper()
+    assert audit(series, QUICK, keep=tmp_path, progress=watched) == audit(series, QUICK)
+    # What the first training has found is not looked for again.
+    assert watched.seen[0] == "GRU, seed 0, with the validation rows"
+    assert list(tmp_path.glob("states/*")) == []

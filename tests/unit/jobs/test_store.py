@@ -81,6 +81,18 @@ def test_what_was_used_longest_ago_goes_first_where_there_is_no_room(tmp_path):
     assert [small.has(key) for key in keys] == [True, False, False, True]
 
 
+def test_a_run_that_makes_more_than_there_is_room_for_keeps_the_first_and_says_so(tmp_path):
+    old = Store(tmp_path)
+    assert old.put({"seed": -1}, np.zeros(1000))
+    store = Store(tmp_path, limit=20_000)
+    assert [store.put({"seed": seed}, np.zeros(1000)) for seed in range(4)] == [True, True, False, False]
+    assert "would take more than" in store.failed
+    assert not store.has(key_of({"seed": -1}))
+    assert (store.size <= 20_000, store.sweep()) == (True, 1)
+    # A smaller one fits, and is kept.
+    assert store.put({"seed": 9}, np.zeros(1))
+
+
 def test_a_result_that_is_larger_than_the_limit_is_not_kept_and_told(tmp_path):
     store = Store(tmp_path, limit=100)
     store.put(FACTS, np.zeros(1000))

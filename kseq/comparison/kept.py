@@ -1,0 +1,92 @@
+"""What a run says of its jobs: to whoever watches, beside the store for ``kseq runs``, and at its end."""
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kseq import backends
+from kseq._version import __version__
+from kseq.jobs import FOLDER, Job, Outcome, Runner, Store
+from kseq.jobs.job import key_of
+from kseq.text import shortened
+from kseq.training.progress import Block, block_done
+
+
+@dataclass(frozen=True)
+class JobCounts:
+    """How many of a run's trainings were kept from before.
+
+    Args:
+        kept: trainings that were in the store.
+        trainings: in all.
+        notes: sentences on the store: what was damaged, what could not be kept, what was removed.
+    """
+
+    kept: int = 0
+    trainings: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def store_in(keep: str | Path | None, out: Path | None, *, fresh: bool = False) -> Store | None:
+    """Open the store of finished jobs: the one that is named, or the one in a run's folder; None without both."""
+    if keep is None and out is None:
+        return None
+    return Store(Path(keep) if keep is not None else Path(str(out)) / FOLDER, fresh=fresh)
+
+
+def heard(runner: Runner, progress: Any, outcome: Outcome) -> None:
+    """Tell of a block that workers have trained, of which nobody was told there."""
+    if runner.workers is None or outcome.kept or outcome.error is not None or not outcome.job.trainings:
+        return
+    epochs, kernel = outcome.value["epochs"], outcome.value["kernel"]
+    block_done(progress, Block(outcome.job.name, outcome.job.trainings, epochs, outcome.seconds, kernel))
+
+
+def begun(store: Store, series: str, about: Mapping[str, Any], jobs: Sequence[Job]) -> Callable[[], None]:
+    """Leave a record of a run beside its jobs, for who lists runs.
+
+    Args:
+        store: of the run.
+        series: name of the series.
+        about: further entries of the record.
+        jobs: all jobs of the run.
+
+    Returns:
+        Function to call when the run has ended, which says so in the record.
+    """
+    record = {
+        "written_by": f"kseq {__version__}",
+        "started": datetime.now().isoformat(timespec="seconds"),
+        "series": series,
+        "backend": backends.running(),
+        **about,
+        "jobs": {job.key: job.trainings for job in jobs},
+        "process": os.getpid(),
+        "machine": platform.node(),
+    }
+    name = key_of({"jobs": sorted(record["jobs"])})[:16]
+    store.defer(lambda: store.note(name, record))
+    return lambda: store.note(name, {**record, "finished": True})
+
+
+def tidied(store: Store) -> tuple[str, ...]:
+    """Remove what there is no room for, and say what became of the store."""
+    said, removed = [], store.sweep()
+    if store.damaged:
+        many = len(store.damaged) > 1
+        said.append(f"{len(store.damaged)} kept job{'s were' if many else ' was'} damaged, and made again.")
+    if store.failed:
+        said.append(f"Not all jobs could be kept in {store.path} ({store.failed}).")
+    if removed:
+        said.append(f"{removed} kept jobs that were used longest ago were removed from {store.path}.")
+    return tuple(said)
+
+
+def missing_text(name: str, outcome: Outcome) -> str:
+    """Say that a row is missing, and why."""
+    text = shortened(" ".join(str(outcome.error).split()), 300)
+    return f"{name} is missing: {outcome.job.name} failed ({type(outcome.error).__name__.lstrip('_')}: {text})."
