@@ -38,7 +38,7 @@ from kseq import backends, vocabulary
 from kseq.baselines import BASELINES
 from kseq.comparison.auto import settled
 from kseq.comparison.backtest import shared_season, with_steps_to_come
-from kseq.comparison.kept import begun, heard, store_in, tidied
+from kseq.comparison.kept import begun, heard, store_in, tidied, workers_for
 from kseq.comparison.result import Comparison, laid_out
 from kseq.data import Panel, Series
 from kseq.errors import BackendError, Parameter
@@ -168,9 +168,10 @@ def audit(
     asked = vocabulary.asked(given, settings, options, {"seeds": (0, 1), "training": {"epochs": 5, "patience": 2}})
     panel, settings = with_steps_to_come(Panel.of(asked.series), asked.settings), asked.settings
     store = store_in(keep, asked.out, fresh=fresh)
-    comparison = laid_out(panel, settings)
-    runs = [_Run(comparison, number, settings) for number in range(len(comparison.trainings))]
-    trained = _trained(panel, runs, store, executor, progress)
+    with workers_for(executor) as workers:
+        comparison = laid_out(panel, settings)
+        runs = [_Run(comparison, number, settings) for number in range(len(comparison.trainings))]
+        trained = _trained(panel, runs, store, workers, progress)
     checks = [check for run in runs for check in _checks(panel, run, trained[run.number])]
     return Audit(panel.name, tuple(checks), () if store is None else tidied(store))
 
