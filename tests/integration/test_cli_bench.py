@@ -37,6 +37,7 @@ def untrained(monkeypatch, difference=0.0):
     monkeypatch.setattr(timings, "_measure", measure)
 
 
+@pytest.mark.pictures
 def test_files_hold_what_is_printed(here, capsys):
     assert main([*QUICK, "--cells", "gru", "--members", "1,2", "--out", "deep/run"]) == 0
     captured = capsys.readouterr()
