@@ -102,7 +102,7 @@ def test_members(members_problem, late, member_cell, shared, use_bias, return_se
     problem = members_problem(spec, shared=shared, bias=use_bias)
 
     def loss(x, states, weights):
-        output = getattr(kernels, spec.cell)(x, states, None, *[*weights, None][:3], spec)
+        output = kernels.run(x, states, None, *[*weights, None][:3], spec)
         results = [output.outputs, *output.states]
         factors = [problem.d_outputs, *problem.d_states]
         total = sum((factor * result).sum() for factor, result in zip(factors, results, strict=True))

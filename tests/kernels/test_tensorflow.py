@@ -82,7 +82,7 @@ def test_members(members_problem, member_cell, shared, use_bias, return_sequence
     weights = [tf.constant(w) for w in problem.weights if w is not None]
     with tf.GradientTape() as tape:
         tape.watch([x, *states, *weights])
-        output = getattr(kernels, spec.cell)(x, states, None, *[*weights, None][:3], spec)
+        output = kernels.run(x, states, None, *[*weights, None][:3], spec)
         results = [output.outputs, *output.states]
         factors = [problem.d_outputs, *problem.d_states]
         loss = tf.add_n([tf.reduce_sum(factor * result) for factor, result in zip(factors, results, strict=True)])

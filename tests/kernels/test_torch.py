@@ -129,7 +129,7 @@ def test_members(members_problem, path, member_cell, shared, use_bias, return_se
     x, *rest = given_tensors
     states, weights = rest[: len(problem.states)], rest[len(problem.states) :]
     weights = [*weights, None][:3]
-    output = getattr(kernels, spec.cell)(x, states, None, *weights, spec)
+    output = kernels.run(x, states, None, *weights, spec)
     assert output.kernel == {"compiled": "torch-cpu", "native": "torch-members"}[path]
     loss = sum(
         (torch.tensor(d) * result).sum()

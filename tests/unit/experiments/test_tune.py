@@ -17,7 +17,8 @@ from kseq.data import Panel
 from kseq.experiments._audit_run import perturbed
 from kseq.experiments._study import Pruning
 from kseq.experiments._trial import Trial, run_trial
-from kseq.experiments.reproduce import Agreement, Recorded
+from kseq.experiments.agreement import Agreement
+from kseq.experiments.reproduce import Recorded
 from kseq.experiments.tune import Space
 from kseq.preprocessing.splits import Split
 from kseq.report.table import render, shown_table
