@@ -146,14 +146,14 @@ def call(layer, **changes):
     weights = [w.value for w in layer.trainable_weights]
     arguments = {
         "sequences": torch.zeros(2, 3, 1),
-        "initial_state": [torch.zeros(2, 4) for _ in layer.state_size],
+        "states": [torch.zeros(2, 4) for _ in layer.state_size],
         "mask": None,
         "kernel": weights[0],
         "recurrent_kernel": weights[1],
         "bias": weights[2],
         "spec": layers.spec_of(layer),
     }
-    return getattr(kernels, layers.spec_of(layer).cell)(**{**arguments, **changes})
+    return kernels.run(**{**arguments, **changes})
 
 
 def built(cell, **options):
@@ -177,7 +177,7 @@ def built(cell, **options):
             {"sequences": torch.zeros(2, 3, 1, dtype=torch.bfloat16)},
             "bfloat16 on the CPU",
         ),
-        ("GRU", {}, {"initial_state": [torch.zeros(1, 4)]}, "initial states of 1 for 2 windows"),
+        ("GRU", {}, {"states": [torch.zeros(1, 4)]}, "initial states of 1 for 2 windows"),
         ("GRU", {}, {"kernel": torch.zeros(1, 12, device="meta")}, "input on cpu, weights on meta"),
     ],
 )
