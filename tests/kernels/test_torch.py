@@ -206,7 +206,7 @@ def test_declines_while_compiling():
 def test_shapes_alone_on_the_meta_device():
     layer = built("LSTM", return_sequences=True, go_backwards=True)
     output = call(layer, sequences=torch.zeros(2, 3, 1, device="meta"),
-                  initial_state=[torch.zeros(2, 4, device="meta")] * 2)  # fmt: skip
+                  states=[torch.zeros(2, 4, device="meta")] * 2)  # fmt: skip
     assert output.last_output.shape == (2, 4)
     assert output.outputs.shape == (2, 3, 4)
     assert [state.device.type for state in output.states] == ["meta", "meta"]
