@@ -74,7 +74,7 @@ def test_outputs_states_and_gradients(parity, late, floatx, cell_options, use_bi
         cell,
         dtype=floatx,
         # Keras's loops are slow to compile: one setting in two is compared with them, all with the reference.
-        stock=not late,
+        stock=use_bias and not late,
         use_bias=use_bias,
         return_sequences=return_sequences,
         go_backwards=go_backwards,
