@@ -197,7 +197,7 @@ class LocalWorkers:
         self._pool = None
 
     def close(self, *, at_once: bool = False) -> None:
-        """End the processes, whatever they are at: at the end of a run they have nothing left that anybody waits for."""
+        """End the processes, whatever they are at; when a run has ended, nobody waits for what they do."""
         if self._pool is not None:
             running = list((getattr(self._pool, "_processes", None) or {}).values())
             self._pool.shutdown(wait=False, cancel_futures=True)
