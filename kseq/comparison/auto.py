@@ -139,7 +139,7 @@ def _trained(names: list[str], trial: Trial, settings: Settings) -> dict[str, di
         for cell in cells:
             model = build_model(
                 cell, lookback=data.lookback, features=data.features, horizon=data.horizon, targets=data.targets,
-                units=UNITS, members=SEEDS,
+                units=UNITS, members=SEEDS, skip=settings.skip,
             )  # fmt: skip
             fit(model, data, budget, SEEDS)
             error = trial.error(predict(model, data, data.validation), starts, owners)

@@ -105,8 +105,8 @@ def test_a_recursive_model_learns_one_step(series):
     settings = Settings(**QUICK, horizon=4, cells=("gru",), strategy="recursive", match="params")
     comparison = compare(series, settings)
     row = next(row for row in comparison.rows if row.name == "GRU")
-    # Weights and biases of the cell, and a head of one step.
-    assert row.parameters == 3 * 3 * (2 + 3 + 2) + 3 + 1
+    # Weights and biases of the cell, a head of one step, and a linear map of the window.
+    assert row.parameters == 3 * 3 * (2 + 3 + 2) + 3 + 1 + 5 * 2
     assert comparison.table.set_index("model").loc["GRU", "units"] == "3"
     assert row.predictions.shape == (2, len(comparison.data.test), 4, 1)
     assert comparison.by_step["step"].max() == 4
