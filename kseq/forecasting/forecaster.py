@@ -333,7 +333,9 @@ class Forecaster:
         made = cls(
             cell=settings["cells"][0],
             **(
-                {name: settings[name] for name in _SETTINGS if name in settings}
+                # Cards of before the skip say nothing of it.
+                {"skip": "none"}
+                | {name: settings[name] for name in _SETTINGS if name in settings}
                 | {"refit_on_validation": card.refitted}
             ),
             **{name: settings["training"][name] for name in _BUDGET if name in settings["training"]},

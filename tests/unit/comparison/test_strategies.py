@@ -341,9 +341,9 @@ def test_seeds_of_a_decoder_train_one_after_another(series):
     alone = train_cell("gru", comparison.data, replace(settings, seeds=(1,)))
     np.testing.assert_array_equal(alone.predictions[0], row.predictions[1])
     assert not np.allclose(row.predictions[0], row.predictions[1])
-    # Two layers each for encoder and decoder, and one head for all steps.
+    # Two layers each for encoder and decoder, one head for all steps, and a linear map of the window to them.
     gates = [3 * 3 * (features + 3 + 2) for features in (2, 3, 3, 3)]
-    assert row.parameters == sum(gates) + 3 + 1
+    assert row.parameters == sum(gates) + 3 + 1 + 5 * 2 * 3
     loss = row.history["loss"]
     assert (loss[:, 1] < loss[:, 0]).all()
 
