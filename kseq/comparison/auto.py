@@ -5,8 +5,8 @@ few, and ``none`` where it is about as good, are then tried by small networks of
 for a few hundred steps: least squares know nothing of what a network finds hard to learn. Of those whose networks are
 about as good on the validation part as the best one, the one is taken whose least squares miss least over several
 parts, counted with what networks missed more or less than they. The choice is one for all cells, by the mean over them;
-with ``per-cell`` each has its own. It takes a share of the steps of a training at most, and a run of a few steps goes by
-least squares alone.
+with ``per-cell`` each has its own. It takes a share of the steps of a training at most, and a run of a few steps goes
+by least squares alone.
 """
 
 from collections.abc import Mapping
