@@ -60,7 +60,7 @@ def test_quantiles_start_where_they_lie_on_the_training_part(data):
 @pytest.mark.parametrize("options", [{"skip": "none"}, {"lookback": 1600}])
 def test_nothing_is_set_without_a_skip_or_for_very_long_windows(options):
     lookback = options.get("lookback", 6)
-    series = np.sin(np.arange(lookback + 40.0))
+    series = np.sin(np.arange(1.2 * lookback + 40))
     data = make_windows(series, lookback=lookback, horizon=2, validation=0.0, test=0.1)
     model = model_of(**options)
     before = model.get_weights()
