@@ -32,7 +32,7 @@ import pandas as pd
 from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.defaults import resolved
-from kseq.comparison.kept import at_work
+from kseq.comparison.kept import at_work, workers_for
 from kseq.comparison.result import Comparison, compare
 from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
@@ -169,14 +169,14 @@ def tune(
     plan = Plan(space, trials, trial_seeds, pruner, trials_at_once)
     asked = vocabulary.asked(given, settings, options)
     require_tunable(asked.settings, plan)
-    with asked.folder() as folder:
+    with asked.folder() as folder, workers_for(executor) as workers:
         comparison = tuned(
             asked.series,
             asked.settings,
             plan,
             folder,
             fresh=fresh,
-            executor=executor,
+            executor=workers,
             keep=keep if keep is not None or asked.out is None else asked.out / FOLDER,
             progress=progress,
             told=told,
