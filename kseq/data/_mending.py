@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from kseq.errors import ConfigError, DataError, Parameter
+from kseq.errors import ConfigError, DataError, Given
 
 Data = TypeVar("Data")
 
@@ -52,7 +52,7 @@ def mended(read: Callable[[dict[str, Any]], Data], options: Mapping[str, Any], u
             raise
         pieces: list[str] = []
         for name, value in helping.items():
-            pieces += [" and " if pieces else "", Parameter(name), "" if value is True else f" {_shown(value)}"]
+            pieces += [" and " if pieces else "", Given(name, value, "" if value is True else _shown(value))]
         raise DataError(*error.parts, "; give ", *pieces, *error.also, ".") from error
 
 

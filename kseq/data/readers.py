@@ -3,10 +3,10 @@
 All readers take one path: a table, the roles of its columns, its rows (:mod:`kseq.data._rows`).
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pandas as pd
 
@@ -22,9 +22,31 @@ from kseq.data.formats.frames import as_pandas
 from kseq.data.panel import Panel
 from kseq.data.series import Series
 from kseq.errors import Parameter
+from kseq.naming import checked
+
+Arguments = ParamSpec("Arguments")
+Data = TypeVar("Data", Series, Panel)
+
+
+#: Options of reading that all readers of files take besides their own.
+_MORE = (
+    *FILE_OPTIONS, "id", "future", "static", "freq", "season", "missing", "date_format", "dayfirst", "sort", "wide",
+)  # fmt: skip
+
+
+def _reader(function: Callable[Arguments, Data]) -> Callable[Arguments, Data]:
+    """Let a reader's signature name all options, and refuse others."""
+    named = inspect.signature(function)
+    parameters = {name: one for name, one in named.parameters.items() if one.kind is not one.VAR_KEYWORD}
+    for name in (*_MORE, *["constant"] * (function.__name__ == "read_panel")):
+        by_name = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=FILE_OPTIONS.get(name))
+        parameters.setdefault(name, by_name)
+    function.__dict__["__signature__"] = named.replace(parameters=list(parameters.values()))
+    return checked(f"kseq.{function.__name__}")(function)
 
 
 @remembered
+@_reader
 def read_csv(
     path: str | Path | Source,
     time: Names = None,
@@ -72,6 +94,7 @@ def read_csv(
 
 
 @remembered
+@_reader
 def read_parquet(
     path: str | Path | Source,
     time: Names = None,
@@ -120,6 +143,7 @@ def read_parquet(
     return from_source(path, one_series, given, READ_PARQUET, "Parquet")
 
 
+@checked("kseq.from_frame")
 def from_frame(
     frame: Any,
     time: Names = None,
@@ -261,6 +285,7 @@ def read_sql(
 
 
 @remembered
+@_reader
 def read_panel(
     path: str | Path | Source,
     time: Names = None,
@@ -302,6 +327,7 @@ def read_panel(
     return from_source(path, all_series, given)
 
 
+@checked("kseq.panel_from_frame")
 def panel_from_frame(
     frame: Any,
     time: Names = None,
@@ -397,4 +423,4 @@ def read_table(path: str | Path, named: Parameter, options: Mapping[str, Any]) -
 
 
 #: Every option of reading, by name.
-READING_OPTIONS = tuple(dict.fromkeys([*FILE_OPTIONS, *signature(panel_from_frame).parameters, "series"]))
+READING_OPTIONS = tuple(dict.fromkeys([*FILE_OPTIONS, *inspect.signature(panel_from_frame).parameters, "series"]))
