@@ -129,7 +129,7 @@ class Rows:
     @checked("Comparison.add_baselines")
     def add_baselines(
         self,
-        names: Sequence[str] | None = None,
+        names: str | Sequence[str] | None = None,
         season: int = 0,
         *,
         named: bool | None = None,
@@ -138,7 +138,8 @@ class Rows:
         """Add a row for each baseline.
 
         Args:
-            names: names of ``kseq.baselines.BASELINES``; by default those of the settings, or all.
+            names: names of ``kseq.baselines.BASELINES``, or those that tables print; by default those of the settings,
+                or all.
             season: steps in a season; 0 for that of the settings, or to find it from the dates.
             named: whether somebody wants these by their names: exponential smoothing of a panel, which takes long,
                 is left out otherwise. By default where names are given, here or by the settings.

@@ -26,7 +26,7 @@ class Mendable(DataError):
         self,
         *parts: str,
         remedies: Sequence[Mapping[str, Any]],
-        otherwise: Sequence[str] = ("mend the file",),
+        otherwise: Sequence[str] = ("mend the data",),
         also: Sequence[str] = (),
     ):
         super().__init__(*parts, "; ", *otherwise, ".")
@@ -49,7 +49,8 @@ def mended(read: Callable[[dict[str, Any]], Data], options: Mapping[str, Any], u
     except Mendable as error:
         helping = _search(read, dict(options), error, untried, TOGETHER)
         if helping is None:
-            raise
+            # A caller reads the public name.
+            raise DataError(*error.args) from error
         pieces: list[str] = []
         for name, value in helping.items():
             pieces += [" and " if pieces else "", Given(name, value, "" if value is True else _shown(value))]

@@ -229,7 +229,7 @@ def _text_among(column: pd.Series, text: np.ndarray, name: str, rows: Sequence[i
         f"{name}: column {column.name!r} holds text ({values[0]!r} in row {number if rows is None else rows[number]}, "
         f"{len(places)} in all), expected numbers",
         remedies=remedies,
-        otherwise=("mend the file or choose another column",),
+        otherwise=("mend the data or choose another column",),
     )
 
 

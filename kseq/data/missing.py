@@ -122,7 +122,7 @@ def require_none_missing(missing: np.ndarray, columns: Sequence[str], name: str,
         f"{name}: {len(rows)} missing value{'s' * (len(rows) > 1)} in column {columns[at]!r} (at {where}"
         f"{', ...' * (len(rows) > 3)}), expected none",
         remedies=[{"fill": fill} for fill in ("ffill", "seasonal", "linear", "mask")],
-        otherwise=("give ", Given("fill", "ffill"), ", seasonal or linear, or mend the file"),
+        otherwise=("give ", Given("fill", "ffill"), ", seasonal or linear, or mend the data"),
         also=(" (or seasonal, linear, or mask to leave their windows out)",),
     )
 
