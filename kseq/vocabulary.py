@@ -345,6 +345,6 @@ def shows_options(function: Callable[Arguments, Result]) -> Callable[Arguments, 
         if name not in signature.parameters
     ]
     more.append(inspect.Parameter("training", inspect.Parameter.KEYWORD_ONLY, default=None))
-    function.__dict__["__signature__"] = signature.replace(parameters=[*own, *more])
+    in_view = signature.replace(parameters=[*own, *more])
     name = function.__name__.removesuffix("_model")
-    return checked(f"kseq.{name}", INSTEAD if name == "tune" else INSTEAD | _OF_TUNING)(function)
+    return checked(f"kseq.{name}", INSTEAD if name == "tune" else INSTEAD | _OF_TUNING, in_view)(function)

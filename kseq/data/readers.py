@@ -6,13 +6,13 @@ All readers take one path: a table, the roles of its columns, its rows (:mod:`ks
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import pandas as pd
 
 from kseq.data._cells import Cells
 from kseq.data._mending import mended
-from kseq.data._origin import remember, remembered
+from kseq.data._origin import remember, remembered, shows_options
 from kseq.data._reading import all_series, from_source, name_or, one_or_many, one_series, opened
 from kseq.data._source import FILE_OPTIONS, PARQUET, PARQUET_ENDINGS, READ_CSV, READ_PARQUET, Source
 from kseq.data._tables import FrameTable, found_table, plain
@@ -24,29 +24,9 @@ from kseq.data.series import Series
 from kseq.errors import Parameter
 from kseq.naming import checked
 
-Arguments = ParamSpec("Arguments")
-Data = TypeVar("Data", Series, Panel)
-
-
-#: Options of reading that all readers of files take besides their own.
-_MORE = (
-    *FILE_OPTIONS, "id", "future", "static", "freq", "season", "missing", "date_format", "dayfirst", "sort", "wide",
-)  # fmt: skip
-
-
-def _reader(function: Callable[Arguments, Data]) -> Callable[Arguments, Data]:
-    """Let a reader's signature name all options, and refuse others."""
-    named = inspect.signature(function)
-    parameters = {name: one for name, one in named.parameters.items() if one.kind is not one.VAR_KEYWORD}
-    for name in (*_MORE, *["constant"] * (function.__name__ == "read_panel")):
-        by_name = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=FILE_OPTIONS.get(name))
-        parameters.setdefault(name, by_name)
-    function.__dict__["__signature__"] = named.replace(parameters=list(parameters.values()))
-    return checked(f"kseq.{function.__name__}")(function)
-
 
 @remembered
-@_reader
+@shows_options
 def read_csv(
     path: str | Path | Source,
     time: Names = None,
@@ -94,7 +74,7 @@ def read_csv(
 
 
 @remembered
-@_reader
+@shows_options
 def read_parquet(
     path: str | Path | Source,
     time: Names = None,
@@ -285,7 +265,7 @@ def read_sql(
 
 
 @remembered
-@_reader
+@shows_options
 def read_panel(
     path: str | Path | Source,
     time: Names = None,
