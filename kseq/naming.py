@@ -11,8 +11,8 @@ import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from kseq import text
 from kseq.errors import ConfigError
+from kseq.text import shown
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -204,14 +204,14 @@ def unknown(
 
 
 def checked(
-    whose: str, instead: Mapping[str, str] | None = None, shown: inspect.Signature | None = None
+    whose: str, instead: Mapping[str, str] | None = None, in_view: inspect.Signature | None = None
 ) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
     """Let a function refuse a call that does not fit its signature by a ConfigError that says how it is called.
 
     Args:
         whose: The function, as its user writes it: ``"kseq.compare"``.
         instead: As in :func:`unknown`.
-        shown: Signature that names what the function takes as further keywords; by default the function's own.
+        in_view: Signature that names what the function takes as further keywords; by default the function's own.
 
     Example:
         >>> @checked("scaled")
@@ -223,7 +223,7 @@ def checked(
     """
 
     def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-        signature = shown or inspect.signature(function)
+        signature = in_view or inspect.signature(function)
 
         @functools.wraps(function)
         def called(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
@@ -233,8 +233,8 @@ def checked(
                 raise _refused(signature, arguments, options, whose, instead) from None
             return function(*arguments, **options)
 
-        if shown is not None:
-            called.__dict__["__signature__"] = shown
+        if in_view is not None:
+            called.__dict__["__signature__"] = in_view
         return called
 
     return decorate
@@ -269,7 +269,7 @@ def _refused(
         more = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY][:4]
         by_name = f"; give others by their names, such as {', '.join(f'{name}=' for name in more)}" if more else ""
         return ConfigError(
-            f"received {len(given)} values without names (the last: {text.shown(given[-1])}), expected at most "
+            f"received {len(given)} values without names (the last: {shown(given[-1])}), expected at most "
             f"{len(placed)} of {whose}: {', '.join(one.name for one in placed)}{by_name}."
         )
     twice = [one.name for one in placed[: len(given)] if one.name in options]

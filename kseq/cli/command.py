@@ -42,8 +42,7 @@ class Command(click.Command):
             known = [text for parameter in self.params for text in parameter.opts if text.startswith("--")]
             near = nearest(error.option_name, known)
             # click's own are words that sound alike.
-            error.possibilities = [] if near is None else [near]
-            raise
+            raise click.NoSuchOption(error.option_name, None, [] if near is None else [near], ctx) from error
 
     def _require_values(self, ctx: click.Context, args: list[str]) -> None:
         values, _, order = self.make_parser(ctx).parse_args(list(args))

@@ -36,8 +36,8 @@ def shows_options(reader: Callable[P, Data]) -> Callable[P, Data]:
     for name in (*_MORE, *["constant"] * (reader.__name__ == "read_panel")):
         by_name = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=FILE_OPTIONS.get(name))
         parameters.setdefault(name, by_name)
-    shown = named.replace(parameters=list(parameters.values()))
-    return checked(f"kseq.{reader.__name__}", shown=shown)(reader)
+    in_view = named.replace(parameters=list(parameters.values()))
+    return checked(f"kseq.{reader.__name__}", in_view=in_view)(reader)
 
 
 @dataclass(frozen=True)
