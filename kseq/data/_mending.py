@@ -53,7 +53,7 @@ def mended(read: Callable[[dict[str, Any]], Data], options: Mapping[str, Any], u
             raise DataError(*error.args) from error
         pieces: list[str] = []
         for name, value in helping.items():
-            pieces += [" and " if pieces else "", Given(name, value, "" if value is True else _shown(value))]
+            pieces += [" and " if pieces else "", Given(name, _single(value), "" if value is True else _shown(value))]
         raise DataError(*error.parts, "; give ", *pieces, *error.also, ".") from error
 
 
@@ -77,6 +77,11 @@ def _search(
         else:
             return dict(remedy)
     return None
+
+
+def _single(value: Any) -> Any:
+    """The one value of several that are one."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
 def _shown(value: Any) -> str:
