@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from kseq import vocabulary
-from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
+from kseq.comparison._joined import join_folds
+from kseq.comparison.backtest import cut_windows, make_backtest
 from kseq.comparison.defaults import resolved
-from kseq.comparison.kept import JobCounts, begun, heard, missing_text, store_in, tidied
+from kseq.comparison.kept import JobCounts, begun, heard, missing_text, store_in, tidied, workers_for
 from kseq.comparison.others import beside, read_others
 from kseq.comparison.own import rival_row
 from kseq.comparison.tables import Tables
@@ -182,12 +183,12 @@ def compare(
     asked = vocabulary.asked(given, settings, options)
     others = read_others(with_forecasts) if with_forecasts is not None else None
     store = store_in(keep, asked.out, fresh=fresh)
-    with asked.folder() as folder:
+    with workers_for(executor) as workers, asked.folder() as folder:
         comparison = laid_out(asked.series, asked.settings)
         # What does not match is told before anything is trained.
         rows_of_others = beside(comparison.data, others, comparison.levels) if others is not None else None
         with _logged(comparison, log, folder):
-            _filled(comparison, progress, store, executor)
+            _filled(comparison, progress, store, workers)
             if rows_of_others is not None:
                 comparison.add_others(rows_of_others)
         comparison.seconds = time.perf_counter() - started

@@ -48,6 +48,9 @@ class _Ops:
     def blocks(self, x: Array, rows: int, columns: int) -> Array:
         return x.reshape(-1, rows, columns)
 
+    def ascending(self, x: Array, rows: int) -> Array:
+        return np.sort(x, axis=1)
+
     def exp(self, x: Array) -> Array:
         return np.exp(x)
 

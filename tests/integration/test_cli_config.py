@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kseq import ConfigError, Settings
-from kseq.cli import cli, main
+from kseq.cli import COMMANDS, load, main
 from kseq.kernels import BACKENDS
 
 pytestmark = pytest.mark.above_backends
@@ -77,8 +77,8 @@ def test_what_is_typed_beats_the_file(here, asked):
 
 
 def test_a_file_may_hold_every_option_that_is_typed(here, capsys):
-    for name, command in cli.commands.items():
-        options = [p for p in command.params if isinstance(p, click.Option)]
+    for name in COMMANDS:
+        options = [p for p in load(name).params if isinstance(p, click.Option)]
         assert ("config" in [p.name for p in options]) == (len(options) > 0), name
         for option in options:
             key = max(option.opts, key=len).removeprefix("--")

@@ -13,7 +13,7 @@ from kseq.explanation.explanation import Explanation
 from kseq.explanation.memory import lags_of
 from kseq.explanation.tasks import Tasks, adding, copying
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.pictures]
 
 
 def planted(lag=7, rows=900, seed=0):
