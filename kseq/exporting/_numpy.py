@@ -7,7 +7,8 @@ import numpy as np
 from kseq.exporting.networks import Network
 from kseq.exporting.recipe import Recipe
 from kseq.kernels import Spec
-from kseq.kernels.reference import Trace, Weights
+from kseq.kernels.reference import Trace
+from kseq.kernels.reference_steps import Weights
 
 Array = np.ndarray
 

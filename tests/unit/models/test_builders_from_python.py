@@ -9,6 +9,8 @@ import pytest
 import kseq
 from kseq import ConfigError
 
+pytestmark = pytest.mark.above_backends
+
 BUILDERS = (kseq.build_simple_rnn, kseq.build_lstm, kseq.build_gru)
 
 
