@@ -156,7 +156,7 @@ def test_a_file_of_the_users_with_dates_in_columns(here):
         (["--lookback", "900"], "received a series of 732 rows, expected at least 1325"),
         (["--horizon", "400"], "received a series of 732 rows, expected at least"),
         (["--test-share", "1"], "'--test-share': received 1, expected a number between 0 and 1"),
-        (["--test-share", "nan"], "'--test-share': received nan, expected a number from"),
+        (["--test-share", "nan"], "'--test-share': received nan, expected a number between"),
         (["--validation-share", "-1"], "'--validation-share': received -1, expected 0 or a number between 0 and 1"),
         (["--dropout", "1"], "received 1, expected 0 or a number between 0 and 1."),
         (["--learning-rate", "-1"], "'--learning-rate': received -1, expected a number from 1e-37 to 1e+38"),
