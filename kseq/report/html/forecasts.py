@@ -91,6 +91,7 @@ class Forecasts:
     ) -> list[Chart]:
         """Draw the series of some names; by default a few, from the best forecast to the worst."""
         on, wide, unit = shown_at_first(record, table), self._with_bands(record, table), unit_of(record)
+        dated = pd.api.types.is_datetime64_any_dtype(self.frame["ds"])
         found = []
         for name in self._ids(table, by_series) if ids is None else ids:
             which = (self.frame["unique_id"] == name) & self.first if "unique_id" in self.frame else self.first
@@ -105,7 +106,7 @@ class Forecasts:
                     f"{name}{steps}",
                     pd.Index(part["ds"]),
                     {model: part[model].to_numpy() for model in self.models},
-                    "",
+                    "" if dated else "ds",
                     unit,
                     on=on,
                     actual=part["y"].to_numpy(),
@@ -225,10 +226,10 @@ def shown_at_first(record: Mapping[str, Any], table: pd.DataFrame) -> list[str] 
 def dates_of(values: pd.Series) -> pd.Series:
     """Dates where they are such, in UTC's clock; numbers stay."""
     if values.dtype == object or pd.api.types.is_string_dtype(values):
+        aware = values.astype(str).str.contains(r"[+-]\d\d:\d\d$").any()
         try:
-            return pd.to_datetime(values, utc=values.astype(str).str.contains(r"[+-]\d\d:\d\d$").any()).dt.tz_localize(
-                None
-            )
+            # With a time of day and without one, side by side.
+            return pd.to_datetime(values, utc=aware, format="ISO8601").dt.tz_localize(None)
         except (ValueError, TypeError):
             return pd.Series(np.arange(len(values)), index=values.index)
     return values

@@ -11,7 +11,7 @@ import pandas as pd
 from kseq.evaluation.metrics import ALL_METRICS
 from kseq.report.html.charts import lines
 from kseq.report.html.forecasts import Forecasts, measure_of, shown_at_first
-from kseq.report.html.page import Cell, Chart, Page, Picture, Section, Table, cell_of, facts_of
+from kseq.report.html.page import Cell, Chart, Page, Picture, Section, Table, cell_of, decimals_of, facts_of
 from kseq.report.ranks import draw_ranks
 
 #: Columns of a run's table that the page shows, and their heads. What ranks the rows stands beside their names.
@@ -72,8 +72,8 @@ def page_of_run(record: Mapping[str, Any], frames: Frames, why: Sequence[Section
         sections.append(Section("Where the errors are", charts=errors))
     if "history.csv" in frames and len(frames["history.csv"]):
         sections.append(Section("Training", charts=_history(frames["history.csv"])))
-    if forecasts is not None:
-        sections.append(Section("Is a forecast one step late?", charts=forecasts.shifts(on)))
+    if forecasts is not None and (shifts := forecasts.shifts(on)):
+        sections.append(Section("Is a forecast one step late?", charts=shifts))
     sections += why
     if record.get("traps"):
         sections.append(Section("Beware", points=list(record["traps"])))
@@ -89,7 +89,7 @@ def page_of_run(record: Mapping[str, Any], frames: Frames, why: Sequence[Section
         sections.append(Section("Make it again", texts=[again], code="kseq reproduce run.json"))
     return Page(
         f"{name}: which recurrent cell serves it?",
-        f"{read} Ranked by {str(record.get('metric') or 'mae').upper()}.",
+        f"{read.rstrip('.')}. Ranked by {str(record.get('metric') or 'mae').upper()}.",
         sections,
         facts_of(record),
     ).render()
@@ -140,13 +140,16 @@ def _table(record: Mapping[str, Any], table: pd.DataFrame, many: bool) -> Table:
         name: head for name, head in shown.items()
         if name in table and (name != "mase" or many or measure == "mase") and table[name].notna().any()
     }  # fmt: skip
+    decimals = {name: decimals_of(table[name]) for name in columns}
     rows = []
     for _, row in table.iterrows():
         cells = []
         for name in columns:
-            cell, spread = cell_of(row[name]), row.get(f"{name}_std")
+            places, spread = decimals[name], row.get(f"{name}_std")
+            cell = cell_of(row[name], places=places)
             if cell.number and spread is not None and spread == spread:
-                cell = Cell(f"{cell.text} ± {spread:.2g}", cell.value)
+                text = f"{spread:.2g}" if places is None else f"{spread:,.{places}f}"
+                cell = Cell(f"{cell.text} ± {text}", cell.value)
             cells.append(_UNKNOWN if name == "parameters" and row.get("kind") == "baseline" else cell)
         rows.append(tuple(cells))
     ranked = list(columns).index(measure) if measure in columns else None
