@@ -19,6 +19,10 @@ def figures_of(explanation: Measured) -> pd.DataFrame:
     rows = [(cell.name, *measure) for cell in explanation.cells for measure in _measures(cell, explanation)]
     if explanation.tasks is not None:
         frame = explanation.tasks.frame
+        if not explanation.cells:
+            for model, parameters in explanation.tasks.parameters.items():
+                rows.append((model, "parameters", parameters, np.nan, ""))
+                rows.append((model, "training step", *_spread(explanation.tasks.times[model].step_ms), "ms"))
         for model in dict.fromkeys(frame["model"]):
             for problem in dict.fromkeys(frame["problem"]):
                 reached = explanation.tasks.reached(model, problem)

@@ -16,6 +16,7 @@ from kseq.explanation.figures import HUNDREDTH
 from kseq.explanation.gradients import LagCurve
 from kseq.explanation.result import CellExplanation, Measured
 from kseq.explanation.tasks import Tasks
+from kseq.kernels.reference import GATES
 from kseq.text import DASH
 
 #: What lessons say, in the order of the cells.
@@ -30,6 +31,8 @@ SAYS = {
 HOLDS, FAILS, ALIKE, UNDECIDED, UNKNOWN = "yes", "NO", "no difference seen", "undecided", DASH
 #: Order that "few, intermediate, many" and "fast, intermediate, slow" stand for.
 _ORDER = ("SimpleRNN", "GRU", "LSTM")
+#: Names of the cells' kernels.
+KERNELS = {"SimpleRNN": "simple_rnn", "LSTM": "lstm", "GRU": "gru"}
 _DOES = {"adds": "adding", "copies": "copy"}
 #: Level below which two cells are told apart, and a share of seeds from a half.
 LEVEL = 0.05
@@ -93,17 +96,15 @@ def _needed(cell: CellExplanation) -> str:
 
 
 def _gate_count(explanation: Measured) -> Figures:
-    if not explanation.cells:
-        return [(model, DASH, UNKNOWN) for model in _models(explanation)]
-    return [
-        (c.name, str(c.gates), HOLDS if str(c.gates) == SAYS["gates"][c.name] else FAILS) for c in explanation.cells
-    ]
+    gates = {cell.name: cell.gates for cell in explanation.cells}
+    gates = gates or {name: len(GATES[KERNELS[name]]) for name in _models(explanation)}
+    return [(name, str(own), HOLDS if str(own) == SAYS["gates"][name] else FAILS) for name, own in gates.items()]
 
 
 def _parameter_count(explanation: Measured) -> Figures:
-    if not explanation.cells:
-        return [(model, DASH, UNKNOWN) for model in _models(explanation)]
     counts = {cell.name: cell.parameters for cell in explanation.cells}
+    if not counts and explanation.tasks is not None:
+        counts = explanation.tasks.parameters
     names = [name for name in _ORDER if name in counts]
     ranked = sorted(names, key=lambda name: counts[name])
     holds = {name: HOLDS if ranked.index(name) == names.index(name) else FAILS for name in names}
@@ -113,18 +114,22 @@ def _parameter_count(explanation: Measured) -> Figures:
 def _training_speed(explanation: Measured) -> Figures:
     """Seconds to a validation loss that all cells reach, over seeds; or, if one does not, a step's, over rounds."""
     speeds = {cell.name: cell.speed for cell in explanation.cells if cell.speed is not None}
-    if not speeds:
+    times = {name: speed.times for name, speed in speeds.items()}
+    if not explanation.cells and explanation.tasks is not None:
+        times = explanation.tasks.times
+    if not times:
         return [(model, DASH, UNKNOWN) for model in _models(explanation)]
-    known = all(np.isfinite(mean_of_most(speed.seconds)) for speed in speeds.values())
+    known = bool(speeds) and all(np.isfinite(mean_of_most(speed.seconds)) for speed in speeds.values())
     if known:
         # A seed that never reaches the loss takes longer than all that do.
         holds = _in_order({name: np.nan_to_num(speed.seconds, nan=np.inf) for name, speed in speeds.items()})
     else:
-        holds = _in_order({name: speed.times.step_ms for name, speed in speeds.items()}, in_turn=True)
+        holds = _in_order({name: own.step_ms for name, own in times.items()}, in_turn=True)
     found = []
-    for name, speed in speeds.items():
-        text = f"{_mean_and_spread(speed.times.step_ms, '.2f')} ms a step"
-        if np.isfinite(mean_of_most(speed.seconds)):
+    for name, own in times.items():
+        text = f"{_mean_and_spread(own.step_ms, '.2f')} ms a step"
+        if name in speeds and np.isfinite(mean_of_most(speeds[name].seconds)):
+            speed = speeds[name]
             text += f"; {_mean_and_spread(speed.steps, '.0f')} steps, {_mean_and_spread(speed.seconds, '.2g')} s"
         found.append((name, text, holds[name]))
     return found

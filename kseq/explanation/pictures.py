@@ -12,6 +12,8 @@ from kseq.report.plot import ACTUAL, CELL_STYLES, OTHER_STYLES
 
 #: Test windows of which gates are drawn: more cannot be told apart.
 DRAWN = 120
+#: Marker of each cell and its size: where all are at the same place, all are seen.
+MARKERS = {"SimpleRNN": ("o", 11), "LSTM": ("s", 7), "GRU": ("^", 4)}
 
 
 def pictures_of(explanation: Measured) -> dict[str, Callable[[], Figure]]:
@@ -173,7 +175,12 @@ def plot_problems(explanation: Measured) -> Figure:
     for own, problem in zip(axes[0], problems, strict=True):
         for model, rows in tasks.frame[tasks.frame["problem"] == problem].groupby("model", sort=False):
             color, style = CELL_STYLES[str(model)]
-            own.plot(rows["length"], 100 * rows["solved"], color=color, linestyle=style, marker="o", label=str(model))
+            marker, size = MARKERS[str(model)]
+            tried = rows[rows["tried"]]
+            own.plot(
+                tried["length"], 100 * tried["solved"], color=color, linestyle=style, marker=marker, markersize=size,
+                label=str(model),
+            )  # fmt: skip
         own.set_xscale("log")
         lengths = sorted(set(tasks.frame["length"]))
         own.set_xticks(lengths, [str(length) for length in lengths])

@@ -10,7 +10,7 @@ A seed solves a problem where its error on new sequences is below a tenth of tha
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -18,6 +18,7 @@ import pandas as pd
 
 from kseq.explanation.gradients import LagCurve, loss_gradient
 from kseq.explanation.networks import networks_of
+from kseq.explanation.timing import STEPS, Times, times_of
 from kseq.models.builders import build_model
 from kseq.preprocessing.windows import Windows
 from kseq.settings import CELL_NAMES
@@ -65,11 +66,15 @@ class Tasks:
         solved: By problem and cell's name, whether each seed solves each length, ``(seed, length)``, ascending.
         gradients: By cell's name, the gradient by lag before and after training on the longest adding problem up to
             100 steps, the same for all cells.
+        parameters: By cell's name, trainable weights of a network for the adding problem.
+        times: By cell's name, what a training step takes on the adding problem of ``gradients``.
     """
 
     frame: pd.DataFrame
     solved: dict[tuple[str, str], np.ndarray]
     gradients: dict[str, tuple[LagCurve, LagCurve]]
+    parameters: dict[str, int] = field(default_factory=dict)
+    times: dict[str, Times] = field(default_factory=dict)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -154,7 +159,34 @@ def run_tasks(
                 if compared:
                     # Those of the longest one stay.
                     gradients[name] = curves
-    return Tasks(pd.DataFrame(rows), {key: np.stack(own, axis=1) for key, own in solved.items()}, gradients)
+    stacked = {key: np.stack(own, axis=1) for key, own in solved.items()}
+    return Tasks(pd.DataFrame(rows), stacked, gradients, *_sizes_and_times(cells, seeds, shown))
+
+
+def _sizes_and_times(
+    cells: Sequence[str], seeds: Sequence[int], length: int
+) -> tuple[dict[str, int], dict[str, Times]]:
+    """Weights of a network for the adding problem, and what a training step takes, by cells' names."""
+    draw, _ = PROBLEMS["adding"]
+    # As many sequences as are timed.
+    x, y = draw(length, STEPS * BATCH, np.random.default_rng(length))
+    windows = _as_windows(x, y)
+    models = {CELL_NAMES[cell]: _model(cell, x, y, seeds) for cell in cells}
+    parameters = {
+        name: sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) // len(seeds)
+        for name, model in models.items()
+    }
+    return parameters, times_of(models, _Sequences(windows, windows, length), _training())
+
+
+def _model(cell: str, x: np.ndarray, y: np.ndarray, seeds: Sequence[int]) -> keras.Model:
+    return build_model(
+        cell, lookback=x.shape[1], features=x.shape[2], targets=y.shape[1], units=UNITS, members=list(seeds)
+    )
+
+
+def _training() -> Training:
+    return Training(epochs=EPOCHS, batch_size=BATCH, learning_rate=LEARNING_RATE, clip_norm=CLIP, patience=EPOCHS)
 
 
 def _compared(lengths: Iterable[int]) -> int:
@@ -190,15 +222,14 @@ def _trained(
     parts = [draw(length, count, generator) for count in (TRAIN, VALIDATION, TEST)]
     (train, validation, test), steps = [_as_windows(x, y) for x, y in parts], parts[0][0].shape[1]
     x, y = parts[2]
-    model = build_model(cell, lookback=steps, features=x.shape[2], targets=y.shape[1], units=UNITS, members=list(seeds))
+    model = _model(cell, x, y, seeds)
     shown = x[:OF_GRADIENTS], y[:OF_GRADIENTS]
     before = loss_gradient(networks_of(model), *shown)
-    training = Training(epochs=EPOCHS, batch_size=BATCH, learning_rate=LEARNING_RATE, clip_norm=CLIP, patience=EPOCHS)
     limit = SOLVED * float(np.mean((parts[1][1] - answer) ** 2))
     callbacks: list[keras.callbacks.Callback] = [_UntilSolved(limit)]
     if progress is not None:
         callbacks.append(EpochProgress(progress, f"{CELL_NAMES[cell]}, {problem} {length}", EPOCHS))
-    fitted = fit(model, _Sequences(train, validation, steps), training, list(seeds), callbacks)
+    fitted = fit(model, _Sequences(train, validation, steps), _training(), list(seeds), callbacks)
     batch, truth = Batches(test, None, members=len(seeds))[0]
     errors = np.mean((np.asarray(model.predict_on_batch(batch)) - truth) ** 2, axis=(0, 2))
     constant = float(np.mean((y - answer) ** 2))

@@ -8,12 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.preprocessing.windows import WindowedPanel
 from kseq.training.batches import Batches
 from kseq.training.budget import Training
 from kseq.training.callbacks import EpochTimer, forecast_batch, members_of
 from kseq.training.feeding import Listeners, fed
-from kseq.training.fit import compile_model
+from kseq.training.fit import Parts, compile_model
 
 #: Rounds that are kept; one before them is not, in which graphs and kernels are made.
 ROUNDS = 10
@@ -35,7 +34,7 @@ class Times:
 
 
 def times_of(
-    models: Mapping[str, keras.Model], data: WindowedPanel, training: Training, rounds: int = ROUNDS
+    models: Mapping[str, keras.Model], data: Parts, training: Training, rounds: int = ROUNDS
 ) -> dict[str, Times]:
     """Time the training steps and forecasts of some models, in turn.
 
@@ -70,7 +69,7 @@ def times_of(
     return {name: Times(np.array(steps[name]), np.array(forecasts[name])) for name in models}
 
 
-def _forecast_seconds(model: keras.Model, data: WindowedPanel) -> float:
+def _forecast_seconds(model: keras.Model, data: Parts) -> float:
     """Time the forecast of some windows, the shortest of three: what disturbs it only adds to it."""
     x = data.train.gather(np.arange(min(WINDOWS, len(data.train))))[0]
     members = members_of(model)

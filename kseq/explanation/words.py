@@ -9,7 +9,7 @@ from kseq.explanation.figures import HALF, HUNDREDTH, first_below
 from kseq.explanation.gradients import LagCurve
 from kseq.explanation.lesson import ALIKE, FAILS, LEVEL, UNDECIDED, UNKNOWN, lesson_table, mean_of_most
 from kseq.explanation.result import CellExplanation, Measured
-from kseq.explanation.tasks import SIGNS
+from kseq.explanation.tasks import SIGNS, UNITS
 from kseq.report.table import WIDTH, aligned
 from kseq.text import visible
 
@@ -122,9 +122,9 @@ def _of_tasks(explanation: Measured) -> list[str]:
             shares = [
                 f"{100 * row.solved:.0f} % at {row.length}"
                 + (f" ({row.steps:.0f} steps)" if row.steps == row.steps else "")
-                for row in rows.itertuples()
+                for row in rows[rows["tried"]].itertuples()
             ]
-            said.append(f"{model} solves the {problem} problem in {', '.join(shares)} of its seeds.")
+            said.append(f"{model} solves the {problem} problem in so many of its seeds: {', '.join(shares)}.")
     return said
 
 
@@ -147,12 +147,20 @@ def reading_of(explanation: Measured) -> list[str]:
         said.append(
             "adds over, copies over: the most steps over which half of the seeds, and all shorter ones, solve the "
             f"adding problem (sum two marked values of a row of random ones) and the copy problem (say {SIGNS} signs "
-            f"again after so many zeros); in brackets the range over seeds. {lengths} steps were tried."
+            f"again after so many zeros); in brackets the range over seeds. {lengths} steps were tried; "
+            "a cell whose seeds all fail was not tried at more. The line on long-term memory is that of the adding "
+            "problem."
         )
     if subject is not None:
         said.append(
             f"uses: the fewest most recent rows with which the test error is at most 1 % larger than with all "
             f"{subject.lookback}; in brackets the range over seeds."
+        )
+    if tasks is not None and subject is None:
+        said.append(
+            f"parameters, a step: of networks of {UNITS} units for the adding problem of {tasks.compared} steps; "
+            "milliseconds of forward pass, backward pass and update of one seed, mean ± standard deviation over "
+            "repeated timings of the cells in turn."
         )
     if any(cell.speed is not None for cell in explanation.cells):
         said.append(

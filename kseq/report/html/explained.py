@@ -75,6 +75,7 @@ def charts_of(frames: Frames) -> list[Chart]:
         )
     if "problems.csv" in frames:
         for problem, own in frames["problems.csv"].groupby("problem", sort=False):
+            own = own[own["tried"]]
             wide = own.pivot_table(index="length", columns="model", values="solved", sort=False).sort_index()
             curves = {str(model): 100 * wide[model].to_numpy() for model in wide}
             charts.append(

@@ -90,7 +90,7 @@ class Forecasts:
         ids: Sequence[str] | None = None,
     ) -> list[Chart]:
         """Draw the series of some names; by default a few, from the best forecast to the worst."""
-        on, wide, unit = shown_at_first(record, table), self._with_bands(record, table), unit_of(record)
+        on, wide = shown_at_first(record, table), self._with_bands(record, table)
         dated = pd.api.types.is_datetime64_any_dtype(self.frame["ds"])
         found = []
         for name in self._ids(table, by_series) if ids is None else ids:
@@ -107,7 +107,7 @@ class Forecasts:
                     pd.Index(part["ds"]),
                     {model: part[model].to_numpy() for model in self.models},
                     "" if dated else "ds",
-                    unit,
+                    unit_of(record, str(name)),
                     on=on,
                     actual=part["y"].to_numpy(),
                     bands=bands,
@@ -235,8 +235,9 @@ def dates_of(values: pd.Series) -> pd.Series:
     return values
 
 
-def unit_of(record: Mapping[str, Any]) -> str:
-    """The first target with its unit, for an axis."""
+def unit_of(record: Mapping[str, Any], name: str = "") -> str:
+    """The target with its unit, for an axis: of several that which a series is named after, or the first."""
     targets = record["series"]["targets"]
     unit = record["series"].get("unit") or ""
-    return f"{targets[0]}, {unit}" if unit else str(targets[0])
+    target = next((one for one in targets if name.endswith(f"/{one}")), targets[0])
+    return f"{target}, {unit}" if unit else str(target)

@@ -114,8 +114,10 @@ def decimals_of(values: pd.Series, digits: int = 4) -> int | None:
     sizes = values[np.isfinite(values) & (values != 0)].abs()
     if not len(sizes) or (sizes % 1 == 0).all():
         return None
-    places = int(np.clip(digits - 1 - np.floor(np.log10(sizes.median())), 0, digits - 1))
-    return places if sizes.min() >= 10.0**-places and sizes.max() < 1e9 else None
+    size = int(np.floor(np.log10(sizes.median())))
+    # The zero before the point is one of the digits.
+    places = max(0, digits - 1 - size - (size < 0))
+    return places if sizes.min() >= 10.0**-places and sizes.max() < 1e9 and places <= 8 else None
 
 
 @dataclass(frozen=True)

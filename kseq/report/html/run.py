@@ -140,7 +140,7 @@ def _table(record: Mapping[str, Any], table: pd.DataFrame, many: bool) -> Table:
         name: head for name, head in shown.items()
         if name in table and (name != "mase" or many or measure == "mase") and table[name].notna().any()
     }  # fmt: skip
-    decimals = {name: decimals_of(table[name]) for name in columns}
+    decimals = {name: decimals_of(table[name]) for name in columns} | {"skill": 3}
     rows = []
     for _, row in table.iterrows():
         cells = []

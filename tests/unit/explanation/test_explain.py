@@ -10,7 +10,8 @@ import kseq
 from kseq.errors import ConfigError
 from kseq.explanation import tasks
 from kseq.explanation.explanation import Explanation
-from kseq.explanation.memory import lags_of
+from kseq.explanation.memory import lags_of, memory_used
+from kseq.explanation.networks import networks_of
 from kseq.explanation.tasks import Tasks, adding, copying
 
 pytestmark = pytest.mark.above_backends
@@ -46,11 +47,18 @@ def test_without_any_row_a_network_does_no_better_than_the_mean(explained):
             np.testing.assert_allclose(errors[:, -1], cell.memory.error)
 
 
-def test_cutting_no_row_gives_what_the_whole_window_gives(explained):
-    # The lookback itself is the last number of rows kept; one row less is nearly the same on this series.
-    for cell in explained.cells:
-        cut = cell.memory.without_older["cut"].mean(axis=0)
-        assert cut[-2] == pytest.approx(cut[-1], rel=0.1)
+def test_a_cut_window_is_read_from_the_initial_state():
+    (network,) = networks_of(kseq.build_model("gru", lookback=5, units=3, seed=0))
+    x = np.random.default_rng(0).normal(size=(6, 5, 1))
+    used = memory_used(
+        lambda windows: network.run(windows).output[None], [network], x, lambda scaled: scaled.mean(axis=(1, 2)),
+        np.zeros(1), np.ones((1, 5, 1)),
+    )  # fmt: skip
+    (cut,) = used.without_older["cut"]
+    assert used.kept.tolist() == [0, 1, 2, 3, 4, 5]
+    for rows in (1, 2, 5):
+        assert cut[rows] == pytest.approx(network.run(x[:, 5 - rows :]).output.mean())
+    assert cut[0] == pytest.approx(network.bias.mean())
 
 
 def test_parameters_gates_and_states(explained):
@@ -229,3 +237,16 @@ def test_of_long_windows_some_lags_are_looked_at():
     assert (lags[0], lags[-1]) == (1, 1000)
     assert len(lags) <= 64
     assert (np.diff(lags) > 0).all()
+
+
+def test_without_data_the_lesson_is_filled_from_the_problems(monkeypatch):
+    monkeypatch.setattr(tasks, "EPOCHS", 1)
+    outcome = tasks.run_tasks(("rnn", "lstm", "gru"), (0, 1), (4, 8))
+    explained = Explanation(None, (), outcome, pd.DataFrame(), (0, 1))
+    lesson = explained.lesson.set_index(["property", "model"])
+    assert len(lesson) == 15
+    assert (lesson["measured"] != "–").all()
+    assert lesson.loc[("gates", "LSTM"), "measured"] == "3"
+    assert lesson.loc[("parameters", "SimpleRNN"), "measured"] == f"{24 * (2 + 24 + 1) + 24 + 1}"
+    assert "ms a step" in lesson.loc[("training speed", "GRU"), "measured"]
+    assert explained.table.set_index(["measure", "model"]).loc[("training step", "GRU"), "mean"] > 0

@@ -19,12 +19,12 @@ def outcome(reached, left=None):
     """What cells did on the problems, of the longest length that each seed solves and of what is left of gradients."""
     frame = pd.DataFrame(
         [
-            (problem, length, model, np.mean(np.array(own) >= length), 500.0)
+            (problem, length, model, np.mean(np.array(own) >= length), 500.0, True)
             for problem in ("adding", "copy")
             for model, own in reached.items()
             for length in LENGTHS
         ],
-        columns=["problem", "length", "model", "solved", "steps"],
+        columns=["problem", "length", "model", "solved", "steps", "tried"],
     )
     solved = {
         (problem, model): np.array(own)[:, None] >= np.array(LENGTHS)

@@ -256,9 +256,17 @@ def test_numbers_of_a_column_have_as_many_decimals_as_one_another():
 
     assert shown([2.17, 2.1834, 0.5]) == ["2.170", "2.183", "0.500"]
     assert shown([4688.2, 7829.9]) == ["4,688", "7,830"]
+    assert shown([0.0131, 0.0212]) == ["0.0131", "0.0212"]
     # Whole numbers, and sizes that are far apart, stand for themselves.
     assert shown([3.0, 2000.0]) == ["3", "2,000"]
     assert shown([1.5, 0.00012]) == ["1.5", "0.00012"]
+
+
+def test_an_axis_is_named_after_the_target_of_its_series():
+    from kseq.report.html.forecasts import unit_of
+
+    record = {"series": {"targets": ["load", "price"]}}
+    assert [unit_of(record, name) for name in ("two/load", "two/price", "two")] == ["load", "price", "load"]
 
 
 def test_a_spread_has_the_decimals_of_its_mean():
