@@ -60,6 +60,7 @@ def reproduce(
     """
     from kseq import storage
     from kseq.experiments import reproduce
+    from kseq.experiments.agreement import Agreement
     from kseq.jobs import FOLDER
     from kseq.report import run_folder
 
@@ -83,7 +84,7 @@ def reproduce(
                 lost = error
     from kseq.report.agreement import agreement_text
 
-    agreement = reproduce.Agreement(recorded, comparison)
+    agreement = Agreement(recorded, comparison)
     say(agreement_text(agreement))
     if lost is not None:
         raise lost

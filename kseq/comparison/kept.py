@@ -46,6 +46,25 @@ def heard(runner: Runner, progress: Any, outcome: Outcome) -> None:
     block_done(progress, Block(outcome.job.name, outcome.job.trainings, epochs, outcome.seconds, kernel))
 
 
+def at_work() -> dict[str, Any]:
+    """Entries of a record that say since when, with what and by which process a run is made.
+
+    Returns:
+        dict[str, Any]: ``started``, the local time to the second in ISO 8601; ``backend``, the name of the framework;
+        None before Keras is imported; ``process``, its id; and ``machine``, the network name of the computer.
+
+    Example:
+        >>> sorted(at_work())  # doctest: +SKIP
+        ['backend', 'machine', 'process', 'started']
+    """
+    return {
+        "started": datetime.now().isoformat(timespec="seconds"),
+        "backend": backends.running(),
+        "process": os.getpid(),
+        "machine": platform.node(),
+    }
+
+
 def begun(store: Store, series: str, about: Mapping[str, Any], jobs: Sequence[Job]) -> Callable[[], None]:
     """Leave a record of a run beside its jobs, for who lists runs.
 
@@ -60,13 +79,10 @@ def begun(store: Store, series: str, about: Mapping[str, Any], jobs: Sequence[Jo
     """
     record = {
         "written_by": f"kseq {__version__}",
-        "started": datetime.now().isoformat(timespec="seconds"),
         "series": series,
-        "backend": backends.running(),
+        **at_work(),
         **about,
         "jobs": {job.key: job.trainings for job in jobs},
-        "process": os.getpid(),
-        "machine": platform.node(),
     }
     name = key_of({"jobs": sorted(record["jobs"])})[:16]
     store.defer(lambda: store.note(name, record))
@@ -75,14 +91,15 @@ def begun(store: Store, series: str, about: Mapping[str, Any], jobs: Sequence[Jo
 
 def tidied(store: Store) -> tuple[str, ...]:
     """Remove what there is no room for, and say what became of the store."""
-    said, removed = [], store.sweep()
+    store.sweep()
+    said = []
     if store.damaged:
         many = len(store.damaged) > 1
         said.append(f"{len(store.damaged)} kept job{'s were' if many else ' was'} damaged, and made again.")
     if store.failed:
         said.append(f"Not all jobs could be kept in {store.path} ({store.failed}).")
-    if removed:
-        said.append(f"{removed} kept jobs that were used longest ago were removed from {store.path}.")
+    if store.removed:
+        said.append(f"{store.removed} kept jobs that were used longest ago were removed from {store.path}.")
     return tuple(said)
 
 

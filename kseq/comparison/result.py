@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from kseq import vocabulary
-from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
+from kseq.comparison._joined import join_folds
+from kseq.comparison.backtest import cut_windows, make_backtest
 from kseq.comparison.defaults import resolved
 from kseq.comparison.kept import JobCounts, begun, heard, missing_text, store_in, tidied
 from kseq.comparison.others import beside, read_others

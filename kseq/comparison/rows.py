@@ -13,6 +13,7 @@ from kseq.comparison.backtest import Backtest, baseline_of
 from kseq.comparison.null_losses import null_losses
 from kseq.comparison.others import Beside
 from kseq.comparison.scores import Scores
+from kseq.comparison.window_scores import WindowScores
 from kseq.errors import ConfigError
 from kseq.evaluation.cautions import cautions
 from kseq.evaluation.intervals import Interval, too_few
@@ -287,7 +288,7 @@ class Rows:
         """Mean width of intervals in the targets' unit, averaged as :meth:`coverage`."""
         return self._scores.width(band, steps)
 
-    def fold_scores(self) -> list[tuple[np.ndarray, Scores] | None]:
+    def fold_scores(self) -> list[tuple[np.ndarray, WindowScores] | None]:
         """Windows of each fold of the backtest, ``(windows,)``, and their scores; None for a fold without windows."""
         numbers = self.backtest.numbers if self.backtest else np.empty(0, int)
         folds = [np.flatnonzero(numbers == number) for number in range(len(self.folds))]

@@ -22,19 +22,17 @@ Finished trials are kept in a journal in the run's folder, see :mod:`kseq.experi
 again does the trials that are missing, and comes to the same result.
 """
 
-import os
-import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kseq import backends, vocabulary
+from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.defaults import resolved
+from kseq.comparison.kept import at_work
 from kseq.comparison.result import Comparison, compare
 from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
@@ -286,9 +284,7 @@ def _journal(
 
     about = {
         "command": "tune", "series": {"name": series.name}, "trials": plan.trials * len(settings.cells),
-        "cells": [name_of(cell) for cell in settings.cells], "trial_seeds": plan.trial_seeds,
-        "started": datetime.now().isoformat(timespec="seconds"), "backend": backends.running(),
-        "process": os.getpid(), "machine": platform.node(),
+        "cells": [name_of(cell) for cell in settings.cells], "trial_seeds": plan.trial_seeds, **at_work(),
     }  # fmt: skip
     try:
         return run_folder.begin_trials(folder, about, fresh=fresh)

@@ -16,7 +16,7 @@ import numpy as np
 from kseq.forecasting.card import ModelCard
 from kseq.preprocessing.columns import encoded, past_columns
 from kseq.preprocessing.references import LEAST_SPREAD
-from kseq.preprocessing.transforms import Anomaly, Difference, Log, Log1p, Trend
+from kseq.preprocessing.steps import Anomaly, Difference, Log, Log1p, Trend
 
 
 class Ops(Protocol):

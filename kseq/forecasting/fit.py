@@ -44,7 +44,8 @@ from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle
 from kseq.preprocessing.splits import Split
-from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend
+from kseq.preprocessing.steps import Anomaly, Step, Trend
+from kseq.preprocessing.transforms import FittedTransform
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training.budget import Training

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kseq.errors import Unsupported
-from kseq.kernels import Output, Spec
+from kseq.kernels import Output, Spec, has_members, is_shared
 
 Array = np.ndarray
 
@@ -347,11 +347,11 @@ def _members(
     sequences: Array, initial_state: Sequence[Array], kernel: Array, recurrent_kernel: Array, bias: Array | None
 ) -> list[tuple[Array, list[Array], Weights]]:
     """Split the arguments into one ``(sequences, states, weights)`` for each net."""
-    if kernel.ndim == 2:
+    if not has_members(kernel):
         return [(sequences, list(initial_state), Weights(kernel, recurrent_kernel, bias))]
     return [
         (
-            sequences if sequences.ndim == 3 else sequences[:, s],
+            sequences if is_shared(sequences, kernel) else sequences[:, s],
             [state[:, s] for state in initial_state],
             Weights(kernel[s], recurrent_kernel[s], None if bias is None else bias[s]),
         )
@@ -373,7 +373,7 @@ def _forward(
     runs = [_run(x, states, mask, weights, spec) for x, states, weights in nets]
     outputs = [np.stack(run.outputs, axis=1) for run in runs]
     states = [run.states for run in runs]
-    if kernel.ndim == 2:
+    if not has_members(kernel):
         all_outputs, all_states = outputs[0], states[0]
     else:
         all_outputs = np.stack(outputs, axis=1)
@@ -415,7 +415,7 @@ def gradients(
     for s, (x, states, weights) in enumerate(nets):
 
         def of_member(array: Array, s: int = s) -> Array:
-            return array if kernel.ndim == 2 else array[:, s]
+            return array[:, s] if has_members(kernel) else array
 
         d_out = np.zeros((*x.shape[:2], states[0].shape[1]), x.dtype)
         if d_outputs is not None:
@@ -427,11 +427,11 @@ def gradients(
             d_final = [of_member(d) for d in d_states]
         run = _run(x, states, mask, weights, spec)
         grads.append(_run_back(run, x, mask, weights, spec, d_out, d_final))
-    if kernel.ndim == 2:
+    if not has_members(kernel):
         return grads[0]
     d_sequences = [grad.sequences for grad in grads]
     return Gradients(
-        np.sum(d_sequences, axis=0) if sequences.ndim == 3 else np.stack(d_sequences, axis=1),
+        np.sum(d_sequences, axis=0) if is_shared(sequences, kernel) else np.stack(d_sequences, axis=1),
         [np.stack(parts, axis=1) for parts in zip(*(grad.initial_state for grad in grads), strict=True)],
         np.stack([grad.kernel for grad in grads]),
         np.stack([grad.recurrent_kernel for grad in grads]),

@@ -212,7 +212,7 @@ class _Kernel(_Call):
         super().__init__(layer)
         self.layer, self.backend = inner, backend
         self.spec = spec_of(settings, training=True)
-        self.run = getattr(backend, self.spec.cell)
+        self.run = backend.run
         members = getattr(inner, "members", None)
         holder = inner.cell if members is None else inner
         self.weights = [None if w is None else w.value for w in (holder.kernel, holder.recurrent_kernel, holder.bias)]

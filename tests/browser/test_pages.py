@@ -6,7 +6,7 @@ import pytest
 
 import kseq
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.pictures]
 
 #: A name that would run, and one that typesetters would set.
 HOSTILE = "<script>window.ran = 1</script> $x$"

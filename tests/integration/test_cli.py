@@ -22,6 +22,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.pictures
 def test_compare_writes_what_it_says(here, capsys):
     assert main([*QUICK, "--out", "run"]) == 0
     printed = capsys.readouterr().out

@@ -90,6 +90,7 @@ def test_fit_is_told_by_the_options_of_compare(here):
     assert card.context.name == "co2"
 
 
+@pytest.mark.pictures
 def test_forecast_prints_csv_and_writes_csv_and_picture(files, capsys):
     frame, told = forecast_of(capsys, "--model", "model.keras", "--steps", "3", "--level", "50,60", "--out", "out")
     assert frame.columns.tolist() == ["unique_id", "ds", "GRU", "GRU-lo-50", "GRU-hi-50", "GRU-lo-60", "GRU-hi-60"]

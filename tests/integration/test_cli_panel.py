@@ -51,6 +51,7 @@ def record():
 ROLES = ["--id", "shop", "--target", "sales", "--features", "rain", "--future", "price", "--static", "kind,size"]
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_all_series_of_a_file_share_a_model(here, capsys, kind):
     write(shops(), kind)

@@ -130,6 +130,7 @@ def test_a_linear_regressor_gives_what_least_squares_gives(series):
     np.testing.assert_allclose(made.rows[1].predictions, ours.rows[0].predictions, atol=0.02)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("options", "message"),
     [

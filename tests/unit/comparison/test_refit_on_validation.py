@@ -53,6 +53,7 @@ def test_forecasts_are_those_of_the_same_start_trained_on_all_rows_before_the_te
         assert row.predictions[number] == pytest.approx(predict(alone, whole, whole.test)[0], rel=1e-4)
 
 
+@pytest.mark.above_backends
 def test_intervals_are_as_wide_as_what_the_first_training_missed():
     plain, again = (
         compare(one(), cells=("rnn",), refit_on_validation=refit, **QUICK | {"seeds": (0,), "levels": (80,)})
@@ -65,6 +66,7 @@ def test_intervals_are_as_wide_as_what_the_first_training_missed():
     assert again.record["settings"]["refit_on_validation"]
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     "options",
     [
@@ -88,6 +90,7 @@ def test_every_way_to_forecast_is_trained_again(series, options):
     assert runs[0].predictions["y"].equals(runs[1].predictions["y"])
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("series", [one, several])
 def test_the_second_training_sees_nothing_of_the_test_part(series):
     options = QUICK | {"seeds": (0, 1), "transform": "auto", "training": {"epochs": 2}}

@@ -14,7 +14,7 @@ from kseq.explanation.memory import lags_of, memory_used
 from kseq.explanation.networks import networks_of
 from kseq.explanation.tasks import Tasks, adding, copying
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.pictures]
 
 
 def planted(lag=7, rows=900, seed=0):

@@ -41,6 +41,7 @@ def test_a_gru_with_its_reset_gate_before_the_product():
     np.testing.assert_allclose(networks_of(model)[0].run(x).output, model.predict_on_batch(x), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("options", [{}, {"units": [4, 3]}, {"units": [3, 4], "bidirectional": True}])
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_of_inputs_equal_finite_differences(cell, options):
@@ -56,6 +57,7 @@ def test_gradients_of_inputs_equal_finite_differences(cell, options):
         assert gradient[place] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-9)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_by_lag_equal_finite_differences_of_the_states(cell):
     generator = np.random.default_rng(2)
@@ -83,6 +85,7 @@ def test_gradients_by_lag_equal_finite_differences_of_the_states(cell):
     np.testing.assert_allclose(curve.values[0], absolute / absolute[0])
 
 
+@pytest.mark.above_backends
 def test_a_linear_cell_forgets_by_its_recurrent_weight():
     model = kseq.build_model("rnn", lookback=8, units=1, activation="linear", seed=0)
     model.set_weights([np.ones((1, 1)), np.full((1, 1), 0.5), np.zeros(1), np.ones((1, 1)), np.zeros(1)])
@@ -93,6 +96,7 @@ def test_a_linear_cell_forgets_by_its_recurrent_weight():
     assert np.isnan(curve.falls_to(1e-3)).all()
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("cell", CELLS)
 def test_attributions_add_up_to_the_difference_of_the_forecasts(cell):
     x = np.random.default_rng(3).normal(size=(4, 5, 2))
@@ -103,6 +107,7 @@ def test_attributions_add_up_to_the_difference_of_the_forecasts(cell):
     np.testing.assert_allclose(parts.sum(axis=(1, 2)), network.run(x).output[:, 0] - nothing, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.above_backends
 def test_other_layers_are_refused():
     import keras
 

@@ -9,6 +9,8 @@ from kseq.models.builders import CELLS
 from kseq.models.parameter_counts import MATCHES, layer_widths, matched_units, parameter_count
 from kseq.report.table import render
 
+pytestmark = pytest.mark.above_backends
+
 sizes = {
     "features": st.integers(1, 5),
     "horizon": st.integers(1, 4),
@@ -84,7 +86,6 @@ def test_settings():
             Settings(match="params", by_cell={"gru": own})
 
 
-@pytest.mark.above_backends
 def test_a_comparison_of_equal_weights(tmp_path):
     asked = {"seeds": (0,), "lookback": 3, "units": (8, 4), "baselines": (), "training": {"epochs": 1}}
     comparison = compare(load_series("sunspots"), match="params", **asked)
