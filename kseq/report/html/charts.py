@@ -80,8 +80,8 @@ def axes(x_label: str, y_label: str, height: int = 340, dates: bool = False, log
     _plain(shown)
     shown.xaxis.major_label_policy = NoOverlap()
     if not log:
-        # Up to a million, numbers are written out.
-        shown.yaxis.formatter = BasicTickFormatter(power_limit_high=6)
+        # Bokeh writes powers of ten from 100,000 on.
+        shown.yaxis.formatter = BasicTickFormatter(power_limit_high=8)
     if dates:
         shown.xaxis.formatter = DatetimeTickFormatter(hours="%H:%M", days="%d %b", months="%b %Y", years="%Y")
     return shown

@@ -147,9 +147,10 @@ class Forecasts:
         else:
             return []
         means = errors.groupby(part.to_numpy()).mean()
+        unit = record["series"].get("unit") or ""
         chart = lines(
             f"Mean absolute error by {what}", means.index.to_numpy(), {m: means[m].to_numpy() for m in self.models},
-            what, unit_of(record), on=on,
+            what, f"MAE, {unit}" if unit else "MAE", on=on,
         )  # fmt: skip
         if names is not None:
             chart.figure.xaxis.ticker = list(range(1, 13))

@@ -20,11 +20,11 @@ _COLUMNS = {
     "rmse": "RMSE", "mape": "MAPE, %", "wql": "WQL", "coverage_80": "80 % covers", "coverage_95": "95 % covers",
     "parameters": "parameters", "epochs": "epochs",
 }  # fmt: skip
-#: What the columns say that their heads do not.
-_READING = (
-    "Rows that share a letter of group do not differ beyond noise. Skill is the share by which the error is below that "
-    "of the best baseline. Press a head to sort."
-)
+#: What the columns say that their heads do not, where they are shown.
+_READING = {
+    "group": "Rows that share a letter of group do not differ beyond noise.",
+    "skill": "Skill is the share by which the error is below that of the best baseline.",
+}
 
 #: Baselines have no weights that are trained.
 _UNKNOWN = Cell("–", "")
@@ -51,7 +51,7 @@ def page_of_run(record: Mapping[str, Any], frames: Frames, why: Sequence[Section
     on = shown_at_first(record, table)
     sections = [
         Section("Verdict", points=list(record["verdict"])),
-        Section("Table", texts=[_READING], tables=[_table(record, table, many)]),
+        Section("Table", texts=[_reading(table)], tables=[_table(record, table, many)]),
     ]
     targets = _of_targets(frames, record)
     if targets:
@@ -84,15 +84,24 @@ def page_of_run(record: Mapping[str, Any], frames: Frames, why: Sequence[Section
     notes = [note for note in series.get("notes") or () if note not in (record.get("traps") or ())]
     read = series.get("read") or _read(series)
     sections.append(Section("What was read", texts=[read], points=notes))
-    if record.get("settings"):
+    settings = record.get("settings") or {}
+    # Forecasts that others made are not made again by this package.
+    if settings and (settings.get("cells") or settings.get("baselines", True) != []):
         again = "Everything that decides these numbers is in run.json beside this page."
         sections.append(Section("Make it again", texts=[again], code="kseq reproduce run.json"))
+    trained = "kind" in table and table["kind"].isin(["cell", "model"]).any()
     return Page(
-        f"{name}: which recurrent cell serves it?",
+        f"{name}: which {'recurrent cell serves it' if trained else 'forecast is the best'}?",
         f"{read.rstrip('.')}. Ranked by {str(record.get('metric') or 'mae').upper()}.",
         sections,
         facts_of(record),
     ).render()
+
+
+def _reading(table: pd.DataFrame) -> str:
+    """Say how to read the table."""
+    shown = [text for name, text in _READING.items() if name in table and table[name].notna().any()]
+    return " ".join([*shown, "Press a head to sort."])
 
 
 def _of_targets(frames: Frames, record: Mapping[str, Any]) -> list[Table]:
