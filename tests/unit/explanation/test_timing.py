@@ -8,6 +8,8 @@ import kseq
 from kseq.explanation.timing import times_of
 from kseq.training.budget import Training
 
+pytestmark = pytest.mark.above_backends
+
 
 @pytest.mark.parametrize("members", [None, [0, 1]])
 def test_models_are_timed_in_turn_and_as_often_as_asked(members):
