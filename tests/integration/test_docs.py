@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-pytestmark = pytest.mark.above_backends
+# No line is run here alone, and coverage takes half as long again.
+pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover]
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

@@ -143,7 +143,7 @@ def test_a_linear_regressor_gives_what_least_squares_gives(series):
         ({"cells": {"x": leaky}, "strategy": "seq2seq"}, "cells of your own"),
         ({"cells": (), "rivals": {"x": 5}}, "expected a regressor"),
         ({"cells": (), "rivals": {"x": lambda: 5}}, "rival 'x' is of type int"),
-        ({"cells": (), "rivals": ("x",)}, "received rival 'x'"),
+        ({"cells": (), "rivals": ("x",)}, "received rivals ('x',)"),
         ({"cell": "minGRU"}, "received cell 'minGRU', expected NAME=module:function"),
         ({"cell": "a=nothing_of_that_name:f"}, "cannot be imported: ModuleNotFoundError"),
         ({"cell": "a=math:nothing"}, "there is no nothing in math"),
