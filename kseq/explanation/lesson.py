@@ -37,6 +37,9 @@ _DOES = {"adds": "adding", "copies": "copy"}
 #: Level below which two cells are told apart, and a share of seeds from a half.
 LEVEL = 0.05
 
+#: Share of a gradient, in percent, below which it is not told.
+LEAST = 0.01
+
 Figures = list[tuple[str, str, str]]
 
 
@@ -148,7 +151,8 @@ def _vanishing(explanation: Measured) -> Figures:
         text = f"below 1 % in {falls.sum()} of {len(falls)} seeds"
         if falls.any():
             text += f", at lag {_mean_and_spread(lags, '.0f')}"
-        text += f"; {100 * curve.mean[-1]:.2g} % left at lag {curve.values.shape[1] - 1}"
+        left = 100 * curve.mean[-1]
+        text += f"; {f'{left:.2g}' if left >= LEAST else f'under {LEAST}'} % left at lag {curve.values.shape[1] - 1}"
         found.append((model, text, _of_most(falls == (SAYS["vanishing gradient"][model] == "yes"))))
     return found
 

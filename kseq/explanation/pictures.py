@@ -185,6 +185,8 @@ def plot_problems(explanation: Measured) -> Figure:
         lengths = sorted(set(tasks.frame["length"]))
         own.set_xticks(lengths, [str(length) for length in lengths])
         own.minorticks_off()
+        # The same in both, also where no cell was tried at the longest.
+        own.set_xlim(lengths[0] / 1.2, lengths[-1] * 1.2)
         own.set_ylim(-5, 105)
         own.set_title(f"The {problem} problem", fontsize=10)
         own.set_xlabel("steps to remember")
