@@ -37,6 +37,7 @@ from kseq import layers
 from kseq.errors import ConfigError
 from kseq.layers import Ensemble
 from kseq.models.builders import build_model
+from kseq.naming import checked
 
 Array = np.ndarray
 
@@ -59,6 +60,7 @@ _CELLS = {1: "rnn", 4: "lstm", 3: "gru"}
 _MODULES = {"simple_rnn": "rnn", "lstm": "lstm", "gru": "gru"}
 
 
+@checked("kseq.interop.load_torch")
 def load_torch(model: keras.Model, state: Any) -> None:
     """Load a PyTorch state dict into a model of recurrent layers and a Dense head.
 
@@ -107,6 +109,7 @@ def load_torch(model: keras.Model, state: Any) -> None:
         layer.set_weights(arrays)
 
 
+@checked("kseq.interop.from_torch")
 def from_torch(
     state: Any,
     *,
@@ -173,6 +176,7 @@ def from_torch(
     return model
 
 
+@checked("kseq.interop.to_torch")
 def to_torch(
     model: keras.Model, recurrent: str | Sequence[str] | None = None, linear: str | Sequence[str] = "fc"
 ) -> dict[str, Array]:
@@ -394,6 +398,8 @@ def _put(state: dict[str, Array], module: str, kind: str, array: Array) -> None:
 
 def _weighted_layers(model: keras.Model) -> tuple[list[keras.Layer], list[keras.Layer]]:
     """Recurrent and Dense layers of a model, each in order; it may hold no other weights."""
+    if not isinstance(model, keras.Model):
+        raise ConfigError(f"received a model of type {type(model).__name__}, expected a keras.Model.")
     stack, heads = [], []
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense):

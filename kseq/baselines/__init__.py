@@ -14,6 +14,7 @@ A baseline here is a function that fits on the places before ``known`` of each s
 forecasts from origins: places of the last known values, ``(windows,)``, to ``(windows, horizon, targets)``.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,23 @@ MOST_SERIES_ETS = 20
 
 #: Theta takes a thousandth of a second a series of some hundred rows.
 MOST_SERIES_THETA = 1_000
+
+#: Names that tables print, and a former one, where they differ from what is asked for by more than spelling.
+_PRINTED = {"climatologylastanomaly": "climatology", "linear": "dlinear"}
+
+
+def name_of(name: Any) -> Any:
+    """The name by which a baseline is asked for, of what a table prints or of another spelling; else what was given.
+
+    Example:
+        >>> [name_of(name) for name in ("Theta", "Seasonal naive (12)", "ETS(A,N,A)", "Climatology + AR(2)", "mine")]
+        ['theta', 'seasonal-naive', 'ets', 'climatology-ar', 'mine']
+    """
+    if not isinstance(name, str):
+        return name
+    plain = "".join(character for character in re.sub(r"\(.*?\)", "", name).lower() if character.isalnum())
+    known = {one.replace("-", ""): one for one in BASELINES} | _PRINTED
+    return known.get(plain, name)
 
 
 @dataclass(frozen=True)
@@ -80,7 +98,7 @@ def baseline_row(
     Raises:
         ConfigError: an unknown name.
     """
-    require_choice("baseline", name, BASELINES)
+    name = require_choice("baseline", name_of(name), BASELINES)
     if name == "dlinear":
         return _dlinear(data)
     split, members = data.split, data.members

@@ -164,6 +164,7 @@ def compare(
     Prints the table with a verdict; writes table, predictions, picture and record into the run's folder. With --format
     csv or json the table alone goes to standard output, and the verdict to standard error.
     """
+    from kseq.comparison.kept import workers_for
     from kseq.report import run_folder
 
     refuse_ignored(options)
@@ -171,12 +172,13 @@ def compare(
     series = take_series(options)
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
-    with run_folder.folder(out, inputs=inputs(), otherwise=run_folder.default_folder(series.name, chosen)) as folder:
+    usual = run_folder.default_folder(series.name, chosen)
+    with run_folder.folder(out, inputs=inputs(), otherwise=usual) as folder, workers_for(executor) as workers:
         from kseq.comparison.result import compare as run
 
         with Progress(trainings_of(settings)) as progress:
             comparison = run(
-                series, settings, progress=progress, log=loggers_of(log, folder, series.name), executor=executor,
+                series, settings, progress=progress, log=loggers_of(log, folder, series.name), executor=workers,
                 keep=keep or kept_in(out), fresh=fresh, with_forecasts=with_forecasts,
             )  # fmt: skip
         write_and_show(comparison, style, folder, chosen, predictions)

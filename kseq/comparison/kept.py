@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from kseq import backends
 from kseq._version import __version__
-from kseq.jobs import FOLDER, Job, Outcome, Runner, Store
+from kseq.jobs import FOLDER, Job, Outcome, Runner, Store, opening
 from kseq.jobs.job import key_of
 from kseq.text import shortened
 from kseq.training.progress import Block, block_done
@@ -36,6 +37,15 @@ def store_in(keep: str | Path | None, out: Path | None, *, fresh: bool = False) 
     if keep is None and out is None:
         return None
     return Store(Path(keep) if keep is not None else Path(str(out)) / FOLDER, fresh=fresh)
+
+
+def workers_for(executor: Any) -> AbstractContextManager[Any]:
+    """Open what trains for the time of a block; its processes load Keras while this one prepares.
+
+    Args:
+        executor: as of :func:`kseq.compare`.
+    """
+    return opening(executor, "kseq.comparison.cell_jobs")
 
 
 def heard(runner: Runner, progress: Any, outcome: Outcome) -> None:

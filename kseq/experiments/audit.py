@@ -35,7 +35,7 @@ import pandas as pd
 
 from kseq import vocabulary
 from kseq.comparison.backtest import with_steps_to_come
-from kseq.comparison.kept import store_in, tidied
+from kseq.comparison.kept import store_in, tidied, workers_for
 from kseq.comparison.result import laid_out
 from kseq.data import Panel
 from kseq.experiments._audit_jobs import Made, Progress, difference, trained_twice
@@ -158,9 +158,10 @@ def audit(
     asked = vocabulary.asked(given, settings, options, {"seeds": (0, 1), "training": {"epochs": 5, "patience": 2}})
     panel, settings = with_steps_to_come(Panel.of(asked.series), asked.settings), asked.settings
     store = store_in(keep, asked.out, fresh=fresh)
-    comparison = laid_out(panel, settings)
-    runs = [AuditedRun(comparison, number, settings) for number in range(len(comparison.trainings))]
-    trained = trained_twice(panel, runs, store, executor, progress)
+    with workers_for(executor) as workers:
+        comparison = laid_out(panel, settings)
+        runs = [AuditedRun(comparison, number, settings) for number in range(len(comparison.trainings))]
+        trained = trained_twice(panel, runs, store, workers, progress)
     checks = [check for run in runs for check in _checks(panel, run, trained[run.number])]
     return Audit(panel.name, tuple(checks), () if store is None else tidied(store))
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from kseq.errors import ConfigError
 from kseq.kernels import Spec
-from kseq.kernels.reference import Trace, Weights
+from kseq.kernels.reference import Trace
+from kseq.kernels.reference_steps import Weights
 from kseq.layers import Ensemble
 
 _CELLS = {keras.layers.SimpleRNN: "simple_rnn", keras.layers.LSTM: "lstm", keras.layers.GRU: "gru"}

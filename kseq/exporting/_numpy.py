@@ -7,7 +7,8 @@ import numpy as np
 from kseq.exporting.networks import Network
 from kseq.exporting.recipe import Recipe
 from kseq.kernels import Spec
-from kseq.kernels.reference import Trace, Weights
+from kseq.kernels.reference import Trace
+from kseq.kernels.reference_steps import Weights
 
 Array = np.ndarray
 
@@ -47,6 +48,9 @@ class _Ops:
 
     def blocks(self, x: Array, rows: int, columns: int) -> Array:
         return x.reshape(-1, rows, columns)
+
+    def ascending(self, x: Array, rows: int) -> Array:
+        return np.sort(x, axis=1)
 
     def exp(self, x: Array) -> Array:
         return np.exp(x)

@@ -121,6 +121,13 @@ class OnnxOps:
         """Rows out of one."""
         return self.node("Reshape", x, self._whole(-1, rows, columns))
 
+    def ascending(self, x: Tensor, rows: int) -> Tensor:
+        """Columns in ascending order."""
+        # Both outputs must have names, of which the second, the rows' places, is not read.
+        names = [f"v{len(self.nodes)}_{number}" for number in range(2)]
+        self.nodes.append(helper.make_node("TopK", [x.name, self._whole(rows).name], names, axis=1, largest=0))
+        return Tensor(self, names[0])
+
     def exp(self, x: Tensor) -> Tensor:
         """The exponential."""
         return self.node("Exp", x)

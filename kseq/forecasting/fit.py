@@ -91,7 +91,9 @@ def fit_model(
     Example:
         >>> model = fit_model(load_series("nino12"), cells=("gru",), seeds=(0,))  # doctest: +SKIP
     """
-    if "cell" in options:
+    if options.get("cell") is not None:
+        if options.get("cells") is not None:
+            raise ConfigError("received cell and cells, expected one of them.")
         options["cells"] = (options.pop("cell"),)
     asked = vocabulary.asked(given, settings, options, {"cells": ("gru",), "seeds": (0,)})
     model = _fitted(asked.series, asked.settings, refit, progress)

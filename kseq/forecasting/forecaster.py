@@ -18,10 +18,11 @@ from kseq.data import Panel, Series, series_of
 from kseq.errors import ConfigError
 from kseq.forecasting._folds import folds
 from kseq.forecasting.forecast import covariates_ahead, forecast
+from kseq.naming import checked, unknown
 from kseq.settings import Settings
 from kseq.training.budget import Training
 from kseq.validation import require_whole
-from kseq.vocabulary import ALIASES, NEGATIONS, unknown
+from kseq.vocabulary import ALIASES, INSTEAD, NEGATIONS
 
 if TYPE_CHECKING:
     from kseq.forecasting.model_file import TrainedModel
@@ -93,6 +94,7 @@ class Forecaster:
         ['unique_id', 'ds', 'GRU', 'GRU-lo-80', 'GRU-hi-80', 'GRU-lo-95', 'GRU-hi-95']
     """
 
+    @checked("kseq.Forecaster")
     def __init__(
         self,
         cell: str = "gru",
@@ -205,6 +207,7 @@ class Forecaster:
 
         return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=InputTags(allow_nan=True))
 
+    @checked("Forecaster.fit")
     def fit(self, df: Any, y: Any = None) -> Self:
         """Train on a series, or on all of many.
 
@@ -222,6 +225,7 @@ class Forecaster:
         self.model_ = self._fit(self._data(_with_target(df, y)))
         return self
 
+    @checked("Forecaster.score")
     def score(self, df: Any, y: Any = None) -> float:
         """Score forecasts of the rows after those of :meth:`fit`, as ``GridSearchCV`` asks with ``TimeSeriesSplit``.
 
@@ -248,6 +252,7 @@ class Forecaster:
         row = next(row for row in comparison.rows if row.kind in ("cell", "ensemble"))
         return -float(comparison.scores(row, comparison.measure)[0])
 
+    @checked("Forecaster.predict")
     def predict(
         self, h: int | None = None, X_df: pd.DataFrame | None = None, level: Sequence[float] | None = None
     ) -> pd.DataFrame:
@@ -273,6 +278,7 @@ class Forecaster:
         frame.attrs["notes"] = list(made.notes)
         return frame
 
+    @checked("Forecaster.cross_validation")
     def cross_validation(
         self,
         df: Any,
@@ -319,6 +325,7 @@ class Forecaster:
         return model_file.save(self.fitted, path)
 
     @classmethod
+    @checked("Forecaster.load")
     def load(cls, path: str | Path) -> "Forecaster":
         """Make a fitted forecaster of a file that :meth:`save` or ``kseq fit`` has written.
 
@@ -400,7 +407,7 @@ def _renamed(others: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     own = {**ALIASES, **NEGATIONS, "seeds": "n_seeds", "first_seed": "seed"}
     wrong = [name for name in others if own.get(name) not in known]
     if wrong:
-        raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster")
+        raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster", INSTEAD)
     return {own[name]: not value if name.startswith("no_") else value for name, value in others.items()}
 
 

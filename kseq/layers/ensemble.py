@@ -31,6 +31,7 @@ from kseq.layers._conversion import stock
 from kseq.layers._saving import PickledByClass
 from kseq.layers.losses import ForecastLoss
 from kseq.layers.stacked import reseed, stack
+from kseq.naming import checked
 from kseq.validation import require_whole
 
 
@@ -212,6 +213,7 @@ class MemberLoss(keras.metrics.Metric):
         return cls(**{**config, "loss": None if loss is None else keras.saving.deserialize_keras_object(loss)})
 
 
+@checked("kseq.split_members")
 def split_members(model: keras.Model) -> list[keras.Model]:
     """Split a model of S members into S single models.
 
@@ -264,6 +266,8 @@ def take_members(model: keras.Model, which: Sequence[int]) -> keras.Model:
 
 
 def _members(model: keras.Model) -> int:
+    if not isinstance(model, keras.Model):
+        raise ConfigError(f"received a model of type {type(model).__name__}, expected a keras.Model.")
     ensembles = [layer for layer in model.layers if isinstance(layer, Ensemble)]
     if not ensembles:
         raise ConfigError(f"received model {model.name!r} without members, expected one built with members=S.")

@@ -18,7 +18,6 @@ here (Keras)                 ``torch.nn.LSTM``                           note
 ===========================  ==========================================  ==========================================
 """
 
-import difflib
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec
@@ -32,6 +31,7 @@ from kseq.layers import Ensemble, fast_step
 from kseq.models import CELL_NAMES, SKIPS, cell_of
 from kseq.models.initializers import draw_weights
 from kseq.models.parameter_counts import layer_widths
+from kseq.naming import checked, unknown
 from kseq.validation import require_choice, require_number, require_whole
 
 #: Cells by the name that a user gives, and the name that a table shows.
@@ -40,21 +40,25 @@ CELLS = CELL_NAMES
 #: Arguments of layers that the builders set themselves.
 _SET_HERE = {"units", "return_sequences", "return_state", "seed", "name", "kwargs"}
 
-#: What Keras and PyTorch call a builder's arguments.
-_ELSEWHERE = {
-    "input_shape": "lookback and features, as in build_gru(lookback=12, features=1)",
-    "batch_input_shape": "lookback and features", "batch_shape": "lookback and features",
-    "input_size": "features", "input_dim": "features", "n_features": "features", "hidden_size": "units",
-    "hidden_units": "units", "n_units": "units", "output_size": "horizon", "output_dim": "horizon", "steps": "horizon",
-    "return_state": "return_states", "timesteps": "lookback", "seq_len": "lookback", "window": "lookback",
-    "n_layers": "num_layers", "layers": "num_layers", "batch_first": "nothing: arrays are (batch, time, features)",
-}  # fmt: skip
+#: What there is in place of arguments that a builder does not have.
+_INSTEAD = {
+    **dict.fromkeys(
+        ("input_shape", "batch_input_shape", "batch_shape"),
+        "did you mean lookback and features, as in build_gru(lookback=12, features=1)?",
+    ),
+    # PyTorch's word; elsewhere it is the lookback.
+    "input_size": "did you mean features?",
+    "batch_first": "arrays are (batch, time, features) always",
+    **dict.fromkeys(("optimizer", "loss", "metrics", "learning_rate", "lr"), "model.compile takes it"),
+    **dict.fromkeys(("epochs", "batch_size", "callbacks", "shuffle"), "model.fit takes it"),
+}
 
 Options = ParamSpec("Options")
 
 LAYERS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 
 
+@checked("kseq.build_model")
 def build_model(
     cell: str,
     lookback: int | None = 12,
@@ -229,7 +233,7 @@ def _builder_of(
     def builder(*args: Options.args, **options: Options.kwargs) -> keras.Model:
         return build(cell, *args, **options)
 
-    name = f"build_{'simple_rnn' if cell == 'rnn' else cell}"
+    name = _called(cell)
     builder.__name__ = builder.__qualname__ = name
     builder.__doc__ = f"""Build a {CELL_NAMES[cell]} forecaster ({paper}); arguments as in :func:`build_model`.
 
@@ -240,7 +244,12 @@ def _builder_of(
     signature = inspect.signature(build)
     parameters = list(signature.parameters.values())[1:]
     builder.__dict__["__signature__"] = signature.replace(parameters=parameters)
-    return builder
+    return checked(f"kseq.{name}")(builder)
+
+
+def _called(cell: str) -> str:
+    """Name of the builder of a cell."""
+    return f"build_{'simple_rnn' if cell == 'rnn' else cell}"
 
 
 build_simple_rnn = _builder_of("rnn", build_model, "Elman 1990", "(None, 1)")
@@ -257,9 +266,7 @@ def _require_options(cell: str, options: dict[str, Any]) -> None:
     for name in options:
         if name in known:
             continue
-        meant = _ELSEWHERE.get(name) or next(iter(difflib.get_close_matches(name, [*own, *sorted(known)], n=1)), None)
-        hint = f"did you mean {meant}?" if meant else f"they are {', '.join(own)}, and those of kseq.layers."
-        raise ConfigError(f"received {name}, expected an argument of a builder: {hint}")
+        raise unknown([name], [*own, *sorted(known)], f"kseq.{_called(cell)}", _INSTEAD)
 
 
 def require_cell(cell: str, dropout: float) -> None:

@@ -411,7 +411,7 @@ def test_a_series_too_short_for_the_longest_lookback_is_refused(series):
         ({"units": (4, 4)}, "each once"),
         ({"lookback": (0,)}, "received lookback 0"),
         ({"learning_rate": (0.0,)}, "a number from 1e-37"),
-        ({"dropout": (1.0,)}, "a number from 1e-06 to 0.999"),
+        ({"dropout": (1.0,)}, "a number between 0 and 1"),
         ({"weight_decay": (float("nan"),)}, "received weight_decay nan"),
         ({"transform": ("none", "none")}, "each once"),
         ({"transform": ("none", "root")}, "received transform 'root'"),
