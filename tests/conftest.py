@@ -1,9 +1,14 @@
 """A test run names its backend: results of one backend say nothing of another."""
 
+import base64
 import gc
 import os
+from pathlib import Path
 
 import pytest
+
+#: A PNG of one pixel.
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,12 +27,65 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out on TensorFlow and JAX what is marked ``above_backends``, unless ``--every`` asks for it.
 
     Such tests call nothing of a backend, or train many small networks, each of which TensorFlow and JAX compile for
-    seconds.
+    seconds. Coverage, under which Python takes half as long again, is measured there of kernels and layers alone.
     """
-    if os.environ["KERAS_BACKEND"] != "torch" and not config.getoption("--every"):
+    if os.environ["KERAS_BACKEND"] == "torch":
+        return
+    for item in items:
+        if not {"kernels", "layers"} & set(item.path.parts):
+            item.add_marker("no_cover")
+    if not config.getoption("--every"):
         left_out = [item for item in items if item.get_closest_marker("above_backends")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("above_backends")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sketches():
+    """Leave out what Matplotlib and Bokeh do with a figure that kseq has made: half of the time of a run with cells.
+
+    Yields a set: while it holds something, figures are drawn.
+    """
+    from matplotlib.figure import Figure
+
+    from kseq.report.html import page
+
+    drawn = set()
+    savefig, json_item = Figure.savefig, page.json_item
+
+    def saved(self, file, **options):
+        if drawn:
+            savefig(self, file, **options)
+        elif isinstance(file, str | Path):
+            Path(file).write_bytes(PIXEL)
+        else:
+            file.write(PIXEL)
+
+    def embedded(figure):
+        return json_item(figure) if drawn else {}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", saved)
+        patch.setattr(page, "json_item", embedded)
+        yield drawn
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drawn_in_a_module(_sketches, request):
+    """Draw in a file of tests that is marked ``pictures`` as a whole, also for fixtures that its tests share."""
+    if any(request.node.iter_markers("pictures")):
+        _sketches.add(request.node)
+    yield
+    _sketches.discard(request.node)
+
+
+@pytest.fixture(autouse=True)
+def _drawn_in_a_test(_sketches, request):
+    """Draw in a test that is marked ``pictures`` or ``slow``."""
+    if any(request.node.get_closest_marker(name) for name in ("pictures", "slow")):
+        _sketches.add(request.node)
+    yield
+    _sketches.discard(request.node)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,9 +1,12 @@
 """The command line: parse, call, print, exit. Keras and the frameworks are imported only once a command needs them.
 
-A file a command; :func:`main` turns errors into one line and a status.
+A file a command, which is imported once it is named; :func:`main` turns errors into one line and a status.
 """
 
+import copy
 import errno
+import functools
+import importlib
 import logging
 import os
 import sys
@@ -14,30 +17,56 @@ import click
 
 from kseq import signals
 from kseq._version import __version__
-from kseq.cli.about import info
-from kseq.cli.audit import audit
-from kseq.cli.bench import bench
 from kseq.cli.command import talkative
-from kseq.cli.compare import compare
-from kseq.cli.config import configurable
-from kseq.cli.data import data
-from kseq.cli.evaluate import evaluate
-from kseq.cli.explain import explain
-from kseq.cli.export import export
-from kseq.cli.fit import fit
-from kseq.cli.forecast import forecast
-from kseq.cli.judge import judge
-from kseq.cli.report import report
-from kseq.cli.reproduce import reproduce
-from kseq.cli.runs import runs
 from kseq.cli.terminal import say
-from kseq.cli.tune import tune
 from kseq.errors import KseqError
 from kseq.text import shortened
 
 #: What a script learns from the exit status.
 STATUS = """Exit codes: 0, done; 1, a check that was asked for found something, or kseq is at fault; 2, something was
 refused that you can mend, and nothing was written; 130, stopped by Ctrl-C. Errors are one line on standard error."""
+
+
+#: Commands, each in a module of its name, with the lines of `kseq --help`: shown without an import of the module.
+COMMANDS = {
+    "compare": "Train the cells on a series and compare them with baselines.",
+    "judge": "Judge forecasts that anyone made by the same tests.",
+    "explain": "Show why a cell does well: gradients, memory and gates.",
+    "tune": "Choose each cell's settings, then compare the chosen ones.",
+    "fit": "Train one cell on a whole series, and save it.",
+    "forecast": "Forecast the steps after a series with a saved model.",
+    "evaluate": "Score a saved model on rows of a file.",
+    "export": "Export a saved model to ONNX, a SavedModel or PyTorch.",
+    "audit": "Look for leaks: what moves before a cutoff that changes after it.",
+    "reproduce": "Make a run again from its record, and compare every figure.",
+    "runs": "List runs, finished ones and those that can go on.",
+    "report": "Make the page of a run's folder again.",
+    "data": "List the built-in series, or show what is read of a file.",
+    "info": "Show versions, installed backends and their devices.",
+    "bench": "Time training against stock Keras and a hand-written loop.",
+}
+
+
+@functools.cache
+def load(name: str) -> click.Command:
+    """Import a command.
+
+    Args:
+        name: One of :data:`COMMANDS`.
+
+    Returns:
+        click.Command: The command with all its options.
+
+    Example:
+        >>> load("fit").name
+        'fit'
+    """
+    from kseq.cli.config import configurable
+
+    found = copy.copy(getattr(importlib.import_module(f"kseq.cli.{name}"), name))
+    # Others take over the options that the module names, without those that all have.
+    found.params = [*found.params]
+    return configurable(talkative(found))
 
 
 class _Stopped(BaseException):
@@ -49,6 +78,15 @@ class _Stopped(BaseException):
 
 
 class _Commands(click.Group):
+    """Commands that are imported once they are named: help and completion of their names read the lines alone."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Import the command that was named."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, None if found is None or found.name is None else load(found.name), rest
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command that was named."""
         try:
@@ -68,24 +106,8 @@ def cli(debug: bool) -> None:
     """Which recurrent cell, SimpleRNN, LSTM or GRU, serves this series, and is it better than a baseline?"""
 
 
-for command in (
-    compare,
-    judge,
-    explain,
-    tune,
-    fit,
-    forecast,
-    evaluate,
-    export,
-    audit,
-    reproduce,
-    runs,
-    report,
-    data,
-    info,
-    bench,
-):
-    cli.add_command(configurable(talkative(command)))
+for _name, _line in COMMANDS.items():
+    cli.add_command(click.Command(_name, short_help=_line))
 talkative(cli)
 
 

@@ -46,14 +46,16 @@ def audit(
     series = take_series(options)
     settings = settings_of(options | {"level": ()})
     backends.choose(backend, device)
-    from kseq.experiments import audit as auditing
+    from kseq.comparison.kept import workers_for
     from kseq.jobs import FOLDER
     from kseq.report import run_folder
 
     with run_folder.folder(out, "audit", inputs=inputs()) if out else contextlib.nullcontext() as folder:
-        with Progress() as progress:
+        with Progress() as progress, workers_for(executor) as workers:
+            from kseq.experiments import audit as auditing
+
             result = auditing.audit(
-                series, settings, progress=progress, executor=executor, fresh=fresh,
+                series, settings, progress=progress, executor=workers, fresh=fresh,
                 keep=keep or (out / FOLDER if out is not None else None),
             )  # fmt: skip
         try:

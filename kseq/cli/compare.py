@@ -24,6 +24,7 @@ from kseq.cli.options import (
 from kseq.cli.terminal import data, detail, note, say
 from kseq.cli.types import CommaList, File, Folder, Horizons, Levels, Number, Text, Units, Whole
 from kseq.errors import OutputError
+from kseq.models import SKIPS
 from kseq.training.budget import LOSSES, SCHEDULES, Training
 from kseq.validation import PREDICTIONS, require_predictions
 
@@ -96,6 +97,8 @@ if TYPE_CHECKING:
 @click.option(
     "--start", type=Text(), default="keras", show_default=True, help="Whose initial weights: keras or pytorch."
 )
+@click.option("--skip", type=click.Choice(SKIPS), default="linear", show_default=True,
+              help="Added to each network: a linear map of the window, from least squares on.")  # fmt: skip
 @click.option("--epochs", type=Whole("epochs"), default=200, show_default=True, help="The most epochs of a training.")
 @click.option("--max-steps", type=Whole("max_steps"), default=None,
               help="The most gradient steps of a training; 0 for any.  [default: by lookback and batch]")  # fmt: skip
@@ -161,6 +164,7 @@ def compare(
     Prints the table with a verdict; writes table, predictions, picture and record into the run's folder. With --format
     csv or json the table alone goes to standard output, and the verdict to standard error.
     """
+    from kseq.comparison.kept import workers_for
     from kseq.report import run_folder
 
     refuse_ignored(options)
@@ -168,12 +172,13 @@ def compare(
     series = take_series(options)
     settings = settings_of(options)
     chosen = backends.choose(backend, device)
-    with run_folder.folder(out, inputs=inputs(), otherwise=run_folder.default_folder(series.name, chosen)) as folder:
+    usual = run_folder.default_folder(series.name, chosen)
+    with run_folder.folder(out, inputs=inputs(), otherwise=usual) as folder, workers_for(executor) as workers:
         from kseq.comparison.result import compare as run
 
         with Progress(trainings_of(settings)) as progress:
             comparison = run(
-                series, settings, progress=progress, log=loggers_of(log, folder, series.name), executor=executor,
+                series, settings, progress=progress, log=loggers_of(log, folder, series.name), executor=workers,
                 keep=keep or kept_in(out), fresh=fresh, with_forecasts=with_forecasts,
             )  # fmt: skip
         write_and_show(comparison, style, folder, chosen, predictions)

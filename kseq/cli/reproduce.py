@@ -59,7 +59,9 @@ def reproduce(
     the run itself has kept is never read.
     """
     from kseq import storage
+    from kseq.comparison.kept import workers_for
     from kseq.experiments import reproduce
+    from kseq.experiments.agreement import Agreement
     from kseq.jobs import FOLDER
     from kseq.report import run_folder
 
@@ -72,9 +74,9 @@ def reproduce(
     read = [*inputs(), recorded.path, *recorded.files]
     lost: OutputError | None = None
     with run_folder.folder(out, inputs=read) if out else contextlib.nullcontext() as folder:
-        with Progress() as progress:
+        with Progress() as progress, workers_for(executor) as workers:
             comparison = recorded.repeat(
-                series, progress, executor, others, keep or (out / FOLDER if out is not None else None)
+                series, progress, workers, others, keep or (out / FOLDER if out is not None else None)
             )
         if folder is not None:
             try:
@@ -83,7 +85,7 @@ def reproduce(
                 lost = error
     from kseq.report.agreement import agreement_text
 
-    agreement = reproduce.Agreement(recorded, comparison)
+    agreement = Agreement(recorded, comparison)
     say(agreement_text(agreement))
     if lost is not None:
         raise lost

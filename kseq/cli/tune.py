@@ -80,6 +80,7 @@ def tune(
     one was stopped, and comes to the same result; with more --trials it adds some. tuning.csv shows them
     (tuning-unfinished.csv where the folder holds an earlier run, which stays until this one has ended).
     """
+    from kseq.comparison.kept import workers_for
     from kseq.experiments._space import Plan, Space
     from kseq.experiments.tune import tuned as run
     from kseq.report import run_folder
@@ -104,10 +105,11 @@ def tune(
     chosen = backends.choose(backend, device)
     plan = Plan(space, trials, trial_seeds, pruner, trials_at_once)
     total = trials * trial_seeds * len(settings.cells) + trainings_of(settings)
-    with run_folder.folder(out, inputs=inputs(), otherwise=run_folder.default_folder(series.name, chosen)) as folder:
+    usual = run_folder.default_folder(series.name, chosen)
+    with run_folder.folder(out, inputs=inputs(), otherwise=usual) as folder, workers_for(executor) as workers:
         with Progress(total) as progress:
             comparison = run(
-                series, settings, plan, folder, fresh=fresh, executor=executor, keep=keep or kept_in(out),
+                series, settings, plan, folder, fresh=fresh, executor=workers, keep=keep or kept_in(out),
                 progress=progress, tell=tell, log=log,
             )  # fmt: skip
         write_and_show(comparison, style, folder, chosen, predictions)

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from kseq.comparison._joined import join_folds
 from kseq.comparison.auto import settled
-from kseq.comparison.backtest import join_folds
 from kseq.comparison.jobs import Prepared, blocks_of_cell, join_blocks, packed
 from kseq.comparison.own import rival_row
 from kseq.evaluation.model_result import ModelResult

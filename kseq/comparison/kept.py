@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from kseq import backends
 from kseq._version import __version__
-from kseq.jobs import FOLDER, Job, Outcome, Runner, Store
+from kseq.jobs import FOLDER, Job, Outcome, Runner, Store, opening
 from kseq.jobs.job import key_of
 from kseq.text import shortened
 from kseq.training.progress import Block, block_done
@@ -38,12 +39,40 @@ def store_in(keep: str | Path | None, out: Path | None, *, fresh: bool = False) 
     return Store(Path(keep) if keep is not None else Path(str(out)) / FOLDER, fresh=fresh)
 
 
+def workers_for(executor: Any) -> AbstractContextManager[Any]:
+    """Open what trains for the time of a block; its processes load Keras while this one prepares.
+
+    Args:
+        executor: as of :func:`kseq.compare`.
+    """
+    return opening(executor, "kseq.comparison.cell_jobs")
+
+
 def heard(runner: Runner, progress: Any, outcome: Outcome) -> None:
     """Tell of a block that workers have trained, of which nobody was told there."""
     if runner.workers is None or outcome.kept or outcome.error is not None or not outcome.job.trainings:
         return
     epochs, kernel = outcome.value["epochs"], outcome.value["kernel"]
     block_done(progress, Block(outcome.job.name, outcome.job.trainings, epochs, outcome.seconds, kernel))
+
+
+def at_work() -> dict[str, Any]:
+    """Entries of a record that say since when, with what and by which process a run is made.
+
+    Returns:
+        dict[str, Any]: ``started``, the local time to the second in ISO 8601; ``backend``, the name of the framework;
+        None before Keras is imported; ``process``, its id; and ``machine``, the network name of the computer.
+
+    Example:
+        >>> sorted(at_work())  # doctest: +SKIP
+        ['backend', 'machine', 'process', 'started']
+    """
+    return {
+        "started": datetime.now().isoformat(timespec="seconds"),
+        "backend": backends.running(),
+        "process": os.getpid(),
+        "machine": platform.node(),
+    }
 
 
 def begun(store: Store, series: str, about: Mapping[str, Any], jobs: Sequence[Job]) -> Callable[[], None]:
@@ -60,13 +89,10 @@ def begun(store: Store, series: str, about: Mapping[str, Any], jobs: Sequence[Jo
     """
     record = {
         "written_by": f"kseq {__version__}",
-        "started": datetime.now().isoformat(timespec="seconds"),
         "series": series,
-        "backend": backends.running(),
+        **at_work(),
         **about,
         "jobs": {job.key: job.trainings for job in jobs},
-        "process": os.getpid(),
-        "machine": platform.node(),
     }
     name = key_of({"jobs": sorted(record["jobs"])})[:16]
     store.defer(lambda: store.note(name, record))
@@ -75,14 +101,15 @@ def begun(store: Store, series: str, about: Mapping[str, Any], jobs: Sequence[Jo
 
 def tidied(store: Store) -> tuple[str, ...]:
     """Remove what there is no room for, and say what became of the store."""
-    said, removed = [], store.sweep()
+    store.sweep()
+    said = []
     if store.damaged:
         many = len(store.damaged) > 1
         said.append(f"{len(store.damaged)} kept job{'s were' if many else ' was'} damaged, and made again.")
     if store.failed:
         said.append(f"Not all jobs could be kept in {store.path} ({store.failed}).")
-    if removed:
-        said.append(f"{removed} kept jobs that were used longest ago were removed from {store.path}.")
+    if store.removed:
+        said.append(f"{store.removed} kept jobs that were used longest ago were removed from {store.path}.")
     return tuple(said)
 
 

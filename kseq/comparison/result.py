@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from kseq import vocabulary
-from kseq.comparison.backtest import cut_windows, join_folds, make_backtest
+from kseq.comparison._joined import join_folds
+from kseq.comparison.backtest import cut_windows, make_backtest
 from kseq.comparison.defaults import resolved
-from kseq.comparison.kept import JobCounts, begun, heard, missing_text, store_in, tidied
+from kseq.comparison.kept import JobCounts, begun, heard, missing_text, store_in, tidied, workers_for
 from kseq.comparison.others import beside, read_others
 from kseq.comparison.own import rival_row
 from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
 from kseq.jobs import Runner, Store, place
+from kseq.naming import checked
 from kseq.settings import Settings
 from kseq.training.progress import Within
 
@@ -50,6 +52,7 @@ class Comparison(Tables):
         >>> comparison.write("runs/first")  # doctest: +SKIP
     """
 
+    @checked("Comparison.plot")
     def plot(
         self, path: str | Path | None = None, ids: Sequence[Any] | None = None, *, interactive: bool = False
     ) -> Any:
@@ -85,6 +88,7 @@ class Comparison(Tables):
         targets = {f"Target {one.data.series.targets[0]}": shown_of_target(one) for one in self.by_target}
         return as_html(shown_table(self), self.verdict, targets)
 
+    @checked("Comparison.write")
     def write(self, path: str | Path, predictions: str = "csv") -> list[Path]:
         """Write table, forecasts, pictures and record into a folder, made where it is missing; return the files.
 
@@ -179,12 +183,12 @@ def compare(
     asked = vocabulary.asked(given, settings, options)
     others = read_others(with_forecasts) if with_forecasts is not None else None
     store = store_in(keep, asked.out, fresh=fresh)
-    with asked.folder() as folder:
+    with workers_for(executor) as workers, asked.folder() as folder:
         comparison = laid_out(asked.series, asked.settings)
         # What does not match is told before anything is trained.
         rows_of_others = beside(comparison.data, others, comparison.levels) if others is not None else None
         with _logged(comparison, log, folder):
-            _filled(comparison, progress, store, executor)
+            _filled(comparison, progress, store, workers)
             if rows_of_others is not None:
                 comparison.add_others(rows_of_others)
         comparison.seconds = time.perf_counter() - started

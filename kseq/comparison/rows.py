@@ -13,16 +13,21 @@ from kseq.comparison.backtest import Backtest, baseline_of
 from kseq.comparison.null_losses import null_losses
 from kseq.comparison.others import Beside
 from kseq.comparison.scores import Scores
-from kseq.errors import ConfigError
+from kseq.comparison.window_scores import WindowScores
+from kseq.errors import ConfigError, DataError
 from kseq.evaluation.cautions import cautions
 from kseq.evaluation.intervals import Interval, too_few
+from kseq.evaluation.metrics import ALL_METRICS
 from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.quantiles import QUANTILE_METRICS
 from kseq.evaluation.rows import ranked
 from kseq.evaluation.verdict import Evidence, verdict
+from kseq.naming import checked, hint
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.settings import Settings
+from kseq.settings import Settings, several
+from kseq.text import listed, shown
+from kseq.validation import require_choice
 
 
 class Trials(Protocol):
@@ -62,6 +67,13 @@ class Rows:
         settings: Settings | None = None,
         backtest: Backtest | None = None,
     ):
+        if not isinstance(data, WindowedPanel):
+            raise DataError(
+                f"received type {type(data).__name__}, expected windows: kseq.Comparison(kseq.make_windows(series)); "
+                "kseq.compare(series) trains as well."
+            )
+        if not isinstance(settings, Settings | None):
+            raise ConfigError(f"received settings of type {type(settings).__name__}, expected kseq.Settings.")
         self.data, self.backtest = data, backtest
         self.folds = backtest.folds if backtest else ()
         self.trainings = backtest.trainings if backtest else (data,)
@@ -98,6 +110,11 @@ class Rows:
         Raises:
             ConfigError: its forecasts are not for these windows.
         """
+        if not isinstance(result, ModelResult):
+            raise ConfigError(
+                f"received type {type(result).__name__}, expected a row, a kseq.evaluation.model_result.ModelResult; "
+                "kseq.Evaluation adds one of a model that is fitted."
+            )
         seen = sum(len(data.validation) for data in self.trainings)
         for part, given, windows in (
             ("test", result.predictions, len(self.data.test)),
@@ -114,9 +131,10 @@ class Rows:
         for listener in self.listeners:
             listener(result)
 
+    @checked("Comparison.add_baselines")
     def add_baselines(
         self,
-        names: Sequence[str] | None = None,
+        names: str | Sequence[str] | None = None,
         season: int = 0,
         *,
         named: bool | None = None,
@@ -125,7 +143,8 @@ class Rows:
         """Add a row for each baseline.
 
         Args:
-            names: names of ``kseq.baselines.BASELINES``; by default those of the settings, or all.
+            names: names of ``kseq.baselines.BASELINES``, or those that tables print; by default those of the settings,
+                or all.
             season: steps in a season; 0 for that of the settings, or to find it from the dates.
             named: whether somebody wants these by their names: exponential smoothing of a panel, which takes long,
                 is left out otherwise. By default where names are given, here or by the settings.
@@ -135,7 +154,7 @@ class Rows:
         self._season = season or self._season
         asked = names if names is not None else self.settings.baselines if self.settings else None
         named = asked is not None if named is None else named
-        for name in baselines.BASELINES if asked is None else asked:
+        for name in baselines.BASELINES if asked is None else several(asked):
             row = baseline_of(
                 name, self.trainings, self._season, self.season, order=self.order, named=named, progress=progress
             )
@@ -261,14 +280,36 @@ class Rows:
             f"as early stopping found.{known}"
         ] * twice
 
-    def scores(self, row: ModelResult, metric: str, *, by: str | None = None) -> np.ndarray:
+    def row(self, name: str | ModelResult) -> ModelResult:
+        """The row of a name, in any spelling; a row as it is.
+
+        Args:
+            name: Name of the row, as :attr:`table` shows it: ``"GRU"``.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
+        if isinstance(name, ModelResult):
+            return name
+        names = [row.name for row in self.rows]
+        if name not in names:
+            plain = {one.lower(): one for one in names}
+            if not isinstance(name, str) or name.lower() not in plain:
+                near = hint(name, names)
+                rest = f"expected one of {listed(names)}" if names else "and there is none yet"
+                raise ConfigError(f"received row {shown(name)}, {rest}{near or '.'}")
+            name = plain[name.lower()]
+        return self.rows[names.index(name)]
+
+    @checked("Comparison.scores")
+    def scores(self, row: ModelResult | str, metric: str, *, by: str | None = None) -> np.ndarray:
         """Score each member of a row that did not diverge.
 
         MASE and RMSSE scale by the rows before the test part, in a backtest by those that the first fold knows: one
         scale for all folds.
 
         Args:
-            row: a row of this comparison.
+            row: a row of this comparison, or its name.
             metric: a name of ``kseq.evaluation.metrics.ALL_METRICS``.
             by: Dimension to keep apart: ``"step"`` of the horizon, ``"window"``, ``"series"``, or None for one score,
                 the mean over series of each series' own.
@@ -276,6 +317,10 @@ class Rows:
         Returns:
             ``(member,)``, ``(member, step)``, ``(member, window)`` or ``(member, series)``.
         """
+        row = self.row(row)
+        require_choice("metric", metric, (*ALL_METRICS, *QUANTILE_METRICS))
+        if by is not None:
+            require_choice("by", by, ("step", "window", "series"))
         forecasts = row.predictions[row.sound]
         bands = self._scores.bands(row, self._scored_levels) if metric in QUANTILE_METRICS else None
         if by == "window":
@@ -297,7 +342,7 @@ class Rows:
         """Mean width of intervals in the targets' unit, averaged as :meth:`coverage`."""
         return self._scores.width(band, steps)
 
-    def fold_scores(self) -> list[tuple[np.ndarray, Scores] | None]:
+    def fold_scores(self) -> list[tuple[np.ndarray, WindowScores] | None]:
         """Windows of each fold of the backtest, ``(windows,)``, and their scores; None for a fold without windows."""
         numbers = self.backtest.numbers if self.backtest else np.empty(0, int)
         folds = [np.flatnonzero(numbers == number) for number in range(len(self.folds))]
@@ -322,7 +367,7 @@ class Rows:
             found = {level for row in self.rows for level in row.bands}
         return tuple(level for level in self.levels if level in found)
 
-    def intervals(self, row: ModelResult) -> dict[float, Interval]:
+    def intervals(self, row: ModelResult | str) -> dict[float, Interval]:
         """Put prediction intervals around the forecasts of a row's members that did not diverge.
 
         Their half-width is what the same member missed on the validation part, see :mod:`kseq.evaluation.intervals`; a
@@ -332,10 +377,12 @@ class Rows:
             An interval by level, bounds ``(member, window, step, target)``; none where the row has no forecasts of the
             validation part, or where that part is too short for a level.
         """
-        return self._scores.intervals(row, self.levels)
+        return self._scores.intervals(self.row(row), self.levels)
 
     @property
     def best(self) -> ModelResult:
         """The row with the smallest error, by :attr:`measure`."""
+        if not self.rows:
+            raise ConfigError("this comparison has no rows yet; call add_baselines, or fit with kseq.Evaluation.")
         name = ranked(self.evidence.rows)[0].name
         return next(row for row in self.rows if row.name == name)

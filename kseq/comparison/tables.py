@@ -8,10 +8,18 @@ from kseq.comparison import frames
 from kseq.comparison.backtest import Backtest
 from kseq.comparison.rows import Rows
 from kseq.comparison.targets import by_target
+from kseq.naming import checked_class
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import Settings
 
+#: Options of the windows.
+_INSTEAD = dict.fromkeys(
+    ("lookback", "horizon", "test", "validation", "test_share", "validation_share", "scaler", "transform"),
+    "kseq.make_windows has it, as in kseq.Comparison(kseq.make_windows(series, lookback=12))",
+)
 
+
+@checked_class("kseq.Comparison", _INSTEAD)
 class Tables(Rows):
     """Rows of a comparison with the frames and the record that reports are made from; arguments as of ``Rows``."""
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from kseq.data import dates
 from kseq.data._mending import Mendable
-from kseq.errors import DataError, Parameter
+from kseq.errors import ConfigError, DataError, Given, Parameter
+from kseq.text import shown
 
 #: Names under which a file's time column is found when the user names none.
 TIME_NAMES = ("ds", "datetime", "timestamp", "date", "time")
@@ -23,6 +24,19 @@ ID_NAME = "unique_id"
 
 #: How columns may be named: one by its name, or several.
 Names = str | Sequence[str] | None
+
+
+def require_unit(unit: Any) -> None:
+    """Refuse a unit that is no text, and say what else may have been meant.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not isinstance(unit, str):
+        raise ConfigError(
+            "received ", Parameter("unit"), f" {shown(unit)}, expected a text, the unit of the target such as "
+            "'°C'; the size of the networks is ", Given("units", unit), ".",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -215,7 +229,7 @@ def _text_among(column: pd.Series, text: np.ndarray, name: str, rows: Sequence[i
         f"{name}: column {column.name!r} holds text ({values[0]!r} in row {number if rows is None else rows[number]}, "
         f"{len(places)} in all), expected numbers",
         remedies=remedies,
-        otherwise=("mend the file or choose another column",),
+        otherwise=("mend the data or choose another column",),
     )
 
 

@@ -32,8 +32,18 @@ def bounds_at(quantiles: np.ndarray, level: float, levels: Sequence[float]) -> t
         >>> bounds_at(np.array([1, 2, 3, 4, 5]), 80, [80, 95])
         (np.int64(2), np.int64(4))
     """
-    place = sorted(levels, reverse=True).index(level)
+    place = quantile_place(level, levels)
     return quantiles[..., place], quantiles[..., -1 - place]
+
+
+def quantile_place(level: float, levels: Sequence[float]) -> int:
+    """Place of a level's lower bound among :func:`quantiles_at`; its upper bound is as far from the end.
+
+    Example:
+        >>> quantile_place(80, [80, 95])
+        1
+    """
+    return sorted(levels, reverse=True).index(level)
 
 
 def quantiles_of(forecasts: np.ndarray, bands: Mapping[float, Interval]) -> dict[float, np.ndarray]:

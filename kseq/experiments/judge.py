@@ -22,10 +22,11 @@ from kseq.evaluation.forecasts import Forecasts, read_forecasts, shared_points
 from kseq.evaluation.intervals import LEVELS
 from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.quantiles import QUANTILE_METRICS
+from kseq.naming import checked, hint
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import WindowedPanel, Windows
-from kseq.settings import Settings
+from kseq.settings import Settings, several
 from kseq.text import listed
 
 #: Functions of :mod:`kseq.data` that read a file.
@@ -35,6 +36,7 @@ FILE_READERS = ("read_csv", "read_parquet", "read_panel")
 SCALED = ("mase", "rmsse")
 
 
+@checked("kseq.judge")
 def judge(
     forecasts: Any,
     train: Any = None,
@@ -84,6 +86,7 @@ def judge(
     settings = Settings(cells=(), baselines=(), levels=LEVELS * of_intervals, season=season, metric=metric)
     if isinstance(forecasts, str | Path):
         forecasts = read_file_of_forecasts(Path(forecasts))
+    baselines = several(baselines)
     if truth is not None:
         forecasts = _arrays(forecasts, truth)
     found = read_forecasts(forecasts)
@@ -130,6 +133,11 @@ def judge(
 
 def _arrays(forecasts: Any, truth: Any) -> pd.DataFrame:
     """A frame of arrays, one point after the other."""
+    if not isinstance(forecasts, Mapping | pd.DataFrame):
+        raise DataError(
+            f"received forecasts of type {type(forecasts).__name__} with truth, expected arrays by names of models: "
+            '{"mine": forecasts}.'
+        )
     columns = {str(name): np.asarray(values, dtype=float).ravel() for name, values in dict(forecasts).items()}
     y = np.asarray(truth, dtype=float).ravel()
     wrong = {name: len(values) for name, values in columns.items() if len(values) != len(y)}
@@ -377,8 +385,9 @@ def _rows(
     """A row a model; its score on the validation part is that of the record where the same metric ranks."""
     unknown = set(baselines or ()) - set(found.seeds)
     if unknown:
+        near = hint(next(iter(sorted(unknown))), found.seeds)
         raise ConfigError(
-            f"received baselines {', '.join(sorted(unknown))}, expected some of {', '.join(found.seeds)}."
+            f"received baselines {', '.join(sorted(unknown))}, expected some of {', '.join(found.seeds)}{near or '.'}"
         )
     kinds = {model["name"]: model for model in record.get("models", ())}
 

@@ -22,19 +22,17 @@ Finished trials are kept in a journal in the run's folder, see :mod:`kseq.experi
 again does the trials that are missing, and comes to the same result.
 """
 
-import os
-import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kseq import backends, vocabulary
+from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.defaults import resolved
+from kseq.comparison.kept import at_work, workers_for
 from kseq.comparison.result import Comparison, compare
 from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
@@ -109,7 +107,7 @@ def tune(
     settings: Settings | None = None,
     *,
     trials: int = 20,
-    space: Space | None = None,
+    space: Space | Mapping[str, Sequence[Any]] | None = None,
     trial_seeds: int = 3,
     pruner: str = "none",
     trials_at_once: int = 1,
@@ -130,7 +128,7 @@ def tune(
         given: the series, or several, as in :func:`kseq.compare`.
         settings: Settings of the comparison; what the space holds is chosen, and is not to be set.
         trials: Number of trials for each cell, all of different settings.
-        space: values to choose among.
+        space: values to choose among; a mapping of :class:`Space`'s arguments too.
         trial_seeds: trainings of each trial, with seeds that follow those of the comparison.
         pruner: ends trials early whose errors on the validation part are behind those of earlier trials of the same
             cell after as many epochs: ``"median"``, or ``"halving"`` for asynchronous successive halving; ``"none"``,
@@ -167,18 +165,20 @@ def tune(
     chosen = {} if settings is not None else _of_space(options)
     if space is not None and chosen:
         raise ConfigError(f"received a space and also {', '.join(chosen)}, expected one or the other.")
-    space = space or Space(**chosen)
-    plan = Plan(space, trials, trial_seeds, pruner, trials_at_once)
+    if not isinstance(space, Space | Mapping | None):
+        raise ConfigError(f"received a space of type {type(space).__name__}, expected kseq.Space, or options.")
+    among = space if isinstance(space, Space) else Space(**(chosen if space is None else dict(space)))
+    plan = Plan(among, trials, trial_seeds, pruner, trials_at_once)
     asked = vocabulary.asked(given, settings, options)
     require_tunable(asked.settings, plan)
-    with asked.folder() as folder:
+    with asked.folder() as folder, workers_for(executor) as workers:
         comparison = tuned(
             asked.series,
             asked.settings,
             plan,
             folder,
             fresh=fresh,
-            executor=executor,
+            executor=workers,
             keep=keep if keep is not None or asked.out is None else asked.out / FOLDER,
             progress=progress,
             told=told,
@@ -286,9 +286,7 @@ def _journal(
 
     about = {
         "command": "tune", "series": {"name": series.name}, "trials": plan.trials * len(settings.cells),
-        "cells": [name_of(cell) for cell in settings.cells], "trial_seeds": plan.trial_seeds,
-        "started": datetime.now().isoformat(timespec="seconds"), "backend": backends.running(),
-        "process": os.getpid(), "machine": platform.node(),
+        "cells": [name_of(cell) for cell in settings.cells], "trial_seeds": plan.trial_seeds, **at_work(),
     }  # fmt: skip
     try:
         return run_folder.begin_trials(folder, about, fresh=fresh)

@@ -22,6 +22,7 @@ from kseq.forecasting import _network, model_file
 from kseq.forecasting.card import ModelCard
 from kseq.forecasting.forecaster import Forecaster
 from kseq.forecasting.model_file import TrainedModel
+from kseq.naming import checked
 from kseq.storage import require_other, to_json, write_file
 from kseq.validation import require_whole
 
@@ -69,6 +70,7 @@ class Exported:
     notes: tuple[str, ...]
 
 
+@checked("kseq.export")
 def export(
     model: str | Path | TrainedModel | Forecaster,
     to: str = "onnx",
@@ -96,7 +98,7 @@ def export(
         Exported: the files.
 
     Raises:
-        ConfigError: an unknown format, a model of quantiles, a level of which nothing is known, or a file that kseq has
+        ConfigError: an unknown format, a level of which nothing is known, or a file that kseq has
             not written is there.
         BackendError: the library that writes the format is not installed.
         DataError: the model's file is damaged.
@@ -110,11 +112,6 @@ def export(
     kind = FORMATS[to]
     require_library(to)
     card, networks = _parts_of(model)
-    if card.quantiles:
-        raise ConfigError(
-            "received a model of quantiles (", Parameter("loss"), " quantile), expected one of values (mse, mae or "
-            "huber): a graph of quantiles is not written yet.",
-        )  # fmt: skip
     out = _place(model, kind, out)
     steps = card.horizon if steps is None else steps
     require_whole("steps", steps)

@@ -12,7 +12,7 @@ from kseq.errors import ConfigError
 from kseq.exporting.recipe import Recipe
 from kseq.forecasting.forecast import rows_to_forecast
 from kseq.forecasting.history import History, history_of, panel_like
-from kseq.preprocessing.transforms import Anomaly, times_of
+from kseq.preprocessing.steps import Anomaly, times_of
 from kseq.preprocessing.windows import calendar_of
 
 

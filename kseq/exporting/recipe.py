@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from kseq.evaluation.quantiles import quantile_place
 from kseq.forecasting.card import ModelCard
 from kseq.preprocessing.columns import encoded, past_columns
 from kseq.preprocessing.references import LEAST_SPREAD
-from kseq.preprocessing.transforms import Anomaly, Difference, Log, Log1p, Trend
+from kseq.preprocessing.steps import Anomaly, Difference, Log, Log1p, Trend
 
 
 class Ops(Protocol):
@@ -53,6 +54,9 @@ class Ops(Protocol):
 
     def blocks(self, x: Any, rows: int, columns: int) -> Any:
         """``(batch, rows * columns)`` as ``(batch, rows, columns)``."""
+
+    def ascending(self, x: Any, rows: int) -> Any:
+        """Each column's ``rows`` values in ascending order."""
 
     def exp(self, x: Any) -> Any:
         """The exponential."""
@@ -206,16 +210,32 @@ class Recipe:
         Returns:
             Tensors by the names of :attr:`outputs`.
         """
-        levels = self._levels(ops, inputs)
-        made = self._roll_out(ops, inputs, levels[-1])
-        values = ops.rows(self._undo(ops, inputs, levels, made), 0, self.steps)
+        levels, moves = self._levels(ops, inputs), self.card.moves
+        every = self._roll_out(ops, inputs, levels[-1])
+        every = [ops.rows(self._undo(ops, inputs, levels, made), 0, self.steps) for made in every]
+        values = every[len(every) // 2]
         found = {"forecast": values}
         series = inputs.get("series")
         unit = ops.table(self.card.unit, series) if self.levels else None
         for level in self.levels:
-            half = ops.constant(self.card.half_widths.at(level, self.steps)[None]) * unit
-            found |= {f"lo_{level:g}": values - half, f"hi_{level:g}": values + half}
+            if moves is not None and level in moves.levels:
+                place = quantile_place(level, moves.levels)
+                move = ops.constant(moves.at(level, self.steps)[None]) * unit
+                lo, hi = self._moved(ops, every[place], every[-1 - place], move)
+            else:
+                half = ops.constant(self.card.half_widths.at(level, self.steps)[None]) * unit
+                lo, hi = values - half, values + half
+            found |= {f"lo_{level:g}": lo, f"hi_{level:g}": hi}
         return found
+
+    @staticmethod
+    def _moved(ops: Ops, lo: Any, hi: Any, move: Any) -> tuple[Any, Any]:
+        """Bounds moved outwards; inwards at most to their middle, see :func:`kseq.evaluation.intervals.moved`."""
+        middle = (lo + hi) * ops.constant(np.full((1, 1, 1), 0.5))
+        return (
+            middle - ops.maximum(middle - lo + move, 0.0),
+            middle + ops.maximum(hi - middle + move, 0.0),
+        )
 
     def _levels(self, ops: Ops, inputs: Mapping[str, Any]) -> list[Any]:
         """The targets' past, and what each step of the transform makes of it; None where it is not needed."""
@@ -267,23 +287,32 @@ class Recipe:
         time = ops.column(ops.rows(inputs["time"], first, stop))
         return ops.table(step.start, series) + time * ops.table(step.slope, series)
 
-    def _roll_out(self, ops: Ops, inputs: Mapping[str, Any], known: Any) -> Any:
-        """What the networks forecast, without scale and reference; ``known`` is the last of :meth:`_levels`."""
+    def _roll_out(self, ops: Ops, inputs: Mapping[str, Any], known: Any) -> list[Any]:
+        """What the networks forecast, without scale and reference; ``known`` is the last of :meth:`_levels`.
+
+        Of a model of quantiles all of them in ascending order, the median being read again; otherwise one.
+        """
         card, series, targets = self.card, inputs.get("series"), len(self.card.context.targets)
         reference = card.transform.reference if card.transform else None
         rows = card.reach - (sum(step.lost for step in card.transform.steps) if card.transform else 0)
-        past, made = known, None
+        count = max(1, len(card.quantiles))
+        past, made = known, [None] * count
         center, scale = (ops.table(of, series) for of in (card.target_scaler.center, card.target_scaler.scale))
         for call in range(self.calls):
             window, width = self._window(ops, inputs, past, rows, call)
-            scaled = ops.blocks(ops.double(ops.network(window)), card.horizon, targets)
-            block = scaled * scale + center
-            if reference is not None:
-                if width is not None:
-                    block = block * width
-                block = self._put_back(ops, block, past, rows)
-            made = block if made is None else ops.join([made, block], 1)
-            past = block if past is None else ops.join([past, block], 1)
+            scaled = ops.blocks(ops.double(ops.network(window)), count, card.horizon * targets)
+            if count > 1:
+                scaled = ops.ascending(scaled, count)
+            blocks = []
+            for place in range(count):
+                block = ops.blocks(ops.rows(scaled, place, place + 1), card.horizon, targets) * scale + center
+                if reference is not None:
+                    if width is not None:
+                        block = block * width
+                    block = self._put_back(ops, block, past, rows)
+                blocks.append(block)
+            made = [new if old is None else ops.join([old, new], 1) for old, new in zip(made, blocks, strict=True)]
+            past = blocks[count // 2] if past is None else ops.join([past, blocks[count // 2]], 1)
             rows += card.horizon
         return made
 

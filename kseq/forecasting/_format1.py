@@ -16,8 +16,9 @@ from kseq.forecasting.card import ModelCard, common_from_json, names, reference_
 from kseq.preprocessing.columns import encoded, input_columns
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle
+from kseq.preprocessing.steps import Anomaly, Difference, Log, Step, Trend
 from kseq.preprocessing.time_features import calendar_columns
-from kseq.preprocessing.transforms import Anomaly, Difference, FittedTransform, Log, Step, Trend
+from kseq.preprocessing.transforms import FittedTransform
 from kseq.preprocessing.windows import panel_columns
 
 

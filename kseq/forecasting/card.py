@@ -24,8 +24,9 @@ from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.references import Reference
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle
+from kseq.preprocessing.steps import Anomaly, Difference, Log, Log1p, Step, Trend
 from kseq.preprocessing.time_features import cycles_in
-from kseq.preprocessing.transforms import Anomaly, Difference, FittedTransform, Log, Log1p, Step, Trend
+from kseq.preprocessing.transforms import FittedTransform
 from kseq.preprocessing.windows import panel_columns
 from kseq.storage import plain
 

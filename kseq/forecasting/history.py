@@ -19,7 +19,8 @@ from kseq.forecasting.card import ModelCard
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.seasonality import Cycle, calendar_seasons
 from kseq.preprocessing.splits import Split, placed_windows
-from kseq.preprocessing.transforms import Anomaly, FittedTransform, Step, Trend, fit_steps, steps_of
+from kseq.preprocessing.steps import Anomaly, Step, Trend
+from kseq.preprocessing.transforms import FittedTransform, fit_steps, steps_of
 from kseq.preprocessing.windows import Frame, WindowedPanel, calendar_of
 
 

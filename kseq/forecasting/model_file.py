@@ -27,7 +27,9 @@ from kseq.errors import ConfigError, DataError, KseqError
 from kseq.forecasting._archive import Archive, NoArchive, Refused
 from kseq.forecasting._format1 import card_of_series
 from kseq.forecasting.card import FORMAT, ModelCard, kinds_of
+from kseq.naming import checked
 from kseq.storage import write_file
+from kseq.validation import require_path
 
 if TYPE_CHECKING:
     import keras
@@ -138,7 +140,7 @@ def read_card(path: str | Path) -> ModelCard:
     Raises:
         DataError: it is missing, damaged, or none that kseq has written.
     """
-    card, _ = _read(Path(path))
+    card, _ = _read(require_path(path))
     return card
 
 
@@ -151,9 +153,10 @@ def read_parts(path: str | Path) -> tuple[ModelCard, list[np.ndarray]]:
     Raises:
         DataError: it is missing, damaged, or none that kseq has written.
     """
-    return _read(Path(path))
+    return _read(require_path(path))
 
 
+@checked("kseq.load_model")
 def load(path: str | Path) -> TrainedModel:
     """Load a model that :func:`save` has written, on any backend, with the fast layers of kseq.
 
@@ -168,7 +171,7 @@ def load(path: str | Path) -> TrainedModel:
         >>> model.card.name, model.card.last  # doctest: +SKIP
         ('GRU', Timestamp('2010-12-01 00:00:00'))
     """
-    card, weights = _read(Path(path))
+    card, weights = _read(require_path(path))
     # Keras is loaded here and no earlier.
     from kseq.forecasting import _network
 

@@ -7,6 +7,7 @@ lines here and a dependency there; its executor can be given, too.
 """
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import shutil
@@ -73,7 +74,7 @@ def opened(given: Any) -> Workers | None:
     Args:
         given: ``"local:2"`` for two processes of this machine, ``"dask://host:port"`` for a Dask cluster, an object
             with the interface of ``concurrent.futures.Executor``, or a function that returns one, which is called
-            again where its workers are lost; None for this process.
+            again where its workers are lost; None for this process. What this function has returned is returned again.
 
     Raises:
         ConfigError: It is none of these.
@@ -81,6 +82,8 @@ def opened(given: Any) -> Workers | None:
     """
     if given is None or given == "":
         return None
+    if isinstance(given, LocalWorkers | GivenWorkers | DaskWorkers):
+        return given
     if isinstance(given, str):
         kind, _, rest = given.partition(":")
         if kind == "local" and rest.isdecimal() and 1 <= int(rest) <= 1024:
@@ -95,6 +98,37 @@ def opened(given: Any) -> Workers | None:
         "received ", Parameter("executor"), f" {given!r}, expected local:N for N processes of this machine, "
         "dask://HOST:PORT for a Dask cluster or, from Python, a concurrent.futures.Executor.",
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def opening(given: Any, module: str = "") -> Iterator[Workers | None]:
+    """Open an executor for the time of a block; its processes are begun at once, to import while others prepare.
+
+    Args:
+        given: As of :func:`opened`; what it has returned stays open for who opened it.
+        module: What each process of this machine imports at its start, such as the module of the jobs; nothing by
+            default.
+
+    Raises:
+        ConfigError: ``given`` is no executor.
+        BackendError: Dask is not installed, or its scheduler does not answer.
+
+    Example:
+        >>> with opening("local:2", "math") as workers:  # doctest: +SKIP
+        ...     Runner(executor=workers).run(jobs)
+    """
+    workers = opened(given)
+    if workers is None or workers is given:
+        yield workers
+        return
+    if isinstance(workers, LocalWorkers):
+        workers.begin(module)
+    try:
+        yield workers
+    except BaseException:
+        workers.close(at_once=True)
+        raise
+    workers.close()
 
 
 class _Files:
@@ -129,18 +163,28 @@ class LocalWorkers:
         self.words = f"{count} process{'es' * (count > 1)}"
         self._files = _Files()
         self._pool: ProcessPoolExecutor | None = None
+        self._module = ""
+
+    def begin(self, module: str = "") -> None:
+        """Start processes, as many as have a core, and have them import a module, before there is a job for them."""
+        self._module = module
+        for _ in range(min(self.slots or 1, _cores())):
+            self._submit(_nothing)
 
     def submit(self, call: Call) -> "Future[Done]":
-        """Run a job in one of the processes, once there is memory for it."""
+        """Run a job in one of the processes."""
+        return self._submit(_worker.run_with_file, call)
+
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(
-                self.slots, mp_context=context, initializer=_begin, initargs=(os.getpid(),)
+                self.slots, mp_context=context, initializer=_begin, initargs=(os.getpid(), self._module)
             )
         threads = max(1, _cores() // (self.slots or 1))
         # NumPy and the frameworks read them as they are loaded, which a process does before it runs anything of ours.
         with _variables({name: str(threads) for name in THREADS}):
-            return self._pool.submit(_worker.run_with_file, call)
+            return self._pool.submit(function, *arguments)
 
     def bring(self, data: Any, key: str) -> DataFile:
         """Write data into a file that the processes map into their memory."""
@@ -153,10 +197,10 @@ class LocalWorkers:
         self._pool = None
 
     def close(self, *, at_once: bool = False) -> None:
-        """End the processes."""
+        """End the processes, whatever they are at; when a run has ended, nobody waits for what they do."""
         if self._pool is not None:
-            running = list((getattr(self._pool, "_processes", None) or {}).values()) if at_once else []
-            self._pool.shutdown(wait=not at_once, cancel_futures=True)
+            running = list((getattr(self._pool, "_processes", None) or {}).values())
+            self._pool.shutdown(wait=False, cancel_futures=True)
             for process in running:
                 process.terminate()
             self._pool = None
@@ -315,8 +359,12 @@ def _variables(given: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _begin(parent: int) -> None:
-    """Let a process end with the one that started it, and leave Ctrl-C to that one."""
+def _nothing() -> None:
+    """A first job, for which a pool starts its processes."""
+
+
+def _begin(parent: int, module: str) -> None:
+    """Let a process end with the one that started it, leave Ctrl-C to that one, and import what jobs will need."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
@@ -325,3 +373,7 @@ def _begin(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    if module:
+        # What cannot be imported is told by the job that needs it.
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)

@@ -19,6 +19,8 @@ from kseq.jobs.store import MISSING, STATE_SECONDS, Store
 #: How often a job is begun whose worker is lost under it.
 ATTEMPTS = 3
 
+_runners = count()
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -45,6 +47,7 @@ class Runner:
     Args:
         store: Where results are kept; None, the default, keeps none.
         executor: As :func:`kseq.jobs.opened` takes it; None, the default, for this process, one job after the other.
+            What that function has returned is left open at the end.
         progress: Called with what is trained, the epoch and the number of epochs, by jobs in this process; where it has
             methods ``workers(words)``, ``jobs_planned(jobs, trainings, kept)``, ``job_started(name)`` and
             ``job_done(name, seconds, kept, error)`` they are called, too.
@@ -73,6 +76,8 @@ class Runner:
         self.store, self.progress = store, progress
         self.place, self.expected = dict(place or {}), dict(expected or {})
         self.workers: Workers | None = executors.opened(executor)
+        self._own = self.workers is not executor
+        self._number = next(_runners)
         self.done = self.planned = self.kept = 0
         self._safe = 0
         self._inline = False
@@ -86,7 +91,7 @@ class Runner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self.workers is not None:
+        if self.workers is not None and self._own:
             self.workers.close(at_once=kind is not None)
         if isinstance(error, KeyboardInterrupt) and self._safe:
             error.add_note(f"{self._safe} of {self.planned} trainings are kept: the same command goes on with the rest")
@@ -185,8 +190,9 @@ class Runner:
             self.store.make()
         attempts: defaultdict[int, int] = defaultdict(int)
         running: dict[Future[Done], tuple[int, Job]] = {}
+        ended: list[tuple[int, Outcome]] = []
         alone = False
-        while waiting or running:
+        while waiting or running or ended:
             slots = 1 if alone else workers.slots or len(waiting) + len(running)
             while waiting and len(running) < slots and not (running and executors.low_memory()):
                 number, job = waiting.popleft()
@@ -199,13 +205,18 @@ class Runner:
                     workers.renew()
                     continue
                 self._tell("job_started", job.name)
+            if ended:
+                # They are kept, which waits for the disk, while the workers are at the next ones.
+                yield from ended
+                ended.clear()
+                continue
             gone: list[tuple[int, Job]] = []
             finished, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
             for future in finished:
                 number, job = running.pop(future)
                 error = _error_of(future)
                 if error is None:
-                    yield number, Outcome(job, future.result().value, seconds=future.result().seconds)
+                    ended.append((number, Outcome(job, future.result().value, seconds=future.result().seconds)))
                 elif isinstance(error, FileNotFoundError) and not self._inline and "kseq-jobs-" in str(error.filename):
                     # Workers of another machine: data go along with each job.
                     self._inline = True
@@ -213,7 +224,7 @@ class Runner:
                 elif executors.lost(error):
                     gone.append((number, job))
                 else:
-                    yield number, Outcome(job, error=error)
+                    ended.append((number, Outcome(job, error=error)))
             if gone:
                 # Where one process of a pool ends, all its jobs are lost, and any of them may be to blame.
                 gone += running.values()
@@ -224,14 +235,15 @@ class Runner:
                 workers.renew()
                 for number, job in gone:
                     if attempts[number] >= ATTEMPTS:
-                        yield number, Outcome(job, error=_Lost(attempts[number]))
+                        ended.append((number, Outcome(job, error=_Lost(attempts[number]))))
                     else:
                         waiting.appendleft((number, job))
             elif alone and finished and not any(attempts[number] for number, _ in waiting):
                 alone = False
 
     def _call(self, job: Job, workers: Workers) -> Call:
-        key = str(id(job.data))
+        # Workers that several runners share may meet the address of data that are gone.
+        key = f"{self._number}-{id(job.data)}"
         data = job.data if self._inline else workers.bring(job.data, key)
         if self._inline and isinstance(data, DataFile):
             data = job.data

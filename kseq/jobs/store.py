@@ -49,6 +49,7 @@ class Store:
     Attributes:
         damaged: Files that were not what was written.
         failed: Why results could not be kept; empty where all were.
+        removed: Number of results that were removed to make room.
 
     Example:
         >>> store = Store(Path("kseq-runs/.jobs"))  # doctest: +SKIP
@@ -59,9 +60,9 @@ class Store:
         self.path, self.fresh, self.limit = Path(path), fresh, limit
         self.damaged: list[Path] = []
         self.failed = ""
+        self.removed = 0
         self._used: set[str] = set()
-        self._bytes: int | None = None
-        self._full, self._removed = False, 0
+        self._held: int | None = None
         self._deferred: list[Callable[[], object]] = []
 
     def file(self, key: str) -> Path:
@@ -137,17 +138,12 @@ class Store:
         if size > room:
             self.failed = f"a result of {size / 1e6:,.0f} MB is larger than the room for them"
             return False
-        if self._bytes is None:
-            self._bytes = self.size
-        if self._bytes + size > room and not self._full:
-            self._removed += self._sweep(size)
-            self._bytes = self.size
-            # What this run has read or made itself stays: nothing would be won by another look.
-            self._full = self._bytes + size > room
-        if self._bytes + size > room:
+        if self._held is None or self._held + size > room:
+            self._held = self._sweep(size)
+        if self._held + size > room:
             self.failed = f"they would take more than {room / 1e9:,.1f} GB"
             return False
-        self._full, self._bytes = False, self._bytes + size
+        self._held += size
         return True
 
     def _states(self, key: str) -> Path:
@@ -185,36 +181,35 @@ class Store:
                         found = entry.stat()
                         yield found.st_mtime, found.st_size, Path(entry.path)
 
-    def sweep(self) -> int:
+    def sweep(self) -> None:
         """Remove what was used longest ago until the store is within its limit, and what killed processes have left.
 
-        Returns:
-            int: Results that were removed, now and while others were kept; what this object has read or written stays.
+        What this object has read or written stays; :attr:`removed` counts the results that do not.
         """
         self.flush()
-        removed, self._removed = self._removed + self._sweep(), 0
-        return removed
+        self._held = self._sweep()
 
     def _sweep(self, needed: int = 0) -> int:
-        """Make room for so many bytes."""
+        """Make room for so many bytes; return how many the store still holds."""
         if not self.path.is_dir():
             return 0
-        now, removed = time.time(), 0
+        now = time.time()
         files = sorted(self._files())
-        excess = sum(size for _, size, _ in files) + needed - self._room()
+        held = sum(size for _, size, _ in files)
+        surplus = held + needed - self._room()
         for used, size, path in files:
             if HIDDEN.fullmatch(path.name):
                 if now - used > _STALE:
                     _remove(path)
-            elif excess > 0 and path.stem not in self._used:
+            elif surplus > 0 and path.stem not in self._used:
                 _remove(path)
-                excess, removed = excess - size, removed + 1
+                surplus, held, self.removed = surplus - size, held - size, self.removed + 1
         for folder in (self.path / "states").glob("*"):
             with contextlib.suppress(OSError):
                 # Of jobs that nobody has gone on with for a month.
                 if self.file(folder.name).exists() or now - folder.stat().st_mtime > 30 * _STALE:
                     shutil.rmtree(folder, ignore_errors=True)
-        return removed
+        return held
 
     def note(self, name: str, record: Mapping[str, Any]) -> None:
         """Keep a record of a run beside the results, for ``kseq runs``."""

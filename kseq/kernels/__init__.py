@@ -1,9 +1,8 @@
 """Fast recurrent loops, one file a backend, behind one contract.
 
-A backend's file (``torch.py``, ``tensorflow.py``, ``jax.py``) defines three functions, ``simple_rnn``, ``lstm`` and
-``gru``, each called as::
+A backend's file (``torch.py``, ``tensorflow.py``, ``jax.py``) defines a function ``run``, which is called as::
 
-    lstm(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec) -> Output
+    run(sequences, states, mask, kernel, recurrent_kernel, bias, spec) -> Output
 
 with Keras's weight layouts (gates along the last axis: LSTM ``i, f, c, o``; GRU ``z, r, h``):
 
@@ -12,7 +11,7 @@ argument            one layer                             S members (a leading a
 ==================  ====================================  =================================================
 sequences           ``(batch, time, features)``           ``(batch, S, time, features)``, or
                                                           ``(batch, time, features)`` shared by all members
-initial_state       list of ``(batch, units)``            list of ``(batch, S, units)``
+states              list of ``(batch, units)``            list of ``(batch, S, units)``
 mask                ``(batch, time)`` or None             the same
 kernel              ``(features, G * units)``             ``(S, features, G * units)``
 recurrent_kernel    ``(units, G * units)``                ``(S, units, G * units)``
@@ -70,6 +69,16 @@ class Output(NamedTuple):
     outputs: Any
     states: list
     kernel: str
+
+
+def has_members(kernel: Any) -> bool:
+    """Whether weights are those of several members, by the table above: a kernel then has a leading axis for them."""
+    return len(kernel.shape) == 3
+
+
+def is_shared(sequences: Any, kernel: Any) -> bool:
+    """Whether all members read the same sequences, by the table above; False for one layer."""
+    return has_members(kernel) and len(sequences.shape) == 3
 
 
 class Piece(list):

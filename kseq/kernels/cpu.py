@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kseq.errors import Unsupported
-from kseq.kernels import Spec
+from kseq.kernels import Spec, has_members, is_shared
 from kseq.kernels._cpu import gru, lstm, simple_rnn
 from kseq.kernels._cpu.pool import default_threads, give, run, take
 from kseq.kernels._cpu.shape import Shape
@@ -138,9 +138,9 @@ def forward(
         ValueError: shapes or number types that do not fit together.
     """
     _check_settings(spec, kernel.dtype)
-    dtype, one_net = kernel.dtype, kernel.ndim == 2
+    dtype, one_net = kernel.dtype, not has_members(kernel)
     members = 1 if one_net else kernel.shape[0]
-    shared = not one_net and sequences.ndim == 3
+    shared = is_shared(sequences, kernel)
     batch, time, features = sequences.shape[0], sequences.shape[-2], sequences.shape[-1]
     units = recurrent_kernel.shape[-2]
     shape = _cut(members, batch, time, features, units)

@@ -27,7 +27,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from kseq.errors import Unsupported
-from kseq.kernels import Output, Spec
+from kseq.kernels import Output, Spec, has_members, is_shared
 
 #: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
 #: training (those of the forward pass are counted, and the backward pass takes its time as well): 3 seconds, taken four
@@ -64,45 +64,19 @@ def recording() -> str | None:
     return None
 
 
-def simple_rnn(
+def run(
     sequences: Array,
-    initial_state: list[Array],
+    states: list[Array],
     mask: Array | None,
     kernel: Array,
     recurrent_kernel: Array,
     bias: Array | None,
     spec: Spec,
 ) -> Output:
-    """``h' = activation(W x + b + U h)``; see :mod:`kseq.kernels` for the arguments."""
-    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
-
-
-def lstm(
-    sequences: Array,
-    initial_state: list[Array],
-    mask: Array | None,
-    kernel: Array,
-    recurrent_kernel: Array,
-    bias: Array | None,
-    spec: Spec,
-) -> Output:
-    """LSTM with gates i, f, c, o; see :mod:`kseq.kernels` for the arguments."""
-    if kernel.ndim == 2 and bias is not None and jax.default_backend() == "gpu":
+    """Run a recurrent layer, as :mod:`kseq.kernels` says of its arguments."""
+    if spec.cell == "lstm" and not has_members(kernel) and bias is not None and jax.default_backend() == "gpu":
         raise Unsupported("cuDNN in Keras")
-    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
-
-
-def gru(
-    sequences: Array,
-    initial_state: list[Array],
-    mask: Array | None,
-    kernel: Array,
-    recurrent_kernel: Array,
-    bias: Array | None,
-    spec: Spec,
-) -> Output:
-    """GRU with gates z, r, h; see :mod:`kseq.kernels` for the arguments."""
-    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
+    return _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec)
 
 
 def _require(condition: bool, reason: str) -> None:
@@ -120,11 +94,11 @@ def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec, late=Non
     _require(spec.recurrent_activation in (None, "sigmoid"), f"recurrent_activation {spec.recurrent_activation}")
 
     late = jax.default_backend() != "cpu" if late is None else late
-    members = kernel.ndim == 3
+    members = has_members(kernel)
     # Within the loop time is the first axis, and members the second.
     x = jnp.moveaxis(sequences, -2, 0)
     if members:
-        x = jnp.swapaxes(x, 1, 2) if x.ndim == 4 else jnp.expand_dims(x, 1)
+        x = jnp.expand_dims(x, 1) if is_shared(sequences, kernel) else jnp.swapaxes(x, 1, 2)
         states = [jnp.swapaxes(state, 0, 1) for state in states]
     states, outputs = _loop(spec, late, x, states, kernel, recurrent_kernel, bias)
     if members:
@@ -240,7 +214,7 @@ def _loop_back(spec, late, saved, d_results):
         """Gradients of the weights, added up over the batch, and over time where the terms have it."""
         h, *reset, d_input, d_recurrent = terms
         t = "t" if x.ndim > recurrent_kernel.ndim else ""
-        s = "s" if recurrent_kernel.ndim == 3 else ""
+        s = "s" if has_members(recurrent_kernel) else ""
 
         def product(left, right):
             one = "o" if s and left.shape[-3] == 1 else s
@@ -290,7 +264,7 @@ def _loop_back(spec, late, saved, d_results):
 def _product_back(d_input, kernel, x):
     """Gradient of a step's input; members that read the same one add theirs."""
     d_x = jnp.matmul(d_input, jnp.swapaxes(kernel, -1, -2))
-    return d_x.sum(0, keepdims=True) if x.shape[0] == 1 and d_x.ndim == 3 else d_x
+    return d_x.sum(0, keepdims=True) if has_members(kernel) and x.shape[0] == 1 else d_x
 
 
 def _has_two_biases(spec: Spec) -> bool:
@@ -301,7 +275,7 @@ def _biases(spec: Spec, kernel: Array, bias: Array | None) -> tuple[Array | None
     """Biases of the input and of the recurrent product, ready to be added to ``([S,] batch, ...)``."""
     if bias is None:
         return None, None
-    if kernel.ndim == 3:
+    if has_members(kernel):
         bias = jnp.expand_dims(bias, -2)
         return (bias[:, 0], bias[:, 1]) if _has_two_biases(spec) else (bias, None)
     return (bias[0], bias[1]) if _has_two_biases(spec) else (bias, None)

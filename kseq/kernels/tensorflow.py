@@ -21,7 +21,7 @@ from tensorflow import Tensor
 from tensorflow.python.eager import forwardprop_util
 
 from kseq.errors import Unsupported
-from kseq.kernels import Output, Spec
+from kseq.kernels import Output, Spec, has_members, is_shared
 from kseq.kernels.tensorflow_feed import array_dataset, dataset  # noqa: F401 (what fit reads batches by)
 
 #: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
@@ -83,45 +83,6 @@ def recording() -> str | None:
 STEPS_AT_ONCE = 32
 
 
-def simple_rnn(
-    sequences: Tensor,
-    initial_state: list[Tensor],
-    mask: Tensor | None,
-    kernel: Tensor,
-    recurrent_kernel: Tensor,
-    bias: Tensor | None,
-    spec: Spec,
-) -> Output:
-    """``h' = activation(W x + b + U h)``; see :mod:`kseq.kernels` for the arguments."""
-    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
-
-
-def lstm(
-    sequences: Tensor,
-    initial_state: list[Tensor],
-    mask: Tensor | None,
-    kernel: Tensor,
-    recurrent_kernel: Tensor,
-    bias: Tensor | None,
-    spec: Spec,
-) -> Output:
-    """LSTM with gates i, f, c, o; see :mod:`kseq.kernels` for the arguments."""
-    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
-
-
-def gru(
-    sequences: Tensor,
-    initial_state: list[Tensor],
-    mask: Tensor | None,
-    kernel: Tensor,
-    recurrent_kernel: Tensor,
-    bias: Tensor | None,
-    spec: Spec,
-) -> Output:
-    """GRU with gates z, r, h; see :mod:`kseq.kernels` for the arguments."""
-    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
-
-
 @functools.cache
 def _on_gpu() -> bool:
     return bool(tf.config.list_logical_devices("GPU"))
@@ -155,7 +116,16 @@ def _require(condition: bool, reason: str) -> None:
         raise Unsupported(reason)
 
 
-def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
+def run(
+    sequences: Tensor,
+    states: list[Tensor],
+    mask: Tensor | None,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None,
+    spec: Spec,
+) -> Output:
+    """Run a recurrent layer, as :mod:`kseq.kernels` says of its arguments."""
     _require(mask is None, "mask")
     _require(not _on_gpu(), "a GPU")
     _require(_compiled() is not None, "Numba is not installed, or NUMBA_DISABLE_JIT is set")
@@ -246,10 +216,10 @@ def _run_compiled(sequences, weights, states, spec):
 
 def _loop_of_operations(spec, sequences, kernel, recurrent_kernel, bias, states):
     """``[outputs,] states`` by TensorFlow's own operations, of which it knows derivatives of any order."""
-    members = kernel.shape.ndims == 3
+    members = has_members(kernel)
     equation = "btf,fg->btg"
     if members:
-        equation = "btf,sfg->btsg" if sequences.shape.ndims == 3 else "bstf,sfg->btsg"
+        equation = "btf,sfg->btsg" if is_shared(sequences, kernel) else "bstf,sfg->btsg"
     steps = tf.unstack(tf.einsum(equation, sequences, kernel), axis=1)
     two = spec.cell == "gru" and spec.reset_after
     inside = bias[..., 1, :] if two and bias is not None else None

@@ -51,6 +51,9 @@ class _Ops:
     def blocks(self, x: Any, rows: int, columns: int) -> Any:
         return tf.reshape(x, [-1, rows, columns])
 
+    def ascending(self, x: Any, rows: int) -> Any:
+        return tf.sort(x, axis=1)
+
     def exp(self, x: Any) -> Any:
         return tf.exp(x)
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from kseq.errors import Unsupported
-from kseq.kernels import Output, Spec
+from kseq.kernels import Output, Spec, has_members
 from kseq.kernels import torch_step as step  # noqa: F401 (what kseq.layers.fast_step makes a step of)
 from kseq.kernels.torch_feed import array_dataset, dataset  # noqa: F401 (what fit reads batches by)
 from kseq.kernels.torch_loop import asks_for_more, gradients, transformed
@@ -69,45 +69,6 @@ def recording() -> str | None:
     return "a transform of torch.func, or derivatives ahead" if transformed() else None
 
 
-def simple_rnn(
-    sequences: Tensor,
-    initial_state: list[Tensor],
-    mask: Tensor | None,
-    kernel: Tensor,
-    recurrent_kernel: Tensor,
-    bias: Tensor | None,
-    spec: Spec,
-) -> Output:
-    """``h' = activation(W x + b + U h)``; see :mod:`kseq.kernels` for the arguments."""
-    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
-
-
-def lstm(
-    sequences: Tensor,
-    initial_state: list[Tensor],
-    mask: Tensor | None,
-    kernel: Tensor,
-    recurrent_kernel: Tensor,
-    bias: Tensor | None,
-    spec: Spec,
-) -> Output:
-    """LSTM with gates i, f, c, o; see :mod:`kseq.kernels` for the arguments."""
-    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
-
-
-def gru(
-    sequences: Tensor,
-    initial_state: list[Tensor],
-    mask: Tensor | None,
-    kernel: Tensor,
-    recurrent_kernel: Tensor,
-    bias: Tensor | None,
-    spec: Spec,
-) -> Output:
-    """GRU with gates z, r, h; see :mod:`kseq.kernels` for the arguments."""
-    return _run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
-
-
 def _require(condition: bool, reason: str) -> None:
     if not condition:
         raise Unsupported(reason)
@@ -119,13 +80,21 @@ def _require_standard_activations(spec: Spec) -> None:
     _require(spec.recurrent_activation in (None, "sigmoid"), f"recurrent_activation {spec.recurrent_activation}")
 
 
-def _run(sequences, states, mask, kernel, recurrent_kernel, bias, spec):
-    """Choose by device and number type."""
+def run(
+    sequences: Tensor,
+    states: list[Tensor],
+    mask: Tensor | None,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None,
+    spec: Spec,
+) -> Output:
+    """Run a recurrent layer, as :mod:`kseq.kernels` says of its arguments."""
     _require(mask is None, "mask")
     _require(type(sequences) in _PLAIN and type(kernel) in _PLAIN, f"a {type(sequences).__name__} input")
     _require(sequences.dtype == kernel.dtype, f"{_name(sequences.dtype)} input to {_name(kernel.dtype)} weights")
     _require(len(states[0]) == len(sequences), f"initial states of {len(states[0])} for {len(sequences)} windows")
-    members = kernel.dim() == 3
+    members = has_members(kernel)
     device = sequences.device.type
     if device == "meta":
         return _shapes(sequences, states, spec)
@@ -176,7 +145,7 @@ def _compiled() -> ModuleType | None:
     return cpu
 
 
-def epochs(values: list[Tensor], layers: Any, head: Any, optimizer: Any, decayed: Any) -> Any:
+def epochs(values: list[Tensor], layers: Any, head: Any, skip: Any, optimizer: Any, decayed: Any) -> Any:
     """Make the compiled epoch of a small network; arguments as of :class:`kseq.kernels.torch_epoch.Epochs`.
 
     Raises:
@@ -185,7 +154,7 @@ def epochs(values: list[Tensor], layers: Any, head: Any, optimizer: Any, decayed
     _require(_compiled() is not None and values[0].device.type == "cpu", "no compiled loop")
     from kseq.kernels.torch_epoch import Epochs
 
-    return Epochs(values, layers, head, optimizer, decayed, _saturation(values[0].dtype))
+    return Epochs(values, layers, head, skip, optimizer, decayed, _saturation(values[0].dtype))
 
 
 def _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec):
@@ -285,7 +254,7 @@ def stacks(spec: Spec, kernel: Tensor) -> bool:
     own = kernel.device.type == "cuda" or _compiled() is None
     known = ("tanh", "relu") if spec.cell == "simple_rnn" else ("tanh",)
     gates = spec.recurrent_activation in (None, "sigmoid") and (spec.cell != "gru" or spec.reset_after)
-    return own and kernel.dim() == 2 and spec.activation in known and gates
+    return own and not has_members(kernel) and spec.activation in known and gates
 
 
 def stack(sequences: Tensor, layers: Sequence[Sequence[Weights]], spec: Spec) -> tuple[Tensor, str]:

@@ -66,6 +66,9 @@ class _Program(torch.nn.Module):
     def blocks(self, x: Tensor, rows: int, columns: int) -> Tensor:
         return x.reshape(-1, rows, columns)
 
+    def ascending(self, x: Tensor, rows: int) -> Tensor:
+        return torch.sort(x, dim=1).values
+
     def exp(self, x: Tensor) -> Tensor:
         return torch.exp(x)
 

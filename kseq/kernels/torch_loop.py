@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from kseq.kernels import Spec
+from kseq.kernels import Spec, has_members
 
 
 def transformed() -> bool:
@@ -50,7 +50,7 @@ def run_loop(
     spec: Spec,
 ) -> list[Tensor]:
     """Outputs of every step, ``(batch, [S,] time, units)``, and the last states, of members or of one layer."""
-    one = kernel.dim() == 2
+    one = not has_members(kernel)
     if one:
         kernel, recurrent_kernel = kernel.unsqueeze(0), recurrent_kernel.unsqueeze(0)
         bias = None if bias is None else bias.unsqueeze(0)

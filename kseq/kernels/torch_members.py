@@ -9,7 +9,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from kseq.kernels import Output
+from kseq.kernels import Output, has_members
 from kseq.kernels.torch_loop import input_products, run_loop
 
 # --- All steps in one launch -----------------------------------------------------------------------------------------
@@ -44,7 +44,7 @@ def fits_triton(sequences: Tensor, recurrent_kernel: Tensor) -> bool:
 
 def run_triton(sequences, states, kernel, recurrent_kernel, bias, spec):
     """The input product, then all steps of all members in one launch; of a single layer too."""
-    one = kernel.dim() == 2
+    one = not has_members(kernel)
     if one:
         # A single layer is an ensemble of one, whose windows all members share.
         kernel, recurrent_kernel = kernel.unsqueeze(0), recurrent_kernel.unsqueeze(0)

@@ -151,6 +151,6 @@ def run_kernel(
         # Checked before the kernel is called, because a tracing compiler cannot follow the exception.
         return decline(recorder)
     try:
-        return getattr(KERNELS, spec.cell)(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
+        return KERNELS.run(sequences, initial_state, mask, kernel, recurrent_kernel, bias, spec)
     except Unsupported as refusal:
         return decline(refusal.reason)

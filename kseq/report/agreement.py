@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from kseq.report.table import aligned
 
 if TYPE_CHECKING:
-    from kseq.experiments.reproduce import Agreement
+    from kseq.experiments.agreement import Agreement
 
 
 def agreement_text(agreement: "Agreement") -> str:

@@ -17,7 +17,8 @@ import pytest
 from kseq import ConfigError, DataError
 from kseq.data import read_file
 
-pytestmark = pytest.mark.above_backends
+# No line is run here alone, and coverage takes half as long again.
+pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover]
 
 DRAWS = int(os.environ.get("KSEQ_FUZZ", "60"))
 

@@ -23,9 +23,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from kseq.cli import cli, main
+from kseq.cli import load, main
 
-pytestmark = pytest.mark.above_backends
+# No line is run here alone, and coverage takes half as long again.
+pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover]
 
 #: Inputs of all tests together, and a share for each.
 INPUTS = int(os.environ.get("KSEQ_FUZZ", "0"))
@@ -142,7 +143,7 @@ def command_lines(draw):
     name = draw(
         st.sampled_from(["compare", "tune", "fit", "forecast", "evaluate", "audit", "reproduce", "data", "bench"])
     )
-    options = [p for p in cli.commands[name].params if isinstance(p, click.Option) and p.name not in SLOW]
+    options = [p for p in load(name).params if isinstance(p, click.Option) and p.name not in SLOW]
     typed = []
     for option in draw(st.lists(st.sampled_from(options), min_size=1, max_size=3, unique=True)):
         typed += [max(option.opts, key=len)] + ([] if option.is_flag else [draw(values_of(option))])
@@ -169,9 +170,7 @@ def test_options(folder, arguments):
 
 @fuzzed(0.05)
 @given(
-    option=st.sampled_from(
-        [p for p in cli.commands["compare"].params if isinstance(p, click.Option) and not p.is_flag]
-    ),
+    option=st.sampled_from([p for p in load("compare").params if isinstance(p, click.Option) and not p.is_flag]),
     data=st.data(),
 )
 def test_one_option_of_a_run(folder, option, data):
@@ -248,7 +247,7 @@ def test_csv(folder, content, options, trained):
         answered([*arguments, *TINY, "--out", "fuzzed.keras"], folder)
 
 
-KEYS = [max(option.opts, key=len)[2:] for option in cli.commands["compare"].params if option.name not in SLOW]
+KEYS = [max(option.opts, key=len)[2:] for option in load("compare").params if option.name not in SLOW]
 
 VALUES = st.one_of(
     st.booleans(), st.integers(-3, 3), st.sampled_from([10**30, -(10**30), 10**18]), st.floats(),

@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 
-from kseq.cli import cli, main
+from kseq.cli import load, main
 
 pytestmark = pytest.mark.above_backends
 
@@ -113,12 +113,12 @@ def test_bad_input_is_one_line(here, capsys, arguments, expected):
 
 
 def test_whatever_decides_a_comparison_can_be_audited():
-    compared, audited = ({option.name for option in cli.commands[name].params} for name in ("compare", "audit"))
+    compared, audited = ({option.name for option in load(name).params} for name in ("compare", "audit"))
     # How a comparison is shown, and forecasts that are given, decide none that are made.
     shown = {"level", "predictions", "escape_formulas", "log"}
     assert compared - audited == {*shown, "rival", "with_forecasts"}
     assert audited <= compared
-    defaults = {option.name: option.default for option in cli.commands["audit"].params}
+    defaults = {option.name: option.default for option in load("audit").params}
     assert (defaults["epochs"], defaults["seeds"], defaults["patience"]) == (5, 2, 2)
 
 

@@ -37,6 +37,7 @@ def untrained(monkeypatch, difference=0.0):
     monkeypatch.setattr(timings, "_measure", measure)
 
 
+@pytest.mark.pictures
 def test_files_hold_what_is_printed(here, capsys):
     assert main([*QUICK, "--cells", "gru", "--members", "1,2", "--out", "deep/run"]) == 0
     captured = capsys.readouterr()
@@ -64,6 +65,7 @@ def test_files_hold_what_is_printed(here, capsys):
     assert min(height, width) > 400
 
 
+@pytest.mark.above_backends
 def test_contenders_are_chosen(here, capsys):
     assert main([*QUICK, "--cells", "rnn", "--contenders", "arrays,builder", "--out", "run"]) == 0
     assert pd.read_csv("run/bench.csv")["contender"].tolist() == ["builder", "plain arrays", "kseq"]
@@ -74,6 +76,7 @@ def test_contenders_are_chosen(here, capsys):
     assert "received --contenders with --data" in capsys.readouterr().err
 
 
+@pytest.mark.above_backends
 def test_a_ratio_is_printed_where_forecasts_are_equal(here, capsys, monkeypatch):
     untrained(monkeypatch)
     assert main(QUICK) == 0
@@ -83,6 +86,7 @@ def test_a_ratio_is_printed_where_forecasts_are_equal(here, capsys, monkeypatch)
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("difference", [1.0, float("nan")])
 def test_no_speed_up_where_forecasts_differ(here, capsys, monkeypatch, difference):
     untrained(monkeypatch, difference)
@@ -93,6 +97,7 @@ def test_no_speed_up_where_forecasts_differ(here, capsys, monkeypatch, differenc
     assert pd.read_csv(here / "run/bench.csv")["ratio"].isna().all()
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -115,6 +120,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(here, capsys, arguments, expec
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.above_backends
 def test_a_full_disk_leaves_nothing(here, capsys, monkeypatch):
     untrained(monkeypatch)
 
@@ -132,6 +138,7 @@ def test_a_full_disk_leaves_nothing(here, capsys, monkeypatch):
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.above_backends
 def test_ctrl_c_leaves_nothing(here, monkeypatch):
     def interrupt(*job):
         raise KeyboardInterrupt

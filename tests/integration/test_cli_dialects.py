@@ -36,6 +36,7 @@ def series_of(run):
     return json.loads((run / "run.json").read_text(encoding="utf-8"))["series"]
 
 
+@pytest.mark.pictures
 def test_data_shows_what_was_read_and_the_command_that_compares_on_it(here, capsys):
     assert main(["data", "umsatz.csv", *OPTIONS, "--out", "shown"]) == 0
     out = capsys.readouterr().out

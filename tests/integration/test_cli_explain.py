@@ -12,6 +12,7 @@ pytestmark = pytest.mark.above_backends
 QUICK = ["--epochs", "2", "--seeds", "2", "--units", "4", "--no-problems", "--no-variants"]
 
 
+@pytest.mark.pictures
 def test_a_series_is_explained_and_everything_written(tmp_path, capsys):
     assert main(["explain", *QUICK, "--cells", "rnn,lstm,gru", "--out", str(tmp_path / "why")]) == 0
     printed = capsys.readouterr().out

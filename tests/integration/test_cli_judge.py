@@ -153,6 +153,7 @@ def test_its_own_inputs_are_not_overwritten(capsys, folder):
     assert pd.read_csv("out/predictions.csv")["NHITS"].tolist() == pytest.approx(made["NHITS"].tolist())
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("horizon", ["1", "3"])
 def test_a_run_with_cells_judged_from_its_forecasts_equals_its_table(horizon, folder):
     rows = np.random.default_rng(1).normal(size=180).cumsum() + 5 * np.sin(np.arange(180) * np.pi / 6)

@@ -9,7 +9,8 @@ import pytest
 
 from kseq.cli import main
 
-pytestmark = pytest.mark.above_backends
+# No line is run here alone, and coverage takes half as long again.
+pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover]
 
 QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "2", "--units", "2", "--lookback", "7",
          "--baselines", "persistence,seasonal-naive", "--out", "run"]  # fmt: skip
@@ -51,6 +52,7 @@ def record():
 ROLES = ["--id", "shop", "--target", "sales", "--features", "rain", "--future", "price", "--static", "kind,size"]
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_all_series_of_a_file_share_a_model(here, capsys, kind):
     write(shops(), kind)

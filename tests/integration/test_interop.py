@@ -109,6 +109,7 @@ def test_a_state_dict_gives_pytorchs_forecast_and_comes_back(cell, architecture)
     assert all((one == other).all() for one, other in zip(again.get_weights(), model.get_weights(), strict=True))
 
 
+@pytest.mark.above_backends
 def test_biases_come_back_as_the_two_of_a_gru_and_as_one_of_the_others():
     gru = draw_state("gru")
     assert all((array == gru[name]).all() for name, array in to_torch(from_torch(gru)).items())
@@ -125,6 +126,7 @@ def test_relu():
     np.testing.assert_allclose(predict(from_torch(state, activation="relu"), x), expected, atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.above_backends
 def test_options_of_the_model_that_is_built():
     model = from_torch(draw_state("lstm", num_layers=2), lookback=9, dropout=0.2, return_states=True)
     assert model.input_shape == (None, 9, 3)
@@ -143,6 +145,25 @@ def test_a_builders_model_takes_weights_and_gives_them(cell):
     np.testing.assert_allclose(predict(target, x), predict(source, x), atol=1e-6)
 
 
+def test_a_linear_map_of_the_window_is_a_module_of_its_own():
+    options = {"lookback": 6, "features": 3, "horizon": 2, "units": 4}
+    model, again, without = (build_model("gru", seed=seed, skip=skip, **options)
+                             for seed, skip in ((0, "linear"), (1, "linear"), (0, "none")))  # fmt: skip
+    kernel = np.random.default_rng(0).normal(size=(6, 3, 2)).astype("float32")
+    model.get_layer("skip").set_weights([kernel])
+    state, x = to_torch(model), np.random.default_rng(1).normal(size=(5, 6, 3)).astype("float32")
+    forecasts = model.predict_on_batch(x)
+    flat = x.reshape(5, -1) @ state["skip.weight"].T
+    np.testing.assert_allclose(without.predict_on_batch(x) + flat, forecasts, rtol=1e-4, atol=1e-5)
+    load_torch(again, state)
+    np.testing.assert_allclose(again.predict_on_batch(x), forecasts, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ConfigError, match=r"received skip.weight of shape \(2, 9\), expected \(2, 18\) without a bias"):
+        load_torch(again, {**state, "skip.weight": state["skip.weight"][:, :9]})
+    load_torch(again, {name: array for name, array in state.items() if name != "skip.weight"})
+    np.testing.assert_allclose(again.predict_on_batch(x), without.predict_on_batch(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.above_backends
 def test_layers_of_different_widths_are_modules_of_their_own():
     source, target = (build_model("gru", features=3, units=[6, 4], seed=seed) for seed in (1, 2))
     with pytest.raises(ConfigError, match="different recurrent layers"):
@@ -174,6 +195,7 @@ def test_a_model_made_by_hand_with_two_dense_layers():
     np.testing.assert_array_equal(predict(target, windows()), predict(source, windows()))
 
 
+@pytest.mark.above_backends
 def test_a_bare_module_has_names_without_a_prefix():
     state = draw_state("lstm", module="net")
     bare = {name.removeprefix("net."): array for name, array in state.items()}
@@ -182,6 +204,7 @@ def test_a_bare_module_has_names_without_a_prefix():
     assert set(to_torch(model, recurrent="")) == set(bare)
 
 
+@pytest.mark.above_backends
 def test_biases_that_the_state_dict_lacks_are_zero():
     state = draw_state("gru", bias=False)
     del state["fc.bias"]
@@ -248,6 +271,7 @@ BAD_STATES = {
 }
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("case", BAD_STATES)
 def test_bad_state_dicts(case):
     state, message = BAD_STATES[case]
@@ -255,6 +279,7 @@ def test_bad_state_dicts(case):
         from_torch(state)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -281,6 +306,7 @@ def test_a_model_that_does_not_fit_keeps_its_weights(options, message):
     assert all((one == other).all() for one, other in zip(model.get_weights(), before, strict=True))
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
@@ -297,12 +323,14 @@ def test_layers_that_pytorch_has_not(layer, message):
         load_torch(keras.Sequential([keras.Input((9, 3)), layer(), keras.layers.Dense(2)]), STATE)
 
 
+@pytest.mark.above_backends
 def test_a_dense_layer_without_bias_refuses_one():
     model = keras.Sequential([keras.Input((9, 3)), layers.LSTM(5), keras.layers.Dense(2, use_bias=False)])
     with pytest.raises(ConfigError, match=r"fc\.bias for layer"):
         load_torch(model, STATE)
 
 
+@pytest.mark.above_backends
 def test_names_for_a_written_state_dict():
     model = build_model("lstm", num_layers=2)
     with pytest.raises(ConfigError, match="3 names for 2 recurrent layers"):
@@ -407,11 +435,13 @@ def test_a_module_and_a_checkpoint_are_taken_as_they_are(torch, cell):
     np.testing.assert_allclose(predict(model, x), expected, atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.above_backends
 def test_two_directions_warn_of_what_differs():
     with pytest.warns(UserWarning, match=r"h_n\[-1\].*out\[:, -1\]"):
         from_torch(draw_state("gru", bidirectional=True))
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("given", ["gru.pt", 5, None, [1.0]])
 def test_what_is_no_module_is_told(given):
     with pytest.raises(ConfigError, match="expected a PyTorch module, its state dict, or a checkpoint"):

@@ -1,6 +1,7 @@
 """What is loaded as a command starts, counted in modules: what is not loaded takes no time."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import kseq
+from kseq.cli import COMMANDS, load, main
 
 pytestmark = pytest.mark.above_backends
 
@@ -33,13 +35,25 @@ def test_the_package_loads_a_few_modules():
     assert len(modules) < 60
 
 
-def test_help_loads_no_package_that_computes():
-    modules = loaded_by("import kseq.cli")
+@pytest.mark.parametrize("typed", [["--help"], ["--version"], ["compare", "--help"], ["fit", "--help"]], ids=" ".join)
+def test_help_loads_no_package_that_computes_and_only_the_command_that_is_named(typed):
+    modules = loaded_by(f"from kseq.cli import main\nassert main({typed}) == 0")
     packages = {name.partition(".")[0] for name in modules}
     assert not set(HEAVY) & packages
     assert "click" in packages
-    # Click takes some 60 of them, the command line 30.
-    assert len(modules) < 220
+    # Click takes some 60 of them, a command up to 30.
+    assert len(modules) < (220 if typed[1:] else 190)
+    # What is told of `fit` is told of a comparison's options too.
+    named = {"compare": {"compare"}, "fit": {"fit", "compare"}}.get(typed[0], set())
+    assert {name for name in COMMANDS if f"kseq.cli.{name}" in modules} == named
+
+
+def test_help_has_a_whole_line_for_each_command(capsys):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for name, line in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(line)}$", shown, re.MULTILINE)
+        assert load(name).name == name
 
 
 def test_a_comparison_loads_what_draws_and_tests_after_its_training():

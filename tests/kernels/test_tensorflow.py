@@ -82,7 +82,7 @@ def test_members(members_problem, member_cell, shared, use_bias, return_sequence
     weights = [tf.constant(w) for w in problem.weights if w is not None]
     with tf.GradientTape() as tape:
         tape.watch([x, *states, *weights])
-        output = getattr(kernels, spec.cell)(x, states, None, *[*weights, None][:3], spec)
+        output = kernels.run(x, states, None, *[*weights, None][:3], spec)
         results = [output.outputs, *output.states]
         factors = [problem.d_outputs, *problem.d_states]
         loss = tf.add_n([tf.reduce_sum(factor * result) for factor, result in zip(factors, results, strict=True)])
@@ -95,14 +95,14 @@ def call(layer, **changes):
     weights = [w.value for w in layer.trainable_weights]
     arguments = {
         "sequences": tf.zeros((2, 3, 1)),
-        "initial_state": [tf.zeros((2, 4)) for _ in layer.state_size],
+        "states": [tf.zeros((2, 4)) for _ in layer.state_size],
         "mask": None,
         "kernel": weights[0],
         "recurrent_kernel": weights[1],
         "bias": weights[2],
         "spec": layers.spec_of(layer),
     }
-    return getattr(kernels, layers.spec_of(layer).cell)(**{**arguments, **changes})
+    return kernels.run(**{**arguments, **changes})
 
 
 def built(cell, **options):
@@ -120,7 +120,7 @@ def built(cell, **options):
         ("LSTM", {}, {"mask": np.ones((2, 3), bool)}, "mask"),
         ("LSTM", {}, {"sequences": tf.zeros((2, 3, 1), "int32")}, "int32 input to float32 weights"),
         ("GRU", {"dtype": "bfloat16", "recurrent_initializer": "zeros"}, {}, "bfloat16 on the CPU"),
-        ("GRU", {}, {"initial_state": [tf.zeros((1, 4))]}, "one initial state for all windows"),
+        ("GRU", {}, {"states": [tf.zeros((1, 4))]}, "one initial state for all windows"),
     ],
 )
 def test_declines(cell, options, changes, reason):

@@ -129,7 +129,7 @@ def test_members(members_problem, path, member_cell, shared, use_bias, return_se
     x, *rest = given_tensors
     states, weights = rest[: len(problem.states)], rest[len(problem.states) :]
     weights = [*weights, None][:3]
-    output = getattr(kernels, spec.cell)(x, states, None, *weights, spec)
+    output = kernels.run(x, states, None, *weights, spec)
     assert output.kernel == {"compiled": "torch-cpu", "native": "torch-members"}[path]
     loss = sum(
         (torch.tensor(d) * result).sum()
@@ -146,14 +146,14 @@ def call(layer, **changes):
     weights = [w.value for w in layer.trainable_weights]
     arguments = {
         "sequences": torch.zeros(2, 3, 1),
-        "initial_state": [torch.zeros(2, 4) for _ in layer.state_size],
+        "states": [torch.zeros(2, 4) for _ in layer.state_size],
         "mask": None,
         "kernel": weights[0],
         "recurrent_kernel": weights[1],
         "bias": weights[2],
         "spec": layers.spec_of(layer),
     }
-    return getattr(kernels, layers.spec_of(layer).cell)(**{**arguments, **changes})
+    return kernels.run(**{**arguments, **changes})
 
 
 def built(cell, **options):
@@ -177,7 +177,7 @@ def built(cell, **options):
             {"sequences": torch.zeros(2, 3, 1, dtype=torch.bfloat16)},
             "bfloat16 on the CPU",
         ),
-        ("GRU", {}, {"initial_state": [torch.zeros(1, 4)]}, "initial states of 1 for 2 windows"),
+        ("GRU", {}, {"states": [torch.zeros(1, 4)]}, "initial states of 1 for 2 windows"),
         ("GRU", {}, {"kernel": torch.zeros(1, 12, device="meta")}, "input on cpu, weights on meta"),
     ],
 )
@@ -206,7 +206,7 @@ def test_declines_while_compiling():
 def test_shapes_alone_on_the_meta_device():
     layer = built("LSTM", return_sequences=True, go_backwards=True)
     output = call(layer, sequences=torch.zeros(2, 3, 1, device="meta"),
-                  initial_state=[torch.zeros(2, 4, device="meta")] * 2)  # fmt: skip
+                  states=[torch.zeros(2, 4, device="meta")] * 2)  # fmt: skip
     assert output.last_output.shape == (2, 4)
     assert output.outputs.shape == (2, 3, 4)
     assert [state.device.type for state in output.states] == ["meta", "meta"]

@@ -105,7 +105,7 @@ def test_members(members_problem, member_cell, dtype, shared, use_bias, return_s
     x, *rest = given_tensors
     states, weights = rest[: len(problem.states)], rest[len(problem.states) :]
     weights = [*weights, None][:3]
-    output = getattr(kernels, spec.cell)(x, states, None, *weights, spec)
+    output = kernels.run(x, states, None, *weights, spec)
     assert output.kernel == ("torch-triton" if dtype == "float32" else "torch-members")
     loss = sum(
         (torch.tensor(d, device="cuda") * result).sum()

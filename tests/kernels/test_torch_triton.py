@@ -13,6 +13,7 @@ pytest.importorskip("triton", reason="needs Triton, which PyTorch for GPUs bring
 
 import torch
 
+import kseq.kernels
 import kseq.kernels.torch_members as kernels
 from kseq.kernels import Spec
 
@@ -20,16 +21,24 @@ if torch.cuda.is_available():
     pytest.skip("compiled and run in test_torch_cuda.py", allow_module_level=True)
 
 
+#: Programs, and what starts them.
+MODULES = ("_triton_programs", "torch_triton")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def interpreted():
     """The module, its programs made for the interpreter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
-        patch.delitem(sys.modules, "kseq.kernels.torch_triton", raising=False)
+        for name in MODULES:
+            patch.delitem(sys.modules, f"kseq.kernels.{name}", raising=False)
+            patch.delattr(kseq.kernels, name, raising=False)
         module = importlib.import_module("kseq.kernels.torch_triton")
         patch.setattr(kernels, "triton", lambda: module)
         yield module
-    sys.modules.pop("kseq.kernels.torch_triton", None)
+    for name in MODULES:
+        sys.modules.pop(f"kseq.kernels.{name}", None)
+        vars(kseq.kernels).pop(name, None)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kseq import Forecaster, Settings, build_gru
-from kseq.cli import cli
+from kseq.cli import load
 from kseq.cli.command import option_of
 from kseq.errors import ConfigError, Parameter
 from kseq.training.fit import Training
@@ -87,4 +87,4 @@ def test_messages_name_parameters_to_python_and_options_to_the_command_line():
         "lower ", Parameter("num_layers"), " or ", Parameter("batch_size"), ", not ", Parameter("h"), "."
     )
     assert str(error) == "lower num_layers or batch_size, not h."
-    assert error.told(lambda name: option_of(cli.commands["compare"], name)) == "lower --layers or --batch-size, not h."
+    assert error.told(lambda name: option_of(load("compare"), name)) == "lower --layers or --batch-size, not h."

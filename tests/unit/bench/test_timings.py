@@ -57,6 +57,7 @@ def test_contenders_forecast_the_same_before_they_are_timed(tiny, cell, workload
         assert table["step"][contender] == (expected if BACKEND == "torch" else "keras")
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("chosen", [(), ("arrays", "builder"), ("stock", "sequential")], ids=str)
 def test_contenders_are_chosen(untrained, chosen):
     table = timings.run(["rnn"], ["bidirectional"], rounds=1, contenders=chosen).table
@@ -66,6 +67,7 @@ def test_contenders_are_chosen(untrained, chosen):
     assert table["to_builder"].notna().all() == ("builder" in chosen)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("name", timings.USERS)
 def test_a_users_model_that_forecasts_otherwise_has_no_ratio(monkeypatch, untrained, name):
     model_of = timings.model_of
@@ -98,6 +100,7 @@ def test_members_stand_beside_what_trains_one_seed_at_a_time(monkeypatch):
     assert all(m.kernel for m in result.measurements if m.contender == "kseq")
 
 
+@pytest.mark.above_backends
 def test_rounds_are_epochs_that_count(monkeypatch, untrained):
     pair = timings.Measurement("plain", "rnn", "two processes", seconds=[1.0])
     monkeypatch.setattr(timings, "_two_processes", lambda name, cell: pair)
@@ -109,6 +112,7 @@ def test_rounds_are_epochs_that_count(monkeypatch, untrained):
     assert (own[1].first, own[4].first) == (9.0, 9.0)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("broken", [lambda w: w + 0.1, lambda w: w * np.nan], ids=["others", "no numbers"])
 def test_no_speed_up_where_forecasts_differ(monkeypatch, untrained, broken):
     to_stock = layers.to_stock
@@ -124,6 +128,7 @@ def test_no_speed_up_where_forecasts_differ(monkeypatch, untrained, broken):
     assert (table["ms"] > 0).all()
 
 
+@pytest.mark.above_backends
 def test_a_contender_that_differs_alone_has_no_ratio():
     measurements = [
         timings.Measurement("plain", "gru", "stock Keras", seconds=[3.0]),
@@ -142,12 +147,14 @@ def test_a_process_of_its_own_prints_seconds_of_each_epoch_but_the_first(tiny, c
     assert min(seconds) > 0
 
 
+@pytest.mark.above_backends
 def test_a_process_that_fails_is_told(monkeypatch, untrained):
     monkeypatch.setattr(timings.sys, "executable", "false")
     with pytest.raises(BackendError, match=r"trains stock Keras failed \(status 1\)"):
         timings.run(["gru"], ["plain"], rounds=1, members=(2,))
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -163,6 +170,7 @@ def test_bad_arguments(arguments, expected):
         timings.run(*arguments)
 
 
+@pytest.mark.above_backends
 def test_operations_are_those_of_the_products():
     # An LSTM's four gates, each (features + units) x units products and as many sums, forward and twice that backward.
     job = timings.Workload(windows=10, time=3, features=5, units=2, batch=4)
@@ -190,6 +198,7 @@ def test_the_real_workloads(monkeypatch):
     assert timings.peak_flops(size=8, seconds=0.01) > 0
 
 
+@pytest.mark.above_backends
 def test_what_was_measured_is_plain_data(untrained):
     result = timings.run(["rnn"], ["plain"], rounds=1)
     record = json.loads(json.dumps(result.record))

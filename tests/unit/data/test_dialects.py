@@ -41,9 +41,9 @@ def test_dates_in_many_ways(tmp_path, dates, first, step):
     ("values", "foot", "head", "expected"),
     [
         ([-9999, *Y[1:]], "", "when,level\n", "holds -9999 in 1 of 60 rows"),
-        (Y, "\nSource: a yearbook\n", "when,level\n", "give skip_footer 1"),
-        ([Y[0], ".", *Y[2:]], "", "when,level\n", "give missing . and fill ffill"),
-        (Y, "", "", "give no_header"),
+        (Y, "\nSource: a yearbook\n", "when,level\n", "give skip_footer=1"),
+        ([Y[0], ".", *Y[2:]], "", "when,level\n", "give missing='.' and fill='ffill'"),
+        (Y, "", "", "give no_header=True"),
     ],
 )
 def test_what_is_refused_names_the_option_that_helps(tmp_path, values, foot, head, expected):
@@ -64,7 +64,7 @@ def test_thousands_by_points_are_not_read_as_decimals(tmp_path):
     values = [945 + 12 * i for i in range(60)]
     rows = [f"{d.date()};{f'{v:,}'.replace(',', '.')}\n" for d, v in zip(MONTHS, values, strict=True)]
     path.write_text("Monat;Anzahl\n" + "".join(rows))
-    with pytest.raises(DataError, match=r"give thousands \. for 1005"):
+    with pytest.raises(DataError, match=r"give thousands='\.' for 1005"):
         read_csv(path)
     assert read_csv(path, thousands=".").y[:, 0].tolist() == values
 
@@ -80,7 +80,7 @@ def test_decimal_commas_beside_text_for_missing_values(tmp_path):
     path = tmp_path / "file.csv"
     rows = "".join(f"{date.date()};{cell}\n" for date, cell in zip(MONTHS, cells, strict=True))
     path.write_text("when;level\n" + rows)
-    with pytest.raises(DataError, match=r"give missing k\.A\. and fill ffill"):
+    with pytest.raises(DataError, match=r"give missing='k\.A\.' and fill='ffill'"):
         read_csv(path, time="when")
     series = read_csv(path, time="when", missing="k.A.", fill="mask")
     np.testing.assert_equal(series.y[:, 0], [*Y[:7], np.nan, *Y[8:]])
@@ -183,7 +183,7 @@ def test_encodings(tmp_path, encoding):
     pd.DataFrame({"Tag": MONTHS.date, "Größe": Y}).to_csv(path, index=False, encoding=encoding)
     assert read_csv(path, time="Tag", target="Größe", encoding=encoding).y[:, 0].tolist() == Y
     if encoding == "cp1252":
-        with pytest.raises(DataError, match="give encoding cp1252, in which it holds 'Größe'"):
+        with pytest.raises(DataError, match="give encoding='cp1252', in which it holds 'Größe'"):
             read_csv(path, time="Tag")
 
 

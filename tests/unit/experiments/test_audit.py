@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from kseq import BackendError, Comparison, ConfigError, Settings, baselines, from_frame, make_windows, panel_from_frame
 from kseq.evaluation.model_result import ModelResult
-from kseq.experiments.audit import audit, perturbed
+from kseq.experiments._audit_run import perturbed
+from kseq.experiments.audit import audit
 from kseq.preprocessing.auto_transform import Transform
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.windows import Windows
@@ -193,7 +194,7 @@ def test_what_is_checked_and_where(series):
     assert checks.loc[("inputs of forecasts", end), "values"] == 10 * 3
     assert checks.loc[("Persistence: forecasts", end), "values"] == 10
     # Of both trainings.
-    assert checks.loc[("GRU: weights", end), "values"] == 2 * (3 * 2 * (1 + 2 + 2) + 3)
+    assert checks.loc[("GRU: weights", end), "values"] == 2 * (3 * 2 * (1 + 2 + 2) + 3 + 3)
     assert checks.loc[("GRU: early stopping", end), "values"] == 1 + 2 * 2
     assert checks.loc["AR(3): forecasts", "values"].to_dict() == {start: 1, end: 10, "2005-04-01": 17, "2005-11-01": 24}
     assert (checks["differing"] == 0).all()
@@ -365,7 +366,7 @@ def test_whoever_watches_is_told(series):
 
 
 def test_a_wrong_budget_is_told_first(series, monkeypatch):
-    monkeypatch.setattr("kseq.experiments.audit.perturbed", None)
+    monkeypatch.setattr("kseq.experiments._audit_run.perturbed", None)
     with pytest.raises(ConfigError, match="received epochs 0"):
         audit(series, replace(QUICK, training={"epochs": 0}))
 

@@ -9,7 +9,8 @@ import pytest
 from kseq import Comparison, ConfigError, DataError, Settings, compare, from_frame, load_series, make_windows, read_csv
 from kseq.comparison.defaults import resolved
 from kseq.evaluation.model_result import ModelResult
-from kseq.experiments.reproduce import Agreement, Recorded
+from kseq.experiments.agreement import Agreement
+from kseq.experiments.reproduce import Recorded
 from kseq.report.agreement import agreement_text
 from kseq.storage import plain
 

@@ -15,13 +15,23 @@ def model_of(cell, **options):
     return kseq.build_model(cell, **{"lookback": 5, "features": 2, "units": 4, "horizon": 2, "seed": 3, **options})
 
 
+def drawn_skip(model):
+    """Set a linear skip, which starts at zero, to random numbers."""
+    for layer in model.layers:
+        if layer.name == "skip":
+            layer.set_weights([np.random.default_rng(2).normal(size=layer.kernel.shape)])
+    return model
+
+
 @pytest.mark.parametrize(
-    "options", [{}, {"units": [4, 3]}, {"bidirectional": True}, {"units": [3, 4], "bidirectional": True}]
+    "options",
+    [{}, {"units": [4, 3]}, {"bidirectional": True}, {"units": [3, 4], "bidirectional": True}, {"skip": "linear"}],
 )
 @pytest.mark.parametrize("cell", CELLS)
 def test_forecasts_equal_those_of_the_model(cell, options):
     x = np.random.default_rng(0).normal(size=(6, 5, 2)).astype("float32")
     model = model_of(cell, **options)
+    drawn_skip(model)
     (network,) = networks_of(model)
     np.testing.assert_allclose(network.run(x).output, model.predict_on_batch(x), rtol=1e-4, atol=1e-5)
 
@@ -41,11 +51,14 @@ def test_a_gru_with_its_reset_gate_before_the_product():
     np.testing.assert_allclose(networks_of(model)[0].run(x).output, model.predict_on_batch(x), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"units": [4, 3]}, {"units": [3, 4], "bidirectional": True}])
+@pytest.mark.above_backends
+@pytest.mark.parametrize(
+    "options", [{}, {"units": [4, 3]}, {"units": [3, 4], "bidirectional": True}, {"skip": "linear"}]
+)
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_of_inputs_equal_finite_differences(cell, options):
     generator = np.random.default_rng(1)
-    (network,) = networks_of(model_of(cell, **options))
+    (network,) = networks_of(drawn_skip(model_of(cell, **options)))
     x, d_output = generator.normal(size=(3, 5, 2)), generator.normal(size=(3, 2))
     gradient, _ = network.back(network.run(x), d_output)
     for place in [(0, 0, 0), (1, 2, 1), (2, 4, 0)]:
@@ -56,6 +69,7 @@ def test_gradients_of_inputs_equal_finite_differences(cell, options):
         assert gradient[place] == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-9)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_by_lag_equal_finite_differences_of_the_states(cell):
     generator = np.random.default_rng(2)
@@ -83,6 +97,7 @@ def test_gradients_by_lag_equal_finite_differences_of_the_states(cell):
     np.testing.assert_allclose(curve.values[0], absolute / absolute[0])
 
 
+@pytest.mark.above_backends
 def test_a_linear_cell_forgets_by_its_recurrent_weight():
     model = kseq.build_model("rnn", lookback=8, units=1, activation="linear", seed=0)
     model.set_weights([np.ones((1, 1)), np.full((1, 1), 0.5), np.zeros(1), np.ones((1, 1)), np.zeros(1)])
@@ -93,6 +108,7 @@ def test_a_linear_cell_forgets_by_its_recurrent_weight():
     assert np.isnan(curve.falls_to(1e-3)).all()
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("cell", CELLS)
 def test_attributions_add_up_to_the_difference_of_the_forecasts(cell):
     x = np.random.default_rng(3).normal(size=(4, 5, 2))
@@ -103,6 +119,7 @@ def test_attributions_add_up_to_the_difference_of_the_forecasts(cell):
     np.testing.assert_allclose(parts.sum(axis=(1, 2)), network.run(x).output[:, 0] - nothing, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.above_backends
 def test_other_layers_are_refused():
     import keras
 
@@ -111,3 +128,14 @@ def test_other_layers_are_refused():
     )
     with pytest.raises(ConfigError, match="received a model with a layer LayerNormalization"):
         networks_of(model)
+
+
+def test_a_linear_map_of_the_window_reads_the_last_steps_of_shorter_and_longer_ones():
+    x = np.random.default_rng(0).normal(size=(6, 8, 2))
+    with_skip = networks_of(drawn_skip(model_of("gru", skip="linear")))[0]
+    without = networks_of(model_of("gru"))[0]
+    for rows in (3, 5, 8):
+        added = with_skip.run(x[:, -rows:]).output - without.run(x[:, -rows:]).output
+        steps = min(rows, 5)
+        expected = np.einsum("btf,tfo->bo", x[:, -steps:], with_skip.skip[-steps:])
+        np.testing.assert_allclose(added, expected, rtol=1e-6, atol=1e-9)

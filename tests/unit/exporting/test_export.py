@@ -59,6 +59,8 @@ MODELS = {
     "lstm-panel": (True, {"cell": "lstm", "features": ("rain",), "calendar": True}, 2),
     "gru-panel": (True, {"cell": "gru", "units": (4, 3), "bidirectional": True, "seeds": 2, "features": ("rain",),
                          "future": ("price",), "transform": "mean"}, 5),
+    "gru-quantiles": (True, {"cell": "gru", "seeds": 2, "loss": "quantile", "levels": (80, 50),
+                             "transform": "log,anomaly,change"}, 5),
 }  # fmt: skip
 
 
@@ -122,6 +124,19 @@ def test_a_framework_runs_its_own_format_without_kseq(name, tmp_path):
         for wrong in [value[:, 1:], np.concatenate([value, value], axis=1)] if value.ndim > 1 else []:
             with pytest.raises(Exception, match=r"Guard failed|is not compatible with expected shape"):
                 run(batch | {name: wrong})
+
+
+@pytest.mark.skipif(BACKEND not in OWN, reason="has no format of its own")
+def test_a_framework_runs_a_model_of_quantiles(tmp_path):
+    known, _ = rows("ab")
+    options = {"loss": "quantile", "levels": (80, 50), "transform": "last,spread"}
+    model = fitted(known[["unique_id", "ds", "y"]], tmp_path / "model.keras", **options)
+    to, suffix = OWN[BACKEND]
+    made = export(model, to, tmp_path / f"here{suffix}", steps=5)
+    assert made.checked is not None
+    assert made.checked < 1e-5
+    told = json.loads(made.description.read_text())
+    assert told["outputs"] == ["forecast", "lo_80", "hi_80", "lo_50", "hi_50"]
 
 
 @pytest.mark.skipif(BACKEND not in OWN, reason="has no format of its own")

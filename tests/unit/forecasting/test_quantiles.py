@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from keras import ops
 
-import kseq
-from kseq import ConfigError, from_frame, panel_from_frame
+from kseq import from_frame, panel_from_frame
 from kseq.cli import main
 from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import forecast
@@ -114,9 +113,3 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     made = pd.read_csv("next/forecast.csv")
     assert (made["GRU-lo-80"] < made["GRU"]).all()
     assert (made["GRU"] < made["GRU-hi-80"]).all()
-
-
-def test_no_graph_of_quantiles_is_written(model, tmp_path):
-    with pytest.raises(ConfigError, match=r"received a model of quantiles .* expected one of values"):
-        kseq.export(model, "torch", out=tmp_path / "model.pt2")
-    assert not list(tmp_path.iterdir())

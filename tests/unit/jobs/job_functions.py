@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,11 @@ import numpy as np
 def total(data, context, times=1):
     """Sum the data."""
     return {"total": float(np.sum(data)) * times, "process": os.getpid()}
+
+
+def loaded(data, context, module):
+    """Tell whether the process has imported a module, and which one it is."""
+    return {"loaded": module in sys.modules, "process": os.getpid()}
 
 
 def refused(data, context):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kseq.errors import BackendError, ConfigError
-from kseq.jobs import Job, Runner, Store, opened
+from kseq.jobs import Job, Runner, Store, opened, opening
 
 pytestmark = pytest.mark.above_backends
 
@@ -102,6 +102,50 @@ def test_any_executor_of_python_runs_jobs():
         assert {outcome.value["process"] for outcome in outcomes} == {next(iter(pool._processes))}
     with ThreadPoolExecutor(2) as pool, Runner(executor=pool) as runner:
         assert [outcome.value["total"] for outcome in runner.run(jobs_of(1, 2))] == [10, 20]
+
+
+def test_processes_are_begun_before_there_are_jobs_and_shared_by_runners():
+    job = Job("loaded", functions.loaded, {}, arguments={"module": "antigravity_of_nobody"})
+    own = Job("loaded", functions.loaded, {"a": 1}, arguments={"module": "wave"})
+    with opening("local:1", "wave") as workers:
+        found = []
+        for jobs in ([own, *jobs_of(1)], [job, *jobs_of(2)]):
+            with Runner(executor=workers) as runner:
+                found += [outcome.value for outcome in runner.run(jobs)]
+    assert [one["loaded"] for one in found[::2]] == [True, False]
+    assert [one["total"] for one in found[1::2]] == [10, 20]
+    assert len({one["process"] for one in found}) == 1
+    assert os.getpid() not in {one["process"] for one in found}
+
+
+def test_data_of_another_runner_are_not_taken_for_those_that_stand_where_they_stood():
+    """What stood in memory where a later runner's data stand must not be read in their place."""
+    with opening("local:1") as workers:
+        for n in range(1, 6):
+            job = Job("total", functions.total, {}, data=np.full(1000, n))
+            with Runner(executor=workers) as runner:
+                assert runner.run([job])[0].value["total"] == 1000 * n
+            del job
+
+
+@pytest.mark.parametrize("module", ["", "a_module_that_nobody_has"])
+def test_processes_without_a_job_are_ended(module):
+    with opening("local:2", module) as workers:
+        processes = list(workers._pool._processes.values())
+        assert len(processes) == 2
+    for process in processes:
+        process.join(timeout=60)
+        assert not process.is_alive()
+
+
+def test_who_opened_an_executor_closes_it():
+    with opening("local:1") as workers:
+        with opening(workers) as same, pytest.raises(ZeroDivisionError):
+            assert same is workers
+            with Runner(executor=same):
+                raise ZeroDivisionError
+        with Runner(executor=workers) as runner:
+            assert runner.run(jobs_of(1))[0].value["total"] == 10
 
 
 def test_an_executor_that_is_none_is_refused():

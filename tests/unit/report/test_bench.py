@@ -6,7 +6,7 @@ import pytest
 from kseq.bench.timings import TOLERANCE, WORKLOADS, Bench, Measurement
 from kseq.report.bench import bench_table, plot_bench
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.pictures]
 
 MACHINE = {
     "processor": "A processor", "cores": 2, "device": "cpu", "system": "Linux x86_64", "backend": "torch",

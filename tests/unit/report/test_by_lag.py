@@ -8,7 +8,7 @@ from kseq import Comparison, from_frame, make_windows
 from kseq.evaluation.model_result import ModelResult
 from kseq.report.by_lag import plot_horizon, plot_shift
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.pictures]
 
 
 @pytest.fixture

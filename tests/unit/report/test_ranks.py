@@ -7,7 +7,7 @@ import kseq
 from kseq.report.html.pages import of_folder
 from kseq.report.ranks import cliques, critical_difference, draw_ranks
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.pictures]
 
 
 def panel(series, rows=48):

@@ -19,6 +19,7 @@ def data():
     return make_windows(from_frame(load_series("sunspots").frame.iloc[:90], target="sunspots"), lookback=4)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "dropout": 0.1}, {"bidirectional": True}], ids=str)
 def test_cost_is_that_of_one_member(cell, options):
@@ -29,6 +30,7 @@ def test_cost_is_that_of_one_member(cell, options):
     assert memory.cost_of(build_model(cell, lookback=12, features=2, units=8, members=3, **options), 12) == cost
 
 
+@pytest.mark.above_backends
 def test_cost_by_hand():
     """One LSTM of 8 units over 12 steps of 2 features, and a Dense layer."""
     cost = memory.cost_of(build_model("lstm", lookback=12, features=2, units=8), 12)
@@ -40,12 +42,14 @@ def test_cost_by_hand():
     assert cost.training_bytes(32) - cost.training_bytes(31) == 4 * (cost.kept + 3 * cost.window)
 
 
+@pytest.mark.above_backends
 def test_open_lookback_and_other_functional_models():
     assert memory.cost_of(build_model("gru", lookback=None), 12) == memory.cost_of(build_model("gru", lookback=12), 12)
     sequential = keras.Sequential([keras.Input((12, 1)), keras.layers.GRU(4), keras.layers.Dense(1)])
     assert memory.cost_of(sequential, 12).weights == sequential.count_params()
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("free", "seeds", "expected"),
     [(None, 3, 3), (1e12, 3, 3), (2.5, 3, 2), (2.5, 6, 2), (3.5, 7, 3), (1.5, 3, 1), (0, 3, 1)],
@@ -99,6 +103,7 @@ GROUP_1 = {
 }
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
@@ -121,6 +126,7 @@ def test_what_is_free_on_a_machine(tmp_path, files, expected):
     assert memory._free_on_machine(tmp_path) == expected
 
 
+@pytest.mark.above_backends
 def test_without_proc_half_of_all_memory_or_nothing_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(memory.os, "sysconf", lambda name: {"SC_PHYS_PAGES": 100, "SC_PAGE_SIZE": 4096}[name])
     assert memory._free_on_machine(tmp_path) == 204800
