@@ -59,7 +59,7 @@ def _parents(path: str) -> Iterator[str]:
 
 
 #: What the file holds beside weights: a group ``vars`` for each layer, and layers without weights.
-_EMPTY = ("vars", "input_layer", "dropout", "average", "cell")
+_EMPTY = ("vars", "input_layer", "dropout", "average", "cell", "add")
 
 
 def _require_objects(file: "h5py.File", expected: Mapping[str, tuple[int, ...]], groups: set[str]) -> None:
