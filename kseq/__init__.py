@@ -89,6 +89,15 @@ _PUBLIC = {
 __all__ = ["BackendError", "ConfigError", "DataError", "KseqError", "__version__", *_PUBLIC]
 
 
+#: What people look for here, and where it is.
+_ELSEWHERE = {
+    "gru": "layers.GRU", "lstm": "layers.LSTM", "simplernn": "layers.SimpleRNN", "rnn": "layers.SimpleRNN",
+    "kernelpolicy": "layers.kernel_policy", "fromtorch": "interop.from_torch", "totorch": "interop.to_torch",
+    "setbackend": "backends.choose", "plot": "compare(...).plot", "evaluate": "judge", "score": "judge",
+    "train": "fit", "predictions": "compare(...).predictions", "windows": "make_windows", "backtest": "compare",
+    "benchmark": "compare", "reproduce": "compare", "load": "load_model", "readexcel": "read_csv", "read": "read_csv",
+}  # fmt: skip
+
 #: Public modules, which are there without an import of their own.
 _MODULES = ("backends", "data", "interop", "layers", "models")
 
@@ -101,10 +110,10 @@ _OF_KERAS = (
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC and name not in _MODULES:
-        import difflib
+        from kseq.naming import nearest
 
-        close = difflib.get_close_matches(name, __dir__(), n=1)
-        hint = f"; did you mean kseq.{close[0]}?" if close else ""
+        near = _ELSEWHERE.get(name.lower().replace("_", "")) or nearest(name, __dir__())
+        hint = f"; did you mean kseq.{near}?" if near else ""
         raise AttributeError(f"module 'kseq' has no attribute {name!r}{hint}")
     module = _PUBLIC.get(name, name)
     if module in _OF_KERAS:

@@ -17,6 +17,7 @@ from typing import Any
 
 from kseq.errors import BackendError, Parameter
 from kseq.kernels import BACKENDS, load
+from kseq.naming import hint
 
 DEVICES = ("cpu", "gpu")
 
@@ -70,7 +71,9 @@ def choose(backend: str | None = None, device: str | None = None) -> str:
     if backend is None:
         raise BackendError(f"found no backend, expected one of {', '.join(BACKENDS)}; pip install 'kseq[torch]'.")
     if backend not in BACKENDS:
-        raise BackendError(f"received backend {backend!r}, expected one of {', '.join(BACKENDS)}.")
+        raise BackendError(
+            f"received backend {backend!r}, expected one of {', '.join(BACKENDS)}{hint(backend, BACKENDS) or '.'}"
+        )
     if backend not in have:
         also = f" (installed: {', '.join(have)})" if have else ""
         raise BackendError(f"backend {backend!r} is not installed{also}; pip install 'kseq[{backend}]'.")

@@ -16,6 +16,41 @@ class Parameter(str):
     """
 
 
+class Given(Parameter):
+    """A parameter with a value, as it is to be given: ``fill="ffill"`` to a Python caller, ``--fill ffill`` to others.
+
+    Args:
+        name: The parameter.
+        value: Its value; True is a flag of the command line.
+        typed: The value as it is typed on the command line; by default its text.
+
+    Example:
+        >>> error = DataError("3 missing values; give ", Given("fill", "ffill"), ".")
+        >>> str(error), error.told(lambda name: "--" + name)
+        ("3 missing values; give fill='ffill'.", '3 missing values; give --fill ffill.')
+    """
+
+    value: object
+    typed: str
+
+    def __new__(cls, name: str, value: object = None, typed: str | None = None) -> "Given":
+        """Make the name, with the value at its side."""
+        made = super().__new__(cls, name)
+        made.value = value
+        made.typed = ("" if value is True else str(value)) if typed is None else typed
+        return made
+
+
+class FileOption(Parameter):
+    """An option that names what is read: a user of the command line reads it, a Python caller the path alone.
+
+    Example:
+        >>> error = DataError("received ", FileOption("read_csv"), "sst.csv, which does not exist.")
+        >>> str(error), error.told(lambda name: "--csv")
+        ('received sst.csv, which does not exist.', 'received --csv sst.csv, which does not exist.')
+    """
+
+
 def joined(names: Iterable[str]) -> list[str]:
     """Names of parameters as pieces of a message, with commas between them."""
     pieces = [piece for name in names for piece in (", ", Parameter(name))]
@@ -41,11 +76,11 @@ class KseqError(Exception):
         super().__init__(*parts)
 
     def __str__(self) -> str:
-        return self.told(str)
+        return "".join(_in_python(part) for part in self.args)
 
     def told(self, name: Callable[[Parameter], str]) -> str:
-        """The message with each parameter as ``name`` calls it."""
-        return "".join(name(part) if isinstance(part, Parameter) else str(part) for part in self.args)
+        """The message on the command line, with each parameter as ``name`` calls it."""
+        return "".join(_typed(part, name) if isinstance(part, Parameter) else str(part) for part in self.args)
 
 
 class DataError(KseqError):
@@ -83,3 +118,21 @@ class Unsupported(KseqError):
     def __init__(self, reason: str):
         super().__init__(reason)
         self.reason = reason
+
+
+def _in_python(part: object) -> str:
+    """A piece of a message in the words of Python."""
+    if isinstance(part, Given):
+        return f"{part!s}={part.value!r}"
+    return "" if isinstance(part, FileOption) else str(part)
+
+
+def _typed(part: Parameter, name: Callable[[Parameter], str]) -> str:
+    """A parameter in the words of the command line."""
+    called = name(part)
+    if isinstance(part, Given):
+        return f"{called} {part.typed}".rstrip()
+    if isinstance(part, FileOption):
+        # Of a command that takes the path without an option.
+        return "" if called == str(part) else f"{called} "
+    return called

@@ -1,6 +1,7 @@
 """What a comparison is asked for: everything that decides its numbers, besides the series, backend and versions."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -11,12 +12,14 @@ from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
 from kseq.evaluation.metrics import RANKING
 from kseq.evaluation.quantiles import QUANTILE_METRICS, quantiles_at
-from kseq.models import CELL_NAMES, STARTS, cell_of
+from kseq.models import CELL_NAMES, SKIPS, STARTS, cell_of
 from kseq.models.own import Own
 from kseq.models.parameter_counts import MATCHES, Units, layer_widths, matched_units
+from kseq.naming import checked_class, hint, unknown
 from kseq.preprocessing.scalers import SCALERS
 from kseq.preprocessing.transforms import steps_of
 from kseq.text import shown
+from kseq.training.budget import Training
 from kseq.validation import require_choice, require_each_once, require_levels, require_number, require_whole
 
 #: What one cell may have otherwise than the others: of the network, of its training, and of what it reads and
@@ -31,9 +34,22 @@ OWN_RIVAL = ("lookback", "transform")
 STRATEGIES = ("direct", "recursive", "seq2seq")
 
 
+_BASELINES = tuple(baselines.BASELINES)
+
+#: Parameters of the training budget.
+_BUDGET = tuple(one.name for one in fields(Training))
+
+
 def several(names: Any) -> Any:
-    """Names one by one; a text may hold several, with commas between them."""
-    return tuple(part.strip() for part in names.split(",") if part.strip()) if isinstance(names, str) else names
+    """Names one by one; a text may hold several, with commas between them, other than those within parentheses.
+
+    Example:
+        >>> several("AR(12), ETS(A,N,A)")
+        ('AR(12)', 'ETS(A,N,A)')
+    """
+    if isinstance(names, str):
+        return tuple(part.strip() for part in re.split(r",(?![^(]*\))", names) if part.strip())
+    return tuple(names) if isinstance(names, Iterable) else names
 
 
 def _numbers(value: Any) -> Any:
@@ -56,11 +72,24 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _no_such_row(kind: str, name: Any, known: tuple[str, ...]) -> ConfigError:
+    """The error for a row that there is not, with the option that has one of that name."""
+    expected = f"received {kind} {shown(name)}, expected one of {', '.join(known)}" if known else (
+        f"received {kind} {shown(name)}, and nothing of that name is among own"
+    )  # fmt: skip
+    near = hint(name, known)
+    for other, names, read in (("cells", tuple(CELL_NAMES), cell_of), ("baselines", _BASELINES, baselines.name_of)):
+        if not near and kind != other.removesuffix("s") and isinstance(name, str) and read(name) in names:
+            return ConfigError(f"{expected}; {read(name)} is one of the ", Parameter(other), ".")
+    return ConfigError(expected + (near or "."))
+
+
 def _of_cell(own: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of one cell, by the names of fields."""
     return {{"layers": "num_layers"}.get(name, name): _plain(value) for name, value in own.items()}
 
 
+@checked_class("kseq.Settings", dict.fromkeys(_BUDGET, "it is one of training, as in training={...}"))
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides a comparison's numbers, besides the series, the backend and the versions.
@@ -85,6 +114,9 @@ class Settings:
         dropout: between layers.
         bidirectional: read windows in both directions.
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
+        skip: What is added to each cell's forecast: ``"linear"``, a linear map of the window that starts at the least
+            squares of DLinear and is trained with the rest, see :mod:`kseq.training.linear_start`; or ``"none"``.
+            Networks of a user's own have none.
         transform: What models read and forecast instead of the targets' values: ``"none"``, or steps of
             :mod:`kseq.preprocessing.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them
             by errors on the validation part, ``"per-cell"`` for each cell its own, see :mod:`kseq.comparison.auto`.
@@ -133,6 +165,7 @@ class Settings:
     dropout: float = 0.0
     bidirectional: bool = False
     start: str = "keras"
+    skip: str = "linear"
     transform: str = "auto"
     calendar: bool = False
     scaler: str = "standard"
@@ -193,6 +226,8 @@ class Settings:
             targets=targets * max(1, len(self.quantiles)),
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
+            lookback=self.lookback or 12,
+            skip=self.skip,
         )[cell]
 
     @property
@@ -218,10 +253,11 @@ class Settings:
     def __post_init__(self) -> None:
         for name in [one.name for one in fields(self)]:
             object.__setattr__(self, name, _plain(getattr(self, name)))
-        object.__setattr__(self, "cells", tuple(cell_of(cell) for cell in several(self.cells)))
-        if self.baselines is not None:
-            names = tuple("dlinear" if name == "linear" else name for name in several(self.baselines))
-            object.__setattr__(self, "baselines", names)
+        for what, known_as in (("cells", cell_of), ("baselines", baselines.name_of)):
+            given = several(getattr(self, what))
+            if given is not None:
+                require_each_once(what, given, empty=True)
+                object.__setattr__(self, what, tuple(known_as(name) for name in given))
         object.__setattr__(self, "units", _numbers(self.units))
         levels = () if self.levels == "none" else _numbers(self.levels)
         object.__setattr__(self, "levels", levels if isinstance(levels, tuple) else (levels,))
@@ -230,14 +266,18 @@ class Settings:
         for what, one, names, known in (
             ("cells", "cell", self.cells, (*CELL_NAMES, *self._own("cell"))),
             ("rivals", "rival", self.rivals, self._own("rival")),
-            ("baselines", "baseline", self.baselines or (), tuple(baselines.BASELINES)),
+            ("baselines", "baseline", self.baselines or (), _BASELINES),
         ):
             require_each_once(what, names, empty=True)
             for name in names:
                 if name not in known:
-                    raise ConfigError(f"received {one} {shown(name)}, expected one of {', '.join(known)}.")
+                    raise _no_such_row(one, name, known)
+        wrong = [name for name in self.training if name not in _BUDGET]
+        if wrong:
+            raise unknown(wrong, _BUDGET, "training")
         steps_of(self.transform)
         require_choice("start", self.start, STARTS)
+        require_choice("skip", self.skip, SKIPS)
         require_choice("match", self.match, MATCHES)
         require_choice("strategy", self.strategy, STRATEGIES)
         require_choice("scaler", self.scaler, SCALERS)

@@ -8,9 +8,11 @@ import importlib.util
 import os
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from kseq.errors import ConfigError, Parameter
+from kseq.errors import ConfigError, DataError, Parameter
+from kseq.naming import hint
 from kseq.text import shown
 
 
@@ -72,7 +74,7 @@ NUMBER = {
     "dropout": Span(1e-6, 0.999, zero=True),
     "test": Span(1e-6, 0.999999),
     "validation": Span(1e-6, 0.999999, zero=True),
-    "level": Span(0.001, 99.999),
+    "level": Span(1, 99.999),
 }
 
 #: Kinds of files for the forecasts of a run; none of them for ``"none"``.
@@ -140,16 +142,25 @@ def require_number(name: str, value: Any, span: Span | None = None) -> float:
     # A comparison with NaN is False. A whole number may be too large for a float.
     if number and ((span.zero and value == 0) or span.least <= value <= span.most):
         return float(value)
-    raise ConfigError("received ", Parameter(name), f" {shown(value)}, expected {expected(span)}.")
+    raise ConfigError("received ", Parameter(name), f" {shown(value)}, expected {expected(span, value)}.")
 
 
-def expected(span: Span) -> str:
+def expected(span: Span, value: Any = None) -> str:
     """Say which numbers a setting may be.
 
+    Args:
+        span: the numbers.
+        value: What was received: of a share its ends where it lies close to one, what is meant where it is in percent.
+
     Example:
-        >>> expected(NUMBER["dropout"])
-        '0 or a number from 1e-06 to 0.999'
+        >>> expected(NUMBER["dropout"], 20), expected(NUMBER["dropout"], 1e-9)
+        ('0 or a number between 0 and 1 (20 % is 0.2)', '0 or a number from 1e-06 to 0.999')
     """
+    number = float(value) if isinstance(value, int | float) and -1 <= value <= 100 else float("nan")
+    share = span.least < 1e-3 and 0.99 < span.most < 1
+    if share and not 0 < number < 1:
+        percent = f" ({number:g} % is {number / 100:g})" * (1 < number < 100)
+        return f"{'0 or ' * span.zero}a number between 0 and 1{percent}"
     return f"{'0 or ' * span.zero}a number from {span.least:g} to {span.most:.10g}"
 
 
@@ -173,7 +184,10 @@ def require_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     """
     known = tuple(choices)
     if not isinstance(value, str) or value not in known:
-        raise ConfigError("received ", Parameter(name), f" {shown(value)}, expected one of {', '.join(known)}.")
+        near = hint(value, known)
+        raise ConfigError(
+            "received ", Parameter(name), f" {shown(value)}, expected one of {', '.join(known)}{near or '.'}"
+        )  # fmt: skip
     return value
 
 
@@ -206,7 +220,7 @@ def require_levels(name: str, values: Any) -> tuple[float, ...]:
         values: percentages; none of them for no intervals.
 
     Raises:
-        ConfigError: one is not a percentage from 0.001 to 99.999, or two are the same in six digits.
+        ConfigError: one is not a percentage from 1 to 99.999, or two are the same in six digits.
 
     Example:
         >>> require_levels("level", (80, 95))
@@ -218,9 +232,10 @@ def require_levels(name: str, values: Any) -> tuple[float, ...]:
     for value in values:
         number = isinstance(value, Real) and not isinstance(value, bool)
         if not number or not span.least <= value <= span.most:
+            share = f" ({value:g} is {100 * value:g} %)" if number and 0.5 <= value < 1 else ""
             raise ConfigError(
                 "received ", Parameter(name), f" {shown(value)}, expected percentages between 0 and 100, each "
-                f"once, from {span.least:g} to {span.most:g}.",
+                f"once, from {span.least:g} to {span.most:g}{share}.",
             )  # fmt: skip
     if len({f"{value:g}" for value in values}) != len(values):
         raise ConfigError(
@@ -245,6 +260,24 @@ def require_predictions(value: Any) -> str:
             "received ", Parameter("predictions"), " parquet, which needs pyarrow; run pip install 'kseq[parquet]'."
         )  # fmt: skip
     return value
+
+
+def require_path(path: Any) -> Path:
+    """Refuse what is no name of a file.
+
+    Args:
+        path: Name or path.
+
+    Raises:
+        DataError: it is neither.
+
+    Example:
+        >>> require_path("sst.csv").suffix
+        '.csv'
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise DataError(f"received type {type(path).__name__}, expected the name of a file.")
+    return Path(path)
 
 
 def path_problem(path: str | os.PathLike[str]) -> str | None:

@@ -5,12 +5,13 @@ option (``--test-share`` is ``test_share``). :func:`settings_from` takes any mix
 """
 
 import contextlib
-import difflib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import numpy as np
 
 from kseq import backends
 from kseq import data as readers
@@ -18,8 +19,10 @@ from kseq.data._source import FILE_OPTIONS
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.models import CELL_NAMES, cell_of
 from kseq.models.own import Own, own_rows
+from kseq.naming import checked, unknown
 from kseq.settings import Settings, several
 from kseq.storage.csv_text import escaping
+from kseq.text import shown
 from kseq.training.budget import Training
 from kseq.validation import WHOLE, require_predictions, require_whole
 
@@ -58,22 +61,35 @@ SCREEN = {
     "debug": "nothing: errors have their traceback",
 }
 
-#: What other packages call a setting.
-ELSEWHERE = {
-    "hidden_size": "units", "hidden_units": "units", "n_units": "units", "hidden": "units", "input_size": "lookback",
-    "n_lags": "lookback", "lags": "lookback", "seq_len": "lookback", "sequence_length": "lookback",
-    "timesteps": "lookback", "window": "lookback", "window_size": "lookback", "input_chunk_length": "lookback",
-    "h": "horizon", "steps": "horizon", "fh": "horizon", "output_chunk_length": "horizon", "lr": "learning_rate",
-    "n_epochs": "epochs", "max_epochs": "epochs", "num_epochs": "epochs", "test_size": "test_share",
-    "test_split": "test_share", "val_size": "validation_share", "validation_split": "validation_share",
-    "val_split": "validation_share", "n_seeds": "seeds", "seed": "seeds", "random_state": "seeds",
-    "n_layers": "layers", "models": "cells", "model": "cells", "batchsize": "batch_size",
-    "frequency": "freq", "seasonality": "season", "season_length": "season", "sp": "season", "clipnorm": "clip_norm",
-    "early_stopping": "patience", "confidence": "level", "alpha": "level", "exog": "features", "covariates": "features",
-    "hist_exog_list": "features", "futr_exog_list": "future", "stat_exog_list": "static", "folds": "n_windows",
-    "n_splits": "n_windows", "folder": "out", "path": "out", "output": "out", "date": "time", "ds": "time",
-    "y": "target", "unique_id": "id",
+#: What there is in place of names that are no options on purpose, as the end of a sentence.
+INSTEAD = {
+    **{name: f"it is about the command's screen; from Python there is {instead}" for name, instead in SCREEN.items()},
+    "optimizer": "it cannot be set, networks are trained with Adam; learning_rate, weight_decay, clip_norm and "
+    "schedule say how",
+    **dict.fromkeys(
+        ("activation", "recurrent_activation", "recurrent_dropout", "use_bias", "reset_after", "stateful"),
+        "it cannot be set, cells have Keras's defaults; cells={NAME: function} sets a network of your own beside them",
+    ),
+    **dict.fromkeys(
+        ("callbacks", "callback", "sample_weight", "class_weight", "validation_data", "compile"),
+        "it cannot be set; train with kseq.build_gru, model.fit and kseq.Evaluation, which adds the row",
+    ),
+    "shuffle": "it cannot be set, the windows of each epoch are shuffled by the seed",
+    **dict.fromkeys(
+        ("df", "dataframe", "data_frame", "frame", "train_df", "X", "x", "dataset"),
+        "the series is the first argument, without a name",
+    ),
+    **dict.fromkeys(
+        ("test_data", "test_df", "train_data", "y_test", "X_test"),
+        "parts are cut from the series, by test_share and validation_share",
+    ),
 }  # fmt: skip
+
+#: The same of what only a tuning has.
+_OF_TUNING = dict.fromkeys(
+    ("trials", "n_trials", "num_trials", "max_trials", "trial", "trial_seeds", "trials_at_once", "space", "pruner",
+     "search_space", "param_grid"), "kseq.tune has it, which chooses settings by trials",
+)  # fmt: skip
 
 
 def defaults() -> dict[str, Any]:
@@ -92,22 +108,6 @@ def _default(field: Field) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def unknown(names: Iterable[str], known: Iterable[str], whose: str) -> ConfigError:
-    """The error for names that nobody knows, with the nearest one that somebody does.
-
-    Example:
-        >>> str(unknown(["epoch"], ["epochs", "units"], "kseq.compare"))
-        'received epoch, expected an option of kseq.compare: did you mean epochs?'
-    """
-    names, known = list(names), list(known)
-    first = names[0]
-    close = difflib.get_close_matches(first, known, n=1)
-    if ELSEWHERE.get(first.lower()) in known:
-        close = [ELSEWHERE[first.lower()]]
-    hint = f"did you mean {close[0]}?" if close else f"they are {', '.join(known)}."
-    return ConfigError(f"received {', '.join(names)}, expected an option of {whose}: {hint}")
-
-
 def settings_from(options: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> Settings:
     """Make settings of options by any of their names; None stands for the default.
 
@@ -123,10 +123,22 @@ def settings_from(options: Mapping[str, Any], base: Mapping[str, Any] | None = N
         >>> settings_from({"epochs": 50, "seeds": 3, "test_share": 0.3, "cells": "GRU"}).seeds
         (0, 1, 2)
     """
+    called = {field: name for name, field in ALIASES.items() if options.get(name) is not None}
+    try:
+        return _settings(options, base)
+    except ConfigError as error:
+        # A message calls a setting as its user does.
+        error.args = tuple(
+            Parameter(called.get(part, part)) if type(part) is Parameter else part for part in error.args
+        )
+        raise
+
+
+def _settings(options: Mapping[str, Any], base: Mapping[str, Any] | None) -> Settings:
     known = defaults()
     wrong = [name for name in options if name not in known and name != "training"]
     if wrong:
-        raise unknown(wrong, known, "kseq.compare")
+        raise unknown(wrong, known, "kseq.compare", INSTEAD)
     given = {name: value for name, value in options.items() if value is not None}
     for name, field in ALIASES.items():
         if name in given:
@@ -179,6 +191,13 @@ def _own(given: dict[str, Any]) -> dict[str, Any]:
         if more:
             given["cells"] = (*several(Settings.cells if cells is None else cells), *more)
     rivals = given.get("rivals")
+    if rivals is not None and not isinstance(rivals, Mapping):
+        wrong = [name for name in several(rivals) if name not in found] if np.iterable(rivals) else [rivals]
+        if wrong:
+            raise ConfigError(
+                "received ", Parameter("rivals"), f" {shown(rivals)}, expected regressors by their names, such as "
+                '{"Ridge": Ridge()}; kseq\'s own, such as theta, are among the ', Parameter("baselines"), ".",
+            )  # fmt: skip
     fitted = own_rows(rivals if isinstance(rivals, Mapping) else given.pop("rival", ()), "rival")
     if fitted:
         given["rivals"] = tuple(fitted)
@@ -271,11 +290,13 @@ def asked(
         DataError: the series cannot be read.
     """
     if settings is not None and not isinstance(settings, Settings):
-        raise ConfigError(f"received settings of type {type(settings).__name__}, expected kseq.Settings, or options.")
+        raise ConfigError(
+            f"received settings of type {type(settings).__name__}, expected kseq.Settings, or options by their names, "
+            'such as cells="gru" and epochs=50.'
+        )
     own = {name: value for name, value in options.items() if name not in (*READING, *SOURCES, *PLACE)}
     if settings is not None and own:
         raise ConfigError(f"received settings and also {', '.join(own)}, expected one or the other.")
-    _require_known(own)
     made = settings_from(own, base) if settings is None else settings
     Training(**made.training)
     given = {name: value for name, value in options.items() if name not in own and value is not None}
@@ -299,17 +320,6 @@ def asked(
     return Asked(data, made, out, bool(given.get("escape_formulas")), predictions)
 
 
-def _require_known(own: Mapping[str, Any]) -> None:
-    """Refuse names that are none of a setting, and say which one was meant."""
-    for name, instead in SCREEN.items():
-        if name in own:
-            raise ConfigError(f"received {name}, which is about the command's screen; from Python there is {instead}.")
-    known = [*defaults(), "training"]
-    wrong = [name for name in own if name not in known]
-    if wrong:
-        raise unknown(wrong, [*known, *READING, *SOURCES, *PLACE], "kseq")
-
-
 def _source(series: Any, named: Mapping[str, Any]) -> Any:
     """The one series that is given, or the file or built-in series that is named."""
     if series is not None and not named:
@@ -325,14 +335,16 @@ def _source(series: Any, named: Mapping[str, Any]) -> Any:
 
 
 def shows_options(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let a function's signature name every option that it takes as a keyword, for editors and ``help``."""
+    """Let a function's signature name every option that it takes as a keyword, and refuse calls that do not fit it."""
     signature = inspect.signature(function)
-    shown = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     names = dict.fromkeys((*SOURCES, *READING, *PLACE)) | defaults()
     more = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
         for name, default in names.items()
         if name not in signature.parameters
     ]
-    function.__dict__["__signature__"] = signature.replace(parameters=[*shown, *more])
-    return function
+    more.append(inspect.Parameter("training", inspect.Parameter.KEYWORD_ONLY, default=None))
+    in_view = signature.replace(parameters=[*own, *more])
+    name = function.__name__.removesuffix("_model")
+    return checked(f"kseq.{name}", INSTEAD if name == "tune" else INSTEAD | _OF_TUNING, in_view)(function)

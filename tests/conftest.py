@@ -27,9 +27,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out on TensorFlow and JAX what is marked ``above_backends``, unless ``--every`` asks for it.
 
     Such tests call nothing of a backend, or train many small networks, each of which TensorFlow and JAX compile for
-    seconds.
+    seconds. Coverage, under which Python takes half as long again, is measured there of kernels and layers alone.
     """
-    if os.environ["KERAS_BACKEND"] != "torch" and not config.getoption("--every"):
+    if os.environ["KERAS_BACKEND"] == "torch":
+        return
+    for item in items:
+        if not {"kernels", "layers"} & set(item.path.parts):
+            item.add_marker("no_cover")
+    if not config.getoption("--every"):
         left_out = [item for item in items if item.get_closest_marker("above_backends")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("above_backends")]
@@ -46,7 +51,7 @@ def _sketches():
     from kseq.report.html import page
 
     drawn = set()
-    savefig, components = Figure.savefig, page.components
+    savefig, json_item = Figure.savefig, page.json_item
 
     def saved(self, file, **options):
         if drawn:
@@ -56,12 +61,12 @@ def _sketches():
         else:
             file.write(PIXEL)
 
-    def embedded(figures):
-        return components(figures) if drawn else ("", ["<div></div>"] * len(figures))
+    def embedded(figure):
+        return json_item(figure) if drawn else {}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", saved)
-        patch.setattr(page, "components", embedded)
+        patch.setattr(page, "json_item", embedded)
         yield drawn
 
 

@@ -14,6 +14,7 @@ A baseline here is a function that fits on the places before ``known`` of each s
 forecasts from origins: places of the last known values, ``(windows,)``, to ``(windows, horizon, targets)``.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +24,13 @@ import numpy as np
 from kseq.baselines._autoregression import autoregression, climatology_ar
 from kseq.baselines._ets import ets
 from kseq.baselines._group import CannotFit, Group
-from kseq.baselines._linear import MOST_INPUTS, dlinear
+from kseq.baselines._linear import dlinear
 from kseq.baselines._reasons import reasons_of
 from kseq.baselines._simple import persistence, repeat_last, repeat_season, seasonal_means
 from kseq.baselines._theta import theta
 from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing.grid import grids, season_of_panel
+from kseq.preprocessing.linear import MOST_INPUTS
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.validation import require_choice
 
@@ -39,6 +41,23 @@ MOST_SERIES_ETS = 20
 
 #: Theta takes a thousandth of a second a series of some hundred rows.
 MOST_SERIES_THETA = 1_000
+
+#: Names that tables print, and a former one, where they differ from what is asked for by more than spelling.
+_PRINTED = {"climatologylastanomaly": "climatology", "linear": "dlinear"}
+
+
+def name_of(name: Any) -> Any:
+    """The name by which a baseline is asked for, of what a table prints or of another spelling; else what was given.
+
+    Example:
+        >>> [name_of(name) for name in ("Theta", "Seasonal naive (12)", "ETS(A,N,A)", "Climatology + AR(2)", "mine")]
+        ['theta', 'seasonal-naive', 'ets', 'climatology-ar', 'mine']
+    """
+    if not isinstance(name, str):
+        return name
+    plain = "".join(character for character in re.sub(r"\(.*?\)", "", name).lower() if character.isalnum())
+    known = {one.replace("-", ""): one for one in BASELINES} | _PRINTED
+    return known.get(plain, name)
 
 
 @dataclass(frozen=True)
@@ -79,7 +98,7 @@ def baseline_row(
     Raises:
         ConfigError: an unknown name.
     """
-    require_choice("baseline", name, BASELINES)
+    name = require_choice("baseline", name_of(name), BASELINES)
     if name == "dlinear":
         return _dlinear(data)
     split, members = data.split, data.members

@@ -10,6 +10,7 @@ import click
 from kseq.cli.terminal import set_quiet, set_verbose
 from kseq.cli.types import Folder, Mark
 from kseq.errors import KseqError, Parameter
+from kseq.naming import nearest
 
 #: Options that are called otherwise than the parameters that they set.
 _CALLED = {
@@ -33,9 +34,15 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read what was typed."""
-        if not ctx.resilient_parsing:
-            self._require_values(ctx, args)
-        return super().parse_args(ctx, args)
+        try:
+            if not ctx.resilient_parsing:
+                self._require_values(ctx, args)
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            known = [text for parameter in self.params for text in parameter.opts if text.startswith("--")]
+            near = nearest(error.option_name, known)
+            # click's own are words that sound alike.
+            raise click.NoSuchOption(error.option_name, None, [] if near is None else [near], ctx) from error
 
     def _require_values(self, ctx: click.Context, args: list[str]) -> None:
         values, _, order = self.make_parser(ctx).parse_args(list(args))

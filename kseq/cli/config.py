@@ -11,7 +11,6 @@ what it means when typed, so that the same types read both. A file may serve sev
     bidirectional = true
 """
 
-import difflib
 import reprlib
 import tomllib
 from pathlib import Path
@@ -22,6 +21,7 @@ import click
 from kseq.cli.options import CONFIG_FILE
 from kseq.cli.types import CommaList, File, Folder, Mark
 from kseq.errors import ConfigError
+from kseq.naming import nearest
 
 #: Largest file that is read, in bytes, and largest whole number.
 LARGEST, LARGEST_NUMBER = 2**20, 2**63
@@ -57,8 +57,8 @@ def _defaults(path: Path, context: click.Context) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in _entries(_read(path), path, context).items():
         if name not in options:
-            close = difflib.get_close_matches(name, options, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"`{context.command_path} --help` lists them."
+            near = nearest(name, options)
+            hint = f"did you mean {near}?" if near else f"`{context.command_path} --help` lists them."
             raise ConfigError(f"received {name} in {path}, expected options of {context.command_path}: {hint}")
         option = options[name]
         values[str(option.name)] = _value(value, option, f"{path}, {name}", path.parent, context)

@@ -78,7 +78,7 @@ class Number(click.ParamType):
         text = str(value).strip()
         number = float(text) if _NUMBER.fullmatch(text) and len(text) <= 100 else float("nan")
         if not ((self.span.zero and number == 0) or self.span.least <= number <= self.span.most):
-            self.fail(f"received {typed(value)}, expected {expected(self.span)}.", param, ctx)
+            self.fail(f"received {typed(value)}, expected {expected(self.span, number)}.", param, ctx)
         return number
 
 

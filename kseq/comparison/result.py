@@ -23,6 +23,7 @@ from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
 from kseq.jobs import Runner, Store, place
+from kseq.naming import checked
 from kseq.settings import Settings
 from kseq.training.progress import Within
 
@@ -51,6 +52,7 @@ class Comparison(Tables):
         >>> comparison.write("runs/first")  # doctest: +SKIP
     """
 
+    @checked("Comparison.plot")
     def plot(
         self, path: str | Path | None = None, ids: Sequence[Any] | None = None, *, interactive: bool = False
     ) -> Any:
@@ -86,6 +88,7 @@ class Comparison(Tables):
         targets = {f"Target {one.data.series.targets[0]}": shown_of_target(one) for one in self.by_target}
         return as_html(shown_table(self), self.verdict, targets)
 
+    @checked("Comparison.write")
     def write(self, path: str | Path, predictions: str = "csv") -> list[Path]:
         """Write table, forecasts, pictures and record into a folder, made where it is missing; return the files.
 

@@ -14,16 +14,20 @@ from kseq.comparison.null_losses import null_losses
 from kseq.comparison.others import Beside
 from kseq.comparison.scores import Scores
 from kseq.comparison.window_scores import WindowScores
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, DataError
 from kseq.evaluation.cautions import cautions
 from kseq.evaluation.intervals import Interval, too_few
+from kseq.evaluation.metrics import ALL_METRICS
 from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.quantiles import QUANTILE_METRICS
 from kseq.evaluation.rows import ranked
 from kseq.evaluation.verdict import Evidence, verdict
+from kseq.naming import checked, hint
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.settings import Settings
+from kseq.settings import Settings, several
+from kseq.text import listed, shown
+from kseq.validation import require_choice
 
 
 class Trials(Protocol):
@@ -52,6 +56,9 @@ class Rows:
         data (WindowedPanel): The windows of one or many series that every row forecasts.
         settings (Settings | None): What decided the numbers, for the record; None where a script adds the rows.
         backtest (Backtest | None): In a backtest, its folds and what each training sees; None without one.
+
+    Attributes:
+        trained_anew: windows of each fold that rows were trained anew for, where no backtest says so; empty for none.
     """
 
     def __init__(
@@ -60,6 +67,13 @@ class Rows:
         settings: Settings | None = None,
         backtest: Backtest | None = None,
     ):
+        if not isinstance(data, WindowedPanel):
+            raise DataError(
+                f"received type {type(data).__name__}, expected windows: kseq.Comparison(kseq.make_windows(series)); "
+                "kseq.compare(series) trains as well."
+            )
+        if not isinstance(settings, Settings | None):
+            raise ConfigError(f"received settings of type {type(settings).__name__}, expected kseq.Settings.")
         self.data, self.backtest = data, backtest
         self.folds = backtest.folds if backtest else ()
         self.trainings = backtest.trainings if backtest else (data,)
@@ -70,6 +84,7 @@ class Rows:
         self.beside: Beside | None = None
         self.missing: list[str] = []
         self.jobs: Any = None
+        self.trained_anew: Sequence[np.ndarray] = ()
         self.listeners: list[Callable[[ModelResult], None]] = []
         self._rows: tuple[ModelResult, ...] = ()
         self._evidence: Evidence | None = None
@@ -95,6 +110,11 @@ class Rows:
         Raises:
             ConfigError: its forecasts are not for these windows.
         """
+        if not isinstance(result, ModelResult):
+            raise ConfigError(
+                f"received type {type(result).__name__}, expected a row, a kseq.evaluation.model_result.ModelResult; "
+                "kseq.Evaluation adds one of a model that is fitted."
+            )
         seen = sum(len(data.validation) for data in self.trainings)
         for part, given, windows in (
             ("test", result.predictions, len(self.data.test)),
@@ -111,9 +131,10 @@ class Rows:
         for listener in self.listeners:
             listener(result)
 
+    @checked("Comparison.add_baselines")
     def add_baselines(
         self,
-        names: Sequence[str] | None = None,
+        names: str | Sequence[str] | None = None,
         season: int = 0,
         *,
         named: bool | None = None,
@@ -122,7 +143,8 @@ class Rows:
         """Add a row for each baseline.
 
         Args:
-            names: names of ``kseq.baselines.BASELINES``; by default those of the settings, or all.
+            names: names of ``kseq.baselines.BASELINES``, or those that tables print; by default those of the settings,
+                or all.
             season: steps in a season; 0 for that of the settings, or to find it from the dates.
             named: whether somebody wants these by their names: exponential smoothing of a panel, which takes long,
                 is left out otherwise. By default where names are given, here or by the settings.
@@ -132,7 +154,7 @@ class Rows:
         self._season = season or self._season
         asked = names if names is not None else self.settings.baselines if self.settings else None
         named = asked is not None if named is None else named
-        for name in baselines.BASELINES if asked is None else asked:
+        for name in baselines.BASELINES if asked is None else several(asked):
             row = baseline_of(
                 name, self.trainings, self._season, self.season, order=self.order, named=named, progress=progress
             )
@@ -192,12 +214,15 @@ class Rows:
     def evidence(self) -> Evidence:
         """What tests and verdict read: errors of each row by seed."""
         if self._evidence is None:
-            folds = [fold[0] for fold in self.fold_scores() if fold]
-            evidence = self._scores.evidence(self.rows, self._scored_levels, folds, refitted=len(self.trainings) > 1)
+            anew = self.trained_anew
+            if len(self.trainings) > 1:
+                anew = [fold[0] for fold in self.fold_scores() if fold]
+            evidence = self._scores.evidence(self.rows, self._scored_levels, anew)
+            own = self.settings is not None and bool(self.settings.by_cell)
             # Where cells have their own, there is no lookback and no loss that is that of all networks.
-            if self.settings is not None and self.settings.by_cell:
-                evidence = replace(evidence, lookback=0)
-            elif any(row.history for row in self.rows):
+            if self.settings is not None:
+                evidence = replace(evidence, lookback=0 if own else self.settings.lookback or 0)
+            if not own and any(row.history for row in self.rows):
                 loss = self.settings.training.get("loss", "mse") if self.settings else "mse"
                 trained, validated, words = null_losses(self.trainings, loss)
                 evidence = replace(evidence, null_losses=(trained, validated), null_words=words)
@@ -238,8 +263,11 @@ class Rows:
         """Say which intervals cannot be given, and why."""
         windows = min(len(data.validation) for data in self.trainings)
         if not windows:
-            missing = bool(self.levels) and not any(row.bands for row in self.rows)
-            return ["No intervals: there is no validation part whose errors would bound them."] * missing
+            given = {level for row in self.rows for level in row.bands}
+            if self.levels and not given:
+                return ["No intervals: there is no validation part whose errors would bound them."]
+            return [f"No {level:g} % intervals: none came with the forecasts."
+                    for level in self.levels if level not in given]  # fmt: skip
         reasons = {level: too_few(windows, level) for level in self.levels}
         return [f"No {level:g} % intervals: {reason}." for level, reason in reasons.items() if reason]
 
@@ -252,14 +280,36 @@ class Rows:
             f"as early stopping found.{known}"
         ] * twice
 
-    def scores(self, row: ModelResult, metric: str, *, by: str | None = None) -> np.ndarray:
+    def row(self, name: str | ModelResult) -> ModelResult:
+        """The row of a name, in any spelling; a row as it is.
+
+        Args:
+            name: Name of the row, as :attr:`table` shows it: ``"GRU"``.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
+        if isinstance(name, ModelResult):
+            return name
+        names = [row.name for row in self.rows]
+        if name not in names:
+            plain = {one.lower(): one for one in names}
+            if not isinstance(name, str) or name.lower() not in plain:
+                near = hint(name, names)
+                rest = f"expected one of {listed(names)}" if names else "and there is none yet"
+                raise ConfigError(f"received row {shown(name)}, {rest}{near or '.'}")
+            name = plain[name.lower()]
+        return self.rows[names.index(name)]
+
+    @checked("Comparison.scores")
+    def scores(self, row: ModelResult | str, metric: str, *, by: str | None = None) -> np.ndarray:
         """Score each member of a row that did not diverge.
 
         MASE and RMSSE scale by the rows before the test part, in a backtest by those that the first fold knows: one
         scale for all folds.
 
         Args:
-            row: a row of this comparison.
+            row: a row of this comparison, or its name.
             metric: a name of ``kseq.evaluation.metrics.ALL_METRICS``.
             by: Dimension to keep apart: ``"step"`` of the horizon, ``"window"``, ``"series"``, or None for one score,
                 the mean over series of each series' own.
@@ -267,6 +317,10 @@ class Rows:
         Returns:
             ``(member,)``, ``(member, step)``, ``(member, window)`` or ``(member, series)``.
         """
+        row = self.row(row)
+        require_choice("metric", metric, (*ALL_METRICS, *QUANTILE_METRICS))
+        if by is not None:
+            require_choice("by", by, ("step", "window", "series"))
         forecasts = row.predictions[row.sound]
         bands = self._scores.bands(row, self._scored_levels) if metric in QUANTILE_METRICS else None
         if by == "window":
@@ -313,7 +367,7 @@ class Rows:
             found = {level for row in self.rows for level in row.bands}
         return tuple(level for level in self.levels if level in found)
 
-    def intervals(self, row: ModelResult) -> dict[float, Interval]:
+    def intervals(self, row: ModelResult | str) -> dict[float, Interval]:
         """Put prediction intervals around the forecasts of a row's members that did not diverge.
 
         Their half-width is what the same member missed on the validation part, see :mod:`kseq.evaluation.intervals`; a
@@ -323,10 +377,12 @@ class Rows:
             An interval by level, bounds ``(member, window, step, target)``; none where the row has no forecasts of the
             validation part, or where that part is too short for a level.
         """
-        return self._scores.intervals(row, self.levels)
+        return self._scores.intervals(self.row(row), self.levels)
 
     @property
     def best(self) -> ModelResult:
         """The row with the smallest error, by :attr:`measure`."""
+        if not self.rows:
+            raise ConfigError("this comparison has no rows yet; call add_baselines, or fit with kseq.Evaluation.")
         name = ranked(self.evidence.rows)[0].name
         return next(row for row in self.rows if row.name == name)

@@ -60,7 +60,7 @@ def require_no_fill_codes(values: np.ndarray, columns: Sequence[str], borders: n
             f"{name}: column {column!r} holds {told}, far outside the rest ({rest.min():g} to {rest.max():g}), "
             "expected measured values: fill values for what is missing?",
             remedies=[{"missing": text}, *({"missing": text, "fill": fill} for fill in ("ffill", "mask"))],
-            otherwise=("mend the file",),
+            otherwise=("mend the data",),
             also=(", or ", Parameter("missing"), " none if they were measured"),
         )
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from kseq.errors import ConfigError, DataError, Parameter
+from kseq.errors import ConfigError, DataError, Given
 
 Data = TypeVar("Data")
 
@@ -26,7 +26,7 @@ class Mendable(DataError):
         self,
         *parts: str,
         remedies: Sequence[Mapping[str, Any]],
-        otherwise: Sequence[str] = ("mend the file",),
+        otherwise: Sequence[str] = ("mend the data",),
         also: Sequence[str] = (),
     ):
         super().__init__(*parts, "; ", *otherwise, ".")
@@ -49,10 +49,11 @@ def mended(read: Callable[[dict[str, Any]], Data], options: Mapping[str, Any], u
     except Mendable as error:
         helping = _search(read, dict(options), error, untried, TOGETHER)
         if helping is None:
-            raise
+            # A caller reads the public name.
+            raise DataError(*error.args) from error
         pieces: list[str] = []
         for name, value in helping.items():
-            pieces += [" and " if pieces else "", Parameter(name), "" if value is True else f" {_shown(value)}"]
+            pieces += [" and " if pieces else "", Given(name, _single(value), "" if value is True else _shown(value))]
         raise DataError(*error.parts, "; give ", *pieces, *error.also, ".") from error
 
 
@@ -76,6 +77,11 @@ def _search(
         else:
             return dict(remedy)
     return None
+
+
+def _single(value: Any) -> Any:
+    """The one value of several that are one."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
 def _shown(value: Any) -> str:

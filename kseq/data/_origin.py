@@ -8,6 +8,9 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
+from kseq.data._source import FILE_OPTIONS
+from kseq.naming import checked
+
 
 class _Read(Protocol):
     """A series or a panel."""
@@ -18,6 +21,23 @@ class _Read(Protocol):
 
 P = ParamSpec("P")
 Data = TypeVar("Data", bound=_Read)
+
+
+#: Options of reading that all readers of files take besides their own.
+_MORE = (
+    *FILE_OPTIONS, "id", "future", "static", "freq", "season", "missing", "date_format", "dayfirst", "sort", "wide",
+)  # fmt: skip
+
+
+def shows_options(reader: Callable[P, Data]) -> Callable[P, Data]:
+    """Let a reader's signature name all options, and refuse others."""
+    named = inspect.signature(reader)
+    parameters = {name: one for name, one in named.parameters.items() if one.kind is not one.VAR_KEYWORD}
+    for name in (*_MORE, *["constant"] * (reader.__name__ == "read_panel")):
+        by_name = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=FILE_OPTIONS.get(name))
+        parameters.setdefault(name, by_name)
+    in_view = named.replace(parameters=list(parameters.values()))
+    return checked(f"kseq.{reader.__name__}", in_view=in_view)(reader)
 
 
 @dataclass(frozen=True)
@@ -40,7 +60,9 @@ def remembered(reader: Callable[P, Data]) -> Callable[P, Data]:
 
     @functools.wraps(reader)
     def read(*arguments: P.args, **options: P.kwargs) -> Data:
-        return remember(reader(*arguments, **options), reader, inspect.signature(reader).bind(*arguments, **options))
+        return remember(
+            reader(*arguments, **options), reader, inspect.signature(inspect.unwrap(reader)).bind(*arguments, **options)
+        )
 
     return read
 
@@ -53,7 +75,7 @@ def remember(data: Data, reader: Callable, call: inspect.BoundArguments | dict[s
         reader: the function.
         call: its arguments.
     """
-    signature = inspect.signature(reader)
+    signature = inspect.signature(inspect.unwrap(reader))
     bound = signature.bind(**call) if isinstance(call, dict) else call
     # Defaults too: they may be others in the next version.
     bound.apply_defaults()

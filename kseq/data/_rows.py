@@ -384,7 +384,7 @@ class Rows:
             column = self.roles.numbers[int(infinite[row].argmax())]
             raise DataError(
                 f"{self.name}: {int(infinite.sum())} infinite values (first in column {column!r}, {place(row)}), "
-                "expected finite numbers; mend the file or its reading."
+                "expected finite numbers; mend the data or its reading."
             )
 
     def _ends(self, borders: np.ndarray, place: Callable[[int], str]) -> np.ndarray:

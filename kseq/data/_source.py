@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kseq.errors import ConfigError, DataError, Parameter
+from kseq.errors import ConfigError, DataError, FileOption, Parameter
 from kseq.storage.regular import open_regular
 from kseq.text import is_text, shortened, visible
-from kseq.validation import path_problem, require_whole
+from kseq.validation import path_problem, require_path, require_whole
 
 #: First bytes of a Parquet file.
 PARQUET = b"PAR1"
@@ -97,7 +97,7 @@ class Source:
                     Parameter(name),
                     f" {visible(value)}, which is no text, expected characters of Unicode.",
                 )
-        path = Path(path)
+        path = require_path(path)
         content = _piped(path)
         head = content[:_HEAD] if content is not None else _head(path, named, kind)
         return cls(path, given, content, head, named)
@@ -180,11 +180,11 @@ def _head(path: Path, named: Parameter, kind: str) -> bytes:
         raise DataError(f"received {shortened(str(path), 100)}, {problem}; expected a {kind} file.")
     # Unlike those of Path, these are false for names that no file can have.
     if not os.path.exists(path):
-        raise DataError("received ", named, f" {path}, which does not exist; expected a {kind} file.")
+        raise DataError("received ", FileOption(named), f"{path}, which does not exist; expected a {kind} file.")
     if is_store(path):
         return b""
     if os.path.isdir(path):
-        raise DataError("received ", named, f" {path}, which is a folder; expected a {kind} file.")
+        raise DataError("received ", FileOption(named), f"{path}, which is a folder; expected a {kind} file.")
     try:
         with open_regular(path) as file:
             return file.read(_HEAD)

@@ -10,6 +10,7 @@ import pandas as pd
 from kseq.data._origin import remembered
 from kseq.data.series import Series
 from kseq.errors import DataError, Parameter
+from kseq.naming import checked
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ BUILT_INS: dict[str, BuiltIn] = {
 
 
 @remembered
+@checked("kseq.load_series")
 def load_series(name: str = "nino12") -> Series:
     """Load a built-in series by name, without network.
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from kseq.data._source import FILE_OPTIONS
 from kseq.data.builtin import BUILT_INS, load_series
-from kseq.data.columns import ID_NAME, TIME_NAMES, Roles
+from kseq.data.columns import ID_NAME, TIME_NAMES, Roles, require_unit
 from kseq.data.formats.frames import as_pandas, is_frame
 from kseq.data.panel import Panel
 from kseq.data.readers import from_frame, panel_from_frame, read_file
@@ -44,6 +44,8 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
         >>> series_of({"ds": ["2020-01-01", "2020-02-01"], "y": [1.0, 2.0]}).step
         'monthly'
     """
+    if reading.get("unit") is not None:
+        require_unit(reading["unit"])
     # What is empty or off says nothing; of dates the day may stand last.
     reading = {name: value for name, value in reading.items() if name == "dayfirst" or _says(value)}
     reading = {name: value for name, value in reading.items() if value is not None}

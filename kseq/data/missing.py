@@ -12,7 +12,7 @@ import pandas as pd
 
 from kseq.data._mending import Mendable
 from kseq.data.frequency import Calendar
-from kseq.errors import DataError, Parameter
+from kseq.errors import DataError, Given, Parameter
 
 #: Ways to deal with missing values.
 FILLS = ("linear", "ffill", "seasonal", "mask")
@@ -122,7 +122,7 @@ def require_none_missing(missing: np.ndarray, columns: Sequence[str], name: str,
         f"{name}: {len(rows)} missing value{'s' * (len(rows) > 1)} in column {columns[at]!r} (at {where}"
         f"{', ...' * (len(rows) > 3)}), expected none",
         remedies=[{"fill": fill} for fill in ("ffill", "seasonal", "linear", "mask")],
-        otherwise=("give ", Parameter("fill"), " ffill, seasonal or linear, or mend the file"),
+        otherwise=("give ", Given("fill", "ffill"), ", seasonal or linear, or mend the data"),
         also=(" (or seasonal, linear, or mask to leave their windows out)",),
     )
 

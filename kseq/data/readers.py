@@ -3,8 +3,8 @@
 All readers take one path: a table, the roles of its columns, its rows (:mod:`kseq.data._rows`).
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from kseq.data._cells import Cells
 from kseq.data._mending import mended
-from kseq.data._origin import remember, remembered
+from kseq.data._origin import remember, remembered, shows_options
 from kseq.data._reading import all_series, from_source, name_or, one_or_many, one_series, opened
 from kseq.data._source import FILE_OPTIONS, PARQUET, PARQUET_ENDINGS, READ_CSV, READ_PARQUET, Source
 from kseq.data._tables import FrameTable, found_table, plain
@@ -22,9 +22,11 @@ from kseq.data.formats.frames import as_pandas
 from kseq.data.panel import Panel
 from kseq.data.series import Series
 from kseq.errors import Parameter
+from kseq.naming import checked
 
 
 @remembered
+@shows_options
 def read_csv(
     path: str | Path | Source,
     time: Names = None,
@@ -72,6 +74,7 @@ def read_csv(
 
 
 @remembered
+@shows_options
 def read_parquet(
     path: str | Path | Source,
     time: Names = None,
@@ -120,6 +123,7 @@ def read_parquet(
     return from_source(path, one_series, given, READ_PARQUET, "Parquet")
 
 
+@checked("kseq.from_frame")
 def from_frame(
     frame: Any,
     time: Names = None,
@@ -261,6 +265,7 @@ def read_sql(
 
 
 @remembered
+@shows_options
 def read_panel(
     path: str | Path | Source,
     time: Names = None,
@@ -302,6 +307,7 @@ def read_panel(
     return from_source(path, all_series, given)
 
 
+@checked("kseq.panel_from_frame")
 def panel_from_frame(
     frame: Any,
     time: Names = None,
@@ -397,4 +403,4 @@ def read_table(path: str | Path, named: Parameter, options: Mapping[str, Any]) -
 
 
 #: Every option of reading, by name.
-READING_OPTIONS = tuple(dict.fromkeys([*FILE_OPTIONS, *signature(panel_from_frame).parameters, "series"]))
+READING_OPTIONS = tuple(dict.fromkeys([*FILE_OPTIONS, *inspect.signature(panel_from_frame).parameters, "series"]))

@@ -197,5 +197,5 @@ def _require_finite(frame: pd.DataFrame, name: str, missing_allowed: bool) -> No
             row, column = (int(i) for i in np.argwhere(bad)[0])
             raise DataError(
                 f"{name}: {int(bad.sum())} {kind} values (first in column {frame.columns[column]!r} at "
-                f"{frame.index[row]}), expected finite numbers; mend the file or its reading."
+                f"{frame.index[row]}), expected finite numbers; mend the data or its reading."
             )

@@ -6,6 +6,7 @@ from math import prod
 from typing import Any
 
 from kseq.errors import ConfigError
+from kseq.naming import checked_class
 from kseq.preprocessing.transforms import steps_of
 from kseq.validation import PRUNERS, require_choice, require_each_once, require_number, require_whole
 
@@ -13,6 +14,7 @@ from kseq.validation import PRUNERS, require_choice, require_each_once, require_
 GRID = 100_000
 
 
+@checked_class("kseq.Space")
 @dataclass(frozen=True)
 class Space:
     """Values to choose among, of each setting in ascending order; one value alone is fixed.

@@ -22,7 +22,7 @@ Finished trials are kept in a journal in the run's folder, see :mod:`kseq.experi
 again does the trials that are missing, and comes to the same result.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +107,7 @@ def tune(
     settings: Settings | None = None,
     *,
     trials: int = 20,
-    space: Space | None = None,
+    space: Space | Mapping[str, Sequence[Any]] | None = None,
     trial_seeds: int = 3,
     pruner: str = "none",
     trials_at_once: int = 1,
@@ -128,7 +128,7 @@ def tune(
         given: the series, or several, as in :func:`kseq.compare`.
         settings: Settings of the comparison; what the space holds is chosen, and is not to be set.
         trials: Number of trials for each cell, all of different settings.
-        space: values to choose among.
+        space: values to choose among; a mapping of :class:`Space`'s arguments too.
         trial_seeds: trainings of each trial, with seeds that follow those of the comparison.
         pruner: ends trials early whose errors on the validation part are behind those of earlier trials of the same
             cell after as many epochs: ``"median"``, or ``"halving"`` for asynchronous successive halving; ``"none"``,
@@ -165,8 +165,10 @@ def tune(
     chosen = {} if settings is not None else _of_space(options)
     if space is not None and chosen:
         raise ConfigError(f"received a space and also {', '.join(chosen)}, expected one or the other.")
-    space = space or Space(**chosen)
-    plan = Plan(space, trials, trial_seeds, pruner, trials_at_once)
+    if not isinstance(space, Space | Mapping | None):
+        raise ConfigError(f"received a space of type {type(space).__name__}, expected kseq.Space, or options.")
+    among = space if isinstance(space, Space) else Space(**(chosen if space is None else dict(space)))
+    plan = Plan(among, trials, trial_seeds, pruner, trials_at_once)
     asked = vocabulary.asked(given, settings, options)
     require_tunable(asked.settings, plan)
     with asked.folder() as folder, workers_for(executor) as workers:

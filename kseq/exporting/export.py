@@ -22,6 +22,7 @@ from kseq.forecasting import _network, model_file
 from kseq.forecasting.card import ModelCard
 from kseq.forecasting.forecaster import Forecaster
 from kseq.forecasting.model_file import TrainedModel
+from kseq.naming import checked
 from kseq.storage import require_other, to_json, write_file
 from kseq.validation import require_whole
 
@@ -69,6 +70,7 @@ class Exported:
     notes: tuple[str, ...]
 
 
+@checked("kseq.export")
 def export(
     model: str | Path | TrainedModel | Forecaster,
     to: str = "onnx",

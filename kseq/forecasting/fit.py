@@ -91,7 +91,9 @@ def fit_model(
     Example:
         >>> model = fit_model(load_series("nino12"), cells=("gru",), seeds=(0,))  # doctest: +SKIP
     """
-    if "cell" in options:
+    if options.get("cell") is not None:
+        if options.get("cells") is not None:
+            raise ConfigError("received cell and cells, expected one of them.")
         options["cells"] = (options.pop("cell"),)
     asked = vocabulary.asked(given, settings, options, {"cells": ("gru",), "seeds": (0,)})
     model = _fitted(asked.series, asked.settings, refit, progress)
@@ -139,8 +141,9 @@ def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, prog
         if first.choice is not None:
             data = replace(data, notes=(*data.notes, first.choice.sentence))
         until = {seed: as_many_steps(one, training, first, data)[0] for seed, one in trained.fitted.items()}
+        penalty = next(one.penalty for one in trained.fitted.values())
         settings = replace(settings, seeds=trained.seeds)
-        trained = train(data, settings, training, progress, " on all rows", until)
+        trained = train(data, settings, training, progress, " on all rows", until, penalty)
     members = data.members
     # Errors stay in the unit in which they were counted; series that were too short then have that of now.
     units = data.unit.copy()

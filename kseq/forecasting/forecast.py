@@ -20,6 +20,7 @@ from kseq.forecasting.bands import bands_around
 from kseq.forecasting.card import ModelCard
 from kseq.forecasting.history import History, history_of, panel_like, rows_at_end, unit_like
 from kseq.forecasting.model_file import TrainedModel
+from kseq.naming import checked
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.validation import require_whole
 
@@ -104,6 +105,7 @@ class Forecast:
         return pd.DataFrame(columns)
 
 
+@checked("kseq.forecast")
 def forecast(
     model: TrainedModel,
     steps: int | None = None,
@@ -140,6 +142,11 @@ def forecast(
     Example:
         >>> forecast(model, 12).frame  # doctest: +SKIP
     """
+    if not isinstance(model, TrainedModel):
+        raise ConfigError(
+            f"received a model of type {type(model).__name__}, expected one from kseq.fit or kseq.load_model; a "
+            "Forecaster forecasts by its predict."
+        )
     card = model.card
     steps = card.horizon if steps is None else steps
     require_whole("steps", steps)

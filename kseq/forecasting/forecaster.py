@@ -18,10 +18,11 @@ from kseq.data import Panel, Series, series_of
 from kseq.errors import ConfigError
 from kseq.forecasting._folds import folds
 from kseq.forecasting.forecast import covariates_ahead, forecast
+from kseq.naming import checked, unknown
 from kseq.settings import Settings
 from kseq.training.budget import Training
 from kseq.validation import require_whole
-from kseq.vocabulary import ALIASES, NEGATIONS, unknown
+from kseq.vocabulary import ALIASES, INSTEAD, NEGATIONS
 
 if TYPE_CHECKING:
     from kseq.forecasting.model_file import TrainedModel
@@ -31,7 +32,7 @@ _BUDGET = tuple(field.name for field in fields(Training))
 
 #: Parameters that are settings of a comparison too, by the same name.
 _SETTINGS = (
-    "lookback", "horizon", "units", "num_layers", "dropout", "bidirectional", "start", "transform", "calendar",
+    "lookback", "horizon", "units", "num_layers", "dropout", "bidirectional", "start", "skip", "transform", "calendar",
     "scaler", "past_target", "validation", "season", "refit_on_validation",
 )  # fmt: skip
 
@@ -53,6 +54,8 @@ class Forecaster:
         dropout: share of outputs dropped between layers.
         bidirectional: read windows in both directions.
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
+        skip: ``"linear"`` to add a linear map of the window to the network's forecast, started by least squares;
+            ``"none"`` for the recurrent network alone.
         transform: What the model reads and forecasts instead of the values, see :mod:`kseq.preprocessing.transforms`:
             ``"none"``, steps such as ``"anomaly,last"``, or ``"auto"``, which chooses by the validation part.
         calendar: read where in the day, the week or the year each row stands.
@@ -91,6 +94,7 @@ class Forecaster:
         ['unique_id', 'ds', 'GRU', 'GRU-lo-80', 'GRU-hi-80', 'GRU-lo-95', 'GRU-hi-95']
     """
 
+    @checked("kseq.Forecaster")
     def __init__(
         self,
         cell: str = "gru",
@@ -101,6 +105,7 @@ class Forecaster:
         dropout: float = 0.0,
         bidirectional: bool = False,
         start: str = "keras",
+        skip: str = Settings.skip,
         transform: str = Settings.transform,
         calendar: bool = Settings.calendar,
         scaler: str = "standard",
@@ -137,6 +142,7 @@ class Forecaster:
         self.dropout = dropout
         self.bidirectional = bidirectional
         self.start = start
+        self.skip = skip
         self.transform = transform
         self.calendar = calendar
         self.scaler = scaler
@@ -201,6 +207,7 @@ class Forecaster:
 
         return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=InputTags(allow_nan=True))
 
+    @checked("Forecaster.fit")
     def fit(self, df: Any, y: Any = None) -> Self:
         """Train on a series, or on all of many.
 
@@ -218,6 +225,7 @@ class Forecaster:
         self.model_ = self._fit(self._data(_with_target(df, y)))
         return self
 
+    @checked("Forecaster.score")
     def score(self, df: Any, y: Any = None) -> float:
         """Score forecasts of the rows after those of :meth:`fit`, as ``GridSearchCV`` asks with ``TimeSeriesSplit``.
 
@@ -244,6 +252,7 @@ class Forecaster:
         row = next(row for row in comparison.rows if row.kind in ("cell", "ensemble"))
         return -float(comparison.scores(row, comparison.measure)[0])
 
+    @checked("Forecaster.predict")
     def predict(
         self, h: int | None = None, X_df: pd.DataFrame | None = None, level: Sequence[float] | None = None
     ) -> pd.DataFrame:
@@ -269,6 +278,7 @@ class Forecaster:
         frame.attrs["notes"] = list(made.notes)
         return frame
 
+    @checked("Forecaster.cross_validation")
     def cross_validation(
         self,
         df: Any,
@@ -315,6 +325,7 @@ class Forecaster:
         return model_file.save(self.fitted, path)
 
     @classmethod
+    @checked("Forecaster.load")
     def load(cls, path: str | Path) -> "Forecaster":
         """Make a fitted forecaster of a file that :meth:`save` or ``kseq fit`` has written.
 
@@ -329,7 +340,9 @@ class Forecaster:
         made = cls(
             cell=settings["cells"][0],
             **(
-                {name: settings[name] for name in _SETTINGS if name in settings}
+                # Cards of before the skip say nothing of it.
+                {"skip": "none"}
+                | {name: settings[name] for name in _SETTINGS if name in settings}
                 | {"refit_on_validation": card.refitted}
             ),
             **{name: settings["training"][name] for name in _BUDGET if name in settings["training"]},
@@ -394,7 +407,7 @@ def _renamed(others: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     own = {**ALIASES, **NEGATIONS, "seeds": "n_seeds", "first_seed": "seed"}
     wrong = [name for name in others if own.get(name) not in known]
     if wrong:
-        raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster")
+        raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster", INSTEAD)
     return {own[name]: not value if name.startswith("no_") else value for name, value in others.items()}
 
 

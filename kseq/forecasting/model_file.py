@@ -27,7 +27,9 @@ from kseq.errors import ConfigError, DataError, KseqError
 from kseq.forecasting._archive import Archive, NoArchive, Refused
 from kseq.forecasting._format1 import card_of_series
 from kseq.forecasting.card import FORMAT, ModelCard, kinds_of
+from kseq.naming import checked
 from kseq.storage import write_file
+from kseq.validation import require_path
 
 if TYPE_CHECKING:
     import keras
@@ -138,7 +140,7 @@ def read_card(path: str | Path) -> ModelCard:
     Raises:
         DataError: it is missing, damaged, or none that kseq has written.
     """
-    card, _ = _read(Path(path))
+    card, _ = _read(require_path(path))
     return card
 
 
@@ -151,9 +153,10 @@ def read_parts(path: str | Path) -> tuple[ModelCard, list[np.ndarray]]:
     Raises:
         DataError: it is missing, damaged, or none that kseq has written.
     """
-    return _read(Path(path))
+    return _read(require_path(path))
 
 
+@checked("kseq.load_model")
 def load(path: str | Path) -> TrainedModel:
     """Load a model that :func:`save` has written, on any backend, with the fast layers of kseq.
 
@@ -168,7 +171,7 @@ def load(path: str | Path) -> TrainedModel:
         >>> model.card.name, model.card.last  # doctest: +SKIP
         ('GRU', Timestamp('2010-12-01 00:00:00'))
     """
-    card, weights = _read(Path(path))
+    card, weights = _read(require_path(path))
     # Keras is loaded here and no earlier.
     from kseq.forecasting import _network
 
@@ -208,7 +211,7 @@ def _read(path: Path) -> tuple[ModelCard, list[np.ndarray]]:
 
 def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]:
     # Both are slow to import, and needed where a file is read alone.
-    from kseq.forecasting import _network
+    from kseq.forecasting import _network, _weights
     from kseq.storage import card_schemas, parsing
 
     content = archive.read(MEMBER, LARGEST[MEMBER])
@@ -245,7 +248,7 @@ def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]
     except ValueError as error:
         raise Refused(f"{CONFIG}: {error}") from error
     _network.require_config(config, plan)
-    weights = _network.read_weights(archive.read(WEIGHTS, LARGEST[WEIGHTS]), plan, WEIGHTS)
+    weights = _weights.read_weights(archive.read(WEIGHTS, LARGEST[WEIGHTS]), plan, WEIGHTS)
     return card, weights if order is None else _network.with_inputs_in_order(weights, plan, order)
 
 

@@ -81,6 +81,7 @@ class _ArrayFeed(_Epochs):
         self._arrays = arrays
         #: What draws each epoch's order; None where all epochs are one.
         self._generator: np.random.Generator | None = None
+        self._drawn: Sequence[np.ndarray] | None = None
         if shuffle and context.global_seed() is None:
             # Nobody can tell these draws from Keras's, which are other ones in each process.
             self._generator = np.random.default_rng()
@@ -89,11 +90,22 @@ class _ArrayFeed(_Epochs):
             self._arrays = [array[order] for array in arrays]
         super().__init__(batch_size)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the end of each epoch has to be told by :meth:`on_epoch_end`."""
+        return self._generator is not None
+
+    def on_epoch_end(self) -> None:
+        """Draw another order for the next epoch: Keras asks for two iterators an epoch, and drops the second."""
+        self._drawn = None
+
     def gathered(self) -> Sequence[np.ndarray]:
         if self._generator is None:
             return self._arrays
-        order = self._generator.permutation(len(self._arrays[0]))
-        return [array[order] for array in self._arrays]
+        if self._drawn is None:
+            order = self._generator.permutation(len(self._arrays[0]))
+            self._drawn = [array[order] for array in self._arrays]
+        return self._drawn
 
 
 def _order(count: int) -> np.ndarray:

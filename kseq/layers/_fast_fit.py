@@ -20,7 +20,7 @@ from kseq.layers._many_steps import many_steps
 from kseq.layers._windows import in_batches, reads_windows
 from kseq.layers.cells import GRU, LSTM, SimpleRNN
 from kseq.layers.ensemble import Ensemble
-from kseq.layers.feeding import Listeners, fed
+from kseq.layers.feeding import Listeners, NextEpoch, fed
 
 _KEYWORDS = inspect.Parameter.VAR_KEYWORD
 _PARTS = ("x", "y", "sample_weight")
@@ -137,7 +137,8 @@ def _source(parts: list[Any], batch_size: int | None, shuffle: Any) -> tuple[Any
         return None, []
     kind = keras.config.floatx()
     arrays = [part.astype(kind, copy=False) for part in parts if part is not None]
-    return backend.array_dataset(arrays, batch_size or 32, shuffle), []
+    source = backend.array_dataset(arrays, batch_size or 32, shuffle)
+    return source, [NextEpoch(source, source)] if getattr(source, "is_told", False) else []
 
 
 def _are_arrays(parts: list[Any]) -> bool:

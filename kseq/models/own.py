@@ -10,19 +10,25 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
 from kseq.models import CELL_NAMES, _pickling, cell_of
 from kseq.text import shortened, shown
 
 #: What makes a row, by the option that names it.
 KINDS = {"cell": "a function that returns a Keras model", "rival": "a regressor, or a function that returns one"}
 
+
+#: Where rows are named that kseq has.
+_OURS = {
+    "cell": ("rnn, lstm and gru are among the ", Parameter("cells")),
+    "rival": ("rows such as theta are among the ", Parameter("baselines")),
+}
 
 #: Characters of a regressor that a record shows.
 _SHOWN = 500
@@ -142,13 +148,20 @@ def own_rows(given: Any, kind: str) -> dict[str, Own]:
     if isinstance(given, str):
         given = given.split(",")
     if not isinstance(given, Mapping):
-        pairs = {}
-        for text in given:
-            name, equals, place = text.partition("=")
+        pairs: dict[str, str] = {}
+        for text in given if isinstance(given, Iterable) else [given]:
+            name, equals, place = text.partition("=") if isinstance(text, str) else ("", "", "")
+            if not equals and kind == "cell" and cell_of(name) in CELL_NAMES:
+                raise ConfigError(
+                    "received ", Parameter("cell"), f" {shown(text)}, which kseq has; expected it among the ",
+                    Parameter("cells"), ", or NAME=module:function, a cell of your own.",
+                )  # fmt: skip
             if not equals or not name.strip() or name.strip() in pairs:
                 raise ConfigError(
                     f"received {kind} {shown(text)}, expected NAME=module:function, each name once: the name of its "
-                    "row and where the function is."
+                    "row and where the function is; ",
+                    *_OURS[kind],
+                    ".",
                 )
             pairs[name.strip()] = place.strip()
         given = pairs

@@ -24,6 +24,7 @@ import pandas as pd
 
 from kseq.data import Panel, series_of
 from kseq.errors import ConfigError
+from kseq.naming import checked
 from kseq.preprocessing._cut import Windows as Windows
 from kseq.preprocessing._cut import window_starts as window_starts
 from kseq.preprocessing._window_notes import (
@@ -42,6 +43,8 @@ from kseq.preprocessing.frame import panel_columns as panel_columns
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Parts, Split, long_enough, parts_of, placed_windows, require_length, room_in
 from kseq.preprocessing.transforms import FittedTransform
+from kseq.text import shown
+from kseq.validation import NUMBER, require_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,17 +178,55 @@ class WindowedPanel:
         return self.transform.put_back(wide, self.series, windows.target_rows, windows.lookback, scale)
 
 
+def _share(name: str, given: float | None, other: float | None, default: float) -> float:
+    """A share by either of its names."""
+    if given is not None and other is not None:
+        raise ConfigError(f"received {name} and {name}_share, expected one of them: they are the same.")
+    if other is not None:
+        return require_number(f"{name}_share", other, NUMBER[name])
+    return default if given is None else require_number(name, given)
+
+
+#: NumPy types that inputs may have.
+_DTYPES = ("float16", "float32", "float64")
+
+
+def _type_name(dtype: Any) -> str:
+    """The name of a NumPy type that inputs may have."""
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = ""
+    if name not in _DTYPES:
+        raise ConfigError(f"received dtype {shown(dtype)}, expected one of {', '.join(_DTYPES)}.")
+    return name
+
+
+#: What there is in place of options that windows do not have.
+_INSTEAD = {
+    **dict.fromkeys(
+        ("time", "target", "id", "fill", "freq", "features", "future", "static", "unit", "date", "y", "unique_id"),
+        "it says how a frame is read: kseq.make_windows(kseq.from_frame(df, ...))",
+    ),
+    **dict.fromkeys(("batch_size", "batch", "shuffle"), "kseq.Batches(data.train, batch_size=32, seed=0) has it"),
+    **dict.fromkeys(("seed", "seeds", "random_state"), "windows are cut without chance; kseq.Batches has a seed"),
+}
+
+
+@checked("kseq.make_windows", _INSTEAD)
 def make_windows(
     series: Any,
     lookback: int = 12,
     horizon: int = 1,
     *,
-    transform: Transform | None = None,
+    transform: Transform | str | None = None,
     calendar: bool = False,
     scaler: str = "standard",
     past_target: bool = True,
-    test: float = 0.2,
-    validation: float = 0.15,
+    test: float | None = None,
+    validation: float | None = None,
+    test_share: float | None = None,
+    validation_share: float | None = None,
     n_windows: int = 0,
     step_size: int | None = None,
     gap: int = 0,
@@ -211,8 +252,9 @@ def make_windows(
         series: a series or a panel, or anything of which :func:`kseq.data.series_of` makes one: a DataFrame, an array.
         lookback: rows that a model reads before each forecast (PyTorch users: the sequence length).
         horizon: rows that a model forecasts.
-        transform: what models read and forecast instead of the targets' values, a
-            :class:`kseq.preprocessing.auto_transform.Transform`; fitted for each series on its own training rows.
+        transform: what models read and forecast instead of the targets' values: steps by their names,
+            ``"anomaly,change"``, or a :class:`kseq.preprocessing.auto_transform.Transform`; fitted for each series on
+            its own training rows. None, the default, for the values themselves.
         calendar: whether models read where in the day, the week or the year each input row stands, see
             :mod:`kseq.preprocessing.time_features`.
         scaler: ``"standard"`` (mean 0, deviation 1) or ``"minmax"`` (0 to 1), both fitted for each series on its own
@@ -220,8 +262,10 @@ def make_windows(
             published experiments do, and makes a score too good. Numbers among the static covariates are scaled over
             series.
         past_target: whether the models read the target's own past besides the series' features.
-        test: share of each series, cut from its end.
-        validation: share of the rows before the test part, cut from their end; 0 for none.
+        test: share of each series, cut from its end; 0.2 by default.
+        validation: share of the rows before the test part, cut from their end; 0 for none, 0.15 by default.
+        test_share: ``test`` by the name of the command's option.
+        validation_share: ``validation`` by the name of the command's option.
         n_windows: instead of ``test``, forecast so many origins of each series, its last ones.
         step_size: rows from one of them to the next; the horizon by default.
         gap: rows before the first of them from which nothing is learnt.
@@ -249,6 +293,12 @@ def make_windows(
         >>> len(data.train), len(data.validation), len(data.test)
         (485, 88, 147)
     """
+    test, validation = _share("test", test, test_share, 0.2), _share("validation", validation, validation_share, 0.15)
+    if isinstance(transform, str):
+        transform = Transform(transform, past_target=past_target)
+    if not isinstance(transform, Transform | None):
+        raise ConfigError(f"received transform {shown(transform)}, expected steps by their names, or a Transform.")
+    dtype = _type_name(dtype)
     panel = Panel.of(series_of(series))
     require_sizes(lookback, horizon)
     dates = calendar_of(panel) if calendar else {}

@@ -15,6 +15,7 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from kseq import storage
+from kseq.errors import ConfigError
 
 #: What stands for a character that no font has.
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -123,6 +124,9 @@ def save(figure: Figure, path: str | Path | None) -> Figure:
     """
     if path is not None:
         path = Path(path) if Path(path).suffix else Path(f"{path}.png")
+        known = figure.canvas.get_supported_filetypes()
+        if path.suffix[1:].lower() not in known:
+            raise ConfigError(f"received {path}, expected a name that ends in one of .{', .'.join(sorted(known))}.")
         content = io.BytesIO()
         figure.savefig(content, format=path.suffix[1:], dpi=150)
         storage.write_bytes(path, content.getvalue())

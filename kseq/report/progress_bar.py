@@ -9,6 +9,7 @@ import sys
 import time
 from typing import Any
 
+from kseq.naming import checked_class
 from kseq.text import visible
 from kseq.training.progress import Block
 
@@ -16,6 +17,7 @@ from kseq.training.progress import Block
 _REST = 0.2
 
 
+@checked_class("kseq.ProgressBar")
 class ProgressBar:
     """Shows what is trained; give it as ``progress``.
 

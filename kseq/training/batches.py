@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kseq.errors import ConfigError, DataError
+from kseq.naming import checked_class
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.validation import require_whole
 
@@ -17,6 +18,7 @@ AT_ONCE = 2**20
 _NOTHING = (-1, np.empty(0), np.empty(0))
 
 
+@checked_class("kseq.Batches")
 class Batches(keras.utils.PyDataset):
     """Batches of windows for ``model.fit``, ``evaluate`` and ``predict``.
 

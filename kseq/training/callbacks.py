@@ -11,8 +11,11 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from kseq.errors import ConfigError, DataError
 from kseq.evaluation.model_result import ModelResult
+from kseq.naming import checked, checked_class
 from kseq.preprocessing.windows import WindowedPanel, Windows
+from kseq.text import shown
 from kseq.training import memory
 from kseq.training.batches import Batches
 from kseq.training.budget import Training
@@ -30,6 +33,7 @@ class _Comparison(Protocol):
         """Write all rows into a folder."""
 
 
+@checked("kseq.predict")
 def predict(model: keras.Model, data: WindowedPanel, windows: Windows, batch_size: int | None = None) -> np.ndarray:
     """Forecast every window of a part, in the targets' unit.
 
@@ -44,6 +48,14 @@ def predict(model: keras.Model, data: WindowedPanel, windows: Windows, batch_siz
         np.ndarray: ``(member, window, step, target)``, with one member for an ordinary model. Of a model that forecasts
         quantiles, the median.
     """
+    if not isinstance(model, keras.Model):
+        raise ConfigError(f"received a model of type {type(model).__name__}, expected a keras.Model.")
+    if not isinstance(data, WindowedPanel) or not isinstance(windows, Windows):
+        wrong = windows if isinstance(data, WindowedPanel) else data
+        raise DataError(
+            f"received type {type(wrong).__name__}, expected kseq.predict(model, data, data.test) with data from "
+            "kseq.make_windows."
+        )
     made = predict_quantiles(model, data, windows, batch_size)
     return made[..., made.shape[-1] // 2]
 
@@ -163,6 +175,7 @@ class Progress(keras.callbacks.Callback):
         self.tell(self.what, epoch + 1, self.epochs)
 
 
+@checked_class("kseq.Evaluation")
 class Evaluation(EpochTimer):
     """Add the trained model to a comparison when ``fit`` ends.
 
@@ -196,6 +209,17 @@ class Evaluation(EpochTimer):
         folder: str | Path | None = None,
     ):
         super().__init__()
+        if not callable(getattr(comparison, "add", None)) or not isinstance(
+            getattr(comparison, "data", None), WindowedPanel
+        ):
+            raise DataError(
+                f"received type {type(comparison).__name__}, expected a comparison: "
+                "kseq.Evaluation(kseq.Comparison(kseq.make_windows(series)), name)."
+            )
+        if not isinstance(name, str | None):
+            raise ConfigError(f"received name {shown(name)}, expected a text, the name of the row.")
+        if isinstance(seeds, str | Path):
+            raise ConfigError(f"received seeds {shown(seeds)}, expected one for each member; a folder is folder=.")
         self.folder = folder
         self.quantiles = quantiles
         self.forecast = forecast

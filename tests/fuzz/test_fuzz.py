@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 
 from kseq.cli import load, main
 
-pytestmark = pytest.mark.above_backends
+# No line is run here alone, and coverage takes half as long again.
+pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover]
 
 #: Inputs of all tests together, and a share for each.
 INPUTS = int(os.environ.get("KSEQ_FUZZ", "0"))

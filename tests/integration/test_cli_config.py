@@ -131,7 +131,7 @@ def test_a_whole_run_by_a_file(here, capsys):
         ("cells = ['elman']", "received cell 'elman', expected one of rnn, lstm, gru"),
         ("bidirectional = 1", "kseq.toml, bidirectional: received 1, expected true or false."),
         ("bidirectional = 'yes'", "kseq.toml, bidirectional: received 'yes', expected true or false."),
-        ("dropout = 2", "kseq.toml, dropout: received 2, expected 0 or a number from 1e-06 to 0.999."),
+        ("dropout = 2", "kseq.toml, dropout: received 2, expected 0 or a number between 0 and 1 (2 % is 0.02)."),
         ("fill = 'zero'", "kseq.toml, fill: 'zero' is not one of 'linear', 'ffill'"),
         ("format = 'xml'", "kseq.toml, format: 'xml' is not one of"),
         ("time = 1979-05-27", "kseq.toml, time: received datetime.date(1979, 5, 27), expected a text"),

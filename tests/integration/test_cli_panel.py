@@ -9,7 +9,8 @@ import pytest
 
 from kseq.cli import main
 
-pytestmark = pytest.mark.above_backends
+# No line is run here alone, and coverage takes half as long again.
+pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover]
 
 QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "2", "--units", "2", "--lookback", "7",
          "--baselines", "persistence,seasonal-naive", "--out", "run"]  # fmt: skip

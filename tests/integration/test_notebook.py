@@ -7,7 +7,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-pytestmark = pytest.mark.above_backends
+# No line is run here alone, and coverage takes half as long again.
+pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover]
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "kseq.ipynb"
 

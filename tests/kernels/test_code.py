@@ -136,9 +136,9 @@ def test_no_home_is_no_folder_of_the_working_directory(monkeypatch, answer):
 def test_code_serves_the_next_process(tmp_path):
     # Not beside the package, where earlier processes have left code.
     script = (
-        "from kseq.kernels import cpu; from kseq.kernels._cpu import folders, gru;"
-        f"folders._PACKAGE = folders.Path({str(tmp_path / 'package')!r}); cpu.warm_up('gru');"
-        "print(sum(gru.forward.stats.cache_hits.values()), sum(gru.backward.stats.cache_hits.values()))"
+        "from kseq.kernels import cpu; from kseq.kernels._cpu import folders, simple_rnn as loop;"
+        f"folders._PACKAGE = folders.Path({str(tmp_path / 'package')!r}); cpu.warm_up('simple_rnn');"
+        "print(sum(loop.forward.stats.cache_hits.values()), sum(loop.backward.stats.cache_hits.values()))"
     )
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     done = [

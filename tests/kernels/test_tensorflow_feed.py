@@ -102,13 +102,39 @@ def test_arrays_come_in_the_order_of_keras(count, size, shuffle, weighted):
 
 def test_without_a_seed_each_epoch_has_an_order_of_its_own(no_seed):
     source = array_dataset(arrays(300), 300, True)
-    epochs = [read(source)[0] for _ in range(3)]
+    epochs = []
+    for _ in range(3):
+        # Keras asks twice an epoch.
+        epochs.append(read(source)[0])
+        assert read(source)[0][2].tolist() == epochs[-1][2].tolist()
+        source.on_epoch_end()
     orders = [epoch[2].tolist() for epoch in epochs]
     assert orders[0] != orders[1] != orders[2]
     assert sorted(orders[0]) == sorted(orders[1]) == sorted(orders[2])
     # Windows, targets and weights stay together.
     for x, y, _ in epochs:
         np.testing.assert_array_equal(y, x[:, -1, :1] + 1)
+
+
+class Losses(keras.callbacks.Callback):
+    """Collects the mean loss of each epoch's first batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 0:
+            self.first.append(logs["loss"])
+
+
+def test_fit_reads_another_order_in_each_epoch(no_seed):
+    x, y, _ = arrays()
+    model = keras.Sequential([keras.Input((6, 2)), layers.GRU(3), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    losses = Losses()
+    model.fit(x, y, batch_size=8, epochs=4, verbose=0, callbacks=[losses])
+    assert len(set(losses.first)) == 4
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,14 @@ df = {"ds": np.arange("2001-01", "2021-01", dtype="datetime64[M]"), "y": np.sin(
 comparison = kseq.compare(df, cells=("gru",), epochs=50, seeds=5, units=64, test_share=0.2)
 print(comparison.table, comparison.best.name)
 
-data = kseq.make_windows(df, lookback=12, horizon=3)
+data = kseq.make_windows(df, lookback=12, horizon=3, test_share=0.1, validation_share=0.1, transform="anomaly")
 model = kseq.build_gru(12, features=data.features, horizon=3, units=16, seed=0)
 model.compile(optimizer="adam", loss="mse")
 row = kseq.Comparison(data)
-row.add_baselines()
+row.add_baselines("Theta")
+mae: float = row.scores("Theta", "mae").mean()
+tuned = kseq.tune(df, trials=4, space={"units": (8, 16)})
+print(tuned.tuning, kseq.judge({"mine": df["y"]}, truth=df["y"]).verdict, kseq.audit(df).clean, kseq.explain(df))
 keep = kseq.Evaluation(row, "GRU", folder="first-run")
 model.fit(data.train, validation_data=data.validation, epochs=5, callbacks=[keep])
 x, y = data.train.x, data.train.y

@@ -111,7 +111,7 @@ def test_names_mean_the_same_everywhere(options, expected):
         ({"test_size": 0.2}, "did you mean test_share?"),
         ({"Units": 3}, "did you mean units?"),
         ({"training": {"epoch": 3}}, "did you mean epochs?"),
-        ({"quite_else": 1}, "they are"),
+        ({"quite_else": 1}, "none of that name is near; help(kseq.compare) lists them."),
         ({"format": "csv"}, "print(comparison.table)"),
         ({"test": 0.2, "test_share": 0.2}, "received test_share and test, expected one of them"),
         ({"training": {"epochs": 3}, "epochs": 3}, "received epochs and training with epochs"),
@@ -152,6 +152,7 @@ def test_cells_are_known_by_any_spelling(name):
     assert cell_of(name) in ("gru", "rnn", "lstm")
 
 
+@pytest.mark.above_backends
 def test_a_model_a_tuning_and_an_audit_take_the_same_names(frame, tmp_path):
     model = kseq.fit(
         frame, cell="LSTM", epochs=2, units=3, layers=2, no_refit_on_validation=True, out=tmp_path / "m.keras"

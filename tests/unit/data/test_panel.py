@@ -182,7 +182,7 @@ def test_repeated_and_unsorted_dates():
         panel_from_frame(pd.concat([frame.drop(index=late.index), late]), target="y")
     assert str(error.value) == (
         "panel: dates are not in order in 2 of 3 series (first: series 'a', 2001-01-04 stands after 2001-01-20); give "
-        "sort to have the rows sorted by unique_id and ds."
+        "sort=True to have the rows sorted by unique_id and ds."
     )
 
 

@@ -280,7 +280,10 @@ def results_of_keras(name):
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize("name", SETTINGS)
-@pytest.mark.parametrize("by_batch", [False, True], ids=["many batches at once", "batch by batch"])
+@pytest.mark.parametrize(
+    "by_batch", [False, pytest.param(True, marks=pytest.mark.above_backends)],
+    ids=["many batches at once", "batch by batch"],
+)  # fmt: skip
 def test_history_and_weights_are_those_of_keras(name, by_batch):
     expected, weights_of_keras = results_of_keras(name)
     model, found, weights_found = results_of(name, layers, *[Idle()] * by_batch)
@@ -293,7 +296,9 @@ def test_history_and_weights_are_those_of_keras(name, by_batch):
         assert step_used(model) == (SETTINGS[name][3] if by_batch or name not in COMPILED else "compiled epoch")
 
 
-@pytest.mark.parametrize("metrics", [["mae"], []], ids=["metric", "none"])
+@pytest.mark.parametrize(
+    "metrics", [["mae"], pytest.param([], marks=pytest.mark.above_backends)], ids=["metric", "none"]
+)
 def test_masks_reach_the_loss(metrics):
     x, y = arrays()[0], np.random.default_rng(1).normal(size=(45, 6, 1)).astype("float32")
     x[::3, :2] = -9.0
@@ -310,6 +315,7 @@ def test_masks_reach_the_loss(metrics):
     np.testing.assert_allclose(*results, rtol=1e-4, atol=2e-6)
 
 
+@pytest.mark.above_backends
 @pytest.mark.parametrize("shape", [(45,), (45, 1), (45, 1, 1)], ids=str)
 @pytest.mark.parametrize("metrics", [["mae"], [keras.metrics.RootMeanSquaredError]], ids=["mae", "root"])
 def test_targets_of_any_shape_that_keras_takes(shape, metrics):

@@ -3,10 +3,13 @@
 import inspect
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import kseq
 from kseq import ConfigError
+
+pytestmark = pytest.mark.above_backends
 
 BUILDERS = (kseq.build_simple_rnn, kseq.build_lstm, kseq.build_gru)
 
@@ -55,7 +58,7 @@ def test_no_seed_is_another_network_each_time():
         ({"unit": 3}, "did you mean units"),
         ({"activaton": "relu"}, "did you mean activation"),
         ({"batch_first": True}, r"arrays are \(batch, time, features\)"),
-        ({"nothing_alike_at_all": 3}, "they are lookback"),
+        ({"nothing_alike_at_all": 3}, "none of that name is near"),
         ({"units": 0}, "received units 0"),
         ({"lookback": 2.5}, "received lookback 2.5"),
     ],
@@ -70,3 +73,36 @@ def test_layer_options_go_through():
     model = kseq.build_gru(5, units=3, reset_after=False, activation="relu", use_bias=False)
     assert model.layers[1].reset_after is False
     assert model.layers[1].use_bias is False
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: kseq.build_lstm(12, 3), "expected at most 1 of kseq.build_lstm: lookback; give others by their"),
+        (lambda: kseq.build_gru(12, lookback=12), "received lookback twice"),
+        (lambda: kseq.build_model(), "received no cell"),
+        (lambda: kseq.build_model("gruu"), "did you mean gru?"),
+        (lambda: kseq.build_gru(optimizer="adam"), "model.compile takes it"),
+        (lambda: kseq.build_gru(epochs=3), "model.fit takes it"),
+        (lambda: kseq.build_gru(hidden=3), "did you mean units?"),
+        (lambda: kseq.build_gru(foo=3), "help(kseq.build_gru) lists them"),
+        (lambda: kseq.Evaluation(frame(), "GRU"), "expected a comparison"),
+        (lambda: kseq.Evaluation(kseq.make_windows(frame()), "GRU"), "expected a comparison"),
+        (lambda: kseq.Evaluation(kseq.Comparison(kseq.make_windows(frame())), 12), "received name 12"),
+        (lambda: kseq.Evaluation(kseq.Comparison(kseq.make_windows(frame())), "GRU", "runs"), "folder="),
+        (lambda: kseq.Evaluation(kseq.Comparison(kseq.make_windows(frame())), out="x"), "did you mean folder?"),
+        (lambda: kseq.Batches(kseq.make_windows(frame()).train, batch=3), "did you mean batch_size?"),
+        (lambda: kseq.predict(12, frame(), frame()), "expected a keras.Model"),
+        (lambda: kseq.predict(kseq.build_gru(12), frame(), frame()), "kseq.predict(model, data, data.test)"),
+        (lambda: kseq.split_members(12), "expected a keras.Model"),
+        (lambda: kseq.interop.to_torch(12), "expected a keras.Model"),
+    ],
+)
+def test_calls_that_do_not_fit(call, said):
+    with pytest.raises(kseq.KseqError) as error:
+        call()
+    assert said in str(error.value)
+
+
+def frame():
+    return pd.DataFrame({"y": np.sin(np.arange(100.0))})

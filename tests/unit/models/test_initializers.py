@@ -6,6 +6,8 @@ import pytest
 from kseq import ConfigError, Settings, build_model
 from kseq.models.seq2seq import build_seq2seq
 
+pytestmark = pytest.mark.above_backends
+
 UNITS = 64
 
 

@@ -9,6 +9,8 @@ from kseq.data import Panel
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import Windows, window_starts
 
+pytestmark = pytest.mark.above_backends
+
 
 def series_of(values):
     index = pd.date_range("2000-01-01", periods=len(values), freq="D")
