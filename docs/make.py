@@ -207,7 +207,7 @@ def shown(output: str, pattern: str | None) -> str:
 
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
-_TIME = re.compile(r"\d[\d,.]* ?(?:ms|s|min|h|MB|GB)\b")
+_TIME = re.compile(r"\d[\d,.]*(?: ± \d[\d,.]*)? ?(?:ms|s|min|h|MB|GB)\b")
 
 
 def differences(expected: str, received: str, loose: bool = False) -> list[str]:
@@ -241,7 +241,7 @@ def _untimed(text: str) -> list[str]:
             continue
         if _TIME.search(line):
             # Whether one time is longer than another is the machine's, too.
-            line = re.sub(r"\b(yes|NO)$", "", _TIME.sub("<time>", line))
+            line = re.sub(r"\b(yes|NO|no difference seen)$", "", _TIME.sub("<time>", line))
         lines.append(re.sub(r"\S+$", "", line) if timed else line)
     return lines
 

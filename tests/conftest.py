@@ -51,7 +51,7 @@ def _sketches():
     from kseq.report.html import page
 
     drawn = set()
-    savefig, components = Figure.savefig, page.components
+    savefig, json_item = Figure.savefig, page.json_item
 
     def saved(self, file, **options):
         if drawn:
@@ -61,12 +61,12 @@ def _sketches():
         else:
             file.write(PIXEL)
 
-    def embedded(figures):
-        return components(figures) if drawn else ("", ["<div></div>"] * len(figures))
+    def embedded(figure):
+        return json_item(figure) if drawn else {}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", saved)
-        patch.setattr(page, "components", embedded)
+        patch.setattr(page, "json_item", embedded)
         yield drawn
 
 

@@ -145,6 +145,8 @@ class Recorded:
                 f"{self.path} is the record of rows that a script added one by one; run that script again."
             )
         self._require_known("settings", given, [one.name for one in fields(Settings)])
+        # Networks of a record that says nothing of a skip had none.
+        given = {"skip": "none", **given}
         settings = Settings(**{name: _tuples(value) for name, value in given.items()} | {"own": self.own})
         blocks = {model.get("members_at_once") for model in self.record["models"] if model["kind"] == "cell"}
         if settings.members == 0 and len(blocks) == 1:

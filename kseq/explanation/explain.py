@@ -17,7 +17,8 @@ from kseq.explanation.explanation import Explanation, write
 from kseq.explanation.result import CellExplanation, Speed, Subject
 from kseq.explanation.shown import Shown
 from kseq.explanation.tasks import LENGTHS, LONGEST, run_tasks
-from kseq.explanation.trained import VARIANTS, TrainedCell, train, variant_errors
+from kseq.explanation.timing import Times
+from kseq.explanation.trained import VARIANTS, TrainedCell, times_of_cells, train, variant_errors
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.report import made_again
@@ -58,7 +59,7 @@ def explain(
         progress: Called with what is trained, the epoch and the epoch limit, after each epoch.
         **options: Those of ``kseq explain`` by the same names; see :mod:`kseq.vocabulary`. ``transform`` defaults to
             ``"none"``, so that a lag is a row of the series; ``"auto"`` explains the cells on what a comparison has
-            them read.
+            them read. ``skip`` defaults to ``"none"``: what is explained is the cell, not the linear map beside it.
 
     Returns:
         Explanation: Tables, sentences and pictures.
@@ -70,7 +71,7 @@ def explain(
     Example:
         >>> print(explain("nino12", seeds=3, problems=False))  # doctest: +SKIP
     """
-    base = {"transform": "none"}
+    base = {"transform": "none", "skip": "none"}
     asked = vocabulary.asked(given, settings, options, base, needs_series=False)
     _require_explainable(asked.settings)
     with asked.folder("explanation") as folder:
@@ -136,11 +137,11 @@ def _explain_series(
     trained = [train(cell, data, settings, progress) for cell in settings.cells]
     season = settings.season or season_of_panel(data.series, data.split, data.members)
     shown = Shown(data, season)
-    limit = _target_loss(trained)
+    limit, times = _target_loss(trained), times_of_cells(settings.cells, data, settings)
     cells = tuple(
         shown.explain(
             one.cell, one.seeds, one.parameters, one.products, list(one.before), list(one.after), one.forecasts,
-            _speed(one, limit),
+            _speed(one, times[one.cell], limit),
         )
         for one in trained
     )  # fmt: skip
@@ -202,8 +203,8 @@ def _target_loss(trained: Sequence[TrainedCell]) -> float:
     return (1 + NEAR_BEST) * max(float(np.median(np.nanmin(one.history["val_loss"], axis=1))) for one in trained)
 
 
-def _speed(one: TrainedCell, limit: float) -> Speed:
+def _speed(one: TrainedCell, times: Times, limit: float) -> Speed:
     curves = one.history.get("val_loss", one.history["loss"])
     reached = curves <= limit
     first = np.where(reached.any(axis=1), reached.argmax(axis=1) + 1.0, np.nan)
-    return Speed(one.step_ms, one.forward_ms, first * one.steps_per_epoch, curves, one.steps_per_epoch)
+    return Speed(times, first * one.steps_per_epoch, curves, one.steps_per_epoch)

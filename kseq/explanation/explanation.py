@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from kseq._version import __version__
 from kseq.explanation.figures import figures_of, frames_of
-from kseq.explanation.lesson import advice_of, as_text, lesson_table, sentences_of
+from kseq.explanation.lesson import lesson_table
 from kseq.explanation.pictures import pictures_of
 from kseq.explanation.result import Measured
+from kseq.explanation.words import advice_of, as_text, reading_of, sentences_of
 from kseq.report import made_again, run_folder
 from kseq.report.table import as_html
 from kseq.storage.csv_text import csv_text
@@ -99,6 +100,7 @@ class Explanation(Measured):
             "seeds": self.seeds,
             "figures": self.table.to_dict("records"),
             "lesson": self.lesson.to_dict("records"),
+            "reading": reading_of(self),
             "sentences": self.sentences,
             "advice": self.advice,
         }

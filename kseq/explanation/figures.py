@@ -12,21 +12,21 @@ HALF, HUNDREDTH = 0.5, 0.01
 
 
 def figures_of(explanation: Measured) -> pd.DataFrame:
-    """Return one row a cell and measure: ``model``, ``measure``, ``mean``, ``std`` (over seeds), ``unit``."""
+    """Return one row a cell and measure: ``model``, ``measure``, ``mean``, ``std``, ``unit``.
+
+    The standard deviation is over seeds, and over repeated measurements of a time.
+    """
     rows = [(cell.name, *measure) for cell in explanation.cells for measure in _measures(cell, explanation)]
     if explanation.tasks is not None:
         frame = explanation.tasks.frame
+        if not explanation.cells:
+            for model, parameters in explanation.tasks.parameters.items():
+                rows.append((model, "parameters", parameters, np.nan, ""))
+                rows.append((model, "training step", *_spread(explanation.tasks.times[model].step_ms), "ms"))
         for model in dict.fromkeys(frame["model"]):
             for problem in dict.fromkeys(frame["problem"]):
-                rows.append(
-                    (
-                        model,
-                        f"longest {problem} problem solved",
-                        explanation.tasks.reach(model, problem),
-                        np.nan,
-                        "steps",
-                    )
-                )
+                reached = explanation.tasks.reached(model, problem)
+                rows.append((model, f"longest {problem} problem solved", *_spread(reached), "steps"))
     return pd.DataFrame(rows, columns=["model", "measure", "mean", "std", "unit"])
 
 
@@ -45,7 +45,7 @@ def _measures(cell: CellExplanation, explanation: Measured) -> Iterator[tuple[st
                     yield f"{kind} gradient falls to {name}, {when} training", *_spread(curve.falls_to(share)), "lag"
                 yield f"{kind} gradient at the oldest lag, {when} training", *_spread(curve.values[:, -1]), "of lag 0"
     for way in cell.memory.without_older:
-        yield f"rows needed, older ones {way}", cell.memory.needed(way), np.nan, "rows"
+        yield f"rows needed, older ones {way}", *_spread(cell.memory.needed_by_seed(way)), "rows"
     for name in cell.at_work.names:
         yield f"{name} gate", *_spread(cell.at_work.means[name]), "mean"
         yield f"{name} gate below 0.1", *_spread(100 * cell.at_work.shut[name]), "%"
@@ -53,8 +53,8 @@ def _measures(cell: CellExplanation, explanation: Measured) -> Iterator[tuple[st
     if cell.agreement is not None:
         yield "steps until two pasts differ by half", *_spread(first_below(cell.agreement, HALF)), "steps"
     if cell.speed is not None:
-        yield "forecast of 32 windows", cell.speed.forward_ms, np.nan, "ms"
-        yield "training step", cell.speed.step_ms, np.nan, "ms"
+        yield "forecast of 32 windows", *_spread(cell.speed.times.forward_ms), "ms"
+        yield "training step", *_spread(cell.speed.times.step_ms), "ms"
         yield "steps to the common validation loss", *_spread(cell.speed.steps), "steps"
         yield "time to the common validation loss", *_spread(cell.speed.seconds), "s"
 

@@ -1,15 +1,23 @@
-"""The textbook's table of RNN, LSTM and GRU, filled with what was measured, and what follows from it."""
+"""The textbook's table of RNN, LSTM and GRU, filled with what was measured.
 
-import textwrap
+A line holds where the figures say so beyond their spread: counts are compared as they are, shares of seeds with a half
+by the binomial test, orders by a rank test over seeds or over repeated timings.
+"""
+
+from collections.abc import Callable, Mapping
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from kseq.explanation.figures import HALF, HUNDREDTH, first_below
+from kseq.evaluation.significance import holm
+from kseq.explanation.figures import HUNDREDTH
 from kseq.explanation.gradients import LagCurve
 from kseq.explanation.result import CellExplanation, Measured
-from kseq.report.table import WIDTH, aligned
-from kseq.text import DASH, visible
+from kseq.explanation.tasks import Tasks
+from kseq.kernels.reference import GATES
+from kseq.text import DASH
 
 #: What lessons say, in the order of the cells.
 SAYS = {
@@ -19,14 +27,28 @@ SAYS = {
     "training speed": {"SimpleRNN": "fast", "LSTM": "slow", "GRU": "intermediate"},
     "vanishing gradient": {"SimpleRNN": "yes", "LSTM": "no", "GRU": "no"},
 }
+#: Whether a line holds: yes; no; cells that it tells apart are not; seeds do not agree, or are too few; not measured.
+HOLDS, FAILS, ALIKE, UNDECIDED, UNKNOWN = "yes", "NO", "no difference seen", "undecided", DASH
 #: Order that "few, intermediate, many" and "fast, intermediate, slow" stand for.
 _ORDER = ("SimpleRNN", "GRU", "LSTM")
-#: Level below which two cells are told apart by their seeds.
+#: Names of the cells' kernels.
+KERNELS = {"SimpleRNN": "simple_rnn", "LSTM": "lstm", "GRU": "gru"}
+_DOES = {"adds": "adding", "copies": "copy"}
+#: Level below which two cells are told apart, and a share of seeds from a half.
 LEVEL = 0.05
+
+#: Share of a gradient, in percent, below which it is not told.
+LEAST = 0.01
+
+Figures = list[tuple[str, str, str]]
 
 
 def lesson_table(explanation: Measured) -> pd.DataFrame:
-    """Return ``property``, ``model``, ``lesson``, ``measured`` and ``holds`` (True, False, or None if not measured)."""
+    """Return ``property``, ``model``, ``lesson``, ``measured`` and ``holds``.
+
+    ``holds`` is ``"yes"``, ``"NO"``, ``"no difference seen"`` of cells that are not told apart, ``"undecided"`` where
+    seeds disagree or are too few, or a dash where it was not measured.
+    """
     rows = [
         (name, model, says[model], measured, holds)
         for name, says in SAYS.items()
@@ -41,88 +63,101 @@ def _models(explanation: Measured) -> list[str]:
     return list(dict.fromkeys(explanation.tasks.frame["model"])) if explanation.tasks is not None else []
 
 
-Figures = list[tuple[str, str, bool | None]]
-
-
 def _long_memory(explanation: Measured) -> Figures:
-    """Lengths that are solved, and rows that are used here; gates are to reach further than a SimpleRNN."""
+    """Lengths of the adding problem that are solved: gates are to reach further than a SimpleRNN, which does not."""
     tasks, found = explanation.tasks, []
     cells = {cell.name: cell for cell in explanation.cells}
-    plain = None if tasks is None else tasks.reach("SimpleRNN", "adding")
     for model in _models(explanation):
-        texts = []
-        holds: bool | None = None
+        texts, holds = [], UNKNOWN
         if tasks is not None:
-            reach = {problem: tasks.reach(model, problem) for problem in ("adding", "copy")}
-            longest = int(tasks.frame["length"].max())
-            texts.append(f"adds over {reach['adding']} steps, copies over {reach['copy']}")
+            texts += [f"{does} over {_reach(tasks, model, task)} steps" for does, task in _DOES.items()]
             if model == "SimpleRNN":
-                holds = reach["adding"] < longest
-            elif "SimpleRNN" in set(tasks.frame["model"]):
-                holds = reach["adding"] > (plain or 0)
+                holds = _of_most(tasks.reached(model, "adding") < tasks.lengths[-1])
+            elif ("adding", "SimpleRNN") in tasks.solved:
+                reached = {name: tasks.reached(name, "adding") for name in ("SimpleRNN", model)}
+                holds = _in_order(reached, ("SimpleRNN", model))[model]
         if model in cells:
-            texts.append(f"uses {cells[model].memory.needed()} rows here")
+            texts.append(f"uses {_needed(cells[model])} rows here")
         found.append((model, "; ".join(texts), holds))
     return found
 
 
+def _reach(tasks: Tasks, model: str, problem: str) -> str:
+    """The length that half of the seeds solve, and the range over seeds."""
+    reached = tasks.reached(model, problem)
+    low, high = int(reached.min()), int(reached.max())
+    spread = f" ({low} to {high})" if low < high else ""
+    return f"{tasks.reach(model, problem)}{spread}"
+
+
+def _needed(cell: CellExplanation) -> str:
+    """The rows that a cell needs, and the range over seeds."""
+    by_seed = cell.memory.needed_by_seed()
+    low, high = int(by_seed.min()), int(by_seed.max())
+    spread = f" ({low} to {high})" if low < high else ""
+    return f"{cell.memory.needed()}{spread}"
+
+
 def _gate_count(explanation: Measured) -> Figures:
-    if not explanation.cells:
-        return [(model, DASH, None) for model in _models(explanation)]
-    return [(c.name, str(c.gates), str(c.gates) == SAYS["gates"][c.name]) for c in explanation.cells]
+    gates = {cell.name: cell.gates for cell in explanation.cells}
+    gates = gates or {name: len(GATES[KERNELS[name]]) for name in _models(explanation)}
+    return [(name, str(own), HOLDS if str(own) == SAYS["gates"][name] else FAILS) for name, own in gates.items()]
 
 
 def _parameter_count(explanation: Measured) -> Figures:
-    if not explanation.cells:
-        return [(model, DASH, None) for model in _models(explanation)]
-    counts = {cell.name: float(cell.parameters) for cell in explanation.cells}
-    holds = _in_order(counts)
-    return [(name, f"{count:,.0f}", holds[name]) for name, count in counts.items()]
+    counts = {cell.name: cell.parameters for cell in explanation.cells}
+    if not counts and explanation.tasks is not None:
+        counts = explanation.tasks.parameters
+    names = [name for name in _ORDER if name in counts]
+    ranked = sorted(names, key=lambda name: counts[name])
+    holds = {name: HOLDS if ranked.index(name) == names.index(name) else FAILS for name in names}
+    return [(name, f"{count:,}", holds[name] if len(names) > 1 else UNKNOWN) for name, count in counts.items()]
 
 
 def _training_speed(explanation: Measured) -> Figures:
+    """Seconds to a validation loss that all cells reach, over seeds; or, if one does not, a step's, over rounds."""
     speeds = {cell.name: cell.speed for cell in explanation.cells if cell.speed is not None}
-    if not speeds:
-        return [(model, DASH, None) for model in _models(explanation)]
-    seconds = {name: _mean(speed.seconds) for name, speed in speeds.items()}
-    # Where some cell never reaches the loss of all, the time of a step is what can be compared.
-    known = all(np.isfinite(value) for value in seconds.values())
-    holds = _in_order(seconds if known else {name: speed.step_ms for name, speed in speeds.items()})
-    return [
-        (
-            name,
-            f"{speed.step_ms:.2f} ms a step"
-            + (f", {_mean(speed.steps):.0f} steps, {seconds[name]:.2g} s" if np.isfinite(seconds[name]) else ""),
-            holds[name],
-        )
-        for name, speed in speeds.items()
-    ]
+    times = {name: speed.times for name, speed in speeds.items()}
+    if not explanation.cells and explanation.tasks is not None:
+        times = explanation.tasks.times
+    if not times:
+        return [(model, DASH, UNKNOWN) for model in _models(explanation)]
+    known = bool(speeds) and all(np.isfinite(mean_of_most(speed.seconds)) for speed in speeds.values())
+    if known:
+        # A seed that never reaches the loss takes longer than all that do.
+        holds = _in_order({name: np.nan_to_num(speed.seconds, nan=np.inf) for name, speed in speeds.items()})
+    else:
+        holds = _in_order({name: own.step_ms for name, own in times.items()}, in_turn=True)
+    found = []
+    for name, own in times.items():
+        text = f"{_mean_and_spread(own.step_ms, '.2f')} ms a step"
+        if name in speeds and np.isfinite(mean_of_most(speeds[name].seconds)):
+            speed = speeds[name]
+            text += f"; {_mean_and_spread(speed.steps, '.0f')} steps, {_mean_and_spread(speed.seconds, '.2g')} s"
+        found.append((name, text, holds[name]))
+    return found
 
 
 def _vanishing(explanation: Measured) -> Figures:
     """Whether the gradient of the trained networks' loss falls to 1 % within the steps that are read."""
-    curves: dict[str, tuple[LagCurve, str]] = {}
+    curves: dict[str, LagCurve] = {cell.name: cell.loss_gradient[1] for cell in explanation.cells}
     if explanation.tasks is not None:
-        for model, (_, after) in explanation.tasks.gradients.items():
-            curves[model] = (after, f" of {after.values.shape[1]} steps (adding problem)")
-    for cell in explanation.cells:
-        if cell.name not in curves:
-            curve = cell.loss_gradient[1]
-            curves[cell.name] = (curve, f" of {curve.values.shape[1]} rows")
+        curves = {model: after for model, (_, after) in explanation.tasks.gradients.items()}
     found: Figures = []
     for model in _models(explanation):
-        curve, where = curves[model]
+        curve = curves[model]
         lags = curve.falls_to(HUNDREDTH)
-        vanishes = bool(np.isfinite(lags).mean() > 0.5)
-        if vanishes:
-            text = f"1 % at lag {np.nanmedian(lags):.0f}{where}"
-        else:
-            text = f"{100 * curve.mean[-1]:.2g} % at the oldest{where}"
-        found.append((model, text, vanishes == (SAYS["vanishing gradient"][model] == "yes")))
+        falls = np.isfinite(lags)
+        text = f"below 1 % in {falls.sum()} of {len(falls)} seeds"
+        if falls.any():
+            text += f", at lag {_mean_and_spread(lags, '.0f')}"
+        left = 100 * curve.mean[-1]
+        text += f"; {f'{left:.2g}' if left >= LEAST else f'under {LEAST}'} % left at lag {curve.values.shape[1] - 1}"
+        found.append((model, text, _of_most(falls == (SAYS["vanishing gradient"][model] == "yes"))))
     return found
 
 
-_MEASURED = {
+_MEASURED: dict[str, Callable[[Measured], Figures]] = {
     "long-term memory": _long_memory,
     "gates": _gate_count,
     "parameters": _parameter_count,
@@ -131,243 +166,60 @@ _MEASURED = {
 }
 
 
-def _in_order(values: dict[str, float]) -> dict[str, bool | None]:
-    """Whether each cell stands where "few, intermediate, many" puts it among those that were measured."""
-    names = [name for name in _ORDER if name in values]
+def _of_most(agrees: np.ndarray) -> str:
+    """Whether more than half of all seeds do as the lesson says, by those that were trained: the binomial test."""
+    for holds, count in ((HOLDS, agrees.sum()), (FAILS, (~agrees).sum())):
+        if stats.binomtest(int(count), len(agrees), alternative="greater").pvalue < LEVEL:
+            return holds
+    return UNDECIDED
+
+
+def _in_order(
+    values: Mapping[str, np.ndarray], order: tuple[str, ...] = _ORDER, in_turn: bool = False
+) -> dict[str, str]:
+    """Whether each cell stands where an order puts it among those that were measured.
+
+    Args:
+        values: Measurements by cell: over seeds, or over rounds in which the cells were measured in turn.
+        order: Cells from the smallest value to the largest.
+        in_turn: Whether values at the same place belong together, and are compared by Wilcoxon's signed-rank test;
+            if not, by that of Mann and Whitney.
+
+    Returns:
+        dict[str, str]: By cell; p-values of all pairs are adjusted by Holm's method.
+    """
+    names = [name for name in order if name in values]
     if len(names) < 2:
-        return dict.fromkeys(values)
-    ranked = sorted(names, key=lambda name: values[name])
-    return {name: ranked.index(name) == names.index(name) for name in names}
+        return dict.fromkeys(values, UNKNOWN)
+    pairs = list(combinations(names, 2))
+    p = holm([_p(values[low], values[high], in_turn) for low, high in pairs])
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for (low, high), own in zip(pairs, p, strict=True):
+        as_said = (
+            stats.rankdata([*values[low], *values[high]])[: len(values[low])].mean()
+            < (1 + len(values[low]) + len(values[high])) / 2
+        )
+        for name in (low, high):
+            found[name].append(ALIKE if not own < LEVEL else HOLDS if as_said else FAILS)
+    return {name: next(state for state in (FAILS, ALIKE, HOLDS) if state in states) for name, states in found.items()}
 
 
-def _mean(values: np.ndarray) -> float:
+def _p(one: np.ndarray, other: np.ndarray, in_turn: bool) -> float:
+    """P-value of the hypothesis that two cells' measurements are alike; 1 where all are the same."""
+    if len(np.unique([*one, *other])) == 1:
+        return 1.0
+    if in_turn:
+        return float(stats.wilcoxon(one, other).pvalue)
+    return float(stats.mannwhitneyu(one, other, alternative="two-sided").pvalue)
+
+
+def mean_of_most(values: np.ndarray) -> float:
+    """Return the mean of those that are known; NaN where fewer than half of them are."""
     there = values[np.isfinite(values)]
-    # Of fewer than half of the seeds no mean is told.
     return float(there.mean()) if 2 * len(there) >= len(values) and len(there) else float("nan")
 
 
-def sentences_of(explanation: Measured) -> list[str]:
-    """Say each measurement of each cell in one sentence."""
-    found = [sentence for cell in explanation.cells for sentence in _of_cell(cell, explanation)]
-    found += _of_tasks(explanation) + _of_variants(explanation)
-    return found + _where_it_fails(explanation)
-
-
-def _of_cell(cell: CellExplanation, explanation: Measured) -> list[str]:
-    subject = explanation.subject
-    assert subject is not None
-    name, unit, rows = cell.name, subject.steps, subject.lookback
-    states = {1: "one state", 2: "two states"}[len(cell.states)]
-    gates = {0: "no gate", 2: "two gates", 3: "three gates"}[cell.gates]
-    said = [
-        f"{name} has {cell.parameters:,} weights, {gates} and {states} ({', '.join(cell.states)}); a window takes "
-        f"{cell.products:,} multiply-adds."
-    ]
-    before, after = cell.loss_gradient
-    was = (
-        "" if before is None else f" (before training: {_falls(before, HALF, unit)}, {_falls(before, HUNDREDTH, unit)})"
-    )
-    said.append(
-        f"{name}: the gradient of its loss falls to a half {_falls(after, HALF, unit)} and to 1 % "
-        f"{_falls(after, HUNDREDTH, unit)}{was}{_grows(after)}."
-    )
-    memory, error = cell.memory, subject.measure.upper()
-    needed = memory.needed()
-    gained = "it gains by all of them" if needed >= rows else f"nothing is gained by rows older than {needed} {unit}"
-    if needed == 0:
-        gained = "it would do as well without any of them"
-    strongest = memory.strongest()
-    lags = f"; the lags that count most are {_list(strongest)}" if strongest else ""
-    said.append(
-        f"{name}: of the {rows} rows that it reads, {gained} ({error} {memory.error.mean():.3g}, with older rows of "
-        f"another window {memory.without_older['shuffled'].mean(axis=0)[_at(memory.kept, needed)]:.3g}){lags}."
-    )
-    if len(subject.inputs) > 1:
-        growth = memory.by_input.mean(axis=0) / memory.error.mean() - 1
-        order = np.argsort(-growth, kind="stable")[:3]
-        shown = [f"{subject.inputs[place]} ({100 * growth[place]:+.0f} %)" for place in order]
-        said.append(f"{name}: inputs without which its error changes most: {', '.join(shown)}.")
-    if cell.at_work.names:
-        shown = [
-            f"{gate} {cell.at_work.means[gate].mean():.2f} (shut {100 * cell.at_work.shut[gate].mean():.0f} %, open "
-            f"{100 * cell.at_work.open[gate].mean():.0f} %)"
-            for gate in cell.at_work.names
-        ]
-        said.append(f"{name}: its gates are in the mean {', '.join(shown)}.")
-    if cell.agreement is not None:
-        lag = _mean(first_below(cell.agreement, HALF))
-        left = 100 * float(cell.agreement.mean(axis=0)[-1])
-        half = f"halved after {lag:.0f} {unit}" if np.isfinite(lag) else f"not halved within {rows} {unit}"
-        said.append(
-            f"{name}: what two different pasts leave in its state is {half} of the same input, and {left:.0f} % is "
-            f"left after {rows}."
-        )
-    if cell.speed is not None:
-        steps = _mean(cell.speed.steps)
-        reach = (
-            f"it reaches the validation loss that all cells reach in {steps:.0f} steps, "
-            f"{_mean(cell.speed.seconds):.2g} s"
-            if np.isfinite(steps)
-            else "most of its seeds do not reach the validation loss that all cells are timed to"
-        )
-        said.append(
-            f"{name}: a training step takes {cell.speed.step_ms:.2f} ms a seed, a forecast of 32 windows "
-            f"{cell.speed.forward_ms:.2f} ms; {reach}."
-        )
-    return said
-
-
-def _at(kept: np.ndarray, needed: int) -> int:
-    return int(np.flatnonzero(kept == needed)[0])
-
-
-def _falls(curve: LagCurve, share: float, unit: str) -> str:
-    lags = curve.falls_to(share)
-    if np.isfinite(lags).mean() <= 0.5:
-        return f"not within {curve.values.shape[1]} {unit}"
-    return f"at lag {np.nanmedian(lags):.0f} ({unit})"
-
-
-def _grows(curve: LagCurve) -> str:
-    return f"; it grows to {curve.grows_to:.1f} times that of the last step first" if curve.grows_to > 2 else ""
-
-
-def _list(values: list[int]) -> str:
-    texts = [str(value) for value in values]
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
-
-
-def _of_tasks(explanation: Measured) -> list[str]:
-    tasks = explanation.tasks
-    if tasks is None:
-        return []
-    said = []
-    for problem in dict.fromkeys(tasks.frame["problem"]):
-        for model in dict.fromkeys(tasks.frame["model"]):
-            rows = tasks.frame[(tasks.frame["problem"] == problem) & (tasks.frame["model"] == model)]
-            shares = [
-                f"{100 * row.solved:.0f} % at {row.length}"
-                + (f" ({row.steps:.0f} steps)" if row.steps == row.steps else "")
-                for row in rows.itertuples()
-            ]
-            said.append(f"{model} solves the {problem} problem in {', '.join(shares)} of its seeds.")
-    return said
-
-
-def _of_variants(explanation: Measured) -> list[str]:
-    said = []
-    for row in explanation.variants.itertuples():
-        differ = "differs" if row.p < LEVEL else "does not differ beyond its seeds"
-        said.append(
-            f"{row.model}, {row.variant}: {row.measure.upper()} {row.error:.3g} ({100 * row.change:+.1f} %); it "
-            f"{differ} (p = {row.p:.2g})."
-        )
-    return said
-
-
-def _where_it_fails(explanation: Measured) -> list[str]:
-    table = lesson_table(explanation)
-    wrong = table[table["holds"].map(lambda holds: holds is False)]
-    if not len(table[table["holds"].map(lambda holds: holds is not None)]):
-        return []
-    if not len(wrong):
-        return ["Every line of the lesson's table that was measured holds here."]
-    return [
-        f'The lesson says of {row.model}, {row.property}: "{row.lesson}". Measured here: {row.measured}.'
-        for row in wrong.itertuples()
-    ]
-
-
-def advice_of(explanation: Measured) -> list[str]:
-    """Say when to use each cell, by what was measured."""
-    if not explanation.cells:
-        return _advice_of_tasks(explanation)
-    from scipy import stats
-
-    subject = explanation.subject
-    assert subject is not None
-    cells = explanation.cells
-    best = min(cells, key=lambda cell: cell.memory.error.mean())
-    smallest = min(cells, key=lambda cell: cell.parameters)
-    said = []
-    on_par = []
-    for cell in cells:
-        if cell is best:
-            on_par.append(cell)
-        elif min(len(cell.memory.error), len(best.memory.error)) > 1:
-            p = stats.ttest_ind(cell.memory.error, best.memory.error, equal_var=False).pvalue
-            if not p < LEVEL:
-                on_par.append(cell)
-    cheapest = min(on_par, key=_cost)
-    for cell in cells:
-        error, rows = float(cell.memory.error.mean()), cell.memory.needed()
-        lowest = f"{subject.measure.upper()} {error:.3g}"
-        cost = f"{cell.parameters / smallest.parameters:.1f} times the weights of the smallest"
-        if cell not in on_par:
-            worse = 100 * (error / float(best.memory.error.mean()) - 1)
-            text = f"not on this series: {lowest}, {worse:.1f} % above {best.name}"
-        elif cell is cheapest:
-            text = f"the one to use here: {lowest}, " + (
-                "the lowest" if len(on_par) == 1 else "no worse than the best beyond its seeds, at the lowest cost"
-            )
-        else:
-            text = f"no reason to pay for it here: {lowest}, on a par with {cheapest.name}, at {cost}"
-        text += f"; it uses {rows} of {subject.lookback} rows"
-        if explanation.tasks is not None:
-            reach = explanation.tasks.reach(cell.name, "adding")
-            text += f", and can carry a value over {reach} steps"
-        said.append(f"{cell.name}: {text}.")
-    if len(cells) > 1:
-        said.append(
-            "This goes by seeds alone; `kseq compare` tests over the test period too, and against baselines that need "
-            "no training."
-        )
-    return said
-
-
-def _cost(cell: CellExplanation) -> tuple[float, int]:
-    return (cell.speed.step_ms if cell.speed is not None else 0.0, cell.parameters)
-
-
-def _advice_of_tasks(explanation: Measured) -> list[str]:
-    tasks = explanation.tasks
-    if tasks is None:
-        return []
-    said = []
-    for model in dict.fromkeys(tasks.frame["model"]):
-        reach = {problem: tasks.reach(model, problem) for problem in ("adding", "copy")}
-        said.append(
-            f"{model}: where what counts lies at most {max(reach.values())} steps back, by these problems "
-            f"({reach['adding']} among values that distract, {reach['copy']} over silence)."
-        )
-    return [*said, "Give a series (--data, --csv) to see what it asks for."]
-
-
-def as_text(explanation: Measured) -> str:
-    """Write the table, the sentences, the equations and the advice for a terminal."""
-    subject = explanation.subject
-    parts = []
-    if subject is not None:
-        parts.append("\n".join(_filled(f"{subject.name} ({subject.step}): {subject.explained}", "", "")))
-    parts.append("What the lesson says, and what was measured\n" + aligned(_shown(lesson_table(explanation))))
-    blocks = {"What was measured": sentences_of(explanation), "When to use each": advice_of(explanation)}
-    for head, texts in blocks.items():
-        if texts:
-            parts.append("\n".join([head, *(line for text in texts for line in _filled(text, "  - ", "    "))]))
-    for cell in explanation.cells:
-        parts.append("\n".join([f"{cell.name}, step by step", *(f"  {line}" for line in cell.equations)]))
-    return "\n\n".join(parts)
-
-
-def _filled(text: str, first: str, later: str) -> list[str]:
-    return textwrap.wrap(visible(text), WIDTH, initial_indent=first, subsequent_indent=later, break_on_hyphens=False)
-
-
-def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    shown = table.copy()
-    shown["property"] = [
-        name if before != name else ""
-        for name, before in zip(table["property"], ["", *table["property"][:-1]], strict=True)
-    ]
-    shown["holds"] = [DASH if holds is None else "yes" if holds else "NO" for holds in table["holds"]]
-    return shown.rename(columns={"model": "cell", "lesson": "lesson says", "holds": "holds here"})
+def _mean_and_spread(values: np.ndarray, form: str) -> str:
+    there = values[np.isfinite(values)]
+    spread = f" ± {there.std(ddof=1):{form}}" if len(there) > 1 else ""
+    return f"{there.mean():{form}}{spread}"

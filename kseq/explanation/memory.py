@@ -48,9 +48,15 @@ class MemoryUsed:
 
     def needed(self, way: str = "shuffled") -> int:
         """Return the fewest recent rows with which the error, mean over seeds, grows by at most 1 %."""
-        mean, full = self.without_older[way].mean(axis=0), self.error.mean()
-        # The first number from which on nothing is lost any more.
-        lost = mean > full * (1 + NOTHING_LOST)
+        return self._fewest(self.without_older[way].mean(axis=0))
+
+    def needed_by_seed(self, way: str = "shuffled") -> np.ndarray:
+        """Return what :meth:`needed` says of each seed by itself, ``(seed,)``."""
+        return np.array([self._fewest(errors) for errors in self.without_older[way]], float)
+
+    def _fewest(self, errors: np.ndarray) -> int:
+        """The number of rows kept from which on nothing is lost any more."""
+        lost = errors > errors[-1] * (1 + NOTHING_LOST)
         return int(self.kept[int(len(lost) - lost[::-1].argmax()) if lost.any() else 0])
 
     def strongest(self, count: int = 3) -> list[int]:

@@ -12,6 +12,8 @@ from kseq.report.plot import ACTUAL, CELL_STYLES, OTHER_STYLES
 
 #: Test windows of which gates are drawn: more cannot be told apart.
 DRAWN = 120
+#: Marker of each cell and its size: where all are at the same place, all are seen.
+MARKERS = {"SimpleRNN": ("o", 11), "LSTM": ("s", 7), "GRU": ("^", 4)}
 
 
 def pictures_of(explanation: Measured) -> dict[str, Callable[[], Figure]]:
@@ -29,11 +31,12 @@ def pictures_of(explanation: Measured) -> dict[str, Callable[[], Figure]]:
     return pictures
 
 
-def _line(axes: Axes, x: np.ndarray, curves: np.ndarray, name: str) -> None:
-    """Draw the mean over seeds as a line in the cell's style, and the range of seeds as a band."""
+def _line(axes: Axes, x: np.ndarray, curves: np.ndarray, name: str, line: np.ndarray | None = None) -> None:
+    """Draw the mean over seeds, or another line, in the cell's style, and the range of seeds as a band."""
     color, style = CELL_STYLES[name]
     there = ~np.isnan(curves).all(axis=0)
-    axes.plot(x[there], np.nanmean(curves[:, there], axis=0), color=color, linestyle=style, label=label(name))
+    mean = np.nanmean(curves[:, there], axis=0) if line is None else line
+    axes.plot(x[there], mean, color=color, linestyle=style, label=label(name))
     if len(curves) > 1:
         low, high = np.nanmin(curves[:, there], axis=0), np.nanmax(curves[:, there], axis=0)
         axes.fill_between(x[there], low, high, color=color, alpha=0.15, linewidth=0)
@@ -42,6 +45,12 @@ def _line(axes: Axes, x: np.ndarray, curves: np.ndarray, name: str) -> None:
 def _new(width: float, height: float, rows: int, columns: int) -> tuple[Figure, np.ndarray]:
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, np.atleast_1d(figure.subplots(rows, columns, squeeze=False))
+
+
+def _legend_below(figure: Figure, axes: Axes) -> None:
+    """Name the cells once for all axes, where no line can lie under it."""
+    handles, _ = axes.get_legend_handles_labels()
+    legend(figure, handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
 
 
 def plot_gradients(explanation: Measured) -> Figure:
@@ -58,13 +67,15 @@ def plot_gradients(explanation: Measured) -> Figure:
                 curve = (cell.loss_gradient, cell.state_gradient)[row][column + (not trained)]
                 if curve is not None:
                     values = np.maximum(curve.values, 1e-12)
-                    _line(own, np.arange(values.shape[1]), values, cell.name)
+                    _line(own, np.arange(values.shape[1]), values, cell.name, np.exp(np.log(values).mean(axis=0)))
             own.axhline(0.01, color=ACTUAL, linewidth=1, zorder=0)
             own.set_yscale("log")
+            at_right = own.get_yaxis_transform()
+            own.text(0.995, 0.01, "1 %", transform=at_right, ha="right", va="bottom", fontsize=8, color="#555555")
             own.set_title(f"Gradient of the {what}, {head}", fontsize=10)
             own.set_xlabel(f"lag before the last row read, {subject.steps}")
             own.set_ylabel("norm, lag 0 = 1")
-    legend(axes[0, 0], frameon=False, fontsize=9)
+    _legend_below(figure, axes[0, 0])
     return figure
 
 
@@ -91,11 +102,11 @@ def plot_memory(explanation: Measured) -> Figure:
     plain(middle.set_ylabel(f"{error}, growth"))
     right.set_title("Integrated gradients: share of each lag", fontsize=10)
     right.set_xlabel(f"lag, {subject.steps}")
-    right.set_ylabel("%")
+    right.set_ylabel("share of the attributions, %")
     last.set_title("States after two different pasts and the same rows since", fontsize=10)
     last.set_xlabel("rows read since")
     last.set_ylabel("distance left, %")
-    legend(left, frameon=False, fontsize=9)
+    _legend_below(figure, left)
     return figure
 
 
@@ -119,6 +130,7 @@ def plot_gates(explanation: Measured) -> Figure:
             if len(values) > 1:
                 own.fill_between(dates, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, linewidth=0)
         own.set_ylim(0, 1)
+        own.set_ylabel("mean over units")
         own.set_title(f"{cell.name}: gates at the last row read (0 shut, 1 open)", fontsize=10)
         legend(own, frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes[-1].set_xlabel("date" if hasattr(dates, "tz") else "row")
@@ -143,12 +155,14 @@ def plot_training(explanation: Measured) -> Figure:
         largest, smallest = max(largest, np.nanmax(curves)), min(smallest, np.nanmin(curves))
     for own, what in zip(axes[0], ("gradient steps", "seconds of one seed"), strict=True):
         if np.isfinite(subject.target_loss):
-            own.axhline(subject.target_loss, color=ACTUAL, linewidth=1.5, zorder=0)
+            limit = "loss that all cells are timed to"
+            own.axhline(subject.target_loss, color=ACTUAL, linewidth=1.5, zorder=0, label=limit)
+        own.set_title(f"Validation loss by {what}", fontsize=10)
         own.set_xlabel(what)
         own.set_ylabel("validation loss, scaled")
         if largest > 10 * smallest > 0:
             own.set_yscale("log")
-    legend(axes[0, 0], frameon=False, fontsize=9)
+    _legend_below(figure, axes[0, 0])
     return figure
 
 
@@ -161,14 +175,21 @@ def plot_problems(explanation: Measured) -> Figure:
     for own, problem in zip(axes[0], problems, strict=True):
         for model, rows in tasks.frame[tasks.frame["problem"] == problem].groupby("model", sort=False):
             color, style = CELL_STYLES[str(model)]
-            own.plot(rows["length"], 100 * rows["solved"], color=color, linestyle=style, marker="o", label=str(model))
+            marker, size = MARKERS[str(model)]
+            tried = rows[rows["tried"]]
+            own.plot(
+                tried["length"], 100 * tried["solved"], color=color, linestyle=style, marker=marker, markersize=size,
+                label=str(model),
+            )  # fmt: skip
         own.set_xscale("log")
         lengths = sorted(set(tasks.frame["length"]))
         own.set_xticks(lengths, [str(length) for length in lengths])
         own.minorticks_off()
+        # The same in both, also where no cell was tried at the longest.
+        own.set_xlim(lengths[0] / 1.2, lengths[-1] * 1.2)
         own.set_ylim(-5, 105)
         own.set_title(f"The {problem} problem", fontsize=10)
         own.set_xlabel("steps to remember")
         own.set_ylabel("seeds that solve it, %")
-    legend(axes[0, 0], frameon=False, fontsize=9)
+    _legend_below(figure, axes[0, 0])
     return figure

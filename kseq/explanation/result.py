@@ -9,6 +9,7 @@ from kseq.explanation.gates import Gates
 from kseq.explanation.gradients import LagCurve
 from kseq.explanation.memory import MemoryUsed
 from kseq.explanation.tasks import Tasks
+from kseq.explanation.timing import Times
 
 #: Plural of the unit of one step, by what a calendar calls it.
 _UNITS = {
@@ -22,24 +23,27 @@ class Speed:
     """What training took.
 
     Args:
-        step_ms: Milliseconds of a training step of one seed (forward, backward, update).
-        forward_ms: Milliseconds to forecast a batch of 32 windows, of one seed.
+        times: Milliseconds of a training step and of a forecast, several times over.
         steps: Gradient steps until the validation loss falls to the target of all cells, ``(seed,)``; NaN where it
             never does.
         curves: Validation loss by epoch, ``(seed, epoch)``.
         steps_per_epoch: Gradient steps in an epoch.
     """
 
-    step_ms: float
-    forward_ms: float
+    times: Times
     steps: np.ndarray
     curves: np.ndarray
     steps_per_epoch: int
 
     @property
+    def step_ms(self) -> float:
+        """Mean milliseconds of a training step of one seed."""
+        return float(self.times.step_ms.mean())
+
+    @property
     def seconds(self) -> np.ndarray:
-        """Seconds of one seed until the target, ``(seed,)``."""
-        return self.steps * self.step_ms / 1000
+        """Seconds of one seed until the target, ``(seed,)``: each with the step of another timing, for its spread."""
+        return self.steps * np.resize(self.times.step_ms, len(self.steps)) / 1000
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ signs. Whoever always answers 0 misses by 1.
 A seed solves a problem where its error on new sequences is below a tenth of that of the constant answer.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -18,6 +18,7 @@ import pandas as pd
 
 from kseq.explanation.gradients import LagCurve, loss_gradient
 from kseq.explanation.networks import networks_of
+from kseq.explanation.timing import STEPS, Times, times_of
 from kseq.models.builders import build_model
 from kseq.preprocessing.windows import Windows
 from kseq.settings import CELL_NAMES
@@ -28,6 +29,8 @@ from kseq.training.progress import Progress
 
 #: Lengths that are tried, and one more where the user asks for it.
 LENGTHS, LONGEST = (10, 30, 100, 300), 1000
+#: Longest adding problem on which the gradients of all cells are compared.
+COMPARED = 100
 #: Signs to copy.
 SIGNS = 5
 #: A seed solves a problem where it misses by less than this share of what a constant answer misses by.
@@ -60,12 +63,28 @@ class Tasks:
             the seeds), ``error`` (median mean squared error over seeds), ``constant`` (that of the constant answer) and
             ``steps`` (median number of gradient steps until the validation error is below the limit; NaN where it
             never is).
-        gradients: By cell's name, the gradient by lag before and after training on the longest adding problem that was
-            tried up to 100 steps.
+        solved: By problem and cell's name, whether each seed solves each length, ``(seed, length)``, ascending.
+        gradients: By cell's name, the gradient by lag before and after training on the longest adding problem up to
+            100 steps, the same for all cells.
+        parameters: By cell's name, trainable weights of a network for the adding problem.
+        times: By cell's name, what a training step takes on the adding problem of ``gradients``.
     """
 
     frame: pd.DataFrame
+    solved: dict[tuple[str, str], np.ndarray]
     gradients: dict[str, tuple[LagCurve, LagCurve]]
+    parameters: dict[str, int] = field(default_factory=dict)
+    times: dict[str, Times] = field(default_factory=dict)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Lengths of the problems, ascending."""
+        return np.sort(self.frame["length"].unique())
+
+    @property
+    def compared(self) -> int:
+        """Length of the adding problem on which the gradients of all cells are taken."""
+        return _compared(self.lengths)
 
     def reach(self, model: str, problem: str) -> int:
         """Return the longest length that half of the seeds solve, with all shorter ones; 0 for none."""
@@ -73,6 +92,11 @@ class Tasks:
         solved = rows["solved"].to_numpy() >= 0.5
         count = len(solved) if solved.all() else int(solved.argmin())
         return int(rows["length"].iloc[count - 1]) if count else 0
+
+    def reached(self, model: str, problem: str) -> np.ndarray:
+        """Return the longest length that each seed solves, with all shorter ones, ``(seed,)``; 0 for none."""
+        counts = np.cumprod(self.solved[problem, model], axis=1).sum(axis=1).astype(int)
+        return np.array([0, *self.lengths])[counts].astype(float)
 
 
 def adding(length: int, count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +127,8 @@ def run_tasks(
 ) -> Tasks:
     """Train the cells on both problems at each length.
 
-    A cell whose seeds all fail at a length is not trained at longer ones, which are no easier: its row says 0.
+    A cell whose seeds all fail at a length is not trained at longer ones, which are no easier: its row says 0. But on
+    the adding problem all cells are trained up to 100 steps, so that their gradients can be compared.
 
     Args:
         cells: Names of cells, of ``"rnn"``, ``"lstm"`` and ``"gru"``. All by default.
@@ -115,21 +140,59 @@ def run_tasks(
         Tasks: The outcome of every problem, length and cell.
     """
     rows, gradients = [], {}
-    shown = max((length for length in lengths if length <= 100), default=min(lengths))
+    solved: dict[tuple[str, str], list[np.ndarray]] = {}
+    shown = _compared(lengths)
     for problem in PROBLEMS:
         for cell in cells:
             name, failed = CELL_NAMES[cell], False
             for length in sorted(lengths):
-                if failed:
+                own = solved.setdefault((problem, name), [])
+                compared = problem == "adding" and length <= shown
+                if failed and not compared:
                     rows.append(_row(problem, length, name, seeds, np.full(len(seeds), np.nan), np.nan, []))
+                    own.append(np.zeros(len(seeds), bool))
                     continue
                 errors, constant, steps, curves = _trained(problem, length, cell, seeds, progress)
                 rows.append(_row(problem, length, name, seeds, errors, constant, steps))
-                failed = not (errors < SOLVED * constant).any()
-                if problem == "adding" and length <= shown:
-                    # The longest one that is tried stays.
+                own.append(errors < SOLVED * constant)
+                failed = not own[-1].any()
+                if compared:
+                    # Those of the longest one stay.
                     gradients[name] = curves
-    return Tasks(pd.DataFrame(rows), gradients)
+    stacked = {key: np.stack(own, axis=1) for key, own in solved.items()}
+    return Tasks(pd.DataFrame(rows), stacked, gradients, *_sizes_and_times(cells, seeds, shown))
+
+
+def _sizes_and_times(
+    cells: Sequence[str], seeds: Sequence[int], length: int
+) -> tuple[dict[str, int], dict[str, Times]]:
+    """Weights of a network for the adding problem, and what a training step takes, by cells' names."""
+    draw, _ = PROBLEMS["adding"]
+    # As many sequences as are timed.
+    x, y = draw(length, STEPS * BATCH, np.random.default_rng(length))
+    windows = _as_windows(x, y)
+    models = {CELL_NAMES[cell]: _model(cell, x, y, seeds) for cell in cells}
+    parameters = {
+        name: sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) // len(seeds)
+        for name, model in models.items()
+    }
+    return parameters, times_of(models, _Sequences(windows, windows, length), _training())
+
+
+def _model(cell: str, x: np.ndarray, y: np.ndarray, seeds: Sequence[int]) -> keras.Model:
+    return build_model(
+        cell, lookback=x.shape[1], features=x.shape[2], targets=y.shape[1], units=UNITS, members=list(seeds)
+    )
+
+
+def _training() -> Training:
+    return Training(epochs=EPOCHS, batch_size=BATCH, learning_rate=LEARNING_RATE, clip_norm=CLIP, patience=EPOCHS)
+
+
+def _compared(lengths: Iterable[int]) -> int:
+    """The longest length up to 100, or the shortest one."""
+    known = sorted(int(length) for length in lengths)
+    return max((length for length in known if length <= COMPARED), default=known[0])
 
 
 def _row(
@@ -159,15 +222,14 @@ def _trained(
     parts = [draw(length, count, generator) for count in (TRAIN, VALIDATION, TEST)]
     (train, validation, test), steps = [_as_windows(x, y) for x, y in parts], parts[0][0].shape[1]
     x, y = parts[2]
-    model = build_model(cell, lookback=steps, features=x.shape[2], targets=y.shape[1], units=UNITS, members=list(seeds))
+    model = _model(cell, x, y, seeds)
     shown = x[:OF_GRADIENTS], y[:OF_GRADIENTS]
     before = loss_gradient(networks_of(model), *shown)
-    training = Training(epochs=EPOCHS, batch_size=BATCH, learning_rate=LEARNING_RATE, clip_norm=CLIP, patience=EPOCHS)
     limit = SOLVED * float(np.mean((parts[1][1] - answer) ** 2))
     callbacks: list[keras.callbacks.Callback] = [_UntilSolved(limit)]
     if progress is not None:
         callbacks.append(EpochProgress(progress, f"{CELL_NAMES[cell]}, {problem} {length}", EPOCHS))
-    fitted = fit(model, _Sequences(train, validation, steps), training, list(seeds), callbacks)
+    fitted = fit(model, _Sequences(train, validation, steps), _training(), list(seeds), callbacks)
     batch, truth = Batches(test, None, members=len(seeds))[0]
     errors = np.mean((np.asarray(model.predict_on_batch(batch)) - truth) ** 2, axis=(0, 2))
     constant = float(np.mean((y - answer) ** 2))

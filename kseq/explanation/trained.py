@@ -1,6 +1,5 @@
 """Cells trained on a series for an explanation: their networks before and after, their curves, and their variants."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,21 +10,20 @@ import numpy as np
 from kseq.comparison.jobs import blocks_of, require_room
 from kseq.errors import ConfigError
 from kseq.explanation.networks import Network, networks_of
+from kseq.explanation.timing import Times, times_of
 from kseq.layers import Ensemble
 from kseq.models.builders import build_model
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import memory
-from kseq.training.callbacks import EpochTimer, forecast_batch, members_of, predict
 from kseq.training.callbacks import Progress as EpochProgress
+from kseq.training.callbacks import forecast_batch, members_of, predict
 from kseq.training.early_stopping import Fitted
 from kseq.training.fit import Training, fit
 from kseq.training.progress import Progress, seeds_text
 
 #: A forget gate with this bias is 1 to the last digit of float32, and has no gradient.
 ALWAYS_OPEN = 100.0
-#: Windows that are timed at once, and how often.
-TIMED_WINDOWS, TIMES = 32, 20
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,6 @@ class TrainedCell:
         products: Multiply-adds of one forward pass over one window.
         history: ``loss`` and ``val_loss``, ``(seed, epoch)``, NaN after a seed has stopped.
         steps_per_epoch: Gradient steps in an epoch.
-        seconds_per_epoch: Of one seed, as part of its ensemble; validation included.
-        forward_ms: Milliseconds to forecast a batch of 32 windows, divided by the seeds at once.
     """
 
     cell: str
@@ -83,13 +79,6 @@ class TrainedCell:
     products: int
     history: dict[str, np.ndarray]
     steps_per_epoch: int
-    seconds_per_epoch: float
-    forward_ms: float
-
-    @property
-    def step_ms(self) -> float:
-        """Milliseconds of a training step of one seed: forward, backward, update, and its share of the validation."""
-        return 1000 * self.seconds_per_epoch / self.steps_per_epoch
 
     def forecasts(self, x: np.ndarray) -> np.ndarray:
         """Forecast scaled windows ``(windows, time, features)``; return ``(seed, windows, outputs)``, scaled."""
@@ -131,7 +120,7 @@ def train(cell: str, data: WindowedPanel, settings: Settings, progress: Progress
     before: list[Network] = []
     after: list[Network] = []
     models: list[keras.Model] = []
-    fits: list[tuple[Fitted, EpochTimer]] = []
+    fits: list[Fitted] = []
     for seeds in blocks_of(cell, data, settings):
         model = _build(cell, data, settings, seeds)
         before += networks_of(model)
@@ -139,16 +128,13 @@ def train(cell: str, data: WindowedPanel, settings: Settings, progress: Progress
         after += networks_of(model)
         model.kseq_seeds = seeds
         models.append(model)
-    diverged = np.concatenate([np.array(fitted.diverged) for fitted, _ in fits])
+    diverged = np.concatenate([np.array(fitted.diverged) for fitted in fits])
     if diverged.all():
         raise ConfigError(
             f"received settings with which every seed of {CELL_NAMES[cell]} diverged, expected a finite loss; lower "
             "the learning rate, or look for outliers in the series."
         )
-    timer = fits[0][1]
     at_once = len(models[0].kseq_seeds)
-    training = Training(**settings.training)
-    seconds = timer.steady if len(timer.seconds) > 1 else float(timer.seconds[0])
     sound = np.flatnonzero(~diverged)
     return TrainedCell(
         cell,
@@ -159,11 +145,25 @@ def train(cell: str, data: WindowedPanel, settings: Settings, progress: Progress
         tuple(models),
         sum(int(np.prod(weight.shape)) for weight in models[0].trainable_weights) // at_once,
         memory.cost_of(models[0], data.lookback).products,
-        {name: values[sound] for name, values in stack([fitted.history for fitted, _ in fits]).items()},
-        training.plan(len(data.train)).steps,
-        seconds / at_once,
-        _forward_ms(models[0], data) / at_once,
+        {name: values[sound] for name, values in stack([fitted.history for fitted in fits]).items()},
+        Training(**settings.training).plan(len(data.train)).steps,
     )
+
+
+def times_of_cells(cells: Sequence[str], data: WindowedPanel, settings: Settings) -> dict[str, Times]:
+    """Time a training step and a forecast of each cell, in turn, with as many seeds at once as it is trained with.
+
+    Args:
+        cells: Of ``"rnn"``, ``"lstm"`` and ``"gru"``.
+        data: The windows.
+        settings: Settings of a comparison.
+
+    Returns:
+        dict[str, Times]: By cell.
+    """
+    blocks = {cell: next(iter(blocks_of(cell, data, settings))) for cell in cells}
+    models = {cell: _build(cell, data, settings, seeds) for cell, seeds in blocks.items()}
+    return times_of(models, data, Training(**settings.training))
 
 
 def stack(histories: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -200,7 +200,7 @@ def variant_errors(
         model = _build(variant.cell, data, settings, seeds, **variant.options)
         if variant.open_forget:
             hold_forget_gate_open(model)
-        fitted, _ = _fit(model, data, settings, seeds, f"{CELL_NAMES[variant.cell]}, {variant.name}", progress)
+        fitted = _fit(model, data, settings, seeds, f"{CELL_NAMES[variant.cell]}, {variant.name}", progress)
         found.append(errors(predict(model, data, data.test))[~np.array(fitted.diverged)])
     return np.concatenate(found)
 
@@ -217,12 +217,12 @@ def hold_forget_gate_open(model: keras.Model) -> None:
 
 def _fit(
     model: keras.Model, data: WindowedPanel, settings: Settings, seeds: Sequence[int], name: str, progress: Any
-) -> tuple[Fitted, EpochTimer]:
-    training, timer = Training(**settings.training), EpochTimer()
-    callbacks: list[keras.callbacks.Callback] = [timer]
+) -> Fitted:
+    training = Training(**settings.training)
+    callbacks: list[keras.callbacks.Callback] = []
     if progress is not None:
         callbacks.append(EpochProgress(progress, f"{name}, {seeds_text(tuple(seeds))}", training.epochs))
-    return fit(model, data, training, seeds, callbacks), timer
+    return fit(model, data, training, seeds, callbacks)
 
 
 def _build(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[int], **options: Any) -> keras.Model:
@@ -237,21 +237,8 @@ def _build(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[i
         dropout=settings.dropout,
         bidirectional=settings.bidirectional,
         start=settings.start,
+        skip=settings.skip,
         seed=seeds[0],
         members=list(seeds) if len(seeds) > 1 else None,
         **options,
     )
-
-
-def _forward_ms(model: keras.Model, data: WindowedPanel) -> float:
-    """Time the forecast of some windows, the median of several, the first left out."""
-    x = data.train.gather(np.arange(min(TIMED_WINDOWS, len(data.train))))[0]
-    members = members_of(model)
-    if members is not None:
-        x = np.ascontiguousarray(np.broadcast_to(x[:, None], (len(x), members, *x.shape[1:])))
-    seconds = []
-    for _ in range(TIMES + 1):
-        started = time.perf_counter()
-        np.asarray(forecast_batch(model, x))
-        seconds.append(time.perf_counter() - started)
-    return 1000 * float(np.median(seconds[1:]))

@@ -31,7 +31,18 @@ if TYPE_CHECKING:
 CLASSES: dict[str | None, set[str]] = {
     "keras": {"DTypePolicy"},
     "keras.src.models.functional": {"Functional"},
-    "keras.layers": {"InputLayer", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "Dense", "Dropout", "Average"},
+    "keras.layers": {
+        "InputLayer",
+        "SimpleRNN",
+        "LSTM",
+        "GRU",
+        "Bidirectional",
+        "Dense",
+        "Dropout",
+        "Average",
+        "EinsumDense",
+        "Add",
+    },
     "keras.initializers": {"GlorotUniform", "Orthogonal", "OrthogonalInitializer", "Zeros"},
     # A tensor between two layers, by the name of the layer that it leaves.
     None: {"__keras_tensor__"},
@@ -73,6 +84,7 @@ class Plan:
         features: columns of an input window.
         outputs: numbers that it forecasts, ``horizon * targets``, of quantiles so many of each.
         networks: Number of networks that are averaged.
+        skip: ``"linear"`` where a linear map of the window is added to each network's forecast, ``"none"`` elsewhere.
     """
 
     cell: str
@@ -83,6 +95,7 @@ class Plan:
     features: int
     outputs: int
     networks: int
+    skip: str = "none"
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], features: int, targets: int, networks: int) -> "Plan":
@@ -105,7 +118,7 @@ class Plan:
         outputs = int(settings["horizon"]) * targets * max(1, len(quantiles_in(settings)))
         return cls(
             settings["cells"][0], widths, settings["bidirectional"], float(settings["dropout"]),
-            int(settings["lookback"]), features, outputs, networks,
+            int(settings["lookback"]), features, outputs, networks, settings.get("skip", "none"),
         )  # fmt: skip
 
     @property
@@ -135,6 +148,8 @@ class Plan:
             width = own * len(places)
         yield "dense/vars/0", (width, self.outputs)
         yield "dense/vars/1", (self.outputs,)
+        if self.skip == "linear":
+            yield "einsum_dense/vars/0", (self.lookback, self.features, self.outputs)
 
     def bytes(self, name: str, size: int) -> int:
         """Bytes of all weights.
@@ -142,7 +157,7 @@ class Plan:
         Raises:
             Refused: a file of ``size`` bytes cannot hold them, or holds far more; ``name`` is what it is called.
         """
-        count = self.networks * (3 * len(self.widths) * (1 + self.bidirectional) + 2)
+        count = self.networks * (3 * len(self.widths) * (1 + self.bidirectional) + 2 + (self.skip == "linear"))
         least = 4 * self.networks * sum(prod(shape) for _, shape in self._of_one())
         if not least + _LEAST * count <= size <= least + _MOST * count + _REST:
             raise Refused(
@@ -219,6 +234,9 @@ def _require_stack(config: Any, plan: Plan, where: str) -> None:
     found = _part(config, "config.layers", where)
     last = len(found) - 1 if isinstance(found, list) else 0
     shape = _part(config, "config.layers.0.config.batch_shape", where)
+    if plan.skip == "linear":
+        # The head, the linear map, their sum.
+        last -= 2
     outputs = _part(config, f"config.layers.{last}.config.units", where)
     taken = (tuple(shape) if isinstance(shape, list) else shape), (None, outputs)
     expected = (None, plan.lookback, plan.features), (None, plan.outputs)
@@ -241,7 +259,11 @@ def _require_stack(config: Any, plan: Plan, where: str) -> None:
             layers.append({"class_name": "Dropout", "config": {"dtype": _FLOAT32}})
     dense = {"units": plan.outputs, "activation": "linear", "use_bias": True, "dtype": _FLOAT32}
     layers.append({"class_name": "Dense", "config": dense})
-    _require_layers(config, layers, where, averaged=False)
+    if plan.skip == "linear":
+        shape = {"equation": "btf,tfo->bo", "output_shape": [plan.outputs], "activation": "linear", "bias_axes": None}
+        layers.append({"class_name": "EinsumDense", "config": {**shape, "dtype": _FLOAT32}})
+        layers.append({"class_name": "Add", "config": {"dtype": _FLOAT32}})
+    _require_layers(config, layers, where, averaged=False, skips=plan.skip == "linear")
 
 
 def _input(plan: Plan) -> dict[str, Any]:
@@ -261,7 +283,9 @@ def _recurrent(cell: str, units: int, sequences: bool, backwards: bool) -> dict[
     }  # fmt: skip
 
 
-def _require_layers(config: Any, layers: Sequence[Mapping[str, Any]], where: str, averaged: bool) -> None:
+def _require_layers(
+    config: Any, layers: Sequence[Mapping[str, Any]], where: str, averaged: bool, skips: bool = False
+) -> None:
     """Refuse a functional model of other layers, or of these in another order."""
     found = _part(config, "config.layers", where)
     _require_same("class_name", _part(config, "class_name", where), "Functional", where)
@@ -276,6 +300,9 @@ def _require_layers(config: Any, layers: Sequence[Mapping[str, Any]], where: str
         # Which layer's output it reads.
         heads = [] if not number else names[:1] if averaged and number < len(layers) - 1 else names[-2:-1]
         heads = names[1:-1] if averaged and number == len(layers) - 1 else heads
+        if skips and number >= len(layers) - 2:
+            # The linear map reads the window; the sum, the head and the map.
+            heads = names[:1] if number == len(layers) - 2 else names[-3:-1]
         nodes = _part(layer, "inbound_nodes", where)
         read = [part["keras_history"] for part in _parts(nodes) if "keras_history" in part]
         # Parts are found last first.
@@ -366,7 +393,7 @@ def _parents(path: str) -> Iterator[str]:
 
 
 #: What the file holds beside weights: a group ``vars`` for each layer, and layers without weights.
-_EMPTY = ("vars", "input_layer", "dropout", "average", "cell")
+_EMPTY = ("vars", "input_layer", "dropout", "average", "cell", "add")
 
 
 def _require_objects(file: "h5py.File", expected: Mapping[str, tuple[int, ...]], groups: set[str]) -> None:
@@ -425,12 +452,16 @@ def with_inputs_in_order(weights: Sequence[np.ndarray], plan: Plan, order: Seque
         order: Place in the old order of each column of the new one.
 
     Returns:
-        The weights, with the rows of each kernel that reads windows in the new order.
+        The weights, with the columns of windows in the new order wherever a kernel reads them.
     """
     _, name = _GATES[plan.cell]
     first = f"/{name}/" if not plan.bidirectional else "/bidirectional/"
     return [
-        array[list(order)] if first in f"/{path}" and path.endswith("/vars/0") else array
+        array[:, list(order)]
+        if "einsum_dense" in path
+        else array[list(order)]
+        if first in f"/{path}" and path.endswith("/vars/0")
+        else array
         for (path, _), array in zip(plan.weights, weights, strict=True)
     ]
 
@@ -448,7 +479,7 @@ def build(plan: Plan, weights: Sequence[np.ndarray], name: str) -> "keras.Model"
     networks = [
         undrawn_model(
             plan.cell, lookback=plan.lookback, features=plan.features, horizon=plan.outputs, units=plan.widths,
-            dropout=plan.dropout, bidirectional=plan.bidirectional,
+            dropout=plan.dropout, bidirectional=plan.bidirectional, skip=plan.skip,
         )
         for _ in range(plan.networks)
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -219,6 +220,8 @@ _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "–": "--", "°": r"$^{\circ}$",
 }  # fmt: skip
+#: The sign of a negative number, which LaTeX would set as a hyphen.
+_SIGN = re.compile(r"(?<![^ ])-(?=\d)")
 
 
 def latex(shown: pd.DataFrame, caption: str) -> str:
@@ -238,7 +241,7 @@ def latex(shown: pd.DataFrame, caption: str) -> str:
         for name, own in zip(shown.iloc[:, 0], letters, strict=True)
     ]
     lines = [
-        " & ".join([name, *(_tex(cell) for cell in row)]) + r" \\"
+        " & ".join([name, *(_SIGN.sub("$-$", _tex(cell)) for cell in row)]) + r" \\"
         for name, row in zip(names, shown.iloc[:, 1:].to_numpy().tolist(), strict=True)
     ]
     note = " Rows that share a letter do not differ." if (letters != "").any() else ""

@@ -63,8 +63,8 @@ class Browser:
             raise RuntimeError("Chromium has closed the connection.")
         return json.loads(text)
 
-    def open(self, path: Path, width: int = 1440, *, scheme: str = "light") -> float:
-        """Open a page and wait until its charts are drawn; return the seconds that this took."""
+    def open(self, path: Path, width: int = 1440, *, scheme: str = "light", until: str = "") -> float:
+        """Open a page and wait for an event, or until its charts are drawn; return the seconds that this took."""
         self.send(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
         )
@@ -72,9 +72,10 @@ class Browser:
         self._events.clear()
         started = time.perf_counter()
         self.send("Page.navigate", url=path.resolve().as_uri())
-        while not any(event["method"] == "Page.loadEventFired" for event in self._events):
+        while not any(event["method"] == (until or "Page.loadEventFired") for event in self._events):
             self._events.append(self._read())
-        self.run(_DRAWN)
+        if not until:
+            self.run(_DRAWN)
         return time.perf_counter() - started
 
     def run(self, script: str) -> Any:

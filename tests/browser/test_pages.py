@@ -104,6 +104,54 @@ def test_a_chart_is_zoomed_by_mouse_and_by_keyboard(page):
     assert page.run(width) == pytest.approx(whole, rel=1e-6)
 
 
+@pytest.fixture
+def undrawn(browser, folder):
+    """The run's page in a browser that never says that it is idle, nor that anything is in view."""
+    script = "window.requestIdleCallback = () => 0; window.IntersectionObserver = class { observe() {} };"
+    added = browser.send("Page.addScriptToEvaluateOnNewDocument", source=script)["identifier"]
+    try:
+        browser.open(folder / "report.html", until="Page.domContentEventFired")
+        assert browser.run(_DRAWN) == 0
+        yield browser
+    finally:
+        browser.send("Page.removeScriptToEvaluateOnNewDocument", identifier=added)
+
+
+#: Number of charts that are drawn.
+_DRAWN = "[...document.querySelectorAll('.chart')].filter((c) => figureOf(c.id)).length"
+
+
+def test_a_chart_is_drawn_once_something_is_asked_of_it(undrawn):
+    undrawn.click("input[value=GRU]")
+    visible = f"{_FIGURE}.renderers.filter((r) => r.name === 'GRU').map((r) => r.visible)"
+    assert set(undrawn.run(f"drawn(document.querySelector('.zoom').dataset.chart).then(() => {visible})")) == {False}
+    undrawn.click(".zoom button[value=in]", undrawn.run("document.querySelectorAll('.zoom').length") - 1)
+    last = "[...document.querySelectorAll('.zoom')].at(-1).dataset.chart"
+    assert undrawn.run(f"drawn({last}).then((figure) => figure.x_range.end > figure.x_range.start)")
+    assert undrawn.run(_DRAWN) == 2
+    assert undrawn.complaints == []
+
+
+def test_what_prints_a_page_once_it_is_loaded_prints_all_charts(browser, folder):
+    browser.open(folder / "report.html", until="Page.loadEventFired")
+    assert browser.run(_DRAWN) == browser.run("document.querySelectorAll('.chart').length") > 0
+
+
+def test_without_scripts_tables_and_a_note_are_shown_and_no_empty_charts(browser, folder):
+    browser.send("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(folder / "report.html", until="Page.loadEventFired")
+        snapshot = browser.send("DOMSnapshot.captureSnapshot", computedStyles=[])
+    finally:
+        browser.send("Emulation.setScriptExecutionDisabled", value=False)
+    # Text that has a place on the screen.
+    (layout,) = (one["layout"] for one in snapshot["documents"])
+    shown = {snapshot["strings"][number] for number in layout["text"] if number >= 0}
+    assert any("Charts and sorting need JavaScript" in text for text in shown)
+    assert "Persistence" in shown
+    assert not {"All", "+"} & shown
+
+
 def test_a_finger_on_a_chart_moves_the_page(browser, folder):
     browser.send("Emulation.setTouchEmulationEnabled", enabled=True)
     try:

@@ -116,6 +116,9 @@ def test_outputs_agree_but_for_times_and_last_digits():
     assert make.differences(old, old + "Beware\n")
     assert make.differences(old, old.replace("0.371", "0.471"), loose=True) == []
     assert make.differences(old, old.replace("GRU trains", "LSTM trains"), loose=True)
+    timed = "training speed  GRU  0.31 ± 0.02 ms a step  yes\n"
+    assert make.differences(timed, timed.replace("0.31 ± 0.02", "0.9 ± 0.4").replace("yes", "no difference seen")) == []
+    assert make.differences(timed, timed.replace("GRU", "LSTM"))
 
 
 def test_lines_that_a_page_leaves_out_stand_as_dots():

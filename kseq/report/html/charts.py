@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.models import BasicTicker, ColumnDataSource, DatetimeTickFormatter, FactorRange, HoverTool, NoOverlap, Span
+from bokeh.models import (
+    BasicTicker,
+    BasicTickFormatter,
+    ColumnDataSource,
+    DatetimeTickFormatter,
+    FactorRange,
+    HoverTool,
+    NoOverlap,
+    Span,
+)
 from bokeh.plotting import figure
 
 from kseq.report.html.page import Chart, Switch
@@ -70,6 +79,9 @@ def axes(x_label: str, y_label: str, height: int = 340, dates: bool = False, log
     shown.y_range.only_visible = True
     _plain(shown)
     shown.xaxis.major_label_policy = NoOverlap()
+    if not log:
+        # Bokeh writes powers of ten from 100,000 on.
+        shown.yaxis.formatter = BasicTickFormatter(power_limit_high=8)
     if dates:
         shown.xaxis.formatter = DatetimeTickFormatter(hours="%H:%M", days="%d %b", months="%b %Y", years="%Y")
     return shown

@@ -56,7 +56,7 @@ class Forecasts:
             if bound is not None:
                 own = bounds.setdefault(bound["model"], {}).setdefault(float(bound["level"]), {})
                 own[bound["side"]] = predictions[name].to_numpy(float)
-            else:
+            elif predictions[name].notna().any():
                 parts.setdefault(seed["model"] if seed is not None else name, []).append(name)
         for name in list(parts):
             # The line of a cell is the mean over its seeds already.
@@ -90,7 +90,8 @@ class Forecasts:
         ids: Sequence[str] | None = None,
     ) -> list[Chart]:
         """Draw the series of some names; by default a few, from the best forecast to the worst."""
-        on, wide, unit = shown_at_first(record, table), self._with_bands(record, table), unit_of(record)
+        on, wide = shown_at_first(record, table), self._with_bands(record, table)
+        dated = pd.api.types.is_datetime64_any_dtype(self.frame["ds"])
         found = []
         for name in self._ids(table, by_series) if ids is None else ids:
             which = (self.frame["unique_id"] == name) & self.first if "unique_id" in self.frame else self.first
@@ -105,8 +106,8 @@ class Forecasts:
                     f"{name}{steps}",
                     pd.Index(part["ds"]),
                     {model: part[model].to_numpy() for model in self.models},
-                    "",
-                    unit,
+                    "" if dated else "ds",
+                    unit_of(record, str(name)),
                     on=on,
                     actual=part["y"].to_numpy(),
                     bands=bands,
@@ -146,9 +147,10 @@ class Forecasts:
         else:
             return []
         means = errors.groupby(part.to_numpy()).mean()
+        unit = record["series"].get("unit") or ""
         chart = lines(
             f"Mean absolute error by {what}", means.index.to_numpy(), {m: means[m].to_numpy() for m in self.models},
-            what, unit_of(record), on=on,
+            what, f"MAE, {unit}" if unit else "MAE", on=on,
         )  # fmt: skip
         if names is not None:
             chart.figure.xaxis.ticker = list(range(1, 13))
@@ -225,17 +227,18 @@ def shown_at_first(record: Mapping[str, Any], table: pd.DataFrame) -> list[str] 
 def dates_of(values: pd.Series) -> pd.Series:
     """Dates where they are such, in UTC's clock; numbers stay."""
     if values.dtype == object or pd.api.types.is_string_dtype(values):
+        aware = values.astype(str).str.contains(r"[+-]\d\d:\d\d$").any()
         try:
-            return pd.to_datetime(values, utc=values.astype(str).str.contains(r"[+-]\d\d:\d\d$").any()).dt.tz_localize(
-                None
-            )
+            # With a time of day and without one, side by side.
+            return pd.to_datetime(values, utc=aware, format="ISO8601").dt.tz_localize(None)
         except (ValueError, TypeError):
             return pd.Series(np.arange(len(values)), index=values.index)
     return values
 
 
-def unit_of(record: Mapping[str, Any]) -> str:
-    """The first target with its unit, for an axis."""
+def unit_of(record: Mapping[str, Any], name: str = "") -> str:
+    """The target with its unit, for an axis: of several that which a series is named after, or the first."""
     targets = record["series"]["targets"]
     unit = record["series"].get("unit") or ""
-    return f"{targets[0]}, {unit}" if unit else str(targets[0])
+    target = next((one for one in targets if name.endswith(f"/{one}")), targets[0])
+    return f"{target}, {unit}" if unit else str(target)

@@ -58,14 +58,15 @@ def _forecast(name: str, part: pd.DataFrame, known: pd.DataFrame, unit: str) -> 
     levels = [level for level, own in sorted(bounds.items()) if len(own) == 2]
     shown = " and ".join(f"{level:g}" for level in levels)
     dates = pd.concat([known["ds"], part["ds"]], ignore_index=True)
-    if not pd.api.types.is_numeric_dtype(part["ds"]):
+    dated = not pd.api.types.is_numeric_dtype(part["ds"])
+    if dated:
         # Those of a file, of a record and of a frame are read alike.
         dates = dates.astype(str)
     return lines(
         str(name),
         pd.Index(dates_of(dates)),
         points,
-        "",
+        "" if dated else "ds",
         unit,
         bands={next(iter(points)): [(bounds[level]["lo"], bounds[level]["hi"]) for level in levels]},
         actual=np.concatenate([known["y"].to_numpy(float), np.full(len(part), np.nan)]) if before else None,

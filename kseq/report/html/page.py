@@ -8,18 +8,20 @@ of 30 MB.
 import base64
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from bokeh.embed import components
+from bokeh.embed import json_item
 from bokeh.model import Model
 from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from kseq._version import __version__
 
@@ -74,15 +76,16 @@ class Table:
     @classmethod
     def of(cls, caption: str, frame: pd.DataFrame, digits: int = 4) -> "Table":
         """Make a table of a frame, numbers with so many digits that count."""
+        places = [decimals_of(frame.iloc[:, number], digits) for number in range(frame.shape[1])]
         rows = tuple(
-            tuple(cell_of(value, digits) for value in row)
+            tuple(cell_of(value, digits, own) for value, own in zip(row, places, strict=True))
             for row in frame.head(ROWS).itertuples(index=False, name=None)
         )
         return cls(caption, tuple(map(str, frame.columns)), rows, max(0, len(frame) - ROWS))
 
 
-def cell_of(value: Any, digits: int = 4) -> Cell:
-    """Make a cell of a value of a frame."""
+def cell_of(value: Any, digits: int = 4, places: int | None = None) -> Cell:
+    """Make a cell of a value of a frame: a number with so many decimals, or of None with digits that count."""
     if isinstance(value, bool):
         return Cell("yes" if value else "no", "yes" if value else "no")
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -91,12 +94,30 @@ def cell_of(value: Any, digits: int = 4) -> Cell:
         number = float(value)
         if math.isnan(number):
             return Cell("–", "")
+        if places is not None:
+            return Cell(f"{number:,.{places}f}", number)
         whole = abs(number) < 1e15 and (number.is_integer() or abs(number) >= 10**digits)
         return Cell(f"{number:,.0f}" if whole else f"{number:,.{digits}g}", number)
     if isinstance(value, pd.Timestamp):
         text = str(value).removesuffix(" 00:00:00")
         return Cell(text, text)
     return Cell(str(value), str(value))
+
+
+def decimals_of(values: pd.Series, digits: int = 4) -> int | None:
+    """Return the decimals with which a column of fractions is read, so many digits of the middle one.
+
+    None for whole numbers, for text, and for a column whose sizes are too far apart.
+    """
+    if not pd.api.types.is_float_dtype(values):
+        return None
+    sizes = values[np.isfinite(values) & (values != 0)].abs()
+    if not len(sizes) or (sizes % 1 == 0).all():
+        return None
+    size = int(np.floor(np.log10(sizes.median())))
+    # The zero before the point is one of the digits.
+    places = max(0, digits - 1 - size - (size < 0))
+    return places if sizes.min() >= 10.0**-places and sizes.max() < 1e9 and places <= 8 else None
 
 
 @dataclass(frozen=True)
@@ -162,6 +183,7 @@ class Section:
         texts: Paragraphs.
         points: Sentences of a list.
         tables: Tables.
+        notes: Sentences below the tables.
         charts: Charts.
         pictures: Pictures that stand still.
         code: Lines that a reader may type; empty for none.
@@ -171,6 +193,7 @@ class Section:
     texts: Sequence[str] = ()
     points: Sequence[str] = ()
     tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
     charts: Sequence[Chart] = ()
     pictures: Sequence[Picture] = ()
     code: str = ""
@@ -195,15 +218,12 @@ class Page:
     def render(self) -> str:
         """Return the page as HTML."""
         charts = [chart for section in self.sections for chart in section.charts]
-        script, divisions = components([chart.figure for chart in charts]) if charts else ("", ())
-        parts = {id(chart): Markup(division) for chart, division in zip(charts, divisions, strict=True)}
         return _template().render(
             page=self,
-            parts=parts,
-            charts=bool(charts),
+            # Each chart is a document of its own: the page's script draws it when it comes into view.
+            parts={id(chart): json_item(chart.figure) for chart in charts},
             # From Bokeh's own package: nothing is loaded when the page is opened.
             bokeh=Markup(Resources("inline", components=["bokeh"]).render_js()) if charts else "",
-            script=Markup(script),
             style=Markup(_asset("page.css")),
             code=Markup(_asset("page.js")),
             version=__version__,
@@ -220,6 +240,11 @@ def facts_of(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
+def _with_code(text: str) -> Markup:
+    """Escape a sentence; what stands between backticks is code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
 @cache
 def _asset(name: str) -> str:
     return (resources.files(__package__) / name).read_text("utf-8")
@@ -229,4 +254,7 @@ def _asset(name: str) -> str:
 def _template() -> Any:
     environment = Environment(loader=PackageLoader("kseq.report.html", "."), autoescape=True, undefined=StrictUndefined)
     environment.filters["key"] = id
+    environment.filters["code"] = _with_code
+    # Bokeh defines a part where it is met first: the order of keys matters.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":")}
     return environment.get_template("page.html")

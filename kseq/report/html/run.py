@@ -11,7 +11,7 @@ import pandas as pd
 from kseq.evaluation.metrics import ALL_METRICS
 from kseq.report.html.charts import lines
 from kseq.report.html.forecasts import Forecasts, measure_of, shown_at_first
-from kseq.report.html.page import Cell, Chart, Page, Picture, Section, Table, cell_of, facts_of
+from kseq.report.html.page import Cell, Chart, Page, Picture, Section, Table, cell_of, decimals_of, facts_of
 from kseq.report.ranks import draw_ranks
 
 #: Columns of a run's table that the page shows, and their heads. What ranks the rows stands beside their names.
@@ -20,11 +20,11 @@ _COLUMNS = {
     "rmse": "RMSE", "mape": "MAPE, %", "wql": "WQL", "coverage_80": "80 % covers", "coverage_95": "95 % covers",
     "parameters": "parameters", "epochs": "epochs",
 }  # fmt: skip
-#: What the columns say that their heads do not.
-_READING = (
-    "Rows that share a letter of group do not differ beyond noise. Skill is the share by which the error is below that "
-    "of the best baseline. Press a head to sort."
-)
+#: What the columns say that their heads do not, where they are shown.
+_READING = {
+    "group": "Rows that share a letter of group do not differ beyond noise.",
+    "skill": "Skill is the share by which the error is below that of the best baseline.",
+}
 
 #: Baselines have no weights that are trained.
 _UNKNOWN = Cell("–", "")
@@ -51,7 +51,7 @@ def page_of_run(record: Mapping[str, Any], frames: Frames, why: Sequence[Section
     on = shown_at_first(record, table)
     sections = [
         Section("Verdict", points=list(record["verdict"])),
-        Section("Table", texts=[_READING], tables=[_table(record, table, many)]),
+        Section("Table", texts=[_reading(table)], tables=[_table(record, table, many)]),
     ]
     targets = _of_targets(frames, record)
     if targets:
@@ -72,8 +72,8 @@ def page_of_run(record: Mapping[str, Any], frames: Frames, why: Sequence[Section
         sections.append(Section("Where the errors are", charts=errors))
     if "history.csv" in frames and len(frames["history.csv"]):
         sections.append(Section("Training", charts=_history(frames["history.csv"])))
-    if forecasts is not None:
-        sections.append(Section("Is a forecast one step late?", charts=forecasts.shifts(on)))
+    if forecasts is not None and (shifts := forecasts.shifts(on)):
+        sections.append(Section("Is a forecast one step late?", charts=shifts))
     sections += why
     if record.get("traps"):
         sections.append(Section("Beware", points=list(record["traps"])))
@@ -84,15 +84,24 @@ def page_of_run(record: Mapping[str, Any], frames: Frames, why: Sequence[Section
     notes = [note for note in series.get("notes") or () if note not in (record.get("traps") or ())]
     read = series.get("read") or _read(series)
     sections.append(Section("What was read", texts=[read], points=notes))
-    if record.get("settings"):
+    settings = record.get("settings") or {}
+    # Forecasts that others made are not made again by this package.
+    if settings and (settings.get("cells") or settings.get("baselines", True) != []):
         again = "Everything that decides these numbers is in run.json beside this page."
         sections.append(Section("Make it again", texts=[again], code="kseq reproduce run.json"))
+    trained = "kind" in table and table["kind"].isin(["cell", "model"]).any()
     return Page(
-        f"{name}: which recurrent cell serves it?",
-        f"{read} Ranked by {str(record.get('metric') or 'mae').upper()}.",
+        f"{name}: which {'recurrent cell serves it' if trained else 'forecast is the best'}?",
+        f"{read.rstrip('.')}. Ranked by {str(record.get('metric') or 'mae').upper()}.",
         sections,
         facts_of(record),
     ).render()
+
+
+def _reading(table: pd.DataFrame) -> str:
+    """Say how to read the table."""
+    shown = [text for name, text in _READING.items() if name in table and table[name].notna().any()]
+    return " ".join([*shown, "Press a head to sort."])
 
 
 def _of_targets(frames: Frames, record: Mapping[str, Any]) -> list[Table]:
@@ -140,13 +149,16 @@ def _table(record: Mapping[str, Any], table: pd.DataFrame, many: bool) -> Table:
         name: head for name, head in shown.items()
         if name in table and (name != "mase" or many or measure == "mase") and table[name].notna().any()
     }  # fmt: skip
+    decimals = {name: decimals_of(table[name]) for name in columns} | {"skill": 3}
     rows = []
     for _, row in table.iterrows():
         cells = []
         for name in columns:
-            cell, spread = cell_of(row[name]), row.get(f"{name}_std")
+            places, spread = decimals[name], row.get(f"{name}_std")
+            cell = cell_of(row[name], places=places)
             if cell.number and spread is not None and spread == spread:
-                cell = Cell(f"{cell.text} ± {spread:.2g}", cell.value)
+                text = f"{spread:.2g}" if places is None else f"{spread:,.{places}f}"
+                cell = Cell(f"{cell.text} ± {text}", cell.value)
             cells.append(_UNKNOWN if name == "parameters" and row.get("kind") == "baseline" else cell)
         rows.append(tuple(cells))
     ranked = list(columns).index(measure) if measure in columns else None

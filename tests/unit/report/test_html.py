@@ -238,3 +238,65 @@ def test_interactive_charts_are_a_page_of_their_own(folder, tmp_path):
     assert shown._repr_html_().startswith("<iframe srcdoc=")
     with pytest.raises(ConfigError, match="received series 'none'"):
         comparison.plot(ids=["none"], interactive=True)
+
+
+def test_days_with_and_without_a_time_of_day_are_dates():
+    from kseq.report.html.forecasts import dates_of
+
+    found = dates_of(pd.Series(["2001-01-01 00:00:00", "2001-02-01"]))
+    assert found.tolist() == [pd.Timestamp("2001-01-01"), pd.Timestamp("2001-02-01")]
+    assert dates_of(pd.Series(["T1", "T2"])).tolist() == [0, 1]
+
+
+def test_numbers_of_a_column_have_as_many_decimals_as_one_another():
+    from kseq.report.html.page import Table
+
+    def shown(values):
+        return [row[0].text for row in Table.of("", pd.DataFrame({"a": values})).rows]
+
+    assert shown([2.17, 2.1834, 0.5]) == ["2.170", "2.183", "0.500"]
+    assert shown([4688.2, 7829.9]) == ["4,688", "7,830"]
+    assert shown([0.0131, 0.0212]) == ["0.0131", "0.0212"]
+    # Whole numbers, and sizes that are far apart, stand for themselves.
+    assert shown([3.0, 2000.0]) == ["3", "2,000"]
+    assert shown([1.5, 0.00012]) == ["1.5", "0.00012"]
+
+
+def test_an_axis_is_named_after_the_target_of_its_series():
+    from kseq.report.html.forecasts import unit_of
+
+    record = {"series": {"targets": ["load", "price"]}}
+    assert [unit_of(record, name) for name in ("two/load", "two/price", "two")] == ["load", "price", "load"]
+
+
+def test_a_spread_has_the_decimals_of_its_mean():
+    table = pd.DataFrame({"model": ["a", "b"], "mae": [4688.2, 4719.4], "mae_std": [231.4, np.nan], "kind": "cell"})
+    record = {
+        "series": {"name": "n", "targets": ["y"], "step": "daily", "first": "a", "last": "b", "rows": 4},
+        "verdict": ["see `a`"],
+    }  # fmt: skip
+    page = markup(page_of_run(record, {"table.csv": table}))
+    assert ">4,688 ± 231</td>" in page
+    assert "see <code>a</code>" in page
+
+
+def test_growth_of_the_error_without_a_lag_is_over_that_of_the_whole_window():
+    from kseq.report.html.explained import charts_of
+
+    lags = pd.DataFrame(
+        {
+            "model": "GRU", "seed": [0, 0, 1, 1], "lag": [0, 1, 0, 1],
+            "loss_gradient_before": [1.0, 0.25, 1.0, 0.01], "loss_gradient_after": np.nan, "attributed": 0.5,
+            "error_with_older_shuffled": [2.0, 1.0, 3.0, 2.0], "error_with_lag_shuffled": [1.5, 1.0, 2.0, 2.25],
+        }
+    )  # fmt: skip
+    charts = {chart.title: chart for chart in charts_of({"lags.csv": lags})}
+
+    def drawn(start):
+        (title,) = (title for title in charts if title.startswith(start))
+        renderer = next(one for one in charts[title].figure.renderers if "y" in one.data_source.data)
+        return list(renderer.data_source.data["x"]), list(renderer.data_source.data["y"])
+
+    assert drawn("Growth of the error") == ([1, 2], [0.25, 0.125])
+    assert drawn("Gradient of the loss before") == ([0, 1], [1.0, 0.05])
+    assert "Gradient of the loss after training" not in charts

@@ -22,3 +22,9 @@ def test_signs_that_mean_something_to_latex_are_text():
     (line,) = [line for line in latex(shown, "").splitlines() if "50" in line]
     expected = r"50\%\_of \$x\$ \& \{y\} \#1 \textasciitilde{}\textasciicircum{}\textbackslash{}z & -- \\"
     assert line == expected
+
+
+def test_negative_numbers_have_a_minus_and_names_keep_their_hyphens():
+    shown = pd.DataFrame({"model": ["lag-1", "AR-2"], "skill": ["-0.143", "1e-05"], "best on": ["2001-02", "-1 ± 2"]})
+    rows = [line for line in latex(shown, "").splitlines() if line.endswith(r"\\")][1:]
+    assert rows == [r"lag-1 & $-$0.143 & 2001-02 \\", r"AR-2 & 1e-05 & $-$1 $\pm$ 2 \\"]
