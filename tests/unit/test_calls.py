@@ -123,7 +123,7 @@ CALLS = [
     (lambda d, w: kseq.Forecaster(look_back=1), "did you mean lookback?"),
     (lambda d, w: kseq.Forecaster(optimizer=1), "it cannot be set"),
     (lambda d, w: kseq.Forecaster(foo=1), "help(kseq.Forecaster) lists them"),
-    (lambda d, w: kseq.Forecaster(*range(40)), "expected at most 33"),
+    (lambda d, w: kseq.Forecaster(*range(40)), "received 40 values without names"),
     (lambda d, w: kseq.Forecaster().predict(horizon=3), "did you mean h?"),
     (lambda d, w: kseq.Forecaster().cross_validation(d, folds=3), "did you mean n_windows?"),
     (lambda d, w: kseq.Forecaster().fit(), "received no df"),
