@@ -286,7 +286,7 @@ def _with_truth(frame: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
 
 def _with_cutoffs(found: Forecasts, horizon: int) -> tuple[pd.DataFrame, bool]:
     """Points with the number of their origin in ``origin``; and whether each is an origin of its own."""
-    frame = found.frame.reset_index(drop=True)
+    frame = found.frame.reset_index(drop=True).copy()
     if "cutoff" in frame or "fold" in frame:
         key = "cutoff" if "cutoff" in frame else "fold"
         frame = frame.sort_values(["unique_id", key, "ds"], ignore_index=True)

@@ -9,7 +9,6 @@ asked to build nothing that stands in a file, and opens no file.
 ``vars/1``... in the order of the layer's weights.
 """
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -24,7 +23,6 @@ from kseq.models.parameter_counts import layer_widths
 from kseq.settings import CELL_NAMES
 
 if TYPE_CHECKING:
-    import h5py
     import keras
 
 #: Classes that a config may name, by module.
@@ -190,7 +188,7 @@ def require_config(config: Any, plan: Plan) -> None:
             continue
         known = CLASSES.get(module, set()) if module is None or isinstance(module, str) else set()
         if not isinstance(kind, str) or kind not in known or part.get("registered_name") not in (None, kind):
-            raise Refused(f"config.json: {_shown(module)}.{_shown(kind)} is none of the layers that kseq saves")
+            raise Refused(f"config.json: {shown(module)}.{shown(kind)} is none of the layers that kseq saves")
     if plan.networks == 1:
         _require_stack(config, plan, "config.json")
         return
@@ -202,7 +200,8 @@ def require_config(config: Any, plan: Plan) -> None:
                     "config.json", averaged=True)  # fmt: skip
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value of a file for a message, its first sixty letters."""
     return str(value)[:60]
 
 
@@ -241,7 +240,7 @@ def _require_stack(config: Any, plan: Plan, where: str) -> None:
     taken = (tuple(shape) if isinstance(shape, list) else shape), (None, outputs)
     expected = (None, plan.lookback, plan.features), (None, plan.outputs)
     if repr(taken) != repr(expected):
-        raise Refused(f"{where}: its network takes and gives {_shown(taken)}, expected {expected}")
+        raise Refused(f"{where}: its network takes and gives {shown(taken)}, expected {expected}")
     layers: list[dict[str, Any]] = [_input(plan)]
     for number, units in enumerate(plan.widths):
         top = number == len(plan.widths) - 1
@@ -335,7 +334,7 @@ def _require_known(layer: Any, expected: Mapping[str, Any], path: str, where: st
     wanted = expected.get("config", {})
     for key, value in _part(layer, "config", where).items():
         if key not in wanted and key not in _FREE and value is not None and value is not False:
-            raise Refused(f"{where}: {path}.config holds {_shown(key)}, which this version of kseq does not know")
+            raise Refused(f"{where}: {path}.config holds {shown(key)}, which this version of kseq does not know")
         if key in wanted and isinstance(wanted[key], Mapping) and "config" in wanted[key] and wanted[key] != _FLOAT32:
             _require_known(value, wanted[key], f"{path}.config.{key}", where)
 
@@ -343,111 +342,14 @@ def _require_known(layer: Any, expected: Mapping[str, Any], path: str, where: st
 def _require_same(path: str, given: Any, wanted: Any, where: str) -> None:
     # 1 is no True, and 3.0 no 3.
     if given != wanted or repr(given) != repr(wanted):
-        raise Refused(f"{where}: {path} is {_shown(given)}, expected {_shown(wanted)}")
-
-
-#: What h5py raises of damaged files; it has no class of its own.
-_DAMAGE = (
-    OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError, MemoryError, OverflowError,
-)  # fmt: skip
-
-
-def read_weights(content: bytes, plan: Plan, name: str) -> list[np.ndarray]:
-    """Read the arrays of a network out of an HDF5 file.
-
-    Args:
-        content: the file.
-        plan: says which arrays of which shapes there are; the file must hold these and no others.
-        name: Name of the file, for messages.
-
-    Returns:
-        float32 arrays, in the order of ``keras.Model.weights``.
-
-    Raises:
-        Refused: the file is damaged, holds other arrays, or keeps one elsewhere: in a link, another file or a virtual
-            dataset; or a number is not finite.
-    """
-    import h5py
-
-    expected = dict(plan.weights)
-    groups = {parent for path in expected for parent in _parents(path)}
-    try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            _require_objects(file, expected, groups)
-            arrays = [file[path][()] for path in expected]
-    except Refused as error:
-        raise Refused(f"{name}: {error}") from error
-    except _DAMAGE as error:
-        text = " ".join(str(error).split())[:200]
-        raise Refused(f"{name} is no HDF5, or damaged: {text}") from error
-    for path, array in zip(expected, arrays, strict=True):
-        lacking = int(array.size - np.isfinite(array).sum())
-        if lacking:
-            raise Refused(f"{name}: {lacking} of the {array.size} weights {path} are not finite")
-    return arrays
-
-
-def _parents(path: str) -> Iterator[str]:
-    parts = path.split("/")
-    return ("/".join(parts[:stop]) for stop in range(1, len(parts)))
-
-
-#: What the file holds beside weights: a group ``vars`` for each layer, and layers without weights.
-_EMPTY = ("vars", "input_layer", "dropout", "average", "cell", "add")
-
-
-def _require_objects(file: "h5py.File", expected: Mapping[str, tuple[int, ...]], groups: set[str]) -> None:
-    """Refuse a file of other arrays than those that are expected, or that keeps one elsewhere."""
-    import h5py
-
-    seen, waiting = 0, [("", file)]
-    while waiting:
-        path, group = waiting.pop()
-        for key in group:
-            inner = f"{path}/{key}" if path else key
-            kind = group.get(key, getclass=True, getlink=True)
-            if kind is not h5py.HardLink:
-                raise Refused(f"{_shown(inner)} is a link ({kind.__name__}), expected an array")
-            found = group[key]
-            if isinstance(found, h5py.Group):
-                if inner in groups:
-                    waiting.append((inner, found))
-                elif key.rstrip("0123456789_") not in _EMPTY:
-                    raise Refused(f"there is a group {_shown(inner)}, expected none")
-                elif path.count("/") < DEPTH:
-                    waiting.append((inner, found))
-                else:
-                    raise Refused(f"it is nested more than {DEPTH} levels deep")
-                continue
-            _require_dataset(found, inner, expected)
-            seen += 1
-    if seen != len(expected):
-        raise Refused(f"there are {seen} arrays, expected {len(expected)}")
-
-
-#: Levels of nested groups.
-DEPTH = 16
-
-
-def _require_dataset(found: Any, path: str, expected: Mapping[str, tuple[int, ...]]) -> None:
-    import h5py
-
-    if not isinstance(found, h5py.Dataset) or path not in expected:
-        raise Refused(f"there is {_shown(path)}, expected none of that name")
-    if found.is_virtual or found.external:
-        raise Refused(f"{path} is kept in other files, expected all weights in this one")
-    if found.shape != expected[path] or found.dtype != np.dtype("<f4"):
-        raise Refused(f"{path} is {found.dtype} of shape {_shown(found.shape)}, expected float32 of {expected[path]}")
-    stored = found.id.get_storage_size()
-    if found.chunks is not None or stored != found.nbytes:
-        raise Refused(f"{path} is stored in {stored} bytes, expected {found.nbytes} in one piece")
+        raise Refused(f"{where}: {path} is {shown(given)}, expected {shown(wanted)}")
 
 
 def with_inputs_in_order(weights: Sequence[np.ndarray], plan: Plan, order: Sequence[int]) -> list[np.ndarray]:
     """Change the order in which a network reads the columns of its windows.
 
     Args:
-        weights: Weights from :func:`read_weights`.
+        weights: Weights from :func:`kseq.forecasting._weights.read_weights`.
         plan: The network that they belong to.
         order: Place in the old order of each column of the new one.
 
@@ -471,7 +373,7 @@ def build(plan: Plan, weights: Sequence[np.ndarray], name: str) -> "keras.Model"
 
     Args:
         plan: The network to build.
-        weights: Weights from :func:`read_weights`.
+        weights: Weights from :func:`kseq.forecasting._weights.read_weights`.
         name: Name of the network.
     """
     from kseq.models.builders import average, undrawn_model

@@ -286,6 +286,7 @@ def test_progress_says_cell_seeds_and_epoch(here, capsys, monkeypatch):
     assert "epoch 2/2" in shown
 
 
+@pytest.mark.above_backends
 def test_ten_seeds_by_default(here):
     arguments = ["compare", "--cells", "rnn", "--epochs", "1", "--units", "1", "--baselines", "persistence"]
     assert main([*arguments, "--out", "run"]) == 0
