@@ -1,7 +1,7 @@
 """Which column is what: dates, series, targets, and covariates of the past, of the future and of no time at all."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ def require_unit(unit: Any) -> None:
     Raises:
         ConfigError: it is none.
     """
-    if not isinstance(unit, str):
+    if not isinstance(unit, str | None):
         raise ConfigError(
             "received ", Parameter("unit"), f" {shown(unit)}, expected a text, the unit of the target such as "
             "'°C'; the size of the networks is ", Given("units", unit), ".",
@@ -288,7 +288,7 @@ def listed(names: Names) -> list[str]:
     """Names as a list, of one alone too."""
     if names is None:
         return []
-    return [names] if isinstance(names, str) else list(names)
+    return [str(names)] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
 
 
 def _targets(frame: pd.DataFrame, target: Names, taken: Sequence[str], every_number: bool, name: str) -> list[str]:
