@@ -25,6 +25,9 @@ DATE_WORDS = (
 #: Share of steps that are the usual one from which on numbers that may be dates are taken for some.
 EVEN = 0.7
 
+#: Share of steps that must go up: one down stands between two series.
+RISING = 0.8
+
 #: Whole numbers whose digits a comma groups by three.
 _GROUPED = r"[+-]?\d{1,3}(,\d{3})+"
 
@@ -168,21 +171,26 @@ def _time_columns(frame: pd.DataFrame, named: set[str]) -> list[str]:
 def _counts_time(frame: pd.DataFrame, column: str) -> bool:
     """Whether a column's numbers are those of dates: they rise in even steps, and read as 200102 or seconds since 1970.
 
+    Where one series stands below the other they begin again, a few times.
+
     Decimal years look like many other numbers, and are known by a name with "year" in it.
     """
     values = frame[column]
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values) or len(values) < 4:
         return False
     numbers = values.to_numpy(dtype="float64", na_value=np.nan)
-    if not np.isfinite(numbers).all() or not (np.diff(numbers) > 0).all():
+    if not np.isfinite(numbers).all():
+        return False
+    rises = np.diff(numbers) > 0
+    if np.mean(rises) < RISING:
         return False
     whole = bool((numbers == np.floor(numbers)).all())
-    if numbers[-1] < 10**5 if whole else "year" not in str(column).lower():
+    if numbers.min() < 10**5 if whole else "year" not in str(column).lower():
         return False
     read, words = dates_of_numbers(numbers)
     if not isinstance(read, pd.DatetimeIndex) or not words:
         return False
-    steps = np.diff(read.to_numpy()).astype("float64")
+    steps = np.diff(read.to_numpy()).astype("float64")[rises]
     return bool(np.mean(np.abs(steps / np.median(steps) - 1) < 0.15) >= EVEN)
 
 

@@ -154,8 +154,8 @@ def test_a_framework_runs_stacks_that_read_in_both_directions(cell, tmp_path):
 
     networks = [
         Network(cell, ((direction(1, 4), direction(1, 4)), (direction(8, 3), direction(8, 3))),
-                random.normal(size=(6, 1)).astype("float32"), random.normal(size=1).astype("float32"))
-        for _ in range(2)
+                random.normal(size=(6, 1)).astype("float32"), random.normal(size=1).astype("float32"), skip)
+        for skip in (None, random.normal(size=(4, 1, 1)).astype("float32"))
     ]  # fmt: skip
     recipe = Recipe(card, 3, ())
     inputs = {"past": 10 + random.normal(size=(5, 4, 1))}
