@@ -72,25 +72,32 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--out", type=Path, help="CSV file of the table")
+    parser.add_argument("--out", type=Path, help="CSV file of the table; sets that it holds are not run again")
+    parser.add_argument(
+        "--keep", type=Path, help="folder of finished trainings, from which a run that was ended goes on"
+    )
     options = parser.parse_args()
     lines: list[dict[str, Any]] = []
+    if options.out and options.out.exists():
+        lines = pd.read_csv(options.out).to_dict("records")
     for name in options.sets:
+        if any(line["set"] == name for line in lines):
+            continue
         if not (options.folder / SETS[name].file).exists():
             print(f"{name}: {SETS[name].file} is not in {options.folder}", file=sys.stderr)
             continue
-        lines += run(name, SETS[name], options.folder, options.seeds)
+        lines += run(name, SETS[name], options.folder, options.seeds, options.keep)
         if options.out:
             pd.DataFrame(lines).to_csv(options.out, index=False)
     print(pd.DataFrame(lines).to_string(index=False))
 
 
-def run(name: str, one: Set, folder: Path, seeds: int) -> Iterator[dict[str, Any]]:
+def run(name: str, one: Set, folder: Path, seeds: int, keep: Path | None) -> Iterator[dict[str, Any]]:
     """Lines of a set: one a cell and baseline, then one a published figure."""
     started = time.perf_counter()
     windows = {"test": one.test} if one.test else {"n_windows": 1}
     settings = Settings(horizon=one.horizon, season=one.season, seeds=tuple(range(seeds)), **windows)
-    result = compare(panel_from_frame(frame_of(one, folder), freq=one.freq), settings)
+    result = compare(panel_from_frame(frame_of(one, folder), freq=one.freq), settings, keep=keep)
     wall, memory = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{name}: {wall:.0f} s", *result.verdict, sep="\n  ", file=sys.stderr, flush=True)
     for line in figures(result):

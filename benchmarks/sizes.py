@@ -1,15 +1,18 @@
-"""How often the tests behind a verdict find a difference that is not there: the figures of ``docs/statistics.md``.
+"""Level and power of the tests behind a verdict: the figures of ``docs/statistics.md``.
 
     python benchmarks/sizes.py                  # some seconds
-    python benchmarks/sizes.py --draws 4000     # a minute; the figures of the documents
+    python benchmarks/sizes.py --draws 4000     # some minutes; the figures of the documents
     python benchmarks/sizes.py --arch           # arch's model confidence set on the same draws as well; a minute
 
-Losses of equal mean are drawn with correlation in time, many times over, and the share of draws is counted in which the
-test over time rejects at 5 %, in which three equal cells share a letter, and in which the model confidence set keeps
-three equal rows.
+Losses are drawn with correlation in time, many times over. Where all rows have one expected loss, the share of draws is
+counted in which a test finds a difference that is not there, and in which three equal cells share a letter or stay in
+the model confidence set. Where one row is better by a known amount, the share is counted in which it is found.
 """
 
 import argparse
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.signal import lfilter
@@ -40,38 +43,40 @@ def draw(rng: np.random.Generator, process: str, *shape: int) -> np.ndarray:
     return lfilter(ahead, behind, noise)[..., LEAD:] / unit
 
 
-def sizes_over_time(draws: int, lengths: tuple[int, ...] = (50, 100, 200), seed: int = 0) -> dict[str, list[float]]:
-    """Percent of draws in which the cosine test rejects a true null at 5 %, by process and number of windows."""
-    found: dict[str, list[float]] = {}
-    for process in PROCESSES:
-        rng = np.random.default_rng(seed)
-        found[process] = [
-            100 * np.mean([cosine_test(10 + one, np.full(n, 10.0)).p <= 0.05 for one in draw(rng, process, draws, n)])
-            for n in lengths
-        ]
-    return found
+def long_run(process: str) -> float:
+    """Standard error of the mean of such a series, times the root of its length."""
+    ahead, behind = PROCESSES[process]
+    unit = np.sqrt(np.square(lfilter(ahead, behind, np.eye(1, 2000))).sum())
+    return sum(ahead) / sum(behind) / unit
 
 
-def usual_sizes(draws: int, n: int = 100, seed: int = 0) -> dict[str, float]:
-    """The same of the usual Diebold-Mariano test, which takes losses to be independent."""
-    return {
-        process: 100 * np.mean([diebold_mariano(10 + one, np.full(n, 10.0)).p <= 0.05 for one in
-                                draw(np.random.default_rng(seed), process, draws, n)])
-        for process in PROCESSES
-    }  # fmt: skip
+def found(test: Callable[..., Any], draws: int, process: str, n: int, errors: float = 0.0, seed: int = 0) -> float:
+    """Percent of draws in which a test over time finds a difference at 5 %.
+
+    Args:
+        test: of :mod:`kseq.evaluation.over_time`.
+        draws: Number of draws.
+        process: of :data:`PROCESSES`.
+        n: Number of windows.
+        errors: How large the true difference is, in standard errors of its mean; 0 for none.
+        seed: of the draws.
+    """
+    shift, level = errors * long_run(process) / np.sqrt(n), np.full(n, 10.0)
+    drawn = draw(np.random.default_rng(seed), process, draws, n)
+    return 100 * float(np.mean([test(10 + shift + one, level).p <= 0.05 for one in drawn]))
 
 
-def three_equal_cells(rng: np.random.Generator, process: str, windows: int, seeds: int = 5) -> list[Row]:
-    """Rows of three cells of one expected loss.
+def three_cells(rng: np.random.Generator, process: str, windows: int, better: float = 0.0, seeds: int = 5) -> list[Row]:
+    """Rows of three cells, of which the last is better by a known amount.
 
     A loss is the difficulty of its window, which all share, what the cell misses there whatever its seed, what this
-    seed misses there, and how lucky the seed was throughout.
+    seed misses there, and how lucky the seed was throughout. It is 10 in the mean.
     """
     shared = draw(rng, process, windows)
     rows = []
     for name in ("SimpleRNN", "LSTM", "GRU"):
         losses = 10 + shared + 0.5 * draw(rng, process, windows) + 0.5 * draw(rng, process, seeds, windows)
-        losses += 0.05 * rng.normal(size=(seeds, 1))
+        losses += 0.05 * rng.normal(size=(seeds, 1)) - better * (name == "GRU")
         rows.append(Row(name, losses[:, :, None, None], losses=losses))
     return rows
 
@@ -81,26 +86,53 @@ def ties(draws: int, process: str, windows: int = 100, seed: int = 0) -> float:
     rng = np.random.default_rng(seed)
     tied = 0
     for _ in range(draws):
-        rows = three_equal_cells(rng, process, windows)
+        rows = three_cells(rng, process, windows)
         tied += set(grouping(rows, differences(rows)).values()) == {"a"}
     return 100 * tied / draws
 
 
-def kept(draws: int, process: str, windows: int = 100, arch: bool = False, block: int = 0, seed: int = 0) -> float:
-    """Percent of draws in which the model confidence set keeps all of three equal rows, at 90 %."""
+def planted(draws: int, process: str, windows: int = 100, seed: int = 0) -> tuple[float, float]:
+    """Percent of draws in which the better of three cells wins, and in which another is said to be better.
+
+    It is better by six standard errors of the difference of two cells.
+    """
+    rng = np.random.default_rng(seed)
+    of_time = 0.5 * long_run(process) * np.sqrt(2 * (1 + 1 / 5) / windows)
+    better = 6 * float(np.hypot(of_time, 0.05 * np.sqrt(2 / 5)))
+    right = wrong = 0
+    for _ in range(draws):
+        pairs = [pair for pair in differences(three_cells(rng, process, windows, better)) if pair.significant]
+        right += sum(pair.better == "GRU" for pair in pairs) == 2
+        wrong += any(pair.worse == "GRU" for pair in pairs)
+    return 100 * right / draws, 100 * wrong / draws
+
+
+def kept(draws: int, process: str, windows: int = 100, arch: bool = False, worse: float = 0.0, seed: int = 0) -> float:
+    """Percent of draws in which the model confidence set, at 90 %, keeps three equal rows, or one that is worse.
+
+    Args:
+        draws: Number of draws.
+        process: of :data:`PROCESSES`.
+        windows: Number of windows.
+        arch: Whether to ask arch's set instead of kseq's.
+        worse: By how many standard errors of their difference the last row is worse than each other; 0 for equal rows.
+        seed: of the draws.
+    """
     rng = np.random.default_rng(seed)
     whole = 0
     for number in range(draws):
         losses = 10 + draw(rng, process, windows) + 0.5 * draw(rng, process, 3, windows)
+        losses[-1] += worse * 0.5 * np.sqrt(2 / windows) * long_run(process)
         if arch:
             from arch.bootstrap import MCS
 
-            size = block or int(np.sqrt(windows))
+            size = int(np.sqrt(windows))
             found = MCS(losses.T, SIZE, reps=1000, block_size=size, method="max", bootstrap="circular", seed=number)
             found.compute()
-            whole += len(found.included) == 3
+            whole += 2 in found.included if worse else len(found.included) == 3
         else:
-            whole += bool((confidence_set([one[None] for one in losses], block=block, seed=number) > SIZE).all())
+            inside = confidence_set([one[None] for one in losses], seed=number) > SIZE
+            whole += bool(inside[-1] if worse else inside.all())
     return 100 * whole / draws
 
 
@@ -110,20 +142,34 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=500, help="draws of each figure of the tests over time")
     parser.add_argument("--arch", action="store_true", help="arch's set as well, which takes a minute")
     asked = parser.parse_args()
-    print("The test over time rejects a true null at 5 %, in % of draws; the usual test beside it")
-    print(f"{'losses':26}" + "".join(f"{f'n = {n}':>9}" for n in (50, 100, 200)) + f"{'usual, 100':>12}")
-    usual = usual_sizes(asked.draws)
-    for process, found in sizes_over_time(asked.draws).items():
-        print(f"{process:26}" + "".join(f"{one:9.1f}" for one in found) + f"{usual[process]:12.1f}")
-    few = min(300, asked.draws)
-    heads = ("three cells tie", "set keeps three") + ("arch's set does",) * asked.arch
-    print(
-        f"\nThree equal rows over 100 windows, in % of {few} draws\n{'losses':26}" + "".join(f"{h:>17}" for h in heads)
-    )
-    for rho in (0.0, 0.2, 0.4, 0.6, 0.8):
-        process = f"AR(1), rho {rho:g}"
-        found = [ties(few, process), kept(few, process), *([kept(few, process, arch=True)] if asked.arch else [])]
-        print(f"{process:26}" + "".join(f"{one:17.1f}" for one in found))
+    whitened = partial(cosine_test, whitened=True)
+    lengths = (15, 50, 100, 200)
+    heads = [*(f"n = {n}" for n in lengths), "plain, 100", "usual, 100", *(f"power, {n}" for n in lengths[1:])]
+    print("A true null is rejected at 5 %, and a difference of three standard errors is found, in % of draws; plain: "
+          "the cosine test without prewhitening")  # fmt: skip
+    print(f"{'losses':26}" + "".join(f"{head:>12}" for head in [*heads, "plain, 50"]))
+    for process in PROCESSES:
+        shown = [found(whitened, asked.draws, process, n) for n in lengths]
+        shown += [found(test, asked.draws, process, 100) for test in (cosine_test, diebold_mariano)]
+        shown += [found(whitened, asked.draws, process, n, errors=3) for n in lengths[1:]]
+        shown.append(found(cosine_test, asked.draws, process, 50, errors=3))
+        print(f"{process:26}" + "".join(f"{one:12.1f}" for one in shown), flush=True)
+    few = min(200, asked.draws)
+    print(f"\nThree cells of five seeds over 100 windows, in % of {few} draws; the better one misses less by six "
+          "standard errors")  # fmt: skip
+    print(f"{'losses':26}{'equal: tie':>12}{'better: wins':>14}{'better: loses':>15}")
+    for process in PROCESSES:
+        right, wrong = planted(few, process)
+        print(f"{process:26}{ties(few, process):12.1f}{right:14.1f}{wrong:15.1f}", flush=True)
+    print(f"\nModel confidence set at 90 % of three rows, in % of {few} draws: equal rows that all stay; and "
+          "one that is worse by three standard errors and stays")  # fmt: skip
+    lengths = (50, 100, 400)
+    heads = [*(f"n = {n}" for n in lengths), "worse, 100", *["arch, 100"] * asked.arch]
+    print(f"{'losses':26}" + "".join(f"{head:>12}" for head in heads))
+    for process in PROCESSES:
+        shown = [*(kept(few, process, n) for n in lengths), kept(few, process, worse=3)]
+        shown += [kept(few, process, arch=True)] * asked.arch
+        print(f"{process:26}" + "".join(f"{one:12.1f}" for one in shown), flush=True)
 
 
 if __name__ == "__main__":

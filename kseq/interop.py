@@ -66,7 +66,8 @@ def load_torch(model: keras.Model, state: Any) -> None:
 
     Modules are told by the names and shapes of their weights, whatever attribute they stand under, and are matched
     with the model's layers in order: ``nn.LSTM(..., num_layers=2)``, or two ``nn.LSTM`` modules, fill two layers;
-    every ``nn.Linear`` fills a Dense layer. A bias that only the model has becomes zero.
+    every ``nn.Linear`` fills a Dense layer. A bias that only the model has becomes zero. The linear map of a model with
+    ``skip="linear"`` is the ``nn.Linear`` under the attribute ``skip``, see :func:`to_torch`, or zero without one.
 
     Args:
         model: A model that a builder here makes, or any Sequential or functional model whose weights are those of
@@ -83,6 +84,9 @@ def load_torch(model: keras.Model, state: Any) -> None:
     """
     recurrent, linear = _read(_state_of(state))
     stack, heads = _weighted_layers(model)
+    skip = _skip_of(model)
+    maps = [one for one in linear if skip is not None and one.module == "skip"]
+    linear = [one for one in linear if one not in maps]
     if (len(recurrent), len(linear)) != (len(stack), len(heads)):
         raise ConfigError(
             f"received a state dict of {len(recurrent)} recurrent layers and {len(linear)} nn.Linear for model "
@@ -99,6 +103,8 @@ def load_torch(model: keras.Model, state: Any) -> None:
             )
         weights += [(layer, _to_keras(one, layer)) for one, layer in zip(theirs, directions, strict=True)]
     weights += [(layer, _dense_weights(one, layer)) for one, layer in zip(linear, heads, strict=True)]
+    if skip is not None:
+        weights.append((skip, [_skip_weights(maps, skip)]))
     for layer, arrays in weights:
         layer.set_weights(arrays)
 
@@ -177,7 +183,9 @@ def to_torch(
     """Write a model's weights under the names of a PyTorch state dict.
 
     The one bias of a SimpleRNN or LSTM goes into ``bias_ih``, zeros into ``bias_hh``. Layers without a bias write
-    none, as ``nn.LSTM(bias=False)`` has none. A SimpleRNN with relu is an ``nn.RNN(nonlinearity="relu")``, which the
+    none, as ``nn.LSTM(bias=False)`` has none. The linear map of a model with ``skip="linear"`` is written as
+    ``skip.weight``, of an ``nn.Linear(lookback * features, outputs, bias=False)``: the module forecasts
+    ``fc(h) + skip(x.flatten(1))``. A SimpleRNN with relu is an ``nn.RNN(nonlinearity="relu")``, which the
     arrays do not tell.
 
     Args:
@@ -211,6 +219,10 @@ def to_torch(
         _put(state, name, "weight", np.ascontiguousarray(kernel.T))
         if bias:
             _put(state, name, "bias", bias[0].copy())
+    skip = _skip_of(model)
+    if skip is not None:
+        kernel = keras.ops.convert_to_numpy(skip.kernel)
+        _put(state, "skip", "weight", np.ascontiguousarray(kernel.reshape(-1, kernel.shape[-1]).T))
     return state
 
 
@@ -398,12 +410,32 @@ def _weighted_layers(model: keras.Model) -> tuple[list[keras.Layer], list[keras.
             )
         elif isinstance(layer, keras.layers.Bidirectional) or _is_recurrent(layer):
             stack.append(layer)
-        elif layer.weights:
+        elif layer.weights and layer is not _skip_of(model):
             raise ConfigError(
                 f"received layer {layer.name!r}, a {type(layer).__name__} with weights; expected SimpleRNN, LSTM, GRU, "
                 "Bidirectional and Dense layers."
             )
     return stack, heads
+
+
+def _skip_of(model: keras.Model) -> keras.Layer | None:
+    """The linear map of the window in a model with ``skip="linear"``, or None."""
+    kind = keras.layers.EinsumDense
+    return next((one for one in model.layers if isinstance(one, kind) and one.name == "skip"), None)
+
+
+def _skip_weights(maps: list["_Linear"], skip: keras.layers.EinsumDense) -> Array:
+    """The kernel of a linear map out of an ``nn.Linear`` of flat windows, zeros out of none."""
+    shape = tuple(skip.kernel.shape)
+    if not maps:
+        return np.zeros(shape)
+    weight, flat = maps[0].weight, (shape[2], shape[0] * shape[1])
+    if weight.shape != flat or maps[0].bias is not None:
+        raise ConfigError(
+            f"received skip.weight of shape {weight.shape}, expected {flat} without a bias: "
+            f"nn.Linear({flat[1]}, {flat[0]}, bias=False) of the flat window."
+        )
+    return weight.T.reshape(shape)
 
 
 def _is_recurrent(layer: keras.Layer) -> bool:

@@ -12,7 +12,7 @@ from kseq.errors import ConfigError, Parameter, joined
 from kseq.evaluation.intervals import LEVELS
 from kseq.evaluation.metrics import RANKING
 from kseq.evaluation.quantiles import QUANTILE_METRICS, quantiles_at
-from kseq.models import CELL_NAMES, STARTS, cell_of
+from kseq.models import CELL_NAMES, SKIPS, STARTS, cell_of
 from kseq.models.own import Own
 from kseq.models.parameter_counts import MATCHES, Units, layer_widths, matched_units
 from kseq.naming import checked_class, hint, unknown
@@ -114,6 +114,9 @@ class Settings:
         dropout: between layers.
         bidirectional: read windows in both directions.
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
+        skip: What is added to each cell's forecast: ``"linear"``, a linear map of the window that starts at the least
+            squares of DLinear and is trained with the rest, see :mod:`kseq.training.linear_start`; or ``"none"``.
+            Networks of a user's own have none.
         transform: What models read and forecast instead of the targets' values: ``"none"``, or steps of
             :mod:`kseq.preprocessing.transforms` with commas between them, ``"anomaly,change"``; ``"auto"`` chooses them
             by errors on the validation part, ``"per-cell"`` for each cell its own, see :mod:`kseq.comparison.auto`.
@@ -162,6 +165,7 @@ class Settings:
     dropout: float = 0.0
     bidirectional: bool = False
     start: str = "keras"
+    skip: str = "linear"
     transform: str = "auto"
     calendar: bool = False
     scaler: str = "standard"
@@ -222,6 +226,8 @@ class Settings:
             targets=targets * max(1, len(self.quantiles)),
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
+            lookback=self.lookback or 12,
+            skip=self.skip,
         )[cell]
 
     @property
@@ -271,6 +277,7 @@ class Settings:
             raise unknown(wrong, _BUDGET, "training")
         steps_of(self.transform)
         require_choice("start", self.start, STARTS)
+        require_choice("skip", self.skip, SKIPS)
         require_choice("match", self.match, MATCHES)
         require_choice("strategy", self.strategy, STRATEGIES)
         require_choice("scaler", self.scaler, SCALERS)

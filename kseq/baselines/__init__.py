@@ -24,12 +24,13 @@ import numpy as np
 from kseq.baselines._autoregression import autoregression, climatology_ar
 from kseq.baselines._ets import ets
 from kseq.baselines._group import CannotFit, Group
-from kseq.baselines._linear import MOST_INPUTS, dlinear
+from kseq.baselines._linear import dlinear
 from kseq.baselines._reasons import reasons_of
 from kseq.baselines._simple import persistence, repeat_last, repeat_season, seasonal_means
 from kseq.baselines._theta import theta
 from kseq.evaluation.model_result import ModelResult
 from kseq.preprocessing.grid import grids, season_of_panel
+from kseq.preprocessing.linear import MOST_INPUTS
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.validation import require_choice
 

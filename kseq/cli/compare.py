@@ -24,6 +24,7 @@ from kseq.cli.options import (
 from kseq.cli.terminal import data, detail, note, say
 from kseq.cli.types import CommaList, File, Folder, Horizons, Levels, Number, Text, Units, Whole
 from kseq.errors import OutputError
+from kseq.models import SKIPS
 from kseq.training.budget import LOSSES, SCHEDULES, Training
 from kseq.validation import PREDICTIONS, require_predictions
 
@@ -96,6 +97,8 @@ if TYPE_CHECKING:
 @click.option(
     "--start", type=Text(), default="keras", show_default=True, help="Whose initial weights: keras or pytorch."
 )
+@click.option("--skip", type=click.Choice(SKIPS), default="linear", show_default=True,
+              help="Added to each network: a linear map of the window, from least squares on.")  # fmt: skip
 @click.option("--epochs", type=Whole("epochs"), default=200, show_default=True, help="The most epochs of a training.")
 @click.option("--max-steps", type=Whole("max_steps"), default=None,
               help="The most gradient steps of a training; 0 for any.  [default: by lookback and batch]")  # fmt: skip

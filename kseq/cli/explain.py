@@ -13,6 +13,7 @@ from kseq.cli.options import JOB_OPTIONS, escape_option, inputs, refuse_ignored,
 from kseq.cli.terminal import data, note, say
 from kseq.cli.types import File, Folder, Text
 from kseq.errors import ConfigError
+from kseq.models import SKIPS
 
 #: Options of the series, which a saved model may do without.
 _SERIES = ("data", "csv", "parquet", "sql")
@@ -22,6 +23,8 @@ _SERIES = ("data", "csv", "parquet", "sql")
 @click.option("--model", type=File(), metavar="FILE", help="Explain a model of `kseq fit` instead of training cells.")
 @click.option("--transform", type=Text(), default="none", show_default=True,
               help="What cells read instead of the values; auto: what `kseq compare` chooses.")  # fmt: skip
+@click.option("--skip", type=click.Choice(SKIPS), default="none", show_default=True,
+              help="linear: a linear map of the window beside each cell, as `kseq compare` has it.")  # fmt: skip
 @click.option("--problems-only", is_flag=True, help="No series: only what cells can remember, by two problems.")
 @click.option("--no-problems", is_flag=True, help="Leave the two problems out, which take some minutes.")
 @click.option("--long", is_flag=True, help="Problems of 1,000 steps too.")

@@ -1,12 +1,12 @@
 """``auto``: the transform that the validation part asks for, by least squares and then by short trainings.
 
 Least squares rank all transforms, see :mod:`kseq.preprocessing.auto_transform`. Where networks are trained, the best
-few, and ``none`` where it is about as good, are then tried by small networks of each cell for a few hundred steps:
-least squares know nothing of what a network finds hard to learn. Of those whose networks are about as good on the
-validation part as the best one, the one is taken whose least squares miss least over several parts, counted with what
-networks missed more or less than they. The choice is one for all cells, by the mean over them; with ``per-cell`` each
-has its own. It takes a share of the steps of a training at most, and a run of a few steps goes by least squares
-alone.
+few, and ``none`` where it is about as good, are then tried by small networks of each cell alone, without a linear map,
+for a few hundred steps: least squares know nothing of what a network finds hard to learn. Of those whose networks are
+about as good on the validation part as the best one, the one is taken whose least squares miss least over several
+parts, counted with what networks missed more or less than they. The choice is one for all cells, by the mean over them;
+with ``per-cell`` each has its own. It takes a share of the steps of a training at most, and a run of a few steps goes
+by least squares alone.
 """
 
 from collections.abc import Mapping

@@ -19,7 +19,6 @@ from kseq.comparison.others import points_of
 from kseq.comparison.rows import Rows
 from kseq.evaluation import metrics, rows, significance
 from kseq.evaluation.model_result import ModelResult
-from kseq.evaluation.quantiles import QUANTILE_METRICS
 from kseq.evaluation.verdict import Evidence
 from kseq.models import cell_of
 from kseq.models.parameter_counts import layer_widths
@@ -109,19 +108,15 @@ def predictions(comparison: Rows) -> pd.DataFrame:
     """Every forecast in long form, see :attr:`kseq.Comparison.predictions`."""
     data = comparison.data
     there = slice(None) if data.forecast_steps is None else data.forecast_steps.ravel()
-    # Seeds have bounds of their own where these decide the order of rows.
-    all_bounds = comparison.measure in QUANTILE_METRICS
     frames = []
     for target in range(data.targets):
         columns: dict[str, Any] = {}
         for row in comparison.rows:
-            sound = np.flatnonzero(row.sound)
             names = [row.name if len(row.predictions) == 1 else f"{row.name} (seed {row.seeds[number]})"
-                     for number in sound]  # fmt: skip
-            for number, name in zip(sound, names, strict=True):
-                columns[name] = row.predictions[number, ..., target].ravel()
-            if len(row.predictions) == 1 or all_bounds:
-                columns |= _bounds(comparison, row, names, target)
+                     for number in range(len(row.predictions))]  # fmt: skip
+            for name, values, sound in zip(names, row.predictions, row.sound, strict=True):
+                columns[name] = np.where(sound, values[..., target].ravel(), np.nan)
+            columns |= _bounds(comparison, row, [names[number] for number in np.flatnonzero(row.sound)], target)
         frames.append(pd.DataFrame(columns)[there])
     return pd.concat([points_of(data), pd.concat(frames, ignore_index=True)], axis=1)
 

@@ -181,6 +181,7 @@ class _Job:
         what: str = "",
         until: Sequence[int] | None = None,
         steps: int | None = None,
+        penalty: float | None = None,
     ) -> tuple[ModelResult, Fitted]:
         """Train a block of seeds on ``near``; forecast ``data``.
 
@@ -191,6 +192,7 @@ class _Job:
             what: words after the name of the training.
             until: epochs of each member, as in :func:`kseq.training.fit.fit`.
             steps: gradient steps over which the learning rate falls, as there.
+            penalty: by which a linear skip starts, as there.
         """
         forecast = Recursive(near) if self.settings.strategy == "recursive" else predict
         name, plan = name_of(self.cell), self.training.plan(len(near.train))
@@ -207,7 +209,7 @@ class _Job:
             own = isinstance(each, keras.callbacks.Callback)
             told.append(each if own else each(lambda part: forecast(part, data, data.test)))
         keep = _Part(self.state, "first" if until is None else "second")
-        fitted = fit(model, near, self.training, seeds, told, until, quantiles, steps, keep)
+        fitted = fit(model, near, self.training, seeds, told, until, quantiles, steps, keep, penalty)
         seconds = time.perf_counter() - started
         block_done(self.progress, BlockDone(which, len(seeds), fitted.epochs, seconds, block.row.kernel))
         row = replace(
@@ -231,7 +233,7 @@ def _twice(job: _Job, seeds: tuple[int, ...], first: _Windows, last: _Windows) -
         found, fitted = ModelResult(**kept["row"]), Fitted(**kept["fitted"])
     until = as_many_steps(fitted, job.training, first.near, last.near)
     steps = job.training.plan(len(first.near.train)).all_steps
-    row, _ = job.train(seeds, last.near, last.data, ", with the validation rows", until, steps)
+    row, _ = job.train(seeds, last.near, last.data, ", with the validation rows", until, steps, fitted.penalty)
     return replace(
         found,
         predictions=row.predictions,
@@ -277,6 +279,7 @@ def build_cell(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequen
         "dropout": settings.dropout,
         "seed": seeds[0],
         "start": settings.start,
+        "skip": settings.skip,
     }
     if settings.strategy == "seq2seq":
         return build_seq2seq(cell, **network)
@@ -307,7 +310,7 @@ def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:
     weights = parameter_count(
         cell, features=data.features, horizon=data.horizon, units=units,
         targets=data.targets * max(1, len(settings.quantiles)), num_layers=settings.num_layers,
-        bidirectional=settings.bidirectional,
+        bidirectional=settings.bidirectional, lookback=settings.lookback, skip=settings.skip,
     )  # fmt: skip
     batch = min(Training(**settings.training).batch_size or len(data.train), len(data.train))
     # A state and its gradient a step, unit, layer and direction: what any recurrent layer keeps at least.

@@ -145,19 +145,27 @@ def bands_of(
 ) -> dict[float, Interval]:
     """Intervals that came with a row's forecasts, of the levels for which every seed has bounds.
 
+    A seed whose column is empty has diverged, and needs none.
+
     Args:
         model: the row.
         found: all forecasts.
         values: called with names of columns, one a seed; returns ``(member, window, step, target)``.
         levels: to keep; all by default.
     """
-    of_seeds = [found.bounds.get(f"{model} (seed {seed})" if seed >= 0 else model, {}) for seed in found.seeds[model]]
-    shared = set.intersection(*map(set, of_seeds)) if of_seeds else set()
+    columns = found.seeds[model]
+    bounds = {seed: found.bounds.get(f"{model} (seed {seed})" if seed >= 0 else model, {}) for seed in columns}
+    sound = [seed for seed, column in columns.items() if found.frame[column].notna().any()]
+    shared = set.intersection(*(set(bounds[seed]) for seed in sound)) if sound else set()
     return {
-        level: Interval(level, *(values([own[level][side] for own in of_seeds]) for side in ("lo", "hi")))
+        level: Interval(
+            level,
+            *(values([bounds[seed][level][side] if seed in sound else column for seed, column in columns.items()])
+              for side in ("lo", "hi")),
+        )
         for level in sorted(shared)
         if levels is None or level in levels
-    }
+    }  # fmt: skip
 
 
 def points_of(data: WindowedPanel) -> pd.DataFrame:
@@ -250,8 +258,10 @@ def beside(data: WindowedPanel, others: Others, levels: Sequence[float] = ()) ->
 
     rows = []
     for model, columns in found.seeds.items():
+        forecasts = values(list(columns.values()))
+        sound = np.isfinite(forecasts).all(axis=(1, 2, 3))
         bands = {level: band for level, band in bands_of(model, found, values, levels).items()
-                 if np.isfinite(band.lo).all() and np.isfinite(band.hi).all()}  # fmt: skip
+                 if np.isfinite(band.lo[sound]).all() and np.isfinite(band.hi[sound]).all()}  # fmt: skip
         if missing := [f"{level:g}" for level in levels if bands and level not in bands]:
             shown = " and ".join(missing)
             notes.append(f"{model} came without {shown} % intervals; where other rows have them, metrics of quantiles "
@@ -259,7 +269,7 @@ def beside(data: WindowedPanel, others: Others, levels: Sequence[float] = ()) ->
         kind = kind_of(model, found.seeds)
         rows.append(
             ModelResult(
-                model, values(list(columns.values())), "model" if kind == "cell" else kind,
+                model, forecasts, "model" if kind == "cell" else kind,
                 seeds=seeds_of(model, found.seeds), bands=bands,
             )
         )  # fmt: skip

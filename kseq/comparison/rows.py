@@ -56,6 +56,9 @@ class Rows:
         data (WindowedPanel): The windows of one or many series that every row forecasts.
         settings (Settings | None): What decided the numbers, for the record; None where a script adds the rows.
         backtest (Backtest | None): In a backtest, its folds and what each training sees; None without one.
+
+    Attributes:
+        trained_anew: windows of each fold that rows were trained anew for, where no backtest says so; empty for none.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Rows:
         self.beside: Beside | None = None
         self.missing: list[str] = []
         self.jobs: Any = None
+        self.trained_anew: Sequence[np.ndarray] = ()
         self.listeners: list[Callable[[ModelResult], None]] = []
         self._rows: tuple[ModelResult, ...] = ()
         self._evidence: Evidence | None = None
@@ -210,12 +214,15 @@ class Rows:
     def evidence(self) -> Evidence:
         """What tests and verdict read: errors of each row by seed."""
         if self._evidence is None:
-            folds = [fold[0] for fold in self.fold_scores() if fold]
-            evidence = self._scores.evidence(self.rows, self._scored_levels, folds, refitted=len(self.trainings) > 1)
+            anew = self.trained_anew
+            if len(self.trainings) > 1:
+                anew = [fold[0] for fold in self.fold_scores() if fold]
+            evidence = self._scores.evidence(self.rows, self._scored_levels, anew)
+            own = self.settings is not None and bool(self.settings.by_cell)
             # Where cells have their own, there is no lookback and no loss that is that of all networks.
-            if self.settings is not None and self.settings.by_cell:
-                evidence = replace(evidence, lookback=0)
-            elif any(row.history for row in self.rows):
+            if self.settings is not None:
+                evidence = replace(evidence, lookback=0 if own else self.settings.lookback or 0)
+            if not own and any(row.history for row in self.rows):
                 loss = self.settings.training.get("loss", "mse") if self.settings else "mse"
                 trained, validated, words = null_losses(self.trainings, loss)
                 evidence = replace(evidence, null_losses=(trained, validated), null_words=words)
@@ -256,8 +263,11 @@ class Rows:
         """Say which intervals cannot be given, and why."""
         windows = min(len(data.validation) for data in self.trainings)
         if not windows:
-            missing = bool(self.levels) and not any(row.bands for row in self.rows)
-            return ["No intervals: there is no validation part whose errors would bound them."] * missing
+            given = {level for row in self.rows for level in row.bands}
+            if self.levels and not given:
+                return ["No intervals: there is no validation part whose errors would bound them."]
+            return [f"No {level:g} % intervals: none came with the forecasts."
+                    for level in self.levels if level not in given]  # fmt: skip
         reasons = {level: too_few(windows, level) for level in self.levels}
         return [f"No {level:g} % intervals: {reason}." for level, reason in reasons.items() if reason]
 

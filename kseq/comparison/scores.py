@@ -68,20 +68,17 @@ class Scores(WindowScores):
         results: Iterable[ModelResult],
         levels: Sequence[float] = (),
         folds: Sequence[np.ndarray] = (),
-        refitted: bool = False,
     ) -> Evidence:
         """Gather what a verdict is drawn from: of each row its errors, losses over time, and scores.
 
         Args:
             results: rows of the comparison.
             levels: percents of the intervals that metrics of quantiles read.
-            folds: windows of each fold of a backtest, by their numbers.
-            refitted: whether rows were trained anew in each fold.
+            folds: windows of each fold of a backtest that rows were trained anew for, by their numbers; empty for none.
         """
         data, panel, several = self.data, self.data.series, len(self.series) > 1
         low, high = (self._extreme(choose) for choose in (np.fmin, np.fmax))
         rows = list(results)
-        folds = folds if refitted else ()
         unit = None
         if several and self.measure in ROOTED:
             means = [self.of_series(row.predictions[row.sound], self.measure).mean(axis=0) for row in rows
@@ -271,8 +268,8 @@ def _step_words(panel: Panel, data: WindowedPanel, several: bool) -> str:
     """What the test over time counts."""
     if several:
         return "origin dates"
-    apart = min((segment.step for segment in data.test.segments if len(segment) > 1), default=2)
-    return _STEPS.get(panel.calendar.alias[:1], "test windows") if apart == 1 else "test windows"
+    successive = (np.diff(data.test.all_starts()) == 1).any()
+    return _STEPS.get(panel.calendar.alias[:1], "test windows") if successive else "test windows"
 
 
 def scores_of_validation(data: WindowedPanel, season: int, metric: str = "") -> Scores:

@@ -74,11 +74,10 @@ class Tables(Rows):
     def predictions(self) -> pd.DataFrame:
         """Every forecast in long form: ``unique_id, ds, cutoff, y``, then one column a model.
 
-        A model that was trained with several seeds has one column a seed, ``LSTM (seed 0)``; a seed that diverged has
-        none. A column that is its model's only one is followed by the bounds of its intervals, ``GRU-lo-95`` and
-        ``GRU-hi-95``; those of a cell with several seeds stand beside their mean, ``GRU x10 mean-lo-95``, and beside
-        each seed too where rows are ranked by a metric of intervals, ``GRU (seed 0)-lo-95``. ``cutoff`` is
-        the date of the last value known to the forecast. ``utilsforecast.evaluation.evaluate`` reads this frame.
+        A model that was trained with several seeds has one column a seed, ``LSTM (seed 0)``, which is empty where that
+        seed diverged. Columns are followed by the bounds of their intervals, ``GRU-lo-95`` and ``GRU-hi-95``, or
+        ``GRU (seed 0)-lo-95``. ``cutoff`` is the date of the last value known to the forecast.
+        ``utilsforecast.evaluation.evaluate`` reads this frame, and :func:`kseq.judge` makes the same table of it.
         """
         return frames.predictions(self)
 

@@ -69,6 +69,16 @@ def no_baseline(evidence: Evidence) -> str | None:
     return f"No baseline stands beside the {evidence.noun}s: nothing says whether {worth}."
 
 
+def one_origin(evidence: Evidence) -> str | None:
+    """Warn of a single series that is forecast from one origin, of which no test over time can be made."""
+    if evidence.series is not None or len(evidence.y) > 1 or len(evidence.rows) < 2:
+        return None
+    return (
+        "All steps are forecast from one origin: nothing says how rows would stand from another, and no row is said to "
+        "differ from another."
+    )
+
+
 def copies_last_value(evidence: Evidence) -> str | None:
     """Warn of first steps that correlate more with an earlier value than with the value to be forecast.
 
@@ -397,7 +407,7 @@ def mape_missing(evidence: Evidence) -> str | None:
 
 #: In the order in which they are read.
 CAUTIONS = (
-    no_baseline, few_seeds, diverged, blown_up, at_epoch_limit, learned_nothing, validation_below_training,
+    no_baseline, one_origin, few_seeds, diverged, blown_up, at_epoch_limit, learned_nothing, validation_below_training,
     copies_last_value, flat, unlike_targets, outside_training_range, irregular_steps, mape_origin, mape_missing,
 )  # fmt: skip
 

@@ -75,7 +75,7 @@ def sources(a: Row, b: Row, horizon: int = 1) -> list[Source]:
             errors = [spread(row.scores).std / math.sqrt(len(row.scores)) for row in several]
             found.append(Source("seeds", math.hypot(*errors), min(len(row.scores) for row in several)))
     if a.losses.shape[1] > 1:
-        test = cosine_test(a.losses[of_a], b.losses[of_b], horizon=horizon)
+        test = cosine_test(a.losses[of_a], b.losses[of_b], horizon=horizon, whitened=True)
         mean = abs(float(a.losses[of_a].mean() - b.losses[of_b].mean()))
         gap = abs(float(a.member_scores[of_a].mean() - b.member_scores[of_b].mean()))
         # Of metrics that take a root losses are squares: their noise is brought to the unit of the scores.

@@ -1,7 +1,8 @@
 """Tests over time: would another test period put two forecasts in the same order?
 
 Both tests read the difference of two forecasts' losses, window by window. :func:`cosine_test` is the one that decides:
-losses of successive windows resemble one another, and it keeps its level under such correlation.
+losses of successive windows resemble one another, and it keeps its level under such correlation. The verdict reads it
+with ``whitened=True``: the memory of one step is taken out first, and what is left is nearly without correlation.
 :func:`diebold_mariano` gives the numbers of R's ``dm.test``, which takes the losses of one-step forecasts to be
 independent and so rejects too often.
 """
@@ -16,6 +17,12 @@ from kseq.evaluation.metrics import power_of_two
 from kseq.validation import require_choice, require_whole
 
 ALTERNATIVES = ("two-sided", "less", "greater")
+
+#: Fewer windows than this do not tell the memory of one step that whitening takes out.
+WHITENED = 15
+
+#: The strongest memory that is taken out.
+STRONGEST = 0.97
 
 
 class CosineTest(NamedTuple):
@@ -37,6 +44,7 @@ def cosine_test(
     horizon: int = 1,
     power: float = 1,
     alternative: str = "two-sided",
+    whitened: bool = False,
 ) -> CosineTest:
     """Test whether two forecasts of the same windows have equal expected loss, whatever the losses' correlation.
 
@@ -53,6 +61,9 @@ def cosine_test(
             not slow beside it are left out.
         power: Power of the loss: 1, the default, for absolute errors, 2 for squared errors.
         alternative: ``"two-sided"``, the default, ``"less"`` (the first has the smaller loss) or ``"greater"``.
+        whitened: Whether the variance is read off what a first-order autoregression leaves of the differences, and
+            counted up by its memory (Andrews and Monahan 1992), as the verdict does. Defaults to False. It has no
+            effect with overlapping forecasts or fewer than fifteen windows.
 
     Returns:
         CosineTest: NaN and 1 if there are fewer than two windows, or no more than the horizon.
@@ -73,14 +84,25 @@ def cosine_test(
         return CosineTest(float("nan"), 1.0, float("nan"), 0)
     df = waves(n, horizon)
     mean = difference.mean()
+    left, memory = difference - mean, 0.0
+    if whitened and horizon == 1 and n >= WHITENED:
+        memory = _memory(left)
+        left = left[1:] - memory * left[:-1]
     # Sums of the differences times cosines, of the slowest wave first.
-    sums = scipy.fft.dct(difference - mean, type=2)[1 : df + 1] / 2
-    error = float(np.sqrt((2 / n * sums**2).mean() / n))
+    sums = scipy.fft.dct(left, type=2)[1 : df + 1] / 2
+    error = float(np.sqrt((2 / len(left) * sums**2).mean() / n)) / (1 - memory)
     if is_constant(difference, 1.0):
         statistic, error = (0.0 if abs(mean) <= tiny(1.0) else float(np.copysign(np.inf, mean))), 0.0
     else:
         statistic = float(mean / error) if error else float(np.copysign(np.inf, mean))
     return CosineTest(statistic, _p(statistic, df, alternative), error * scale, df)
+
+
+def _memory(centred: np.ndarray) -> float:
+    """Coefficient of a first-order autoregression, corrected for its bias in short series (Kendall 1954)."""
+    before = float(centred[:-1] @ centred[:-1])
+    found = float(centred[1:] @ centred[:-1]) / before if before else 0.0
+    return float(np.clip(found + (1 + 3 * found) / len(centred), -STRONGEST, STRONGEST))
 
 
 def waves(n: int, horizon: int = 1) -> int:

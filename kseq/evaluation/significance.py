@@ -151,7 +151,7 @@ def _p_values(better: Row, worse: Row, horizon: int) -> tuple[float, float, floa
     times = better.losses.shape[1]
     p_time = p_series = p_seeds = float("nan")
     if times > 1 or better.by_series is None:
-        p_time = cosine_test(better.losses[a], worse.losses[b], horizon=horizon).p
+        p_time = cosine_test(better.losses[a], worse.losses[b], horizon=horizon, whitened=True).p
     contradicted = False
     if better.by_series is not None and worse.by_series is not None:
         of_a, of_b = better.by_series[a].mean(axis=0), worse.by_series[b].mean(axis=0)

@@ -17,7 +17,7 @@ from kseq import data as data_readers
 from kseq.comparison.others import bands_of, kind_of, read_file_of_forecasts, record_beside, seeds_of
 from kseq.comparison.result import Comparison
 from kseq.data import Panel, Series, frequency, read_file
-from kseq.errors import ConfigError, DataError
+from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evaluation.forecasts import Forecasts, read_forecasts, shared_points
 from kseq.evaluation.intervals import LEVELS
 from kseq.evaluation.model_result import ModelResult
@@ -27,9 +27,13 @@ from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.settings import Settings, several
+from kseq.text import listed
 
 #: Functions of :mod:`kseq.data` that read a file.
 FILE_READERS = ("read_csv", "read_parquet", "read_panel")
+
+#: Metrics that scale errors by the rows before the forecasts.
+SCALED = ("mase", "rmsse")
 
 
 @checked("kseq.judge")
@@ -51,8 +55,9 @@ def judge(
         train: the series before the forecasts: a frame ``unique_id, ds, y``, a series, an array, or a file. Rows after
             a series' first cutoff may be among them: they serve as true values where forecasts come without. None for
             none; there is no MASE then.
-        season: steps in a season, by which MASE scales; 0 to find it from the training rows.
-        metric: that ranks rows and is tested; see :class:`kseq.Settings`.
+        season: steps in a season, by which MASE scales; 0, the default, for that of the run whose forecasts they are,
+            where its ``run.json`` stands beside the file, or to find it from the training rows.
+        metric: that ranks rows and is tested, see :class:`kseq.Settings`; by default that of such a run too.
         horizon: steps from one origin where forecasts come without cutoffs; by default 1 for one series, all steps for
             several.
         baselines: rows that are baselines; by default those with names such as ``SeasonalNaive`` or ``persistence``.
@@ -72,20 +77,25 @@ def judge(
         >>> judged.best.name
         'good'
     """
+    record = record_beside(Path(forecasts) if isinstance(forecasts, str | Path) else None)
+    planned = record.get("settings", {})
+    metric = metric or planned.get("metric", "")
+    season = season or record.get("series", {}).get("season", 0)
     # A wrong metric is told before anything is read.
     of_intervals = metric in QUANTILE_METRICS
     settings = Settings(cells=(), baselines=(), levels=LEVELS * of_intervals, season=season, metric=metric)
-    record = record_beside(Path(forecasts) if isinstance(forecasts, str | Path) else None)
     if isinstance(forecasts, str | Path):
         forecasts = read_file_of_forecasts(Path(forecasts))
     baselines = several(baselines)
     if truth is not None:
         forecasts = _arrays(forecasts, truth)
     found = read_forecasts(forecasts)
-    known = _training(train, record)
+    if isinstance(train, str | Path):
+        train = _read_training(Path(train), record)
+    targets = tuple(map(str, record.get("series", {}).get("targets", getattr(train, "targets", ()))))
+    known = _of_same_series(_training(train), found, targets)
     found.frame = _with_truth(found.frame, known)
     found = shared_points(found)
-    targets = tuple(map(str, record.get("series", {}).get("targets", ())))
     split = _by_target(found.frame, known, targets)
     if split is None:
         targets = ("y",)
@@ -96,14 +106,26 @@ def judge(
     if not (data.split.validation - data.split.start > 1).any():
         # Without training rows there is no season to find.
         settings = replace(settings, season=1)
+        if metric in SCALED:
+            raise DataError(
+                f"received metric {metric} and no rows before the forecasts, by which it scales; expected them in ",
+                Parameter("train"), ", or another metric.",
+            )  # fmt: skip
     levels = tuple(sorted({level for by_level in found.bounds.values() for level in by_level}))
     if of_intervals and not levels:
         raise DataError(
             f"received metric {metric} and forecasts without intervals, expected bounds such as MODEL-lo-95 and "
             "MODEL-hi-95."
         )
-    settings = replace(settings, levels=levels, lookback=data.lookback, horizon=data.horizon)
+    # Levels that the run asked for stand in its table, whether or not its validation part gave them.
+    levels = tuple(sorted({*levels, *planned.get("levels", ())}))
+    lookback = None if planned.get("by_cell") else planned.get("lookback")
+    settings = replace(settings, levels=levels, lookback=lookback, horizon=data.horizon)  # type: ignore[arg-type]
+    if single := [model for model, columns in found.seeds.items() if len(columns) == 1 and min(columns) >= 0]:
+        notes.append(f"One seed of {listed(single)} says nothing of the noise between trainings.")
     comparison = Comparison(replace(data, notes=(*found.notes, *notes)), settings)
+    if planned.get("refit"):
+        comparison.trained_anew = _folds(data, planned.get("n_windows", 0))
     for row in _rows(found, frame, order, data, baselines, record, comparison.measure):
         comparison.add(row)
     return comparison
@@ -125,17 +147,10 @@ def _arrays(forecasts: Any, truth: Any) -> pd.DataFrame:
     return pd.DataFrame({"unique_id": "series", "ds": np.arange(len(y)), "y": y, **columns})
 
 
-def _training(train: Any, record: Mapping[str, Any]) -> pd.DataFrame:
-    """Training rows as ``unique_id, ds, y``; those of several targets have its name behind their id.
-
-    Args:
-        train: as given.
-        record: of the run whose forecasts are judged, by which a file is read; empty for none.
-    """
+def _training(train: Any) -> pd.DataFrame:
+    """Training rows as ``unique_id, ds, y``; those of several targets have its name behind their id."""
     if train is None:
         return pd.DataFrame({"unique_id": pd.Series(dtype=str), "ds": [], "y": pd.Series(dtype=float)})
-    if isinstance(train, str | Path):
-        train = _read_training(Path(train), record)
     if isinstance(train, Series | Panel):
         panel = Panel.of(train)
         rows = np.arange(len(panel))
@@ -215,11 +230,48 @@ def _by_target(
     return wide[0], wide[1]
 
 
+def _folds(data: WindowedPanel, count: int) -> list[np.ndarray]:
+    """Windows of each fold of a backtest, which are those of each series in their order; none where some are missing.
+
+    Args:
+        data: with the windows of all folds.
+        count: Number of folds.
+    """
+    _, firsts, counts = np.unique(data.test.series, return_index=True, return_counts=True)
+    if (counts != count).any():
+        return []
+    return [firsts + number for number in range(count)]
+
+
+def _of_same_series(known: pd.DataFrame, found: Forecasts, targets: Sequence[str]) -> pd.DataFrame:
+    """Training rows whose series are called as in the forecasts: one series is the same, whatever it is called.
+
+    Args:
+        known: training rows.
+        found: the forecasts.
+        targets: of the run that made the forecasts, whose names stand behind those of the series.
+
+    Raises:
+        DataError: no series of the forecasts is among those of the training rows.
+    """
+    ours, theirs = (list(part["unique_id"].unique()) for part in (found.frame, known))
+    if not theirs or set(ours) & set(theirs):
+        missing = sorted(set(ours) - set(theirs))
+        if theirs and missing:
+            found.notes.append(f"Training rows lack {len(missing)} of {len(ours)} series: {listed(missing, 3)}.")
+        return known
+    ends = [f"/{target}" for target in targets] if len(targets) > 1 else [""]
+    paired = {id: [other for other in ours if other.endswith(end)] for end in ends for id in theirs if id.endswith(end)}
+    if len(ours) == len(theirs) == len(ends) and all(len(found) == 1 for found in paired.values()):
+        return known.assign(unique_id=known["unique_id"].map({id: other[0] for id, other in paired.items()}))
+    raise DataError(
+        f"received training rows of {listed(theirs, 3)} ({len(theirs)}) and forecasts of {listed(ours, 3)} "
+        f"({len(ours)}), expected the same series in both."
+    )
+
+
 def _with_truth(frame: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     """Forecasts with true values, from the training rows where they have none."""
-    if len(frame["unique_id"].unique()) == 1 == len(known["unique_id"].unique()):
-        # One series is the same, whatever it is called.
-        known["unique_id"] = frame["unique_id"].iloc[0]
     if "y" in frame:
         return frame
     if known.empty:
@@ -233,7 +285,7 @@ def _with_cutoffs(found: Forecasts, horizon: int) -> tuple[pd.DataFrame, bool]:
     if "cutoff" in frame or "fold" in frame:
         key = "cutoff" if "cutoff" in frame else "fold"
         frame = frame.sort_values(["unique_id", key, "ds"], ignore_index=True)
-        frame["origin"] = frame.groupby(["unique_id", key], sort=False).ngroup()
+        frame = frame.assign(origin=frame.groupby(["unique_id", key], sort=False).ngroup())
     else:
         frame = frame.sort_values(["unique_id", "ds"], ignore_index=True)
         several = len(frame["unique_id"].unique()) > 1
@@ -271,18 +323,26 @@ def _windows(
     before = known[known["ds"].to_numpy() < opening]
     if before.empty:
         notes.append("No training rows: there is no MASE, and nothing says what a series was before its forecasts.")
-    # A row before each series, so that every window has a row that it knows.
-    step = first.map(lambda date: date - 1 if not isinstance(date, pd.Timestamp) else date - pd.Timedelta(1, "ns"))
+    # A row before each series, so that every window has a row that it knows: a usual step before the first one.
     bare = first.index.difference(before["unique_id"].unique())
-    lead = pd.DataFrame({"unique_id": bare, "ds": step[bare].to_numpy()} | dict.fromkeys(names, np.nan))
+    step = points.sort_values("ds").groupby("unique_id")["ds"].agg(lambda dates: dates.diff().median())
+    step = step.where(step.notna(), 1 if frame["ds"].dtype.kind != "M" else pd.Timedelta(1, "D"))
+    lead = pd.DataFrame({"unique_id": bare, "ds": (first - step)[bare].to_numpy()} | dict.fromkeys(names, np.nan))
     later = known[known["ds"].to_numpy() >= opening]
     rows = pd.concat([part for part in (points, before, lead, later) if len(part)], ignore_index=True)
     rows = rows.drop_duplicates(["unique_id", "ds"]).sort_values(["unique_id", "ds"], ignore_index=True)
     ids, firsts = np.unique(rows["unique_id"].to_numpy(str), return_index=True)
     borders = np.append(firsts, len(rows))
     index = pd.DatetimeIndex(rows["ds"]) if pd.api.types.is_datetime64_any_dtype(rows["ds"]) else pd.Index(rows["ds"])
-    dated = isinstance(index, pd.DatetimeIndex) and not len(lead)
-    calendar = frequency.read(index, borders) if dated else frequency.Calendar("rows")
+    calendar = frequency.Calendar("rows")
+    if isinstance(index, pd.DatetimeIndex):
+        real = np.repeat(~np.isin(ids, bare), np.diff(borders))
+        real[np.delete(np.arange(len(rows)), borders[:-1])] = True
+        counts = np.add.reduceat(real, borders[:-1])
+        calendar = frequency.read(index[real], np.append(0, np.cumsum(counts)))
+        if len(lead):
+            # Numbers of rows would be those without these.
+            calendar = frequency.Calendar(calendar.words, calendar.alias, calendar.season)
     values = rows[names].to_numpy(float)
     panel = Panel(
         "forecasts", pd.Index(ids), borders, index, values, targets, (), (), pd.DataFrame(index=ids), borders[1:],

@@ -48,4 +48,6 @@ def equations_of(cell: str, network: Network) -> tuple[str, ...]:
     lines.append(
         f"forecast = h V + b: V {tuple(network.kernel.shape)}: {network.kernel.size + network.bias.size:,} weights"
     )
+    if network.skip is not None:
+        lines[-1] += f", and S x: a linear map of the window, {network.skip.size:,} weights"
     return tuple(lines)

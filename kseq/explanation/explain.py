@@ -59,7 +59,7 @@ def explain(
         progress: Called with what is trained, the epoch and the epoch limit, after each epoch.
         **options: Those of ``kseq explain`` by the same names; see :mod:`kseq.vocabulary`. ``transform`` defaults to
             ``"none"``, so that a lag is a row of the series; ``"auto"`` explains the cells on what a comparison has
-            them read.
+            them read. ``skip`` defaults to ``"none"``: what is explained is the cell, not the linear map beside it.
 
     Returns:
         Explanation: Tables, sentences and pictures.
@@ -71,7 +71,7 @@ def explain(
     Example:
         >>> print(explain("nino12", seeds=3, problems=False))  # doctest: +SKIP
     """
-    base = {"transform": "none"}
+    base = {"transform": "none", "skip": "none"}
     asked = vocabulary.asked(given, settings, options, base, needs_series=False)
     _require_explainable(asked.settings)
     with asked.folder("explanation") as folder:

@@ -53,11 +53,14 @@ class Network:
         layers: From the input on.
         kernel: Array of shape ``(units, outputs)`` of the head.
         bias: Array of shape ``(outputs,)`` of the head.
+        skip: Array of shape ``(time, features, outputs)``, the linear map of the window that is added; None, the
+            default, for none. Of windows of another length it maps the last steps.
     """
 
     layers: tuple[Layer, ...]
     kernel: np.ndarray
     bias: np.ndarray
+    skip: np.ndarray | None = None
 
     @property
     def bidirectional(self) -> bool:
@@ -84,7 +87,11 @@ class Network:
             # Keras turns the outputs of the second direction back into the order of time.
             sequences = np.concatenate([own[0].outputs, *(one.outputs[:, ::-1] for one in own[1:])], axis=-1)
         last = np.concatenate([one.outputs[:, -1] for one in traces[-1]], axis=-1)
-        return Pass(tuple(traces), last @ self.kernel + self.bias)
+        output = last @ self.kernel + self.bias
+        if self.skip is not None:
+            steps = min(len(self.skip), np.shape(x)[1])
+            output = output + np.einsum("btf,tfo->bo", np.asarray(x)[:, -steps:], self.skip[-steps:])
+        return Pass(tuple(traces), output)
 
     def back(self, run: Pass, d_output: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Propagate the gradient of a scalar back through a pass.
@@ -97,7 +104,11 @@ class Network:
             The gradient with respect to the windows, ``(batch, time, features)``, and the norm of that with respect to
             the states of all layers by lag, ``(batch, time)``: steps before the last one that was read, 0 first.
         """
-        return self._back(run, np.split(d_output @ self.kernel.T, len(run.traces[-1]), axis=-1))
+        d_window, norms = self._back(run, np.split(d_output @ self.kernel.T, len(run.traces[-1]), axis=-1))
+        if self.skip is not None:
+            steps = min(len(self.skip), d_window.shape[1])
+            d_window[:, -steps:] += np.einsum("bo,tfo->btf", d_output, self.skip[-steps:])
+        return d_window, norms
 
     def back_from_state(self, run: Pass, d_last: np.ndarray) -> np.ndarray:
         """Return the norms of :meth:`back` for a gradient of the last layer's last output, ``(batch, units)``."""
@@ -149,6 +160,7 @@ def networks_of(model: keras.Model) -> list[Network]:
 def _network(model: keras.Model, number: int) -> Network:
     recurrent: list[Layer] = []
     head: list[np.ndarray] = []
+    skip: np.ndarray | None = None
     for layer in model.layers:
         if isinstance(layer, Ensemble):
             single, values = layer.member_layer(number), layer.member_weights(number)
@@ -163,14 +175,16 @@ def _network(model: keras.Model, number: int) -> Network:
             recurrent.append(Layer((_direction(single, values),)))
         elif isinstance(single, keras.layers.Dense) and not head and recurrent:
             head = values
-        elif not isinstance(single, keras.layers.InputLayer | keras.layers.Dropout):
+        elif isinstance(single, keras.layers.EinsumDense) and single.name == "skip":
+            skip = values[0]
+        elif not isinstance(single, keras.layers.InputLayer | keras.layers.Dropout | keras.layers.Add):
             raise ConfigError(
                 f"received a model with a layer {type(single).__name__}, expected SimpleRNN, LSTM or GRU layers and a "
                 "Dense head, such as kseq.build_model returns."
             )
     if not recurrent or not head:
         raise ConfigError("received a model without a recurrent layer or a Dense head, expected both.")
-    return Network(tuple(recurrent), head[0], head[1] if len(head) > 1 else np.zeros(head[0].shape[1]))
+    return Network(tuple(recurrent), head[0], head[1] if len(head) > 1 else np.zeros(head[0].shape[1]), skip)
 
 
 def _direction(layer: Any, values: list[np.ndarray]) -> tuple[Weights, Spec]:

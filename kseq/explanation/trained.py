@@ -237,6 +237,7 @@ def _build(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[i
         dropout=settings.dropout,
         bidirectional=settings.bidirectional,
         start=settings.start,
+        skip=settings.skip,
         seed=seeds[0],
         members=list(seeds) if len(seeds) > 1 else None,
         **options,

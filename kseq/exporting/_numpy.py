@@ -82,6 +82,7 @@ class _Ops:
 
 def _outputs(x: Array, network: Network) -> Array:
     """What one network gives for windows, ``(batch, outputs)``."""
+    window = x
     for directions in network.layers:
         read = []
         for place, way in enumerate(directions):
@@ -91,7 +92,8 @@ def _outputs(x: Array, network: Network) -> Array:
             read.append(Trace(x, Weights(way.kernel, way.recurrent, way.bias), spec).outputs)
         last = np.concatenate([outputs[:, -1] for outputs in read], axis=-1)
         x = np.concatenate([outputs[:, ::-1] if place else outputs for place, outputs in enumerate(read)], axis=-1)
-    return last @ network.kernel + network.bias
+    outputs = last @ network.kernel + network.bias
+    return outputs if network.skip is None else outputs + np.einsum("btf,tfo->bo", window, network.skip)
 
 
 def run(recipe: Recipe, networks: Sequence[Network], inputs: Mapping[str, Array]) -> dict[str, Array]:

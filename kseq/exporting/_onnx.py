@@ -163,12 +163,20 @@ class OnnxOps:
     def network(self, x: Tensor) -> Tensor:
         """Mean of the networks' outputs."""
         # Recurrent operators read (rows, batch, columns).
-        x = self.node("Transpose", x, perm=[1, 0, 2])
-        outputs = [self._stack(x, network) for network in self._networks]
+        rows = self.node("Transpose", x, perm=[1, 0, 2])
+        outputs = [self._with_skip(self._stack(rows, network), x, network.skip) for network in self._networks]
         total = outputs[0]
         for further in outputs[1:]:
             total = total + further
         return total if len(outputs) == 1 else total / self.constant(np.array(len(outputs), dtype="float32"))
+
+    def _with_skip(self, output: Tensor, x: Tensor, skip: np.ndarray | None) -> Tensor:
+        """Add a linear map of the windows, if there is one."""
+        if skip is None:
+            return output
+        width = skip.shape[0] * skip.shape[1]
+        window = self.node("Reshape", x, self._whole(-1, width))
+        return output + self.node("MatMul", window, self.constant(skip.reshape(width, -1)))
 
     def _stack(self, x: Tensor, network: Network) -> Tensor:
         for number, directions in enumerate(network.layers):

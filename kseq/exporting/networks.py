@@ -37,12 +37,14 @@ class Network:
         layers: For each layer its one direction, or the forward and the backward one, whose outputs are joined.
         kernel: Kernel of the head, ``(units, outputs)``.
         bias: Bias of the head, ``(outputs,)``.
+        skip: Kernel of the linear map of the window that is added, ``(lookback, features, outputs)``; None for none.
     """
 
     cell: str
     layers: tuple[tuple[Direction, ...], ...]
     kernel: np.ndarray
     bias: np.ndarray
+    skip: np.ndarray | None = None
 
 
 def networks_of(plan: Plan, weights: Sequence[np.ndarray]) -> list[Network]:
@@ -66,6 +68,7 @@ def networks_of(plan: Plan, weights: Sequence[np.ndarray]) -> list[Network]:
             tuple(tuple(direction() for _ in range(1 + plan.bidirectional)) for _ in plan.widths),
             next(rest),
             next(rest),
+            next(rest) if plan.skip == "linear" else None,
         )
         for _ in range(plan.networks)
     ]

@@ -9,7 +9,6 @@ asked to build nothing that stands in a file, and opens no file.
 ``vars/1``... in the order of the layer's weights.
 """
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -24,14 +23,24 @@ from kseq.models.parameter_counts import layer_widths
 from kseq.settings import CELL_NAMES
 
 if TYPE_CHECKING:
-    import h5py
     import keras
 
 #: Classes that a config may name, by module.
 CLASSES: dict[str | None, set[str]] = {
     "keras": {"DTypePolicy"},
     "keras.src.models.functional": {"Functional"},
-    "keras.layers": {"InputLayer", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "Dense", "Dropout", "Average"},
+    "keras.layers": {
+        "InputLayer",
+        "SimpleRNN",
+        "LSTM",
+        "GRU",
+        "Bidirectional",
+        "Dense",
+        "Dropout",
+        "Average",
+        "EinsumDense",
+        "Add",
+    },
     "keras.initializers": {"GlorotUniform", "Orthogonal", "OrthogonalInitializer", "Zeros"},
     # A tensor between two layers, by the name of the layer that it leaves.
     None: {"__keras_tensor__"},
@@ -73,6 +82,7 @@ class Plan:
         features: columns of an input window.
         outputs: numbers that it forecasts, ``horizon * targets``, of quantiles so many of each.
         networks: Number of networks that are averaged.
+        skip: ``"linear"`` where a linear map of the window is added to each network's forecast, ``"none"`` elsewhere.
     """
 
     cell: str
@@ -83,6 +93,7 @@ class Plan:
     features: int
     outputs: int
     networks: int
+    skip: str = "none"
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], features: int, targets: int, networks: int) -> "Plan":
@@ -105,7 +116,7 @@ class Plan:
         outputs = int(settings["horizon"]) * targets * max(1, len(quantiles_in(settings)))
         return cls(
             settings["cells"][0], widths, settings["bidirectional"], float(settings["dropout"]),
-            int(settings["lookback"]), features, outputs, networks,
+            int(settings["lookback"]), features, outputs, networks, settings.get("skip", "none"),
         )  # fmt: skip
 
     @property
@@ -135,6 +146,8 @@ class Plan:
             width = own * len(places)
         yield "dense/vars/0", (width, self.outputs)
         yield "dense/vars/1", (self.outputs,)
+        if self.skip == "linear":
+            yield "einsum_dense/vars/0", (self.lookback, self.features, self.outputs)
 
     def bytes(self, name: str, size: int) -> int:
         """Bytes of all weights.
@@ -142,7 +155,7 @@ class Plan:
         Raises:
             Refused: a file of ``size`` bytes cannot hold them, or holds far more; ``name`` is what it is called.
         """
-        count = self.networks * (3 * len(self.widths) * (1 + self.bidirectional) + 2)
+        count = self.networks * (3 * len(self.widths) * (1 + self.bidirectional) + 2 + (self.skip == "linear"))
         least = 4 * self.networks * sum(prod(shape) for _, shape in self._of_one())
         if not least + _LEAST * count <= size <= least + _MOST * count + _REST:
             raise Refused(
@@ -175,7 +188,7 @@ def require_config(config: Any, plan: Plan) -> None:
             continue
         known = CLASSES.get(module, set()) if module is None or isinstance(module, str) else set()
         if not isinstance(kind, str) or kind not in known or part.get("registered_name") not in (None, kind):
-            raise Refused(f"config.json: {_shown(module)}.{_shown(kind)} is none of the layers that kseq saves")
+            raise Refused(f"config.json: {shown(module)}.{shown(kind)} is none of the layers that kseq saves")
     if plan.networks == 1:
         _require_stack(config, plan, "config.json")
         return
@@ -187,7 +200,8 @@ def require_config(config: Any, plan: Plan) -> None:
                     "config.json", averaged=True)  # fmt: skip
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value of a file for a message, its first sixty letters."""
     return str(value)[:60]
 
 
@@ -219,11 +233,14 @@ def _require_stack(config: Any, plan: Plan, where: str) -> None:
     found = _part(config, "config.layers", where)
     last = len(found) - 1 if isinstance(found, list) else 0
     shape = _part(config, "config.layers.0.config.batch_shape", where)
+    if plan.skip == "linear":
+        # The head, the linear map, their sum.
+        last -= 2
     outputs = _part(config, f"config.layers.{last}.config.units", where)
     taken = (tuple(shape) if isinstance(shape, list) else shape), (None, outputs)
     expected = (None, plan.lookback, plan.features), (None, plan.outputs)
     if repr(taken) != repr(expected):
-        raise Refused(f"{where}: its network takes and gives {_shown(taken)}, expected {expected}")
+        raise Refused(f"{where}: its network takes and gives {shown(taken)}, expected {expected}")
     layers: list[dict[str, Any]] = [_input(plan)]
     for number, units in enumerate(plan.widths):
         top = number == len(plan.widths) - 1
@@ -241,7 +258,11 @@ def _require_stack(config: Any, plan: Plan, where: str) -> None:
             layers.append({"class_name": "Dropout", "config": {"dtype": _FLOAT32}})
     dense = {"units": plan.outputs, "activation": "linear", "use_bias": True, "dtype": _FLOAT32}
     layers.append({"class_name": "Dense", "config": dense})
-    _require_layers(config, layers, where, averaged=False)
+    if plan.skip == "linear":
+        shape = {"equation": "btf,tfo->bo", "output_shape": [plan.outputs], "activation": "linear", "bias_axes": None}
+        layers.append({"class_name": "EinsumDense", "config": {**shape, "dtype": _FLOAT32}})
+        layers.append({"class_name": "Add", "config": {"dtype": _FLOAT32}})
+    _require_layers(config, layers, where, averaged=False, skips=plan.skip == "linear")
 
 
 def _input(plan: Plan) -> dict[str, Any]:
@@ -261,7 +282,9 @@ def _recurrent(cell: str, units: int, sequences: bool, backwards: bool) -> dict[
     }  # fmt: skip
 
 
-def _require_layers(config: Any, layers: Sequence[Mapping[str, Any]], where: str, averaged: bool) -> None:
+def _require_layers(
+    config: Any, layers: Sequence[Mapping[str, Any]], where: str, averaged: bool, skips: bool = False
+) -> None:
     """Refuse a functional model of other layers, or of these in another order."""
     found = _part(config, "config.layers", where)
     _require_same("class_name", _part(config, "class_name", where), "Functional", where)
@@ -276,6 +299,9 @@ def _require_layers(config: Any, layers: Sequence[Mapping[str, Any]], where: str
         # Which layer's output it reads.
         heads = [] if not number else names[:1] if averaged and number < len(layers) - 1 else names[-2:-1]
         heads = names[1:-1] if averaged and number == len(layers) - 1 else heads
+        if skips and number >= len(layers) - 2:
+            # The linear map reads the window; the sum, the head and the map.
+            heads = names[:1] if number == len(layers) - 2 else names[-3:-1]
         nodes = _part(layer, "inbound_nodes", where)
         read = [part["keras_history"] for part in _parts(nodes) if "keras_history" in part]
         # Parts are found last first.
@@ -308,7 +334,7 @@ def _require_known(layer: Any, expected: Mapping[str, Any], path: str, where: st
     wanted = expected.get("config", {})
     for key, value in _part(layer, "config", where).items():
         if key not in wanted and key not in _FREE and value is not None and value is not False:
-            raise Refused(f"{where}: {path}.config holds {_shown(key)}, which this version of kseq does not know")
+            raise Refused(f"{where}: {path}.config holds {shown(key)}, which this version of kseq does not know")
         if key in wanted and isinstance(wanted[key], Mapping) and "config" in wanted[key] and wanted[key] != _FLOAT32:
             _require_known(value, wanted[key], f"{path}.config.{key}", where)
 
@@ -316,121 +342,28 @@ def _require_known(layer: Any, expected: Mapping[str, Any], path: str, where: st
 def _require_same(path: str, given: Any, wanted: Any, where: str) -> None:
     # 1 is no True, and 3.0 no 3.
     if given != wanted or repr(given) != repr(wanted):
-        raise Refused(f"{where}: {path} is {_shown(given)}, expected {_shown(wanted)}")
-
-
-#: What h5py raises of damaged files; it has no class of its own.
-_DAMAGE = (
-    OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError, MemoryError, OverflowError,
-)  # fmt: skip
-
-
-def read_weights(content: bytes, plan: Plan, name: str) -> list[np.ndarray]:
-    """Read the arrays of a network out of an HDF5 file.
-
-    Args:
-        content: the file.
-        plan: says which arrays of which shapes there are; the file must hold these and no others.
-        name: Name of the file, for messages.
-
-    Returns:
-        float32 arrays, in the order of ``keras.Model.weights``.
-
-    Raises:
-        Refused: the file is damaged, holds other arrays, or keeps one elsewhere: in a link, another file or a virtual
-            dataset; or a number is not finite.
-    """
-    import h5py
-
-    expected = dict(plan.weights)
-    groups = {parent for path in expected for parent in _parents(path)}
-    try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            _require_objects(file, expected, groups)
-            arrays = [file[path][()] for path in expected]
-    except Refused as error:
-        raise Refused(f"{name}: {error}") from error
-    except _DAMAGE as error:
-        text = " ".join(str(error).split())[:200]
-        raise Refused(f"{name} is no HDF5, or damaged: {text}") from error
-    for path, array in zip(expected, arrays, strict=True):
-        lacking = int(array.size - np.isfinite(array).sum())
-        if lacking:
-            raise Refused(f"{name}: {lacking} of the {array.size} weights {path} are not finite")
-    return arrays
-
-
-def _parents(path: str) -> Iterator[str]:
-    parts = path.split("/")
-    return ("/".join(parts[:stop]) for stop in range(1, len(parts)))
-
-
-#: What the file holds beside weights: a group ``vars`` for each layer, and layers without weights.
-_EMPTY = ("vars", "input_layer", "dropout", "average", "cell")
-
-
-def _require_objects(file: "h5py.File", expected: Mapping[str, tuple[int, ...]], groups: set[str]) -> None:
-    """Refuse a file of other arrays than those that are expected, or that keeps one elsewhere."""
-    import h5py
-
-    seen, waiting = 0, [("", file)]
-    while waiting:
-        path, group = waiting.pop()
-        for key in group:
-            inner = f"{path}/{key}" if path else key
-            kind = group.get(key, getclass=True, getlink=True)
-            if kind is not h5py.HardLink:
-                raise Refused(f"{_shown(inner)} is a link ({kind.__name__}), expected an array")
-            found = group[key]
-            if isinstance(found, h5py.Group):
-                if inner in groups:
-                    waiting.append((inner, found))
-                elif key.rstrip("0123456789_") not in _EMPTY:
-                    raise Refused(f"there is a group {_shown(inner)}, expected none")
-                elif path.count("/") < DEPTH:
-                    waiting.append((inner, found))
-                else:
-                    raise Refused(f"it is nested more than {DEPTH} levels deep")
-                continue
-            _require_dataset(found, inner, expected)
-            seen += 1
-    if seen != len(expected):
-        raise Refused(f"there are {seen} arrays, expected {len(expected)}")
-
-
-#: Levels of nested groups.
-DEPTH = 16
-
-
-def _require_dataset(found: Any, path: str, expected: Mapping[str, tuple[int, ...]]) -> None:
-    import h5py
-
-    if not isinstance(found, h5py.Dataset) or path not in expected:
-        raise Refused(f"there is {_shown(path)}, expected none of that name")
-    if found.is_virtual or found.external:
-        raise Refused(f"{path} is kept in other files, expected all weights in this one")
-    if found.shape != expected[path] or found.dtype != np.dtype("<f4"):
-        raise Refused(f"{path} is {found.dtype} of shape {_shown(found.shape)}, expected float32 of {expected[path]}")
-    stored = found.id.get_storage_size()
-    if found.chunks is not None or stored != found.nbytes:
-        raise Refused(f"{path} is stored in {stored} bytes, expected {found.nbytes} in one piece")
+        raise Refused(f"{where}: {path} is {shown(given)}, expected {shown(wanted)}")
 
 
 def with_inputs_in_order(weights: Sequence[np.ndarray], plan: Plan, order: Sequence[int]) -> list[np.ndarray]:
     """Change the order in which a network reads the columns of its windows.
 
     Args:
-        weights: Weights from :func:`read_weights`.
+        weights: Weights from :func:`kseq.forecasting._weights.read_weights`.
         plan: The network that they belong to.
         order: Place in the old order of each column of the new one.
 
     Returns:
-        The weights, with the rows of each kernel that reads windows in the new order.
+        The weights, with the columns of windows in the new order wherever a kernel reads them.
     """
     _, name = _GATES[plan.cell]
     first = f"/{name}/" if not plan.bidirectional else "/bidirectional/"
     return [
-        array[list(order)] if first in f"/{path}" and path.endswith("/vars/0") else array
+        array[:, list(order)]
+        if "einsum_dense" in path
+        else array[list(order)]
+        if first in f"/{path}" and path.endswith("/vars/0")
+        else array
         for (path, _), array in zip(plan.weights, weights, strict=True)
     ]
 
@@ -440,7 +373,7 @@ def build(plan: Plan, weights: Sequence[np.ndarray], name: str) -> "keras.Model"
 
     Args:
         plan: The network to build.
-        weights: Weights from :func:`read_weights`.
+        weights: Weights from :func:`kseq.forecasting._weights.read_weights`.
         name: Name of the network.
     """
     from kseq.models.builders import average, undrawn_model
@@ -448,7 +381,7 @@ def build(plan: Plan, weights: Sequence[np.ndarray], name: str) -> "keras.Model"
     networks = [
         undrawn_model(
             plan.cell, lookback=plan.lookback, features=plan.features, horizon=plan.outputs, units=plan.widths,
-            dropout=plan.dropout, bidirectional=plan.bidirectional,
+            dropout=plan.dropout, bidirectional=plan.bidirectional, skip=plan.skip,
         )
         for _ in range(plan.networks)
     ]  # fmt: skip

@@ -67,6 +67,7 @@ def train(
     progress: Told | None,
     what: str,
     until: dict[int, int] | None = None,
+    penalty: float | None = None,
 ) -> Trained:
     """Train all seeds of a cell.
 
@@ -77,6 +78,7 @@ def train(
         progress: As in :func:`kseq.forecasting.fit.fit_model`.
         what: Words after the name of the training.
         until: Epochs of each seed, as in :func:`kseq.training.fit.fit`; None for those of the budget.
+        penalty: by which a linear skip starts, as there.
 
     Raises:
         ConfigError: All seeds diverged.
@@ -90,7 +92,7 @@ def train(
         own = None if until is None else [until[seed] for seed in seeds]
         told = [] if progress is None else [Progress(progress, which, training.epochs if own is None else max(own))]
         started = time.perf_counter()
-        fitted = fit(model, data, training, seeds, told, own, settings.quantiles)
+        fitted = fit(model, data, training, seeds, told, own, settings.quantiles, penalty=penalty)
         seconds = time.perf_counter() - started
         block_done(progress, Block(which, len(seeds), fitted.epochs, seconds, kernel_of(model)))
         for number, single in enumerate(split_members(model) if len(seeds) > 1 else [model]):

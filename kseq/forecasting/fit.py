@@ -141,8 +141,9 @@ def _fitted(series: Series | Panel, settings: Settings, refit: bool | None, prog
         if first.choice is not None:
             data = replace(data, notes=(*data.notes, first.choice.sentence))
         until = {seed: as_many_steps(one, training, first, data)[0] for seed, one in trained.fitted.items()}
+        penalty = next(one.penalty for one in trained.fitted.values())
         settings = replace(settings, seeds=trained.seeds)
-        trained = train(data, settings, training, progress, " on all rows", until)
+        trained = train(data, settings, training, progress, " on all rows", until, penalty)
     members = data.members
     # Errors stay in the unit in which they were counted; series that were too short then have that of now.
     units = data.unit.copy()

@@ -32,7 +32,7 @@ _BUDGET = tuple(field.name for field in fields(Training))
 
 #: Parameters that are settings of a comparison too, by the same name.
 _SETTINGS = (
-    "lookback", "horizon", "units", "num_layers", "dropout", "bidirectional", "start", "transform", "calendar",
+    "lookback", "horizon", "units", "num_layers", "dropout", "bidirectional", "start", "skip", "transform", "calendar",
     "scaler", "past_target", "validation", "season", "refit_on_validation",
 )  # fmt: skip
 
@@ -54,6 +54,8 @@ class Forecaster:
         dropout: share of outputs dropped between layers.
         bidirectional: read windows in both directions.
         start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
+        skip: ``"linear"`` to add a linear map of the window to the network's forecast, started by least squares;
+            ``"none"`` for the recurrent network alone.
         transform: What the model reads and forecasts instead of the values, see :mod:`kseq.preprocessing.transforms`:
             ``"none"``, steps such as ``"anomaly,last"``, or ``"auto"``, which chooses by the validation part.
         calendar: read where in the day, the week or the year each row stands.
@@ -103,6 +105,7 @@ class Forecaster:
         dropout: float = 0.0,
         bidirectional: bool = False,
         start: str = "keras",
+        skip: str = Settings.skip,
         transform: str = Settings.transform,
         calendar: bool = Settings.calendar,
         scaler: str = "standard",
@@ -139,6 +142,7 @@ class Forecaster:
         self.dropout = dropout
         self.bidirectional = bidirectional
         self.start = start
+        self.skip = skip
         self.transform = transform
         self.calendar = calendar
         self.scaler = scaler
@@ -336,7 +340,9 @@ class Forecaster:
         made = cls(
             cell=settings["cells"][0],
             **(
-                {name: settings[name] for name in _SETTINGS if name in settings}
+                # Cards of before the skip say nothing of it.
+                {"skip": "none"}
+                | {name: settings[name] for name in _SETTINGS if name in settings}
                 | {"refit_on_validation": card.refitted}
             ),
             **{name: settings["training"][name] for name in _BUDGET if name in settings["training"]},

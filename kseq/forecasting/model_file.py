@@ -211,7 +211,7 @@ def _read(path: Path) -> tuple[ModelCard, list[np.ndarray]]:
 
 def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]:
     # Both are slow to import, and needed where a file is read alone.
-    from kseq.forecasting import _network
+    from kseq.forecasting import _network, _weights
     from kseq.storage import card_schemas, parsing
 
     content = archive.read(MEMBER, LARGEST[MEMBER])
@@ -248,7 +248,7 @@ def _inspect(archive: Archive, path: Path) -> tuple[ModelCard, list[np.ndarray]]
     except ValueError as error:
         raise Refused(f"{CONFIG}: {error}") from error
     _network.require_config(config, plan)
-    weights = _network.read_weights(archive.read(WEIGHTS, LARGEST[WEIGHTS]), plan, WEIGHTS)
+    weights = _weights.read_weights(archive.read(WEIGHTS, LARGEST[WEIGHTS]), plan, WEIGHTS)
     return card, weights if order is None else _network.with_inputs_in_order(weights, plan, order)
 
 

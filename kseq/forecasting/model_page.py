@@ -122,7 +122,8 @@ def _sentence(card: ModelCard) -> str:
 def _layers(card: ModelCard) -> str:
     widths = layer_widths(card.settings["units"], card.settings["num_layers"])
     text = f"{len(widths)} layer{'s' * (len(widths) > 1)} of {', '.join(map(str, widths))} units"
-    return text + ", reading windows in both directions" * bool(card.settings["bidirectional"])
+    text += ", reading windows in both directions" * bool(card.settings["bidirectional"])
+    return text + ", and a linear map of the window" * (card.settings.get("skip", "none") == "linear")
 
 
 def _chosen(card: ModelCard) -> str:

@@ -1,6 +1,7 @@
 """Many training steps of one small network in one call, compiled for the CPU; see :mod:`kseq.kernels._cpu.epoch`.
 
-A network is a stack of recurrent layers of one cell, of which the last one's final output goes through a Dense layer.
+A network is a stack of recurrent layers of one cell, of which the last one's final output goes through a Dense layer; a
+linear map of the window may be added to what that gives.
 """
 
 from collections.abc import Sequence
@@ -31,19 +32,21 @@ class Layer(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A stack of recurrent layers and a Dense layer.
+    """A stack of recurrent layers and a Dense layer, and perhaps a linear map of the window.
 
     Args:
         layers: The recurrent layers, from the one that reads the windows.
         head: Place of the Dense layer's kernel in the list of all weights.
         head_bias: Place of its bias, or None.
         outputs: Number of forecasts of a window.
+        skip: Place of the kernel of the linear map, ``(time, features, outputs)``, or None.
     """
 
     layers: tuple[Layer, ...]
     head: int
     head_bias: int | None
     outputs: int
+    skip: int | None = None
 
 
 class Optimizer(NamedTuple):
@@ -164,7 +167,7 @@ class Epochs:
         network, dtype = self.network, weights[0].dtype
         borders = np.cumsum([0, *(weight.size for weight in weights)])
         places = _Places()
-        rows, common = [], np.zeros(12, np.int64)
+        rows, common = [], np.zeros(13, np.int64)
         widest = max(layer.units for layer in network.layers)
         for name in (loops.ZEROS, loops.LAST, loops.LAST_CELLS, loops.D_LAST):
             common[name] = places.take(batch * widest)
@@ -172,6 +175,7 @@ class Epochs:
         common[[loops.BATCH, loops.TIME, loops.OUTPUT_SIZE, loops.TARGETS]] = batch, time, network.outputs, targets
         common[loops.HEAD] = borders[network.head]
         common[loops.HEAD_BIAS] = -1 if network.head_bias is None else borders[network.head_bias]
+        common[loops.SKIP] = -1 if network.skip is None else borders[network.skip]
         shapes, largest = [], 0
         for layer in network.layers:
             cell, features, units = layer.spec.cell, layer.features, layer.units

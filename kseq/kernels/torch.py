@@ -145,7 +145,7 @@ def _compiled() -> ModuleType | None:
     return cpu
 
 
-def epochs(values: list[Tensor], layers: Any, head: Any, optimizer: Any, decayed: Any) -> Any:
+def epochs(values: list[Tensor], layers: Any, head: Any, skip: Any, optimizer: Any, decayed: Any) -> Any:
     """Make the compiled epoch of a small network; arguments as of :class:`kseq.kernels.torch_epoch.Epochs`.
 
     Raises:
@@ -154,7 +154,7 @@ def epochs(values: list[Tensor], layers: Any, head: Any, optimizer: Any, decayed
     _require(_compiled() is not None and values[0].device.type == "cpu", "no compiled loop")
     from kseq.kernels.torch_epoch import Epochs
 
-    return Epochs(values, layers, head, optimizer, decayed, _saturation(values[0].dtype))
+    return Epochs(values, layers, head, skip, optimizer, decayed, _saturation(values[0].dtype))
 
 
 def _run_compiled(sequences, states, kernel, recurrent_kernel, bias, spec):

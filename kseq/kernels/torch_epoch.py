@@ -21,6 +21,7 @@ class Epochs:
         values: All weights that are trained.
         layers: Settings and weights (kernel, recurrent kernel, bias or None) of each recurrent layer, from the first.
         head: Kernel and bias, or None, of the Dense layer.
+        skip: Kernel of a linear map of the window, or None.
         optimizer: The Keras optimizer, built for these weights.
         decayed: Whether weight decay applies to each weight.
         saturation: From where on tanh is exactly 1.
@@ -34,6 +35,7 @@ class Epochs:
         values: list[Tensor],
         layers: Sequence[tuple[Spec, Sequence[Tensor | None]]],
         head: tuple[Tensor, Tensor | None],
+        skip: Tensor | None,
         optimizer: Any,
         decayed: Sequence[bool],
         saturation: float,
@@ -51,8 +53,9 @@ class Epochs:
             own = place(kernel), place(recurrent), None if bias is None else place(bias)
             found.append(cpu_epoch.Layer(spec, features, units, *own))
         network = cpu_epoch.Network(
-            tuple(found), place(head[0]), None if head[1] is None else place(head[1]), head[0].shape[1]
-        )
+            tuple(found), place(head[0]), None if head[1] is None else place(head[1]), head[0].shape[1],
+            None if skip is None else place(skip),
+        )  # fmt: skip
         cpu_epoch.require(network, values[0].detach().numpy().dtype)
         self.values, self.optimizer, self.decayed = values, optimizer, list(decayed)
         self.moments = _moments(optimizer, len(values))

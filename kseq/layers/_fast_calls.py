@@ -29,8 +29,10 @@ class Forward:
     """
 
     def __init__(self, model: keras.Model, backend: ModuleType, *, whole: bool = False):
-        chain = None if whole else _chain(model)
+        chain, skip = (None, None) if whole else _parts(model)
         self.calls: list[_Call] = [_Call(model)] if chain is None else _calls_of(chain, backend)
+        #: A linear map of the window that is added to what the other layers give; None for none.
+        self.skip = None if skip is None else _Skip(skip, backend)
         #: Whether any layer is called through Keras.
         self.by_keras = any(type(call) is _Call for call in self.calls)
         #: Whether the forecasts of the last batch have a mask of Keras.
@@ -38,22 +40,23 @@ class Forward:
 
     def __call__(self, x: Any, training: bool) -> Any:
         """Forecast a batch."""
+        window = x
         if not self.by_keras:
             for call in self.calls:
                 x = call(x, training)
-            return x
+            return x if self.skip is None else x + self.skip(window)
         masked = False
         for call in self.calls:
             # Layers that are called through Keras read and pass on masks.
             x = call.through_keras(x, training) if masked else call(x, training)
             masked = getattr(x, "_keras_mask", None) is not None
         self.masked = masked
-        return x
+        return x if self.skip is None else x + self.skip(window)
 
-    def network(self) -> tuple[list, tuple] | None:
+    def network(self) -> tuple[list, tuple, Any] | None:
         """Settings and weights of a stack of recurrent layers of one cell, and of the Dense layer on its last output.
 
-        None for any other model.
+        Third, the kernel of the linear map of the window that is added, or None. None for any other model.
         """
         *calls, head = self.calls
         kernels = [call for call in calls if type(call) is _Kernel]
@@ -70,7 +73,8 @@ class Forward:
         sequences = [call.spec.return_sequences for call in kernels]
         if not all(sequences[:-1]) or sequences[-1] or any(len(call.shape) > 1 for call in kernels):
             return None
-        return [(call.spec, call.weights) for call in kernels], (head.kernel, head.bias)
+        skip = None if self.skip is None else self.skip.kernel
+        return [(call.spec, call.weights) for call in kernels], (head.kernel, head.bias), skip
 
     def note(self, kernel: str) -> None:
         """Record the kernel that ran in all recurrent layers."""
@@ -82,6 +86,35 @@ class Forward:
     def replayable(self) -> bool:
         """Whether a CUDA graph can replay all calls."""
         return all(call.replayable for call in self.calls)
+
+
+def _parts(model: keras.Model) -> tuple[list[Any] | None, Any]:
+    """The layers of a model that is a chain, and the linear map of its input that is added to their output, or None.
+
+    None and None for a model that is neither.
+    """
+    if type(model).call is not _FUNCTIONAL.call or type(model.layers[-1]) is not keras.layers.Add:
+        return _chain(model), None
+    skip, added = model.layers[-2], model.layers[-1]
+    nodes = skip._inbound_nodes, added._inbound_nodes
+    if any(len(node) != 1 for node in nodes) or not _is_skip(skip):
+        return None, None
+    (of_skip,), (of_sum,) = nodes
+    parts = of_sum.input_tensors
+    if of_skip.input_tensors[0] is not model.inputs[0] or len(parts) != 2 or parts[1] is not of_skip.output_tensors[0]:
+        return None, None
+    chain = _chain(keras.Model(model.inputs, parts[0]))
+    return chain, None if chain is None else skip
+
+
+def _is_skip(layer: Any) -> bool:
+    """Whether a layer maps whole windows linearly, alone or as members."""
+    single = layer.stacked.template if isinstance(layer, Ensemble) else layer
+    changed = getattr(single, "lora_enabled", False) or getattr(single, "quantization_mode", None)
+    plain = type(single) is keras.layers.EinsumDense and not changed
+    return plain and single.equation == "btf,tfo->bo" and not single.bias_axes and (
+        single.activation is keras.activations.linear
+    )  # fmt: skip
 
 
 def _chain(model: keras.Model) -> list[Any] | None:
@@ -203,6 +236,17 @@ class _Product(_Call):
     def __call__(self, x: Any, training: bool) -> Any:
         product = self.backend.step.dense(x, self.kernel, self.bias)
         return product if self.activation is None else self.activation(product)
+
+
+class _Skip:
+    """A linear map of windows, of an ordinary model or of an ensemble."""
+
+    def __init__(self, layer: Any, backend: ModuleType):
+        self.kernel, self.backend = (layer.stacked if isinstance(layer, Ensemble) else layer).kernel.value, backend
+
+    def __call__(self, x: Any) -> Any:
+        kernel = self.kernel.reshape(*self.kernel.shape[:-3], -1, self.kernel.shape[-1])
+        return self.backend.step.dense(x.reshape(*x.shape[:-2], -1), kernel, None)
 
 
 class _Kernel(_Call):

@@ -12,6 +12,7 @@ SimpleRNN, LSTM, GRU   ``(batch, S, time, features)``, or     ``(batch, S, units
                        ``(batch, time, features)``, shared    ``(batch, S, time, units)``
 Bidirectional          the same                               the same, ``2 * units`` with ``merge_mode="concat"``
 Dense                  ``(batch, S, ..., features)``          ``(batch, S, ..., units)``
+EinsumDense            the same as SimpleRNN                  ``(batch, S, outputs)``; ``btf,tfo->bo`` alone
 Dropout                ``(batch, S, ...)``                    the same; each member has its own mask
 =====================  =====================================  ====================================================
 """
@@ -39,7 +40,8 @@ class Ensemble(PickledByClass, keras.layers.Layer):
     """Wrapper that runs ``members`` independent copies of a layer in one call.
 
     Args:
-        layer: A SimpleRNN, LSTM or GRU layer, a Bidirectional wrapper of one, or a Dense or Dropout layer, not built.
+        layer: A SimpleRNN, LSTM or GRU layer, a Bidirectional wrapper of one, or a Dense, EinsumDense or Dropout layer,
+            not built.
         members: Positive integer, the number of copies, S.
         seeds: Sequence of S integers, one seed per member. Member ``s`` starts with the weights, and draws the dropout
             masks, of ``layer`` created with ``seed=seeds[s]``. Defaults to ``None``, which draws the seeds at random.
@@ -216,7 +218,7 @@ def split_members(model: keras.Model) -> list[keras.Model]:
     """Split a model of S members into S single models.
 
     Args:
-        model: A model that is a sequence of ``Ensemble`` layers, such as ``build_model(..., members=S)`` returns.
+        model: A model of ``Ensemble`` layers, such as ``build_model(..., members=S)`` returns.
 
     Returns:
         list[keras.Model]: One model per member, made of Keras's own layers.
@@ -257,7 +259,7 @@ def take_members(model: keras.Model, which: Sequence[int]) -> keras.Model:
         >>> best_two = take_members(build_lstm(members=10), [3, 7])  # doctest: +SKIP
     """
     _members(model)
-    others = [layer.name for layer in model.layers[1:] if not isinstance(layer, Ensemble)]
+    others = [layer.name for layer in model.layers[1:] if not isinstance(layer, Ensemble | keras.layers.Add)]
     if others:
         raise ConfigError(f"received a model with {', '.join(others)} in it, expected Ensemble layers alone.")
     return _remade(model, (len(which), *model.inputs[0].shape[2:]), lambda layer: layer.take(which))
@@ -273,11 +275,17 @@ def _members(model: keras.Model) -> int:
 
 
 def _remade(model: keras.Model, shape: tuple, change: Callable[[keras.Layer], keras.Layer]) -> keras.Model:
-    """Rebuild a sequence of layers for inputs of another shape; ``change`` makes each new layer from the old one."""
+    """Rebuild a model for inputs of another shape; ``change`` makes each new layer from the old one.
+
+    The model is a sequence of layers, to whose output an EinsumDense of the window may be added in the end.
+    """
     inputs = keras.Input(shape, name=model.inputs[0].name, dtype=model.inputs[0].dtype)
-    x, states = inputs, []
-    for layer in model.layers[1:]:
+    layers, x, states = model.layers[1:], inputs, []
+    skip = layers[-2:] if type(layers[-1]) is keras.layers.Add else []
+    for layer in layers[: len(layers) - len(skip)]:
         x = change(layer)(x)
         if isinstance(x, list | tuple):
             x, *states = x
+    if skip:
+        x = keras.layers.Add(name=skip[1].name)([x, change(skip[0])(inputs)])
     return keras.Model(inputs, [x, *states] if states else x, name=model.name)

@@ -27,9 +27,10 @@ def stack(layer: keras.Layer, members: int, seeds: list[int]) -> keras.Layer:
         keras.layers.Bidirectional: _Bidirectional,
         **dict.fromkeys(_RECURRENT, _Recurrent),
         keras.layers.Dense: _Dense,
+        keras.layers.EinsumDense: _Linear,
         keras.layers.Dropout: _Dropout,
     }
-    expected = "expected SimpleRNN, LSTM, GRU, Bidirectional, Dense or Dropout."
+    expected = "expected SimpleRNN, LSTM, GRU, Bidirectional, Dense, EinsumDense of windows or Dropout."
     kind = next((kind for kind in type(layer).__mro__ if kind in kinds), None)
     if kind is None:
         raise ConfigError(f"received a {type(layer).__name__} to run in members, {expected}")
@@ -161,6 +162,28 @@ class _Dense(_Stacked):
             middle = (1,) * (len(x.shape) - 3)
             x = x + ops.reshape(self.bias, (self.members, *middle, self.template.units))
         return self.template.activation(x)
+
+
+class _Linear(_Stacked):
+    """A linear map of whole windows, an EinsumDense ``btf,tfo->bo`` without a bias."""
+
+    def __init__(self, layer: keras.Layer, members: int, seeds: list[int], **kwargs: Any):
+        super().__init__(layer, members, seeds, **kwargs)
+        if layer.equation != "btf,tfo->bo" or layer.bias_axes or layer.activation is not keras.activations.linear:
+            raise ConfigError(
+                f"received EinsumDense {layer.equation!r}, expected 'btf,tfo->bo' without bias and activation: a "
+                "linear map of windows."
+            )
+
+    def build(self, input_shape: tuple) -> None:
+        self._add_member_weights((None, *input_shape[-2:]))
+        self.built = True
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (input_shape[0], self.members, self.template.partial_output_shape[-1])
+
+    def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
+        return ops.einsum("bstf,stfo->bso" if len(inputs.shape) == 4 else "btf,stfo->bso", inputs, self.kernel)
 
 
 class _Masks:

@@ -13,6 +13,9 @@ CELL_NAMES = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 #: Whose distributions initial weights are drawn from, see :mod:`kseq.models.initializers`.
 STARTS = ("keras", "pytorch")
 
+#: What is added to a network's forecast: nothing, or a linear map of the window.
+SKIPS = ("none", "linear")
+
 
 def cell_of(name: Any) -> Any:
     """The name by which a cell is known of any way in which people write it; what is none stays as it is.

@@ -26,9 +26,9 @@ import keras
 import numpy as np
 
 from kseq import layers
-from kseq.errors import ConfigError
+from kseq.errors import ConfigError, Parameter
 from kseq.layers import Ensemble, fast_step
-from kseq.models import CELL_NAMES, cell_of
+from kseq.models import CELL_NAMES, SKIPS, cell_of
 from kseq.models.initializers import draw_weights
 from kseq.models.parameter_counts import layer_widths
 from kseq.naming import checked, unknown
@@ -74,6 +74,7 @@ def build_model(
     seed: int | None = 0,
     members: Sequence[int] | int | None = None,
     start: str = "keras",
+    skip: str = "none",
     **layer_options: Any,
 ) -> keras.Model:
     """Build a recurrent forecaster.
@@ -101,6 +102,9 @@ def build_model(
             ``None``, a single network.
         start: String, ``"keras"`` or ``"pytorch"``: the framework whose rules the initial weights follow; see
             :mod:`kseq.models.initializers`. Defaults to ``"keras"``.
+        skip: String, ``"linear"`` to add a linear map of the whole window to the forecast: a skip connection from the
+            input to the output, which starts at zero; :func:`kseq.training.fit.fit` starts it by least squares.
+            Defaults to ``"none"``.
         **layer_options: Further arguments of every recurrent layer (``activation=``, ``use_bias=``,
             ``reset_after=``...); see :class:`kseq.layers.LSTM`.
 
@@ -109,7 +113,8 @@ def build_model(
         ``(batch, S, lookback, features)`` to ``(batch, S, horizon * targets)``.
 
     Raises:
-        ConfigError: The cell, ``start`` or an argument is unknown, or a size is not a positive whole number.
+        ConfigError: The cell, ``start``, ``skip`` or an argument is unknown, a size is not a positive whole number, or
+            a window of any number of time steps has a skip.
 
     Example:
         >>> model = build_model("gru", lookback=24, units=[32, 16])  # doctest: +SKIP
@@ -122,7 +127,7 @@ def build_model(
     model = undrawn_model(
         cell, lookback=lookback, features=features, horizon=horizon, targets=targets, units=units,
         num_layers=num_layers, dropout=dropout, bidirectional=bidirectional, return_states=return_states, seed=seed,
-        members=seeds, **layer_options,
+        members=seeds, skip=skip, **layer_options,
     )  # fmt: skip
     draw_weights(
         model, seeds if seeds is not None else [seed], stacked=seeds is not None, start=start, options=layer_options
@@ -146,10 +151,12 @@ def undrawn_model(
     return_states: bool = False,
     seed: int = 0,
     members: Sequence[int] | None = None,
+    skip: str = "none",
     **layer_options: Any,
 ) -> keras.Model:
     """Build the network of :func:`build_model`, whose weights are still to be set; arguments and errors as there."""
     require_cell(cell, dropout)
+    require_skip(skip, lookback)
     widths = [require_whole("units", width) for width in layer_widths(units, num_layers)]
     features, horizon = require_whole("features", features), require_whole("horizon", horizon)
     targets = require_whole("targets", targets)
@@ -183,7 +190,15 @@ def undrawn_model(
         if dropout and not last:
             x = wrap(keras.layers.Dropout(dropout, seed=layer_seeds[0], name=f"dropout_{number}"), layer_seeds)(x)
     forecast = wrap(keras.layers.Dense(horizon * targets, name="forecast"), seeds or [seed])(x)
+    if skip == "linear":
+        linear = wrap(linear_map(horizon * targets), seeds or [seed])
+        forecast = keras.layers.Add(name="sum")([forecast, linear(inputs)])
     return keras.Model(inputs, [forecast, *states] if return_states else forecast, name=cell)
+
+
+def linear_map(outputs: int) -> keras.Layer:
+    """The layer of a skip: windows ``(batch, time, features)`` to ``(batch, outputs)``, zero at the start."""
+    return keras.layers.EinsumDense("btf,tfo->bo", outputs, kernel_initializer="zeros", name="skip")
 
 
 def average(networks: Sequence[keras.Model], name: str) -> keras.Model:
@@ -258,6 +273,16 @@ def require_cell(cell: str, dropout: float) -> None:
     """Refuse an unknown cell, and a share to drop that is none."""
     require_choice("cell", cell, CELLS)
     require_number("dropout", dropout)
+
+
+def require_skip(skip: str, lookback: int | None) -> None:
+    """Refuse an unknown skip, and one of windows whose length is not known."""
+    require_choice("skip", skip, SKIPS)
+    if skip != "none" and lookback is None:
+        raise ConfigError(
+            "received ", Parameter("skip"), f" {skip} and ", Parameter("lookback"), " None, expected a number of time "
+            "steps: a linear map has a weight for each.",
+        )  # fmt: skip
 
 
 def _member_seeds(members: Sequence[int] | int | None, seed: int) -> list[int] | None:

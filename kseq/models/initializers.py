@@ -37,7 +37,7 @@ def draw_weights(
     """Draw the initial value of every weight from the seeds; weights whose initializer the user chose stay as they are.
 
     Args:
-        model: Recurrent layers followed by a Dense layer named ``forecast``.
+        model: Recurrent layers followed by a Dense layer named ``forecast``; a layer named ``skip`` keeps its zeros.
         seeds: One seed for each member.
         stacked: Whether weights have a leading axis of members.
         start: Whose initial distributions to use, one of :data:`kseq.models.STARTS`; ``"keras"`` by default.
@@ -51,6 +51,9 @@ def draw_weights(
     generators = [np.random.default_rng(seed) for seed in seeds]
     rows = 0
     for variable in model.weights:
+        if "skip" in variable.path:
+            # Whatever the seed it starts at zero.
+            continue
         name, dense = variable.name, "forecast" in variable.path
         shape = tuple(variable.shape)[1:] if stacked else tuple(variable.shape)
         # A Dense layer's bias takes the row count of the kernel before it.

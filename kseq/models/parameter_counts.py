@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kseq.errors import ConfigError, Parameter
+from kseq.models import SKIPS
 from kseq.text import shown
 from kseq.validation import require_choice, require_whole
 
@@ -38,6 +39,8 @@ def parameter_count(
     units: int | Sequence[int] = 32,
     num_layers: int | None = None,
     bidirectional: bool = False,
+    lookback: int = 12,
+    skip: str = "none",
 ) -> int:
     """Count the trainable weights of a model without building it.
 
@@ -49,6 +52,8 @@ def parameter_count(
         units: Units of each recurrent layer, 32 by default, or a sequence of one number a layer.
         num_layers: Number of recurrent layers; by default 1, or the length of ``units``.
         bidirectional: Whether windows are read in both directions; False by default.
+        lookback: Time steps of an input window, 12 by default, which count where there is a skip.
+        skip: ``"linear"`` for a linear map of the window besides; ``"none"`` by default.
 
     Returns:
         int: The value of ``kseq.build_model(...).count_params()`` for the same arguments and one member.
@@ -61,13 +66,15 @@ def parameter_count(
         [1121, 4385, 3393]
     """
     require_choice("cell", cell, _GATES)
+    require_choice("skip", skip, SKIPS)
     gates, biases = _GATES[cell]
     directions = 2 if bidirectional else 1
     total, width = 0, features
     for own in layer_widths(units, num_layers):
         total += directions * gates * own * (width + own + biases)
         width = directions * own
-    return total + (width + 1) * horizon * targets
+    linear = lookback * features if skip == "linear" else 0
+    return total + (width + 1 + linear) * horizon * targets
 
 
 def matched_units(cells: Iterable[str], units: Units, **model: Any) -> dict[str, Units]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from kseq.models.builders import LAYERS, layer_seed, require_cell
+from kseq.models.builders import LAYERS, layer_seed, linear_map, require_cell, require_skip
 from kseq.models.initializers import draw_weights
 from kseq.models.parameter_counts import layer_widths
 from kseq.validation import require_whole
@@ -30,6 +30,7 @@ def build_seq2seq(
     dropout: float = 0.0,
     seed: int = 0,
     start: str = "keras",
+    skip: str = "none",
     **layer_options: Any,
 ) -> keras.Model:
     """Build a recurrent forecaster of an encoder and a decoder (Cho et al. 2014).
@@ -46,6 +47,7 @@ def build_seq2seq(
         dropout: Fraction of outputs dropped between recurrent layers in training, 0 by default.
         seed: Seed of the initial weights and of dropout, 0 by default.
         start: Whose initial distributions to use, as in :func:`kseq.build_model`.
+        skip: ``"linear"`` to add a linear map of the window, as there; ``"none"`` by default.
         **layer_options: Options passed to every recurrent layer.
 
     Returns:
@@ -59,6 +61,7 @@ def build_seq2seq(
         (None, 12)
     """
     require_cell(cell, dropout)
+    require_skip(skip, lookback)
     widths = [require_whole("units", width) for width in layer_widths(units, num_layers)]
     for name, value in (("features", features), ("horizon", horizon), ("targets", targets)):
         require_whole(name, value)
@@ -92,6 +95,8 @@ def build_seq2seq(
             x = keras.layers.Dropout(dropout, seed=own_seed, name=f"decoder_dropout_{number}")(x)
     x = keras.layers.Dense(targets, name="forecast")(x)
     outputs = keras.layers.Reshape((horizon * targets,), name="steps")(x)
+    if skip == "linear":
+        outputs = keras.layers.Add(name="sum")([outputs, linear_map(horizon * targets)(inputs)])
     model = keras.Model(inputs, outputs, name=cell)
     draw_weights(model, [seed], stacked=False, start=start, options=layer_options)
     return model

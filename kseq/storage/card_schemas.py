@@ -40,6 +40,7 @@ class ModelSettings(SharedSettings):
     dropout: Share
     bidirectional: bool
     start: Text
+    skip: NotRequired[Literal["none", "linear"]]
     transform: Text
     calendar: bool
     scaler: Text

@@ -92,6 +92,7 @@ class SomeSettings(SharedSettings, total=False):
     dropout: Share
     bidirectional: bool
     start: Text
+    skip: Text
     transform: Text
     calendar: bool
     scaler: Text

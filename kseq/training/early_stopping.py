@@ -20,18 +20,20 @@ class Fitted:
         diverged: For each member, whether its loss became NaN or infinite.
         history: Learning curves, ``{"loss": array, "val_loss": array}`` with arrays of shape ``(member, epoch)``; NaN
             in the epochs after a member has stopped.
+        penalty: Ridge penalty of the least squares that a linear skip started with; None where there were none.
     """
 
     epochs: tuple[int, ...]
     best: tuple[int, ...]
     diverged: tuple[bool, ...]
     history: dict[str, np.ndarray]
+    penalty: float | None = None
 
     def of(self, member: int) -> "Fitted":
         """The outcome of one member alone."""
         one = slice(member, member + 1)
         curves = {name: curve[one] for name, curve in self.history.items()}
-        return Fitted(self.epochs[one], self.best[one], self.diverged[one], curves)
+        return Fitted(self.epochs[one], self.best[one], self.diverged[one], curves, self.penalty)
 
 
 class MemberStopping(keras.callbacks.Callback):

@@ -6,6 +6,7 @@ clipped member by member; each member stops at its own epoch and keeps its own b
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import keras
@@ -22,6 +23,7 @@ from kseq.training.budget import Plan, Training
 from kseq.training.callbacks import EpochTimer, LearningRate, members_of
 from kseq.training.early_stopping import Fitted, MemberStopping
 from kseq.training.feeding import Listeners, fed
+from kseq.training.linear_start import start_linear
 
 
 class Keeper(Protocol):
@@ -102,6 +104,7 @@ def fit(
     quantiles: Sequence[float] = (),
     steps: int | None = None,
     keep: Keeper | None = None,
+    penalty: float | None = None,
 ) -> Fitted:
     """Train a model from ``build_model`` on the training windows.
 
@@ -121,6 +124,8 @@ def fit(
         steps: Gradient steps over which the schedule of the learning rate is laid; by default those of the budget.
         keep: Where the state between two epochs is kept and read, so that a training that was killed goes on with the
             same numbers; None, the default, keeps none.
+        penalty: Ridge penalty by which a linear skip starts, of an earlier training's :class:`Fitted`; None, the
+            default, to choose it on the validation windows, see :mod:`kseq.training.linear_start`.
 
     Returns:
         Fitted: Epochs and learning curves of each member. The model holds each member's best weights.
@@ -131,6 +136,9 @@ def fit(
     members = members_of(model)
     if len(seeds) != (members or 1):
         raise ConfigError(f"received {len(seeds)} seeds for {members or 1} members, expected one seed a member.")
+    # Where nothing stops by the validation part, nothing is learnt of it.
+    judged = data.validation if training.patience and len(data.validation) else None
+    penalty = start_linear(model, data.train, judged, quantiles, penalty)
     compile_model(model, training, quantiles)
     plan = training.plan(len(data.train))
     patience = training.patience if len(data.validation) else 0
@@ -172,7 +180,7 @@ def fit(
             keep.save(_state.snapshot(part, watch, timers))
     listeners.set_model(model)
     listeners.end()
-    return watch.fitted
+    return replace(watch.fitted, penalty=penalty)
 
 
 def as_many_steps(fitted: Fitted, training: Training, before: WindowedPanel, now: WindowedPanel) -> list[int]:
@@ -209,7 +217,9 @@ def _cost_of_rebuilding(model: keras.Model, data: Parts, plan: Plan) -> float:
 
     It is counted in operations rather than seconds, so that a training takes the same course on every machine.
     """
-    if members_of(model) is None or not all(isinstance(layer, Ensemble) for layer in model.layers[1:]):
+    if members_of(model) is None or not all(
+        isinstance(layer, Ensemble | keras.layers.Add) for layer in model.layers[1:]
+    ):
         return np.inf
     an_epoch = plan.windows * memory.cost_of(model, data.lookback).products
     return kernels.load(keras.config.backend()).REBUILD / an_epoch

@@ -79,7 +79,7 @@ def test_same_seed_same_table(here):
 @pytest.mark.above_backends
 def test_options_reach_the_model(here):
     arguments = [*QUICK, "--cells", "gru", "--members", "1", "--units", "6,3", "--bidirectional", "--dropout", "0.1",
-                 "--horizon", "3", "--lookback", "8", "--out", "run", "--data", "co2"]  # fmt: skip
+                 "--horizon", "3", "--lookback", "8", "--skip", "none", "--out", "run", "--data", "co2"]  # fmt: skip
     assert main(arguments) == 0
     record = json.loads((here / "run/run.json").read_text())
     gru = next(model for model in record["models"] if model["name"] == "GRU")
@@ -286,6 +286,7 @@ def test_progress_says_cell_seeds_and_epoch(here, capsys, monkeypatch):
     assert "epoch 2/2" in shown
 
 
+@pytest.mark.above_backends
 def test_ten_seeds_by_default(here):
     arguments = ["compare", "--cells", "rnn", "--epochs", "1", "--units", "1", "--baselines", "persistence"]
     assert main([*arguments, "--out", "run"]) == 0

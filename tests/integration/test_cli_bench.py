@@ -11,6 +11,9 @@ from kseq.bench import timings
 from kseq.cli import main
 from kseq.report import run_folder
 
+# Contenders on every backend: tests/unit/bench/test_timings.py.
+pytestmark = pytest.mark.above_backends
+
 BACKEND = os.environ["KERAS_BACKEND"]
 QUICK = ["bench", "--workloads", "plain", "--rounds", "1"]
 
@@ -65,7 +68,6 @@ def test_files_hold_what_is_printed(here, capsys):
     assert min(height, width) > 400
 
 
-@pytest.mark.above_backends
 def test_contenders_are_chosen(here, capsys):
     assert main([*QUICK, "--cells", "rnn", "--contenders", "arrays,builder", "--out", "run"]) == 0
     assert pd.read_csv("run/bench.csv")["contender"].tolist() == ["builder", "plain arrays", "kseq"]
@@ -76,7 +78,6 @@ def test_contenders_are_chosen(here, capsys):
     assert "received --contenders with --data" in capsys.readouterr().err
 
 
-@pytest.mark.above_backends
 def test_a_ratio_is_printed_where_forecasts_are_equal(here, capsys, monkeypatch):
     untrained(monkeypatch)
     assert main(QUICK) == 0
@@ -86,7 +87,6 @@ def test_a_ratio_is_printed_where_forecasts_are_equal(here, capsys, monkeypatch)
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.above_backends
 @pytest.mark.parametrize("difference", [1.0, float("nan")])
 def test_no_speed_up_where_forecasts_differ(here, capsys, monkeypatch, difference):
     untrained(monkeypatch, difference)
@@ -97,7 +97,6 @@ def test_no_speed_up_where_forecasts_differ(here, capsys, monkeypatch, differenc
     assert pd.read_csv(here / "run/bench.csv")["ratio"].isna().all()
 
 
-@pytest.mark.above_backends
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -120,7 +119,6 @@ def test_bad_input_is_one_line_and_leaves_nothing(here, capsys, arguments, expec
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.above_backends
 def test_a_full_disk_leaves_nothing(here, capsys, monkeypatch):
     untrained(monkeypatch)
 
@@ -138,7 +136,6 @@ def test_a_full_disk_leaves_nothing(here, capsys, monkeypatch):
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.above_backends
 def test_ctrl_c_leaves_nothing(here, monkeypatch):
     def interrupt(*job):
         raise KeyboardInterrupt

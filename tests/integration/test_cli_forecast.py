@@ -78,12 +78,12 @@ def test_fit_says_what_it_did(here, capsys):
 @pytest.mark.above_backends
 def test_fit_is_told_by_the_options_of_compare(here):
     assert fit("--layers", "2", "--bidirectional", "--horizon", "3", "--scaler", "minmax", "--no-refit",
-               "--validation-share", "0.3", "--level", "60", "--data", "co2") == 0  # fmt: skip
+               "--validation-share", "0.3", "--level", "60", "--skip", "none", "--data", "co2") == 0  # fmt: skip
     from kseq.forecasting.model_file import read_card
 
     card = read_card("model.keras")
     for name, value in {"num_layers": 2, "bidirectional": True, "horizon": 3, "scaler": "minmax", "units": 3,
-                        "validation": 0.3, "levels": [60.0], "seeds": [0]}.items():  # fmt: skip
+                        "skip": "none", "validation": 0.3, "levels": [60.0], "seeds": [0]}.items():  # fmt: skip
         assert card.settings[name] == value
     assert card.settings["training"]["epochs"] == 2
     assert not card.refitted

@@ -9,8 +9,7 @@ import pytest
 from kseq.cli import main
 from kseq.experiments._study import Study
 
-# No line is run here alone, and coverage takes half as long again.
-pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover]
+pytestmark = pytest.mark.above_backends
 
 QUICK = [
     "tune", "--trials", "2", "--trial-seeds", "1", "--units", "2,4", "--layers", "1", "--lookback", "3,6",

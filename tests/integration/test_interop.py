@@ -145,6 +145,24 @@ def test_a_builders_model_takes_weights_and_gives_them(cell):
     np.testing.assert_allclose(predict(target, x), predict(source, x), atol=1e-6)
 
 
+def test_a_linear_map_of_the_window_is_a_module_of_its_own():
+    options = {"lookback": 6, "features": 3, "horizon": 2, "units": 4}
+    model, again, without = (build_model("gru", seed=seed, skip=skip, **options)
+                             for seed, skip in ((0, "linear"), (1, "linear"), (0, "none")))  # fmt: skip
+    kernel = np.random.default_rng(0).normal(size=(6, 3, 2)).astype("float32")
+    model.get_layer("skip").set_weights([kernel])
+    state, x = to_torch(model), np.random.default_rng(1).normal(size=(5, 6, 3)).astype("float32")
+    forecasts = model.predict_on_batch(x)
+    flat = x.reshape(5, -1) @ state["skip.weight"].T
+    np.testing.assert_allclose(without.predict_on_batch(x) + flat, forecasts, rtol=1e-4, atol=1e-5)
+    load_torch(again, state)
+    np.testing.assert_allclose(again.predict_on_batch(x), forecasts, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ConfigError, match=r"received skip.weight of shape \(2, 9\), expected \(2, 18\) without a bias"):
+        load_torch(again, {**state, "skip.weight": state["skip.weight"][:, :9]})
+    load_torch(again, {name: array for name, array in state.items() if name != "skip.weight"})
+    np.testing.assert_allclose(again.predict_on_batch(x), without.predict_on_batch(x), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.above_backends
 def test_layers_of_different_widths_are_modules_of_their_own():
     source, target = (build_model("gru", features=3, units=[6, 4], seed=seed) for seed in (1, 2))

@@ -119,6 +119,7 @@ def layers(draw_from):
     return spec, arguments, draw_from(st.tuples(*[st.booleans()] * 4))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @settings(max_examples=60, deadline=None)
 @given(layer=layers())
@@ -155,6 +156,7 @@ def test_everything_is_the_reference(dtype, layer):
     assert_close(flatten(grads), flatten(right[not needs_sequences :]), dtype)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
     ("batch", "time", "features", "units"),

@@ -91,7 +91,7 @@ def test_smallest_shapes(parity, late, cell_options, shape):
     parity(run, cell, shape=shape, units=1 if shape == (1, 1, 1) else 9, stock=False, return_sequences=True, **options)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     batch=st.integers(1, 20),
     time=st.integers(1, 8),

@@ -152,6 +152,7 @@ def test_cells_are_known_by_any_spelling(name):
     assert cell_of(name) in ("gru", "rnn", "lstm")
 
 
+@pytest.mark.above_backends
 def test_a_model_a_tuning_and_an_audit_take_the_same_names(frame, tmp_path):
     model = kseq.fit(
         frame, cell="LSTM", epochs=2, units=3, layers=2, no_refit_on_validation=True, out=tmp_path / "m.keras"

@@ -27,7 +27,7 @@ from kseq.kernels._cpu.updates import update
 UNITS, FEATURES, REVERSE, PADDED, OPTION, WEIGHTS, A, GATES, CELLS, OUTPUTS, D_INPUTS, D_WEIGHTS = range(12)
 KERNEL, RECURRENT, BIAS = 12, 13, 14
 #: Entries of ``common``.
-BATCH, TIME, OUTPUT_SIZE, ZEROS, LAST, LAST_CELLS, D_LAST, TARGETS, FORECAST, HEAD, HEAD_BIAS, FORM = range(12)
+BATCH, TIME, OUTPUT_SIZE, ZEROS, LAST, LAST_CELLS, D_LAST, TARGETS, FORECAST, HEAD, HEAD_BIAS, FORM, SKIP = range(13)
 #: Distance between two counters, so that no two are in one cache line.
 APART = 8
 #: How often a helper looks for the next phase before it leaves.
@@ -200,6 +200,31 @@ def _head_back(work, gradients, params, common, rows, units):
 
 
 @part
+def _skip(work, params, common, rows, width, x, start):
+    """Add a linear map of each window, ``width`` numbers of ``x`` from ``start`` on, to the forecasts."""
+    out, size = common[FORECAST], common[OUTPUT_SIZE]
+    for r in range(rows):
+        at = out + r * size
+        for k in range(width):
+            value, of = x[start + r * width + k], common[SKIP] + k * size
+            for o in range(size):
+                work[at + o] += value * params[of + o]
+
+
+@part
+def _skip_back(work, gradients, common, rows, width, x, start):
+    """From the slopes in place of the forecasts, write the gradients of the linear map."""
+    out, size = common[FORECAST], common[OUTPUT_SIZE]
+    fill_rows(gradients, common[SKIP], 0, 1, 0, width * size, 0)
+    for r in range(rows):
+        at = out + r * size
+        for k in range(width):
+            value, of = x[start + r * width + k], common[SKIP] + k * size
+            for o in range(size):
+                gradients[of + o] += value * work[at + o]
+
+
+@part
 def _forward(cell, address, counter, layers, sizes, k, rows, common, saturation, x, work):
     """Run a layer's loop forward; return how many tasks this thread ran."""
     layer, time = layers[k], common[TIME]
@@ -311,6 +336,7 @@ def epoch(
     """Train on the batches of ``x`` and ``y``; return ``threads`` in the thread that leads, 0 in the others."""
     count, batch, size, targets = len(layers), common[BATCH], common[OUTPUT_SIZE], common[TARGETS]
     windows, gates, is_gru = len(y) // targets, GATE_COUNTS[cell], cell == GRU
+    width = common[TIME] * layers[0, FEATURES]
     phases, leads, now, looks = (windows + batch - 1) // batch * 2 * count, claim(roles) == 0, 0, 0
     while True:
         if not leads:
@@ -334,11 +360,15 @@ def epoch(
                     _join(section(work, layers[number, WEIGHTS], 1), params, layers[number], gates, is_gru)
             elif k == count:
                 _head(work, params, common, rows, layers[count - 1, UNITS])
+                if common[SKIP] >= 0:
+                    _skip(work, params, common, rows, width, x, step * batch * width)
                 loss_and_slope(
                     work, common[FORECAST], y, step * batch * targets, sample_weight, step * batch, rows, size, targets,
                     forms, options, sums,
                 )  # fmt: skip
                 _head_back(work, gradients, params, common, rows, layers[count - 1, UNITS])
+                if common[SKIP] >= 0:
+                    _skip_back(work, gradients, common, rows, width, x, step * batch * width)
             publish(phase, 0, now)
         ran = _run_phase(now, cell, forward, backward, claims, layers, shapes, common, saturation, x, windows, work)
         now += 1

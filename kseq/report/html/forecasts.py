@@ -56,7 +56,7 @@ class Forecasts:
             if bound is not None:
                 own = bounds.setdefault(bound["model"], {}).setdefault(float(bound["level"]), {})
                 own[bound["side"]] = predictions[name].to_numpy(float)
-            else:
+            elif predictions[name].notna().any():
                 parts.setdefault(seed["model"] if seed is not None else name, []).append(name)
         for name in list(parts):
             # The line of a cell is the mean over its seeds already.

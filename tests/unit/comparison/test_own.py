@@ -80,7 +80,7 @@ def panel():
     return pd.DataFrame(y * [1, 10, 100], columns=list("abc"), index=pd.date_range("2001-01-01", periods=80))
 
 
-@pytest.mark.parametrize("horizon", [1, 3])
+@pytest.mark.parametrize("horizon", [pytest.param(1, marks=pytest.mark.above_backends), 3])
 def test_any_network_is_a_row_with_seeds_letters_and_a_verdict(series, horizon):
     cells = {"Leaky": leaky, "gru": ..., "Mine": subclassed, "Drop": dropping}
     made = kseq.compare(series, cells=cells, horizon=horizon, **QUICK)

@@ -8,6 +8,7 @@ from kseq import Settings, build_model, compare, from_frame, make_windows, panel
 from kseq.comparison.backtest import cut_windows
 from kseq.data import Panel
 from kseq.experiments.audit import audit
+from kseq.preprocessing.linear import linear_map
 from kseq.preprocessing.splits import Split
 from kseq.training.fit import Training, fit
 
@@ -43,13 +44,14 @@ def test_forecasts_are_those_of_the_same_start_trained_on_all_rows_before_the_te
     whole = make_windows(one(), 4, validation=0.0)
     assert len(whole.train) == len(data.train) + len(data.validation)
     assert not np.array_equal(whole.target_scaler.center, data.target_scaler.center)
+    penalty = linear_map(data.train, data.validation).penalty
     steps = [-(-len(part.train) // 8) for part in (data, whole)]
     for number, seed in enumerate(row.seeds):
         best = int(np.nanargmin(found.history["val_loss"][number])) + 1
         epochs = max(1, round(best * steps[0] / steps[1]))
         assert row.refit_epochs[number] == epochs
-        alone = build_model("gru", lookback=4, units=3, seed=seed)
-        fit(alone, whole, Training(epochs=epochs, batch_size=8, patience=0), [seed])
+        alone = build_model("gru", lookback=4, units=3, seed=seed, skip="linear")
+        fit(alone, whole, Training(epochs=epochs, batch_size=8, patience=0), [seed], penalty=penalty)
         assert row.predictions[number] == pytest.approx(predict(alone, whole, whole.test)[0], rel=1e-4)
 
 

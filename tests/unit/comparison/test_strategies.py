@@ -105,8 +105,8 @@ def test_a_recursive_model_learns_one_step(series):
     settings = Settings(**QUICK, horizon=4, cells=("gru",), strategy="recursive", match="params")
     comparison = compare(series, settings)
     row = next(row for row in comparison.rows if row.name == "GRU")
-    # Weights and biases of the cell, and a head of one step.
-    assert row.parameters == 3 * 3 * (2 + 3 + 2) + 3 + 1
+    # Weights and biases of the cell, a head of one step, and a linear map of the window.
+    assert row.parameters == 3 * 3 * (2 + 3 + 2) + 3 + 1 + 5 * 2
     assert comparison.table.set_index("model").loc["GRU", "units"] == "3"
     assert row.predictions.shape == (2, len(comparison.data.test), 4, 1)
     assert comparison.by_step["step"].max() == 4
@@ -341,9 +341,9 @@ def test_seeds_of_a_decoder_train_one_after_another(series):
     alone = train_cell("gru", comparison.data, replace(settings, seeds=(1,)))
     np.testing.assert_array_equal(alone.predictions[0], row.predictions[1])
     assert not np.allclose(row.predictions[0], row.predictions[1])
-    # Two layers each for encoder and decoder, and one head for all steps.
+    # Two layers each for encoder and decoder, one head for all steps, and a linear map of the window to them.
     gates = [3 * 3 * (features + 3 + 2) for features in (2, 3, 3, 3)]
-    assert row.parameters == sum(gates) + 3 + 1
+    assert row.parameters == sum(gates) + 3 + 1 + 5 * 2 * 3
     loss = row.history["loss"]
     assert (loss[:, 1] < loss[:, 0]).all()
 

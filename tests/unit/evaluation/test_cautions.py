@@ -28,6 +28,17 @@ def truth(windows=60, steps=6, seed=0):
     return 20 + 5 * np.random.default_rng(seed).normal(size=(windows, steps, 1))
 
 
+def test_one_origin_tells_nothing_of_another():
+    y = truth(windows=1, steps=12)
+    rows = [forecasting("GRU", y + 1, y), forecasting("naive", y + 2, y, "baseline")]
+    assert "All steps are forecast from one origin" in cautions(evidence(rows, y))[0]
+    assert warned.one_origin(evidence(rows[:1], y)) is None
+    assert warned.one_origin(evidence(rows, y, series=1)) is None
+    more = truth(windows=2, steps=12)
+    rows = [forecasting("GRU", more + 1, more), forecasting("naive", more + 2, more, "baseline")]
+    assert warned.one_origin(evidence(rows, more)) is None
+
+
 # Flat forecasts.
 
 

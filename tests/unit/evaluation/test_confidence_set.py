@@ -45,7 +45,7 @@ def test_the_best_row_is_in_the_set_in_nine_of_ten_cases():
         rows = losses_of(rng, [0, 0, 0], times=150)
         held += (confidence_set([row[None] for row in rows], draws=200, seed=case) > SIZE).all()
     # All three are the best.
-    assert held >= 80
+    assert held >= 85
 
 
 def test_a_planted_winner_stands_alone_and_seeds_count():

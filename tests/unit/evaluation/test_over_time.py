@@ -35,10 +35,36 @@ def rejected(differences_, **options):
 
 
 @pytest.mark.parametrize("n", [60, 147])
+@pytest.mark.parametrize("whitened", [False, True])
 @pytest.mark.parametrize("name", list(CORRELATED))
-def test_a_true_null_is_rejected_in_about_five_of_a_hundred_cases(name, n):
-    share = rejected(made(np.random.default_rng(1), name, 1000, n))
-    assert 0.02 <= share <= 0.09
+def test_a_true_null_is_rejected_in_about_five_of_a_hundred_cases(name, n, whitened):
+    share = rejected(made(np.random.default_rng(1), name, 1000, n), whitened=whitened)
+    assert 0.01 <= share <= 0.09
+
+
+@pytest.mark.parametrize(("n", "rho", "most"), [(50, 0.8, 0.08), (100, 0.8, 0.07), (200, 0.9, 0.08), (30, 0.4, 0.08)])
+def test_what_is_left_of_a_strong_memory_keeps_the_level(n, rho, most):
+    draws = signal.lfilter([1], [1, -rho], np.random.default_rng(9).standard_normal((1000, n + 200)))[:, 200:]
+    assert 0.02 <= rejected(draws, whitened=True) <= most
+    # The reason for it.
+    assert rejected(draws) > rejected(draws, whitened=True)
+
+
+def test_whitening_by_hand_and_where_it_is_none():
+    rng = np.random.default_rng(10)
+    a, b = np.abs(signal.lfilter([1], [1, -0.7], rng.standard_normal((2, 90))))
+    d = a - b
+    c = d - d.mean()
+    rho = (c[1:] @ c[:-1]) / (c[:-1] @ c[:-1])
+    rho += (1 + 3 * rho) / 90
+    left = c[1:] - rho * c[:-1]
+    time = (np.arange(1, 90) - 0.5) / 89
+    sums = [np.sqrt(2 / 89) * np.sum(np.cos(np.pi * j * time) * left) for j in range(1, waves(90) + 1)]
+    found = cosine_test(a, b, whitened=True)
+    assert found.error == pytest.approx(np.sqrt(np.mean(np.square(sums)) / 90) / (1 - rho))
+    assert (found.df, found.p) == (waves(90), pytest.approx(2 * stats.t.sf(abs(d.mean() / found.error), found.df)))
+    assert cosine_test(a[:14], b[:14], whitened=True) == cosine_test(a[:14], b[:14])
+    assert cosine_test(a, b, horizon=2, whitened=True) == cosine_test(a, b, horizon=2)
 
 
 @pytest.mark.parametrize("horizon", [2, 6, 12])
@@ -54,6 +80,7 @@ def test_a_difference_is_found_under_correlation(rho):
     draws = signal.lfilter([1], [1, -rho], rng.standard_normal((500, 347)))[:, 200:]
     # Three standard errors of the mean, by the variance in the long run.
     assert rejected(draws + 3 / (1 - rho) / np.sqrt(147)) >= 0.75
+    assert rejected(draws + 3 / (1 - rho) / np.sqrt(147), whitened=True) >= 0.7
 
 
 def test_diebold_and_mariano_reject_too_often_and_too_rarely():
@@ -100,7 +127,7 @@ def test_the_size_of_errors_does_not_matter(size):
         usual, found = test(a, b), test(size * a, size * b)
         assert (found.statistic, found.p) == (pytest.approx(usual.statistic), pytest.approx(usual.p))
     rows = [Row(name, size * errors[None, :, None, None], "baseline") for name, errors in (("a", a), ("b", b))]
-    assert differences(rows)[0].p == pytest.approx(cosine_test(a, b).p)
+    assert differences(rows)[0].p == pytest.approx(cosine_test(a, b, whitened=True).p)
 
 
 def test_what_cannot_be_tested():
@@ -115,7 +142,7 @@ def test_what_cannot_be_tested():
         cosine_test(a, a, alternative="both")
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.5])
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.8])
 def test_three_identical_cells_tie_in_95_of_100_under_correlation(rho):
     rng = np.random.default_rng(8)
     claims = 0
@@ -127,3 +154,18 @@ def test_three_identical_cells_tie_in_95_of_100_under_correlation(rho):
         rows = [Row(f"cell {number}", one[:, :, None, None]) for number, one in enumerate(errors)]
         claims += any(pair.significant for pair in differences(rows))
     assert claims <= 5
+
+
+@pytest.mark.parametrize(("ahead", "behind"), [([1], [1, -0.5]), ([1], [1, -0.6, 0.4]), ([1, 0.8], [1])])
+def test_a_planted_winner_among_three_cells_is_found(ahead, behind):
+    rng = np.random.default_rng(11)
+    wins = 0
+    for _ in range(50):
+        losses = 10 + signal.lfilter(ahead, behind, rng.standard_normal(250))[150:]
+        losses = losses + 0.3 * signal.lfilter(ahead, behind, rng.standard_normal((3, 5, 250)))[..., 150:]
+        losses[2] -= 0.4
+        rows = [Row(f"cell {number}", one[:, :, None, None], losses=one) for number, one in enumerate(losses)]
+        pairs = [pair for pair in differences(rows) if pair.significant]
+        assert not any(pair.worse == "cell 2" for pair in pairs)
+        wins += sum(pair.better == "cell 2" for pair in pairs) == 2
+    assert wins >= 45

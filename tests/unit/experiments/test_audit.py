@@ -194,7 +194,7 @@ def test_what_is_checked_and_where(series):
     assert checks.loc[("inputs of forecasts", end), "values"] == 10 * 3
     assert checks.loc[("Persistence: forecasts", end), "values"] == 10
     # Of both trainings.
-    assert checks.loc[("GRU: weights", end), "values"] == 2 * (3 * 2 * (1 + 2 + 2) + 3)
+    assert checks.loc[("GRU: weights", end), "values"] == 2 * (3 * 2 * (1 + 2 + 2) + 3 + 3)
     assert checks.loc[("GRU: early stopping", end), "values"] == 1 + 2 * 2
     assert checks.loc["AR(3): forecasts", "values"].to_dict() == {start: 1, end: 10, "2005-04-01": 17, "2005-11-01": 24}
     assert (checks["differing"] == 0).all()

@@ -33,20 +33,6 @@ def validated(ids=("a",), first=84, steps=6):
     return pd.concat(parts)
 
 
-@pytest.mark.parametrize("options", [{"horizon": 1}, {"horizon": 6, "n_windows": 4}])
-def test_a_runs_predictions_judged_equal_its_table(tmp_path, options):
-    series = kseq.load_series("nino12")
-    run = kseq.compare(series, cells=(), season=12, **options)
-    run.write(tmp_path / "run")
-    judged = kseq.judge(tmp_path / "run" / "predictions.csv", series, season=12)
-    mine, theirs = judged.table.set_index("model"), run.table.set_index("model")
-    assert list(mine.index) == list(theirs.index)
-    for column in ("mae", "rmse", "mape", "smape", "mase", "rmsse", "r2", "bias", "wql", "coverage_95", "width_80"):
-        np.testing.assert_allclose(mine[column], theirs[column], rtol=1e-9, err_msg=column)
-    assert mine["group"].tolist() == theirs["group"].tolist()
-    assert mine["may_be_best"].tolist() == theirs["may_be_best"].tolist()
-
-
 def test_frames_of_nixtlas_packages():
     judged = kseq.judge(validated(), train(), season=12)
     table = judged.table.set_index("model")
@@ -88,6 +74,17 @@ def test_what_cannot_be_judged_is_said():
     judged = kseq.judge(frame, train())
     assert any(text == "AutoARIMA has no forecast for 4 of 36 points." for text in judged.cautions)
     assert any("on the 32 points that they share" in text for text in judged.cautions)
+    one = validated(first=84, steps=31)
+    assert any("from one origin" in text for text in kseq.judge(one, train()).cautions)
+    assert not any("from one origin" in text for text in judged.cautions)
+    seeded = validated().rename(columns={"AutoARIMA": "Net (seed 3)"})
+    said = "One seed of Net says nothing of the noise between trainings."
+    assert said in kseq.judge(seeded, train()).cautions
+    assert said not in kseq.judge(seeded.assign(**{"Net (seed 4)": 11.0}), train()).cautions
+    with pytest.raises(DataError, match=r"received training rows of b .* and forecasts of a, c "):
+        kseq.judge(pd.concat([frame, frame.assign(unique_id="c")]), train().assign(unique_id="b"))
+    with pytest.raises(DataError, match="received metric mase and no rows before the forecasts"):
+        kseq.judge(frame, metric="mase")
     with pytest.raises(DataError, match="without y and no training rows"):
         kseq.judge(frame.drop(columns="y"))
     with pytest.raises(DataError, match="points twice"):

@@ -15,13 +15,23 @@ def model_of(cell, **options):
     return kseq.build_model(cell, **{"lookback": 5, "features": 2, "units": 4, "horizon": 2, "seed": 3, **options})
 
 
+def drawn_skip(model):
+    """Set a linear skip, which starts at zero, to random numbers."""
+    for layer in model.layers:
+        if layer.name == "skip":
+            layer.set_weights([np.random.default_rng(2).normal(size=layer.kernel.shape)])
+    return model
+
+
 @pytest.mark.parametrize(
-    "options", [{}, {"units": [4, 3]}, {"bidirectional": True}, {"units": [3, 4], "bidirectional": True}]
+    "options",
+    [{}, {"units": [4, 3]}, {"bidirectional": True}, {"units": [3, 4], "bidirectional": True}, {"skip": "linear"}],
 )
 @pytest.mark.parametrize("cell", CELLS)
 def test_forecasts_equal_those_of_the_model(cell, options):
     x = np.random.default_rng(0).normal(size=(6, 5, 2)).astype("float32")
     model = model_of(cell, **options)
+    drawn_skip(model)
     (network,) = networks_of(model)
     np.testing.assert_allclose(network.run(x).output, model.predict_on_batch(x), rtol=1e-4, atol=1e-5)
 
@@ -42,11 +52,13 @@ def test_a_gru_with_its_reset_gate_before_the_product():
 
 
 @pytest.mark.above_backends
-@pytest.mark.parametrize("options", [{}, {"units": [4, 3]}, {"units": [3, 4], "bidirectional": True}])
+@pytest.mark.parametrize(
+    "options", [{}, {"units": [4, 3]}, {"units": [3, 4], "bidirectional": True}, {"skip": "linear"}]
+)
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_of_inputs_equal_finite_differences(cell, options):
     generator = np.random.default_rng(1)
-    (network,) = networks_of(model_of(cell, **options))
+    (network,) = networks_of(drawn_skip(model_of(cell, **options)))
     x, d_output = generator.normal(size=(3, 5, 2)), generator.normal(size=(3, 2))
     gradient, _ = network.back(network.run(x), d_output)
     for place in [(0, 0, 0), (1, 2, 1), (2, 4, 0)]:
@@ -116,3 +128,14 @@ def test_other_layers_are_refused():
     )
     with pytest.raises(ConfigError, match="received a model with a layer LayerNormalization"):
         networks_of(model)
+
+
+def test_a_linear_map_of_the_window_reads_the_last_steps_of_shorter_and_longer_ones():
+    x = np.random.default_rng(0).normal(size=(6, 8, 2))
+    with_skip = networks_of(drawn_skip(model_of("gru", skip="linear")))[0]
+    without = networks_of(model_of("gru"))[0]
+    for rows in (3, 5, 8):
+        added = with_skip.run(x[:, -rows:]).output - without.run(x[:, -rows:]).output
+        steps = min(rows, 5)
+        expected = np.einsum("btf,tfo->bo", x[:, -steps:], with_skip.skip[-steps:])
+        np.testing.assert_allclose(added, expected, rtol=1e-6, atol=1e-9)

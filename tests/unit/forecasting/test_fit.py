@@ -77,9 +77,9 @@ def test_scores_on_the_validation_part(model):
 def test_training_again_on_all_rows(model, monkeypatch):
     trainings = []
 
-    def fit(model, data, training, seeds, told, until, quantiles):
+    def fit(model, data, training, seeds, told, until, quantiles, penalty):
         assert quantiles == ()
-        result = training_fit(model, data, training, seeds, told, until, quantiles)
+        result = training_fit(model, data, training, seeds, told, until, quantiles, penalty=penalty)
         trainings.append((training, len(data.train), len(data.validation), until, result))
         return result
 

@@ -11,6 +11,8 @@ from kseq.forecasting import model_file
 from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import covariates_ahead, forecast
 
+pytestmark = pytest.mark.above_backends
+
 STEP, FIRST, ROWS = 10, 100, 60
 
 

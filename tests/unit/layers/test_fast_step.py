@@ -57,6 +57,8 @@ def with_and_without(data, seeds, training, **options):
     [
         {"cell": "rnn", "units": 32},
         {"cell": "rnn", "units": 7, "activation": "relu"},
+        {"cell": "gru", "units": 5, "skip": "linear"},
+        {"cell": "lstm", "units": 4, "num_layers": 2, "dropout": 0.2, "skip": "linear"},
         {"cell": "lstm", "units": 32, "num_layers": 2, "dropout": 0.2},
         {"cell": "gru", "units": 9, "bidirectional": True},
         {"cell": "gru", "units": 8, "recurrent_dropout": 0.1},

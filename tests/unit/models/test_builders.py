@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kseq import ConfigError, build_gru, build_lstm, build_model, build_simple_rnn, layers, split_members
-from kseq.layers import Ensemble
+from kseq.layers import Ensemble, take_members
 from kseq.models.builders import CELLS
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
@@ -45,9 +45,41 @@ def test_an_initializer_of_the_users_is_kept():
     assert (kernel == 1).all()
 
 
+def test_a_linear_skip_adds_a_map_of_the_window_that_starts_at_zero():
+    plain, skips = (build_gru(5, features=2, horizon=3, units=4, seed=2, skip=skip) for skip in ("none", "linear"))
+    x = np.random.default_rng(0).normal(size=(6, 5, 2)).astype("float32")
+    np.testing.assert_array_equal(skips.predict_on_batch(x), plain.predict_on_batch(x))
+    kernel = np.random.default_rng(1).normal(size=(5, 2, 3)).astype("float32")
+    skips.get_layer("skip").set_weights([kernel])
+    added = skips.predict_on_batch(x) - plain.predict_on_batch(x)
+    np.testing.assert_allclose(added, np.einsum("btf,tfo->bo", x, kernel), rtol=1e-4, atol=1e-5)
+
+
+def test_members_with_a_linear_skip_are_networks_of_their_own():
+    together = build_lstm(5, features=2, horizon=3, units=4, members=[4, 7, 9], skip="linear")
+    kernel = np.random.default_rng(1).normal(size=(3, 5, 2, 3)).astype("float32")
+    together.get_layer("members_skip").set_weights([kernel])
+    x = np.random.default_rng(0).normal(size=(6, 5, 2)).astype("float32")
+    found = np.asarray(together.predict_on_batch(np.repeat(x[:, None], 3, axis=1)))
+    alone = build_lstm(5, features=2, horizon=3, units=4, seed=7, skip="linear")
+    alone.get_layer("skip").set_weights([kernel[1]])
+    for single in (alone, split_members(together)[1]):
+        np.testing.assert_allclose(single.predict_on_batch(x), found[:, 1], rtol=1e-4, atol=1e-5)
+    some = take_members(together, [2, 1])
+    some = np.asarray(some.predict_on_batch(np.repeat(x[:, None], 2, axis=1)))
+    np.testing.assert_allclose(some, found[:, [2, 1]], rtol=1e-4, atol=1e-5)
+
+
+def test_a_linear_skip_that_is_not_of_windows_has_no_members():
+    with pytest.raises(ConfigError, match="received EinsumDense 'ab,bc->ac', expected 'btf,tfo->bo'"):
+        Ensemble(keras.layers.EinsumDense("ab,bc->ac", 3), members=2)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
+        ({"cell": "gru", "skip": "some"}, "received skip 'some', expected one of none, linear"),
+        ({"cell": "gru", "skip": "linear", "lookback": None}, "lookback None, expected a number of time steps"),
         ({"cell": "transformer"}, "received cell 'transformer'"),
         ({"cell": "gru", "units": 0}, "units 0"),
         ({"cell": "gru", "units": [8, 4], "num_layers": 3}, "for 3 layers"),

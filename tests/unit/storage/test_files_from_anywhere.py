@@ -235,7 +235,7 @@ def looped(file):
         (replaced(lambda file, shape: file.create_dataset(KERNEL, shape, h5py.string_dtype())), "is object"),
         (replaced(lambda file, shape: file.create_dataset(KERNEL, shape, "float32", compression="gzip")), "is stored"),
         (replaced(lambda file, shape: file.create_dataset(KERNEL, shape, "float32", fillvalue=1.0)), "is stored"),
-        (replaced(lambda file, shape: None), "there are 4 arrays, expected 5"),
+        (replaced(lambda file, shape: None), "there are 5 arrays, expected 6"),
         (replaced(lambda file, shape: file.create_group(KERNEL)), "there is a group"),
         (weights_of(lambda file: file.__setitem__("layers/gru/extra", np.zeros(2))), "expected none of that name"),
         (weights_of(looped), "there is a group"),

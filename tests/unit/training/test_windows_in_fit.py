@@ -78,6 +78,7 @@ def test_no_validation_part_is_none_and_targets_beside_windows_are_refused(data)
             model.fit(data.train, verbose=0, **wrong)
 
 
+@pytest.mark.above_backends
 @pytest.mark.pictures
 def test_the_callback_keeps_all_rows_so_far_in_a_folder(data, tmp_path):
     comparison = kseq.Comparison(data)
