@@ -1,7 +1,7 @@
 """Which column is what: dates, series, targets, and covariates of the past, of the future and of no time at all."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ DATE_WORDS = (
 #: Share of steps that are the usual one from which on numbers that may be dates are taken for some.
 EVEN = 0.7
 
+#: Share of steps that must go up: one down stands between two series.
+RISING = 0.8
+
 #: Whole numbers whose digits a comma groups by three.
 _GROUPED = r"[+-]?\d{1,3}(,\d{3})+"
 
@@ -41,7 +44,7 @@ def require_unit(unit: Any) -> None:
     Raises:
         ConfigError: it is none.
     """
-    if not isinstance(unit, str):
+    if not isinstance(unit, str | None):
         raise ConfigError(
             "received ", Parameter("unit"), f" {shown(unit)}, expected a text, the unit of the target such as "
             "'°C'; the size of the networks is ", Given("units", unit), ".",
@@ -168,21 +171,26 @@ def _time_columns(frame: pd.DataFrame, named: set[str]) -> list[str]:
 def _counts_time(frame: pd.DataFrame, column: str) -> bool:
     """Whether a column's numbers are those of dates: they rise in even steps, and read as 200102 or seconds since 1970.
 
+    Where one series stands below the other they begin again, a few times.
+
     Decimal years look like many other numbers, and are known by a name with "year" in it.
     """
     values = frame[column]
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values) or len(values) < 4:
         return False
     numbers = values.to_numpy(dtype="float64", na_value=np.nan)
-    if not np.isfinite(numbers).all() or not (np.diff(numbers) > 0).all():
+    if not np.isfinite(numbers).all():
+        return False
+    rises = np.diff(numbers) > 0
+    if np.mean(rises) < RISING:
         return False
     whole = bool((numbers == np.floor(numbers)).all())
-    if numbers[-1] < 10**5 if whole else "year" not in str(column).lower():
+    if numbers.min() < 10**5 if whole else "year" not in str(column).lower():
         return False
     read, words = dates_of_numbers(numbers)
     if not isinstance(read, pd.DatetimeIndex) or not words:
         return False
-    steps = np.diff(read.to_numpy()).astype("float64")
+    steps = np.diff(read.to_numpy()).astype("float64")[rises]
     return bool(np.mean(np.abs(steps / np.median(steps) - 1) < 0.15) >= EVEN)
 
 
@@ -288,7 +296,7 @@ def listed(names: Names) -> list[str]:
     """Names as a list, of one alone too."""
     if names is None:
         return []
-    return [names] if isinstance(names, str) else list(names)
+    return [str(names)] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
 
 
 def _targets(frame: pd.DataFrame, target: Names, taken: Sequence[str], every_number: bool, name: str) -> list[str]:

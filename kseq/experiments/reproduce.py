@@ -146,7 +146,8 @@ class Recorded:
                 f"{self.path} is the record of rows that a script added one by one; run that script again."
             )
         self._require_known("settings", given, [one.name for one in fields(Settings)])
-        self._require_known("settings of the training", given.get("training", {}), [one.name for one in fields(Training)])
+        budget = [one.name for one in fields(Training)]
+        self._require_known("settings of the training", given.get("training", {}), budget)
         # Networks of a record that says nothing of a skip had none.
         given = {"skip": "none", **given}
         settings = Settings(**{name: _tuples(value) for name, value in given.items()} | {"own": self.own})

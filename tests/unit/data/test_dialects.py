@@ -275,6 +275,18 @@ def test_numbers_that_may_be_values_are_no_dates(tmp_path):
     assert read_csv(path).targets == ("reading",)
 
 
+def test_numbers_that_are_dates_begin_again_with_each_series(tmp_path):
+    path = tmp_path / "shops.csv"
+    months = [200001 + 100 * (number // 12) + number % 12 for number in range(30)]
+    rows = (f"{shop},{month},{value}\n" for shop in "ab" for month, value in zip(months, Y[:30], strict=True))
+    path.write_text("shop,period,y\n" + "".join(rows))
+    panel = read_file(path, id="shop")
+    assert (len(panel.ids), panel.step) == (2, "monthly")
+    # Series that are taken for one have each date twice.
+    with pytest.raises(DataError, match="dates"):
+        read_file(path)
+
+
 def test_decimal_years_are_dates_by_their_name(tmp_path):
     path = write(tmp_path, [f"{1990 + (number + 0.5) / 12:.4f}" for number in range(60)], head="decimal year,co2\n")
     series = read_csv(path)
