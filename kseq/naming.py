@@ -258,12 +258,13 @@ def _refused(
     instead: Mapping[str, str] | None,
 ) -> ConfigError:
     """Say what does not fit in a call."""
-    parameters = [one for one in signature.parameters.values() if one.name != "self"]
+    parameters = [one for one in signature.parameters.values() if one.name not in ("self", "cls")]
     given = list(arguments)[len(signature.parameters) - len(parameters) :]
     placed = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
     named = [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters)
     wrong = [name for name in options if name not in named]
-    if wrong:
+    if wrong and not open_ended:
         return unknown(wrong, named, whose, instead)
     if len(given) > len(placed):
         more = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY][:4]

@@ -52,7 +52,7 @@ def several(names: Any) -> Any:
     return tuple(names) if isinstance(names, Iterable) else names
 
 
-def _numbers(value: Any) -> Any:
+def numbers_in(value: Any) -> Any:
     """Numbers that are written as text, ``"64,32"``, as the command takes them; other values stay as they are."""
     if not isinstance(value, str):
         return value
@@ -253,13 +253,21 @@ class Settings:
     def __post_init__(self) -> None:
         for name in [one.name for one in fields(self)]:
             object.__setattr__(self, name, _plain(getattr(self, name)))
+        for name in ("horizons", "training", "own", "by_cell"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ConfigError("received ", Parameter(name), f" {shown(getattr(self, name))}, expected a mapping.")
+        for cell, own in self.by_cell.items():
+            if not isinstance(own, Mapping):
+                raise ConfigError(
+                    f"received by_cell {shown(own)} for {shown(cell)}, expected a mapping, such as {{'units': 8}}."
+                )
         for what, known_as in (("cells", cell_of), ("baselines", baselines.name_of)):
             given = several(getattr(self, what))
             if given is not None:
                 require_each_once(what, given, empty=True)
                 object.__setattr__(self, what, tuple(known_as(name) for name in given))
-        object.__setattr__(self, "units", _numbers(self.units))
-        levels = () if self.levels == "none" else _numbers(self.levels)
+        object.__setattr__(self, "units", numbers_in(self.units))
+        levels = () if self.levels == "none" else numbers_in(self.levels)
         object.__setattr__(self, "levels", levels if isinstance(levels, tuple) else (levels,))
         by_cell = {cell_of(cell): _of_cell(own) for cell, own in self.by_cell.items()}
         object.__setattr__(self, "by_cell", by_cell)

@@ -276,7 +276,7 @@ def require_path(path: Any) -> Path:
         '.csv'
     """
     if not isinstance(path, str | os.PathLike):
-        raise DataError(f"received type {type(path).__name__}, expected the name of a file.")
+        raise DataError(f"received type {type(path).__name__}, expected a path, the name of a file or a folder.")
     return Path(path)
 
 

@@ -24,7 +24,7 @@ from kseq.settings import Settings, several
 from kseq.storage.csv_text import escaping
 from kseq.text import shown
 from kseq.training.budget import Training
-from kseq.validation import WHOLE, require_predictions, require_whole
+from kseq.validation import WHOLE, require_path, require_predictions, require_whole
 
 if TYPE_CHECKING:
     from kseq.storage import Folder
@@ -158,7 +158,10 @@ def _settings(options: Mapping[str, Any], base: Mapping[str, Any] | None) -> Set
     budget = [field.name for field in fields(Training)]
     base = dict(base or {})
     shared = base.pop("training", {})
-    training = dict(given.pop("training", {}))
+    training = given.pop("training", {})
+    if not isinstance(training, Mapping):
+        raise ConfigError("received ", Parameter("training"), f" {shown(training)}, expected a mapping.")
+    training = dict(training)
     twice = [name for name in budget if name in given and name in training]
     if twice:
         raise ConfigError(f"received {twice[0]} and training with {twice[0]}, expected one of them.")
@@ -174,7 +177,10 @@ def _settings(options: Mapping[str, Any], base: Mapping[str, Any] | None) -> Set
 
 def _own(given: dict[str, Any]) -> dict[str, Any]:
     """Take rows of one's own out of what is given: mappings of names to functions, and texts of the command."""
-    found: dict[str, Own] = {**given.pop("own", {})}
+    own = given.pop("own", {})
+    if not isinstance(own, Mapping):
+        raise ConfigError("received ", Parameter("own"), f" {shown(own)}, expected a mapping.")
+    found: dict[str, Own] = {**own}
     cells = given.get("cells")
     if isinstance(cells, Mapping):
         named = {name: one for name, one in cells.items() if cell_of(name) not in CELL_NAMES}
@@ -315,7 +321,7 @@ def asked(
             data = readers.series_of(found, season=made.season or None, **reading)
     if {"backend", "device"} & given.keys() or (made.cells and backends.running() is None):
         backends.choose(given.get("backend"), given.get("device"))
-    out = Path(given["out"]) if "out" in given else None
+    out = require_path(given["out"]) if "out" in given else None
     predictions = require_predictions(given.get("predictions", "csv"))
     return Asked(data, made, out, bool(given.get("escape_formulas")), predictions)
 

@@ -121,6 +121,15 @@ def take_file(path: Path, given: dict[str, Any]) -> Any:
     return data.read_file(path, **_reading_of(given))
 
 
+def take_rows_of(address: str, query: str | None, given: dict[str, Any]) -> Any:
+    """Take the options of reading out of ``given`` and read rows of a database: a series, or a panel of several."""
+    from kseq import data
+
+    options = _reading_of(given)
+    reading.require_lines(options, "sql")
+    return data.read_sql(address, query, **options)
+
+
 def take_series(given: dict[str, Any]) -> Any:
     """Take the series' options out of ``given`` and load the series.
 

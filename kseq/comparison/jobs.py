@@ -264,8 +264,18 @@ def blocks_of(cell: str, data: WindowedPanel, settings: Settings) -> list[tuple[
     return [tuple(seeds[first : first + size]) for first in range(0, len(seeds), size)]
 
 
-def build_cell(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[int]) -> keras.Model:
-    """Build a cell's model as the settings say, with a member for each seed; of one seed an ordinary model."""
+def build_cell(
+    cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[int], **layer_options: Any
+) -> keras.Model:
+    """Build a cell's model as the settings say, with a member for each seed; of one seed an ordinary model.
+
+    Args:
+        cell: String, ``"rnn"``, ``"lstm"``, ``"gru"``, or the name of a network of the user's own.
+        data: The windowed series.
+        settings: Settings of the comparison, those of the cell.
+        seeds: Integers, the seeds of the members.
+        **layer_options: Further arguments of every recurrent layer, see :func:`kseq.models.builders.build_model`.
+    """
     if cell in settings.own:
         return build_own(settings.own[cell], data, settings, seeds[0])
     require_room(cell, data, settings)
@@ -284,7 +294,7 @@ def build_cell(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequen
     if settings.strategy == "seq2seq":
         return build_seq2seq(cell, **network)
     members = seeds if len(seeds) > 1 else None
-    return build_model(cell, bidirectional=settings.bidirectional, members=members, **network)
+    return build_model(cell, bidirectional=settings.bidirectional, members=members, **network, **layer_options)
 
 
 def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:

@@ -15,6 +15,7 @@ from kseq.jobs import FOLDER, Job, Outcome, Runner, Store, opening
 from kseq.jobs.job import key_of
 from kseq.text import shortened
 from kseq.training.progress import Block, block_done
+from kseq.validation import require_path
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def store_in(keep: str | Path | None, out: Path | None, *, fresh: bool = False) 
     """Open the store of finished jobs: the one that is named, or the one in a run's folder; None without both."""
     if keep is None and out is None:
         return None
-    return Store(Path(keep) if keep is not None else Path(str(out)) / FOLDER, fresh=fresh)
+    return Store(require_path(keep) if keep is not None else Path(str(out)) / FOLDER, fresh=fresh)
 
 
 def workers_for(executor: Any) -> AbstractContextManager[Any]:

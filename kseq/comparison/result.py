@@ -26,6 +26,7 @@ from kseq.jobs import Runner, Store, place
 from kseq.naming import checked
 from kseq.settings import Settings
 from kseq.training.progress import Within
+from kseq.validation import require_path
 
 
 class Comparison(Tables):
@@ -108,7 +109,7 @@ class Comparison(Tables):
 
         if not str(path):
             raise ConfigError('received "" for the folder to write into, expected its name ("." for this one).')
-        with run_folder.folder(Path(path), inputs=self.inputs) as folder:
+        with run_folder.folder(require_path(path), inputs=self.inputs) as folder:
             return run_folder.write(self, folder, predictions=predictions)
 
     @property

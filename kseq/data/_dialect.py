@@ -263,13 +263,15 @@ def _names(
 def _units(
     rows: list[tuple[int, list[str]]], told: list[str]
 ) -> tuple[tuple[int, ...], list[tuple[int, list[str]]]]:  # fmt: skip
-    """Leave out a row of units: no number or date in it, where all rows after it hold some."""
-    if len(rows) < 4 or any(is_value(cell) or not cell or _EMPTY.fullmatch(cell) for cell in rows[0][1]):
+    """Leave out a row of units: text without a number or date, where all rows after it hold some."""
+    if len(rows) < 4 or any(map(is_value, rows[0][1])):
         return (), rows
     later = [row for _, row in rows[1:]]
-    if not any(_holds_values(later, at) for at in range(len(rows[0][1]))):
+    texts = {at: cell for at, cell in enumerate(rows[0][1]) if cell and not _EMPTY.fullmatch(cell)}
+    # A date has no unit, and may stand without one.
+    if not any(_holds_values(later, at) for at in texts) or len(texts) < len(rows[0][1]) - 1:
         return (), rows
-    told.append(f"line {rows[0][0] + 1} ({', '.join(rows[0][1][:4])}) left out as units")
+    told.append(f"line {rows[0][0] + 1} ({', '.join(list(texts.values())[:4])}) left out as units")
     return (rows[0][0],), rows[1:]
 
 

@@ -72,6 +72,8 @@ def parse(freq: str) -> tuple[Rule, pd.DateOffset | None]:
     Raises:
         ConfigError: it is none that is known.
     """
+    if not isinstance(freq, str):
+        raise _unknown(freq)
     text = freq.strip()
     closed = weekmask_of(text)
     if closed is not None:

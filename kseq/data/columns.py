@@ -1,7 +1,7 @@
 """Which column is what: dates, series, targets, and covariates of the past, of the future and of no time at all."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,24 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import dates
+from kseq.data._date_numbers import dates_of_numbers
 from kseq.data._mending import Mendable
 from kseq.errors import ConfigError, DataError, Given, Parameter
 from kseq.text import shown
 
 #: Names under which a file's time column is found when the user names none.
 TIME_NAMES = ("ds", "datetime", "timestamp", "date", "time")
+
+#: Further names of columns of dates: where such a column holds text that is no date, that is told.
+DATE_WORDS = (
+    "month", "quarter", "datum", "monat", "mois", "fecha", "mes", "mese", "maand", "дата", "месяц", "日期", "日付",
+)  # fmt: skip
+
+#: Share of steps that are the usual one from which on numbers that may be dates are taken for some.
+EVEN = 0.7
+
+#: Share of steps that must go up: one down stands between two series.
+RISING = 0.8
 
 #: Whole numbers whose digits a comma groups by three.
 _GROUPED = r"[+-]?\d{1,3}(,\d{3})+"
@@ -32,7 +44,7 @@ def require_unit(unit: Any) -> None:
     Raises:
         ConfigError: it is none.
     """
-    if not isinstance(unit, str):
+    if not isinstance(unit, str | None):
         raise ConfigError(
             "received ", Parameter("unit"), f" {shown(unit)}, expected a text, the unit of the target such as "
             "'°C'; the size of the networks is ", Given("units", unit), ".",
@@ -141,13 +153,49 @@ def _time_columns(frame: pd.DataFrame, named: set[str]) -> list[str]:
         found = [column for column in others if _holds_dates(frame[column])][:1]
     if not found:
         year = [column for column in others if dates.part_of(str(column)) == "year"]
-        return year[:1] if year and _are_whole(frame, year[:1]) and frame[year[0]].min() >= 1500 else []
+        if year and _are_whole(frame, year[:1]) and frame[year[0]].min() >= 1500:
+            return year[:1]
+        found = [column for column in others if _counts_time(frame, column)][:1]
+        if found and sum(map(pd.api.types.is_numeric_dtype, frame[others].dtypes)) > 1:
+            return found
+        words = [column for column in others if str(column).strip().lower() in DATE_WORDS]
+        return [column for column in words if _is_text(frame[column])][:1]
     days = frame[found[0]]
     if len(days) > 1 and days.iloc[0] == days.iloc[1]:
         # A day in several rows: the time of the day stands beside it.
         clock = [column for column in others if str(column).strip().lower() in dates.TIMES and column != found[0]]
         return [*found, *clock[:1]]
     return found
+
+
+def _counts_time(frame: pd.DataFrame, column: str) -> bool:
+    """Whether a column's numbers are those of dates: they rise in even steps, and read as 200102 or seconds since 1970.
+
+    Where one series stands below the other they begin again, a few times.
+
+    Decimal years look like many other numbers, and are known by a name with "year" in it.
+    """
+    values = frame[column]
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values) or len(values) < 4:
+        return False
+    numbers = values.to_numpy(dtype="float64", na_value=np.nan)
+    if not np.isfinite(numbers).all():
+        return False
+    rises = np.diff(numbers) > 0
+    if np.mean(rises) < RISING:
+        return False
+    whole = bool((numbers == np.floor(numbers)).all())
+    if numbers.min() < 10**5 if whole else "year" not in str(column).lower():
+        return False
+    read, words = dates_of_numbers(numbers)
+    if not isinstance(read, pd.DatetimeIndex) or not words:
+        return False
+    steps = np.diff(read.to_numpy()).astype("float64")[rises]
+    return bool(np.mean(np.abs(steps / np.median(steps) - 1) < 0.15) >= EVEN)
+
+
+def _is_text(column: pd.Series) -> bool:
+    return pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
 
 
 def _are_whole(frame: pd.DataFrame, columns: Sequence[str]) -> bool:
@@ -222,6 +270,9 @@ def _text_among(column: pd.Series, text: np.ndarray, name: str, rows: Sequence[i
     after = len(column) - int(places[0])
     if after <= 20:
         remedies += [{"skip_footer": lines} for lines in range(after, after + 4)]
+    # What stands above a table stands in the first rows, its names in the last of them.
+    if len(places) == int(places[-1]) + 1 <= 20:
+        remedies += [{"skip_rows": lines} for lines in range(len(places), len(places) + 4)]
     if len(kinds) <= 5 and not any(map(re.compile(r"\d").search, kinds)):
         remedies.append({"missing": tuple(kinds)})
     number = int(places[0])
@@ -245,7 +296,7 @@ def listed(names: Names) -> list[str]:
     """Names as a list, of one alone too."""
     if names is None:
         return []
-    return [names] if isinstance(names, str) else list(names)
+    return [str(names)] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
 
 
 def _targets(frame: pd.DataFrame, target: Names, taken: Sequence[str], every_number: bool, name: str) -> list[str]:
@@ -264,7 +315,9 @@ def _targets(frame: pd.DataFrame, target: Names, taken: Sequence[str], every_num
     raise DataError(
         f"{name}: no target named and {len(numeric)} numeric columns to choose from; name one with ",
         Parameter("target"),
-        f": {', '.join(map(str, numeric or rest)) or 'none found'}.",
+        f": {', '.join(map(str, numeric or rest)) or 'none found'}",
+        *([] if numeric else ["; where a table begins further down its file, give ", Parameter("skip_rows")]),
+        ".",
     )
 
 
@@ -280,7 +333,7 @@ def _mostly_numbers(column: pd.Series) -> bool:
     """Whether most values of a column of text are numbers."""
     if pd.api.types.is_numeric_dtype(column) or getattr(column.dtype, "kind", "") in "mM" or not len(column):
         return False
-    if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
+    if not _is_text(column):
         return False
     known = column.dropna().astype(str).str.strip()
     plain = known.str.replace(r"(?<=\d)[., '](?=\d)", "", regex=True)

@@ -68,12 +68,14 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
         raise DataError(f"received type {type(given).__name__} without rows, expected one a time step.")
     series = reading.pop("series", None)
     id = reading.get("id") or (ID_NAME if ID_NAME in (*frame.columns, *frame.index.names) else None)
+    called = reading.pop("name", None)
     if id is not None:
-        return _long(frame, id, series, season, reading)
+        return _long(frame, id, series, season, reading, called)
+    name = called or name
     if series is not None:
         reading["target"] = str(series)
     if _is_wide(frame, name, reading):
-        return panel_from_frame(frame, name="frame", season=season, **reading)
+        return panel_from_frame(frame, name=called or "frame", season=season, **reading)
     return from_frame(frame, name=name, season=season, **reading)
 
 
@@ -98,7 +100,9 @@ def _of_name(given: str | os.PathLike[str], season: int | None, reading: dict[st
     return read_file(Path(given), season=season, **reading)
 
 
-def _long(frame: pd.DataFrame, id: str, series: Any, season: int | None, reading: dict[str, Any]) -> Series | Panel:
+def _long(
+    frame: pd.DataFrame, id: str, series: Any, season: int | None, reading: dict[str, Any], called: str | None
+) -> Series | Panel:
     """One series of a long frame, or a panel of all where there are several."""
     reading = {**reading, "id": id}
     if id not in (*frame.columns, *frame.index.names):
@@ -107,8 +111,8 @@ def _long(frame: pd.DataFrame, id: str, series: Any, season: int | None, reading
     ids = frame[id] if id in frame.columns else frame.index.get_level_values(id)
     distinct = pd.unique(ids)
     if series is None and len(distinct) > 1:
-        return panel_from_frame(frame, name="frame", season=season, **reading)
-    name = str(distinct[0] if series is None else series)
+        return panel_from_frame(frame, name=called or "frame", season=season, **reading)
+    name = str(called or (distinct[0] if series is None else series))
     return from_frame(frame, name=name, series=series, season=season, **reading)
 
 

@@ -90,7 +90,8 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
         frame = frame.rename_axis(index=names).reset_index()
     elif "unique_id" in frame.index.names:
         frame = frame.reset_index()
-    frame = frame.reset_index(drop=True)
+    # A copy in one piece: files of many seeds have hundreds of columns, and pandas warns of those in as many pieces.
+    frame = frame.reset_index(drop=True).copy()
     frame = frame.rename(columns={name: str(name) for name in frame.columns})
     found = {
         known: next((name for name in names if name in frame.columns), None)

@@ -27,7 +27,8 @@ from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.settings import Settings, several
-from kseq.text import listed
+from kseq.text import listed, shown
+from kseq.validation import require_whole
 
 #: Functions of :mod:`kseq.data` that read a file.
 FILE_READERS = ("read_csv", "read_parquet", "read_panel")
@@ -82,6 +83,7 @@ def judge(
     metric = metric or planned.get("metric", "")
     season = season or record.get("series", {}).get("season", 0)
     # A wrong metric is told before anything is read.
+    require_whole("horizon", horizon, least=0)
     of_intervals = metric in QUANTILE_METRICS
     settings = Settings(cells=(), baselines=(), levels=LEVELS * of_intervals, season=season, metric=metric)
     if isinstance(forecasts, str | Path):
@@ -139,7 +141,10 @@ def _arrays(forecasts: Any, truth: Any) -> pd.DataFrame:
             '{"mine": forecasts}.'
         )
     columns = {str(name): np.asarray(values, dtype=float).ravel() for name, values in dict(forecasts).items()}
-    y = np.asarray(truth, dtype=float).ravel()
+    try:
+        y = np.asarray(truth, dtype=float).ravel()
+    except (TypeError, ValueError) as error:
+        raise DataError(f"received truth {shown(truth)}, expected an array of true values.") from error
     wrong = {name: len(values) for name, values in columns.items() if len(values) != len(y)}
     if wrong:
         name, length = next(iter(wrong.items()))
@@ -281,7 +286,7 @@ def _with_truth(frame: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
 
 def _with_cutoffs(found: Forecasts, horizon: int) -> tuple[pd.DataFrame, bool]:
     """Points with the number of their origin in ``origin``; and whether each is an origin of its own."""
-    frame = found.frame.reset_index(drop=True)
+    frame = found.frame.reset_index(drop=True).copy()
     if "cutoff" in frame or "fold" in frame:
         key = "cutoff" if "cutoff" in frame else "fold"
         frame = frame.sort_values(["unique_id", key, "ds"], ignore_index=True)

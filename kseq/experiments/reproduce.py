@@ -26,6 +26,7 @@ from kseq.settings import Settings
 from kseq.storage import plain
 from kseq.storage.regular import read_regular
 from kseq.text import listed
+from kseq.training.budget import Training
 
 #: Functions of :mod:`kseq.data` that a record may name.
 READERS = ("load_series", "read_csv", "read_parquet", "read_panel", "read_sql")
@@ -145,6 +146,8 @@ class Recorded:
                 f"{self.path} is the record of rows that a script added one by one; run that script again."
             )
         self._require_known("settings", given, [one.name for one in fields(Settings)])
+        budget = [one.name for one in fields(Training)]
+        self._require_known("settings of the training", given.get("training", {}), budget)
         # Networks of a record that says nothing of a skip had none.
         given = {"skip": "none", **given}
         settings = Settings(**{name: _tuples(value) for name, value in given.items()} | {"own": self.own})
@@ -273,10 +276,6 @@ class Recorded:
             ConfigError: as in :attr:`settings`.
         """
         settings = self.settings
-        # Keras is loaded here and no earlier: the backend is chosen by now.
-        from kseq.training.budget import Training
-
-        self._require_known("settings of the training", settings.training, [one.name for one in fields(Training)])
         if keep is None:
             return compare(series, settings, progress=progress, executor=executor, with_forecasts=with_forecasts)
         own = Path(keep) / REPEATED / key_of({"record": plain(self.record)})[:16]

@@ -44,7 +44,7 @@ from kseq.jobs import FOLDER
 from kseq.models import cell_of, name_of
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.settings import OWN_DATA, OWN_NETWORK, Settings
+from kseq.settings import OWN_DATA, OWN_NETWORK, Settings, numbers_in
 from kseq.training.progress import Progress, work_kept
 
 if TYPE_CHECKING:
@@ -201,7 +201,8 @@ def _of_space(options: dict[str, Any]) -> dict[str, tuple]:
             if len(values) == 1:
                 options[name] = values[0]
                 continue
-        values = values if isinstance(values, Iterable) else (values,)
+        values = numbers_in(values) if name != "transform" else values
+        values = values if isinstance(values, Iterable) and not isinstance(values, str) else (values,)
         chosen[vocabulary.ALIASES.get(name, name)] = tuple(values)
         del options[name]
     return chosen

@@ -7,12 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.comparison.jobs import blocks_of, require_room
+from kseq.comparison.jobs import blocks_of, build_cell
 from kseq.errors import ConfigError
 from kseq.explanation.networks import Network, networks_of
 from kseq.explanation.timing import Times, times_of
 from kseq.layers import Ensemble
-from kseq.models.builders import build_model
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import CELL_NAMES, Settings
 from kseq.training import memory
@@ -116,13 +115,12 @@ def train(cell: str, data: WindowedPanel, settings: Settings, progress: Progress
     Raises:
         ConfigError: All seeds diverged.
     """
-    require_room(cell, data, settings)
     before: list[Network] = []
     after: list[Network] = []
     models: list[keras.Model] = []
     fits: list[Fitted] = []
     for seeds in blocks_of(cell, data, settings):
-        model = _build(cell, data, settings, seeds)
+        model = build_cell(cell, data, settings, seeds)
         before += networks_of(model)
         fits.append(_fit(model, data, settings, seeds, CELL_NAMES[cell], progress))
         after += networks_of(model)
@@ -162,7 +160,7 @@ def times_of_cells(cells: Sequence[str], data: WindowedPanel, settings: Settings
         dict[str, Times]: By cell.
     """
     blocks = {cell: next(iter(blocks_of(cell, data, settings))) for cell in cells}
-    models = {cell: _build(cell, data, settings, seeds) for cell, seeds in blocks.items()}
+    models = {cell: build_cell(cell, data, settings, seeds) for cell, seeds in blocks.items()}
     return times_of(models, data, Training(**settings.training))
 
 
@@ -197,7 +195,7 @@ def variant_errors(
     """
     found = []
     for seeds in blocks_of(variant.cell, data, settings):
-        model = _build(variant.cell, data, settings, seeds, **variant.options)
+        model = build_cell(variant.cell, data, settings, seeds, **variant.options)
         if variant.open_forget:
             hold_forget_gate_open(model)
         fitted = _fit(model, data, settings, seeds, f"{CELL_NAMES[variant.cell]}, {variant.name}", progress)
@@ -223,22 +221,3 @@ def _fit(
     if progress is not None:
         callbacks.append(EpochProgress(progress, f"{name}, {seeds_text(tuple(seeds))}", training.epochs))
     return fit(model, data, training, seeds, callbacks)
-
-
-def _build(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[int], **options: Any) -> keras.Model:
-    return build_model(
-        cell,
-        lookback=data.lookback,
-        features=data.features,
-        horizon=data.horizon,
-        targets=data.targets,
-        units=settings.units_of(cell, features=data.features, targets=data.targets),
-        num_layers=settings.num_layers,
-        dropout=settings.dropout,
-        bidirectional=settings.bidirectional,
-        start=settings.start,
-        skip=settings.skip,
-        seed=seeds[0],
-        members=list(seeds) if len(seeds) > 1 else None,
-        **options,
-    )

@@ -25,7 +25,7 @@ def folds(
     n_windows: int,
     step_size: int,
     refit: bool,
-    level: Sequence[float] | None,
+    level: float | Sequence[float] | None,
 ) -> pd.DataFrame:
     """Forecast the last origins of each series, see :meth:`kseq.Forecaster.cross_validation`.
 

@@ -6,7 +6,7 @@ quantile regression, Romano, Patterson and Candès 2019), so that they are wider
 it too has half-widths, around its median.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -14,10 +14,11 @@ from kseq.errors import ConfigError, Parameter
 from kseq.evaluation.intervals import Interval, moved
 from kseq.evaluation.quantiles import bounds_at
 from kseq.forecasting.card import ModelCard
+from kseq.validation import require_levels
 
 
 def bands_around(
-    card: ModelCard, values: np.ndarray, quantiles: np.ndarray, levels: Sequence[float] | None, unit: np.ndarray
+    card: ModelCard, values: np.ndarray, quantiles: np.ndarray, levels: float | Sequence[float] | None, unit: np.ndarray
 ) -> tuple[dict[float, Interval], list[str]]:
     """Put intervals around forecasts.
 
@@ -37,6 +38,8 @@ def bands_around(
         ConfigError: a level of which nothing is known.
     """
     bands, notes, steps = {}, [], values.shape[-2]
+    if levels is not None:
+        levels = require_levels("level", levels if isinstance(levels, Iterable) else (levels,))
     for level in card.settings["levels"] if levels is None else levels:
         reason = card.half_widths.reason(level)
         if reason is None:

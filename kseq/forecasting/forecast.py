@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kseq.data import Panel, Series
+from kseq.data import Panel, Series, series_of
 from kseq.data._cells import Cells
 from kseq.data.columns import ID_NAME, TIME_NAMES, numbers, require_columns
 from kseq.data.dates import placing, read_dates
@@ -110,9 +110,9 @@ def forecast(
     model: TrainedModel,
     steps: int | None = None,
     *,
-    rows: Series | Panel | None = None,
+    rows: Any = None,
     future: pd.DataFrame | None = None,
-    levels: Sequence[float] | None = None,
+    levels: float | Sequence[float] | None = None,
     ids: Sequence[object] | None = None,
 ) -> Forecast:
     """Forecast the steps after each series.
@@ -122,9 +122,9 @@ def forecast(
     Args:
         model: A model from :func:`kseq.forecasting.fit.fit_model` or :func:`kseq.forecasting.model_file.load`.
         steps: Number of steps, at least 1; the model's horizon by default.
-        rows: newer rows to forecast from; they may follow those that the model keeps, or overlap with them. By default
-            it forecasts from the last rows that it was trained on. They may be of series that it has not seen, if their
-            past is long enough.
+        rows: newer rows to forecast from, as :func:`kseq.compare` takes a series; they may follow those that the model
+            keeps, or overlap with them. By default it forecasts from the last rows that it was trained on. They may be
+            of series that it has not seen, if their past is long enough.
         future: covariates at the steps to come, one row a series and step, from :func:`covariates_ahead`: future
             covariates of all steps, and past ones of those that later blocks of ``horizon`` steps read.
         levels: percents that intervals are to cover; by default those named when the model was fitted, as far as
@@ -150,6 +150,8 @@ def forecast(
     card = model.card
     steps = card.horizon if steps is None else steps
     require_whole("steps", steps)
+    if rows is not None:
+        rows = series_of(rows)
     history, ahead, notes = rows_to_forecast(card, steps, rows, future, ids)
     blocks = -(-steps // card.horizon)
     ends = ahead.ends
@@ -284,6 +286,8 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cel
     Raises:
         DataError: no covariate, id or date is among the columns; one holds no numbers; a date stands twice.
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"received {name} of type {type(frame).__name__}, expected a DataFrame.")
     kept = card.context
     frame = frame.reset_index() if frame.index.name == ID_NAME else frame
     cells = cells or Cells.of(**{key: card.reading[key] for key in ("missing", "date_format") if key in card.reading})

@@ -5,7 +5,7 @@ Parameters are set when it is made and nothing else happens there; what is learn
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -128,7 +128,7 @@ class Forecaster:
         refit_on_validation: bool = True,
         seed: int = 0,
         n_seeds: int = 1,
-        level: Sequence[float] = (80, 95),
+        level: float | Sequence[float] = (80, 95),
         freq: str | None = None,
         refit: bool | None = None,
         **others: Any,
@@ -254,7 +254,7 @@ class Forecaster:
 
     @checked("Forecaster.predict")
     def predict(
-        self, h: int | None = None, X_df: pd.DataFrame | None = None, level: Sequence[float] | None = None
+        self, h: int | None = None, X_df: pd.DataFrame | None = None, level: float | Sequence[float] | None = None
     ) -> pd.DataFrame:
         """Forecast the steps after the series, or after each.
 
@@ -286,7 +286,7 @@ class Forecaster:
         n_windows: int = 1,
         step_size: int | None = None,
         refit: bool = False,
-        level: Sequence[float] | None = None,
+        level: float | Sequence[float] | None = None,
     ) -> pd.DataFrame:
         """Forecast the last origins of a series, or of each of many, each from what came before it.
 
@@ -375,7 +375,7 @@ class Forecaster:
         settings = Settings(
             cells=(self.cell,),
             seeds=tuple(range(self.seed, self.seed + self.n_seeds)),
-            levels=tuple(self.level),
+            levels=tuple(self.level) if isinstance(self.level, Iterable) else (self.level,),
             training={name: getattr(self, name) for name in _BUDGET if getattr(self, name) is not None},
             **{name: getattr(self, name) for name in _SETTINGS},
         )

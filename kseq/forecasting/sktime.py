@@ -13,6 +13,7 @@ from sktime.forecasting.base import BaseForecaster
 
 from kseq.data.slices import extended
 from kseq.errors import ConfigError
+from kseq.evaluation.intervals import too_few
 from kseq.forecasting.forecaster import Forecaster
 
 #: What the target is called inside.
@@ -21,6 +22,10 @@ _TARGET = "y"
 
 class KseqForecaster(BaseForecaster):
     """A recurrent network as an sktime forecaster, with prediction intervals.
+
+    Intervals are bounded by errors on the validation part. Where these are too few for a coverage, as 8 are for 90 %,
+    both bounds are infinite: split conformal prediction knows no narrower interval that is sure to cover enough. Give a
+    larger ``validation``, or ask for less. Coverages are whole percents, and those of ``options={"level": ...}``.
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
@@ -126,14 +131,19 @@ class KseqForecaster(BaseForecaster):
 
     def _predict_interval(self, fh: Any, X: pd.DataFrame | None, coverage: list[float]) -> pd.DataFrame:
         levels = [round(100 * share, 6) for share in coverage]
-        known = tuple(dict.fromkeys(level for level in levels if level > 0))
+        errors = self.forecaster_.fitted.card.half_widths.errors
+        # Without a validation part nothing is known of any level, which is refused below.
+        wide = {level for level in levels if errors and level > 0 and too_few(errors, level) is not None}
+        known = tuple(dict.fromkeys(level for level in levels if level > 0 and level not in wide))
         made, found = self._forecast(fh, X, known), {}
         columns = pd.MultiIndex.from_product([[self._get_varnames()[0]], coverage, ["lower", "upper"]])
         for share, level in zip(coverage, levels, strict=True):
-            for side, name in (("lower", "lo"), ("upper", "hi")):
+            for side, name, end in (("lower", "lo", -np.inf), ("upper", "hi", np.inf)):
                 # An interval that is to cover nothing is the forecast itself.
                 at = made.columns[0] if level == 0 else f"{made.columns[0]}-{name}-{level:g}"
-                found[share, side] = made[at].to_numpy()
+                bound = np.full(len(made), np.nan) if level in wide else made[at].to_numpy()
+                # Of a step of which too few errors are known only the whole line is sure to cover enough.
+                found[share, side] = np.where(np.isnan(bound), end, bound)
         values = np.column_stack([found[share, side] for _, share, side in columns])
         return pd.DataFrame(values, index=self._index(fh), columns=columns)
 

@@ -83,6 +83,7 @@ class _Ops:
         return outputs[0] if len(outputs) == 1 else tf.reduce_mean(tf.stack(outputs), axis=0)
 
     def _stack(self, x: Any, network: Any) -> Any:
+        window = x
         for number, directions in enumerate(network.layers):
             last = number == len(network.layers) - 1
             read = []
@@ -91,7 +92,8 @@ class _Ops:
                 states = _states(x, network.cell, way, backwards=place == 1)
                 read.append(states[-1] if last else tf.transpose(states[::-1] if place else states, [1, 0, 2]))
             x = read[0] if len(read) == 1 else tf.concat(read, -1)
-        return x @ tf.constant(network.kernel) + tf.constant(network.bias)
+        outputs = x @ tf.constant(network.kernel) + tf.constant(network.bias)
+        return outputs if network.skip is None else outputs + tf.einsum("btf,tfo->bo", window, network.skip)
 
 
 def _states(x: Any, cell: str, way: Any, backwards: bool) -> Any:

@@ -29,6 +29,8 @@ class _Program(torch.nn.Module):
                     self.register_buffer(f"net{number}_{layer}_{place}", _tensor(array))
             self.register_buffer(f"net{number}_kernel", _tensor(network.kernel))
             self.register_buffer(f"net{number}_bias", _tensor(network.bias))
+            if network.skip is not None:
+                self.register_buffer(f"net{number}_skip", _tensor(network.skip.reshape(-1, network.skip.shape[-1])))
 
     def forward(self, *inputs: Tensor) -> dict[str, Tensor]:
         """Compute the outputs by name."""
@@ -98,6 +100,7 @@ class _Program(torch.nn.Module):
         return outputs[0] if len(outputs) == 1 else torch.stack(outputs).mean(dim=0)
 
     def _stack(self, x: Tensor, number: int, network: Any) -> Tensor:
+        window = x
         for layer, directions in enumerate(network.layers):
             weights = [self.get_buffer(f"net{number}_{layer}_{place}") for place in range(4 * len(directions))]
             state = x.new_zeros(len(directions), x.shape[0], directions[0].units)
@@ -109,7 +112,8 @@ class _Program(torch.nn.Module):
                 x, last = run(x, state, weights, True, 1, 0.0, False, both, True)
         # Keras takes each direction's final state.
         x = torch.cat(list(last), dim=-1)
-        return x @ self.get_buffer(f"net{number}_kernel") + self.get_buffer(f"net{number}_bias")
+        outputs = x @ self.get_buffer(f"net{number}_kernel") + self.get_buffer(f"net{number}_bias")
+        return outputs if network.skip is None else outputs + window.flatten(1) @ self.get_buffer(f"net{number}_skip")
 
 
 def _tensor(values: np.ndarray) -> Tensor:

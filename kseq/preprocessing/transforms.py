@@ -38,6 +38,7 @@ from kseq.preprocessing.references import REFERENCES, SPREAD, Reference
 from kseq.preprocessing.seasonality import Cycle, climatology
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.steps import Anomaly, Difference, Log, Log1p, Step, Trend, times_of
+from kseq.text import shown
 
 #: Steps by name; ``none`` and ``auto`` stand alone.
 STEPS = ("log", "anomaly", "trend", "difference", *REFERENCES, SPREAD, "log1p")
@@ -60,6 +61,8 @@ def steps_of(names: str) -> tuple[str, ...]:
         >>> steps_of("anomaly, change")
         ('anomaly', 'change')
     """
+    if not isinstance(names, str):
+        raise ConfigError(f"received transform {shown(names)}, expected a text, steps with commas between them.")
     steps = tuple(name.strip() for name in names.split(","))
     for step in steps:
         if step not in NAMES:

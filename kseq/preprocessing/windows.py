@@ -44,7 +44,7 @@ from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Parts, Split, long_enough, parts_of, placed_windows, require_length, room_in
 from kseq.preprocessing.transforms import FittedTransform
 from kseq.text import shown
-from kseq.validation import NUMBER, require_number
+from kseq.validation import NUMBER, require_number, require_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,6 +299,15 @@ def make_windows(
     if not isinstance(transform, Transform | None):
         raise ConfigError(f"received transform {shown(transform)}, expected steps by their names, or a Transform.")
     dtype = _type_name(dtype)
+    require_whole("n_windows", n_windows)
+    for name, value in (("step_size", step_size), ("gap", gap), ("train_size", train_size)):
+        if value is not None:
+            require_whole(name, value)
+        if value and not n_windows and split is None and like is None:
+            raise ConfigError(f"received {name} without n_windows, expected it with a backtest.")
+    for what, given, kind in (("split", split, Split), ("like", like, WindowedPanel)):
+        if not isinstance(given, kind | None):
+            raise ConfigError(f"received {what} of type {type(given).__name__}, expected a {kind.__name__}.")
     panel = Panel.of(series_of(series))
     require_sizes(lookback, horizon)
     dates = calendar_of(panel) if calendar else {}

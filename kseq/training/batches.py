@@ -65,6 +65,10 @@ class Batches(keras.utils.PyDataset):
             )
         if batch_size is not None:
             require_whole("batch_size", batch_size, least=1)
+        if per_epoch is not None:
+            require_whole("per_epoch", per_epoch, least=1)
+        if seed is not None:
+            require_whole("seed", seed)
         if sum(option is not None for option in (seed, seeds, members)) > 1:
             raise ConfigError("received more than one of seed, seeds and members, expected one of them.")
         self.windows = windows

@@ -132,6 +132,18 @@ def test_a_model_fitted_and_used_on_spreadsheets(here, capsys):
     assert "2005-05-01" in capsys.readouterr().out
 
 
+def test_what_is_read_of_a_database_is_shown(here, capsys):
+    database("known.db", monthly(60))
+    query = ["--query", "select [when], sst from sea order by 1"]
+    assert main(["data", "--sql", "sqlite:///known.db", *query, "--out", "shown"]) == 0
+    shown = capsys.readouterr().out
+    assert "target sst, dates when, monthly 2000-01-01" in shown
+    assert "kseq compare --sql sqlite:///known.db --query 'select [when], sst from sea order by 1'" in shown
+    for wrong, said in ((query, "--query without --sql"), (["known.db", "--sql", "x", *query], "both FILE and --sql")):
+        assert main(["data", *wrong]) == 2
+        assert said in capsys.readouterr().err
+
+
 def test_newer_rows_of_a_database(here, capsys):
     database("known.db", monthly(66)[:60])
     database("newer.db", monthly(66)[60:])

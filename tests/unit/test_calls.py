@@ -97,6 +97,12 @@ CALLS = [
     ),
     (lambda d, w: kseq.make_windows(d, dtype="foo"), "received dtype 'foo'"),
     (lambda d, w: kseq.make_windows(d, transform=3), "received transform 3"),
+    (lambda d, w: kseq.make_windows(d, n_windows="3"), "received n_windows '3', expected a whole number"),
+    (lambda d, w: kseq.make_windows(d, step_size=3), "received step_size without n_windows"),
+    (lambda d, w: kseq.make_windows(d, split=3), "received split of type int"),
+    (lambda d, w: kseq.judge({"a": d.y}, truth="x"), "received truth 'x'"),
+    (lambda d, w: kseq.judge({"a": d.y}, truth=d.y, horizon="x"), "received horizon 'x'"),
+    (lambda d, w: kseq.Comparison(w).write(3), "received type int, expected a path"),
     (lambda d, w: kseq.make_windows(), "received no series, expected kseq.make_windows(series, ...)"),
     (lambda d, w: kseq.tune(d, trial=3), "did you mean trials?"),
     (lambda d, w: kseq.tune(d, n_trials=3), "did you mean trials?"),
@@ -117,11 +123,11 @@ CALLS = [
     (lambda d, w: kseq.Forecaster(look_back=1), "did you mean lookback?"),
     (lambda d, w: kseq.Forecaster(optimizer=1), "it cannot be set"),
     (lambda d, w: kseq.Forecaster(foo=1), "help(kseq.Forecaster) lists them"),
-    (lambda d, w: kseq.Forecaster(*range(40)), "expected at most 33"),
+    (lambda d, w: kseq.Forecaster(*range(40)), "received 40 values without names"),
     (lambda d, w: kseq.Forecaster().predict(horizon=3), "did you mean h?"),
     (lambda d, w: kseq.Forecaster().cross_validation(d, folds=3), "did you mean n_windows?"),
     (lambda d, w: kseq.Forecaster().fit(), "received no df"),
-    (lambda d, w: kseq.Forecaster.load(12), "expected the name of a file"),
+    (lambda d, w: kseq.Forecaster.load(12), "expected a path"),
     (lambda d, w: kseq.Comparison(d), "expected windows: kseq.Comparison(kseq.make_windows(series))"),
     (lambda d, w: kseq.Comparison(), "received no data"),
     (lambda d, w: kseq.Comparison(w, lookback=3), "kseq.make_windows has it"),
@@ -133,15 +139,15 @@ CALLS = [
     (lambda d, w: kseq.Comparison(w).write(), "received no path"),
     (lambda d, w: kseq.forecast(d, 12), "expected one from kseq.fit or kseq.load_model"),
     (lambda d, w: kseq.forecast(d, h=12), "did you mean steps?"),
-    (lambda d, w: kseq.load_model(12), "expected the name of a file"),
+    (lambda d, w: kseq.load_model(12), "expected a path"),
     (lambda d, w: kseq.load_series(nam="co2"), "did you mean name?"),
     (lambda d, w: kseq.read_csv("nofile.csv", delimiter=";"), "did you mean sep?"),
-    (lambda d, w: kseq.read_parquet(12), "expected the name of a file"),
+    (lambda d, w: kseq.read_parquet(12), "expected a path"),
     (lambda d, w: kseq.read_panel("nofile.csv", foo=1), "help(kseq.read_panel) lists them"),
     (lambda d, w: kseq.from_frame(d, date="ds"), "did you mean time?"),
     (lambda d, w: kseq.from_frame(d, unit=12), "received unit 12, expected a text"),
     (lambda d, w: kseq.panel_from_frame(d, unique_id="ds"), "did you mean id?"),
-    (lambda d, w: kseq.export(12), "expected the name of a file"),
+    (lambda d, w: kseq.export(12), "expected a path"),
     (lambda d, w: kseq.Space(unit=(8,)), "did you mean units?"),
     (lambda d, w: kseq.Settings(epochs=5), "it is one of training"),
     (lambda d, w: kseq.Settings(test_share=0.2), "did you mean test?"),
@@ -180,6 +186,16 @@ def test_a_call_that_does_not_fit(frame, call, said):
         ({"metric": "mea"}, "did you mean mae?"),
         ({"scaler": "StandardScaler"}, "did you mean standard?"),
         ({"backend": "pytorch"}, "did you mean torch?"),
+        ({"horizons": 3}, "received horizons 3, expected a mapping"),
+        ({"by_cell": {"gru": 3}}, "received by_cell 3 for 'gru'"),
+        ({"training": 3}, "received training 3, expected a mapping"),
+        ({"own": 3}, "received own 3, expected a mapping"),
+        ({"transform": ["anomaly"]}, "received transform ('anomaly',), expected a text"),
+        ({"out": 3}, "received type int, expected a path"),
+        ({"keep": 3}, "received type int, expected a path"),
+        ({"freq": 12}, "received freq 12, expected a frequency"),
+        ({"time": 12}, "received column '12', expected one of: ds, y"),
+        ({"target": 12}, "received column '12', expected one of: ds, y"),
     ],
 )  # fmt: skip
 def test_values_that_cannot_be(frame, options, said):
@@ -239,6 +255,25 @@ def test_messages_are_in_the_words_of_their_door(frame, tmp_path):
     with pytest.raises(ConfigError) as share:
         kseq.compare(frame, test_share=20)
     assert told(share).startswith("received --test-share 20")
+
+
+def test_numbers_and_texts_where_several_are_usual(frame):
+    named = kseq.compare(frame, **QUICK, name="sales", features=())
+    assert named.data.series.name == "sales"
+    with pytest.raises(ConfigError, match="expected at most 3, the settings that the space holds"):
+        kseq.tune(frame, units="2,3,4", layers=1, lookback=3, learning_rate=0.01, dropout=0, weight_decay=0)
+
+
+def test_a_forecaster_takes_one_level_and_frames_of_newer_rows(frame):
+    fitted = kseq.Forecaster("gru", lookback=6, units=2, epochs=1, level=90).fit(frame[:100])
+    assert list(fitted.predict(2))[-2:] == ["GRU-lo-90", "GRU-hi-90"]
+    assert list(fitted.predict(2, level=80))[-2:] == ["GRU-lo-80", "GRU-hi-80"]
+    later = kseq.forecast(fitted.fitted, 2, rows=frame)
+    assert later.dates[0] == pd.Timestamp("2011-01-01")
+    with pytest.raises(ConfigError, match="received level 500"):
+        fitted.predict(2, level=500)
+    with pytest.raises(DataError, match="received X_df of type int"):
+        fitted.predict(2, X_df=3)
 
 
 def test_pieces_of_a_message_travel_to_other_processes():

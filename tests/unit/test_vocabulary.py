@@ -19,7 +19,7 @@ VALUES = {
     "cells": (), "baselines": "persistence", "data": "nino12", "time": "ds", "target": "y", "id": "unique_id",
     "no_past_target": False, "refit": True, "bidirectional": True, "calendar": True, "escape_formulas": True,
     "series": "a", "freq": "MS", "fill": "ffill", "unit": "K", "test_share": 0.3, "step_size": 2, "train_size": 60,
-    "layers": 2, "backend": None, "device": "cpu", "header": 0, "cell": None, "rival": None,
+    "layers": 2, "backend": None, "device": "cpu", "header": 0, "cell": None, "rival": None, "executor": None,
     "missing": "-9999", "date_format": "%Y-%m-%d", "dayfirst": False, "wide": None, "sort": True, "sep": ",",
     "decimal": ".", "thousands": None, "encoding": "utf-8", "comment": "#",
     "member": None, "sheet": None, "select": None, "preset": None,

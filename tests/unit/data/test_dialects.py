@@ -247,3 +247,69 @@ def test_marks_that_are_no_text_are_told(tmp_path, name):
     file.write_text("ds,y\n2001-01-01,1\n2001-02-01,2\n")
     with pytest.raises(ConfigError, match=rf"received {name} .*ud800, which is no text"):
         read_csv(file, target="y", **{name: "\ud800"})
+
+
+@pytest.mark.parametrize(
+    ("written", "first", "step"),
+    [
+        (lambda number: 200001 + 100 * (number // 12) + number % 12, "2000-01-01", "monthly"),
+        (lambda number: 20000101 + number if number < 31 else 20000201 + number - 31, "2000-01-01", "daily"),
+        (lambda number: 946684800 + 3600 * number, "2000-01-01", "hourly"),
+        (lambda number: 1000 * (946684800 + 86400 * number), "2000-01-01", "daily"),
+    ],
+)
+def test_numbers_that_can_only_be_dates_are_dates_under_any_name(tmp_path, written, first, step):
+    path = write(tmp_path, [written(number) for number in range(60)], head="unix,y\n")
+    series = read_csv(path)
+    assert (series.targets, series.index[0], series.step) == (("y",), pd.Timestamp(first), step)
+    assert "dates unix" in series.read
+
+
+def test_numbers_that_may_be_values_are_no_dates(tmp_path):
+    # A count that grows unevenly, one that is alone, and values like years.
+    total = np.cumsum(np.random.default_rng(0).integers(10**6, 10**8, 60)) + 10**9
+    for head, values in (("total,y\n", total), ("price,y\n", 1990 + np.arange(60) / 12)):
+        assert "no dates" in read_csv(write(tmp_path, values, head=head)).read
+    path = tmp_path / "alone.csv"
+    path.write_text("reading\n" + "".join(f"{200001 + number % 12 + 100 * (number // 12)}\n" for number in range(60)))
+    assert read_csv(path).targets == ("reading",)
+
+
+def test_numbers_that_are_dates_begin_again_with_each_series(tmp_path):
+    path = tmp_path / "shops.csv"
+    months = [200001 + 100 * (number // 12) + number % 12 for number in range(30)]
+    rows = (f"{shop},{month},{value}\n" for shop in "ab" for month, value in zip(months, Y[:30], strict=True))
+    path.write_text("shop,period,y\n" + "".join(rows))
+    panel = read_file(path, id="shop")
+    assert (len(panel.ids), panel.step) == (2, "monthly")
+    # Series that are taken for one have each date twice.
+    with pytest.raises(DataError, match="dates"):
+        read_file(path)
+
+
+def test_decimal_years_are_dates_by_their_name(tmp_path):
+    path = write(tmp_path, [f"{1990 + (number + 0.5) / 12:.4f}" for number in range(60)], head="decimal year,co2\n")
+    series = read_csv(path)
+    assert (series.targets, series.index[0], series.step) == (("co2",), pd.Timestamp("1990-01-01"), "monthly")
+
+
+def test_dates_in_words_that_are_not_read_are_told(tmp_path):
+    months = ("janvier", "février", "mars")
+    dates = [f"{months[number % 3]} {1999 + number // 3}" for number in range(60)]
+    path = write(tmp_path, dates, head="mois,valeur\n")
+    with pytest.raises(DataError, match=r"column mois does not read as dates .'janvier 1999' in row 0"):
+        read_csv(path)
+
+
+def test_a_row_of_units_has_none_for_the_date(tmp_path):
+    path = write(tmp_path, MONTHS.strftime("%Y-%m"), head="when,level\n,degC\n")
+    series = read_csv(path)
+    assert (len(series.index), series.y[0, 0]) == (60, Y[0])
+    assert "line 2 (degC) left out as units" in series.read
+
+
+def test_what_stands_above_a_table_is_skipped_by_an_option(tmp_path):
+    path = write(tmp_path, MONTHS.strftime("%Y-%m"), head="station,Hafen\nheight,12 m\nwhen,level\n")
+    with pytest.raises(DataError, match="skip_rows"):
+        read_csv(path)
+    assert read_csv(path, skip_rows=2).targets == ("level",)

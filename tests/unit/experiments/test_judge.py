@@ -93,3 +93,17 @@ def test_what_cannot_be_judged_is_said():
         kseq.judge(frame, train(), baselines=["ETS"])
     with pytest.raises(ConfigError, match="received metric 'mea'"):
         kseq.judge(frame, train(), metric="mea")
+
+
+def test_files_of_many_seeds_and_bounds(tmp_path):
+    # pandas warns of frames in more than a hundred pieces, and warnings are errors here.
+    columns = validated()[["unique_id", "ds", "cutoff", "y"]].to_dict("list")
+    for seed in range(40):
+        name = f"Net (seed {seed})"
+        columns[name] = [value + seed for value in columns["y"]]
+        columns |= {f"{name}-lo-80": [0.0] * 36, f"{name}-hi-80": [99.0] * 36}
+    frame = pd.DataFrame(columns)
+    frame.to_csv(tmp_path / "made.csv", index=False)
+    for given in (None, train()):
+        (row,) = kseq.judge(tmp_path / "made.csv", given).table.to_dict("records")
+        assert (row["mae"], row["coverage_80"]) == (pytest.approx(19.5), 100)

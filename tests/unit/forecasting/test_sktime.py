@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kseq.errors import ConfigError
 from kseq.forecasting.forecaster import Forecaster
 
 pytest.importorskip("sktime")
@@ -46,11 +47,27 @@ def test_columns_of_x_are_known_ahead():
     assert not np.allclose(made, adapter.predict(fh=[1, 2, 3], X=x[48:51] + 1))
 
 
+def test_an_interval_of_which_too_few_errors_are_known_is_the_whole_line():
+    y = monthly(pd.RangeIndex(48))
+    adapter = KseqForecaster(**QUICK).fit(y, fh=[1, 2])
+    # Seven errors of one step ahead and six of two: they bound 87.5 and 85.7 % at most.
+    known, wide = (adapter.predict_interval(coverage=share).to_numpy() for share in (0.8, 0.9))
+    assert np.isfinite(known).all()
+    assert np.isinf(wide).all()
+    assert (wide[:, 0] < wide[:, 1]).all()
+    quantiles = adapter.predict_quantiles(alpha=[0.05, 0.5])
+    np.testing.assert_array_equal(quantiles.iloc[:, 0], [-np.inf, -np.inf])
+    np.testing.assert_allclose(quantiles.iloc[:, 1], adapter.predict())
+
+
+def test_without_a_validation_part_there_are_no_intervals():
+    adapter = KseqForecaster(**QUICK, validation=0.0).fit(monthly(pd.RangeIndex(48)), fh=[1])
+    with pytest.raises(ConfigError, match="without a validation part"):
+        adapter.predict_interval(coverage=0.8)
+
+
 # What sktime itself warns of: packages that it would like, and what later versions of pandas will do.
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.xfail(
-    reason="intervals of 90 % are refused where few rows validate, as in some of sktime's checks", strict=True
-)
 @pytest.mark.slow
 def test_sktime_checks_it():
     from sktime.utils.estimator_checks import check_estimator
