@@ -83,7 +83,7 @@ class SomeSettings(SharedSettings, total=False):
 
     cells: Names
     seeds: list[Seed]
-    lookback: Size
+    lookback: Size | None
     horizon: Size
     horizons: dict[str, Size]
     strategy: Text

@@ -209,7 +209,7 @@ def test_compare_takes_a_file_of_forecasts_and_reproduce_makes_the_run_again(cap
     Path("plan.toml").write_text('[compare]\nwith = "theirs.csv"\n')
     assert main([*plan, "--config", "plan.toml", "--out", "run"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "NHITS beats Persistence" in shown
+    assert "NHITS wins among the models" in shown
     assert "Forecasts of others, from theirs.csv: NHITS." in shown
     record = json.loads(Path("run/run.json").read_text())
     assert record["with_forecasts"]["path"] == "theirs.csv"
