@@ -47,6 +47,13 @@ def test_a_page_opens_whole_and_asks_for_nothing(browser, folder, name, width, s
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 24, 26)"}[scheme]
 
 
+def test_the_lessons_table_is_read_on_a_phone_without_moving_it_sideways(browser, folder):
+    browser.open(folder / "explanation.html", 390)
+    cells = "[...document.querySelectorAll('.wraps td')]"
+    assert browser.run(f"{cells}.every((cell) => cell.getBoundingClientRect().right <= 390)")
+    assert browser.run(f"getComputedStyle({cells}[2], '::before').content").startswith('"measured here')
+
+
 def test_every_chart_is_drawn(page):
     drawn = page.run(
         "window.Bokeh.documents.flatMap((d) => d.roots()).map((figure) => figure.inner_width * figure.inner_height)"
