@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -40,7 +41,7 @@ def test_compare_writes_what_it_says(here, capsys):
     forecasts = pd.read_csv(here / "run/predictions.csv")
     assert len(forecasts) == 147
     for model, line in table.iterrows():
-        columns = [column for column in forecasts if column == model or column.startswith(f"{model} (seed")]
+        columns = [column for column in forecasts if column == model or re.fullmatch(rf"{model} \(seed \d+\)", column)]
         assert len(columns) == (2 if line["kind"] == "cell" else 1)
         for name, score, factor in (
             ("mae", mean_absolute_error, 1),
