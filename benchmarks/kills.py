@@ -65,7 +65,7 @@ def started(arguments: list[str], events: Path) -> int:
 
     from kseq.cli import audit, compare, tune
 
-    for module in (sys.modules[command.callback.__module__] for command in (audit, compare, tune)):
+    for module in (audit, compare, tune):
         module.Progress = Listening
     os._exit(main(arguments))
 
