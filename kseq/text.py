@@ -93,6 +93,12 @@ def listed(values: Sequence[object], most: int = 6) -> str:
     return first if len(values) <= most else f"{first} and {len(values) - most:,} more"
 
 
+def in_words(texts: Sequence[str]) -> str:
+    """Texts as a sentence has them: ``"GRU"``, ``"GRU and LSTM"``, ``"GRU, LSTM and SimpleRNN"``."""
+    *first, last = texts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def decimals_for(values: Sequence[float], decimals: int = 3) -> int | None:
     """Decimals with which all values of a column can be read; None where it takes powers of ten.
 

@@ -18,7 +18,7 @@ from kseq.evaluation.noise import FAR, Source, sources
 from kseq.evaluation.over_series import Friedman, friedman
 from kseq.evaluation.rows import Row, best_baseline, ranked, spread
 from kseq.evaluation.significance import LEVEL, LEVEL_TRAINED, Difference, differences
-from kseq.text import LARGE
+from kseq.text import LARGE, in_words
 
 
 @dataclass(frozen=True, eq=False)
@@ -560,8 +560,7 @@ SENTENCES = (
 
 def names(rows: Sequence[Row]) -> str:
     """``"GRU"``, ``"GRU and LSTM"``, ``"GRU, LSTM and SimpleRNN"``."""
-    *first, last = [row.name for row in rows]
-    return f"{', '.join(first)} and {last}" if first else last
+    return in_words([row.name for row in rows])
 
 
 def verb(rows: Sequence[Row], one: str, many: str) -> str:

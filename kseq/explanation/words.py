@@ -11,7 +11,7 @@ from kseq.explanation.lesson import ALIKE, FAILS, LEVEL, UNDECIDED, UNKNOWN, les
 from kseq.explanation.result import CellExplanation, Measured
 from kseq.explanation.tasks import SIGNS, UNITS
 from kseq.report.table import WIDTH, aligned
-from kseq.text import visible
+from kseq.text import in_words, visible
 
 #: Share by which the error of a smaller cell may be larger for it to be used instead of the best.
 ON_PAR = 0.05
@@ -48,7 +48,7 @@ def _of_cell(cell: CellExplanation, explanation: Measured) -> list[str]:
     if needed == 0:
         gained = "it would do as well without any of them"
     strongest = memory.strongest()
-    lags = f"; the lags that count most are {_list(strongest)}" if strongest else ""
+    lags = f"; the lags that count most are {in_words([str(lag) for lag in strongest])}" if strongest else ""
     said.append(
         f"{name}: of the {rows} rows that it reads, {gained} ({error} {memory.error.mean():.3g}, with older rows of "
         f"another window {memory.without_older['shuffled'].mean(axis=0)[_at(memory.kept, needed)]:.3g}){lags}."
@@ -106,11 +106,6 @@ def _grows(curve: LagCurve) -> str:
     return f"; it grows to {curve.grows_to:.1f} times that of the last step first" if curve.grows_to > 2 else ""
 
 
-def _list(values: list[int]) -> str:
-    texts = [str(value) for value in values]
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
-
-
 def _of_tasks(explanation: Measured) -> list[str]:
     tasks = explanation.tasks
     if tasks is None:
@@ -143,7 +138,7 @@ def reading_of(explanation: Measured) -> list[str]:
     """Say what the figures of the lesson's table are, and when a line holds."""
     tasks, subject, said = explanation.tasks, explanation.subject, []
     if tasks is not None:
-        lengths = _list(tasks.lengths.tolist())
+        lengths = in_words([str(length) for length in tasks.lengths.tolist()])
         said.append(
             "adds over, copies over: the most steps over which half of the seeds, and all shorter ones, solve the "
             f"adding problem (sum two marked values of a row of random ones) and the copy problem (say {SIGNS} signs "

@@ -63,6 +63,7 @@ class Store:
         self.removed = 0
         self._used: set[str] = set()
         self._held: int | None = None
+        self._full = False
         self._deferred: list[Callable[[], object]] = []
 
     def file(self, key: str) -> Path:
@@ -138,8 +139,10 @@ class Store:
         if size > room:
             self.failed = f"a result of {size / 1e6:,.0f} MB is larger than the room for them"
             return False
-        if self._held is None or self._held + size > room:
+        if self._held is None or (self._held + size > room and not self._full):
             self._held = self._sweep(size)
+            # What this run has read or made itself stays: nothing would be won by another look.
+            self._full = self._held + size > room
         if self._held + size > room:
             self.failed = f"they would take more than {room / 1e9:,.1f} GB"
             return False
