@@ -134,8 +134,8 @@ CASES = [
 
 #: Entries that have tests of their own, with their libraries or over further files.
 ELSEWHERE = (
-    "-", "--id", "--id store,item", "--wide series", "none", "--sheet", ".xlsx", ".xls", ".xlsb", ".ods", "--select lat=39,lon=3",
-    "lat=30:40,lon=-10:0", "--parquet", ".rdb", "--sql", "--query", "$NAME", "kseq data",
+    "-", "--id", "--id store,item", "--wide series", "none", "--sheet", ".xlsx", ".xls", ".xlsb", ".ods",
+    "--select lat=39,lon=3", "lat=30:40,lon=-10:0", "--parquet", ".rdb", "--sql", "--query", "$NAME", "kseq data",
 )  # fmt: skip
 
 
