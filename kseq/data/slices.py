@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import Panel, frequency
-from kseq.data.future_dates import RECENT, dates_after
+from kseq.data._rules import RECENT
+from kseq.data.future_dates import dates_after
 
 #: Days of dates that tell how those of no frequency go on: as in the year before.
 YEAR = 400
