@@ -80,7 +80,14 @@ def read_text(source: Source | Path, text: str | None = None, named: Parameter =
     frame = _frame(source, dialect, encoding, texts)
     frame.columns = _different(dialect.names)
     doubts = _doubles(dialect.names)
-    frame = unescaped(_without_empty_rows(frame))
+    frame = _without_empty_rows(frame)
+    texts_at = [
+        at
+        for at, kind in enumerate(frame.dtypes)
+        if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind)
+    ]
+    begun = any(frame.iloc[:, at].str.startswith("'", na=False).any() for at in texts_at)
+    frame = unescaped(frame) if begun else frame.set_axis(unescaped(frame.iloc[:0]).columns, axis=1)
     if frame.empty:
         raise DataError(f"{path} has a header and no rows; expected one row a time step.")
     if dialect.thousands is not None or dialect.decimal != ".":

@@ -95,7 +95,7 @@ class Roles:
         elif id is not None:
             require_columns(frame, [id], name)
         taken = [*times, *([id, *id.split(",")] if id is not None else []), *features, *future, *static]
-        targets = _targets(frame, target, taken, every_number, name, [] if id else id_remedies(frame, times))
+        targets = _targets(frame, target, taken, every_number, name, () if id else times)
         require_columns(frame, [*targets, *features, *future, *static], name)
         roles = cls(tuple(times), id, tuple(targets), tuple(features), tuple(future), tuple(static))
         roles._require_apart(name)
@@ -315,7 +315,7 @@ def _apart(frame: pd.DataFrame, times: Sequence[str], ids: str) -> bool:
 
 
 def _targets(
-    frame: pd.DataFrame, target: Names, taken: Sequence[str], every_number: bool, name: str, ids: list[dict[str, Any]]
+    frame: pd.DataFrame, target: Names, taken: Sequence[str], every_number: bool, name: str, times: Sequence[str]
 ) -> list[str]:
     if target is not None:
         return listed(target)
@@ -333,7 +333,7 @@ def _targets(
     further = [] if numeric else ["; where a table begins further down its file, give ", Parameter("skip_rows")]
     raise Mendable(
         f"{name}: no target named and {len(numeric)} numeric columns to choose from",
-        remedies=ids,
+        remedies=id_remedies(frame, times),
         otherwise=("name one with ", Parameter("target"), listed_columns, *further),
     )
 
