@@ -51,6 +51,9 @@ _SPECIAL = tuple(
     )
 )
 
+#: Years that begin in one and end in the next: 2001/02.
+_FISCAL = r"^(\d{4})[-/](\d{2})$"
+
 _MIDNIGHT = r"(.*\d[T ]\s*)24(:?00(?::00(?:\.0+)?)?)$"
 _INTERVAL = r"(.*\d)\s*(?:/|\s[-–]\s|\bto\b)\s*(\d.*\d.*)"
 
@@ -63,7 +66,7 @@ _NUMBERS = {
 #: Orders in which the parts of a date stand, hours last.
 _ORDERS = {
     order + hour for order in ("Ymd", "dmY", "mdY", "ymd", "dmy", "mdy") for hour in ("", "H", "HM", "HMS")
-} | {"Ym", "mY", "Yb", "bY", "yb", "by"}  # fmt: skip
+} | {"Ym", "mY", "Yb", "bY", "by"}  # fmt: skip
 
 
 @dataclass
@@ -124,6 +127,9 @@ def read(
         found = read(text.str.extract(_INTERVAL)[0].fillna(""), columns, name, None, dayfirst)
         found.told = "; ".join(filter(None, ["intervals by their beginning", found.told]))
         return found
+    fiscal = sample.str.extract(_FISCAL)
+    if len(text) > 1 and (pd.to_numeric(fiscal[1]) == (pd.to_numeric(fiscal[0]) + 1) % 100).all():
+        return Reading(_by_format(text.str[:4], "%Y", columns, name), "years that begin in the first of two")
     for pattern in _SPECIAL:
         if pattern.fullmatch(first):
             return _special(text, pattern)
@@ -147,10 +153,12 @@ def read(
             found.told = _none_ahead(found.dates)[1]
         return found
     if not re.search(r"(?<![\d:])\d{4}(?![\d:])", first):
+        begun = next((row for row, value in enumerate(text.iloc[:20]) if is_date(value)), 0)
         raise Mendable(
             f"{name}: column {','.join(columns)} does not read as dates ({first!r} in row 0 has no year of four "
             "digits)",
-            remedies=[],
+            # What stands above a table stands in its first rows.
+            remedies=[{"skip_rows": lines} for lines in range(begun, begun + 5)] if begun else [],
             otherwise=(
                 "expected dates such as 2001-02-03; say how they are written with ", Parameter("date_format"),
                 ", such as %d.%m.%Y, or leave such a column out",
@@ -213,7 +221,11 @@ def _forms(text: str) -> list[str]:
         form = "".join(choice)
         parts = re.findall("%([A-Za-z])", form.replace("%B", "%b"))
         date = "".join(part for part in parts if part in "YymdbHMS"[: 8 if ":" not in form else 5])
-        if len(set(parts)) < len(parts) or re.search("%[Yymd]:%[Yymd]", form):
+        if (
+            len(set(parts)) < len(parts)
+            or re.search("%[Yymd]:%[Yymd]", form)
+            or re.search("%H(?!:).*:|:.*%H(?!:)", form)
+        ):
             continue
         if (date.replace("b", "m") if len(date) > 2 else date) in _ORDERS and pd.notna(_try(plain, form)):
             forms.append(form)

@@ -92,6 +92,11 @@ def is_value(cell: str) -> bool:
     return bool(_NUMBER.fullmatch(cell) or _DATE.fullmatch(cell))
 
 
+def _is_date(cell: str) -> bool:
+    """Whether a cell holds a date and no number."""
+    return bool(_DATE.fullmatch(cell)) and not _NUMBER.fullmatch(cell)
+
+
 def find(lines: Sequence[str], options: Mapping[str, Any], whole: bool, where: str) -> Dialect:
     """Find out how a table is written.
 
@@ -279,18 +284,25 @@ def _require_header(header: list[str] | None, rows: list[tuple[int, list[str]]],
     """Refuse a first row in the place of the column names."""
     if header is None or not rows:
         return
-    heads = [header[at] for at in range(len(header)) if _holds_values([row for _, row in rows], at)]
-    if not heads or not all(map(is_value, heads)):
+    body = [row for _, row in rows]
+    columns = [at for at in range(len(header)) if _holds_values(body, at)]
+    heads = [header[at] for at in columns]
+    # A column of dates is not called by one.
+    dated = any(all(map(_is_date, (header[at], *(row[at] for row in body[:9] if len(row) > at)))) for at in columns)
+    if not heads or not (dated or all(map(is_value, heads))):
         return
-    counted = [str(number) for number in range(len(heads))]
-    own = [row[-len(heads) :] for _, row in rows]
-    if heads == counted and (own[0][0] != "1" if len(heads) > 1 else not any(row[0].isdigit() for row in own)):
+    first, counted = columns[0], [str(number) for number in range(len(heads))]
+    if heads == counted and (
+        body[0][first] != "1" if len(heads) > 1 else not any(row[first].isdigit() for row in body)
+    ):
         # pandas writes an array so: its columns are called 0, 1 and so on.
         return
     years = [int(head) for head in heads if re.fullmatch(r"\d{4}", head)]
     # A table of years or of dates across its columns has them as names.
-    if len(heads) > 2 and (
-        (len(years) == len(heads) and set(np.diff(years)) == {1}) or all(map(_DATE.fullmatch, heads))
+    if (
+        not dated
+        and len(heads) > 2
+        and ((len(years) == len(heads) and min(np.diff(years)) > 0) or all(map(_DATE.fullmatch, heads)))
     ):
         return
     raise Mendable(

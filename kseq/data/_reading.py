@@ -138,7 +138,7 @@ def _roles(table: Table, request: Request, every_number: bool = False) -> tuple[
 def _long(table: Table, roles: Roles, request: Request) -> tuple[Table, Roles]:
     """Put the series of a wide table below one another, from their first value to their last."""
     name, cells = request.name, request.cells
-    frame = pd.concat(list(table.batches(roles.columns)))
+    frame = cells.without_missing(pd.concat(list(table.batches(roles.columns))), roles.time)
     if roles.time:
         frame = frame.set_axis(read_dates(frame, roles.time, name, cells=cells))
     shared = list(dict.fromkeys([*roles.features, *roles.future]))

@@ -121,6 +121,14 @@ def _frames(read: Callable[[Source], Found]) -> Callable[[Source, str | None], T
     return lambda source, id: found_table(read(source), id, source.read)
 
 
+def _open_parquet(source: Source, id: str | None) -> Table:
+    table = ParquetTable(source)
+    if id is None or id in table.schema or "," not in id:
+        return table
+    # Two columns of ids are joined in memory.
+    return FrameTable(pd.concat(list(table.batches(list(table.schema)))), id, table.read)
+
+
 def _open_text(source: Source, id: str | None) -> FrameTable:
     table = read_text(source, text=id or ID_NAME)
     return FrameTable(table.frame, id, (*source.read, *table.read), table.doubts)
@@ -128,7 +136,7 @@ def _open_text(source: Source, id: str | None) -> FrameTable:
 
 #: Kinds of files, in the order in which they are tried; text is what is none of the others.
 FORMATS: tuple[Format, ...] = (
-    Format("Parquet", Source.is_parquet, lambda source, id: ParquetTable(source)),
+    Format("Parquet", Source.is_parquet, _open_parquet),
     Format("Feather", feather.recognises, lambda source, id: feather.FeatherTable(source)),
     Format("NetCDF", gridded.recognises, lambda source, id: gridded.GridTable(source, id)),
     Format("Monash or sktime", archives.recognises, _frames(archives.read)),

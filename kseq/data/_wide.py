@@ -53,6 +53,7 @@ def unfolded(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
     Raises:
         DataError: it is no such table.
     """
+    frame = cells.without_missing(frame, frame.columns[:1])
     return _months(frame, cells, name) if cells.wide == "months" else _series(frame, cells, name)
 
 

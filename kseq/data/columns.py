@@ -183,9 +183,10 @@ def _counts_time(frame: pd.DataFrame, column: str) -> bool:
 
 
 def _differs_by_digits(column: pd.Series) -> bool:
-    """Whether text holds digits in each row, and no row is like another, as those of dates are."""
+    """Whether text holds digits in nearly each row, and no row is like another, as those of dates are."""
     rows = column.iloc[:1000]
-    return len(rows) > 3 and rows.is_unique and bool(rows.str.contains(r"\d").all()) and not _mostly_numbers(rows)
+    digits = rows.astype(str).str.contains(r"\d")
+    return len(rows) > 3 and rows.is_unique and digits.mean() > 0.9 and not _mostly_numbers(rows)
 
 
 def _is_text(column: pd.Series) -> bool:
@@ -266,8 +267,8 @@ def _text_among(column: pd.Series, text: np.ndarray, name: str, rows: Sequence[i
         remedies += [{"skip_footer": lines} for lines in range(after, after + 4)]
     # What stands above a table stands in the first rows, its names in the last of them.
     above = int(places[-1]) + 1
-    title = above <= 20 and not pd.to_numeric(column.iloc[:above], errors="coerce").notna().any()
-    if title:
+    letters = any(map(re.compile(r"[^\W\d_]").search, kinds))
+    if letters and above <= 20 and not pd.to_numeric(column.iloc[:above], errors="coerce").notna().any():
         remedies += [{"skip_rows": lines} for lines in range(above, above + 5)]
     elif len(kinds) <= 5 and not any(map(re.compile(r"\d").search, kinds)):
         remedies.append({"missing": tuple(kinds)})
@@ -296,7 +297,7 @@ def listed(names: Names) -> list[str]:
 
 
 def id_remedies(frame: pd.DataFrame, times: Sequence[str]) -> list[dict[str, Any]]:
-    """Options that name the column of ids, or two of them, where dates stand in several rows."""
+    """Options that name the column of ids, or two, or the parts of a year, where dates stand in several rows."""
     if not times or not len(frame) or not frame.duplicated(subset=list(times)).any():
         return []
     others = [column for column in frame.columns if column not in times]
@@ -304,7 +305,9 @@ def id_remedies(frame: pd.DataFrame, times: Sequence[str]) -> list[dict[str, Any
     whole = [column for column in others if pd.api.types.is_integer_dtype(frame[column])]
     pairs = [",".join(pair) for pair in itertools.combinations([*texts, *whole][:4], 2)]
     known = [column for column in [*texts, *whole, *pairs] if not _apart(frame, times, column)]
-    return [{"id": column} for column in known]
+    yearly = len(times) == 1 and dates.part_of(times[0]) == "year"
+    parts = [{"time": [times[0], column]} for column in [*texts, *whole]] if yearly else []
+    return [*parts, *({"id": column} for column in known if dates.part_of(column) is None)]
 
 
 def _apart(frame: pd.DataFrame, times: Sequence[str], ids: str) -> bool:
@@ -323,6 +326,9 @@ def _targets(
     if "y" in rest and not every_number:
         return ["y"]
     numeric = [column for column in rest if pd.api.types.is_numeric_dtype(frame[column])]
+    # A column without a value is none, unless there is nothing else.
+    if not every_number:
+        numeric = [column for column in numeric if not len(frame) or frame[column].notna().any()] or numeric
     # Text among numbers is told where it is met; another column is no target in its place.
     spoilt = [column for column in rest if column not in numeric and _mostly_numbers(frame[column])]
     if len(numeric) + len(spoilt) == 1:

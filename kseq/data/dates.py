@@ -21,6 +21,7 @@ DATE_PARTS = {
     "hour": ("hour", "hr", "hh", "stunde"),
     "minute": ("minute", "min", "mn"),
     "second": ("second", "sec", "ss"),
+    "quarter": ("quarter", "qtr", "quartal", "trimestre"),
     "week": ("week", "wk", "kw", "woche", "semaine", "semana"),
     "doy": ("doy", "dayofyear", "day_of_year", "yday", "jday"),
 }
@@ -226,7 +227,11 @@ def _from_parts(frame: pd.DataFrame, parts: dict[str, str], columns: list[str], 
     next_day = values["hour"] == 24 if "hour" in values else None
     if next_day is not None and next_day.any():
         values["hour"] = values["hour"].where(~next_day, 0)
-    days, week = values.pop("doy", None), values.pop("week", None)
+    days, week, quarter = (values.pop(part, None) for part in ("doy", "week", "quarter"))
+    if quarter is not None:
+        text = frame[parts["quarter"]].astype(str).str.strip(" Qq.")
+        quarter = pd.to_numeric(text, errors="coerce")
+        values["month"] = (quarter * 3 - 2).where(quarter.isin([1, 2, 3, 4]))
     if week is not None:
         written = values["year"].astype(str) + "-" + week.astype(str).str.zfill(2) + "-1"
         return pd.to_datetime(written, format="%G-%V-%u", errors="coerce")
@@ -244,6 +249,8 @@ def _with_hours(
     hours = frame[columns[1]].to_numpy(dtype="float64")
     if not isinstance(days, pd.Series | pd.DatetimeIndex):
         raise _no_dates(columns, name, f"{columns[0]!r} holds numbers such as {days[0]}")
+    if (pd.DatetimeIndex(days).day_of_year == 1).all() and days.min() != days.max():
+        raise _no_dates(columns, name, f"{columns[0]!r} holds years, and {columns[1]!r} no part of them by its name")
     clock = hours // 100 + hours % 100 / 60 if hours.max() > 24 else hours
     bad = (clock < 0) | (clock > 24) | ((hours.max() > 24) & (hours % 100 >= 60))
     if bad.any():

@@ -53,6 +53,8 @@ def panel_rows(ids, dates=DAYS):
         (lambda d: f"W{d:%V-%G}", WEEKS),
         (lambda d: f"{d:%G/W%V}", WEEKS),
         (lambda d: f"{d:%Y%j}", DAYS),
+        (lambda d: f"{d.year}/{(d.year + 1) % 100:02}", pd.date_range("1961", periods=48, freq="YS")),
+        (lambda d: f"{d:%m/%d/%Y %I:%M %p}", pd.date_range("2001-01-01", periods=48, freq="h")),
     ],
 )
 def test_dates_of_many_countries(tmp_path, written, dates):
@@ -61,7 +63,7 @@ def test_dates_of_many_countries(tmp_path, written, dates):
     np.testing.assert_array_equal(series.y[:, 0], Y)
 
 
-@pytest.mark.parametrize("written", ["2001 {}", "{}. 2001", "week {}", "2001:{}"])
+@pytest.mark.parametrize("written", ["2001 {}", "{}. 2001", "week {}", "2001:{}", "{:02} January"])
 def test_text_that_may_be_dates_and_is_not_read_is_told(tmp_path, written):
     path = write(tmp_path, [written.format(number) for number in range(1, 49)], head="when,value")
     with pytest.raises(DataError, match=r"column when does not read as dates .*date_format"):
@@ -230,3 +232,66 @@ def test_years_with_days_or_weeks_in_another_column(tmp_path, part, form, dates)
     frame = pd.DataFrame({"year": dates.strftime("%G"), part: dates.strftime(form).astype(int), "value": Y})
     frame.to_csv(path, index=False)
     assert read_csv(path, ["year", part], "value").index.equals(dates)
+
+
+@pytest.mark.parametrize(
+    ("column", "part", "dates"),
+    [("Month", "%B", MONTHS), ("period", "M%m", MONTHS), ("Quarter", "{}", QUARTERS), ("Quarter", "Q{}", QUARTERS)],
+)
+def test_parts_of_a_year_in_another_column_are_named(tmp_path, column, part, dates):
+    parts = [part.format(date.quarter) if "{" in part else date.strftime(part) for date in dates]
+    path = tmp_path / "parts.csv"
+    pd.DataFrame({"year": dates.year, column: parts, "value": Y}).to_csv(path, index=False)
+    with pytest.raises(DataError, match=rf"give time=\['year', '{column}'\]"):
+        read_csv(path)
+    assert read_csv(path, ["year", column], "value").index.equals(dates)
+
+
+def test_numbers_beside_years_that_are_no_part_of_them(tmp_path):
+    path = tmp_path / "parts.csv"
+    pd.DataFrame({"year": QUARTERS.year, "number": QUARTERS.quarter, "value": Y}).to_csv(path, index=False)
+    with pytest.raises(DataError, match="no part of them by its name"):
+        read_csv(path, ["year", "number"], "value")
+
+
+def test_lines_under_the_header_that_are_no_dates_are_told(tmp_path):
+    rows = [f"{day:%Y-%m-%d},{value},{value}" for day, value in zip(DAYS, Y, strict=True)]
+    path = tmp_path / "quotes.csv"
+    path.write_text("\n".join(["Price,Close,Volume", "Ticker,AA,AA", "Date,,", *rows]))
+    with pytest.raises(DataError, match=r"column Price does not read as dates .'Date' in row 0"):
+        read_csv(path, target="Close")
+
+
+def test_a_column_without_a_value_is_no_target(tmp_path):
+    path = tmp_path / "flags.csv"
+    path.write_text("\n".join(["date;value;", *(f"{day:%Y-%m-%d};{y};" for day, y in zip(DAYS, Y, strict=True))]))
+    np.testing.assert_array_equal(read_csv(path).y[:, 0], Y)
+
+
+def test_text_for_missing_values_in_tables_that_lie_across(tmp_path):
+    years = [str(year) for year in range(1990, 2014)]
+    rows = [["DE", *Y[:24]], ["FR", *Y[24:]]]
+    rows[0][4] = ":"
+    path = tmp_path / "across.csv"
+    pd.DataFrame(rows, columns=["geo", *years]).to_csv(path, index=False)
+    with pytest.raises(DataError, match="give missing=':' and fill='ffill'"):
+        read_file(path, wide="series")
+    assert np.isnan(read_file(path, wide="series", missing=":", fill="mask").one("DE").y[3, 0])
+
+
+def test_two_columns_of_ids_in_parquet(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "rows.parquet"
+    panel_rows([{"store": store, "item": item} for store in "AB" for item in ("01", "1")]).to_parquet(path)
+    assert read_file(path, id="store,item").ids.tolist() == ["A/01", "A/1", "B/01", "B/1"]
+
+
+def test_a_row_with_a_date_is_no_header(tmp_path):
+    path = tmp_path / "ice.csv"
+    path.write_text(
+        "\n".join(["date,value", "2001-01-01,Ice", *(f"2001-01-{day:02},{day % 7}" for day in range(2, 31))])
+    )
+    with pytest.raises(DataError, match="column 'value' holds text"):
+        read_csv(path)
+    with pytest.raises(DataError, match="where its column names should be"):
+        read_csv(path, skip_rows=1)
