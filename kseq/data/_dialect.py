@@ -33,17 +33,16 @@ _DATE = re.compile(
 )
 _EMPTY = re.compile(r"|#?N/?A|nan|null|none|<NA>|[-.?*]+", re.I)
 
-#: Cells by which the decimal mark is told.
-_COMMA, _COMMA_3 = re.compile(r"[+-]?\d+,\d+"), re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
-_POINT, _POINT_3 = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?"), re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
-_GERMAN, _ENGLISH = re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+"), re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+")
-#: Groups of three digits by a mark that can be nothing else.
-_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:([ \u00a0\u202f'])\d{3})(?:\1\d{3})*([.,]\d+)?")
-_GERMAN_2, _ENGLISH_2 = re.compile(r"[+-]?\d{1,3}(\.\d{3}){2,}"), re.compile(r"[+-]?\d{1,3}(,\d{3}){2,}")
+#: Decimal marks and marks of thousands that are found, the commonest first, and what the latter are called.
+_BOTH = ((".", None), (",", None), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
+_SPOKEN = {"'": "apostrophes", ",": "commas", ".": "points", " ": "blanks"}
 
 
-#: How marks of thousands are called.
-_SPOKEN = {"'": "apostrophes", ",": "commas", ".": "points"}
+def written(decimal: str, thousands: str | None) -> str:
+    """Pattern of a number, whose groups have three digits where there is a mark between them."""
+    mark = r"[ \u00a0\u202f]" if thousands == " " else re.escape(thousands or "")
+    grouped = rf"[1-9]\d{{0,2}}(?:{mark}\d{{3}})+|" if mark else ""
+    return rf"[+-]?(?:(?:{grouped}\d+)(?:{re.escape(decimal)}\d*)?|{re.escape(decimal)}\d+)(?:[eE][+-]?\d+)?"
 
 
 @dataclass(frozen=True)
@@ -319,26 +318,6 @@ def _holds_values(rows: list[list[str]], at: int) -> bool:
     return bool(cells) and all(map(is_value, cells))
 
 
-def _groups(cells: Sequence[str], decimal: str | None) -> tuple[str | None, str | None]:
-    """Mark of thousands and decimal mark, where cells leave no doubt; None for what they do not tell.
-
-    A blank or an apostrophe before three digits groups thousands; so does the other one of point and comma, where the
-    user names the decimal mark and nothing else stands behind it than three digits.
-    """
-    found = [match for match in map(_GROUPS.fullmatch, cells) if match]
-    marks = {" " if match[1] in "\u00a0\u202f" else match[1] for match in found}
-    decimals = {match[2][0] for match in found if match[2]}
-    if len(marks) == 1 and len(decimals) < 2 and decimals <= {decimal or next(iter(decimals), "")}:
-        return marks.pop(), next(iter(decimals), None)
-    other = {".": (",", _COMMA, (_COMMA_3, _ENGLISH, _ENGLISH_2)), ",": (".", _POINT, (_POINT_3, _GERMAN, _GERMAN_2))}
-    if decimal in other and not found:
-        mark, single, grouped = other[decimal]
-        with_mark = [cell for cell in cells if single.fullmatch(cell) or grouped[1].fullmatch(cell)]
-        if with_mark and all(any(form.fullmatch(cell) for form in grouped) for cell in with_mark):
-            return mark, None
-    return None, None
-
-
 def _marks(
     rows: list[list[str]], sep: str, options: Mapping[str, Any], told: list[str]
 ) -> tuple[str, str | None, bool]:
@@ -351,27 +330,20 @@ def _marks(
         raise ConfigError(
             "received ", Parameter("decimal"), " and ", Parameter("thousands"), f" {decimal}, expected two marks."
         )
-    cells = [cell for row in rows for cell in row]
-
-    def count(pattern: re.Pattern) -> int:
-        return sum(pattern.fullmatch(cell) is not None for cell in cells)
-
-    if thousands is None:
-        thousands, told_decimal = _groups(cells, decimal)
-        decimal = decimal or told_decimal
-        told += [f"thousands by {_SPOKEN.get(thousands, 'blanks')}"] if thousands else []
-    if thousands is not None and decimal is None:
-        decimal = "," if thousands == "." else "."
-    if decimal is None:
-        commas, points = count(_COMMA), count(_POINT)
-        if count(_GERMAN) or (count(_GERMAN_2) and not count(_ENGLISH)):
-            decimal, thousands = ",", "."
-        elif count(_ENGLISH) or count(_ENGLISH_2):
-            thousands = ","
-        elif commas and not points and (count(_COMMA_3) < commas):
-            decimal = ","
-        if decimal or thousands:
-            told.append("decimal commas" if decimal == "," else "decimal points")
-            told += [f"thousands by {'points' if thousands == '.' else 'commas'}"] if thousands else []
-    sure = options["decimal"] is not None or thousands is not None or count(_POINT) > count(_POINT_3)
-    return decimal or ".", thousands, sure or decimal == ","
+    pairs = [(d, t) for d, t in _BOTH if decimal in (None, d) and (thousands == t or (thousands is None and d != t))]
+    if thousands is not None and not pairs:
+        pairs = [(decimal or ("," if thousands == "." else "."), thousands)]
+    elif decimal not in (None, ".", ","):
+        pairs = [(str(decimal), None)]
+    patterns = {pair: re.compile(written(*pair)) for pair in pairs}
+    fitting = set(pairs)
+    for cell in {cell for row in rows for cell in row if not cell.isdigit()}:
+        # What is a number in no way is a date, or text.
+        fitting &= {pair for pair in pairs if patterns[pair].fullmatch(cell)} or fitting
+    # 1,234 alone may be either: it stays text, and is told where it matters.
+    unclear = {(",", None), (".", ",")} <= fitting
+    found = pairs[0] if unclear else next((pair for pair in pairs if pair in fitting), pairs[0])
+    told += ["decimal commas"] if found[0] == "," and decimal is None else []
+    told += [f"thousands by {_SPOKEN[str(found[1])]}"] if found[1] is not None and thousands is None else []
+    sure = decimal is not None or found != pairs[0] or (",", ".") not in fitting
+    return *found, sure
