@@ -7,14 +7,15 @@ steps, or none, nothing is guessed. A date has a year, and stands in the same or
 import itertools
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kseq.data._mending import Mendable
-from kseq.errors import DataError, Parameter
+from kseq.errors import Parameter
 
 #: How the text of a date and time ends where it names its distance from UTC.
 OFFSET = r":\d{2}(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})$"
@@ -154,19 +155,25 @@ def read(
         return found
     if not re.search(r"(?<![\d:])\d{4}(?![\d:])", first):
         begun = next((row for row, value in enumerate(text.iloc[:20]) if is_date(value)), 0)
-        raise Mendable(
-            f"{name}: column {','.join(columns)} does not read as dates ({first!r} in row 0 has no year of four "
-            "digits)",
-            # What stands above a table stands in its first rows.
-            remedies=[{"skip_rows": lines} for lines in range(begun, begun + 5)] if begun else [],
-            otherwise=(
-                "expected dates such as 2001-02-03; say how they are written with ", Parameter("date_format"),
-                ", such as %d.%m.%Y, or leave such a column out",
-            ),
-        )  # fmt: skip
+        # What stands above a table stands in its first rows.
+        remedies = [{"skip_rows": lines} for lines in range(begun, begun + 5)] if begun else []
+        raise no_dates(columns, name, f"{first!r} in row 0 has no year of four digits", remedies)
     # The one that reads the most, for the message on the rest.
     tried = [_parsed(text, form, columns, name) for form in forms or ["ISO8601"]]
     return Reading(min(tried, key=lambda dates: int(dates.isna().sum())))
+
+
+def no_dates(
+    columns: Sequence[str], name: str, reason: str, remedies: Sequence[Mapping[str, Any]] = (),
+    otherwise: Sequence[str] = (),
+) -> Mendable:  # fmt: skip
+    """Say that columns do not read as dates, why not, and what would do."""
+    usual = "expected dates such as 2001-02-03, or columns year,month,day; say how they are written with "
+    return Mendable(
+        f"{name}: column {','.join(columns)} does not read as dates ({reason})",
+        remedies=remedies,
+        otherwise=otherwise or (usual, Parameter("date_format"), ", such as %d.%m.%Y, or leave such a column out"),
+    )
 
 
 def is_date(text: str) -> bool:
@@ -271,10 +278,7 @@ def _by_format(text: pd.Series, form: str, columns: Sequence[str], name: str) ->
             return pd.to_datetime(text, format=form, errors="coerce", utc=True)
         if offsets.notna().any():
             return pd.Series(pd.NaT, index=text.index)
-        raise DataError(
-            f"{name}: column {','.join(columns)} does not read as dates "
-            f"({str(error).strip().splitlines()[0].split('. ')[0]}); expected dates such as 2001-02-03."
-        ) from error
+        raise no_dates(columns, name, str(error).strip().splitlines()[0].split(". ")[0]) from error
 
 
 def _special(text: pd.Series, pattern: re.Pattern) -> Reading:
@@ -323,15 +327,11 @@ def _one_of(
             shown = list(different.values())
             row = int(np.flatnonzero((shown[0] != shown[1]).to_numpy())[0])
             forms = list(different)
-            raise Mendable(
-                f"{name}: column {','.join(columns)} does not read as dates ({text.iloc[row]!r} is "
-                f"{shown[0].iloc[row].date()} or {shown[1].iloc[row].date()})",
-                remedies=[],
-                otherwise=(
-                    "say which with ", Parameter("date_format"), f" '{forms[0]}' or '{forms[1]}'",
-                    *((" (", Parameter("dayfirst"), " for the day first)") if all(map(_ambiguous, different)) else ()),
-                ),
-            )  # fmt: skip
+            reason = f"{text.iloc[row]!r} is {shown[0].iloc[row].date()} or {shown[1].iloc[row].date()}"
+            raise no_dates(columns, name, reason, otherwise=(
+                "say which with ", Parameter("date_format"), f" '{forms[0]}' or '{forms[1]}'",
+                *((" (", Parameter("dayfirst"), " for the day first)") if all(map(_ambiguous, different)) else ()),
+            ))  # fmt: skip
     if not _ambiguous(form):
         return Reading(different[form])
     first = form.index("%d") < form.index("%m")
