@@ -50,15 +50,15 @@ class Dialect:
     """How a table is written.
 
     Args:
-        sep: separator, as pandas takes it.
-        decimal: decimal mark.
-        thousands: mark between groups of three digits; None for none.
-        names: of the columns, as they are written.
-        first: number of the line, from 0, on which the rows begin.
-        left_out: numbers of later lines that are no rows.
-        trailing: whether every row ends in a separator.
-        point_is_sure: whether points are decimal marks without doubt.
-        told: phrases on what was found.
+        sep: Separator, as pandas takes it.
+        decimal: Decimal mark.
+        thousands: Mark between groups of three digits; None for none.
+        names: Names of the columns, as they are written.
+        first: Number of the line, from 0, on which the rows begin.
+        left_out: Numbers of later lines that are no rows.
+        trailing: Whether every row ends in a separator.
+        point_is_sure: Whether points are decimal marks without doubt.
+        told: Phrases on what was found.
     """
 
     sep: str
@@ -76,7 +76,7 @@ def separator(text: str | None) -> str | None:
     """The separator that a user names, as pandas takes it.
 
     Raises:
-        ConfigError: it is longer than a character.
+        ConfigError: It is longer than a character.
     """
     if text is None:
         return None
@@ -100,14 +100,14 @@ def find(lines: Sequence[str], options: Mapping[str, Any], whole: bool, where: s
     """Find out how a table is written.
 
     Args:
-        lines: the first ones of the file.
+        lines: The first ones of the file.
         options: :data:`kseq.data._source.FILE_OPTIONS` that the user gives.
-        whole: whether these are all lines.
-        where: name of the file, for messages.
+        whole: Whether these are all lines.
+        where: Name of the file, for messages.
 
     Raises:
-        Mendable: the first lines make no table.
-        ConfigError: an option is no mark.
+        Mendable: The first lines make no table.
+        ConfigError: An option is no mark.
     """
     told: list[str] = []
     given, start = separator(options["sep"]), options["skip_rows"]

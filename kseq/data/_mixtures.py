@@ -24,12 +24,12 @@ def check(
     """Refuse dates that do not fit the frequency that their user named, or that mix several.
 
     Args:
-        calendar: of the dates, from :func:`read`.
-        index: the dates.
-        borders: rows at which a series begins, and the number of rows.
-        name: of the data, for messages.
-        place: names a row, for messages.
-        given: whether the user named the frequency; then any number of long steps are gaps.
+        calendar: Calendar of the dates, from :func:`read`.
+        index: The dates.
+        borders: Rows at which a series begins, and the number of rows.
+        name: Name of the data, for messages.
+        place: Names a row, for messages.
+        given: Whether the user named the frequency; then any number of long steps are gaps.
     """
     if not isinstance(index, pd.DatetimeIndex):
         return

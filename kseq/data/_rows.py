@@ -160,7 +160,7 @@ class Rows:
         """Refuse rows of several series, or of none where one was asked for.
 
         Raises:
-            DataError: the message names the series that there are.
+            DataError: The message names the series that there are.
         """
         if self.only is not None and not self.known and self.others:
             texts = sorted(self.others)

@@ -51,13 +51,13 @@ class Rule:
     """One frequency.
 
     Args:
-        alias: as pandas calls it.
-        words: for readers.
-        season: steps in a season of the calendar; 1 for none.
-        local: whether steps are counted in local time.
-        count: steps between neighbouring dates, ``(dates - 1,)``; 0 where they do not fit.
-        after: so many dates after the last one of others.
-        is_fixed: whether all steps have one length.
+        alias: Name as pandas calls it.
+        words: Name for readers.
+        season: Steps in a season of the calendar; 1 for none.
+        local: Whether steps are counted in local time.
+        count: Steps between neighbouring dates, ``(dates - 1,)``; 0 where they do not fit.
+        after: So many dates after the last one of others.
+        is_fixed: Whether all steps have one length.
     """
 
     alias: str
@@ -73,13 +73,13 @@ def parse(freq: str) -> tuple[Rule, pd.DateOffset | None]:
     """Read a frequency that a user names.
 
     Args:
-        freq: as pandas calls it, or a word such as "monthly".
+        freq: Frequency as pandas calls it, or a word such as "monthly".
 
     Returns:
         The rule; and the offset on which the first date must lie, None where its day of the month or week is open.
 
     Raises:
-        ConfigError: it is none that is known.
+        ConfigError: It is none that is known.
     """
     if not isinstance(freq, str):
         raise _unknown(freq)
@@ -153,9 +153,9 @@ def monthly(months: int, alias: str = "", first: np.datetime64 | None = None) ->
     """Steps of so many months, at about the same day: middles and ends of months move with their lengths.
 
     Args:
-        months: in a step.
-        alias: as the user calls it.
-        first: a date that tells starts of months from ends.
+        months: Number of months in a step.
+        alias: Name as the user calls it; by default pandas' name.
+        first: A date that tells starts of months from ends.
     """
 
     def count(dates: np.ndarray) -> np.ndarray:
@@ -192,7 +192,7 @@ def business(weekmask: str = WEEKDAYS) -> Rule:
     """Steps from open day to open day; holidays are gaps.
 
     Args:
-        weekmask: a 1 for each open day of the week from Monday on, a 0 for each closed one.
+        weekmask: A 1 for each open day of the week from Monday on, a 0 for each closed one.
     """
 
     def count(dates: np.ndarray) -> np.ndarray:

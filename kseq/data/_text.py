@@ -35,9 +35,9 @@ class TextTable:
     """A text file as a frame, with what was found out about it.
 
     Args:
-        frame: its rows, numbered from 0.
-        read: phrases on how it was read.
-        doubts: by column, why its values may be other ones; raised where the column is used.
+        frame: Its rows, numbered from 0.
+        read: Phrases on how it was read.
+        doubts: Reasons by column why its values may be other ones; raised where the column is used.
     """
 
     def __init__(self, frame: pd.DataFrame, read: Sequence[str], doubts: Mapping[str, Mendable]):
@@ -48,18 +48,18 @@ def read_text(source: Source | Path, text: str | None = None, named: Parameter =
     """Read a text file.
 
     Args:
-        source: the file and how it is written; a path for one of which nothing is said.
+        source: The file and how it is written; a path for one of which nothing is said.
         text: A column, if the file has it, whose values stay as they are written ("001" no number, "NA" not missing);
             or several with commas between them.
-        named: what its user names the file by, for messages.
+        named: What its user names the file by, for messages.
 
     Returns:
-        TextTable: column names without surrounding blanks. Apostrophes that keep a spreadsheet from running text are
+        TextTable: Column names without surrounding blanks. Apostrophes that keep a spreadsheet from running text are
         taken off.
 
     Raises:
-        DataError: the file is missing, is no text, or holds no table.
-        ConfigError: an option is out of range.
+        DataError: The file is missing, is no text, or holds no table.
+        ConfigError: An option is out of range.
     """
     source = Source.of(source, named=named)
     path, head = source.path, source.head

@@ -43,15 +43,15 @@ def unfolded(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
     """Give a table of months or of series as one of rows.
 
     Args:
-        frame: the table.
-        cells: says which of the two, and which values are missing.
-        name: of the data, for messages.
+        frame: The table.
+        cells: Says which of the two, and which values are missing.
+        name: Name of the data, for messages.
 
     Returns:
         Columns ``ds`` and ``y`` of months; ``unique_id``, ``y`` and, where they are known, ``ds`` of series.
 
     Raises:
-        DataError: it is no such table.
+        DataError: It is no such table.
     """
     frame = cells.without_missing(frame, frame.columns[:1])
     return _months(frame, cells, name) if cells.wide == "months" else _series(frame, cells, name)

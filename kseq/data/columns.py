@@ -65,22 +65,22 @@ class Roles:
         """Find the columns that are named, and those that need no naming.
 
         Args:
-            frame: what holds the columns; of its rows the first and the last are looked at, for dates.
-            name: of the data, for messages.
-            time: columns of dates; None for one of :data:`TIME_NAMES`, or the first column that holds dates, if there
+            frame: Frame that holds the columns; of its rows the first and the last are looked at, for dates.
+            name: Name of the data, for messages.
+            time: Columns of dates; None for one of :data:`TIME_NAMES`, or the first column that holds dates, if there
                 is one.
-            id: column that tells series apart; None for ``unique_id``, if there is one.
-            target: columns to forecast; None for ``y``, or the only column of numbers.
-            features: past covariates.
-            future: future covariates.
-            static: static covariates.
-            every_number: whether, where no target is named, all columns of numbers are targets.
+            id: Column that tells series apart; None for ``unique_id``, if there is one.
+            target: Columns to forecast; None for ``y``, or the only column of numbers.
+            features: Past covariates.
+            future: Future covariates.
+            static: Static covariates.
+            every_number: Whether, where no target is named, all columns of numbers are targets.
 
         Returns:
-            Roles: all of them columns of the frame.
+            Roles: All of them columns of the frame.
 
         Raises:
-            DataError: a column is not there, has two roles that exclude each other, or no target can be found.
+            DataError: A column is not there, has two roles that exclude each other, or no target can be found.
         """
         repeated = frame.columns[frame.columns.duplicated()]
         if len(repeated):
@@ -226,13 +226,13 @@ def numbers(
     """Return a column's values as floats; blanks become NaN, text is refused.
 
     Args:
-        column: the values.
-        name: name of the data, for messages.
-        rows: number of each value's row in its file, for messages; None to count from 0.
-        missing: numbers that stand for missing values.
+        column: The values.
+        name: Name of the data, for messages.
+        rows: Number of each value's row in its file, for messages; None to count from 0.
+        missing: Numbers that stand for missing values.
 
     Raises:
-        DataError: a value is text, or the column holds dates or durations.
+        DataError: A value is text, or the column holds dates or durations.
     """
     times = isinstance(column.dtype, pd.DatetimeTZDtype | pd.PeriodDtype | pd.IntervalDtype)
     if times or getattr(column.dtype, "kind", "") in "mM":

@@ -66,19 +66,19 @@ def read_dates(
     """Make dates of one column, or of several that hold parts of a date.
 
     Args:
-        frame: what holds the columns.
-        columns: one column of dates; columns of the parts of a date (:data:`DATE_PARTS`); a date and the hour or the
+        frame: Frame that holds the columns.
+        columns: One column of dates; columns of the parts of a date (:data:`DATE_PARTS`); a date and the hour or the
             time of the day; or several whose texts make a date together.
-        name: of the data, for messages.
-        rows: number of each row of the frame in its file, for messages; None to count from 0.
-        cells: what the user says of dates.
-        told: takes phrases on what was found.
+        name: Name of the data, for messages.
+        rows: Number of each row of the frame in its file, for messages; None to count from 0.
+        cells: What the user says of dates.
+        told: Takes phrases on what was found.
 
     Returns:
         pd.Index: dates, in the time zone that the column names, if any; whole numbers where these count steps.
 
     Raises:
-        DataError: a value is no date, there is none in a row, or some rows name a time zone and some do not.
+        DataError: A value is no date, there is none in a row, or some rows name a time zone and some do not.
     """
     cells, told = cells or Cells(), [] if told is None else told
     columns, rows = list(columns), range(len(frame)) if rows is None else rows

@@ -16,9 +16,9 @@ def dates_after(index: pd.Index, steps: int, freq: str = "") -> pd.Index:
     """Continue dates.
 
     Args:
-        index: dates in order, at least two; or whole numbers, which go on by their own step.
-        steps: how many dates to add.
-        freq: their frequency as pandas calls it, where it is known; by default it is found.
+        index: Dates in order, at least two; or whole numbers, which go on by their own step.
+        steps: Number of dates to add.
+        freq: Their frequency as pandas calls it, where it is known; by default it is found.
 
     Returns:
         Dates of the steps after the last one, in the time zone of ``index``; whole numbers where there are no dates.

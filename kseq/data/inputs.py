@@ -29,15 +29,15 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
     """Make a series, or a panel of several, of anything that holds one.
 
     Args:
-        given: a kseq Series or Panel, which stays as it is; a DataFrame of pandas, Polars, Arrow or another library
+        given: A kseq Series or Panel, which stays as it is; a DataFrame of pandas, Polars, Arrow or another library
             that gives a pandas one; a pandas Series; a dict of columns; an array or a list, ``(time,)`` or
             ``(time, series)``; a path of a file, or the name of a built-in series. A frame with several columns of
             numbers, of which none is called ``y`` and no target is named, holds a series a column.
-        season: steps in a season, for ``fill="seasonal"``.
-        **reading: options of :func:`kseq.from_frame`, of a file those of :func:`kseq.read_csv`.
+        season: Steps in a season, for ``fill="seasonal"``.
+        **reading: Options of :func:`kseq.from_frame`, of a file those of :func:`kseq.read_csv`.
 
     Raises:
-        DataError: it holds no series, or one that cannot be used; the message says what to do.
+        DataError: It holds no series, or one that cannot be used; the message says what to do.
 
     Example:
         >>> series_of([3.0, 5.0, 4.0]).y[:, 0].tolist()

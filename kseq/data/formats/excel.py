@@ -44,10 +44,10 @@ def as_text(source: Source) -> Source:
             only one that is shown and holds cells.
 
     Returns:
-        Source: of text in UTF-8 with commas.
+        Source: Text in UTF-8 with commas.
 
     Raises:
-        DataError: python-calamine is missing; the file is encrypted or damaged; no sheet, or more than one, can be
+        DataError: Python-calamine is missing; the file is encrypted or damaged; no sheet, or more than one, can be
             meant; or a formula has no value.
     """
     calamine = library("python_calamine", "excel", source)
