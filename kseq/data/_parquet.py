@@ -27,7 +27,7 @@ class ParquetTable:
         source: The file.
 
     Raises:
-        DataError: Pyarrow (``kseq[parquet]``) is not installed, or the file is missing, empty, damaged or of another kind.
+        DataError: The library pyarrow is missing, or the file is missing, empty, damaged or of another kind.
     """
 
     #: What the file is called in messages, and how it begins.

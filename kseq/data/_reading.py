@@ -16,7 +16,6 @@ from kseq.data._source import FILE_OPTIONS, PARQUET_ENDINGS, READ_CSV, READ_PARQ
 from kseq.data._tables import FrameTable, ParquetTable, Table, open_table, plain
 from kseq.data.columns import ID_NAME, Roles, id_remedies, listed, numbers
 from kseq.data.dates import read_dates
-from kseq.data.frequency import counts_steps
 from kseq.data.panel import Panel
 from kseq.data.series import Series
 from kseq.errors import DataError, Parameter
@@ -64,25 +63,7 @@ def one_series(table: Table, request: Request) -> Series:
         rows.add(batch)
     rows.require_one()
     panel = rows.panel()
-    end = int(panel.ends[0])
-    index = panel.index if panel.has_dates or counts_steps(panel.index) else pd.RangeIndex(len(panel))
-    frame = pd.DataFrame(panel.values, index, panel.columns)
-    return Series(
-        name,
-        frame.iloc[:end],
-        panel.targets,
-        panel.features,
-        panel.unit,
-        panel.source,
-        future=panel.future,
-        static=panel.static.set_axis([name]),
-        ahead=frame.iloc[end:][list(panel.future)],
-        fill=panel.fill,
-        filled=None if panel.filled is None else panel.filled[:end],
-        freq=request.freq,
-        notes=panel.notes,
-        read=panel.read,
-    )
+    return panel.one(panel.ids[0], name=name, freq=request.freq, notes=panel.notes, read=panel.read)
 
 
 def all_series(table: Table, request: Request) -> Panel:

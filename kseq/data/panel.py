@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -210,11 +211,12 @@ class Panel:
         """
         return np.searchsorted(self.borders, rows, side="right") - 1
 
-    def one(self, id: object) -> Series:
+    def one(self, id: object, **changed: Any) -> Series:
         """Take one series out, for what reads a series at a time.
 
         Args:
             id: One of ``ids``.
+            **changed: Arguments of :class:`Series` that are to be other ones, such as its name.
 
         Returns:
             Series: Series with the same values.
@@ -226,20 +228,13 @@ class Panel:
             raise DataError(f"{self.name}: received series {str(id)!r}, expected one of its {len(self.ids)} series.")
         at = self.ids.get_loc(str(id))
         frame, ahead = self._frames(at)
-        return Series(
-            str(id),
-            frame,
-            self.targets,
-            self.features,
-            self.unit,
-            self.source,
-            future=self.future,
-            static=self.static.iloc[at : at + 1],
-            ahead=ahead,
-            fill=self.fill,
-            filled=None if self.filled is None else self.filled[self.borders[at] : self.ends[at]],
-            freq=self.calendar.alias or None,
-        )
+        own = {
+            "name": str(id), "frame": frame, "targets": self.targets, "features": self.features, "unit": self.unit,
+            "source": self.source, "future": self.future, "static": self.static.iloc[at : at + 1], "ahead": ahead,
+            "fill": self.fill, "freq": self.calendar.alias or None,
+            "filled": None if self.filled is None else self.filled[self.borders[at] : self.ends[at]],
+        } | changed  # fmt: skip
+        return Series(**own | {"static": own["static"].set_axis([own["name"]])})
 
     def _frames(self, at: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Rows of a series up to its last target, and what is known ahead after it."""
