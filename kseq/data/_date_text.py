@@ -134,9 +134,6 @@ def read(
     for pattern in _SPECIAL:
         if pattern.fullmatch(first):
             return _special(text, pattern)
-    if re.search(_WORD, first) and not (english := sample.map(_in_english)).equals(sample):
-        text, sample = text.map(_in_english), english
-        first = text.iloc[0]
     readings: dict[str, pd.Series] = {}
     forms = _forms(first)
     for form in forms:
@@ -153,6 +150,8 @@ def read(
         if all("%y" in form for form in readings):
             found.told = _none_ahead(found.dates)[1]
         return found
+    if re.search(_WORD, first) and not sample.map(_in_english).equals(sample):
+        return read(text.map(_in_english), columns, name, None, dayfirst)
     if not re.search(r"(?<![\d:])\d{4}(?![\d:])", first):
         begun = next((row for row, value in enumerate(text.iloc[:20]) if is_date(value)), 0)
         # What stands above a table stands in its first rows.
@@ -224,19 +223,19 @@ def _forms(text: str) -> list[str]:
         else:
             choices.append([part.replace("%", "%%")])
     forms = ["ISO8601"] if re.match(r"\d{4}-\d{2}(-\d{2}|$)", plain) else []
-    for choice in itertools.product(*choices):
-        form = "".join(choice)
-        parts = re.findall("%([A-Za-z])", form.replace("%B", "%b"))
-        date = "".join(part for part in parts if part in "YymdbHMS"[: 8 if ":" not in form else 5])
-        if (
-            len(set(parts)) < len(parts)
-            or re.search("%[Yymd]:%[Yymd]", form)
-            or re.search("%H(?!:).*:|:.*%H(?!:)", form)
-        ):
-            continue
-        if (date.replace("b", "m") if len(date) > 2 else date) in _ORDERS and pd.notna(_try(plain, form)):
-            forms.append(form)
-    return list(dict.fromkeys(forms))
+    if sum(len(own) > 1 for own in choices) > 6:
+        return forms
+    made = map("".join, itertools.product(*choices))
+    return list(dict.fromkeys([*forms, *(form for form in made if _is_sound(form) and pd.notna(_try(plain, form)))]))
+
+
+def _is_sound(form: str) -> bool:
+    """Whether a format has each part once and in an order in which dates are written, and its clock at one place."""
+    parts = re.findall("%([A-Za-z])", form.replace("%B", "%b"))
+    date = "".join(part for part in parts if part in ("Yymdb" if ":" in form else "YymdbHMS"))
+    if len(set(parts)) < len(parts) or re.search("%[Yymd]:%[Yymd]|%H(?!:).*:|:.*%H(?!:)", form):
+        return False
+    return (date.replace("b", "m") if len(date) > 2 else date) in _ORDERS
 
 
 def _try(text: str, form: str) -> pd.Timestamp:

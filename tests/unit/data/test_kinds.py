@@ -295,3 +295,10 @@ def test_a_row_with_a_date_is_no_header(tmp_path):
         read_csv(path)
     with pytest.raises(DataError, match="where its column names should be"):
         read_csv(path, skip_rows=1)
+
+
+def test_long_rows_of_numbers_are_no_dates(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["code,value", *(f"a 1 2 3 4 5 6 7 8 9 1 2 3 4 5 {row},{row % 7}" for row in range(30))]))
+    with pytest.raises(DataError, match="column code does not read as dates"):
+        read_csv(path)
