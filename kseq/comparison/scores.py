@@ -278,7 +278,7 @@ def scores_of_validation(data: WindowedPanel, season: int, metric: str = "") -> 
     Args:
         data: the windowed panel.
         season: steps in a season; 0 to find it from the training rows.
-        metric: that ranks; of those of quantiles, whose intervals the validation part gives, the default in its place.
+        metric: Metric that ranks; the default in place of one of quantiles, whose intervals the validation part gives.
 
     Raises:
         DataError: there is no such window, or no series can be measured by what rows are ranked by.

@@ -58,7 +58,7 @@ def judge(
             none; there is no MASE then.
         season: steps in a season, by which MASE scales; 0, the default, for that of the run whose forecasts they are,
             where its ``run.json`` stands beside the file, or to find it from the training rows.
-        metric: that ranks rows and is tested, see :class:`kseq.Settings`; by default that of such a run too.
+        metric: Metric that ranks rows and is tested, see :class:`kseq.Settings`; by default that of such a run too.
         horizon: steps from one origin where forecasts come without cutoffs; by default 1 for one series, all steps for
             several.
         baselines: rows that are baselines; by default those with names such as ``SeasonalNaive`` or ``persistence``.
@@ -188,8 +188,8 @@ def _read_training(path: Path, record: Mapping[str, Any]) -> Series | Panel:
     """Read a file as the run did whose forecasts are judged; as any other file where there is none, or it is another's.
 
     Args:
-        path: the file.
-        record: of the run; empty for none.
+        path: File to read.
+        record: Record of the run, ``run.json``; empty for none.
     """
     origin = record.get("series", {}).get("origin") or {}
     reader, options = origin.get("reader"), dict(origin.get("arguments") or {})
@@ -239,7 +239,7 @@ def _folds(data: WindowedPanel, count: int) -> list[np.ndarray]:
     """Windows of each fold of a backtest, which are those of each series in their order; none where some are missing.
 
     Args:
-        data: with the windows of all folds.
+        data: Windows of all folds.
         count: Number of folds.
     """
     _, firsts, counts = np.unique(data.test.series, return_index=True, return_counts=True)
@@ -254,7 +254,7 @@ def _of_same_series(known: pd.DataFrame, found: Forecasts, targets: Sequence[str
     Args:
         known: training rows.
         found: the forecasts.
-        targets: of the run that made the forecasts, whose names stand behind those of the series.
+        targets: Targets of the run that made the forecasts, whose names stand behind those of the series.
 
     Raises:
         DataError: no series of the forecasts is among those of the training rows.

@@ -117,8 +117,8 @@ class ModelCard:
         lengths: number of rows of each of them in the training, ``(series,)``.
         unit: unit in which errors of each series are counted, ``(series, targets)``; see
             :attr:`kseq.preprocessing.windows.WindowedPanel.unit`.
-        moves: of a model of quantiles, how far its bounds of the levels that were asked for move outwards to cover
-            enough, in the form of the half-widths; None for other models.
+        moves: For a model of quantiles, how far the bounds of each level move outwards to cover enough, in the form of
+            the half-widths; None for other models.
     """
 
     name: str

@@ -53,7 +53,7 @@ class Forecaster:
         num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
         dropout: share of outputs dropped between layers.
         bidirectional: read windows in both directions.
-        start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
+        start: Rules of the initial weights, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
         skip: ``"linear"`` to add a linear map of the window to the network's forecast, started by least squares;
             ``"none"`` for the recurrent network alone.
         transform: What the model reads and forecasts instead of the values, see :mod:`kseq.preprocessing.transforms`:

@@ -6,7 +6,8 @@ import pytest
 
 from kseq import ConfigError, Settings, build_model, compare, from_frame, panel_from_frame, predict
 from kseq.comparison.backtest import cut_windows
-from kseq.comparison.jobs import build_cell, train_cell
+from kseq.comparison.jobs import train_cell
+from kseq.comparison.networks import build_cell
 from kseq.comparison.strategies import Recursive, one_step
 from kseq.evaluation.significance import Row
 from kseq.evaluation.verdict import Evidence, reach, verdict
