@@ -12,12 +12,12 @@ from kseq.comparison.backtest import Backtest
 from kseq.comparison.window_scores import ROOTED, Bands, WindowScores, measure_of
 from kseq.data import Panel
 from kseq.errors import DataError, Parameter
+from kseq.evaluation.evidence import Evidence
 from kseq.evaluation.intervals import Interval, conformalised, intervals
 from kseq.evaluation.metrics import power_of_two
 from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.quantiles import QUANTILE_METRICS, bounds_at
 from kseq.evaluation.rows import Row
-from kseq.evaluation.verdict import Evidence
 from kseq.preprocessing._runs import reduce_runs
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
