@@ -49,7 +49,9 @@ reading_options = options(
         click.option("--header", type=Whole("header"), default=None, help="Line of column names.  [default: 0]")
     ),
     click.option(
-        "--id", metavar="COLUMN", help="Column that tells series apart.  [default: unique_id, if there is one]"
+        "--id",
+        metavar="COLUMN",
+        help="Column that tells series apart, or two: store,item.  [default: unique_id, if there is one]",
     ),
     click.option(
         "--series",

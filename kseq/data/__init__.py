@@ -16,11 +16,11 @@ everything after it relies on. A file goes through these modules in turn:
 - ``readers``: the functions above, and ``_origin``: how data were read, so that they can be read again
 """
 
+from kseq.data._options import FILLS, FileOptions, FrameOptions, PanelFileOptions, PanelOptions, SeriesOptions
 from kseq.data._source import FILE_OPTIONS
 from kseq.data.builtin import BUILT_INS, BuiltIn, load_series
 from kseq.data.frequency import Calendar
 from kseq.data.inputs import TAKEN, series_of
-from kseq.data.missing import FILLS
 from kseq.data.panel import Panel
 from kseq.data.readers import (
     READING_OPTIONS,
@@ -43,8 +43,13 @@ __all__ = [
     "TAKEN",
     "BuiltIn",
     "Calendar",
+    "FileOptions",
+    "FrameOptions",
     "Panel",
+    "PanelFileOptions",
+    "PanelOptions",
     "Series",
+    "SeriesOptions",
     "from_frame",
     "load_series",
     "panel_from_frame",

@@ -282,6 +282,11 @@ def _require_header(header: list[str] | None, rows: list[tuple[int, list[str]]],
     heads = [header[at] for at in range(len(header)) if _holds_values([row for _, row in rows], at)]
     if not heads or not all(map(is_value, heads)):
         return
+    counted = [str(number) for number in range(len(heads))]
+    own = [row[-len(heads) :] for _, row in rows]
+    if heads == counted and (own[0][0] != "1" if len(heads) > 1 else not any(row[0].isdigit() for row in own)):
+        # pandas writes an array so: its columns are called 0, 1 and so on.
+        return
     years = [int(head) for head in heads if re.fullmatch(r"\d{4}", head)]
     # A table of years or of dates across its columns has them as names.
     if len(heads) > 2 and (

@@ -11,8 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from kseq.data._options import Names
 from kseq.data._source import PARQUET, READ_CSV, Source
-from kseq.data.columns import TIME_NAMES, Names
+from kseq.data.columns import TIME_NAMES
 from kseq.errors import DataError
 
 #: Rows of a Parquet file that are in memory at once.
@@ -30,7 +31,8 @@ class ParquetTable:
     """
 
     #: What the file is called in messages, and how it begins.
-    kind, begin = "Parquet", PARQUET
+    kind: str = "Parquet"
+    begin: tuple[bytes, ...] = (PARQUET,)
     #: What the file itself says; see :class:`kseq.data._tables.Table`.
     hint: Mapping[str, Any] = MappingProxyType({})
 
@@ -44,7 +46,7 @@ class ParquetTable:
             raise DataError(f"{path} needs pyarrow to be read: pip install 'kseq[parquet]'.") from error
         if not first.startswith(self.begin):
             raise DataError(
-                f"{path} is not a {self.kind} file (it does not begin with {self.begin.decode()}); give a CSV file "
+                f"{path} is not a {self.kind} file (it does not begin with {self.begin[0].decode()}); give a CSV file "
                 "with ",
                 READ_CSV,
                 ".",

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import _mixtures, frequency
-from kseq.data._cells import Cells
 from kseq.data._description import description
 from kseq.data._fill_codes import require_no_fill_codes
 from kseq.data._mending import Mendable
+from kseq.data._options import Request
 from kseq.data.columns import Roles, numbers, unit_of
-from kseq.data.dates import clock_hint, placing, read_dates
+from kseq.data.dates import clock_hint, placing, read_dates, serial_remedies
 from kseq.data.frequency import Calendar
 from kseq.data.missing import fill_values, mask_note, require_none_missing
 from kseq.data.panel import Panel
@@ -37,23 +37,18 @@ class Rows:
     """Rows of a panel to be: taken in batch by batch, then sorted and checked.
 
     Args:
-        roles: the columns.
-        rows: how many rows there will be at most.
-        name: name of the data, for messages and of the panel.
-        only: id of the one series to keep, as text; None for all.
-        cells: what the user says of the cells.
-        read: phrases on how the rows were read; more are added.
+        roles: The columns.
+        rows: How many rows there will be at most.
+        request: What is to be read of them.
+        read: Phrases on how the rows were read; more are added.
     """
 
-    def __init__(
-        self, roles: Roles, rows: int, name: str, only: str | None = None, cells: Cells | None = None,
-        read: Sequence[str] = (),
-    ):  # fmt: skip
+    def __init__(self, roles: Roles, rows: int, request: Request, read: Sequence[str] = ()):
         self.roles = roles
-        self.cells = cells or Cells()
+        self.request, self.name, self.only, self.cells = request, request.name, request.series, request.cells
         self.read_as = list(read)
-        self.name = name
-        self.only = only
+        #: Finds options that would tell series apart, where each date stands in several rows.
+        self.id_remedies: Callable[[], list[dict[str, Any]]] = list
         # Pages that are never written take no memory, where one series of many is kept.
         self.values = np.empty((rows, len(roles.numbers)), dtype="float64")
         self.codes = np.empty(rows, dtype="int32")
@@ -186,31 +181,13 @@ class Rows:
                 ".",
             )
 
-    def panel(
-        self,
-        fill: str | None,
-        unit: str,
-        source: str,
-        freq: str | None = None,
-        season: int | None = None,
-        constant: bool = False,
-    ) -> Panel:
+    def panel(self) -> Panel:
         """Sort the rows by series, check them and fill what is missing.
 
-        Args:
-            fill: how to deal with missing values; None refuses them.
-            unit: unit of the targets; empty to find it in the first target's name.
-            source: where the values come from.
-            freq: frequency of the dates; None to find it.
-            season: steps in a season, for ``fill="seasonal"``; None for the calendar's.
-            constant: whether all targets may be constant.
-
-        Returns:
-            Panel: series sorted by id.
-
         Raises:
-            DataError: a value or a date cannot be used.
+            DataError: A value or a date cannot be used.
         """
+        fill, freq = self.request.fill, self.request.freq
         roles, name = self.roles, self.name
         if not self.filled:
             raise DataError(f"{name}: received no rows, expected one a time step.")
@@ -246,12 +223,14 @@ class Rows:
             notes.append(mask_note(np.flatnonzero(missing.any(axis=1)), place))
         elif missing.any():
             filled = missing
-            notes.append(fill_values(values, missing, fill, roles.numbers, borders, calendar, name, place, season))
-        if not constant:
+            notes.append(
+                fill_values(values, missing, fill, roles.numbers, borders, calendar, name, place, self.request.season)
+            )
+        if not self.request.constant:
             notes.append(self._constant_note(borders, place))
         return Panel(
             name, ids, borders, index, values, roles.targets, roles.features, roles.future, self._static(ids), ends,
-            calendar, fill, filled, unit or unit_of(str(roles.targets[0])), source,
+            calendar, fill, filled, self.request.unit or unit_of(str(roles.targets[0])), self.request.source,
             tuple(note for note in notes if note), read=told,
         )  # fmt: skip
 
@@ -290,7 +269,7 @@ class Rows:
             raise Mendable(
                 f"{self.name}: column {','.join(self.roles.time)} counts steps, and {self.dates[row + 1]} stands after "
                 f"{self.dates[row]}{where}, expected even steps",
-                remedies=[{"sort": True}],
+                remedies=[{"sort": True}, *serial_remedies(self.dates)],
                 otherwise=("say with ", Parameter("date_format"), " how dates are written, if they are dates"),
             )
 
@@ -362,10 +341,11 @@ class Rows:
         repeated = np.flatnonzero(pd.DataFrame({"series": owners, "date": self.dates}).duplicated())
         if len(repeated):
             key = date if series == 1 else f"{self.roles.id} and {date}"
-            raise DataError(
+            raise Mendable(
                 f"{self.name}: {len(repeated)} dates stand twice{' in their series' * (series > 1)} (first: "
-                f"{place(int(repeated[0]))}), expected one row for each {key}; remove or average the repeats"
-                f"{clock_hint(index[: borders[1]])}."
+                f"{place(int(repeated[0]))}), expected one row for each {key}",
+                remedies=self.id_remedies(),
+                otherwise=(f"remove or average the repeats{clock_hint(index[: borders[1]])}",),
             )
         where = f" in {len(np.unique(owners[at]))} of {series} series" if series > 1 else ""
         by = date if series == 1 else f"{self.roles.id} and {date}"

@@ -87,7 +87,7 @@ class Source:
         """
         if isinstance(path, Source):
             return path
-        given = {**FILE_OPTIONS, **(options or {})}
+        given = FILE_OPTIONS | {name: value for name, value in (options or {}).items() if name in FILE_OPTIONS}
         for name in ("header", "skip_rows", "skip_footer"):
             require_whole(name, given[name])
         for name, value in given.items():

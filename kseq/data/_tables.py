@@ -11,10 +11,11 @@ from typing import Any, NamedTuple, Protocol
 import pandas as pd
 
 from kseq.data._mending import Mendable
+from kseq.data._options import Names
 from kseq.data._parquet import ParquetTable
 from kseq.data._source import Source
 from kseq.data._text import read_text
-from kseq.data.columns import ID_NAME, Names
+from kseq.data.columns import ID_NAME
 from kseq.data.formats import archives, compressed, excel, feather, gridded, json_lines, stations
 from kseq.data.formats.found import Found
 
@@ -68,6 +69,9 @@ class FrameTable:
             frame = frame.reset_index()
         elif isinstance(frame.index, pd.PeriodIndex):
             frame = frame.set_axis(frame.index.to_timestamp())
+        if id is not None and id not in frame and set(id.split(",")) <= set(frame.columns):
+            first, *more = (frame[column].astype(str) for column in id.split(","))
+            frame = frame.assign(**{id: first.str.cat(more, sep="/")})
         self.schema = frame
         self.read = tuple(read)
         self.doubts = doubts or {}

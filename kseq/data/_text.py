@@ -3,7 +3,7 @@
 import io
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ def read_text(source: Source | Path, text: str | None = None, named: Parameter =
 
     Args:
         source: the file and how it is written; a path for one of which nothing is said.
-        text: a column, if the file has it, whose values stay as they are written: "001" no number, "NA" not missing.
+        text: A column, if the file has it, whose values stay as they are written ("001" no number, "NA" not missing);
+            or several with commas between them.
         named: what its user names the file by, for messages.
 
     Returns:
@@ -75,14 +76,15 @@ def read_text(source: Source | Path, text: str | None = None, named: Parameter =
         ) from error  # fmt: skip
     lines, whole = _first_lines(source, encoding)
     dialect = _dialect.find(lines, source.options, whole, str(path))
-    frame = _frame(source, dialect, encoding, text)
+    texts = {text, *(text or "").split(",")}
+    frame = _frame(source, dialect, encoding, texts)
     frame.columns = _different(dialect.names)
     doubts = _doubles(dialect.names)
     frame = unescaped(_without_empty_rows(frame))
     if frame.empty:
         raise DataError(f"{path} has a header and no rows; expected one row a time step.")
     if dialect.thousands is not None or dialect.decimal != ".":
-        frame = _marked(frame, dialect, text)
+        frame = _marked(frame, dialect, texts)
     elif not dialect.point_is_sure:
         doubts |= _thousands(source, dialect, encoding, frame)
     told = list(dialect.told)
@@ -124,6 +126,9 @@ def _other_encoding(source: Source, encoding: str, error: UnicodeDecodeError) ->
             continue
         likely, found = tried, re.search(r"[^\s,;\"]*[^\x00-\x7f][^\s,;\"]*", text)
         word = visible(shortened(found[0], 40)) if found else ""
+        # Text of other scripts has signs between its letters where it is taken for a Western one.
+        if any(not letter.isascii() and not letter.isalpha() for letter in word.strip("°’“”–€£µ²³½")):
+            likely, word = None, ""
         break
     name = "UTF-8" if encoding.startswith("utf-8") else encoding
     return Mendable(
@@ -134,11 +139,11 @@ def _other_encoding(source: Source, encoding: str, error: UnicodeDecodeError) ->
     )
 
 
-def _frame(source: Source, dialect: Dialect, encoding: str, text: str | None) -> pd.DataFrame:
+def _frame(source: Source, dialect: Dialect, encoding: str, texts: Collection[str | None]) -> pd.DataFrame:
     """Let pandas read the rows."""
     names = [*dialect.names, "\0"] if dialect.trailing else list(dialect.names)
     numbers = list(range(len(names)))
-    kept = [at for at in numbers if unescaped(pd.DataFrame(columns=[names[at]])).columns[0] == text]
+    kept = [at for at in numbers if unescaped(pd.DataFrame(columns=[names[at]])).columns[0] in texts]
     alone = len(names) == 1
     options: dict[str, Any] = {
         "sep": dialect.sep, "decimal": dialect.decimal, "encoding": encoding, "header": None, "names": numbers,
@@ -271,7 +276,7 @@ def _doubles(names: Sequence[str]) -> dict[str, Mendable]:
 # Thousands
 
 
-def _marked(frame: pd.DataFrame, dialect: Dialect, text: str | None) -> pd.DataFrame:
+def _marked(frame: pd.DataFrame, dialect: Dialect, texts: Collection[str | None]) -> pd.DataFrame:
     """Make numbers of text that pandas leaves: with groups of three digits, or beside text for missing values.
 
     A column is taken where all its cells that hold a digit are so written; its other text stays as it is.
@@ -283,7 +288,7 @@ def _marked(frame: pd.DataFrame, dialect: Dialect, text: str | None) -> pd.DataF
     columns = {}
     for column in frame:
         values = frame[column]
-        if column == text or not (pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)):
+        if column in texts or not (pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)):
             continue
         written = values.dropna().astype(str)
         digits = written.str.contains(r"\d")
@@ -333,7 +338,7 @@ def _thousands(source: Source, dialect: Dialect, encoding: str, frame: pd.DataFr
         if not beside and dialect.sep in (",", r"\s+"):
             continue
         grouped = written.str.replace(".", "", regex=False).astype("float64").to_numpy()
-        if _spread(known) < _spread(grouped):
+        if _spread(known) < _spread(grouped) - 1e-9:
             continue
         found[str(column)] = Mendable(
             f"{source.path}: column {column!r} holds {pointed.iloc[0]}" + (f" beside {beside}" if beside else "")

@@ -7,25 +7,20 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import dates
-from kseq.data._cells import Cells
+from kseq.data._date_text import is_date, month_of
 from kseq.data._mending import Mendable
+from kseq.data._options import Cells
 from kseq.data.columns import ID_NAME, numbers
 from kseq.errors import DataError, Parameter
-
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 def month_columns(columns: Sequence[str]) -> list[str]:
     """The columns of the twelve months, in order; none where they are not all there."""
     names = [str(column) for column in columns]
-    for wanted in (
-        [rf"{month}[a-z]*\.?" for month in _MONTHS],
-        [rf"0?{number}" for number in range(1, 13)],
-        [rf"[mM]0?{number}" for number in range(1, 13)],
-    ):
-        found = [[name for name in names if re.fullmatch(pattern, name.strip(), re.IGNORECASE)] for pattern in wanted]
-        if all(len(hits) == 1 for hits in found):
-            return [hits[0] for hits in found]
+    numbered = [re.fullmatch(r"[mM]?0?(\d\d?)", name.strip()) for name in names]
+    for months in ([month_of(name) for name in names], [int(found[1]) if found else None for found in numbered]):
+        if all(months.count(month) == 1 for month in range(1, 13)):
+            return [names[months.index(month)] for month in range(1, 13)]
     return []
 
 
@@ -86,13 +81,14 @@ def _trimmed(rows: pd.DataFrame) -> pd.DataFrame:
 def _series(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
     """A row a series, where the first column names them; else a column a series."""
     first = frame[frame.columns[0]]
-    named = not pd.api.types.is_numeric_dtype(first) and first.notna().all() and first.is_unique
-    if frame.shape[1] > 2 and named and not dates.looks_like_dates(str(first.iloc[0])):
+    named = not pd.api.types.is_numeric_dtype(first) and first.notna().all()
+    heads = sum(map(_is_head, frame.columns))
+    if frame.shape[1] > 2 and named and (first.is_unique or heads > 1) and not is_date(str(first.iloc[0])):
         return _rows(frame, cells, name)
     times = [
         column for column in frame.columns if str(column).lower() in ("ds", "date", "time", "datetime", "timestamp")
     ]
-    if not times and dates.looks_like_dates(str(first.iloc[0])):
+    if not times and is_date(str(first.iloc[0])):
         times = [frame.columns[0]]
     columns = [column for column in frame.columns if column not in times[:1]]
     dated = dates.read_dates(frame, times[:1], name, cells=cells) if times else None
@@ -107,18 +103,28 @@ def _series(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
 
 def _rows(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
     """A row a series: its name, then its values, under dates where the header holds some."""
-    heads = list(frame.columns[1:])
+    # Further names and codes of a series may stand beside its first one.
+    texts = [column for column in frame if not _is_head(column) and not pd.api.types.is_numeric_dtype(frame[column])]
+    heads = [column for column in frame.columns[1:] if column not in texts or len(texts) == 1]
+    ids = frame[frame.columns[0]].astype(str)
+    if not ids.is_unique:
+        ids = ids.str.cat([frame[column].astype(str) for column in texts[1:]], sep="/")
     dated = None
-    if all(dates.looks_like_dates(str(head)) or re.fullmatch(r"(1[5-9]|2[0-2])\d\d", str(head)) for head in heads):
+    if all(map(_is_head, heads)):
         dated = dates.read_dates(pd.DataFrame({"ds": [str(head) for head in heads]}), ["ds"], name, cells=cells)
     values = np.column_stack([numbers(frame[head], name, missing=cells.numbers) for head in heads])
     parts = []
-    for id, row in zip(frame[frame.columns[0]].astype(str), values, strict=True):
+    for id, row in zip(ids, values, strict=True):
         part = pd.DataFrame({ID_NAME: id, "y": row})
         if dated is not None:
             part.insert(1, "ds", dated)
         parts.append(_trimmed(part))
     return pd.concat(parts, ignore_index=True)
+
+
+def _is_head(column: object) -> bool:
+    """Whether a column is called by a date or a year."""
+    return is_date(str(column)) or re.fullmatch(r"(1[5-9]|2[0-2])\d\d", str(column)) is not None
 
 
 def advice(frame: pd.DataFrame, name: str) -> Mendable | None:

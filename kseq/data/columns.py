@@ -1,5 +1,6 @@
 """Which column is what: dates, series, targets, and covariates of the past, of the future and of no time at all."""
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ import pandas as pd
 
 from kseq.data import dates
 from kseq.data._date_numbers import dates_of_numbers
+from kseq.data._date_text import is_date
 from kseq.data._mending import Mendable
-from kseq.errors import ConfigError, DataError, Given, Parameter
-from kseq.text import shown
+from kseq.data._options import Names
+from kseq.errors import DataError, Parameter
 
 #: Names under which a file's time column is found when the user names none.
 TIME_NAMES = ("ds", "datetime", "timestamp", "date", "time")
@@ -33,22 +35,6 @@ _GROUPED = r"[+-]?\d{1,3}(,\d{3})+"
 
 #: Name under which the column that tells series apart is found when the user names none.
 ID_NAME = "unique_id"
-
-#: How columns may be named: one by its name, or several.
-Names = str | Sequence[str] | None
-
-
-def require_unit(unit: Any) -> None:
-    """Refuse a unit that is no text, and say what else may have been meant.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    if not isinstance(unit, str | None):
-        raise ConfigError(
-            "received ", Parameter("unit"), f" {shown(unit)}, expected a text, the unit of the target such as "
-            "'°C'; the size of the networks is ", Given("units", unit), ".",
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -108,8 +94,8 @@ class Roles:
             id = ID_NAME
         elif id is not None:
             require_columns(frame, [id], name)
-        taken = [*times, *([id] if id is not None else []), *features, *future, *static]
-        targets = _targets(frame, target, taken, every_number, name)
+        taken = [*times, *([id, *id.split(",")] if id is not None else []), *features, *future, *static]
+        targets = _targets(frame, target, taken, every_number, name, [] if id else id_remedies(frame, times))
         require_columns(frame, [*targets, *features, *future, *static], name)
         roles = cls(tuple(times), id, tuple(targets), tuple(features), tuple(future), tuple(static))
         roles._require_apart(name)
@@ -158,8 +144,10 @@ def _time_columns(frame: pd.DataFrame, named: set[str]) -> list[str]:
         found = [column for column in others if _counts_time(frame, column)][:1]
         if found and sum(map(pd.api.types.is_numeric_dtype, frame[others].dtypes)) > 1:
             return found
-        words = [column for column in others if str(column).strip().lower() in DATE_WORDS]
-        return [column for column in words if _is_text(frame[column])][:1]
+        # Text that is told where it is no date: under a name of dates, or with other digits in each row.
+        texts = [column for column in others if _is_text(frame[column])]
+        words = [column for column in texts if str(column).strip().lower() in DATE_WORDS]
+        return [*words, *(column for column in texts if _differs_by_digits(frame[column]))][:1]
     days = frame[found[0]]
     if len(days) > 1 and days.iloc[0] == days.iloc[1]:
         # A day in several rows: the time of the day stands beside it.
@@ -194,6 +182,12 @@ def _counts_time(frame: pd.DataFrame, column: str) -> bool:
     return bool(np.mean(np.abs(steps / np.median(steps) - 1) < 0.15) >= EVEN)
 
 
+def _differs_by_digits(column: pd.Series) -> bool:
+    """Whether text holds digits in each row, and no row is like another, as those of dates are."""
+    rows = column.iloc[:1000]
+    return len(rows) > 3 and rows.is_unique and bool(rows.str.contains(r"\d").all()) and not _mostly_numbers(rows)
+
+
 def _is_text(column: pd.Series) -> bool:
     return pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
 
@@ -210,8 +204,8 @@ def _holds_dates(column: pd.Series) -> bool:
         return False
     first, second, last = column.iloc[0], column.iloc[1], column.iloc[-1]
     # The last row may be a footnote.
-    ends = [first, last if isinstance(last, str) and dates.looks_like_dates(last) else second]
-    return ends[0] != ends[1] and all(isinstance(text, str) and dates.looks_like_dates(text) for text in ends)
+    ends = [first, last if isinstance(last, str) and is_date(last) else second]
+    return ends[0] != ends[1] and all(isinstance(text, str) and is_date(text) for text in ends)
 
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
@@ -271,9 +265,11 @@ def _text_among(column: pd.Series, text: np.ndarray, name: str, rows: Sequence[i
     if after <= 20:
         remedies += [{"skip_footer": lines} for lines in range(after, after + 4)]
     # What stands above a table stands in the first rows, its names in the last of them.
-    if len(places) == int(places[-1]) + 1 <= 20:
-        remedies += [{"skip_rows": lines} for lines in range(len(places), len(places) + 4)]
-    if len(kinds) <= 5 and not any(map(re.compile(r"\d").search, kinds)):
+    above = int(places[-1]) + 1
+    title = above <= 20 and not pd.to_numeric(column.iloc[:above], errors="coerce").notna().any()
+    if title:
+        remedies += [{"skip_rows": lines} for lines in range(above, above + 5)]
+    elif len(kinds) <= 5 and not any(map(re.compile(r"\d").search, kinds)):
         remedies.append({"missing": tuple(kinds)})
     number = int(places[0])
     return Mendable(
@@ -299,7 +295,28 @@ def listed(names: Names) -> list[str]:
     return [str(names)] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
 
 
-def _targets(frame: pd.DataFrame, target: Names, taken: Sequence[str], every_number: bool, name: str) -> list[str]:
+def id_remedies(frame: pd.DataFrame, times: Sequence[str]) -> list[dict[str, Any]]:
+    """Options that name the column of ids, or two of them, where dates stand in several rows."""
+    if not times or not len(frame) or not frame.duplicated(subset=list(times)).any():
+        return []
+    others = [column for column in frame.columns if column not in times]
+    texts = [column for column in others if _is_text(frame[column]) and not _mostly_numbers(frame[column])]
+    whole = [column for column in others if pd.api.types.is_integer_dtype(frame[column])]
+    pairs = [",".join(pair) for pair in itertools.combinations([*texts, *whole][:4], 2)]
+    known = [column for column in [*texts, *whole, *pairs] if not _apart(frame, times, column)]
+    return [{"id": column} for column in known]
+
+
+def _apart(frame: pd.DataFrame, times: Sequence[str], ids: str) -> bool:
+    """Whether a date still stands in several rows of one id, or each id in a row or two."""
+    columns = [ids] if ids in frame.columns else ids.split(",")
+    groups = len(frame[columns].drop_duplicates())
+    return frame.duplicated(subset=[*times, *columns]).any() or len(frame) < 4 * groups
+
+
+def _targets(
+    frame: pd.DataFrame, target: Names, taken: Sequence[str], every_number: bool, name: str, ids: list[dict[str, Any]]
+) -> list[str]:
     if target is not None:
         return listed(target)
     rest = [column for column in frame.columns if column not in taken and not _counts_rows(frame, column)]
@@ -312,12 +329,12 @@ def _targets(frame: pd.DataFrame, target: Names, taken: Sequence[str], every_num
         return numeric + spoilt
     if every_number and numeric:
         return numeric
-    raise DataError(
-        f"{name}: no target named and {len(numeric)} numeric columns to choose from; name one with ",
-        Parameter("target"),
-        f": {', '.join(map(str, numeric or rest)) or 'none found'}",
-        *([] if numeric else ["; where a table begins further down its file, give ", Parameter("skip_rows")]),
-        ".",
+    listed_columns = f": {', '.join(map(str, (numeric or rest)[:12])) or 'none found'}"
+    further = [] if numeric else ["; where a table begins further down its file, give ", Parameter("skip_rows")]
+    raise Mendable(
+        f"{name}: no target named and {len(numeric)} numeric columns to choose from",
+        remedies=ids,
+        otherwise=("name one with ", Parameter("target"), listed_columns, *further),
     )
 
 
@@ -336,5 +353,5 @@ def _mostly_numbers(column: pd.Series) -> bool:
     if not _is_text(column):
         return False
     known = column.dropna().astype(str).str.strip()
-    plain = known.str.replace(r"(?<=\d)[., '](?=\d)", "", regex=True)
+    plain = known.str.replace(r"(?<=\d)[., '](?=\d)|^[$€£¥]\s*|\s*[%€]$", "", regex=True)
     return len(known) > 0 and pd.to_numeric(plain, errors="coerce").notna().mean() > 0.5

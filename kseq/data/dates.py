@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kseq.data import _date_text
-from kseq.data._cells import Cells
-from kseq.data._date_numbers import dates_of_numbers
+from kseq.data._date_numbers import SERIALS, dates_of_numbers, of_serials
 from kseq.data._mending import Mendable
+from kseq.data._options import Cells
 from kseq.errors import DataError, Parameter
 
 #: Parts of a date that may stand in columns of their own, and what they may be called.
@@ -20,7 +21,15 @@ DATE_PARTS = {
     "hour": ("hour", "hr", "hh", "stunde"),
     "minute": ("minute", "min", "mn"),
     "second": ("second", "sec", "ss"),
+    "week": ("week", "wk", "kw", "woche", "semaine", "semana"),
+    "doy": ("doy", "dayofyear", "day_of_year", "yday", "jday"),
 }
+
+#: Beginnings of names of columns whose numbers are dates.
+_DATED = re.compile(r"(?:date|datum|day|fecha|data\b|dato|日付)", re.IGNORECASE)
+
+#: What a user says of days as spreadsheets count them.
+EXCEL = "excel"
 
 #: Columns of times of the day.
 TIMES = ("time", "hour", "hr", "hh", "hhmm", "hh:mm", "uhrzeit", "zeit", "stunde", "heure", "hora")
@@ -151,10 +160,10 @@ def _of_one(
             raise _no_dates(columns, name, f"{columns[0]!r} holds durations such as {values.iloc[0]}")
         if pd.api.types.is_bool_dtype(values):
             raise _no_dates(columns, name, f"{columns[0]!r} holds {values.iloc[0]}")
-        if pd.api.types.is_numeric_dtype(values) and cells.date_format is None:
-            dates, how = dates_of_numbers(values.to_numpy(dtype="float64"))
+        if pd.api.types.is_numeric_dtype(values) and cells.date_format in (None, EXCEL):
+            dates, how = _of_numbers(values, cells)
             if dates is None:
-                raise _no_dates(columns, name, f"{columns[0]!r} holds numbers such as {values.iloc[0]}")
+                raise _no_dates(columns, name, f"{columns[0]!r} holds numbers such as {values.iloc[0]}", values)
             if isinstance(dates, pd.DatetimeIndex):
                 told.append(how)
             return dates
@@ -163,7 +172,7 @@ def _of_one(
     text = _joined(frame, columns)
     if cells.date_format is None and len(columns) == 1 and text.iloc[0].strip().isdigit():
         numbers = pd.to_numeric(text, errors="coerce")
-        dates, how = dates_of_numbers(numbers.to_numpy(dtype="float64")) if numbers.notna().all() else (None, "")
+        dates, how = _of_numbers(numbers, cells) if numbers.notna().all() else (None, "")
         if dates is not None:
             told += [how] if isinstance(dates, pd.DatetimeIndex) else []
             return dates
@@ -175,6 +184,18 @@ def _of_one(
         offsets = text.str.extract(_date_text.OFFSET, expand=False)
         told += ["changing offsets, in UTC"] if (offsets != offsets.iloc[0]).any() else []
     return found.dates
+
+
+def _of_numbers(values: pd.Series, cells: Cells) -> tuple[pd.Index | None, str]:
+    numbers = values.to_numpy(dtype="float64")
+    if cells.date_format == EXCEL:
+        return of_serials(numbers), ""
+    return dates_of_numbers(numbers, dated=_DATED.match(str(values.name).strip()) is not None)
+
+
+def serial_remedies(numbers: np.ndarray) -> list[dict[str, Any]]:
+    """The option for days as spreadsheets count them, where numbers may be some."""
+    return [{"date_format": EXCEL}] if SERIALS[0] <= numbers.min() and numbers.max() <= SERIALS[1] else []
 
 
 def _of_objects(
@@ -200,12 +221,18 @@ def _from_parts(frame: pd.DataFrame, parts: dict[str, str], columns: list[str], 
     if (values["year"] < 100).any():
         raise _no_dates(columns, name, f"a year of {values['year'].iloc[0]:g}")
     if "month" in values and values["month"].isna().all():
-        text = frame[parts["month"]].astype(str).str[:3].str.title()
-        values["month"] = pd.to_datetime(text, format="%b", errors="coerce").dt.month
+        text = frame[parts["month"]].astype(str)
+        values["month"] = text.map(_date_text.month_of)
     next_day = values["hour"] == 24 if "hour" in values else None
     if next_day is not None and next_day.any():
         values["hour"] = values["hour"].where(~next_day, 0)
+    days, week = values.pop("doy", None), values.pop("week", None)
+    if week is not None:
+        written = values["year"].astype(str) + "-" + week.astype(str).str.zfill(2) + "-1"
+        return pd.to_datetime(written, format="%G-%V-%u", errors="coerce")
     dates = pd.to_datetime(pd.DataFrame({"month": 1, "day": 1} | values, index=frame.index), errors="coerce")
+    if days is not None:
+        dates = (dates + pd.to_timedelta(days - 1, unit="D")).where(days.between(1, 366))
     return dates if next_day is None else dates.where(~next_day, dates + pd.Timedelta(days=1))
 
 
@@ -269,27 +296,12 @@ def _not_dates(
     )
 
 
-def _no_dates(columns: Sequence[str], name: str, reason: str) -> Mendable:
+def _no_dates(columns: Sequence[str], name: str, reason: str, numbers: pd.Series | None = None) -> Mendable:
     return Mendable(
         f"{name}: column {','.join(columns)} does not read as dates ({reason})",
-        remedies=[],
+        remedies=[] if numbers is None else serial_remedies(numbers.to_numpy(dtype="float64")),
         otherwise=(
             "expected dates such as 2001-02-03, or columns year,month,day; say how they are written with ",
             Parameter("date_format"),
         ),
     )
-
-
-def looks_like_dates(text: str) -> bool:
-    """Whether a text is a date with its year, in one of the usual ways."""
-    text = text.strip()
-    if any(re.fullmatch(pattern, text) for pattern, *_ in _date_text._SPECIAL):
-        return True
-    return re.match(_DATE, text, re.IGNORECASE) is not None
-
-
-#: Text that begins with a date: 1949-01, 1949/1/31, 31.1.1949, 3-Feb-2001, Jan 1949, Jan-49.
-_DATE = (
-    r"(?:\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
-    r"|(?:\d{1,2}[- ])?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[- .]\d{2,4})(?:[T\s]|$)"
-)

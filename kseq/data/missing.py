@@ -14,21 +14,12 @@ from kseq.data._mending import Mendable
 from kseq.data.frequency import Calendar
 from kseq.errors import DataError, Given, Parameter
 
-#: Ways to deal with missing values.
-FILLS = ("linear", "ffill", "seasonal", "mask")
-
 #: What is said of the values that each of them filled.
 _HOW = {
     "linear": "on the line between their neighbours, which looks ahead to the next value",
     "ffill": "with the last value before them",
     "seasonal": "with the value one season ({season} steps) earlier, or the last one where that is missing too",
 }
-
-
-def require_fill(fill: str | None) -> None:
-    """Refuse a fill of another name."""
-    if fill is not None and fill not in FILLS:
-        raise DataError(f"received fill {fill!r}, expected {', '.join(FILLS[:-1])} or {FILLS[-1]}.")
 
 
 def fill_values(

@@ -124,16 +124,14 @@ def _fill_down(rows: list[list[Any]], merged: list[tuple[tuple[int, int], tuple[
 
 
 def _written(rows: list[list[Any]]) -> str:
-    """Rows as CSV text, without columns that are empty at the sides; an empty row is an empty line."""
+    """Rows as CSV text, without cells that are empty at the sides; a title above the table is a short line."""
     cells = [[_cell(value) for value in row] for row in rows]
-    used = [column for row in cells for column, text in enumerate(row) if text]
-    if not used:
-        return ""
-    columns = slice(min(used), max(used) + 1)
+    used = [[column for column, text in enumerate(row) if text] for row in cells]
+    first = min((min(own) for own in used if own), default=0)
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    for row in cells:
-        writer.writerow(row[columns] if any(row) else [])
+    csv.writer(out, lineterminator="\n").writerows(
+        row[first : own[-1] + 1] if own else [] for row, own in zip(cells, used, strict=True)
+    )
     return out.getvalue()
 
 
