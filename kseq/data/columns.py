@@ -88,7 +88,7 @@ class Roles:
         times = listed(time)
         if time is None:
             named = {id or ID_NAME, *listed(target), *features, *future, *static}
-            times = _time_columns(frame, named)
+            times = time_columns(frame, named)
         require_columns(frame, times, name)
         if id is None and ID_NAME in frame.columns:
             id = ID_NAME
@@ -125,7 +125,7 @@ class Roles:
                 raise DataError(f"{name}: received {both[0]!r} as {one} and as {other}, expected one of the two.")
 
 
-def _time_columns(frame: pd.DataFrame, named: set[str]) -> list[str]:
+def time_columns(frame: pd.DataFrame, named: set[str]) -> list[str]:
     """Columns of dates that their user does not name: by their names, or by what they hold."""
     names = {str(column).strip().lower(): column for column in reversed(frame.columns)}
     found = [names[name] for name in TIME_NAMES if name in names][:1]

@@ -302,3 +302,10 @@ def test_long_rows_of_numbers_are_no_dates(tmp_path):
     path.write_text("\n".join(["code,value", *(f"a 1 2 3 4 5 6 7 8 9 1 2 3 4 5 {row},{row % 7}" for row in range(30))]))
     with pytest.raises(DataError, match="column code does not read as dates"):
         read_csv(path)
+
+
+def test_a_column_of_years_beside_a_column_a_series(tmp_path):
+    path = tmp_path / "across.csv"
+    pd.DataFrame({"year": np.arange(1960, 2008), "a": Y, "b": Y + 1}).to_csv(path, index=False)
+    panel = read_file(path, wide="series")
+    assert (panel.ids.tolist(), panel.step) == (["a", "b"], "yearly")
