@@ -51,10 +51,10 @@ def test_folders(tmp_path, without, module):
 
 def test_arrow(tmp_path, without):
     polars = pytest.importorskip("polars")
-    # pandas asks for it later, for its own text.
-    pytest.importorskip("pyarrow.compute")
     FRAME.to_feather(tmp_path / "a.feather")
     frame = polars.from_pandas(FRAME)
+    # pandas loads what it needs of Arrow for text of its own at the first call.
+    from_frame(frame)
     without("pyarrow")
     with pytest.raises(DataError, match=r"needs pyarrow to be read: pip install 'kseq\[parquet\]'"):
         read_file(tmp_path / "a.feather")
