@@ -119,9 +119,14 @@ def advice(frame: pd.DataFrame, name: str) -> Mendable | None:
     numeric = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]
     if len(numeric) < 8 or len(numeric) < len(frame.columns) - 1:
         return None
+    # Twelve columns beside one of years are months, under whatever names.
+    months = frame.shape[1] == 13 and year_column(frame) is not None
+    remedies, words = (
+        ({"wide": "months"}, "a row a year") if months else ({"wide": "series"}, "a row or a column a series")
+    )
     return Mendable(
         f"{name}: received {len(numeric)} columns of numbers and no target",
-        remedies=[{"wide": "series"}],
+        remedies=[remedies],
         otherwise=("name one with ", Parameter("target")),
-        also=(" for a row or a column a series, or name one column with ", Parameter("target")),
+        also=(f" for {words}, or name one column with ", Parameter("target")),
     )

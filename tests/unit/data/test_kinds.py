@@ -309,3 +309,13 @@ def test_a_column_of_years_beside_a_column_a_series(tmp_path):
     pd.DataFrame({"year": np.arange(1960, 2008), "a": Y, "b": Y + 1}).to_csv(path, index=False)
     panel = read_file(path, wide="series")
     assert (panel.ids.tolist(), panel.step) == (["a", "b"], "yearly")
+
+
+def test_twelve_columns_beside_years_are_told_as_months(tmp_path):
+    frame = pd.DataFrame(Y.reshape(4, 12), columns=[month[:3] for month in FRENCH[:6]] + list("abcdef"))
+    frame.insert(0, "an", range(2001, 2005))
+    path = tmp_path / "months.csv"
+    frame.to_csv(path, index=False)
+    with pytest.raises(DataError, match="give wide='months' for a row a year"):
+        read_csv(path)
+    assert read_csv(path, wide="months").index.equals(MONTHS)
