@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.data._mending import Mendable
-from kseq.errors import Parameter
+from kseq.errors import Given, Parameter
 
 #: How the text of a date and time ends where it names its distance from UTC.
 OFFSET = r":\d{2}(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})$"
@@ -171,7 +171,14 @@ def no_dates(
     return Mendable(
         f"{name}: column {','.join(columns)} does not read as dates ({reason})",
         remedies=remedies,
-        otherwise=otherwise or (usual, Parameter("date_format"), ", such as %d.%m.%Y, or leave such a column out"),
+        otherwise=otherwise
+        or (
+            usual,
+            Parameter("date_format"),
+            ", such as %d.%m.%Y, or give ",
+            Given("time", "none"),
+            " for rows that are equally spaced",
+        ),
     )
 
 

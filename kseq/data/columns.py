@@ -19,6 +19,9 @@ from kseq.errors import DataError, Parameter
 #: Names under which a file's time column is found when the user names none.
 TIME_NAMES = ("ds", "datetime", "timestamp", "date", "time")
 
+#: What a user says of rows without dates.
+NO_TIME = "none"
+
 #: Further names of columns of dates: where such a column holds text that is no date, that is told.
 DATE_WORDS = (
     "month", "quarter", "datum", "monat", "mois", "fecha", "mes", "mese", "maand", "дата", "месяц", "日期", "日付",
@@ -85,7 +88,7 @@ class Roles:
         repeated = frame.columns[frame.columns.duplicated()]
         if len(repeated):
             raise DataError(f"{name}: received several columns {repeated[0]!r}, expected names that differ.")
-        times = listed(time)
+        times = [] if listed(time) == [NO_TIME] and NO_TIME not in frame.columns else listed(time)
         if time is None:
             named = {id or ID_NAME, *listed(target), *features, *future, *static}
             times = time_columns(frame, named)

@@ -66,8 +66,10 @@ def test_dates_of_many_countries(tmp_path, written, dates):
 @pytest.mark.parametrize("written", ["2001 {}", "{}. 2001", "week {}", "2001:{}", "{:02} January"])
 def test_text_that_may_be_dates_and_is_not_read_is_told(tmp_path, written):
     path = write(tmp_path, [written.format(number) for number in range(1, 49)], head="when,value")
-    with pytest.raises(DataError, match=r"column when does not read as dates .*date_format"):
+    with pytest.raises(DataError, match=r"column when does not read as dates .*date_format.*give time='none'"):
         read_csv(path)
+    series = read_csv(path, time="none")
+    assert (series.has_dates, series.y[:, 0].tolist()) == (False, Y.tolist())
 
 
 def serials(dates):
