@@ -68,7 +68,7 @@ def test_text_that_may_be_dates_and_is_not_read_is_told(tmp_path, written):
     path = write(tmp_path, [written.format(number) for number in range(1, 49)], head="when,value")
     with pytest.raises(DataError, match=r"column when does not read as dates .*date_format.*give time='none'"):
         read_csv(path)
-    series = read_csv(path, time="none")
+    series = read_csv(path, time="none", target="value")
     assert (series.has_dates, series.y[:, 0].tolist()) == (False, Y.tolist())
 
 
