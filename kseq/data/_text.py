@@ -87,7 +87,7 @@ def read_text(source: Source | Path, text: str | None = None, named: Parameter =
         for at, kind in enumerate(frame.dtypes)
         if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind)
     ]
-    begun = any(frame.iloc[:, at].str.startswith("'", na=False).any() for at in texts_at)
+    begun = any(frame.iloc[:, at].astype(str).str.startswith("'", na=False).any() for at in texts_at)
     frame = unescaped(frame) if begun else frame.set_axis(unescaped(frame.iloc[:0]).columns, axis=1)
     if frame.empty:
         raise DataError(f"{path} has a header and no rows; expected one row a time step.")

@@ -321,3 +321,10 @@ def test_twelve_columns_beside_years_are_told_as_months(tmp_path):
     with pytest.raises(DataError, match="give wide='months' for a row a year"):
         read_csv(path)
     assert read_csv(path, wide="months").index.equals(MONTHS)
+
+
+def test_columns_of_truth_values_with_blanks(tmp_path):
+    path = tmp_path / "flags.csv"
+    rows = (f"{day:%Y-%m-%d},{y},{flag}" for day, y, flag in zip(DAYS, Y, ["True", "", "False"] * 16, strict=True))
+    path.write_text("\n".join(["date,value,flag", *rows]))
+    np.testing.assert_array_equal(read_csv(path, target="value").y[:, 0], Y)
