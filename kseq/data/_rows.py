@@ -20,7 +20,7 @@ from kseq.data._description import description
 from kseq.data._fill_codes import require_no_fill_codes
 from kseq.data._mending import Mendable
 from kseq.data._options import Request
-from kseq.data.columns import Roles, numbers, unit_of
+from kseq.data.columns import Roles, numbers, require_hashable, unit_of
 from kseq.data.dates import clock_hint, placing, read_dates, serial_remedies
 from kseq.data.missing import fill_values, mask_note, require_none_missing
 from kseq.data.panel import Panel
@@ -86,6 +86,7 @@ class Rows:
         if self.roles.id is None:
             self.known.setdefault(self.name, 0)
             return np.zeros(len(frame), dtype="int32")
+        require_hashable(frame[self.roles.id], self.name)
         codes, ids = pd.factorize(frame[self.roles.id])
         texts = list(pd.Index(ids).astype(str))
         if len(set(texts)) < len(texts):

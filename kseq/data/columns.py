@@ -167,7 +167,7 @@ def _counts_time(frame: pd.DataFrame, column: str) -> bool:
     Decimal years look like many other numbers, and are known by a name with "year" in it.
     """
     values = frame[column]
-    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values) or len(values) < 4:
+    if not pd.api.types.is_numeric_dtype(values) or getattr(values.dtype, "kind", "") in "bc" or len(values) < 4:
         return False
     numbers = values.to_numpy(dtype="float64", na_value=np.nan)
     if not np.isfinite(numbers).all():
@@ -188,6 +188,8 @@ def _counts_time(frame: pd.DataFrame, column: str) -> bool:
 def _differs_by_digits(column: pd.Series) -> bool:
     """Whether text holds digits in nearly each row, and no row is like another, as those of dates are."""
     rows = column.iloc[:1000]
+    if not len(rows) or not isinstance(rows.iloc[0], str):
+        return False
     digits = rows.astype(str).str.contains(r"\d")
     return len(rows) > 3 and rows.is_unique and digits.mean() > 0.9 and not _mostly_numbers(rows)
 
@@ -210,6 +212,15 @@ def _holds_dates(column: pd.Series) -> bool:
     # The last row may be a footnote.
     ends = [first, last if isinstance(last, str) and is_date(last) else second]
     return ends[0] != ends[1] and all(isinstance(text, str) and is_date(text) for text in ends)
+
+
+def require_hashable(column: pd.Series, name: str) -> None:
+    """Refuse ids that are lists or the like."""
+    if len(column) and isinstance(column.iloc[0], list | dict | set | np.ndarray):
+        raise DataError(
+            f"{name}: column {column.name!r} holds values of type {type(column.iloc[0]).__name__}, expected text or "
+            "numbers as ids."
+        )
 
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
@@ -243,6 +254,8 @@ def numbers(
             f"{name}: column {column.name!r} holds {'durations' if column.dtype.kind == 'm' else 'dates'}, expected "
             "numbers; convert them, such as to hours, or choose another column."
         )
+    if pd.api.types.is_complex_dtype(column):
+        raise DataError(f"{name}: column {column.name!r} holds complex numbers, expected real ones; take one part.")
     values = pd.to_numeric(column, errors="coerce")
     text = values.isna() & column.notna()
     if text.any():
@@ -304,7 +317,8 @@ def id_remedies(frame: pd.DataFrame, times: Sequence[str]) -> list[dict[str, Any
     if not times or not len(frame) or not frame.duplicated(subset=list(times)).any():
         return []
     others = [column for column in frame.columns if column not in times]
-    texts = [column for column in others if _is_text(frame[column]) and not _mostly_numbers(frame[column])]
+    texts = [column for column in others if isinstance(next(iter(frame[column].dropna()), None), str)]
+    texts = [column for column in texts if not _mostly_numbers(frame[column])]
     whole = [column for column in others if pd.api.types.is_integer_dtype(frame[column])]
     pairs = [",".join(pair) for pair in itertools.combinations([*texts, *whole][:4], 2)]
     known = [column for column in [*texts, *whole, *pairs] if not _apart(frame, times, column)]

@@ -83,6 +83,8 @@ def read_dates(
     cells, told = cells or Cells(), [] if told is None else told
     columns, rows = list(columns), range(len(frame)) if rows is None else rows
     for column in columns:
+        if pd.api.types.is_complex_dtype(frame[column]):
+            raise no_dates(columns, name, f"{column!r} holds complex numbers")
         present = frame[column].notna().to_numpy()
         if not present.all():
             lacking = int(np.flatnonzero(~present)[0])

@@ -11,7 +11,7 @@ import pandas as pd
 from kseq.data._options import require_unit
 from kseq.data._source import FILE_OPTIONS
 from kseq.data.builtin import BUILT_INS, load_series
-from kseq.data.columns import ID_NAME, TIME_NAMES, Roles
+from kseq.data.columns import ID_NAME, TIME_NAMES, Roles, require_hashable
 from kseq.data.formats.frames import as_pandas, is_frame
 from kseq.data.panel import Panel
 from kseq.data.readers import from_frame, long_frame, panel_from_frame, read_file
@@ -71,8 +71,9 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
     id = reading.pop("id", None) or (ID_NAME if ID_NAME in (*frame.columns, *frame.index.names) else None)
     called = reading.pop("name", None)
     if id is not None:
-        known = id in (*frame.columns, *frame.index.names)
-        distinct = pd.unique(frame[id] if id in frame.columns else frame.index.get_level_values(id)) if known else []
+        ids = frame.reset_index()[id] if id in frame.index.names else frame.get(id, pd.Series(dtype=object))
+        require_hashable(ids, called or "frame")
+        distinct = ids.unique()
         # One series alone is called by its id.
         name = str(distinct[0]) if len(distinct) == 1 else "frame" if series is None else str(series)
         return long_frame(frame, name=called or name, id=id, series=series, season=season, **reading)

@@ -1,10 +1,12 @@
 """Kinds of files that trackers and archives show: each is read with equal values, or refused with what would do."""
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import DataError, Panel, from_frame, read_csv
+from kseq import DataError, Panel, from_frame, panel_from_frame, read_csv
 from kseq.data import read_file, series_of
 
 pytestmark = pytest.mark.above_backends
@@ -328,3 +330,22 @@ def test_columns_of_truth_values_with_blanks(tmp_path):
     rows = (f"{day:%Y-%m-%d},{y},{flag}" for day, y, flag in zip(DAYS, Y, ["True", "", "False"] * 16, strict=True))
     path.write_text("\n".join(["date,value,flag", *rows]))
     np.testing.assert_array_equal(read_csv(path, target="value").y[:, 0], Y)
+
+
+ODD = {
+    "lists": [[row] for row in range(48)], "dicts": [{"a": row} for row in range(48)], "days": list(DAYS.date),
+    "bytes": [b"a", b"b"] * 24, "flags": [True, None] * 24, "mixed": [1, "a", None, 2.5] * 12, "none": [None] * 48,
+    "categories": pd.Categorical(["a", "b"] * 24), "periods": pd.period_range("2001-01", periods=48, freq="M"),
+    "spans": pd.interval_range(0, 48), "waits": pd.to_timedelta(np.arange(48), "h"), "complex": np.arange(48) + 1j,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", [None, "time", "id", "target"])
+@pytest.mark.parametrize("kind", ODD)
+def test_columns_of_any_kind_are_read_or_refused(kind, role):
+    for dates in (DAYS, DAYS[:24].append(DAYS[:24]), None):
+        frame = pd.DataFrame({kind: ODD[kind], "y": Y} if dates is None else {kind: ODD[kind], "y": Y, "when": dates})
+        for read in (from_frame, panel_from_frame, series_of):
+            with contextlib.suppress(DataError):
+                data = read(frame, **({} if role is None else {role: kind}))
+                assert np.isfinite(Panel.of(data).y).all()
