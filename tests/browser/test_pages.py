@@ -141,7 +141,7 @@ def test_a_chart_is_drawn_once_something_is_asked_of_it(undrawn):
 
 def test_the_keys_that_print_wait_until_all_charts_are_drawn(undrawn):
     press = "window.dispatchEvent(new KeyboardEvent('keydown', {key: 'p', ctrlKey: true, cancelable: true}))"
-    undrawn.run(f"window.printing = new Promise((done) => {{ window.print = () => done({_DRAWN}); }})")
+    undrawn.run(f"window.printing = new Promise((done) => {{ window.print = () => done({_DRAWN}); }}); 0")
     assert not undrawn.run(press)
     assert undrawn.run("window.printing") == undrawn.run("document.querySelectorAll('.chart').length") > 0
     # Then the browser prints by itself.
