@@ -37,12 +37,12 @@ def frame_of_arrays(forecasts: Any, truth: Any) -> pd.DataFrame:
     return pd.DataFrame({"unique_id": "series", "ds": np.arange(len(y)), "y": y, **columns})
 
 
-def training_rows(train: Any, ids: set[str]) -> pd.DataFrame:
+def training_rows(train: Any, asked: set[str]) -> pd.DataFrame:
     """Training rows as ``unique_id, ds, y``; those of several targets have its name behind their id.
 
     Args:
         train: Training rows as :func:`kseq.judge` takes them.
-        ids: Names of the series that are forecast, which may be columns of a frame.
+        asked: Names of the series that are forecast, which may be columns of a frame.
     """
     if train is None:
         return pd.DataFrame({"unique_id": pd.Series(dtype=str), "ds": [], "y": pd.Series(dtype=float)})
@@ -67,8 +67,8 @@ def training_rows(train: Any, ids: set[str]) -> pd.DataFrame:
         # Forecasts of arrays are numbered from 0.
         return pd.DataFrame({"unique_id": "series", "ds": np.arange(-len(values), 0), "y": values})
     frame = train if "ds" in train else train.reset_index(names="ds")
-    if "y" not in frame and ids <= set(map(str, frame.columns)):
-        frame = frame.rename(columns=str).melt("ds", sorted(ids), var_name="unique_id", value_name="y").dropna()
+    if "y" not in frame and asked <= set(map(str, frame.columns)):
+        frame = frame.rename(columns=str).melt("ds", sorted(asked), var_name="unique_id", value_name="y").dropna()
     if "y" not in frame:
         raise DataError(f"received training columns {list(map(str, frame))}, expected unique_id, ds and y.")
     ids = frame["unique_id"].astype(str) if "unique_id" in frame else "series"
