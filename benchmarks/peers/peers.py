@@ -4,11 +4,12 @@ In an environment of its own, with kseq's folder (``pip install -r benchmarks/pe
 
     KERAS_BACKEND=torch python benchmarks/peers/peers.py DATA_FOLDER --steps 1000 --seeds 2 --out peers.csv
 
-neuralforecast and kseq train LSTM and GRU of 32 units for as many gradient steps of 32 windows, of the same number of
-rows, on all rows before the test part; what else they do is their own default: of neuralforecast absolute error and
-robust scaling of each window, of kseq the choice of a transform, a linear map and squared error. Neither stops early,
-so that steps are the same: kseq's figures here are not those of its defaults, which ``published.py`` gives.
-statsforecast gives seasonal naive, AutoETS, AutoTheta and, where ``--arima`` is given, AutoARIMA, which takes minutes.
+neuralforecast and kseq train LSTM and GRU of 32 units (neuralforecast's with the decoder that it has by default) for as
+many gradient steps of 32 windows, of the same number of rows, on all rows before the test part; what else they do is
+their own default: of neuralforecast absolute error and robust scaling of each window, of kseq the choice of a
+transform, a linear map and squared error. Neither stops early, so that steps are the same: kseq's figures here are not
+those of its defaults, which ``published.py`` gives. statsforecast gives seasonal naive, AutoETS, AutoTheta and, where
+``--arima`` is given, AutoARIMA, which takes minutes.
 
 The seconds are those of one model: of a network from rows to forecasts, a whole comparison of one cell for kseq,
 divided by its seeds where they are trained at once. A first training of a few steps, which imports and compiles, is
