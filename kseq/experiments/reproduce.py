@@ -16,9 +16,10 @@ from typing import Any
 from kseq import data as readers
 from kseq._version import __version__
 from kseq.comparison.others import read_others
-from kseq.comparison.result import Comparison, compare
+from kseq.comparison.result import Comparison
 from kseq.data import Series
 from kseq.errors import ConfigError, DataError, Parameter
+from kseq.experiments.compare import compare
 from kseq.jobs import FOLDER
 from kseq.jobs.job import key_of
 from kseq.models.own import Own, own_rows

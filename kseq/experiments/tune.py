@@ -33,17 +33,20 @@ from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.defaults import resolved
 from kseq.comparison.kept import at_work, workers_for
-from kseq.comparison.result import Comparison, compare
+from kseq.comparison.result import Comparison
 from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError, OutputError, Parameter
+from kseq.experiments._folder import folder_of
 from kseq.experiments._space import Plan, Space
 from kseq.experiments._study import Journal, require_optuna
 from kseq.experiments._trials import Trials
+from kseq.experiments.compare import compare
 from kseq.jobs import FOLDER
 from kseq.models import cell_of, name_of
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
+from kseq.report import run_folder
 from kseq.settings import OWN_DATA, OWN_NETWORK, Settings, numbers_in
 from kseq.training.progress import Progress, work_kept
 
@@ -171,7 +174,7 @@ def tune(
     plan = Plan(among, trials, trial_seeds, pruner, trials_at_once)
     asked = vocabulary.asked(given, settings, options)
     require_tunable(asked.settings, plan)
-    with asked.folder() as folder, workers_for(executor) as workers:
+    with folder_of(asked) as folder, workers_for(executor) as workers:
         comparison = tuned(
             asked.series,
             asked.settings,
@@ -185,8 +188,6 @@ def tune(
             log=log,
         )
         if folder is not None:
-            from kseq.report import run_folder
-
             run_folder.write(comparison, folder, predictions=asked.predictions)
     return comparison
 
@@ -283,8 +284,6 @@ def _journal(
     folder: "Folder", series: Series | Panel, plan: Plan, settings: Settings, fresh: bool, tell: Callable[[str], None]
 ) -> Path | None:
     """The journal in a folder, made where it is missing; None where it cannot be, which is told."""
-    from kseq.report import run_folder
-
     about = {
         "command": "tune", "series": {"name": series.name}, "trials": plan.trials * len(settings.cells),
         "cells": [name_of(cell) for cell in settings.cells], "trial_seeds": plan.trial_seeds, **at_work(),
@@ -298,8 +297,6 @@ def _journal(
 
 def _write(frame: pd.DataFrame, folder: "Folder", tell: Callable[[str], None], failed: list[str]) -> None:
     """Write the trials so far; where they cannot be, say so once: there may be room again when the tuning is done."""
-    from kseq.report import run_folder
-
     try:
         run_folder.write_trials(frame, folder)
     except OutputError as error:
