@@ -29,6 +29,7 @@ from kseq.bench.users import USERS, model_of, training_of
 from kseq.comparison.networks import build_cell
 from kseq.data import Series
 from kseq.errors import BackendError
+from kseq.layers.feeding import Listeners, fed
 from kseq.models.builders import CELLS
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import WindowedPanel, make_windows
@@ -37,7 +38,6 @@ from kseq.training.batches import Batches
 from kseq.training.budget import Training
 from kseq.training.callbacks import EpochTimer, kernel_of
 from kseq.training.early_stopping import MemberStopping
-from kseq.training.feeding import Listeners, fed
 from kseq.training.fit import compile_model
 from kseq.validation import require_choice, require_each_once, require_whole
 

@@ -80,12 +80,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Audit:
-    """What came of all checks.
+    """The result of all checks.
 
     Args:
         series: name of the series.
         checks: all checks, in the order of time.
-        notes: sentences on kept trainings: what was damaged, or could not be kept.
+        notes: Sentences on kept trainings: damaged ones, and those that could not be kept.
     """
 
     series: str
@@ -99,7 +99,7 @@ class Audit:
 
     @property
     def leaks(self) -> tuple[str, ...]:
-        """Names of what depends on values after its cutoff, each once."""
+        """Names of the checks that found a difference, each once."""
         return tuple(dict.fromkeys(check.name for check in self.checks if not check.identical))
 
     @property
@@ -109,7 +109,7 @@ class Audit:
 
     @property
     def verdict(self) -> str:
-        """What it comes to, in a sentence."""
+        """The result in a sentence."""
         values = sum(check.values for check in self.checks)
         if self.clean:
             return (

@@ -99,7 +99,7 @@ def compare(
 
 
 def _logged(comparison: Comparison, log: Any, folder: Any) -> AbstractContextManager[None]:
-    """Have loggers told of a comparison; they are loaded where there are any."""
+    """Report a comparison to loggers, which are loaded where there are any."""
     if not log:
         return nullcontext()
     from kseq.report import loggers
@@ -161,7 +161,7 @@ def _filled(
 def _told(
     progress: Callable[[str, int, int], None] | None, number: int, trainings: int
 ) -> Callable[[str, int, int], None] | None:
-    """Let whoever watches know which of several trainings runs."""
+    """Add the name of the fold to the messages of a progress function."""
     if progress is None or trainings == 1:
         return progress
     return Within(progress, f"fold {number + 1} of {trainings}")

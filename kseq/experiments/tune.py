@@ -139,9 +139,9 @@ def tune(
         trials_at_once: trials of a cell that may run at the same time, each of which is drawn without knowing the
             results of the others; 1 by default. It decides which trials are drawn.
         fresh: whether trials that the folder ``out`` holds are forgotten; by default a tuning that was stopped goes on
-            there, and comes to what it would have come to.
+            there, with the same result.
         executor: The executor that trains, as in :func:`kseq.compare`: trials of different cells, and
-            ``trials_at_once`` of each, run at the same time. It does not change what comes out.
+            ``trials_at_once`` of each, run at the same time. The result is the same.
         keep: folder in which finished trainings of the comparison of the chosen settings are kept, as in
             :func:`kseq.compare`; by default one inside ``out``.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
@@ -277,13 +277,13 @@ def tuned(
 
 
 def _silent(text: str) -> None:
-    """Nobody is to be told."""
+    """Report nothing."""
 
 
 def _journal(
     folder: "Folder", series: Series | Panel, plan: Plan, settings: Settings, fresh: bool, tell: Callable[[str], None]
 ) -> Path | None:
-    """The journal in a folder, made where it is missing; None where it cannot be, which is told."""
+    """The journal in a folder, made where it is missing; None, with a message, where it cannot be made."""
     about = {
         "command": "tune", "series": {"name": series.name}, "trials": plan.trials * len(settings.cells),
         "cells": [name_of(cell) for cell in settings.cells], "trial_seeds": plan.trial_seeds, **at_work(),
@@ -296,7 +296,7 @@ def _journal(
 
 
 def _write(frame: pd.DataFrame, folder: "Folder", tell: Callable[[str], None], failed: list[str]) -> None:
-    """Write the trials so far; where they cannot be, say so once: there may be room again when the tuning is done."""
+    """Write the trials so far; where that fails, say so once, since there may be room when the tuning is done."""
     try:
         run_folder.write_trials(frame, folder)
     except OutputError as error:
@@ -323,7 +323,7 @@ def require_tunable(settings: Settings, plan: Plan) -> None:
     """Refuse settings that leave nothing to tune, or that say what is to be chosen.
 
     Raises:
-        ConfigError: they do, or Optuna is not installed.
+        ConfigError: There is nothing to tune, a setting is given twice, or Optuna is not installed.
     """
     space, trials = plan.space, plan.trials
     if not settings.cells:
