@@ -19,10 +19,10 @@ from kseq.errors import ConfigError, Parameter, joined
 from kseq.models import CELL_NAMES, cell_of
 from kseq.models.own import Own, own_rows
 from kseq.naming import checked, unknown
-from kseq.settings import Settings, several
+from kseq.settings import Settings
 from kseq.text import shown
 from kseq.training.budget import Training
-from kseq.validation import WHOLE, require_path, require_predictions, require_whole
+from kseq.validation import WHOLE, require_path, require_predictions, require_whole, several
 
 if TYPE_CHECKING:
     pass

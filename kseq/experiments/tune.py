@@ -47,8 +47,9 @@ from kseq.models import cell_of, name_of
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.report import run_folder
-from kseq.settings import OWN_DATA, OWN_NETWORK, Settings, numbers_in
+from kseq.settings import OWN_DATA, OWN_NETWORK, Settings
 from kseq.training.progress import Progress, work_kept
+from kseq.validation import numbers_in
 
 if TYPE_CHECKING:
     from kseq.storage import Folder

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kseq.bench.delivery import DataBench
-    from kseq.bench.timings import Bench
+    from kseq.bench.measured import Bench
     from kseq.comparison.tables import Tables
     from kseq.data import Panel, Series
     from kseq.forecasting.forecast import Forecast
