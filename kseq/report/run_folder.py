@@ -74,35 +74,17 @@ def _earlier_bench(*names: str) -> Callable[[Mapping[str, Any]], list[str] | Non
 KINDS = {
     "run": Kind("run.json", FILES, _earlier_run, re.compile(r"target-[0-9]+(-[A-Za-z0-9-]+)?\.(csv|png)")),
     "forecast": Kind("forecast.json", ("forecast.csv", "forecast.png", "forecast.html", "forecast.json")),
-    "bench": Kind(
-        "bench.json",
-        ("bench.csv", "bench.png", "bench.html", "bench.json"),
-        _earlier_bench("bench.csv", "bench.json", "bench.png"),
-    ),
-    "explanation": Kind(
+    "bench": Kind("bench.json", ("bench.csv", "bench.png", "bench.html", "bench.json"),
+                  _earlier_bench("bench.csv", "bench.json", "bench.png")),
+    "explanation": Kind("explanation.json", (
+        "explanation.txt", "lesson.csv", "figures.csv", "lags.csv", "inputs.csv", "gates.csv", "variants.csv",
+        "problems.csv", "gradients.png", "memory.png", "gates.png", "training.png", "problems.png", "explanation.html",
         "explanation.json",
-        (
-            "explanation.txt",
-            "lesson.csv",
-            "figures.csv",
-            "lags.csv",
-            "inputs.csv",
-            "gates.csv",
-            "variants.csv",
-            "problems.csv",
-            "gradients.png",
-            "memory.png",
-            "gates.png",
-            "training.png",
-            "problems.png",
-            "explanation.html",
-            "explanation.json",
-        ),
-    ),
+    )),
     "audit": Kind("audit.json", ("audit.csv", "audit.html", "audit.json")),
     "reading": Kind("reading.json", ("reading.png", "reading.json")),
     "data": Kind("data.json", ("data.csv", "data.html", "data.json"), _earlier_bench("data.csv", "data.json")),
-}
+}  # fmt: skip
 
 
 #: Where runs go that are given no folder.
