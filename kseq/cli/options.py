@@ -30,7 +30,12 @@ def options(*decorators: Callable) -> Callable:
 
 
 reading_options = options(
-    click.option("--time", type=CommaList(), metavar="COLUMN[,...]", help="Its dates: a column, or parts of a date."),
+    click.option(
+        "--time",
+        type=CommaList(),
+        metavar="COLUMN[,...]",
+        help="Its dates: a column, or parts of a date; none for rows without.",
+    ),
     click.option("--target", type=CommaList(), metavar="COLUMN[,...]", help="The column(s) to forecast."),
     click.option("--features", type=CommaList(), metavar="COLUMN[,...]", help="Past covariates: further columns."),
     click.option(

@@ -7,14 +7,15 @@ steps, or none, nothing is guessed. A date has a year, and stands in the same or
 import itertools
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kseq.data._mending import Mendable
-from kseq.errors import DataError, Parameter
+from kseq.errors import Given, Parameter
 
 #: How the text of a date and time ends where it names its distance from UTC.
 OFFSET = r":\d{2}(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})$"
@@ -51,6 +52,9 @@ _SPECIAL = tuple(
     )
 )
 
+#: Years that begin in one and end in the next: 2001/02.
+_FISCAL = r"^(\d{4})[-/](\d{2})$"
+
 _MIDNIGHT = r"(.*\d[T ]\s*)24(:?00(?::00(?:\.0+)?)?)$"
 _INTERVAL = r"(.*\d)\s*(?:/|\s[-–]\s|\bto\b)\s*(\d.*\d.*)"
 
@@ -63,7 +67,7 @@ _NUMBERS = {
 #: Orders in which the parts of a date stand, hours last.
 _ORDERS = {
     order + hour for order in ("Ymd", "dmY", "mdY", "ymd", "dmy", "mdy") for hour in ("", "H", "HM", "HMS")
-} | {"Ym", "mY", "Yb", "bY", "yb", "by"}  # fmt: skip
+} | {"Ym", "mY", "Yb", "bY", "by"}  # fmt: skip
 
 
 @dataclass
@@ -124,12 +128,12 @@ def read(
         found = read(text.str.extract(_INTERVAL)[0].fillna(""), columns, name, None, dayfirst)
         found.told = "; ".join(filter(None, ["intervals by their beginning", found.told]))
         return found
+    fiscal = sample.str.extract(_FISCAL)
+    if len(text) > 1 and (pd.to_numeric(fiscal[1]) == (pd.to_numeric(fiscal[0]) + 1) % 100).all():
+        return Reading(_by_format(text.str[:4], "%Y", columns, name), "years that begin in the first of two")
     for pattern in _SPECIAL:
         if pattern.fullmatch(first):
             return _special(text, pattern)
-    if re.search(_WORD, first) and not (english := sample.map(_in_english)).equals(sample):
-        text, sample = text.map(_in_english), english
-        first = text.iloc[0]
     readings: dict[str, pd.Series] = {}
     forms = _forms(first)
     for form in forms:
@@ -146,19 +150,36 @@ def read(
         if all("%y" in form for form in readings):
             found.told = _none_ahead(found.dates)[1]
         return found
+    if re.search(_WORD, first) and not sample.map(_in_english).equals(sample):
+        return read(text.map(_in_english), columns, name, None, dayfirst)
     if not re.search(r"(?<![\d:])\d{4}(?![\d:])", first):
-        raise Mendable(
-            f"{name}: column {','.join(columns)} does not read as dates ({first!r} in row 0 has no year of four "
-            "digits)",
-            remedies=[],
-            otherwise=(
-                "expected dates such as 2001-02-03; say how they are written with ", Parameter("date_format"),
-                ", such as %d.%m.%Y, or leave such a column out",
-            ),
-        )  # fmt: skip
+        begun = next((row for row, value in enumerate(text.iloc[:20]) if is_date(value)), 0)
+        # What stands above a table stands in its first rows.
+        remedies = [{"skip_rows": lines} for lines in range(begun, begun + 5)] if begun else []
+        raise no_dates(columns, name, f"{first!r} in row 0 has no year of four digits", remedies)
     # The one that reads the most, for the message on the rest.
     tried = [_parsed(text, form, columns, name) for form in forms or ["ISO8601"]]
     return Reading(min(tried, key=lambda dates: int(dates.isna().sum())))
+
+
+def no_dates(
+    columns: Sequence[str], name: str, reason: str, remedies: Sequence[Mapping[str, Any]] = (),
+    otherwise: Sequence[str] = (),
+) -> Mendable:  # fmt: skip
+    """Say that columns do not read as dates, why not, and what would do."""
+    usual = "expected dates such as 2001-02-03, or columns year,month,day; say how they are written with "
+    return Mendable(
+        f"{name}: column {','.join(columns)} does not read as dates ({reason})",
+        remedies=remedies,
+        otherwise=otherwise
+        or (
+            usual,
+            Parameter("date_format"),
+            ", such as %d.%m.%Y, or give ",
+            Given("time", "none"),
+            " for rows that are equally spaced",
+        ),
+    )
 
 
 def is_date(text: str) -> bool:
@@ -209,15 +230,19 @@ def _forms(text: str) -> list[str]:
         else:
             choices.append([part.replace("%", "%%")])
     forms = ["ISO8601"] if re.match(r"\d{4}-\d{2}(-\d{2}|$)", plain) else []
-    for choice in itertools.product(*choices):
-        form = "".join(choice)
-        parts = re.findall("%([A-Za-z])", form.replace("%B", "%b"))
-        date = "".join(part for part in parts if part in "YymdbHMS"[: 8 if ":" not in form else 5])
-        if len(set(parts)) < len(parts) or re.search("%[Yymd]:%[Yymd]", form):
-            continue
-        if (date.replace("b", "m") if len(date) > 2 else date) in _ORDERS and pd.notna(_try(plain, form)):
-            forms.append(form)
-    return list(dict.fromkeys(forms))
+    if sum(len(own) > 1 for own in choices) > 6:
+        return forms
+    made = map("".join, itertools.product(*choices))
+    return list(dict.fromkeys([*forms, *(form for form in made if _is_sound(form) and pd.notna(_try(plain, form)))]))
+
+
+def _is_sound(form: str) -> bool:
+    """Whether a format has each part once and in an order in which dates are written, and its clock at one place."""
+    parts = re.findall("%([A-Za-z])", form.replace("%B", "%b"))
+    date = "".join(part for part in parts if part in ("Yymdb" if ":" in form else "YymdbHMS"))
+    if len(set(parts)) < len(parts) or re.search("%[Yymd]:%[Yymd]|%H(?!:).*:|:.*%H(?!:)", form):
+        return False
+    return (date.replace("b", "m") if len(date) > 2 else date) in _ORDERS
 
 
 def _try(text: str, form: str) -> pd.Timestamp:
@@ -259,10 +284,7 @@ def _by_format(text: pd.Series, form: str, columns: Sequence[str], name: str) ->
             return pd.to_datetime(text, format=form, errors="coerce", utc=True)
         if offsets.notna().any():
             return pd.Series(pd.NaT, index=text.index)
-        raise DataError(
-            f"{name}: column {','.join(columns)} does not read as dates "
-            f"({str(error).strip().splitlines()[0].split('. ')[0]}); expected dates such as 2001-02-03."
-        ) from error
+        raise no_dates(columns, name, str(error).strip().splitlines()[0].split(". ")[0]) from error
 
 
 def _special(text: pd.Series, pattern: re.Pattern) -> Reading:
@@ -311,15 +333,11 @@ def _one_of(
             shown = list(different.values())
             row = int(np.flatnonzero((shown[0] != shown[1]).to_numpy())[0])
             forms = list(different)
-            raise Mendable(
-                f"{name}: column {','.join(columns)} does not read as dates ({text.iloc[row]!r} is "
-                f"{shown[0].iloc[row].date()} or {shown[1].iloc[row].date()})",
-                remedies=[],
-                otherwise=(
-                    "say which with ", Parameter("date_format"), f" '{forms[0]}' or '{forms[1]}'",
-                    *((" (", Parameter("dayfirst"), " for the day first)") if all(map(_ambiguous, different)) else ()),
-                ),
-            )  # fmt: skip
+            reason = f"{text.iloc[row]!r} is {shown[0].iloc[row].date()} or {shown[1].iloc[row].date()}"
+            raise no_dates(columns, name, reason, otherwise=(
+                "say which with ", Parameter("date_format"), f" '{forms[0]}' or '{forms[1]}'",
+                *((" (", Parameter("dayfirst"), " for the day first)") if all(map(_ambiguous, different)) else ()),
+            ))  # fmt: skip
     if not _ambiguous(form):
         return Reading(different[form])
     first = form.index("%d") < form.index("%m")

@@ -129,6 +129,9 @@ class PanelFileOptions(FileOptions, PanelOptions, total=False):
     """How a panel is read from a file."""
 
 
+#: Those that describe options.
+DESCRIBED = (FrameOptions, SeriesOptions, PanelOptions, FileOptions)
+
 #: What holds where nothing is said, of options for which that is not None.
 DEFAULTS: dict[str, Any] = {
     **FILE_OPTIONS, "unit": "", "source": "", "features": (), "future": (), "static": (), "sort": False,

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
-from kseq.data._options import DEFAULTS
+from kseq.data._options import DEFAULTS, DESCRIBED
 from kseq.naming import checked
 
 
@@ -44,11 +44,10 @@ def takes(options: Any) -> Callable[[Callable[P, Data]], Callable[P, Data]]:
 
 
 def _described(options: Any) -> list[str]:
-    """Lines that describe options, those of bases first."""
-    bases = [base for base in getattr(options, "__orig_bases__", ()) if hasattr(base, "__annotations__")]
-    above = dict.fromkeys(line for base in bases for line in _described(base))
-    own = (options.__doc__ or "").partition("Args:\n")[2].rstrip().splitlines()
-    return [*above, *own]
+    """Lines that describe options, out of the classes that do."""
+    texts = [(kind.__doc__ or "").partition("Args:\n")[2] for kind in DESCRIBED]
+    found = re.finditer(r"^ {8}(\w+): .*(?:\n {12}.*)*", "\n".join(texts), re.MULTILINE)
+    return [match[0] for match in found if match[1] in options.__annotations__]
 
 
 @dataclass(frozen=True)

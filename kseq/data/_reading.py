@@ -16,7 +16,6 @@ from kseq.data._source import FILE_OPTIONS, PARQUET_ENDINGS, READ_CSV, READ_PARQ
 from kseq.data._tables import FrameTable, ParquetTable, Table, open_table, plain
 from kseq.data.columns import ID_NAME, Roles, id_remedies, listed, numbers
 from kseq.data.dates import read_dates
-from kseq.data.frequency import counts_steps
 from kseq.data.panel import Panel
 from kseq.data.series import Series
 from kseq.errors import DataError, Parameter
@@ -64,25 +63,7 @@ def one_series(table: Table, request: Request) -> Series:
         rows.add(batch)
     rows.require_one()
     panel = rows.panel()
-    end = int(panel.ends[0])
-    index = panel.index if panel.has_dates or counts_steps(panel.index) else pd.RangeIndex(len(panel))
-    frame = pd.DataFrame(panel.values, index, panel.columns)
-    return Series(
-        name,
-        frame.iloc[:end],
-        panel.targets,
-        panel.features,
-        panel.unit,
-        panel.source,
-        future=panel.future,
-        static=panel.static.set_axis([name]),
-        ahead=frame.iloc[end:][list(panel.future)],
-        fill=panel.fill,
-        filled=None if panel.filled is None else panel.filled[:end],
-        freq=request.freq,
-        notes=panel.notes,
-        read=panel.read,
-    )
+    return panel.one(panel.ids[0], name=name, freq=request.freq, notes=panel.notes, read=panel.read)
 
 
 def all_series(table: Table, request: Request) -> Panel:
@@ -138,7 +119,7 @@ def _roles(table: Table, request: Request, every_number: bool = False) -> tuple[
 def _long(table: Table, roles: Roles, request: Request) -> tuple[Table, Roles]:
     """Put the series of a wide table below one another, from their first value to their last."""
     name, cells = request.name, request.cells
-    frame = pd.concat(list(table.batches(roles.columns)))
+    frame = cells.without_missing(pd.concat(list(table.batches(roles.columns))), roles.time)
     if roles.time:
         frame = frame.set_axis(read_dates(frame, roles.time, name, cells=cells))
     shared = list(dict.fromkeys([*roles.features, *roles.future]))

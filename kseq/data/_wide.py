@@ -10,7 +10,7 @@ from kseq.data import dates
 from kseq.data._date_text import is_date, month_of
 from kseq.data._mending import Mendable
 from kseq.data._options import Cells
-from kseq.data.columns import ID_NAME, numbers
+from kseq.data.columns import ID_NAME, numbers, time_columns
 from kseq.errors import DataError, Parameter
 
 
@@ -43,16 +43,17 @@ def unfolded(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
     """Give a table of months or of series as one of rows.
 
     Args:
-        frame: the table.
-        cells: says which of the two, and which values are missing.
-        name: of the data, for messages.
+        frame: The table.
+        cells: Says which of the two, and which values are missing.
+        name: Name of the data, for messages.
 
     Returns:
         Columns ``ds`` and ``y`` of months; ``unique_id``, ``y`` and, where they are known, ``ds`` of series.
 
     Raises:
-        DataError: it is no such table.
+        DataError: It is no such table.
     """
+    frame = cells.without_missing(frame, frame.columns[:1])
     return _months(frame, cells, name) if cells.wide == "months" else _series(frame, cells, name)
 
 
@@ -83,41 +84,27 @@ def _series(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
     first = frame[frame.columns[0]]
     named = not pd.api.types.is_numeric_dtype(first) and first.notna().all()
     heads = sum(map(_is_head, frame.columns))
-    if frame.shape[1] > 2 and named and (first.is_unique or heads > 1) and not is_date(str(first.iloc[0])):
-        return _rows(frame, cells, name)
-    times = [
-        column for column in frame.columns if str(column).lower() in ("ds", "date", "time", "datetime", "timestamp")
-    ]
-    if not times and is_date(str(first.iloc[0])):
-        times = [frame.columns[0]]
-    columns = [column for column in frame.columns if column not in times[:1]]
-    dated = dates.read_dates(frame, times[:1], name, cells=cells) if times else None
-    parts = []
-    for column in columns:
-        part = pd.DataFrame({ID_NAME: str(column), "y": numbers(frame[column], name, missing=cells.numbers)})
-        if dated is not None:
-            part.insert(1, "ds", dated)
-        parts.append(_trimmed(part))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _rows(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
-    """A row a series: its name, then its values, under dates where the header holds some."""
-    # Further names and codes of a series may stand beside its first one.
-    texts = [column for column in frame if not _is_head(column) and not pd.api.types.is_numeric_dtype(frame[column])]
-    heads = [column for column in frame.columns[1:] if column not in texts or len(texts) == 1]
-    ids = frame[frame.columns[0]].astype(str)
-    if not ids.is_unique:
-        ids = ids.str.cat([frame[column].astype(str) for column in texts[1:]], sep="/")
     dated = None
-    if all(map(_is_head, heads)):
-        dated = dates.read_dates(pd.DataFrame({"ds": [str(head) for head in heads]}), ["ds"], name, cells=cells)
-    values = np.column_stack([numbers(frame[head], name, missing=cells.numbers) for head in heads])
+    if frame.shape[1] > 2 and named and (first.is_unique or heads > 1) and not is_date(str(first.iloc[0])):
+        # Further names and codes of a series may stand beside its first one.
+        texts = [name for name in frame if not _is_head(name) and not pd.api.types.is_numeric_dtype(frame[name])]
+        columns = [column for column in frame.columns[1:] if column not in texts or len(texts) == 1]
+        ids = first.astype(str)
+        if not ids.is_unique:
+            ids = ids.str.cat([frame[column].astype(str) for column in texts[1:]], sep="/")
+        values = np.column_stack([numbers(frame[column], name, missing=cells.numbers) for column in columns])
+        if all(map(_is_head, columns)):
+            dated = dates.read_dates(pd.DataFrame({"ds": list(map(str, columns))}), ["ds"], name, cells=cells)
+    else:
+        times = time_columns(frame, set())
+        ids = frame.columns[~frame.columns.isin(times)]
+        values = np.array([numbers(frame[column], name, missing=cells.numbers) for column in ids])
+        dated = dates.read_dates(frame, times, name, cells=cells) if times else None
     parts = []
     for id, row in zip(ids, values, strict=True):
-        part = pd.DataFrame({ID_NAME: id, "y": row})
-        if dated is not None:
-            part.insert(1, "ds", dated)
+        part = pd.DataFrame(
+            {ID_NAME: str(id), "y": row} if dated is None else {ID_NAME: str(id), "ds": dated, "y": row}
+        )
         parts.append(_trimmed(part))
     return pd.concat(parts, ignore_index=True)
 
@@ -132,9 +119,14 @@ def advice(frame: pd.DataFrame, name: str) -> Mendable | None:
     numeric = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]
     if len(numeric) < 8 or len(numeric) < len(frame.columns) - 1:
         return None
+    # Twelve columns beside one of years are months, under whatever names.
+    months = frame.shape[1] == 13 and year_column(frame) is not None
+    remedies, words = (
+        ({"wide": "months"}, "a row a year") if months else ({"wide": "series"}, "a row or a column a series")
+    )
     return Mendable(
         f"{name}: received {len(numeric)} columns of numbers and no target",
-        remedies=[{"wide": "series"}],
+        remedies=[remedies],
         otherwise=("name one with ", Parameter("target")),
-        also=(" for a row or a column a series, or name one column with ", Parameter("target")),
+        also=(f" for {words}, or name one column with ", Parameter("target")),
     )

@@ -11,7 +11,7 @@ import pandas as pd
 from kseq.data._options import require_unit
 from kseq.data._source import FILE_OPTIONS
 from kseq.data.builtin import BUILT_INS, load_series
-from kseq.data.columns import ID_NAME, TIME_NAMES, Roles
+from kseq.data.columns import ID_NAME, TIME_NAMES, Roles, require_hashable
 from kseq.data.formats.frames import as_pandas, is_frame
 from kseq.data.panel import Panel
 from kseq.data.readers import from_frame, long_frame, panel_from_frame, read_file
@@ -29,15 +29,15 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
     """Make a series, or a panel of several, of anything that holds one.
 
     Args:
-        given: a kseq Series or Panel, which stays as it is; a DataFrame of pandas, Polars, Arrow or another library
+        given: A kseq Series or Panel, which stays as it is; a DataFrame of pandas, Polars, Arrow or another library
             that gives a pandas one; a pandas Series; a dict of columns; an array or a list, ``(time,)`` or
             ``(time, series)``; a path of a file, or the name of a built-in series. A frame with several columns of
             numbers, of which none is called ``y`` and no target is named, holds a series a column.
-        season: steps in a season, for ``fill="seasonal"``.
-        **reading: options of :func:`kseq.from_frame`, of a file those of :func:`kseq.read_csv`.
+        season: Steps in a season, for ``fill="seasonal"``.
+        **reading: Options of :func:`kseq.from_frame`, of a file those of :func:`kseq.read_csv`.
 
     Raises:
-        DataError: it holds no series, or one that cannot be used; the message says what to do.
+        DataError: It holds no series, or one that cannot be used; the message says what to do.
 
     Example:
         >>> series_of([3.0, 5.0, 4.0]).y[:, 0].tolist()
@@ -71,8 +71,9 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
     id = reading.pop("id", None) or (ID_NAME if ID_NAME in (*frame.columns, *frame.index.names) else None)
     called = reading.pop("name", None)
     if id is not None:
-        known = id in (*frame.columns, *frame.index.names)
-        distinct = pd.unique(frame[id] if id in frame.columns else frame.index.get_level_values(id)) if known else []
+        ids = frame.reset_index()[id] if id in frame.index.names else frame.get(id, pd.Series(dtype=object))
+        require_hashable(ids, called or "frame")
+        distinct = ids.unique()
         # One series alone is called by its id.
         name = str(distinct[0]) if len(distinct) == 1 else "frame" if series is None else str(series)
         return long_frame(frame, name=called or name, id=id, series=series, season=season, **reading)

@@ -37,20 +37,20 @@ def fill_values(
 
     Args:
         values: ``(rows, columns)``.
-        missing: which of them to fill, ``(rows, columns)``.
-        fill: of :data:`FILLS`, ``"mask"`` apart.
-        columns: names of the columns, for messages.
-        borders: rows at which a series begins, and the number of rows.
-        calendar: of the dates: says where one season earlier is.
-        name: of the data, for messages.
-        place: names a row, for messages.
-        season: steps in a season; None for the calendar's.
+        missing: Which of them to fill, ``(rows, columns)``.
+        fill: How to fill, one of :data:`FILLS`, ``"mask"`` apart.
+        columns: Names of the columns, for messages.
+        borders: Rows at which a series begins, and the number of rows.
+        calendar: Calendar of the dates; it says where one season earlier is.
+        name: Name of the data, for messages.
+        place: Names a row, for messages.
+        season: Steps in a season; None for the calendar's.
 
     Returns:
         A sentence that says how many were filled.
 
     Raises:
-        DataError: a series starts with missing values, which have nothing before them; or ``"seasonal"`` without a
+        DataError: A series starts with missing values, which have nothing before them; or ``"seasonal"`` without a
             season.
     """
     season = season or calendar.season
@@ -99,10 +99,10 @@ def require_none_missing(missing: np.ndarray, columns: Sequence[str], name: str,
     """Refuse missing values, with the first places and what to do.
 
     Args:
-        missing: which values are, ``(rows, columns)``.
-        columns: names of the columns.
-        name: of the data.
-        place: names a row.
+        missing: Which values are, ``(rows, columns)``.
+        columns: Names of the columns.
+        name: Name of the data, for messages.
+        place: Names a row.
     """
     if not missing.any():
         return

@@ -35,8 +35,8 @@ def read_csv(
     Args:
         path: Path of the file; ``-`` or ``/dev/stdin`` for what is piped in.
         time: Name of the column of dates, or several that make a date (``["year", "month", "day"]``). By default a
-            column named ds, date, time, datetime or timestamp, or one that holds dates; without one, rows are taken as
-            equally spaced.
+            column named ds, date, time, datetime or timestamp, or one that holds dates; without one, or with
+            ``"none"``, rows are taken as equally spaced.
         target: Name of the column to forecast, or several. By default ``y``, or the only column of numbers.
         features: Names of further columns for the models to read; columns of ``time`` may be among them. By default
             there are none.

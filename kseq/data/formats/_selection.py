@@ -28,8 +28,8 @@ class Span:
     """A wish for one coordinate: a value, or values from one to another.
 
     Args:
-        low: the value, as it was typed.
-        high: the end; None for a single value.
+        low: The value, as it was typed.
+        high: The end; None for a single value.
     """
 
     low: str
@@ -43,7 +43,7 @@ def parsed(select: str | Mapping[str, Any] | None) -> dict[str, Span]:
     """Read ``"lat=39,lon=3"``, or the same as a dictionary, ``{"lat": 39, "lon": (-10, 0)}``.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: It is neither.
     """
     if select is None:
         return {}

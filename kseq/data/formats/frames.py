@@ -19,7 +19,7 @@ def as_pandas(frame: Any) -> pd.DataFrame:
     """Make a DataFrame of pandas of a frame of another library.
 
     Args:
-        frame: a DataFrame or Series of pandas; a frame or series of polars, lazy or not; a frame with
+        frame: A DataFrame or Series of pandas; a frame or series of polars, lazy or not; a frame with
             ``__arrow_c_stream__`` (pyarrow, DuckDB, Ibis), for which pyarrow is needed (``pip install
             'kseq[parquet]'``); one of dask; an array or dataset of xarray whose only dimension is time.
 
@@ -27,7 +27,7 @@ def as_pandas(frame: Any) -> pd.DataFrame:
         pd.DataFrame: the same object where it is one.
 
     Raises:
-        DataError: it is nothing of the kind.
+        DataError: It is nothing of the kind.
     """
     if isinstance(frame, pd.DataFrame):
         return frame

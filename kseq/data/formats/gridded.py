@@ -42,11 +42,11 @@ class GridTable:
     """Variables of a grid over time, each reduced to one column, or to one a place of the dimension of ids.
 
     Args:
-        source: the file or folder. Its option ``select`` says which part of the grid is meant.
-        id: a dimension along which the series lie: stations, members.
+        source: The file or folder. Its option ``select`` says which part of the grid is meant.
+        id: A dimension along which the series lie: stations, members.
 
     Raises:
-        DataError: a library is missing, the file is damaged, or nothing in it runs over time.
+        DataError: A library is missing, the file is damaged, or nothing in it runs over time.
         ConfigError: ``select`` cannot be read.
     """
 

@@ -28,7 +28,7 @@ def read(source: Source) -> Found:
     """Read objects as rows; numbers stay numbers, text stays text.
 
     Raises:
-        DataError: it is no JSON, or holds anything but objects.
+        DataError: It is no JSON, or holds anything but objects.
     """
     content = source.whole().removeprefix(b"\xef\xbb\xbf").strip()
     if not content:

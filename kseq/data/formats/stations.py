@@ -48,7 +48,7 @@ def preset_of(source: Source) -> str | None:
     """Name of the archive whose shape a source has; None of others.
 
     Raises:
-        ConfigError: the user names an archive that is not known.
+        ConfigError: The user names an archive that is not known.
     """
     named = source.options["preset"]
     if named is not None and named not in PRESETS:
@@ -64,10 +64,10 @@ def read(source: Source) -> Found:
     """Read text of an archive.
 
     Args:
-        source: the text. Its option ``preset`` is one of :data:`PRESETS`; None where its shape tells.
+        source: The text. Its option ``preset`` is one of :data:`PRESETS`; None where its shape tells.
 
     Raises:
-        DataError: it does not have the archive's shape.
+        DataError: It does not have the archive's shape.
     """
     preset, text = str(preset_of(source)), _text(source.whole())
     shape, parse = PRESETS[preset]

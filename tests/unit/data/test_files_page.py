@@ -116,6 +116,7 @@ CASES = [
      {"time": ("year", "month", "day")}, DAYS),
     ("--time Date,Hour", "a.csv", table([f"{date:%Y-%m-%d},{date.hour}" for date in HOURS], head="Date,Hour,level"),
      {"time": ("Date", "Hour")}, HOURS),
+    ("--time none", "a.csv", table([f"row {at}" for at in range(ROWS)]), {"time": ("none",)}, None),
     ("--date-format excel", "a.csv", table((DAYS - pd.Timestamp("1899-12-30")).days), {"date_format": "excel",
      "time": "when", "target": "level"}, DAYS),
     ("--date-format", "a.csv", table(DAYS.strftime("%d|%m|%Y")), {"date_format": "%d|%m|%Y", "time": "when"}, DAYS),

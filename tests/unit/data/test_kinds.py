@@ -1,10 +1,12 @@
 """Kinds of files that trackers and archives show: each is read with equal values, or refused with what would do."""
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from kseq import DataError, Panel, from_frame, read_csv
+from kseq import DataError, Panel, from_frame, panel_from_frame, read_csv
 from kseq.data import read_file, series_of
 
 pytestmark = pytest.mark.above_backends
@@ -53,6 +55,8 @@ def panel_rows(ids, dates=DAYS):
         (lambda d: f"W{d:%V-%G}", WEEKS),
         (lambda d: f"{d:%G/W%V}", WEEKS),
         (lambda d: f"{d:%Y%j}", DAYS),
+        (lambda d: f"{d.year}/{(d.year + 1) % 100:02}", pd.date_range("1961", periods=48, freq="YS")),
+        (lambda d: f"{d:%m/%d/%Y %I:%M %p}", pd.date_range("2001-01-01", periods=48, freq="h")),
     ],
 )
 def test_dates_of_many_countries(tmp_path, written, dates):
@@ -61,11 +65,13 @@ def test_dates_of_many_countries(tmp_path, written, dates):
     np.testing.assert_array_equal(series.y[:, 0], Y)
 
 
-@pytest.mark.parametrize("written", ["2001 {}", "{}. 2001", "week {}", "2001:{}"])
+@pytest.mark.parametrize("written", ["2001 {}", "{}. 2001", "week {}", "2001:{}", "{:02} January"])
 def test_text_that_may_be_dates_and_is_not_read_is_told(tmp_path, written):
     path = write(tmp_path, [written.format(number) for number in range(1, 49)], head="when,value")
-    with pytest.raises(DataError, match=r"column when does not read as dates .*date_format"):
+    with pytest.raises(DataError, match=r"column when does not read as dates .*date_format.*give time='none'"):
         read_csv(path)
+    series = read_csv(path, time="none", target="value")
+    assert (series.has_dates, series.y[:, 0].tolist()) == (False, Y.tolist())
 
 
 def serials(dates):
@@ -230,3 +236,116 @@ def test_years_with_days_or_weeks_in_another_column(tmp_path, part, form, dates)
     frame = pd.DataFrame({"year": dates.strftime("%G"), part: dates.strftime(form).astype(int), "value": Y})
     frame.to_csv(path, index=False)
     assert read_csv(path, ["year", part], "value").index.equals(dates)
+
+
+@pytest.mark.parametrize(
+    ("column", "part", "dates"),
+    [("Month", "%B", MONTHS), ("period", "M%m", MONTHS), ("Quarter", "{}", QUARTERS), ("Quarter", "Q{}", QUARTERS)],
+)
+def test_parts_of_a_year_in_another_column_are_named(tmp_path, column, part, dates):
+    parts = [part.format(date.quarter) if "{" in part else date.strftime(part) for date in dates]
+    path = tmp_path / "parts.csv"
+    pd.DataFrame({"year": dates.year, column: parts, "value": Y}).to_csv(path, index=False)
+    with pytest.raises(DataError, match=rf"give time=\['year', '{column}'\]"):
+        read_csv(path)
+    assert read_csv(path, ["year", column], "value").index.equals(dates)
+
+
+def test_numbers_beside_years_that_are_no_part_of_them(tmp_path):
+    path = tmp_path / "parts.csv"
+    pd.DataFrame({"year": QUARTERS.year, "number": QUARTERS.quarter, "value": Y}).to_csv(path, index=False)
+    with pytest.raises(DataError, match="no part of them by its name"):
+        read_csv(path, ["year", "number"], "value")
+
+
+def test_lines_under_the_header_that_are_no_dates_are_told(tmp_path):
+    rows = [f"{day:%Y-%m-%d},{value},{value}" for day, value in zip(DAYS, Y, strict=True)]
+    path = tmp_path / "quotes.csv"
+    path.write_text("\n".join(["Price,Close,Volume", "Ticker,AA,AA", "Date,,", *rows]))
+    with pytest.raises(DataError, match=r"column Price does not read as dates .'Date' in row 0"):
+        read_csv(path, target="Close")
+
+
+def test_a_column_without_a_value_is_no_target(tmp_path):
+    path = tmp_path / "flags.csv"
+    path.write_text("\n".join(["date;value;", *(f"{day:%Y-%m-%d};{y};" for day, y in zip(DAYS, Y, strict=True))]))
+    np.testing.assert_array_equal(read_csv(path).y[:, 0], Y)
+
+
+def test_text_for_missing_values_in_tables_that_lie_across(tmp_path):
+    years = [str(year) for year in range(1990, 2014)]
+    rows = [["DE", *Y[:24]], ["FR", *Y[24:]]]
+    rows[0][4] = ":"
+    path = tmp_path / "across.csv"
+    pd.DataFrame(rows, columns=["geo", *years]).to_csv(path, index=False)
+    with pytest.raises(DataError, match="give missing=':' and fill='ffill'"):
+        read_file(path, wide="series")
+    assert np.isnan(read_file(path, wide="series", missing=":", fill="mask").one("DE").y[3, 0])
+
+
+def test_two_columns_of_ids_in_parquet(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "rows.parquet"
+    panel_rows([{"store": store, "item": item} for store in "AB" for item in ("01", "1")]).to_parquet(path)
+    assert read_file(path, id="store,item").ids.tolist() == ["A/01", "A/1", "B/01", "B/1"]
+
+
+def test_a_row_with_a_date_is_no_header(tmp_path):
+    path = tmp_path / "ice.csv"
+    path.write_text(
+        "\n".join(["date,value", "2001-01-01,Ice", *(f"2001-01-{day:02},{day % 7}" for day in range(2, 31))])
+    )
+    with pytest.raises(DataError, match="column 'value' holds text"):
+        read_csv(path)
+    with pytest.raises(DataError, match="where its column names should be"):
+        read_csv(path, skip_rows=1)
+
+
+def test_long_rows_of_numbers_are_no_dates(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["code,value", *(f"a 1 2 3 4 5 6 7 8 9 1 2 3 4 5 {row},{row % 7}" for row in range(30))]))
+    with pytest.raises(DataError, match="column code does not read as dates"):
+        read_csv(path)
+
+
+def test_a_column_of_years_beside_a_column_a_series(tmp_path):
+    path = tmp_path / "across.csv"
+    pd.DataFrame({"year": np.arange(1960, 2008), "a": Y, "b": Y + 1}).to_csv(path, index=False)
+    panel = read_file(path, wide="series")
+    assert (panel.ids.tolist(), panel.step) == (["a", "b"], "yearly")
+
+
+def test_twelve_columns_beside_years_are_told_as_months(tmp_path):
+    frame = pd.DataFrame(Y.reshape(4, 12), columns=[month[:3] for month in FRENCH[:6]] + list("abcdef"))
+    frame.insert(0, "an", range(2001, 2005))
+    path = tmp_path / "months.csv"
+    frame.to_csv(path, index=False)
+    with pytest.raises(DataError, match="give wide='months' for a row a year"):
+        read_csv(path)
+    assert read_csv(path, wide="months").index.equals(MONTHS)
+
+
+def test_columns_of_truth_values_with_blanks(tmp_path):
+    path = tmp_path / "flags.csv"
+    rows = (f"{day:%Y-%m-%d},{y},{flag}" for day, y, flag in zip(DAYS, Y, ["True", "", "False"] * 16, strict=True))
+    path.write_text("\n".join(["date,value,flag", *rows]))
+    np.testing.assert_array_equal(read_csv(path, target="value").y[:, 0], Y)
+
+
+ODD = {
+    "lists": [[row] for row in range(48)], "dicts": [{"a": row} for row in range(48)], "days": list(DAYS.date),
+    "bytes": [b"a", b"b"] * 24, "flags": [True, None] * 24, "mixed": [1, "a", None, 2.5] * 12, "none": [None] * 48,
+    "categories": pd.Categorical(["a", "b"] * 24), "periods": pd.period_range("2001-01", periods=48, freq="M"),
+    "spans": pd.interval_range(0, 48), "waits": pd.to_timedelta(np.arange(48), "h"), "complex": np.arange(48) + 1j,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", [None, "time", "id", "target"])
+@pytest.mark.parametrize("kind", ODD)
+def test_columns_of_any_kind_are_read_or_refused(kind, role):
+    for dates in (DAYS, DAYS[:24].append(DAYS[:24]), None):
+        frame = pd.DataFrame({kind: ODD[kind], "y": Y} if dates is None else {kind: ODD[kind], "y": Y, "when": dates})
+        for read in (from_frame, panel_from_frame, series_of):
+            with contextlib.suppress(DataError):
+                data = read(frame, **({} if role is None else {role: kind}))
+                assert np.isfinite(Panel.of(data).y).all()
