@@ -4,6 +4,7 @@ Every reading is one format for all rows, and of two that fit all rows the one w
 steps, or none, nothing is guessed. A date has a year, and stands in the same order in every row.
 """
 
+import functools
 import itertools
 import re
 import warnings
@@ -182,6 +183,7 @@ def no_dates(
     )
 
 
+@functools.lru_cache(2**14)
 def is_date(text: str) -> bool:
     """Whether a text is a date with its year, or an interval between two."""
     text = text.strip()

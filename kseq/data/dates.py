@@ -28,7 +28,7 @@ DATE_PARTS = {
 }
 
 #: Beginnings of names of columns whose numbers are dates.
-_DATED = re.compile(r"(?:date|datum|day|fecha|data\b|dato|日付)", re.IGNORECASE)
+_DATED = re.compile("date|datum|fecha|dato|日付", re.IGNORECASE)
 
 #: What a user says of days as spreadsheets count them.
 EXCEL = "excel"

@@ -98,26 +98,19 @@ def _is_psl(lines: list[str]) -> bool:
 
 
 def _psl(source: Source, lines: list[str]) -> Found:
-    match = _YEARS.fullmatch(lines[0])
-    first, last = (int(year) for year in match.groups()) if match else (0, -1)
-    values, at = [], 1
-    for at, line in enumerate(lines[1:], 1):
-        fields = line.split()
-        if len(fields) != 13 or int(fields[0]) != first + at - 1:
-            break
-        values.append([float(field) for field in fields[1:]])
-    else:
-        at += 1
-    if first + len(values) - 1 != last:
+    first, last = (int(year) for year in re.findall(r"\d{4}", lines[0]))
+    table = [line.split() for line in lines[1 : last - first + 2]]
+    at = next((n for n, row in enumerate(table) if len(row) != 13 or row[0] != str(first + n)), len(table))
+    if at < len(table):
         raise DataError(
-            f"{source}: line {at} is {lines[at][:40]!r}, expected the twelve months of {first + len(values)}."
-            if at < len(lines)
-            else f"{source} ends in {first + len(values) - 1}, expected years to {last}: it is cut off."
+            f"{source}: line {at + 1} is {lines[at + 1][:40]!r}, expected the twelve months of {first + at}."
         )
-    y = np.array(values, dtype="float64").ravel()
+    if first + at - 1 < last:
+        raise DataError(f"{source} ends in {first + at - 1}, expected years to {last}: it is cut off.")
+    y = np.array(table, dtype="float64")[:, 1:].ravel()
     dates = pd.date_range(f"{first}-01-01", periods=len(y), freq="MS")
     phrases = []
-    mark = lines[at].split() if at < len(lines) else []
+    mark = lines[at + 1].split() if at + 1 < len(lines) else []
     if len(mark) == 1:
         none = np.isclose(y, float(mark[0]), rtol=1e-6)
         if none.any():
