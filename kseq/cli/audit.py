@@ -59,7 +59,7 @@ def audit(
                 keep=keep or (out / FOLDER if out is not None else None),
             )  # fmt: skip
         try:
-            written = run_folder.write_audit(result, folder, tell) if folder is not None else []
+            written = auditing.write(result, folder, tell) if folder is not None else []
         finally:
             _show(result, style)
     if written:

@@ -35,9 +35,9 @@ from kseq.naming import checked, hint
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import WindowedPanel, Windows
-from kseq.settings import Settings, several
+from kseq.settings import Settings
 from kseq.text import listed
-from kseq.validation import require_whole
+from kseq.validation import require_whole, several
 
 #: Metrics that scale errors by the rows before the forecasts.
 SCALED = ("mase", "rmsse")
