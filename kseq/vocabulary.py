@@ -15,6 +15,7 @@ import numpy as np
 
 from kseq import backends
 from kseq import data as readers
+from kseq.data._origin import FLAGS
 from kseq.data._source import FILE_OPTIONS
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.models import CELL_NAMES, cell_of
@@ -224,7 +225,7 @@ def _seeds(first: Any, seeds: Any) -> dict[str, Any]:
         return {}
     if first is None and seeds is None:
         return {}
-    first = 0 if first is None else require_whole("seed", first)
+    first = 0 if first is None else require_whole("first_seed", first, *WHOLE["seed"])
     count = len(Settings.seeds) if seeds is None else require_whole("seeds", seeds, *WHOLE["n_seeds"])
     if first + count - 1 > WHOLE["seed"].most:
         raise ConfigError(
@@ -346,7 +347,12 @@ def shows_options(function: Callable[Arguments, Result]) -> Callable[Arguments, 
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     names = dict.fromkeys((*SOURCES, *READING, *PLACE)) | defaults()
     more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation="bool | None" if name in (*FLAGS, "escape_formulas") else inspect.Parameter.empty,
+        )
         for name, default in names.items()
         if name not in signature.parameters
     ]

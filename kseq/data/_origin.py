@@ -28,13 +28,19 @@ _MORE = (
     *FILE_OPTIONS, "id", "future", "static", "freq", "season", "missing", "date_format", "dayfirst", "sort", "wide",
 )  # fmt: skip
 
+#: Those of them that are True or False.
+FLAGS = ("no_header", "dayfirst", "sort")
+
 
 def shows_options(reader: Callable[P, Data]) -> Callable[P, Data]:
     """Let a reader's signature name all options, and refuse others."""
     named = inspect.signature(reader)
     parameters = {name: one for name, one in named.parameters.items() if one.kind is not one.VAR_KEYWORD}
     for name in (*_MORE, *["constant"] * (reader.__name__ == "read_panel")):
-        by_name = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=FILE_OPTIONS.get(name))
+        kind = "bool | None" if name in FLAGS else inspect.Parameter.empty
+        by_name = inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=FILE_OPTIONS.get(name), annotation=kind
+        )
         parameters.setdefault(name, by_name)
     in_view = named.replace(parameters=list(parameters.values()))
     return checked(f"kseq.{reader.__name__}", in_view=in_view)(reader)

@@ -14,7 +14,7 @@ from kseq.data._mending import mended
 from kseq.data._rows import Rows
 from kseq.data._source import FILE_OPTIONS, PARQUET_ENDINGS, READ_CSV, READ_PARQUET, Source
 from kseq.data._tables import FrameTable, ParquetTable, Table, open_table, plain
-from kseq.data.columns import ID_NAME, Names, Roles, listed, numbers, require_unit
+from kseq.data.columns import ID_NAME, Names, Roles, listed, numbers, require_name, require_unit
 from kseq.data.dates import read_dates
 from kseq.data.frequency import counts_steps
 from kseq.data.missing import require_fill
@@ -80,6 +80,7 @@ def one_series(
     """Read one series of a table."""
     require_fill(fill)
     require_unit(unit)
+    require_name(name)
     cells, freq = Cells.of(missing, date_format, dayfirst, sort, wide), table.hint.get("freq") if freq is None else freq
     table, found = _roles(table, name, cells, time, target, roles)
     if found.id is None and series is not None:
@@ -136,6 +137,7 @@ def all_series(
     """Read all series of a table."""
     require_fill(fill)
     require_unit(unit)
+    require_name(name)
     cells, freq = Cells.of(missing, date_format, dayfirst, sort, wide), table.hint.get("freq") if freq is None else freq
     # Every column of numbers is a series where no column tells series apart.
     across = roles.get("id") is None and ID_NAME not in table.schema and "id" not in table.hint

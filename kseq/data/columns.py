@@ -38,6 +38,16 @@ ID_NAME = "unique_id"
 Names = str | Sequence[str] | None
 
 
+def require_name(name: Any) -> None:
+    """Refuse a name of the data that is no text.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not isinstance(name, str | None):
+        raise ConfigError("received ", Parameter("name"), f" {shown(name)}, expected a text, the name of the series.")
+
+
 def require_unit(unit: Any) -> None:
     """Refuse a unit that is no text, and say what else may have been meant.
 
@@ -71,9 +81,9 @@ class Roles:
         time: Names = None,
         id: str | None = None,
         target: Names = None,
-        features: Sequence[str] = (),
-        future: Sequence[str] = (),
-        static: Sequence[str] = (),
+        features: Names = (),
+        future: Names = (),
+        static: Names = (),
         every_number: bool = False,
     ) -> "Roles":
         """Find the columns that are named, and those that need no naming.
@@ -99,7 +109,7 @@ class Roles:
         repeated = frame.columns[frame.columns.duplicated()]
         if len(repeated):
             raise DataError(f"{name}: received several columns {repeated[0]!r}, expected names that differ.")
-        times = listed(time)
+        times, features, future, static = listed(time), listed(features), listed(future), listed(static)
         if time is None:
             named = {id or ID_NAME, *listed(target), *features, *future, *static}
             times = _time_columns(frame, named)
@@ -128,6 +138,10 @@ class Roles:
 
     def _require_apart(self, name: str) -> None:
         """Refuse a column of two roles: what is forecast is not known ahead, and what is static does not change."""
+        for role in (self.time, self.targets, self.features, self.future, self.static):
+            twice = [column for at, column in enumerate(role) if column in role[:at]]
+            if twice:
+                raise DataError(f"{name}: received column {twice[0]!r} twice, expected each once.")
         exclusive = (
             ("target", self.targets, "future covariate", self.future),
             ("past covariate", self.features, "future covariate", self.future),

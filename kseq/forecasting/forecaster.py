@@ -18,10 +18,10 @@ from kseq.data import Panel, Series, series_of
 from kseq.errors import ConfigError
 from kseq.forecasting._folds import folds
 from kseq.forecasting.forecast import covariates_ahead, forecast
-from kseq.naming import checked, unknown
+from kseq.naming import checked, names_near, unknown
 from kseq.settings import Settings
 from kseq.training.budget import Training
-from kseq.validation import require_whole
+from kseq.validation import WHOLE, require_whole
 from kseq.vocabulary import ALIASES, INSTEAD, NEGATIONS
 
 if TYPE_CHECKING:
@@ -37,6 +37,13 @@ _SETTINGS = (
 )  # fmt: skip
 
 
+@names_near(
+    {
+        "forecast": ".predict", "evaluate": ".score", "backtest": ".cross_validation",
+        "plot": "kseq.compare(...).plot()", "model": ".save, and kseq.load_model",
+        "fit_predict": ".fit(df).predict(h)", "update": ".fit",
+    }
+)  # fmt: skip
 class Forecaster:
     """A recurrent network that forecasts one series, or each of many, with prediction intervals.
 
@@ -272,6 +279,7 @@ class Forecaster:
             DataError: covariates of the steps to come are missing.
         """
         model = self.fitted
+        h = h if h is None else require_whole("h", h, *WHOLE["steps"])
         ahead = None if X_df is None else covariates_ahead(model.card, X_df, "X_df")
         made = forecast(model, h, future=ahead, levels=level)
         frame = made.frame

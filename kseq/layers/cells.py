@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 import keras
 
 from kseq import kernels
+from kseq.layers._calls import named_arguments
 from kseq.layers._dispatch import KERNELS, decline, policy, run_kernel, spec_of
 from kseq.layers._saving import PickledByClass, saved_as_keras
 
@@ -87,6 +88,7 @@ class _FastLoop(PickledByClass):
 
 
 @saved_as_keras
+@named_arguments
 class SimpleRNN(_FastLoop, keras.layers.SimpleRNN):
     """Fully connected recurrent layer (Elman 1990), :class:`keras.layers.SimpleRNN` with a fast loop.
 
@@ -211,6 +213,7 @@ class SimpleRNN(_FastLoop, keras.layers.SimpleRNN):
 
 
 @saved_as_keras
+@named_arguments
 class LSTM(_FastLoop, keras.layers.LSTM):
     """Long short-term memory layer (Hochreiter and Schmidhuber 1997), :class:`keras.layers.LSTM` with a fast loop.
 
@@ -351,6 +354,7 @@ class LSTM(_FastLoop, keras.layers.LSTM):
 
 
 @saved_as_keras
+@named_arguments
 class GRU(_FastLoop, keras.layers.GRU):
     """Gated recurrent unit (Cho et al. 2014), :class:`keras.layers.GRU` with a fast loop.
 

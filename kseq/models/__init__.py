@@ -34,3 +34,12 @@ def cell_of(name: Any) -> Any:
 def name_of(cell: str) -> str:
     """What a table calls a cell; one of a user's own is called as its user calls it."""
     return CELL_NAMES.get(cell, cell)
+
+
+def __getattr__(name: str) -> Any:
+    """The builders, which bring Keras, on first use."""
+    if not name.startswith("build_"):
+        raise AttributeError(f"module 'kseq.models' has no attribute {name!r}")
+    from kseq.models import builders
+
+    return getattr(builders, name)
