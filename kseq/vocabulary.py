@@ -15,7 +15,6 @@ import numpy as np
 
 from kseq import backends
 from kseq import data as readers
-from kseq.data._origin import FLAGS
 from kseq.data._source import FILE_OPTIONS
 from kseq.errors import ConfigError, Parameter, joined
 from kseq.models import CELL_NAMES, cell_of
@@ -51,6 +50,9 @@ SOURCES = ("data", "csv", "parquet", "sql")
 
 #: Where the work is done, and where its files go.
 PLACE = ("backend", "device", "out", "predictions", "escape_formulas")
+
+#: Options of reading and of the place that are True or False.
+_FLAGS = ("no_header", "dayfirst", "sort", "escape_formulas")
 
 #: Options of the command that are about its screen, and what Python has instead.
 SCREEN = {
@@ -351,7 +353,7 @@ def shows_options(function: Callable[Arguments, Result]) -> Callable[Arguments, 
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=default,
-            annotation="bool | None" if name in (*FLAGS, "escape_formulas") else inspect.Parameter.empty,
+            annotation="bool | None" if name in _FLAGS else inspect.Parameter.empty,
         )
         for name, default in names.items()
         if name not in signature.parameters
