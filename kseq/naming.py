@@ -35,7 +35,7 @@ _ELSEWHERE = {
     ("future",): "futr_exog_list future_covariates known_future",
     ("static",): "stat_exog_list static_covariates static_features",
     ("layers", "num_layers"): "n_layers num_rnn_layers hidden_layers n_hidden_layers n_rnn_layers encoder_n_layers "
-    "layer_count depth layers layer num_layer stacked stack n_stacks",
+    "layer_count depth layers layer stacked stack n_stacks",
     ("learning_rate",): "lr learn_rate alpha_lr step_lr initial_lr initial_learning_rate lr0 eta",
     ("epochs",): "n_epochs num_epochs max_epochs nb_epoch number_of_epochs iterations n_iter max_iter",
     ("max_steps",): "train_steps num_steps training_steps",

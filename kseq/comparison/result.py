@@ -108,9 +108,10 @@ class Comparison(Tables):
         """
         from kseq.report import run_folder
 
+        path = require_path(path)
         if not self.rows:
             raise ConfigError("this comparison has no rows yet; call add_baselines, or fit with kseq.Evaluation.")
-        with run_folder.folder(require_path(path), inputs=self.inputs) as folder:
+        with run_folder.folder(path, inputs=self.inputs) as folder:
             return run_folder.write(self, folder, predictions=predictions)
 
     @property

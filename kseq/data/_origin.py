@@ -73,8 +73,9 @@ def remembered(reader: Callable[P, Data]) -> Callable[P, Data]:
 
     @functools.wraps(reader)
     def read(*arguments: P.args, **options: P.kwargs) -> Data:
-        bound = inspect.signature(inspect.unwrap(reader)).bind(*arguments, **options)
-        return remember(reader(*arguments, **options), reader, bound)
+        # First, for it says what is wrong with a call.
+        data = reader(*arguments, **options)
+        return remember(data, reader, inspect.signature(inspect.unwrap(reader)).bind(*arguments, **options))
 
     return read
 

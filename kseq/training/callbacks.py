@@ -84,7 +84,7 @@ def predict_quantiles(
 
 def _require_shape(model: keras.Model, data: WindowedPanel) -> None:
     """Refuse a model that reads windows of another size."""
-    shape = model.inputs[0].shape if len(model.inputs) == 1 else ()
+    shape: Any = model.inputs[0].shape if len(model.inputs) == 1 else ()
     if len(shape) < 3:
         return
     there = (data.lookback, data.features)

@@ -80,6 +80,11 @@ class Subclassed(keras.Model):
         return self.head(self.recurrent(x))
 
 
+class Told(Subclassed):
+    def call(self, x, training=False):
+        return self.head(self.recurrent(x, training=training))
+
+
 class WithItsOwnLoss(Subclassed):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         return keras.ops.mean(keras.ops.abs(y - y_pred)) + 0.1
@@ -222,6 +227,12 @@ SETTINGS = {
     "backwards": (lambda kind: sequential(kind, go_backwards=True), {}, {}, "fast"),
     "steps": (sequential, {}, {"steps_per_epoch": 3}, "fast"),
     "from an epoch": (sequential, {}, {"initial_epoch": 1}, "fast"),
+    "subclassed with dropout": (lambda kind: Subclassed(kind, dropout=0.3, seed=1), {}, {},
+                                "fast (layers, loss by Keras)"),
+    "subclassed with recurrent dropout": (lambda kind: Subclassed(kind, recurrent_dropout=0.3, seed=1), {}, {},
+                                          "fast (layers, loss by Keras)"),
+    "told of training": (lambda kind: Told(kind, dropout=0.3, seed=1), {}, {}, "fast (layers, loss by Keras)"),
+    "dropout in a layer": (lambda kind: nested(kind), {}, {}, "fast (layers, loss by Keras)"),
 }  # fmt: skip
 
 
@@ -292,6 +303,21 @@ def of_any_length(kind):
     ])  # fmt: skip
 
 
+class Blocked(keras.layers.Layer):
+    """A layer that takes no ``training`` and holds one that drops."""
+
+    def __init__(self, kind, **options):
+        super().__init__(**options)
+        self.inner = kind.GRU(3, dropout=0.3, seed=1)
+
+    def call(self, x):
+        return self.inner(x)
+
+
+def nested(kind):
+    return keras.Sequential([keras.Input((6, 2)), Blocked(kind), keras.layers.Dense(1)])
+
+
 class OfItsOwn(WithItsOwnLoss, WithItsOwnMetrics):
     """A loss and metrics of its own."""
 
@@ -330,9 +356,11 @@ TOGETHER = {
         None,
     ),
     "nadam, loss scale, sum, stateful, no shuffle, several steps an execution, no jit": (
-        stateful,
+        # Of these PyTorch's Keras has no several steps, and cannot train layers with states.
+        sequential if BACKEND == "torch" else stateful,
         {"optimizer": lambda: optimizers.Nadam(loss_scale_factor=8.0), "metrics": ["mae", "mae"],
-         "loss": keras.losses.MeanSquaredError(reduction="sum"), "steps_per_execution": 2, "jit_compile": False},
+         "loss": keras.losses.MeanSquaredError(reduction="sum"), "jit_compile": False,
+         **({} if BACKEND == "torch" else {"steps_per_execution": 2})},
         {"shuffle": False, "batch_size": 9},
         None,
     ),
