@@ -211,7 +211,11 @@ def unknown(
 
 
 def checked(
-    whose: str, instead: Mapping[str, str] | None = None, in_view: inspect.Signature | None = None
+    whose: str,
+    instead: Mapping[str, str] | None = None,
+    in_view: inspect.Signature | None = None,
+    *,
+    values: bool = True,
 ) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
     """Let a function refuse a call that does not fit its signature by a ConfigError that says how it is called.
 
@@ -219,6 +223,8 @@ def checked(
         whose: The function, as its user writes it: ``"kseq.compare"``.
         instead: As in :func:`unknown`.
         in_view: Signature that names what the function takes as further keywords; by default the function's own.
+        values: Whether flags have to be True or False, and functions such. By scikit-learn's conventions an estimator
+            takes any values as it is made, and looks at them in ``fit``.
 
     Example:
         >>> @checked("scaled")
@@ -232,7 +238,7 @@ def checked(
     def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
         signature = in_view or inspect.signature(function)
 
-        kinds = _kinds(signature)
+        kinds = _kinds(signature) if values else {}
 
         @functools.wraps(function)
         def called(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:

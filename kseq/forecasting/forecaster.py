@@ -101,7 +101,7 @@ class Forecaster(Parameters):
         ['unique_id', 'ds', 'GRU', 'GRU-lo-80', 'GRU-hi-80', 'GRU-lo-95', 'GRU-hi-95']
     """
 
-    @checked("kseq.Forecaster")
+    @checked("kseq.Forecaster", values=False)
     def __init__(
         self,
         cell: str = "gru",
