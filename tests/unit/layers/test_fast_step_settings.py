@@ -374,8 +374,10 @@ TOGETHER = {
 }  # fmt: skip
 
 if BACKEND != "torch":
-    SETTINGS = {"unbuilt": SETTINGS["unbuilt"]}
-SETTINGS |= TOGETHER
+    # Keras's own step runs there, once for each graph, which takes its time; on JAX much of it.
+    SETTINGS = {name: SETTINGS[name] for name in ("adam", "unbuilt", "two metrics", "sample weights", "schedule")}
+if BACKEND != "jax":
+    SETTINGS |= {name: one for name, one in TOGETHER.items() if BACKEND == "torch" or one[0] is not restrained}
 
 
 def results_of(name, kind, *callbacks):
