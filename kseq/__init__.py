@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from kseq import layers as layers
     from kseq import models as models
     from kseq.comparison.result import Comparison as Comparison
-    from kseq.comparison.result import compare as compare
     from kseq.data import Panel as Panel
     from kseq.data import Series as Series
     from kseq.data import from_frame as from_frame
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from kseq.data import read_panel as read_panel
     from kseq.data import read_parquet as read_parquet
     from kseq.experiments.audit import audit as audit
+    from kseq.experiments.compare import compare as compare
     from kseq.experiments.judge import judge as judge
     from kseq.experiments.tune import Space as Space
     from kseq.experiments.tune import tune as tune
@@ -73,7 +73,7 @@ _PUBLIC = {
     "predict": "training.callbacks",
     "Comparison": "comparison.result",
     "Settings": "settings",
-    "compare": "comparison.result",
+    "compare": "experiments.compare",
     "tune": "experiments.tune",
     "audit": "experiments.audit",
     "judge": "experiments.judge",

@@ -1,4 +1,4 @@
-"""What a tuning chooses among, and in how many trials."""
+"""The settings that a tuning chooses among, and the number of trials."""
 
 from dataclasses import dataclass, fields
 from itertools import product
@@ -78,7 +78,7 @@ class Space:
 
 
 def between(own: dict[str, Any]) -> bool:
-    """Whether there is anything between layers, for dropout to drop."""
+    """Whether there are several layers, between which dropout applies."""
     return own["num_layers"] > 1
 
 

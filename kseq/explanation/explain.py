@@ -13,6 +13,7 @@ from kseq.comparison.defaults import resolved
 from kseq.comparison.scores import Scores
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError, Parameter
+from kseq.experiments._folder import folder_of
 from kseq.explanation.explanation import Explanation, write
 from kseq.explanation.result import CellExplanation, Speed, Subject
 from kseq.explanation.shown import Shown
@@ -75,7 +76,7 @@ def explain(
     base = {"transform": "none", "skip": "none"}
     asked = vocabulary.asked(given, settings, options, base, needs_series=False)
     _require_explainable(asked.settings)
-    with asked.folder("explanation") as folder:
+    with folder_of(asked, "explanation") as folder:
         explanation = _explained(asked.series, asked.settings, model, problems, long, variants, progress)
         if folder is not None:
             write(explanation, folder)
