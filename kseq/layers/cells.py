@@ -20,15 +20,9 @@ from typing import Any, TypeAlias
 
 import keras
 
-<<<<<<< HEAD
-from kseq import kernels
 from kseq.layers._calls import named_arguments
-from kseq.layers._dispatch import KERNELS, decline, policy, run_kernel, spec_of
-from kseq.layers._saving import PickledByClass, saved_as_keras
-=======
 from kseq.layers._fast_loop import FastLoop, keywords
 from kseq.layers._saving import saved_as_keras
->>>>>>> next
 
 Activation: TypeAlias = str | Callable[[Any], Any] | None
 Initializer: TypeAlias = str | Callable[..., Any] | dict[str, Any] | None
@@ -37,12 +31,8 @@ Constraint: TypeAlias = str | Callable[[Any], Any] | dict[str, Any] | None
 
 
 @saved_as_keras
-<<<<<<< HEAD
 @named_arguments
-class SimpleRNN(_FastLoop, keras.layers.SimpleRNN):
-=======
 class SimpleRNN(FastLoop, keras.layers.SimpleRNN):
->>>>>>> next
     """Fully connected recurrent layer (Elman 1990), :class:`keras.layers.SimpleRNN` with a fast loop.
 
     ``h[t] = activation(x[t] @ kernel + h[t-1] @ recurrent_kernel + bias)``, and the output is ``h``.
@@ -143,12 +133,8 @@ class SimpleRNN(FastLoop, keras.layers.SimpleRNN):
 
 
 @saved_as_keras
-<<<<<<< HEAD
 @named_arguments
-class LSTM(_FastLoop, keras.layers.LSTM):
-=======
 class LSTM(FastLoop, keras.layers.LSTM):
->>>>>>> next
     """Long short-term memory layer (Hochreiter and Schmidhuber 1997), :class:`keras.layers.LSTM` with a fast loop.
 
     With the gates ``i``, ``f`` and ``o`` and the candidate ``g``, each ``x[t] @ kernel + h[t-1] @ recurrent_kernel +
@@ -262,12 +248,8 @@ class LSTM(FastLoop, keras.layers.LSTM):
 
 
 @saved_as_keras
-<<<<<<< HEAD
 @named_arguments
-class GRU(_FastLoop, keras.layers.GRU):
-=======
 class GRU(FastLoop, keras.layers.GRU):
->>>>>>> next
     """Gated recurrent unit (Cho et al. 2014), :class:`keras.layers.GRU` with a fast loop.
 
     With the update gate ``z``, the reset gate ``r`` and the candidate ``g``, the output is
