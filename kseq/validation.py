@@ -271,6 +271,7 @@ def require_path(path: Any) -> Path:
 
     Raises:
         DataError: it is neither.
+        ConfigError: it is empty.
 
     Example:
         >>> require_path("sst.csv").suffix
@@ -278,6 +279,8 @@ def require_path(path: Any) -> Path:
     """
     if not isinstance(path, str | os.PathLike):
         raise DataError(f"received type {type(path).__name__}, expected a path, the name of a file or a folder.")
+    if not os.fspath(path):
+        raise ConfigError('received "" for a file or a folder, expected its name ("." for this folder).')
     return Path(path)
 
 

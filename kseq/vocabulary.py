@@ -49,6 +49,9 @@ SOURCES = ("data", "csv", "parquet", "sql")
 #: Where the work is done, and where its files go.
 PLACE = ("backend", "device", "out", "predictions", "escape_formulas")
 
+#: Options of reading and of the place that are True or False.
+_FLAGS = ("no_header", "dayfirst", "sort", "escape_formulas")
+
 #: Options of the command that are about its screen, and what Python has instead.
 SCREEN = {
     "format": "print(comparison.table), or kseq.report.table.render(comparison, style)",
@@ -222,7 +225,7 @@ def _seeds(first: Any, seeds: Any) -> dict[str, Any]:
         return {}
     if first is None and seeds is None:
         return {}
-    first = 0 if first is None else require_whole("seed", first)
+    first = 0 if first is None else require_whole("first_seed", first, *WHOLE["seed"])
     count = len(Settings.seeds) if seeds is None else require_whole("seeds", seeds, *WHOLE["n_seeds"])
     if first + count - 1 > WHOLE["seed"].most:
         raise ConfigError(
@@ -328,7 +331,12 @@ def shows_options(function: Callable[Arguments, Result]) -> Callable[Arguments, 
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     names = dict.fromkeys((*SOURCES, *READING, *PLACE)) | defaults()
     more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation="bool | None" if name in _FLAGS else inspect.Parameter.empty,
+        )
         for name, default in names.items()
         if name not in signature.parameters
     ]

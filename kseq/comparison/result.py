@@ -59,6 +59,7 @@ class Comparison(Tables):
             matplotlib.figure.Figure: the picture; :class:`kseq.report.html.interactive.Interactive` of an interactive
             one.
         """
+        path = path if path is None else require_path(path)
         if interactive:
             from kseq.report.html.forecasts import interactive_of
 
@@ -96,9 +97,10 @@ class Comparison(Tables):
         """
         from kseq.report import run_folder
 
-        if not str(path):
-            raise ConfigError('received "" for the folder to write into, expected its name ("." for this one).')
-        with run_folder.folder(require_path(path), inputs=self.inputs) as folder:
+        path = require_path(path)
+        if not self.rows:
+            raise ConfigError("this comparison has no rows yet; call add_baselines, or fit with kseq.Evaluation.")
+        with run_folder.folder(path, inputs=self.inputs) as folder:
             return run_folder.write(self, folder, predictions=predictions)
 
     @property

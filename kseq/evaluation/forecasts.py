@@ -88,7 +88,9 @@ def _frame_of(given: Any) -> pd.DataFrame:
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     """A frame with columns ``unique_id`` and ``ds``, and ``cutoff`` where it or folds are known."""
     if "ds" not in frame and not isinstance(frame.index, pd.RangeIndex):
-        names = [name or "ds" for name in frame.index.names]
+        levels = frame.index.nlevels
+        unnamed = ["ds"] if levels == 1 else ["unique_id", "ds", "cutoff", *(f"level_{at}" for at in range(3, levels))]
+        names = [name or other for name, other in zip(frame.index.names, unnamed, strict=False)]
         frame = frame.rename_axis(index=names).reset_index()
     elif "unique_id" in frame.index.names:
         frame = frame.reset_index()
@@ -105,7 +107,10 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.assign(unique_id=frame["unique_id"].astype(str) if "unique_id" in frame else "series")
     for name in ("ds", "cutoff"):
         if name in frame and not pd.api.types.is_numeric_dtype(frame[name]):
-            frame[name] = as_dates(frame[name])
+            try:
+                frame[name] = as_dates(frame[name])
+            except (TypeError, ValueError) as error:
+                raise DataError(f"received {name} that does not read as dates ({error}), expected dates.") from error
     return frame
 
 

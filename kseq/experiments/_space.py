@@ -55,8 +55,8 @@ class Space:
             for value in self.values[name]:
                 require_whole(name, value)
         for name in ("learning_rate", "dropout", "weight_decay"):
-            for value in self.values[name]:
-                require_number(name, value)
+            numbers = tuple(require_number(name, value) for value in self.values[name])
+            object.__setattr__(self, name, numbers)
         combinations = prod(len(values) for values in self.values.values())
         if combinations > GRID:
             raise ConfigError(

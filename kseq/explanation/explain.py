@@ -25,6 +25,7 @@ from kseq.preprocessing.windows import WindowedPanel
 from kseq.report import made_again
 from kseq.settings import Settings
 from kseq.training.progress import Progress
+from kseq.validation import require_path
 
 #: Share above the best loss that every cell reaches to which trainings are timed.
 NEAR_BEST = 0.05
@@ -100,7 +101,7 @@ def _explained(
     if model is not None:
         from kseq.explanation.saved import explain_saved
 
-        subject, cells, seeds = explain_saved(Path(model), series)
+        subject, cells, seeds = explain_saved(require_path(model), series)
     elif series is not None:
         subject, cells, changed = _explain_series(Panel.of(series), settings, variants, progress)
     elif not problems:

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 
 import keras
 
+from kseq.layers._calls import named_arguments
 from kseq.layers._fast_loop import FastLoop, keywords
 from kseq.layers._saving import saved_as_keras
 
@@ -30,6 +31,7 @@ Constraint: TypeAlias = str | Callable[[Any], Any] | dict[str, Any] | None
 
 
 @saved_as_keras
+@named_arguments
 class SimpleRNN(FastLoop, keras.layers.SimpleRNN):
     """Fully connected recurrent layer (Elman 1990), :class:`keras.layers.SimpleRNN` with a fast loop.
 
@@ -131,6 +133,7 @@ class SimpleRNN(FastLoop, keras.layers.SimpleRNN):
 
 
 @saved_as_keras
+@named_arguments
 class LSTM(FastLoop, keras.layers.LSTM):
     """Long short-term memory layer (Hochreiter and Schmidhuber 1997), :class:`keras.layers.LSTM` with a fast loop.
 
@@ -245,6 +248,7 @@ class LSTM(FastLoop, keras.layers.LSTM):
 
 
 @saved_as_keras
+@named_arguments
 class GRU(FastLoop, keras.layers.GRU):
     """Gated recurrent unit (Cho et al. 2014), :class:`keras.layers.GRU` with a fast loop.
 
