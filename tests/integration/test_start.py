@@ -65,3 +65,31 @@ def test_a_comparison_loads_what_draws_and_tests_after_its_training():
     assert "kseq.evaluation.significance" in modules
     late = {"matplotlib", "bokeh", "jinja2", "statsmodels", "keras", "scipy.stats", "scipy.optimize", "scipy.signal"}
     assert not late & set(modules)
+
+
+# What Keras, PyTorch and the reports would bring, and what they bring it for is not asked of these commands.
+RUN = ("compare --epochs 1 --seeds 1 --units 3 --cells gru --baselines persistence --out run", {"scipy.stats"})
+
+
+def loaded_by_command(typed, folder):
+    """Names of the modules that are there when a command has ended in a process of its own."""
+    code = (
+        "import json, sys\nfrom kseq.cli import main\n"
+        f"sys.argv = ['kseq', *{typed.split()!r}]\nassert main() == 0\nprint(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+#: Packages that Keras imports where they are installed, and that a training has no use for.
+NEEDLESS = {"sklearn", "matplotlib.pyplot", "torch._dynamo"}
+
+
+def test_a_model_is_fitted_and_forecasts_without_what_it_has_no_use_for(tmp_path):
+    quick = "--cell gru --epochs 1 --units 3 --lookback 6"
+    fitting = loaded_by_command(f"fit {quick} --model m.keras --quiet", tmp_path)
+    assert "keras" in fitting
+    assert not (NEEDLESS | {"statsmodels", "bokeh"}) & fitting
+    forecasting = loaded_by_command("forecast --model m.keras --steps 2 --quiet", tmp_path)
+    assert not (NEEDLESS | {"statsmodels"}) & forecasting
