@@ -82,7 +82,10 @@ def predict_quantiles(
 
 def forecast_batch(model: keras.Model, x: np.ndarray) -> Any:
     """Forecast a batch of windows, as the framework's array; if the model has several outputs, the first."""
-    output = model.predict_on_batch(x)
+    # On TensorFlow Keras traces a graph for each model and each shape, which takes longer than the few batches that a
+    # model forecasts; from the fifth model on TensorFlow takes them for one function that is traced again and again.
+    graphs = keras.config.backend() == "tensorflow"
+    output = model(x, training=False) if graphs else model.predict_on_batch(x)
     # Models built with return_states give the forecast first.
     return output[0] if isinstance(output, list | tuple) else output
 

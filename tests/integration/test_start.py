@@ -67,9 +67,6 @@ def test_a_comparison_loads_what_draws_and_tests_after_its_training():
     assert not late & set(modules)
 
 
-# What Keras, PyTorch and the reports would bring, and what they bring it for is not asked of these commands.
-RUN = ("compare --epochs 1 --seeds 1 --units 3 --cells gru --baselines persistence --out run", {"scipy.stats"})
-
 
 def loaded_by_command(typed, folder):
     """Names of the modules that are there when a command has ended in a process of its own."""
@@ -82,14 +79,30 @@ def loaded_by_command(typed, folder):
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-#: Packages that Keras imports where they are installed, and that a training has no use for.
-NEEDLESS = {"sklearn", "matplotlib.pyplot", "torch._dynamo"}
+#: What Keras imports where it is installed, and what a network has no use for.
+NEEDLESS = {"sklearn", "matplotlib", "torch._dynamo.convert_frame", "statsmodels", "scipy.stats", "bokeh"}
 
 
-def test_a_model_is_fitted_and_forecasts_without_what_it_has_no_use_for(tmp_path):
-    quick = "--cell gru --epochs 1 --units 3 --lookback 6"
-    fitting = loaded_by_command(f"fit {quick} --model m.keras --quiet", tmp_path)
+def test_a_model_is_fitted_and_forecasts_without_what_keras_imports_for_others(tmp_path):
+    fitting = loaded_by_command("fit --cell gru --epochs 1 --units 3 --lookback 6 --out m.keras --quiet", tmp_path)
     assert "keras" in fitting
-    assert not (NEEDLESS | {"statsmodels", "bokeh"}) & fitting
-    forecasting = loaded_by_command("forecast --model m.keras --steps 2 --quiet", tmp_path)
-    assert not (NEEDLESS | {"statsmodels"}) & forecasting
+    assert not NEEDLESS & fitting
+    assert not NEEDLESS & loaded_by_command("forecast --model m.keras --steps 2 --quiet", tmp_path)
+
+
+OWN = """
+import keras
+
+def build(lookback, features, horizon):
+    model = keras.Sequential([keras.Input((lookback, features)), keras.layers.Flatten(), keras.layers.Dense(horizon)])
+    # It refuses where Keras found no scikit-learn.
+    keras.wrappers.SKLearnRegressor(model)
+    return model
+"""
+
+
+def test_functions_of_a_user_find_all_of_keras(tmp_path):
+    pytest.importorskip("sklearn")
+    (tmp_path / "own.py").write_text(OWN)
+    typed = "compare --cells gru --cell own=own.py:build --epochs 1 --units 3 --lookback 6 --seeds 1 --out run --quiet"
+    assert "sklearn" in loaded_by_command(f"{typed} --baselines persistence --transform none", tmp_path)
