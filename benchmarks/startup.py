@@ -32,6 +32,7 @@ def main() -> None:
     for pair in range(options.pairs + 1):
         for name in sorted(trees, reverse=pair % 2 == 1):
             measured = run(trees[name])
+            print(f"{name}: {measured[0]:.2f} s, {measured[1]:.2f} s", file=sys.stderr, flush=True)
             if pair:
                 seconds[name].append(measured)
     for place, what in enumerate(("first training", "end")):

@@ -67,7 +67,6 @@ def test_a_comparison_loads_what_draws_and_tests_after_its_training():
     assert not late & set(modules)
 
 
-
 def loaded_by_command(typed, folder):
     """Names of the modules that are there when a command has ended in a process of its own."""
     code = (
