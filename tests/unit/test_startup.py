@@ -11,10 +11,10 @@ from kseq import startup
 
 
 def said(code, folder, **variables):
-    """What a script prints that is run in a folder, in a process of its own."""
+    """What a script prints that is run in a folder, in a process of its own; a variable that is None is not set."""
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False,
-        env={**os.environ, **variables},
+        env={name: value for name, value in {**os.environ, **variables}.items() if value is not None},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
@@ -68,9 +68,9 @@ def test_only_a_process_of_kseq_imports_less_of_keras(before, there, tmp_path):
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 @pytest.mark.parametrize("chosen", ["", "mine"])
 def test_programs_of_jax_are_kept_where_the_user_says_or_in_a_folder_of_kseq(chosen, tmp_path):
-    variables = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / chosen)} if chosen else {}
+    asked = str(tmp_path / chosen) if chosen else None
     code = "from kseq import startup\nstartup.quicken()\nimport jax\nprint(jax.config.jax_compilation_cache_dir)"
-    (folder,) = said(code, tmp_path, **variables)
+    (folder,) = said(code, tmp_path, JAX_COMPILATION_CACHE_DIR=asked)
     assert folder.endswith(chosen or startup._processor())
 
 
