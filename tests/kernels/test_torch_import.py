@@ -53,14 +53,6 @@ def test_what_is_compiled_brings_it_and_gives_the_same():
     assert found == {"same": True, "there": True, "one": True}
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        "torch._dynamo.reset()",
-        "import torch._dynamo.config",
-        "from torch._dynamo import is_compiling",
-        "keras.utils.clear_session()",
-    ],
-)
+@pytest.mark.parametrize("asked", ["import torch._dynamo.config", "keras.utils.clear_session()"])
 def test_its_other_names_bring_it(asked):
     assert said(f"before = there()\n{asked}\nsaid = [before, there()]") == [False, True]
