@@ -136,7 +136,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was meant by another one; None where none is near.
 
     Args:
-        name: what was written.
+        name: The name that was received.
         known: names that there are.
 
     Example:
@@ -180,7 +180,7 @@ def unknown(
     """The error for names that nobody knows, with the nearest one that somebody does.
 
     Args:
-        names: what was received.
+        names: The names that were received.
         known: names that there are.
         whose: Function that was called, as its user writes it.
         instead: What there is in place of names that are none on purpose, as the end of a sentence.

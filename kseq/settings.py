@@ -99,7 +99,7 @@ class Settings:
         baselines: Baselines to set beside them, among ``kseq.baselines.BASELINES``; one that the series does not allow
             is left out, with a remark. None for all of them, but for ``ets`` of more than 20 series and ``theta`` of
             more than 1,000: they are fitted series by series, to so many only where they are named.
-        seeds: one training a seed.
+        seeds: Random seeds; each cell is trained once with each.
         lookback: rows that a model reads; None, the default, to choose them, see :mod:`kseq.comparison.defaults`.
         horizon: rows that a model forecasts.
         horizons: rows that are forecast of single series, by id, where they differ: ``{"T1": 6}``; models forecast the
@@ -108,12 +108,12 @@ class Settings:
             from the forecasts before it; ``"seq2seq"``, by a decoder, whose seeds train one after another. See
             :mod:`kseq.comparison.strategies`.
         units: Number of units of each recurrent layer.
-        match: what is equal among the cells: ``"units"``, or ``"params"`` for their numbers of weights, which are then,
-            as nearly as can be, that of the largest cell at ``units``; see :mod:`kseq.models.parameter_counts`.
+        match: Size that is equal among the cells: ``"units"``, or ``"params"`` for their numbers of weights, which then
+            come as near as can be to that of the largest cell at ``units``; see :mod:`kseq.models.parameter_counts`.
         num_layers: recurrent layers.
-        dropout: between layers.
-        bidirectional: read windows in both directions.
-        start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
+        dropout: Fraction of outputs that is dropped between layers in training.
+        bidirectional: Whether windows are read in both directions.
+        start: Rules of the initial weights, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
         skip: What is added to each cell's forecast: ``"linear"``, a linear map of the window that starts at the least
             squares of DLinear and is trained with the rest, see :mod:`kseq.training.linear_start`; or ``"none"``.
             Networks of a user's own have none.
@@ -125,14 +125,14 @@ class Settings:
         past_target: Whether models read the target's past.
         test: Share of the rows in the test part.
         validation: share of the training rows.
-        n_windows: forecast so many origins, the last ones of the series, as the folds of a backtest, see
+        n_windows: Number of origins to forecast, the last ones of the series, as the folds of a backtest, see
             :mod:`kseq.comparison.backtest`; 0 for all windows of one test part.
         step_size: rows from one fold to the next; the horizon by default.
         refit: train everything anew in each fold, instead of once before the first.
         gap: rows before a fold's first target from which nothing is learnt.
         train_size: rows that a fold learns from, validation part included; by default all before it.
         season: steps in a season; 0 to find it from the index.
-        metric: that ranks rows and is tested, of ``kseq.evaluation.metrics.RANKING``: ``"mae"``, ``"mase"``,
+        metric: Metric that ranks rows and is tested, of ``kseq.evaluation.metrics.RANKING``: ``"mae"``, ``"mase"``,
             ``"rmse"``, ``"smape"``, ``"wql"``, ...; empty for ``"mae"`` of one series and target, ``"mase"`` of
             several.
         refit_on_validation: once early stopping has found the epochs, train each network again from the same start on
@@ -149,7 +149,7 @@ class Settings:
             ``OWN_DATA``: ``{"lstm": {"units": 64, "lookback": 6}}``. A cell's own lookback is at most ``lookback``,
             which says how many rows stand before each part: all cells learn from, and forecast, the same target rows.
             A transform of its own that takes differences needs room for one row more. Rows of a user's own have them
-            too: of a network what its function takes, of a regressor ``lookback`` and ``transform``.
+            too: a network the arguments of its function, a regressor ``lookback`` and ``transform``.
     """
 
     cells: tuple[str, ...] = ("rnn", "lstm", "gru")

@@ -95,7 +95,7 @@ class DataMeasurement:
         contender: ``"kseq"``, ``"NumPy loop"``...
         windows: Number of windows in an epoch.
         seconds: Seconds of each epoch that counts.
-        megabytes: that an epoch takes at its peak, beside the data and all that is imported.
+        megabytes: Peak memory of an epoch in megabytes, beside the data and all that is imported.
         equal: whether it delivers the windows that kseq delivers.
     """
 

@@ -26,9 +26,13 @@ import pandas as pd
 from kseq import backends, interop, kernels, layers
 from kseq.bench.hardware import peak_flops, this_machine
 from kseq.bench.users import USERS, model_of, training_of
+from kseq.comparison.networks import build_cell
+from kseq.data import Series
 from kseq.errors import BackendError
-from kseq.models.builders import CELLS, build_model
+from kseq.models.builders import CELLS
+from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import WindowedPanel, make_windows
+from kseq.settings import Settings
 from kseq.training.batches import Batches
 from kseq.training.budget import Training
 from kseq.training.callbacks import EpochTimer, kernel_of
@@ -93,13 +97,13 @@ class Measurement:
     """Seconds an epoch and seed of one contender on one job.
 
     Args:
-        workload: its name.
+        workload: Name of the workload.
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
         contender: ``"kseq"``, ``"stock Keras"``, ``"native loop"``, ``"Sequential"``...
-        members: seeds trained at once.
+        members: Number of seeds trained at once.
         first: seconds of the first epoch.
         seconds: Seconds of each later epoch, per seed.
-        kernel: that ran.
+        kernel: Name of the kernel that ran.
         step: training step that ran, in the words of :func:`kseq.layers.step_used`.
         difference: Difference of its forecasts from those of stock Keras, the yardstick, with the same weights;
             relative.
@@ -186,13 +190,9 @@ def usual_workloads() -> tuple[str, ...]:
 
 def make_data(workload: Workload, seed: int = 0) -> WindowedPanel:
     """Random columns whose training part holds the workload's windows."""
-    from kseq.data import Series
-
     rows = workload.windows + workload.time
     values = np.random.default_rng(seed).normal(size=(rows + 2, workload.features))
     frame = pd.DataFrame(values, columns=[f"x{number}" for number in range(workload.features)])
-    from kseq.preprocessing.splits import Split
-
     series = Series("bench", frame, ("x0",), tuple(frame.columns[1:]))
     return make_windows(series, workload.time, split=Split(*np.array([[0], [rows], [rows], [rows], [rows + 2]])))
 
@@ -208,7 +208,7 @@ def run(
     """Measure.
 
     Args:
-        cells: which.
+        cells: Cells to measure, ``"rnn"``, ``"lstm"`` or ``"gru"``.
         workloads: Names of :data:`WORKLOADS`; by default :func:`usual_workloads`.
         rounds: epochs of each contender that count, all in turn.
         members: numbers of seeds trained at once by kseq; the others train one seed after the other.
@@ -247,11 +247,11 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int], contende
     data = make_data(workload)
     x, y = data.train.gather(np.arange(len(data.train)))
     y = y.reshape(len(y), 1)
-    model = _model(cell, workload)
+    model = _model(cell, workload, data)
     stock = layers.to_stock(model)
     native = _native(cell, workload, model, x, y) if "native" in contenders else None
-    users = {short: model_of(short, _model(cell, workload)) for short in USERS if short in contenders}
-    ours = {count: model if count == 1 else _model(cell, workload, count) for count in members}
+    users = {short: model_of(short, _model(cell, workload, data)) for short in USERS if short in contenders}
+    ours = {count: model if count == 1 else _model(cell, workload, data, count) for count in members}
 
     # Forecasts of the same weights are compared in full float32, also where a device trains with fewer digits.
     windows = x[: workload.batch]
@@ -310,16 +310,13 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int], contende
     return found
 
 
-def _model(cell: str, workload: Workload, members: int | None = None) -> keras.Model:
-    return build_model(
-        cell,
-        lookback=workload.time,
-        features=workload.features,
-        units=workload.units,
-        num_layers=workload.num_layers,
-        bidirectional=workload.bidirectional,
-        members=members,
-    )
+def _model(cell: str, workload: Workload, data: WindowedPanel, members: int = 1) -> keras.Model:
+    """The network of a comparison, without the linear map of the window, which the other contenders lack."""
+    settings = Settings(
+        lookback=workload.time, units=workload.units, num_layers=workload.num_layers,
+        bidirectional=workload.bidirectional, skip="none",
+    )  # fmt: skip
+    return build_cell(cell, data, settings, range(members))
 
 
 def _stock_epochs(
@@ -396,8 +393,8 @@ def _two_processes(name: str, cell: str) -> Measurement:
 
 def child(workload: Workload, cell: str, epochs: int = 4) -> None:
     """Train stock Keras on a job and print the seconds of each epoch without the first, as JSON."""
-    stock = layers.to_stock(_model(cell, workload))
-    epoch = _stock_epochs(stock, make_data(workload), workload)
+    data = make_data(workload)
+    epoch = _stock_epochs(layers.to_stock(_model(cell, workload, data)), data, workload)
     epoch()
     print(json.dumps([seconds for _ in range(epochs - 1) for seconds in epoch()[1]]))
 

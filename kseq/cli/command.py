@@ -72,7 +72,7 @@ def option_of(command: click.Command, name: Parameter) -> str:
     """The option that sets a parameter; the parameter's own name where the command has none.
 
     Args:
-        command: that is running.
+        command: The command that is running.
         name: Name of the parameter.
     """
     options = {parameter.name: parameter.opts[0] for parameter in command.params if isinstance(parameter, click.Option)}

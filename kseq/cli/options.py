@@ -31,7 +31,12 @@ def options(*decorators: Callable) -> Callable:
 
 
 reading_options = options(
-    click.option("--time", type=CommaList(), metavar="COLUMN[,...]", help="Its dates: a column, or parts of a date."),
+    click.option(
+        "--time",
+        type=CommaList(),
+        metavar="COLUMN[,...]",
+        help="Its dates: a column, or parts of a date; none for rows without.",
+    ),
     click.option("--target", type=CommaList(), metavar="COLUMN[,...]", help="The column(s) to forecast."),
     click.option("--features", type=CommaList(), metavar="COLUMN[,...]", help="Past covariates: further columns."),
     click.option(
@@ -50,7 +55,9 @@ reading_options = options(
         click.option("--header", type=Whole("header"), default=None, help="Line of column names.  [default: 0]")
     ),
     click.option(
-        "--id", metavar="COLUMN", help="Column that tells series apart.  [default: unique_id, if there is one]"
+        "--id",
+        metavar="COLUMN",
+        help="Column that tells series apart, or two: store,item.  [default: unique_id, if there is one]",
     ),
     click.option(
         "--series",

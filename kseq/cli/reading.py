@@ -46,7 +46,7 @@ def cells_options() -> list[Any]:
         click.option("--missing", type=CommaList(), metavar="VALUE[,...]",
                      help="What stands for a missing value: -9999, a dot; none keeps what looks like one."),
         click.option("--date-format", type=Text(), metavar="FORMAT",
-                     help="How dates are written: %d.%m.%Y.  [default: found]"),
+                     help="How dates are written: %d.%m.%Y, or excel.  [default: found]"),
         click.option("--dayfirst/--monthfirst", default=None, help="What 01/04/1960 means.  [default: found]"),
         click.option("--sort", is_flag=True, help="Sort the rows by date."),
         click.option("--wide", type=click.Choice(["months", "series"]),

@@ -37,7 +37,7 @@ class Choice:
         name: its steps.
         season: steps in a season; 1 for none.
         by_cell: steps by cell, where each has its own.
-        sentence: what was tried, and which errors were seen.
+        sentence: A sentence on the transforms that were tried and their errors.
     """
 
     name: str
@@ -59,7 +59,7 @@ def choose(data: WindowedPanel, settings: Settings) -> Choice:
 
     Args:
         data: windows of the values as they are, whose parts and series are to be learnt from.
-        settings: of the comparison.
+        settings: Settings of the comparison.
     """
     trial = Trial.of(data.series, data.split, data.members, settings.lookback, settings.horizon, settings.season)
     if not settings.past_target:
@@ -112,11 +112,12 @@ def _trained(names: list[str], trial: Trial, settings: Settings) -> dict[str, di
     cells = [cell for cell in settings.cells if cell in CELL_NAMES]
     if not cells:
         return {}
-    from kseq.models.builders import build_model
+    from kseq.comparison.networks import build_cell
     from kseq.training.callbacks import predict
     from kseq.training.fit import Training, fit
 
     own = Training(**settings.training)
+    plain = Settings(cells=tuple(cells), lookback=settings.lookback, horizon=settings.horizon, units=UNITS, skip="none")
     found: dict[str, dict[str, float]] = {cell: {} for cell in cells}
     for name in names:
         data = make_windows(
@@ -137,10 +138,7 @@ def _trained(names: list[str], trial: Trial, settings: Settings) -> dict[str, di
         )  # fmt: skip
         starts, owners = data.validation.all_starts(), data.validation.series
         for cell in cells:
-            model = build_model(
-                cell, lookback=data.lookback, features=data.features, horizon=data.horizon, targets=data.targets,
-                units=UNITS, members=SEEDS,
-            )  # fmt: skip
+            model = build_cell(cell, data, plain, SEEDS)
             fit(model, data, budget, SEEDS)
             error = trial.error(predict(model, data, data.validation), starts, owners)
             found[cell][name] = error if np.isfinite(error) else np.inf

@@ -17,7 +17,7 @@ from typing import Any
 from kseq.comparison._joined import join_folds
 from kseq.comparison.auto import settled
 from kseq.comparison.jobs import Prepared, blocks_of_cell, join_blocks, packed
-from kseq.comparison.own import rival_row
+from kseq.comparison.regressors import rival_row
 from kseq.evaluation.model_result import ModelResult
 from kseq.jobs import Context, Job, Outcome, Store, digest, place
 from kseq.jobs.job import key_of
@@ -48,8 +48,8 @@ def facts_of(
         kind: ``"cell"`` or ``"rival"``.
         digested: digest of the data.
         data: the windowed series.
-        settings: of the comparison.
-        here: what of the place decides it, see :func:`kseq.jobs.place.facts`.
+        settings: Settings of the comparison.
+        here: Facts of this machine that decide the numbers, see :func:`kseq.jobs.place.facts`.
     """
     own = settled(settings, data.choice).of(name)
     shared = {field: value for field, value in asdict(replace(own, own={}, cells=(), rivals=(), by_cell={})).items()
@@ -81,11 +81,11 @@ def train_block(
 
     Args:
         data: the windowed series.
-        context: of the job.
+        context: Context of the job.
         cell: one of the settings' cells.
-        settings: of the comparison.
-        seeds: of the block.
-        fold: which of several trainings it is, for who watches; empty for the only one.
+        settings: Settings of the comparison.
+        seeds: Seeds of the block.
+        fold: Name of the training among several, for messages; empty for the only one.
 
     Returns:
         dict[str, Any]: fields of its :class:`~kseq.evaluation.model_result.ModelResult`.
@@ -117,9 +117,9 @@ class RowJobs:
     """The jobs of a row: of each fold, in their order, one or several.
 
     Args:
-        name: of the row, as tables show it.
-        folds: jobs of each fold.
-        seeds: of the settings; empty for a rival.
+        name: Name of the row, as tables show it.
+        folds: Jobs of each fold.
+        seeds: Seeds of the settings; empty for a rival.
     """
 
     name: str
@@ -130,8 +130,8 @@ class RowJobs:
         """Make the row of what its jobs have given.
 
         Args:
-            outcomes: of the jobs, none of which failed.
-            order: as in :func:`kseq.comparison.backtest.join_folds`.
+            outcomes: Outcomes of the jobs, none of which failed.
+            order: Order of the windows, as in :func:`kseq.comparison.backtest.join_folds`.
         """
         made = {id(outcome.job): ModelResult(**outcome.value) for outcome in outcomes}
         return join_folds([join_blocks([made[id(job)] for job in jobs]) for jobs in self.folds], order)
@@ -142,8 +142,8 @@ def row_jobs(trainings: Sequence[WindowedPanel], settings: Settings, store: Stor
 
     Args:
         trainings: windows of each training, in the order of time.
-        settings: of the comparison.
-        store: where finished jobs are, which says how seeds were parted; None for none.
+        settings: Settings of the comparison.
+        store: Store of finished jobs, which says how seeds were parted; None for none.
     """
     digests = ["" if store is None else digest(data, WORDS) for data in trainings]
     here = {} if store is None else place.facts()
@@ -198,9 +198,9 @@ def parted(
     Args:
         cell: one of the settings' cells.
         data: the windowed series.
-        settings: of the comparison.
-        facts: of the cell's jobs, without their seeds.
-        store: where it is kept how seeds were parted; None for none.
+        settings: Settings of the comparison.
+        facts: Facts that identify the cell's jobs, without their seeds.
+        store: Store that knows how seeds were parted; None for none.
     """
     if store is None or settings.members:
         return blocks_of_cell(cell, data, settings, settings.seeds)

@@ -18,8 +18,8 @@ from kseq.comparison.backtest import Backtest
 from kseq.comparison.others import points_of
 from kseq.comparison.rows import Rows
 from kseq.evaluation import metrics, rows, significance
+from kseq.evaluation.evidence import Evidence
 from kseq.evaluation.model_result import ModelResult
-from kseq.evaluation.verdict import Evidence
 from kseq.models import cell_of
 from kseq.models.parameter_counts import layer_widths
 from kseq.preprocessing.splits import Split

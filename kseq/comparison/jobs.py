@@ -13,16 +13,13 @@ import numpy as np
 
 from kseq.comparison.auto import settled
 from kseq.comparison.backtest import as_chosen, with_validation_learnt
-from kseq.comparison.own import build_own
+from kseq.comparison.networks import build_cell
 from kseq.comparison.row_windows import standing_as, with_lookback, with_transform
 from kseq.comparison.strategies import Recursive, one_step
-from kseq.errors import ConfigError, Parameter
+from kseq.errors import ConfigError
 from kseq.evaluation.model_result import ModelResult, stack_curves
 from kseq.jobs.job import NoState, State
 from kseq.models import name_of
-from kseq.models.builders import build_model
-from kseq.models.parameter_counts import layer_widths, parameter_count
-from kseq.models.seq2seq import build_seq2seq
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import Settings
 from kseq.training import memory
@@ -151,9 +148,9 @@ class Prepared:
         """Train a block of seeds.
 
         Args:
-            seeds: of the block, one a member.
-            progress: as in :func:`train_cell`.
-            callbacks: as there.
+            seeds: Seeds of the block, one a member.
+            progress: Progress function as in :func:`train_cell`.
+            callbacks: Callbacks as in :func:`train_cell`.
             state: where a long training keeps what it has done so far; None, the default, for nowhere.
         """
         job = _Job(self.cell, self.own, Training(**self.own.training), progress, callbacks, state or NoState())
@@ -262,75 +259,6 @@ def blocks_of(cell: str, data: WindowedPanel, settings: Settings) -> list[tuple[
         one = build_cell(cell, data, settings, seeds[:1])
         size = memory.members_at_once(one, data.lookback, batch, len(seeds))
     return [tuple(seeds[first : first + size]) for first in range(0, len(seeds), size)]
-
-
-def build_cell(
-    cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[int], **layer_options: Any
-) -> keras.Model:
-    """Build a cell's model as the settings say, with a member for each seed; of one seed an ordinary model.
-
-    Args:
-        cell: String, ``"rnn"``, ``"lstm"``, ``"gru"``, or the name of a network of the user's own.
-        data: The windowed series.
-        settings: Settings of the comparison, those of the cell.
-        seeds: Integers, the seeds of the members.
-        **layer_options: Further arguments of every recurrent layer, see :func:`kseq.models.builders.build_model`.
-    """
-    if cell in settings.own:
-        return build_own(settings.own[cell], data, settings, seeds[0])
-    require_room(cell, data, settings)
-    network: dict[str, Any] = {
-        "lookback": settings.lookback,
-        "features": data.features,
-        "horizon": data.horizon,
-        "targets": data.targets * max(1, len(settings.quantiles)),
-        "units": settings.units_of(cell, features=data.features, targets=data.targets),
-        "num_layers": settings.num_layers,
-        "dropout": settings.dropout,
-        "seed": seeds[0],
-        "start": settings.start,
-        "skip": settings.skip,
-    }
-    if settings.strategy == "seq2seq":
-        return build_seq2seq(cell, **network)
-    members = seeds if len(seeds) > 1 else None
-    return build_model(cell, bidirectional=settings.bidirectional, members=members, **network, **layer_options)
-
-
-def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:
-    """Refuse a network, or forecasts, that do not fit into the free memory.
-
-    Args:
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        data: the windowed series.
-        settings: Settings of the comparison.
-
-    Raises:
-        ConfigError: one member's weights and a batch of its windows, or the forecasts of all seeds, are larger.
-    """
-    windows = len(data.test) + len(data.validation)
-    memory.require_room(
-        8 * len(settings.seeds) * windows * data.horizon * data.targets,
-        f"{len(settings.seeds):,} forecasts of {data.horizon:,} steps in {windows:,} windows", "lower ",
-        Parameter("horizon"), " or ", Parameter("seeds"),
-    )  # fmt: skip
-    if cell in settings.own:
-        return
-    units = settings.units_of(cell, features=data.features, targets=data.targets)
-    weights = parameter_count(
-        cell, features=data.features, horizon=data.horizon, units=units,
-        targets=data.targets * max(1, len(settings.quantiles)), num_layers=settings.num_layers,
-        bidirectional=settings.bidirectional, lookback=settings.lookback, skip=settings.skip,
-    )  # fmt: skip
-    batch = min(Training(**settings.training).batch_size or len(data.train), len(data.train))
-    # A state and its gradient a step, unit, layer and direction: what any recurrent layer keeps at least.
-    states = 2 * (1 + settings.bidirectional) * sum(layer_widths(units, settings.num_layers))
-    memory.require_room(
-        # Values, gradients and Adam's two moments.
-        4 * (4 * weights + batch * settings.lookback * states),
-        f"one {name_of(cell)} of {weights:,} weights", "lower ", Parameter("units"), ", ", Parameter("lookback"),
-        " or ", Parameter("batch_size"),
-    )  # fmt: skip
 
 
 @dataclass(frozen=True)

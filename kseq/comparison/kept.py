@@ -44,7 +44,7 @@ def workers_for(executor: Any) -> AbstractContextManager[Any]:
     """Open what trains for the time of a block; its processes load Keras while this one prepares.
 
     Args:
-        executor: as of :func:`kseq.compare`.
+        executor: Executor as in :func:`kseq.compare`.
     """
     return opening(executor, "kseq.comparison.cell_jobs")
 
@@ -80,7 +80,7 @@ def begun(store: Store, series: str, about: Mapping[str, Any], jobs: Sequence[Jo
     """Leave a record of a run beside its jobs, for who lists runs.
 
     Args:
-        store: of the run.
+        store: Store of the run.
         series: name of the series.
         about: further entries of the record.
         jobs: all jobs of the run.

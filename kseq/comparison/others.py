@@ -151,7 +151,7 @@ def bands_of(
         model: the row.
         found: all forecasts.
         values: called with names of columns, one a seed; returns ``(member, window, step, target)``.
-        levels: to keep; all by default.
+        levels: Levels to keep; all by default.
     """
     columns = found.seeds[model]
     bounds = {seed: found.bounds.get(f"{model} (seed {seed})" if seed >= 0 else model, {}) for seed in columns}

@@ -18,7 +18,7 @@ from kseq.comparison.backtest import cut_windows, make_backtest
 from kseq.comparison.defaults import resolved
 from kseq.comparison.kept import JobCounts, begun, heard, missing_text, store_in, tidied, workers_for
 from kseq.comparison.others import beside, read_others
-from kseq.comparison.own import rival_row
+from kseq.comparison.regressors import rival_row
 from kseq.comparison.tables import Tables
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError
@@ -157,9 +157,9 @@ def compare(
             are matched by series, date and cutoff, before anything is trained; see :mod:`kseq.comparison.others`.
         log: where learning curves and the table are written besides: ``"tensorboard"``, ``"mlflow"``, or an object of
             one's own with the methods of :class:`kseq.report.loggers.Logger`; one or several.
-        executor: what trains: None, the default, for this process; ``"local:2"`` for two processes of this machine,
-            ``"dask://host:port"`` for a Dask cluster, any ``concurrent.futures.Executor``, or a function that returns
-            one, which is called again where its workers are lost. Tables are the same.
+        executor: The executor that trains: None, the default, for this process; ``"local:2"`` for two processes of this
+            machine, ``"dask://host:port"`` for a Dask cluster, any ``concurrent.futures.Executor``, or a function that
+            returns one, which is called again where its workers are lost. Tables are the same.
         keep: folder in which finished trainings are kept, so that a run that is started again does what is missing;
             by default a hidden one in ``out``, and none without ``out``.
         fresh: whether to train everything anew, whatever is kept.
@@ -167,7 +167,7 @@ def compare(
             of :class:`kseq.Settings`; see :mod:`kseq.vocabulary`. ``target``, ``time``, ``id`` and others say how a
             frame is read, ``series`` which of several is taken; ``backend`` and ``device`` where to train; ``out``
             names a folder for the run's files. ``cells={"minGRU": build, "lstm": ...}`` and ``rivals={"LightGBM":
-            LGBMRegressor()}`` set rows of one's own beside them, see :mod:`kseq.comparison.own`.
+            LGBMRegressor()}`` set rows of one's own beside them, see :mod:`kseq.models.own`.
 
     Returns:
         Comparison: with ``.table``, ``.predictions``, ``.best``, ``.plot()`` and ``.write(folder)``.
@@ -217,7 +217,7 @@ def _filled(
     settings = comparison.settings or Settings()
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
-        from kseq.comparison.jobs import require_room
+        from kseq.comparison.networks import require_room
 
         for cell in settings.cells:
             require_room(cell, comparison.trainings[0], settings.of(cell))

@@ -16,12 +16,13 @@ from kseq.comparison.scores import Scores
 from kseq.comparison.window_scores import WindowScores
 from kseq.errors import ConfigError, DataError
 from kseq.evaluation.cautions import cautions
+from kseq.evaluation.evidence import Evidence
 from kseq.evaluation.intervals import Interval, too_few
 from kseq.evaluation.metrics import ALL_METRICS
 from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.quantiles import QUANTILE_METRICS
 from kseq.evaluation.rows import ranked
-from kseq.evaluation.verdict import Evidence, verdict
+from kseq.evaluation.verdict import verdict
 from kseq.naming import checked, hint
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel

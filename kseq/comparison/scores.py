@@ -12,12 +12,12 @@ from kseq.comparison.backtest import Backtest
 from kseq.comparison.window_scores import ROOTED, Bands, WindowScores, measure_of
 from kseq.data import Panel
 from kseq.errors import DataError, Parameter
+from kseq.evaluation.evidence import Evidence
 from kseq.evaluation.intervals import Interval, conformalised, intervals
 from kseq.evaluation.metrics import power_of_two
 from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.quantiles import QUANTILE_METRICS, bounds_at
 from kseq.evaluation.rows import Row
-from kseq.evaluation.verdict import Evidence
 from kseq.preprocessing._runs import reduce_runs
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
@@ -278,7 +278,7 @@ def scores_of_validation(data: WindowedPanel, season: int, metric: str = "") -> 
     Args:
         data: the windowed panel.
         season: steps in a season; 0 to find it from the training rows.
-        metric: that ranks; of those of quantiles, whose intervals the validation part gives, the default in its place.
+        metric: Metric that ranks; the default in place of one of quantiles, whose intervals the validation part gives.
 
     Raises:
         DataError: there is no such window, or no series can be measured by what rows are ranked by.

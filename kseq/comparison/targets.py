@@ -23,8 +23,8 @@ def by_target(comparison: Rows, make: Callable[..., One]) -> list[One]:
     at once.
 
     Args:
-        comparison: of one or several targets.
-        make: class of what is returned, which takes windows, settings and backtest.
+        comparison: A comparison of one or several targets.
+        make: Class of the result, which takes windows, settings and backtest.
     """
     targets = comparison.data.targets
     return [_of_target(comparison, make, target) for target in range(targets)] if targets > 1 else []

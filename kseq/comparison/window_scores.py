@@ -46,7 +46,7 @@ class WindowScores:
             differs from itself a season earlier, they scale by the last value.
         percentless: whether percentages mean nothing for a series, ``(series of the panel,)``; found by default.
         scales: scales of each series from :func:`kseq.preprocessing.grid.seasonal_scales`; found by default.
-        metric: that ranks, of ``kseq.evaluation.metrics.RANKING``; empty for that of :func:`measure_of`.
+        metric: Metric that ranks, of ``kseq.evaluation.metrics.RANKING``; empty for that of :func:`measure_of`.
         asked: whether somebody asked for this season: it then holds for every series that is longer than it, and
             shorter ones scale by the last value.
 
@@ -295,9 +295,9 @@ class WindowScores:
 
         Args:
             forecasts: ``(members, windows, horizon, targets)``.
-            metric: of which their mean is the overall score, or its square where the metric takes a root.
-            bands: as in :meth:`of_series`.
-            unit: of several series, in which unit squared errors of each are counted where a root is taken,
+            metric: Metric whose overall score is their mean, or the root of their mean where it takes a root.
+            bands: Bounds of intervals as in :meth:`of_series`.
+            unit: For several series, the unit in which squared errors of each are counted where a root is taken,
                 ``(series,)``.
         """
         size = power_of_two(self.y) if unit is None else unit[self._number, None, None]

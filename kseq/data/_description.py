@@ -19,13 +19,13 @@ def description(
     """Say what was read.
 
     Args:
-        targets: columns to forecast.
-        time: columns of dates.
-        calendar: of the dates.
-        index: of the rows.
-        series: how many there are.
-        missing: how many values are missing; dates that are missing between others are added.
-        read_as: phrases on how it was read.
+        targets: Columns to forecast.
+        time: Columns of dates.
+        calendar: Calendar of the dates.
+        index: Index of the rows: dates, or numbers.
+        series: Number of series.
+        missing: How many values are missing; dates that are missing between others are added.
+        read_as: Phrases on how it was read.
 
     Returns:
         ``"target Temp, dates Date, daily 1981-01-01 to 1990-12-31, 3,650 rows, 2 missing, 1 series"``, and after a

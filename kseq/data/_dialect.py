@@ -33,17 +33,16 @@ _DATE = re.compile(
 )
 _EMPTY = re.compile(r"|#?N/?A|nan|null|none|<NA>|[-.?*]+", re.I)
 
-#: Cells by which the decimal mark is told.
-_COMMA, _COMMA_3 = re.compile(r"[+-]?\d+,\d+"), re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
-_POINT, _POINT_3 = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?"), re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
-_GERMAN, _ENGLISH = re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+"), re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+")
-#: Groups of three digits by a mark that can be nothing else.
-_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:([ \u00a0\u202f'])\d{3})(?:\1\d{3})*([.,]\d+)?")
-_GERMAN_2, _ENGLISH_2 = re.compile(r"[+-]?\d{1,3}(\.\d{3}){2,}"), re.compile(r"[+-]?\d{1,3}(,\d{3}){2,}")
+#: Decimal marks and marks of thousands that are found, the commonest first, and what the latter are called.
+_BOTH = ((".", None), (",", None), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
+_SPOKEN = {"'": "apostrophes", ",": "commas", ".": "points", " ": "blanks"}
 
 
-#: How marks of thousands are called.
-_SPOKEN = {"'": "apostrophes", ",": "commas", ".": "points"}
+def written(decimal: str, thousands: str | None) -> str:
+    """Pattern of a number, whose groups have three digits where there is a mark between them."""
+    mark = r"[ \u00a0\u202f]" if thousands == " " else re.escape(thousands or "")
+    grouped = rf"[1-9]\d{{0,2}}(?:{mark}\d{{3}})+|" if mark else ""
+    return rf"[+-]?(?:(?:{grouped}\d+)(?:{re.escape(decimal)}\d*)?|{re.escape(decimal)}\d+)(?:[eE][+-]?\d+)?"
 
 
 @dataclass(frozen=True)
@@ -51,15 +50,15 @@ class Dialect:
     """How a table is written.
 
     Args:
-        sep: separator, as pandas takes it.
-        decimal: decimal mark.
-        thousands: mark between groups of three digits; None for none.
-        names: of the columns, as they are written.
-        first: number of the line, from 0, on which the rows begin.
-        left_out: numbers of later lines that are no rows.
-        trailing: whether every row ends in a separator.
-        point_is_sure: whether points are decimal marks without doubt.
-        told: phrases on what was found.
+        sep: Separator, as pandas takes it.
+        decimal: Decimal mark.
+        thousands: Mark between groups of three digits; None for none.
+        names: Names of the columns, as they are written.
+        first: Number of the line, from 0, on which the rows begin.
+        left_out: Numbers of later lines that are no rows.
+        trailing: Whether every row ends in a separator.
+        point_is_sure: Whether points are decimal marks without doubt.
+        told: Phrases on what was found.
     """
 
     sep: str
@@ -77,7 +76,7 @@ def separator(text: str | None) -> str | None:
     """The separator that a user names, as pandas takes it.
 
     Raises:
-        ConfigError: it is longer than a character.
+        ConfigError: It is longer than a character.
     """
     if text is None:
         return None
@@ -92,18 +91,23 @@ def is_value(cell: str) -> bool:
     return bool(_NUMBER.fullmatch(cell) or _DATE.fullmatch(cell))
 
 
+def _is_date(cell: str) -> bool:
+    """Whether a cell holds a date and no number."""
+    return bool(_DATE.fullmatch(cell)) and not _NUMBER.fullmatch(cell)
+
+
 def find(lines: Sequence[str], options: Mapping[str, Any], whole: bool, where: str) -> Dialect:
     """Find out how a table is written.
 
     Args:
-        lines: the first ones of the file.
+        lines: The first ones of the file.
         options: :data:`kseq.data._source.FILE_OPTIONS` that the user gives.
-        whole: whether these are all lines.
-        where: name of the file, for messages.
+        whole: Whether these are all lines.
+        where: Name of the file, for messages.
 
     Raises:
-        Mendable: the first lines make no table.
-        ConfigError: an option is no mark.
+        Mendable: The first lines make no table.
+        ConfigError: An option is no mark.
     """
     told: list[str] = []
     given, start = separator(options["sep"]), options["skip_rows"]
@@ -279,13 +283,25 @@ def _require_header(header: list[str] | None, rows: list[tuple[int, list[str]]],
     """Refuse a first row in the place of the column names."""
     if header is None or not rows:
         return
-    heads = [header[at] for at in range(len(header)) if _holds_values([row for _, row in rows], at)]
-    if not heads or not all(map(is_value, heads)):
+    body = [row for _, row in rows]
+    columns = [at for at in range(len(header)) if _holds_values(body, at)]
+    heads = [header[at] for at in columns]
+    # A column of dates is not called by one.
+    dated = any(all(map(_is_date, (header[at], *(row[at] for row in body[:9] if len(row) > at)))) for at in columns)
+    if not heads or not (dated or all(map(is_value, heads))):
+        return
+    first, counted = columns[0], [str(number) for number in range(len(heads))]
+    if heads == counted and (
+        body[0][first] != "1" if len(heads) > 1 else not any(row[first].isdigit() for row in body)
+    ):
+        # pandas writes an array so: its columns are called 0, 1 and so on.
         return
     years = [int(head) for head in heads if re.fullmatch(r"\d{4}", head)]
     # A table of years or of dates across its columns has them as names.
-    if len(heads) > 2 and (
-        (len(years) == len(heads) and set(np.diff(years)) == {1}) or all(map(_DATE.fullmatch, heads))
+    if (
+        not dated
+        and len(heads) > 2
+        and ((len(years) == len(heads) and min(np.diff(years)) > 0) or all(map(_DATE.fullmatch, heads)))
     ):
         return
     raise Mendable(
@@ -302,26 +318,6 @@ def _holds_values(rows: list[list[str]], at: int) -> bool:
     return bool(cells) and all(map(is_value, cells))
 
 
-def _groups(cells: Sequence[str], decimal: str | None) -> tuple[str | None, str | None]:
-    """Mark of thousands and decimal mark, where cells leave no doubt; None for what they do not tell.
-
-    A blank or an apostrophe before three digits groups thousands; so does the other one of point and comma, where the
-    user names the decimal mark and nothing else stands behind it than three digits.
-    """
-    found = [match for match in map(_GROUPS.fullmatch, cells) if match]
-    marks = {" " if match[1] in "\u00a0\u202f" else match[1] for match in found}
-    decimals = {match[2][0] for match in found if match[2]}
-    if len(marks) == 1 and len(decimals) < 2 and decimals <= {decimal or next(iter(decimals), "")}:
-        return marks.pop(), next(iter(decimals), None)
-    other = {".": (",", _COMMA, (_COMMA_3, _ENGLISH, _ENGLISH_2)), ",": (".", _POINT, (_POINT_3, _GERMAN, _GERMAN_2))}
-    if decimal in other and not found:
-        mark, single, grouped = other[decimal]
-        with_mark = [cell for cell in cells if single.fullmatch(cell) or grouped[1].fullmatch(cell)]
-        if with_mark and all(any(form.fullmatch(cell) for form in grouped) for cell in with_mark):
-            return mark, None
-    return None, None
-
-
 def _marks(
     rows: list[list[str]], sep: str, options: Mapping[str, Any], told: list[str]
 ) -> tuple[str, str | None, bool]:
@@ -334,27 +330,20 @@ def _marks(
         raise ConfigError(
             "received ", Parameter("decimal"), " and ", Parameter("thousands"), f" {decimal}, expected two marks."
         )
-    cells = [cell for row in rows for cell in row]
-
-    def count(pattern: re.Pattern) -> int:
-        return sum(pattern.fullmatch(cell) is not None for cell in cells)
-
-    if thousands is None:
-        thousands, told_decimal = _groups(cells, decimal)
-        decimal = decimal or told_decimal
-        told += [f"thousands by {_SPOKEN.get(thousands, 'blanks')}"] if thousands else []
-    if thousands is not None and decimal is None:
-        decimal = "," if thousands == "." else "."
-    if decimal is None:
-        commas, points = count(_COMMA), count(_POINT)
-        if count(_GERMAN) or (count(_GERMAN_2) and not count(_ENGLISH)):
-            decimal, thousands = ",", "."
-        elif count(_ENGLISH) or count(_ENGLISH_2):
-            thousands = ","
-        elif commas and not points and (count(_COMMA_3) < commas):
-            decimal = ","
-        if decimal or thousands:
-            told.append("decimal commas" if decimal == "," else "decimal points")
-            told += [f"thousands by {'points' if thousands == '.' else 'commas'}"] if thousands else []
-    sure = options["decimal"] is not None or thousands is not None or count(_POINT) > count(_POINT_3)
-    return decimal or ".", thousands, sure or decimal == ","
+    pairs = [(d, t) for d, t in _BOTH if decimal in (None, d) and (thousands == t or (thousands is None and d != t))]
+    if thousands is not None and not pairs:
+        pairs = [(decimal or ("," if thousands == "." else "."), thousands)]
+    elif decimal not in (None, ".", ","):
+        pairs = [(str(decimal), None)]
+    patterns = {pair: re.compile(written(*pair)) for pair in pairs}
+    fitting = set(pairs)
+    for cell in {cell for row in rows for cell in row if not cell.isdigit()}:
+        # What is a number in no way is a date, or text.
+        fitting &= {pair for pair in pairs if patterns[pair].fullmatch(cell)} or fitting
+    # 1,234 alone may be either: it stays text, and is told where it matters.
+    unclear = {(",", None), (".", ",")} <= fitting
+    found = pairs[0] if unclear else next((pair for pair in pairs if pair in fitting), pairs[0])
+    told += ["decimal commas"] if found[0] == "," and decimal is None else []
+    told += [f"thousands by {_SPOKEN[str(found[1])]}"] if found[1] is not None and thousands is None else []
+    sure = decimal is not None or found != pairs[0] or (",", ".") not in fitting
+    return *found, sure

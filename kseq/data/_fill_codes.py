@@ -31,12 +31,12 @@ def require_no_fill_codes(values: np.ndarray, columns: Sequence[str], borders: n
 
     Args:
         values: ``(rows, columns)``.
-        columns: their names.
-        borders: rows at which a series begins, and the number of rows.
-        name: of the data.
+        columns: Names of the columns.
+        borders: Rows at which a series begins, and the number of rows.
+        name: Name of the data, for messages.
 
     Raises:
-        Mendable: names column, value, and how often it stands there.
+        Mendable: Names column, value, and how often it stands there.
     """
     for at, column in enumerate(columns):
         values_of = values[:, at]

@@ -16,10 +16,10 @@ class Mendable(DataError):
     """An error that options may mend.
 
     Args:
-        *parts: what is wrong, in pieces as those of :class:`kseq.errors.KseqError`, without a stop at its end.
-        remedies: options that may help, with their values, the likeliest first.
-        otherwise: what to do where none of them does.
-        also: pieces that are said after the options that help.
+        *parts: What is wrong, in pieces as those of :class:`kseq.errors.KseqError`, without a stop at its end.
+        remedies: Options that may help, with their values, the likeliest first.
+        otherwise: What to do where none of them does.
+        also: Pieces that are said after the options that help.
     """
 
     def __init__(
@@ -37,12 +37,12 @@ def mended(read: Callable[[dict[str, Any]], Data], options: Mapping[str, Any], u
     """Read data; where that fails and options would mend it, name them in the error.
 
     Args:
-        read: takes options by name and reads.
-        options: what the user gave.
-        untried: names of options that these data do not have.
+        read: Takes options by name and reads.
+        options: What the user gave.
+        untried: Names of options that these data do not have.
 
     Raises:
-        DataError: the data cannot be read as they are; names options with which they can be, where there are some.
+        DataError: The data cannot be read as they are; names options with which they can be, where there are some.
     """
     try:
         return read(dict(options))

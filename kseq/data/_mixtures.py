@@ -24,12 +24,12 @@ def check(
     """Refuse dates that do not fit the frequency that their user named, or that mix several.
 
     Args:
-        calendar: of the dates, from :func:`read`.
-        index: the dates.
-        borders: rows at which a series begins, and the number of rows.
-        name: of the data, for messages.
-        place: names a row, for messages.
-        given: whether the user named the frequency; then any number of long steps are gaps.
+        calendar: Calendar of the dates, from :func:`read`.
+        index: The dates.
+        borders: Rows at which a series begins, and the number of rows.
+        name: Name of the data, for messages.
+        place: Names a row, for messages.
+        given: Whether the user named the frequency; then any number of long steps are gaps.
     """
     if not isinstance(index, pd.DatetimeIndex):
         return
@@ -47,14 +47,10 @@ def check(
     local, utc = clocks(index)
     clock = even_clock(local, utc, borders[1:-1] - 1)
     _require_alike(clock, index, borders, name, place)
-    if not calendar.alias:
+    # Of dates with a frequency many longer steps must stand in a row.
+    in_a_row = _runs(calendar.gaps - np.arange(len(calendar.gaps)))[1].max(initial=0)
+    if not calendar.alias or (in_a_row >= RUN and not given):
         _require_one_run(clock, borders, name, place)
-    elif not given:
-        firsts, lengths = _runs(calendar.gaps - np.arange(len(calendar.gaps)))
-        for first, length in zip(firsts, lengths, strict=True):
-            if length >= RUN:
-                where = place(int(calendar.gaps[first]))
-                raise _mixed(name, calendar.words, f"{length} longer steps in a row", where)
 
 
 def _require_alike(
@@ -81,7 +77,7 @@ def _require_alike(
 
 
 def _require_one_run(clock: np.ndarray, borders: np.ndarray, name: str, place: Callable[[int], str]) -> None:
-    """Refuse dates without a frequency of which long runs are even, each in its own way."""
+    """Refuse dates of which long runs are even, each in its own way."""
     steps, month, day = np.diff(clock), clock.astype("datetime64[M]"), clock - clock.astype("datetime64[M]")
     months = np.where(day[1:] == day[:-1], np.diff(month).astype("int64"), 0)
     steps[borders[1:-1] - 1], months[borders[1:-1] - 1] = np.timedelta64(0), 0
@@ -92,7 +88,10 @@ def _require_one_run(clock: np.ndarray, borders: np.ndarray, name: str, place: C
             found.setdefault(rule(counted[first]).words, int(first))
     if len(found) > 1:
         (before, _), (after, row) = sorted(found.items(), key=lambda item: item[1])[:2]
-        raise _mixed(name, before, after, place(row))
+        raise DataError(
+            f"{name}: dates mix frequencies ({before}, and {after} from {place(row)} on), expected one; resample, or "
+            "keep the rows of one."
+        )
 
 
 def _runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -101,10 +100,3 @@ def _runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.empty(0, int), np.empty(0, int)
     firsts = np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)
     return firsts, np.diff(firsts, append=len(values))
-
-
-def _mixed(name: str, first: str, second: str, place: str) -> DataError:
-    return DataError(
-        f"{name}: dates mix frequencies ({first}, and {second} from {place} on), expected one; resample, or keep the "
-        "rows of one."
-    )

@@ -2,13 +2,14 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
-from kseq.data._source import FILE_OPTIONS
+from kseq.data._options import DEFAULTS, DESCRIBED
 from kseq.naming import checked
 
 
@@ -23,21 +24,30 @@ P = ParamSpec("P")
 Data = TypeVar("Data", bound=_Read)
 
 
-#: Options of reading that all readers of files take besides their own.
-_MORE = (
-    *FILE_OPTIONS, "id", "future", "static", "freq", "season", "missing", "date_format", "dayfirst", "sort", "wide",
-)  # fmt: skip
+def takes(options: Any) -> Callable[[Callable[P, Data]], Callable[P, Data]]:
+    """Let a reader's signature and description name all options that it takes, and refuse others.
+
+    Args:
+        options: ``TypedDict`` of :mod:`kseq.data._options`, which types the reader's ``**options``.
+    """
+
+    def decorate(reader: Callable[P, Data]) -> Callable[P, Data]:
+        named = inspect.signature(reader)
+        own = [one for one in named.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        by_name = inspect.Parameter.KEYWORD_ONLY
+        more = [inspect.Parameter(name, by_name, default=DEFAULTS.get(name)) for name in options.__annotations__]
+        described = "\n".join(_described(options))
+        reader.__doc__ = re.sub(r" *\*\*options:[^\n]*", lambda _: described, reader.__doc__ or "")
+        return checked(f"kseq.{reader.__name__}", in_view=named.replace(parameters=[*own, *more]))(reader)
+
+    return decorate
 
 
-def shows_options(reader: Callable[P, Data]) -> Callable[P, Data]:
-    """Let a reader's signature name all options, and refuse others."""
-    named = inspect.signature(reader)
-    parameters = {name: one for name, one in named.parameters.items() if one.kind is not one.VAR_KEYWORD}
-    for name in (*_MORE, *["constant"] * (reader.__name__ == "read_panel")):
-        by_name = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=FILE_OPTIONS.get(name))
-        parameters.setdefault(name, by_name)
-    in_view = named.replace(parameters=list(parameters.values()))
-    return checked(f"kseq.{reader.__name__}", in_view=in_view)(reader)
+def _described(options: Any) -> list[str]:
+    """Lines that describe options, out of the classes that do."""
+    texts = [(kind.__doc__ or "").partition("Args:\n")[2] for kind in DESCRIBED]
+    found = re.finditer(r"^ {8}(\w+): .*(?:\n {12}.*)*", "\n".join(texts), re.MULTILINE)
+    return [match[0] for match in found if match[1] in options.__annotations__]
 
 
 @dataclass(frozen=True)
@@ -45,9 +55,9 @@ class Origin:
     """A call that brings a series.
 
     Args:
-        reader: function of :mod:`kseq.data`.
-        arguments: of the call, by name; a path as text, as it was given.
-        sha256: fingerprint of the series as it was read.
+        reader: Function of :mod:`kseq.data`.
+        arguments: Those of the call, by name; a path as text, as it was given.
+        sha256: Fingerprint of the series as it was read.
     """
 
     reader: str
@@ -60,9 +70,8 @@ def remembered(reader: Callable[P, Data]) -> Callable[P, Data]:
 
     @functools.wraps(reader)
     def read(*arguments: P.args, **options: P.kwargs) -> Data:
-        return remember(
-            reader(*arguments, **options), reader, inspect.signature(inspect.unwrap(reader)).bind(*arguments, **options)
-        )
+        bound = inspect.signature(inspect.unwrap(reader)).bind(*arguments, **options)
+        return remember(reader(*arguments, **options), reader, bound)
 
     return read
 
@@ -71,9 +80,9 @@ def remember(data: Data, reader: Callable, call: inspect.BoundArguments | dict[s
     """Leave in new data which function read them, and with which arguments.
 
     Args:
-        data: a series or a panel that nobody else has seen yet.
-        reader: the function.
-        call: its arguments.
+        data: A series or a panel that nobody else has seen yet.
+        reader: The function.
+        call: Its arguments.
     """
     signature = inspect.signature(inspect.unwrap(reader))
     bound = signature.bind(**call) if isinstance(call, dict) else call

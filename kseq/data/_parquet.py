@@ -11,8 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from kseq.data._options import Names
 from kseq.data._source import PARQUET, READ_CSV, Source
-from kseq.data.columns import TIME_NAMES, Names
+from kseq.data.columns import TIME_NAMES
 from kseq.errors import DataError
 
 #: Rows of a Parquet file that are in memory at once.
@@ -23,14 +24,15 @@ class ParquetTable:
     """A Parquet file that is read in batches; needs pyarrow.
 
     Args:
-        source: the file.
+        source: The file.
 
     Raises:
-        DataError: pyarrow is not installed, or the file is missing, empty, damaged or of another kind.
+        DataError: The library pyarrow is missing, or the file is missing, empty, damaged or of another kind.
     """
 
     #: What the file is called in messages, and how it begins.
-    kind, begin = "Parquet", PARQUET
+    kind: str = "Parquet"
+    begin: tuple[bytes, ...] = (PARQUET,)
     #: What the file itself says; see :class:`kseq.data._tables.Table`.
     hint: Mapping[str, Any] = MappingProxyType({})
 
@@ -44,7 +46,7 @@ class ParquetTable:
             raise DataError(f"{path} needs pyarrow to be read: pip install 'kseq[parquet]'.") from error
         if not first.startswith(self.begin):
             raise DataError(
-                f"{path} is not a {self.kind} file (it does not begin with {self.begin.decode()}); give a CSV file "
+                f"{path} is not a {self.kind} file (it does not begin with {self.begin[0].decode()}); give a CSV file "
                 "with ",
                 READ_CSV,
                 ".",
@@ -99,13 +101,13 @@ class ParquetTable:
         """Read the file's rows, some hundred thousand at a time.
 
         Args:
-            columns: what to read of them.
+            columns: Names of the columns to read.
 
         Yields:
             Frames with these columns, numbered by the rows of the file.
 
         Raises:
-            DataError: a column is nested or holds bytes that are no text, or the file is damaged.
+            DataError: A column is nested or holds bytes that are no text, or the file is damaged.
         """
         for column in columns:
             kind = self._types.field(column).type
@@ -131,7 +133,7 @@ class ParquetTable:
         """Rows with text in place of bytes, as which some programs write it, and floats in place of decimals.
 
         Raises:
-            DataError: bytes are no UTF-8 text.
+            DataError: Bytes are no UTF-8 text.
         """
         types = self._pa.types
         for number, field in enumerate(batch.schema):
@@ -165,7 +167,7 @@ def _index_columns(metadata: Mapping[bytes, bytes], columns: Sequence[str]) -> l
     """Columns that were the index of the DataFrame that pandas wrote.
 
     Raises:
-        ValueError: what pandas says of the file is not of its kind, or of another file.
+        ValueError: What pandas says of the file is not of its kind, or of another file.
     """
     try:
         told = json.loads(metadata.get(b"pandas", b"{}"))

@@ -15,19 +15,16 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import _mixtures, frequency
-from kseq.data._cells import Cells
+from kseq.data._checks import constant_note, ends_of, require_finite, require_no_reset
 from kseq.data._description import description
 from kseq.data._fill_codes import require_no_fill_codes
 from kseq.data._mending import Mendable
-from kseq.data.columns import Roles, numbers, unit_of
-from kseq.data.dates import clock_hint, placing, read_dates
-from kseq.data.frequency import Calendar
+from kseq.data._options import Request
+from kseq.data.columns import Roles, numbers, require_hashable, unit_of
+from kseq.data.dates import clock_hint, placing, read_dates, serial_remedies
 from kseq.data.missing import fill_values, mask_note, require_none_missing
 from kseq.data.panel import Panel
 from kseq.errors import DataError, Parameter
-
-#: A gap of so many times the rows of the data is none.
-LONGEST_GAP = 100
 
 #: Ids that are numbers and are sorted as such.
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
@@ -37,23 +34,18 @@ class Rows:
     """Rows of a panel to be: taken in batch by batch, then sorted and checked.
 
     Args:
-        roles: the columns.
-        rows: how many rows there will be at most.
-        name: name of the data, for messages and of the panel.
-        only: id of the one series to keep, as text; None for all.
-        cells: what the user says of the cells.
-        read: phrases on how the rows were read; more are added.
+        roles: The columns.
+        rows: How many rows there will be at most.
+        request: What is to be read of them.
+        read: Phrases on how the rows were read; more are added.
     """
 
-    def __init__(
-        self, roles: Roles, rows: int, name: str, only: str | None = None, cells: Cells | None = None,
-        read: Sequence[str] = (),
-    ):  # fmt: skip
+    def __init__(self, roles: Roles, rows: int, request: Request, read: Sequence[str] = ()):
         self.roles = roles
-        self.cells = cells or Cells()
+        self.request, self.name, self.only, self.cells = request, request.name, request.series, request.cells
         self.read_as = list(read)
-        self.name = name
-        self.only = only
+        #: Finds options that would tell series apart, where each date stands in several rows.
+        self.id_remedies: Callable[[], list[dict[str, Any]]] = list
         # Pages that are never written take no memory, where one series of many is kept.
         self.values = np.empty((rows, len(roles.numbers)), dtype="float64")
         self.codes = np.empty(rows, dtype="int32")
@@ -94,6 +86,7 @@ class Rows:
         if self.roles.id is None:
             self.known.setdefault(self.name, 0)
             return np.zeros(len(frame), dtype="int32")
+        require_hashable(frame[self.roles.id], self.name)
         codes, ids = pd.factorize(frame[self.roles.id])
         texts = list(pd.Index(ids).astype(str))
         if len(set(texts)) < len(texts):
@@ -168,7 +161,7 @@ class Rows:
         """Refuse rows of several series, or of none where one was asked for.
 
         Raises:
-            DataError: the message names the series that there are.
+            DataError: The message names the series that there are.
         """
         if self.only is not None and not self.known and self.others:
             texts = sorted(self.others)
@@ -186,31 +179,13 @@ class Rows:
                 ".",
             )
 
-    def panel(
-        self,
-        fill: str | None,
-        unit: str,
-        source: str,
-        freq: str | None = None,
-        season: int | None = None,
-        constant: bool = False,
-    ) -> Panel:
+    def panel(self) -> Panel:
         """Sort the rows by series, check them and fill what is missing.
 
-        Args:
-            fill: how to deal with missing values; None refuses them.
-            unit: unit of the targets; empty to find it in the first target's name.
-            source: where the values come from.
-            freq: frequency of the dates; None to find it.
-            season: steps in a season, for ``fill="seasonal"``; None for the calendar's.
-            constant: whether all targets may be constant.
-
-        Returns:
-            Panel: series sorted by id.
-
         Raises:
-            DataError: a value or a date cannot be used.
+            DataError: A value or a date cannot be used.
         """
+        fill, freq = self.request.fill, self.request.freq
         roles, name = self.roles, self.name
         if not self.filled:
             raise DataError(f"{name}: received no rows, expected one a time step.")
@@ -223,8 +198,8 @@ class Rows:
         values, index = self.values, self._index(borders)
         place = _placing(ids, borders, index)
         self._require_order(borders, index, place)
-        self._require_finite(place)
-        ends = self._ends(borders, place)
+        require_finite(values, roles.numbers, name, place)
+        ends = ends_of(values, roles, borders, name, place)
 
         calendar = frequency.read(index, borders, freq)
         _mixtures.check(calendar, index, borders, name, place, given=freq is not None)
@@ -234,7 +209,7 @@ class Rows:
                 f"{name}: dates are missing among the rows that are known ahead (first before {place(int(beyond[0]))})"
                 ", expected one for each step after the last target."
             )
-        self._require_no_reset(calendar, borders, place)
+        require_no_reset(calendar, borders, name, place)
         missing = np.isnan(values)
         if roles.future:
             missing[np.arange(len(values)) >= np.repeat(ends, np.diff(borders))] = False
@@ -246,12 +221,14 @@ class Rows:
             notes.append(mask_note(np.flatnonzero(missing.any(axis=1)), place))
         elif missing.any():
             filled = missing
-            notes.append(fill_values(values, missing, fill, roles.numbers, borders, calendar, name, place, season))
-        if not constant:
-            notes.append(self._constant_note(borders, place))
+            notes.append(
+                fill_values(values, missing, fill, roles.numbers, borders, calendar, name, place, self.request.season)
+            )
+        if not self.request.constant:
+            notes.append(constant_note(values, roles.targets, borders, name, place))
         return Panel(
             name, ids, borders, index, values, roles.targets, roles.features, roles.future, self._static(ids), ends,
-            calendar, fill, filled, unit or unit_of(str(roles.targets[0])), source,
+            calendar, fill, filled, self.request.unit or unit_of(str(roles.targets[0])), self.request.source,
             tuple(note for note in notes if note), read=told,
         )  # fmt: skip
 
@@ -290,7 +267,7 @@ class Rows:
             raise Mendable(
                 f"{self.name}: column {','.join(self.roles.time)} counts steps, and {self.dates[row + 1]} stands after "
                 f"{self.dates[row]}{where}, expected even steps",
-                remedies=[{"sort": True}],
+                remedies=[{"sort": True}, *serial_remedies(self.dates)],
                 otherwise=("say with ", Parameter("date_format"), " how dates are written, if they are dates"),
             )
 
@@ -301,21 +278,6 @@ class Rows:
         owners = np.repeat(np.arange(len(borders) - 1), np.diff(borders))
         order = np.lexsort((self.dates, owners))
         self.values, self.dates = self.values[order], self.dates[order]
-
-    def _require_no_reset(self, calendar: Calendar, borders: np.ndarray, place: Callable[[int], str]) -> None:
-        """Refuse a gap that is far longer than all that stands around it: a clock was reset."""
-        rows = len(self.values)
-        if not len(calendar.sizes) or calendar.sizes.max() < LONGEST_GAP * rows + 10**5:
-            return
-        at = int(calendar.sizes.argmax())
-        row = int(calendar.gaps[at])
-        series = int(np.searchsorted(borders, row, side="right") - 1)
-        before, after = row - int(borders[series]), int(borders[series + 1]) - row
-        raise DataError(
-            f"{self.name}: {int(calendar.sizes[at]):,} dates are missing between {place(row - 1)} and {place(row)} "
-            f"(time step: {calendar.words}), expected a gap of no more than {LONGEST_GAP} times the rows: was a clock "
-            f"reset? Leave out the {before} rows before it, or the {after} after it."
-        )
 
     def _sort(self) -> tuple[pd.Index, np.ndarray]:
         """Bring series into the order of their ids; give ids and borders."""
@@ -362,10 +324,11 @@ class Rows:
         repeated = np.flatnonzero(pd.DataFrame({"series": owners, "date": self.dates}).duplicated())
         if len(repeated):
             key = date if series == 1 else f"{self.roles.id} and {date}"
-            raise DataError(
+            raise Mendable(
                 f"{self.name}: {len(repeated)} dates stand twice{' in their series' * (series > 1)} (first: "
-                f"{place(int(repeated[0]))}), expected one row for each {key}; remove or average the repeats"
-                f"{clock_hint(index[: borders[1]])}."
+                f"{place(int(repeated[0]))}), expected one row for each {key}",
+                remedies=self.id_remedies(),
+                otherwise=(f"remove or average the repeats{clock_hint(index[: borders[1]])}",),
             )
         where = f" in {len(np.unique(owners[at]))} of {series} series" if series > 1 else ""
         by = date if series == 1 else f"{self.roles.id} and {date}"
@@ -376,68 +339,6 @@ class Rows:
             otherwise=(f"sort the rows by {by}",),
             also=(f" to have the rows sorted by {by}",),
         )
-
-    def _require_finite(self, place: Callable[[int], str]) -> None:
-        infinite = np.isinf(self.values)
-        if infinite.any():
-            row = int(infinite.any(axis=1).argmax())
-            column = self.roles.numbers[int(infinite[row].argmax())]
-            raise DataError(
-                f"{self.name}: {int(infinite.sum())} infinite values (first in column {column!r}, {place(row)}), "
-                "expected finite numbers; mend the data or its reading."
-            )
-
-    def _ends(self, borders: np.ndarray, place: Callable[[int], str]) -> np.ndarray:
-        """One after the last target of each series; rows after it hold nothing but what is known ahead."""
-        future = len(self.roles.numbers) - len(self.roles.future)
-        if not self.roles.future:
-            return borders[1:]
-        missing = np.isnan(self.values)
-        known = np.where(missing[:, :future].all(axis=1), 0, np.arange(1, len(missing) + 1))
-        ends = np.maximum.reduceat(known, borders[:-1])
-        several = len(ends) > 1
-        empty = np.flatnonzero(ends == 0)
-        if len(empty):
-            raise DataError(
-                f"{self.name}: {len(empty)} of {len(ends)} series hold no target (first: "
-                f"{place(int(borders[empty[0]]))}), expected values; leave such series out."
-            )
-        after = np.arange(len(missing)) >= np.repeat(ends, np.diff(borders))
-        for at, column in enumerate(self.roles.future, future):
-            there = np.where(missing[:, at], 0, np.arange(1, len(missing) + 1))
-            last = np.maximum(np.maximum.reduceat(there, borders[:-1]), borders[:-1])
-            short = np.flatnonzero(last < ends)
-            if len(short):
-                first, where = short[0], f" in {len(short)} of {len(ends)} series" if several else ""
-                raise DataError(
-                    f"{self.name}: future covariate {column!r} ends {ends[first] - last[first]} rows before the target "
-                    f"does{where} (first: {place(int(last[first]))}), expected a value in each row, and in one more "
-                    "for each step to forecast."
-                )
-            lacking = np.flatnonzero(missing[:, at] & after)
-            if len(lacking):
-                raise DataError(
-                    f"{self.name}: future covariate {column!r} is missing in {len(lacking)} of the {int(after.sum())} "
-                    f"rows after the last target (first: {place(int(lacking[0]))}), expected a value in each."
-                )
-        return ends
-
-    def _constant_note(self, borders: np.ndarray, place: Callable[[int], str]) -> str | None:
-        """Say how many series never vary; refuse rows of nothing else."""
-        y = self.values[:, : len(self.roles.targets)]
-        low, high = np.fmin.reduceat(y, borders[:-1]), np.fmax.reduceat(y, borders[:-1])
-        never = ~(low < high)
-        constant = np.flatnonzero(never.any(axis=1))
-        if not len(constant):
-            return None
-        if len(constant) == len(low):
-            column, first = int(never[0].argmax()), int(borders[0])
-            where = " in every series" if len(low) > 1 else ""
-            raise DataError(
-                f"{self.name}: target {self.roles.targets[column]!r} is constant{where} ({low[0, column]:g} in all "
-                f"{borders[1]} rows from {place(first)} on), expected values that vary; choose another column."
-            )
-        return f"{len(constant)} of {len(low)} series never vary (first: {place(int(borders[constant[0]]))})."
 
     def _static(self, ids: pd.Index) -> pd.DataFrame:
         columns = {column: pd.Series(kept, ids) for column, kept in self.static.items()}

@@ -48,12 +48,12 @@ class Source:
     """A file or the content of a pipe, and how it is written.
 
     Args:
-        path: the file; ``-`` for standard input.
+        path: The file; ``-`` for standard input.
         options: :data:`FILE_OPTIONS` by name.
-        content: what came through a pipe, read once and wholly, or what another file held; None for a file.
-        head: its first bytes; none of a folder.
-        named: what the user names it by, for messages.
-        read: phrases on where its bytes were found, for the user.
+        content: What came through a pipe, read once and wholly, or what another file held; None for a file.
+        head: Its first bytes; none of a folder.
+        named: What the user names it by, for messages.
+        read: Phrases on where its bytes were found, for the user.
     """
 
     path: Path
@@ -76,18 +76,18 @@ class Source:
         """Open what a path names.
 
         Args:
-            path: a file; ``-``, ``/dev/stdin`` or ``/dev/fd/N`` for what is piped in. A source is given back.
-            options: those of :data:`FILE_OPTIONS` that the user gives.
-            named: what the user names the file by, for messages.
-            kind: kind of file that is expected, for messages.
+            path: A file; ``-``, ``/dev/stdin`` or ``/dev/fd/N`` for what is piped in. A source is given back.
+            options: Those of :data:`FILE_OPTIONS` that the user gives.
+            named: What the user names the file by, for messages.
+            kind: Kind of file that is expected, for messages.
 
         Raises:
-            DataError: there is no such file, it is a folder, a device or a pipe with a name, or it cannot be read.
-            ConfigError: an option is out of range.
+            DataError: There is no such file, it is a folder, a device or a pipe with a name, or it cannot be read.
+            ConfigError: An option is out of range.
         """
         if isinstance(path, Source):
             return path
-        given = {**FILE_OPTIONS, **(options or {})}
+        given = FILE_OPTIONS | {name: value for name, value in (options or {}).items() if name in FILE_OPTIONS}
         for name in ("header", "skip_rows", "skip_footer"):
             require_whole(name, given[name])
         for name, value in given.items():

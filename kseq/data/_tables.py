@@ -11,10 +11,11 @@ from typing import Any, NamedTuple, Protocol
 import pandas as pd
 
 from kseq.data._mending import Mendable
+from kseq.data._options import Names
 from kseq.data._parquet import ParquetTable
 from kseq.data._source import Source
 from kseq.data._text import read_text
-from kseq.data.columns import ID_NAME, Names
+from kseq.data.columns import ID_NAME
 from kseq.data.formats import archives, compressed, excel, feather, gridded, json_lines, stations
 from kseq.data.formats.found import Found
 
@@ -25,9 +26,9 @@ class Table(Protocol):
     """Rows in named columns.
 
     Args:
-        schema: a frame with the table's columns and their types; it may have no rows.
-        read: phrases on how the rows were read, for the user.
-        hint: what the file itself says: its columns ``time``, ``id`` and ``target``, and ``freq``. It counts where the
+        schema: A frame with the table's columns and their types; it may have no rows.
+        read: Phrases on how the rows were read, for the user.
+        hint: What the file itself says: its columns ``time``, ``id`` and ``target``, and ``freq``. It counts where the
             user names none.
     """
 
@@ -52,11 +53,11 @@ class FrameTable:
     """A DataFrame, which is read all at once.
 
     Args:
-        frame: the rows; ids in its index become a column, periods the dates at which they begin.
-        id: column that tells series apart; None for ``unique_id``.
-        read: phrases on how the rows were read.
-        doubts: by column, why its values may be other ones; raised where the column is used.
-        hint: what the file itself says, see :class:`Table`.
+        frame: The rows; ids in its index become a column, periods the dates at which they begin.
+        id: Column that tells series apart; None for ``unique_id``.
+        read: Phrases on how the rows were read.
+        doubts: Reasons by column why its values may be other ones; raised where the column is used.
+        hint: What the file itself says, see :class:`Table`.
     """
 
     def __init__(
@@ -68,6 +69,9 @@ class FrameTable:
             frame = frame.reset_index()
         elif isinstance(frame.index, pd.PeriodIndex):
             frame = frame.set_axis(frame.index.to_timestamp())
+        if id is not None and id not in frame and set(id.split(",")) <= set(frame.columns):
+            first, *more = (frame[column].astype(str) for column in id.split(","))
+            frame = frame.assign(**{id: first.str.cat(more, sep="/")})
         self.schema = frame
         self.read = tuple(read)
         self.doubts = doubts or {}
@@ -84,7 +88,7 @@ class FrameTable:
         """Yield the frame.
 
         Raises:
-            Mendable: it is not sure how a column is to be read.
+            Mendable: It is not sure how a column is to be read.
         """
         for column in columns:
             if column in self.doubts:
@@ -96,9 +100,9 @@ class Format(NamedTuple):
     """A kind of files.
 
     Args:
-        name: for messages.
-        recognises: whether a source is of this kind.
-        open: makes a table of a source and the column that tells series apart (None for ``unique_id``), whose values
+        name: Name of the kind, for messages.
+        recognises: Whether a source is of this kind.
+        open: Makes a table of a source and the column that tells series apart (None for ``unique_id``), whose values
             stay text.
     """
 
@@ -117,6 +121,14 @@ def _frames(read: Callable[[Source], Found]) -> Callable[[Source, str | None], T
     return lambda source, id: found_table(read(source), id, source.read)
 
 
+def _open_parquet(source: Source, id: str | None) -> Table:
+    table = ParquetTable(source)
+    if id is None or id in table.schema or "," not in id:
+        return table
+    # Two columns of ids are joined in memory.
+    return FrameTable(pd.concat(list(table.batches(list(table.schema)))), id, table.read)
+
+
 def _open_text(source: Source, id: str | None) -> FrameTable:
     table = read_text(source, text=id or ID_NAME)
     return FrameTable(table.frame, id, (*source.read, *table.read), table.doubts)
@@ -124,7 +136,7 @@ def _open_text(source: Source, id: str | None) -> FrameTable:
 
 #: Kinds of files, in the order in which they are tried; text is what is none of the others.
 FORMATS: tuple[Format, ...] = (
-    Format("Parquet", Source.is_parquet, lambda source, id: ParquetTable(source)),
+    Format("Parquet", Source.is_parquet, _open_parquet),
     Format("Feather", feather.recognises, lambda source, id: feather.FeatherTable(source)),
     Format("NetCDF", gridded.recognises, lambda source, id: gridded.GridTable(source, id)),
     Format("Monash or sktime", archives.recognises, _frames(archives.read)),
@@ -138,7 +150,7 @@ def plain(source: Source) -> Source:
     """Unpack a source that is compressed, and write a spreadsheet as the text that it would be saved as.
 
     Raises:
-        DataError: it is damaged or encrypted, or it is not clear which of its parts is meant.
+        DataError: It is damaged or encrypted, or it is not clear which of its parts is meant.
     """
     source = compressed.unpacked(source)
     return excel.as_text(source) if excel.recognises(source) else source
@@ -148,14 +160,14 @@ def open_table(source: Source, id: str | None = None) -> Table:
     """Open a source; once, however often it is asked for.
 
     Args:
-        source: the file or pipe, and how it is written, from :func:`plain`.
-        id: column that tells series apart, whose values stay text; None for ``unique_id``.
+        source: The file or pipe, and how it is written, from :func:`plain`.
+        id: Column that tells series apart, whose values stay text; None for ``unique_id``.
 
     Returns:
-        Table: its rows; those of a Parquet file stay in the file until they are asked for.
+        Table: Its rows; those of a Parquet file stay in the file until they are asked for.
 
     Raises:
-        DataError: the file is missing, empty, damaged or of another kind.
+        DataError: The file is missing, empty, damaged or of another kind.
     """
     if id not in source.tables:
         kind = next(kind for kind in FORMATS if kind.recognises(source))

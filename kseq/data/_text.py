@@ -3,7 +3,7 @@
 import io
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,9 @@ class TextTable:
     """A text file as a frame, with what was found out about it.
 
     Args:
-        frame: its rows, numbered from 0.
-        read: phrases on how it was read.
-        doubts: by column, why its values may be other ones; raised where the column is used.
+        frame: Its rows, numbered from 0.
+        read: Phrases on how it was read.
+        doubts: Reasons by column why its values may be other ones; raised where the column is used.
     """
 
     def __init__(self, frame: pd.DataFrame, read: Sequence[str], doubts: Mapping[str, Mendable]):
@@ -48,17 +48,18 @@ def read_text(source: Source | Path, text: str | None = None, named: Parameter =
     """Read a text file.
 
     Args:
-        source: the file and how it is written; a path for one of which nothing is said.
-        text: a column, if the file has it, whose values stay as they are written: "001" no number, "NA" not missing.
-        named: what its user names the file by, for messages.
+        source: The file and how it is written; a path for one of which nothing is said.
+        text: A column, if the file has it, whose values stay as they are written ("001" no number, "NA" not missing);
+            or several with commas between them.
+        named: What its user names the file by, for messages.
 
     Returns:
-        TextTable: column names without surrounding blanks. Apostrophes that keep a spreadsheet from running text are
+        TextTable: Column names without surrounding blanks. Apostrophes that keep a spreadsheet from running text are
         taken off.
 
     Raises:
-        DataError: the file is missing, is no text, or holds no table.
-        ConfigError: an option is out of range.
+        DataError: The file is missing, is no text, or holds no table.
+        ConfigError: An option is out of range.
     """
     source = Source.of(source, named=named)
     path, head = source.path, source.head
@@ -75,16 +76,25 @@ def read_text(source: Source | Path, text: str | None = None, named: Parameter =
         ) from error  # fmt: skip
     lines, whole = _first_lines(source, encoding)
     dialect = _dialect.find(lines, source.options, whole, str(path))
-    frame = _frame(source, dialect, encoding, text)
+    texts = {text, *(text or "").split(",")}
+    options = _arguments(source, dialect, encoding, texts)
+    frame = _frame(source, dialect, encoding, options)
     frame.columns = _different(dialect.names)
     doubts = _doubles(dialect.names)
-    frame = unescaped(_without_empty_rows(frame))
+    frame = _without_empty_rows(frame)
+    texts_at = [
+        at
+        for at, kind in enumerate(frame.dtypes)
+        if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind)
+    ]
+    begun = any(frame.iloc[:, at].astype(str).str.startswith("'", na=False).any() for at in texts_at)
+    frame = unescaped(frame) if begun else frame.set_axis(unescaped(frame.iloc[:0]).columns, axis=1)
     if frame.empty:
         raise DataError(f"{path} has a header and no rows; expected one row a time step.")
     if dialect.thousands is not None or dialect.decimal != ".":
-        frame = _marked(frame, dialect, text)
+        frame = _marked(frame, dialect, texts)
     elif not dialect.point_is_sure:
-        doubts |= _thousands(source, dialect, encoding, frame)
+        doubts |= _thousands(source, dialect, encoding, options, frame)
     told = list(dialect.told)
     if encoding.startswith("utf-16"):
         told.append("UTF-16")
@@ -124,6 +134,9 @@ def _other_encoding(source: Source, encoding: str, error: UnicodeDecodeError) ->
             continue
         likely, found = tried, re.search(r"[^\s,;\"]*[^\x00-\x7f][^\s,;\"]*", text)
         word = visible(shortened(found[0], 40)) if found else ""
+        # Text of other scripts has signs between its letters where it is taken for a Western one.
+        if any(not letter.isascii() and not letter.isalpha() for letter in word.strip("°’“”–€£µ²³½")):
+            likely, word = None, ""
         break
     name = "UTF-8" if encoding.startswith("utf-8") else encoding
     return Mendable(
@@ -134,11 +147,11 @@ def _other_encoding(source: Source, encoding: str, error: UnicodeDecodeError) ->
     )
 
 
-def _frame(source: Source, dialect: Dialect, encoding: str, text: str | None) -> pd.DataFrame:
-    """Let pandas read the rows."""
+def _arguments(source: Source, dialect: Dialect, encoding: str, texts: Collection[str | None]) -> dict[str, Any]:
+    """Arguments by which pandas reads the rows."""
     names = [*dialect.names, "\0"] if dialect.trailing else list(dialect.names)
     numbers = list(range(len(names)))
-    kept = [at for at in numbers if unescaped(pd.DataFrame(columns=[names[at]])).columns[0] == text]
+    kept = [at for at in numbers if unescaped(pd.DataFrame(columns=[names[at]])).columns[0] in texts]
     alone = len(names) == 1
     options: dict[str, Any] = {
         "sep": dialect.sep, "decimal": dialect.decimal, "encoding": encoding, "header": None, "names": numbers,
@@ -153,6 +166,18 @@ def _frame(source: Source, dialect: Dialect, encoding: str, text: str | None) ->
         options["dtype"] = dict.fromkeys(kept, str)
     left_out = [line for line in dialect.left_out if line >= dialect.first]
     options["skiprows"] = [*range(dialect.first), *left_out] if left_out else dialect.first
+    return options
+
+
+def _raw(source: Source, encoding: str, options: dict[str, Any], at: int) -> pd.Series:
+    """A column as it is written."""
+    as_text = {"usecols": [at], "dtype": str, "na_values": None, "na_filter": False}
+    return pd.read_csv(_rows_of(source, encoding), **(options | as_text)).iloc[:, 0]
+
+
+def _frame(source: Source, dialect: Dialect, encoding: str, options: dict[str, Any]) -> pd.DataFrame:
+    """Let pandas read the rows."""
+    names = dialect.names
     try:
         with warnings.catch_warnings():
             # Of a long column that holds numbers and text; whoever uses it is told of the text.
@@ -161,7 +186,7 @@ def _frame(source: Source, dialect: Dialect, encoding: str, text: str | None) ->
     except UnicodeDecodeError as error:
         raise _other_encoding(source, encoding, error) from error
     except pd.errors.EmptyDataError:
-        return pd.DataFrame(columns=numbers)
+        return pd.DataFrame(columns=options["names"])
     except (pd.errors.ParserError, ValueError, IndexError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise Mendable(
@@ -191,8 +216,7 @@ def _require_no_short_rows(source: Source, encoding: str, options: dict[str, Any
 
     Only those of which the last cell is missing are looked for.
     """
-    raw = {"usecols": [options["names"][-1]], "dtype": str, "na_values": None, "na_filter": False}
-    last = pd.read_csv(_rows_of(source, encoding), **(options | raw)).iloc[:, 0]
+    last = _raw(source, encoding, options, options["names"][-1])
     short = np.flatnonzero((last == "").to_numpy())
     if len(short):
         after, number = rows - int(short[0]), "1 row" if len(short) == 1 else f"{len(short)} rows"
@@ -271,19 +295,17 @@ def _doubles(names: Sequence[str]) -> dict[str, Mendable]:
 # Thousands
 
 
-def _marked(frame: pd.DataFrame, dialect: Dialect, text: str | None) -> pd.DataFrame:
+def _marked(frame: pd.DataFrame, dialect: Dialect, texts: Collection[str | None]) -> pd.DataFrame:
     """Make numbers of text that pandas leaves: with groups of three digits, or beside text for missing values.
 
     A column is taken where all its cells that hold a digit are so written; its other text stays as it is.
     """
-    decimal = re.escape(dialect.decimal)
     mark = r"[ \u00a0\u202f]" if dialect.thousands == " " else re.escape(dialect.thousands or "")
-    grouped = rf"\d{{1,3}}({mark}\d{{3}})+|" if mark else ""
-    pattern = rf"[+-]?({grouped}\d+)?({decimal}\d*)?([eE][+-]?\d+)?"
+    pattern = _dialect.written(dialect.decimal, dialect.thousands)
     columns = {}
     for column in frame:
         values = frame[column]
-        if column == text or not (pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)):
+        if column in texts or not (pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)):
             continue
         written = values.dropna().astype(str)
         digits = written.str.contains(r"\d")
@@ -304,7 +326,9 @@ def _spread(values: np.ndarray) -> float:
     return float(sizes.std()) if len(sizes) else 0.0
 
 
-def _thousands(source: Source, dialect: Dialect, encoding: str, frame: pd.DataFrame) -> dict[str, Mendable]:
+def _thousands(
+    source: Source, dialect: Dialect, encoding: str, options: dict[str, Any], frame: pd.DataFrame
+) -> dict[str, Mendable]:
     """Columns in which a point may group thousands: 1.011 beside 974; in a table of semicolons 1.011 alone."""
     found = {}
     for at, column in enumerate(frame.columns):
@@ -318,13 +342,7 @@ def _thousands(source: Source, dialect: Dialect, encoding: str, frame: pd.DataFr
         thousandths = np.abs(known * 1000 - np.rint(known * 1000)) < 1e-6
         if not broken.any() or not thousandths.all() or np.abs(known[broken]).min() < 1:
             continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            written = pd.read_csv(
-                _rows_of(source, encoding), sep=dialect.sep, header=None, names=range(len(dialect.names)),
-                usecols=[at], skiprows=[*range(dialect.first), *dialect.left_out], dtype=str, encoding=encoding,
-                skipinitialspace=True, index_col=False, comment=source.options["comment"],
-            ).iloc[: len(frame), 0].dropna().str.strip()  # fmt: skip
+        written = _raw(source, encoding, options, at).iloc[: len(frame)].replace("", None).dropna().str.strip()
         pointed = written[written.str.contains(".", regex=False)]
         others = written[~written.str.contains(".", regex=False)]
         if not pointed.str.fullmatch(r"[+-]?[1-9]\d{0,2}\.\d{3}").all():
@@ -333,7 +351,7 @@ def _thousands(source: Source, dialect: Dialect, encoding: str, frame: pd.DataFr
         if not beside and dialect.sep in (",", r"\s+"):
             continue
         grouped = written.str.replace(".", "", regex=False).astype("float64").to_numpy()
-        if _spread(known) < _spread(grouped):
+        if _spread(known) < _spread(grouped) - 1e-9:
             continue
         found[str(column)] = Mendable(
             f"{source.path}: column {column!r} holds {pointed.iloc[0]}" + (f" beside {beside}" if beside else "")

@@ -7,25 +7,20 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import dates
-from kseq.data._cells import Cells
+from kseq.data._date_text import is_date, month_of
 from kseq.data._mending import Mendable
-from kseq.data.columns import ID_NAME, numbers
+from kseq.data._options import Cells
+from kseq.data.columns import ID_NAME, numbers, time_columns
 from kseq.errors import DataError, Parameter
-
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 def month_columns(columns: Sequence[str]) -> list[str]:
     """The columns of the twelve months, in order; none where they are not all there."""
     names = [str(column) for column in columns]
-    for wanted in (
-        [rf"{month}[a-z]*\.?" for month in _MONTHS],
-        [rf"0?{number}" for number in range(1, 13)],
-        [rf"[mM]0?{number}" for number in range(1, 13)],
-    ):
-        found = [[name for name in names if re.fullmatch(pattern, name.strip(), re.IGNORECASE)] for pattern in wanted]
-        if all(len(hits) == 1 for hits in found):
-            return [hits[0] for hits in found]
+    numbered = [re.fullmatch(r"[mM]?0?(\d\d?)", name.strip()) for name in names]
+    for months in ([month_of(name) for name in names], [int(found[1]) if found else None for found in numbered]):
+        if all(months.count(month) == 1 for month in range(1, 13)):
+            return [names[months.index(month)] for month in range(1, 13)]
     return []
 
 
@@ -48,16 +43,17 @@ def unfolded(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
     """Give a table of months or of series as one of rows.
 
     Args:
-        frame: the table.
-        cells: says which of the two, and which values are missing.
-        name: of the data, for messages.
+        frame: The table.
+        cells: Says which of the two, and which values are missing.
+        name: Name of the data, for messages.
 
     Returns:
         Columns ``ds`` and ``y`` of months; ``unique_id``, ``y`` and, where they are known, ``ds`` of series.
 
     Raises:
-        DataError: it is no such table.
+        DataError: It is no such table.
     """
+    frame = cells.without_missing(frame, frame.columns[:1])
     return _months(frame, cells, name) if cells.wide == "months" else _series(frame, cells, name)
 
 
@@ -86,39 +82,36 @@ def _trimmed(rows: pd.DataFrame) -> pd.DataFrame:
 def _series(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
     """A row a series, where the first column names them; else a column a series."""
     first = frame[frame.columns[0]]
-    named = not pd.api.types.is_numeric_dtype(first) and first.notna().all() and first.is_unique
-    if frame.shape[1] > 2 and named and not dates.looks_like_dates(str(first.iloc[0])):
-        return _rows(frame, cells, name)
-    times = [
-        column for column in frame.columns if str(column).lower() in ("ds", "date", "time", "datetime", "timestamp")
-    ]
-    if not times and dates.looks_like_dates(str(first.iloc[0])):
-        times = [frame.columns[0]]
-    columns = [column for column in frame.columns if column not in times[:1]]
-    dated = dates.read_dates(frame, times[:1], name, cells=cells) if times else None
-    parts = []
-    for column in columns:
-        part = pd.DataFrame({ID_NAME: str(column), "y": numbers(frame[column], name, missing=cells.numbers)})
-        if dated is not None:
-            part.insert(1, "ds", dated)
-        parts.append(_trimmed(part))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _rows(frame: pd.DataFrame, cells: Cells, name: str) -> pd.DataFrame:
-    """A row a series: its name, then its values, under dates where the header holds some."""
-    heads = list(frame.columns[1:])
+    named = not pd.api.types.is_numeric_dtype(first) and first.notna().all()
+    heads = sum(map(_is_head, frame.columns))
     dated = None
-    if all(dates.looks_like_dates(str(head)) or re.fullmatch(r"(1[5-9]|2[0-2])\d\d", str(head)) for head in heads):
-        dated = dates.read_dates(pd.DataFrame({"ds": [str(head) for head in heads]}), ["ds"], name, cells=cells)
-    values = np.column_stack([numbers(frame[head], name, missing=cells.numbers) for head in heads])
+    if frame.shape[1] > 2 and named and (first.is_unique or heads > 1) and not is_date(str(first.iloc[0])):
+        # Further names and codes of a series may stand beside its first one.
+        texts = [name for name in frame if not _is_head(name) and not pd.api.types.is_numeric_dtype(frame[name])]
+        columns = [column for column in frame.columns[1:] if column not in texts or len(texts) == 1]
+        ids = first.astype(str)
+        if not ids.is_unique:
+            ids = ids.str.cat([frame[column].astype(str) for column in texts[1:]], sep="/")
+        values = np.column_stack([numbers(frame[column], name, missing=cells.numbers) for column in columns])
+        if all(map(_is_head, columns)):
+            dated = dates.read_dates(pd.DataFrame({"ds": list(map(str, columns))}), ["ds"], name, cells=cells)
+    else:
+        times = time_columns(frame, set())
+        ids = frame.columns[~frame.columns.isin(times)]
+        values = np.array([numbers(frame[column], name, missing=cells.numbers) for column in ids])
+        dated = dates.read_dates(frame, times, name, cells=cells) if times else None
     parts = []
-    for id, row in zip(frame[frame.columns[0]].astype(str), values, strict=True):
-        part = pd.DataFrame({ID_NAME: id, "y": row})
-        if dated is not None:
-            part.insert(1, "ds", dated)
+    for id, row in zip(ids, values, strict=True):
+        part = pd.DataFrame(
+            {ID_NAME: str(id), "y": row} if dated is None else {ID_NAME: str(id), "ds": dated, "y": row}
+        )
         parts.append(_trimmed(part))
     return pd.concat(parts, ignore_index=True)
+
+
+def _is_head(column: object) -> bool:
+    """Whether a column is called by a date or a year."""
+    return is_date(str(column)) or re.fullmatch(r"(1[5-9]|2[0-2])\d\d", str(column)) is not None
 
 
 def advice(frame: pd.DataFrame, name: str) -> Mendable | None:
@@ -126,9 +119,14 @@ def advice(frame: pd.DataFrame, name: str) -> Mendable | None:
     numeric = [column for column in frame.columns if pd.api.types.is_numeric_dtype(frame[column])]
     if len(numeric) < 8 or len(numeric) < len(frame.columns) - 1:
         return None
+    # Twelve columns beside one of years are months, under whatever names.
+    months = frame.shape[1] == 13 and year_column(frame) is not None
+    remedies, words = (
+        ({"wide": "months"}, "a row a year") if months else ({"wide": "series"}, "a row or a column a series")
+    )
     return Mendable(
         f"{name}: received {len(numeric)} columns of numbers and no target",
-        remedies=[{"wide": "series"}],
+        remedies=[remedies],
         otherwise=("name one with ", Parameter("target")),
-        also=(" for a row or a column a series, or name one column with ", Parameter("target")),
+        also=(f" for {words}, or name one column with ", Parameter("target")),
     )

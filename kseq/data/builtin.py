@@ -80,10 +80,10 @@ def load_series(name: str = "nino12") -> Series:
             ``"sunspots"`` (yearly, 1700-2008).
 
     Returns:
-        Series: one target, no further features.
+        Series: One target, no further features.
 
     Raises:
-        DataError: no built-in series has that name.
+        DataError: No built-in series has that name.
 
     Example:
         >>> series = load_series("nino12")

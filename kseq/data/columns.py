@@ -1,5 +1,6 @@
 """Which column is what: dates, series, targets, and covariates of the past, of the future and of no time at all."""
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,16 @@ import pandas as pd
 
 from kseq.data import dates
 from kseq.data._date_numbers import dates_of_numbers
+from kseq.data._date_text import is_date
 from kseq.data._mending import Mendable
-from kseq.errors import ConfigError, DataError, Given, Parameter
-from kseq.text import shown
+from kseq.data._options import Names
+from kseq.errors import DataError, Parameter
 
 #: Names under which a file's time column is found when the user names none.
 TIME_NAMES = ("ds", "datetime", "timestamp", "date", "time")
+
+#: What a user says of rows without dates.
+NO_TIME = "none"
 
 #: Further names of columns of dates: where such a column holds text that is no date, that is told.
 DATE_WORDS = (
@@ -33,22 +38,6 @@ _GROUPED = r"[+-]?\d{1,3}(,\d{3})+"
 
 #: Name under which the column that tells series apart is found when the user names none.
 ID_NAME = "unique_id"
-
-#: How columns may be named: one by its name, or several.
-Names = str | Sequence[str] | None
-
-
-def require_unit(unit: Any) -> None:
-    """Refuse a unit that is no text, and say what else may have been meant.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    if not isinstance(unit, str | None):
-        raise ConfigError(
-            "received ", Parameter("unit"), f" {shown(unit)}, expected a text, the unit of the target such as "
-            "'°C'; the size of the networks is ", Given("units", unit), ".",
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,37 +68,37 @@ class Roles:
         """Find the columns that are named, and those that need no naming.
 
         Args:
-            frame: what holds the columns; of its rows the first and the last are looked at, for dates.
-            name: of the data, for messages.
-            time: columns of dates; None for one of :data:`TIME_NAMES`, or the first column that holds dates, if there
+            frame: Frame that holds the columns; of its rows the first and the last are looked at, for dates.
+            name: Name of the data, for messages.
+            time: Columns of dates; None for one of :data:`TIME_NAMES`, or the first column that holds dates, if there
                 is one.
-            id: column that tells series apart; None for ``unique_id``, if there is one.
-            target: columns to forecast; None for ``y``, or the only column of numbers.
-            features: past covariates.
-            future: future covariates.
-            static: static covariates.
-            every_number: whether, where no target is named, all columns of numbers are targets.
+            id: Column that tells series apart; None for ``unique_id``, if there is one.
+            target: Columns to forecast; None for ``y``, or the only column of numbers.
+            features: Past covariates.
+            future: Future covariates.
+            static: Static covariates.
+            every_number: Whether, where no target is named, all columns of numbers are targets.
 
         Returns:
-            Roles: all of them columns of the frame.
+            Roles: All of them columns of the frame.
 
         Raises:
-            DataError: a column is not there, has two roles that exclude each other, or no target can be found.
+            DataError: A column is not there, has two roles that exclude each other, or no target can be found.
         """
         repeated = frame.columns[frame.columns.duplicated()]
         if len(repeated):
             raise DataError(f"{name}: received several columns {repeated[0]!r}, expected names that differ.")
-        times = listed(time)
+        times = [] if listed(time) == [NO_TIME] and NO_TIME not in frame.columns else listed(time)
         if time is None:
             named = {id or ID_NAME, *listed(target), *features, *future, *static}
-            times = _time_columns(frame, named)
+            times = time_columns(frame, named)
         require_columns(frame, times, name)
         if id is None and ID_NAME in frame.columns:
             id = ID_NAME
         elif id is not None:
             require_columns(frame, [id], name)
-        taken = [*times, *([id] if id is not None else []), *features, *future, *static]
-        targets = _targets(frame, target, taken, every_number, name)
+        taken = [*times, *([id, *id.split(",")] if id is not None else []), *features, *future, *static]
+        targets = _targets(frame, target, taken, every_number, name, () if id else times)
         require_columns(frame, [*targets, *features, *future, *static], name)
         roles = cls(tuple(times), id, tuple(targets), tuple(features), tuple(future), tuple(static))
         roles._require_apart(name)
@@ -139,7 +128,7 @@ class Roles:
                 raise DataError(f"{name}: received {both[0]!r} as {one} and as {other}, expected one of the two.")
 
 
-def _time_columns(frame: pd.DataFrame, named: set[str]) -> list[str]:
+def time_columns(frame: pd.DataFrame, named: set[str]) -> list[str]:
     """Columns of dates that their user does not name: by their names, or by what they hold."""
     names = {str(column).strip().lower(): column for column in reversed(frame.columns)}
     found = [names[name] for name in TIME_NAMES if name in names][:1]
@@ -158,8 +147,10 @@ def _time_columns(frame: pd.DataFrame, named: set[str]) -> list[str]:
         found = [column for column in others if _counts_time(frame, column)][:1]
         if found and sum(map(pd.api.types.is_numeric_dtype, frame[others].dtypes)) > 1:
             return found
-        words = [column for column in others if str(column).strip().lower() in DATE_WORDS]
-        return [column for column in words if _is_text(frame[column])][:1]
+        # Text that is told where it is no date: under a name of dates, or with other digits in each row.
+        texts = [column for column in others if _is_text(frame[column])]
+        words = [column for column in texts if str(column).strip().lower() in DATE_WORDS]
+        return [*words, *(column for column in texts if _differs_by_digits(frame[column]))][:1]
     days = frame[found[0]]
     if len(days) > 1 and days.iloc[0] == days.iloc[1]:
         # A day in several rows: the time of the day stands beside it.
@@ -176,7 +167,7 @@ def _counts_time(frame: pd.DataFrame, column: str) -> bool:
     Decimal years look like many other numbers, and are known by a name with "year" in it.
     """
     values = frame[column]
-    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values) or len(values) < 4:
+    if not pd.api.types.is_numeric_dtype(values) or getattr(values.dtype, "kind", "") in "bc" or len(values) < 4:
         return False
     numbers = values.to_numpy(dtype="float64", na_value=np.nan)
     if not np.isfinite(numbers).all():
@@ -192,6 +183,15 @@ def _counts_time(frame: pd.DataFrame, column: str) -> bool:
         return False
     steps = np.diff(read.to_numpy()).astype("float64")[rises]
     return bool(np.mean(np.abs(steps / np.median(steps) - 1) < 0.15) >= EVEN)
+
+
+def _differs_by_digits(column: pd.Series) -> bool:
+    """Whether text holds digits in nearly each row, and no row is like another, as those of dates are."""
+    rows = column.iloc[:1000]
+    if not len(rows) or not isinstance(rows.iloc[0], str):
+        return False
+    digits = rows.astype(str).str.contains(r"\d")
+    return len(rows) > 3 and rows.is_unique and digits.mean() > 0.9 and not _mostly_numbers(rows)
 
 
 def _is_text(column: pd.Series) -> bool:
@@ -210,8 +210,17 @@ def _holds_dates(column: pd.Series) -> bool:
         return False
     first, second, last = column.iloc[0], column.iloc[1], column.iloc[-1]
     # The last row may be a footnote.
-    ends = [first, last if isinstance(last, str) and dates.looks_like_dates(last) else second]
-    return ends[0] != ends[1] and all(isinstance(text, str) and dates.looks_like_dates(text) for text in ends)
+    ends = [first, last if isinstance(last, str) and is_date(last) else second]
+    return ends[0] != ends[1] and all(isinstance(text, str) and is_date(text) for text in ends)
+
+
+def require_hashable(column: pd.Series, name: str) -> None:
+    """Refuse ids that are lists or the like."""
+    if len(column) and isinstance(column.iloc[0], list | dict | set | np.ndarray):
+        raise DataError(
+            f"{name}: column {column.name!r} holds values of type {type(column.iloc[0]).__name__}, expected text or "
+            "numbers as ids."
+        )
 
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
@@ -231,13 +240,13 @@ def numbers(
     """Return a column's values as floats; blanks become NaN, text is refused.
 
     Args:
-        column: the values.
-        name: name of the data, for messages.
-        rows: number of each value's row in its file, for messages; None to count from 0.
-        missing: numbers that stand for missing values.
+        column: The values.
+        name: Name of the data, for messages.
+        rows: Number of each value's row in its file, for messages; None to count from 0.
+        missing: Numbers that stand for missing values.
 
     Raises:
-        DataError: a value is text, or the column holds dates or durations.
+        DataError: A value is text, or the column holds dates or durations.
     """
     times = isinstance(column.dtype, pd.DatetimeTZDtype | pd.PeriodDtype | pd.IntervalDtype)
     if times or getattr(column.dtype, "kind", "") in "mM":
@@ -245,6 +254,8 @@ def numbers(
             f"{name}: column {column.name!r} holds {'durations' if column.dtype.kind == 'm' else 'dates'}, expected "
             "numbers; convert them, such as to hours, or choose another column."
         )
+    if pd.api.types.is_complex_dtype(column):
+        raise DataError(f"{name}: column {column.name!r} holds complex numbers, expected real ones; take one part.")
     values = pd.to_numeric(column, errors="coerce")
     text = values.isna() & column.notna()
     if text.any():
@@ -271,9 +282,11 @@ def _text_among(column: pd.Series, text: np.ndarray, name: str, rows: Sequence[i
     if after <= 20:
         remedies += [{"skip_footer": lines} for lines in range(after, after + 4)]
     # What stands above a table stands in the first rows, its names in the last of them.
-    if len(places) == int(places[-1]) + 1 <= 20:
-        remedies += [{"skip_rows": lines} for lines in range(len(places), len(places) + 4)]
-    if len(kinds) <= 5 and not any(map(re.compile(r"\d").search, kinds)):
+    above = int(places[-1]) + 1
+    letters = any(map(re.compile(r"[^\W\d_]").search, kinds))
+    if letters and above <= 20 and not pd.to_numeric(column.iloc[:above], errors="coerce").notna().any():
+        remedies += [{"skip_rows": lines} for lines in range(above, above + 5)]
+    elif len(kinds) <= 5 and not any(map(re.compile(r"\d").search, kinds)):
         remedies.append({"missing": tuple(kinds)})
     number = int(places[0])
     return Mendable(
@@ -299,25 +312,52 @@ def listed(names: Names) -> list[str]:
     return [str(names)] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
 
 
-def _targets(frame: pd.DataFrame, target: Names, taken: Sequence[str], every_number: bool, name: str) -> list[str]:
+def id_remedies(frame: pd.DataFrame, times: Sequence[str]) -> list[dict[str, Any]]:
+    """Options that name the column of ids, or two, or the parts of a year, where dates stand in several rows."""
+    if not times or not len(frame) or not frame.duplicated(subset=list(times)).any():
+        return []
+    others = [column for column in frame.columns if column not in times]
+    texts = [column for column in others if isinstance(next(iter(frame[column].dropna()), None), str)]
+    texts = [column for column in texts if not _mostly_numbers(frame[column])]
+    whole = [column for column in others if pd.api.types.is_integer_dtype(frame[column])]
+    pairs = [",".join(pair) for pair in itertools.combinations([*texts, *whole][:4], 2)]
+    known = [column for column in [*texts, *whole, *pairs] if not _apart(frame, times, column)]
+    yearly = len(times) == 1 and dates.part_of(times[0]) == "year"
+    parts = [{"time": [times[0], column]} for column in [*texts, *whole]] if yearly else []
+    return [*parts, *({"id": column} for column in known if dates.part_of(column) is None)]
+
+
+def _apart(frame: pd.DataFrame, times: Sequence[str], ids: str) -> bool:
+    """Whether a date still stands in several rows of one id, or each id in a row or two."""
+    columns = [ids] if ids in frame.columns else ids.split(",")
+    groups = len(frame[columns].drop_duplicates())
+    return frame.duplicated(subset=[*times, *columns]).any() or len(frame) < 4 * groups
+
+
+def _targets(
+    frame: pd.DataFrame, target: Names, taken: Sequence[str], every_number: bool, name: str, times: Sequence[str]
+) -> list[str]:
     if target is not None:
         return listed(target)
     rest = [column for column in frame.columns if column not in taken and not _counts_rows(frame, column)]
     if "y" in rest and not every_number:
         return ["y"]
     numeric = [column for column in rest if pd.api.types.is_numeric_dtype(frame[column])]
+    # A column without a value is none, unless there is nothing else.
+    if not every_number:
+        numeric = [column for column in numeric if not len(frame) or frame[column].notna().any()] or numeric
     # Text among numbers is told where it is met; another column is no target in its place.
     spoilt = [column for column in rest if column not in numeric and _mostly_numbers(frame[column])]
     if len(numeric) + len(spoilt) == 1:
         return numeric + spoilt
     if every_number and numeric:
         return numeric
-    raise DataError(
-        f"{name}: no target named and {len(numeric)} numeric columns to choose from; name one with ",
-        Parameter("target"),
-        f": {', '.join(map(str, numeric or rest)) or 'none found'}",
-        *([] if numeric else ["; where a table begins further down its file, give ", Parameter("skip_rows")]),
-        ".",
+    listed_columns = f": {', '.join(map(str, (numeric or rest)[:12])) or 'none found'}"
+    further = [] if numeric else ["; where a table begins further down its file, give ", Parameter("skip_rows")]
+    raise Mendable(
+        f"{name}: no target named and {len(numeric)} numeric columns to choose from",
+        remedies=id_remedies(frame, times),
+        otherwise=("name one with ", Parameter("target"), listed_columns, *further),
     )
 
 
@@ -336,5 +376,5 @@ def _mostly_numbers(column: pd.Series) -> bool:
     if not _is_text(column):
         return False
     known = column.dropna().astype(str).str.strip()
-    plain = known.str.replace(r"(?<=\d)[., '](?=\d)", "", regex=True)
+    plain = known.str.replace(r"(?<=\d)[., '](?=\d)|^[$€£¥]\s*|\s*[%€]$", "", regex=True)
     return len(known) > 0 and pd.to_numeric(plain, errors="coerce").notna().mean() > 0.5

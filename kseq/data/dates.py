@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from kseq.data import _date_text
-from kseq.data._cells import Cells
-from kseq.data._date_numbers import dates_of_numbers
+from kseq.data._date_numbers import SERIALS, dates_of_numbers, of_serials
+from kseq.data._date_text import no_dates
 from kseq.data._mending import Mendable
-from kseq.errors import DataError, Parameter
+from kseq.data._options import Cells
+from kseq.errors import DataError
 
 #: Parts of a date that may stand in columns of their own, and what they may be called.
 DATE_PARTS = {
@@ -20,7 +22,16 @@ DATE_PARTS = {
     "hour": ("hour", "hr", "hh", "stunde"),
     "minute": ("minute", "min", "mn"),
     "second": ("second", "sec", "ss"),
+    "quarter": ("quarter", "qtr", "quartal", "trimestre"),
+    "week": ("week", "wk", "kw", "woche", "semaine", "semana"),
+    "doy": ("doy", "dayofyear", "day_of_year", "yday", "jday"),
 }
+
+#: Beginnings of names of columns whose numbers are dates.
+_DATED = re.compile("date|datum|fecha|dato|日付", re.IGNORECASE)
+
+#: What a user says of days as spreadsheets count them.
+EXCEL = "excel"
 
 #: Columns of times of the day.
 TIMES = ("time", "hour", "hr", "hh", "hhmm", "hh:mm", "uhrzeit", "zeit", "stunde", "heure", "hora")
@@ -55,31 +66,38 @@ def read_dates(
     """Make dates of one column, or of several that hold parts of a date.
 
     Args:
-        frame: what holds the columns.
-        columns: one column of dates; columns of the parts of a date (:data:`DATE_PARTS`); a date and the hour or the
+        frame: Frame that holds the columns.
+        columns: One column of dates; columns of the parts of a date (:data:`DATE_PARTS`); a date and the hour or the
             time of the day; or several whose texts make a date together.
-        name: of the data, for messages.
-        rows: number of each row of the frame in its file, for messages; None to count from 0.
-        cells: what the user says of dates.
-        told: takes phrases on what was found.
+        name: Name of the data, for messages.
+        rows: Number of each row of the frame in its file, for messages; None to count from 0.
+        cells: What the user says of dates.
+        told: Takes phrases on what was found.
 
     Returns:
         pd.Index: dates, in the time zone that the column names, if any; whole numbers where these count steps.
 
     Raises:
-        DataError: a value is no date, there is none in a row, or some rows name a time zone and some do not.
+        DataError: A value is no date, there is none in a row, or some rows name a time zone and some do not.
     """
     cells, told = cells or Cells(), [] if told is None else told
     columns, rows = list(columns), range(len(frame)) if rows is None else rows
     for column in columns:
+        if pd.api.types.is_complex_dtype(frame[column]):
+            raise no_dates(columns, name, f"{column!r} holds complex numbers")
         present = frame[column].notna().to_numpy()
         if not present.all():
-            raise _without_date(frame, columns, name, np.flatnonzero(~present), rows)
+            lacking = int(np.flatnonzero(~present)[0])
+            raise Mendable(
+                f"{name}: no date in row {rows[lacking]} of column {','.join(columns)}, expected one in each row",
+                remedies=_footers(frame, lacking),
+                otherwise=("leave such rows out",),
+            )
     parts = parts_of(columns) if len(columns) > 1 or pd.api.types.is_numeric_dtype(frame[columns[0]]) else {}
     if set(parts) == {"year"} and not _are_years(frame[columns[0]]):
         parts = {}
     if not parts and len(columns) > 1 and all(map(part_of, columns)):
-        raise _no_dates(columns, name, "no year among the columns")
+        raise no_dates(columns, name, "no year among the columns")
     if parts and cells.date_format is None:
         dates: pd.Index | pd.Series = _from_parts(frame, parts, columns, name)
     elif len(columns) == 2 and cells.date_format is None and pd.api.types.is_numeric_dtype(frame[columns[1]]):
@@ -89,7 +107,10 @@ def read_dates(
     bad = np.flatnonzero(dates.isna())
     if len(bad):
         _require_one_zone(_joined(frame, columns), columns, name, rows)
-        raise _not_dates(frame, columns, name, bad, rows)
+        first, row = (" ".join(map(str, frame[columns].iloc[at])) for at in (0, int(bad[0])))
+        shown = f"; the first row holds {first!r}" if bad[0] else ""
+        remedies = _footers(frame, int(bad[0])) if bad[0] else []
+        raise no_dates(columns, name, f"{row!r} in row {rows[bad[0]]}, {len(bad)} in all{shown}", remedies)
     if not isinstance(dates, pd.Series) and not isinstance(dates, pd.DatetimeIndex):
         return dates
     return pd.DatetimeIndex(dates, name="ds")
@@ -148,13 +169,15 @@ def _of_one(
         if pd.api.types.is_datetime64_any_dtype(values):
             return values
         if pd.api.types.is_timedelta64_dtype(values):
-            raise _no_dates(columns, name, f"{columns[0]!r} holds durations such as {values.iloc[0]}")
+            raise no_dates(columns, name, f"{columns[0]!r} holds durations such as {values.iloc[0]}")
         if pd.api.types.is_bool_dtype(values):
-            raise _no_dates(columns, name, f"{columns[0]!r} holds {values.iloc[0]}")
-        if pd.api.types.is_numeric_dtype(values) and cells.date_format is None:
-            dates, how = dates_of_numbers(values.to_numpy(dtype="float64"))
+            raise no_dates(columns, name, f"{columns[0]!r} holds {values.iloc[0]}")
+        if pd.api.types.is_numeric_dtype(values) and cells.date_format in (None, EXCEL):
+            dates, how = _of_numbers(values, cells)
             if dates is None:
-                raise _no_dates(columns, name, f"{columns[0]!r} holds numbers such as {values.iloc[0]}")
+                raise no_dates(
+                    columns, name, f"{columns[0]!r} holds numbers such as {values.iloc[0]}", serial_remedies(values)
+                )
             if isinstance(dates, pd.DatetimeIndex):
                 told.append(how)
             return dates
@@ -163,7 +186,7 @@ def _of_one(
     text = _joined(frame, columns)
     if cells.date_format is None and len(columns) == 1 and text.iloc[0].strip().isdigit():
         numbers = pd.to_numeric(text, errors="coerce")
-        dates, how = dates_of_numbers(numbers.to_numpy(dtype="float64")) if numbers.notna().all() else (None, "")
+        dates, how = _of_numbers(numbers, cells) if numbers.notna().all() else (None, "")
         if dates is not None:
             told += [how] if isinstance(dates, pd.DatetimeIndex) else []
             return dates
@@ -175,6 +198,18 @@ def _of_one(
         offsets = text.str.extract(_date_text.OFFSET, expand=False)
         told += ["changing offsets, in UTC"] if (offsets != offsets.iloc[0]).any() else []
     return found.dates
+
+
+def _of_numbers(values: pd.Series, cells: Cells) -> tuple[pd.Index | None, str]:
+    numbers = values.to_numpy(dtype="float64")
+    if cells.date_format == EXCEL:
+        return of_serials(numbers), ""
+    return dates_of_numbers(numbers, dated=_DATED.match(str(values.name).strip()) is not None)
+
+
+def serial_remedies(numbers: Any) -> list[dict[str, Any]]:
+    """The option for days as spreadsheets count them, where numbers may be some."""
+    return [{"date_format": EXCEL}] if SERIALS[0] <= numbers.min() and numbers.max() <= SERIALS[1] else []
 
 
 def _of_objects(
@@ -191,21 +226,31 @@ def _of_objects(
     try:
         return pd.to_datetime(values, errors="coerce")
     except (ValueError, TypeError, OverflowError) as error:
-        raise _no_dates(columns, name, str(error).strip().splitlines()[0].split(". ")[0]) from error
+        raise no_dates(columns, name, str(error).strip().splitlines()[0].split(". ")[0]) from error
 
 
 def _from_parts(frame: pd.DataFrame, parts: dict[str, str], columns: list[str], name: str) -> pd.Series:
     """Dates of columns such as year, month and day; NaT where they make none; hour 24 begins the next day."""
     values = {part: pd.to_numeric(frame[column], errors="coerce") for part, column in parts.items()}
     if (values["year"] < 100).any():
-        raise _no_dates(columns, name, f"a year of {values['year'].iloc[0]:g}")
+        raise no_dates(columns, name, f"a year of {values['year'].iloc[0]:g}")
     if "month" in values and values["month"].isna().all():
-        text = frame[parts["month"]].astype(str).str[:3].str.title()
-        values["month"] = pd.to_datetime(text, format="%b", errors="coerce").dt.month
+        text = frame[parts["month"]].astype(str)
+        values["month"] = text.map(_date_text.month_of)
     next_day = values["hour"] == 24 if "hour" in values else None
     if next_day is not None and next_day.any():
         values["hour"] = values["hour"].where(~next_day, 0)
+    days, week, quarter = (values.pop(part, None) for part in ("doy", "week", "quarter"))
+    if quarter is not None:
+        text = frame[parts["quarter"]].astype(str).str.strip(" Qq.")
+        quarter = pd.to_numeric(text, errors="coerce")
+        values["month"] = (quarter * 3 - 2).where(quarter.isin([1, 2, 3, 4]))
+    if week is not None:
+        written = values["year"].astype(str) + "-" + week.astype(str).str.zfill(2) + "-1"
+        return pd.to_datetime(written, format="%G-%V-%u", errors="coerce")
     dates = pd.to_datetime(pd.DataFrame({"month": 1, "day": 1} | values, index=frame.index), errors="coerce")
+    if days is not None:
+        dates = (dates + pd.to_timedelta(days - 1, unit="D")).where(days.between(1, 366))
     return dates if next_day is None else dates.where(~next_day, dates + pd.Timedelta(days=1))
 
 
@@ -216,12 +261,14 @@ def _with_hours(
     days = _of_one(frame, columns[:1], name, rows, cells, told)
     hours = frame[columns[1]].to_numpy(dtype="float64")
     if not isinstance(days, pd.Series | pd.DatetimeIndex):
-        raise _no_dates(columns, name, f"{columns[0]!r} holds numbers such as {days[0]}")
+        raise no_dates(columns, name, f"{columns[0]!r} holds numbers such as {days[0]}")
+    if (pd.DatetimeIndex(days).day_of_year == 1).all() and days.min() != days.max():
+        raise no_dates(columns, name, f"{columns[0]!r} holds years, and {columns[1]!r} no part of them by its name")
     clock = hours // 100 + hours % 100 / 60 if hours.max() > 24 else hours
     bad = (clock < 0) | (clock > 24) | ((hours.max() > 24) & (hours % 100 >= 60))
     if bad.any():
         row = int(bad.argmax())
-        raise _no_dates(columns, name, f"{columns[1]!r} holds {hours[row]:g} in row {rows[row]}, no hour of a day")
+        raise no_dates(columns, name, f"{columns[1]!r} holds {hours[row]:g} in row {rows[row]}, no hour of a day")
     told += ["hours as HHMM"] if hours.max() > 24 else []
     dates = pd.Series(days, index=frame.index) if isinstance(days, pd.DatetimeIndex) else days
     return dates + pd.to_timedelta(np.rint(clock * 3600), unit="s")
@@ -239,57 +286,7 @@ def _require_one_zone(text: pd.Series, columns: Sequence[str], name: str, rows: 
         )
 
 
-def _without_date(
-    frame: pd.DataFrame, columns: list[str], name: str, missing: np.ndarray, rows: Sequence[int] | np.ndarray
-) -> Mendable:
-    after = len(frame) - int(missing[0])
-    return Mendable(
-        f"{name}: no date in row {rows[int(missing[0])]} of column {','.join(columns)}, expected one in each row",
-        remedies=[{"skip_footer": lines} for lines in range(after, after + 4)] if after <= 20 else [],
-        otherwise=("leave such rows out",),
-    )
-
-
-def _not_dates(
-    frame: pd.DataFrame, columns: list[str], name: str, bad: np.ndarray, rows: Sequence[int] | np.ndarray
-) -> Mendable:
-    """Say which value is no date, and what would mend it: a footnote left out, another format."""
-    first, row = (" ".join(map(str, frame[columns].iloc[at])) for at in (0, int(bad[0])))
-    shown = f"; the first row holds {first!r}" if bad[0] else ""
-    after = len(frame) - int(bad[0])
-    remedies = [{"skip_footer": lines} for lines in range(after, after + 4)] if bad[0] > 0 and after <= 20 else []
-    return Mendable(
-        f"{name}: column {','.join(columns)} does not read as dates ({row!r} in row {rows[bad[0]]}, {len(bad)} in "
-        f"all{shown})",
-        remedies=remedies,
-        otherwise=(
-            "expected dates such as 2001-02-03, or columns year,month,day; say how they are written with ",
-            Parameter("date_format"),
-        ),
-    )
-
-
-def _no_dates(columns: Sequence[str], name: str, reason: str) -> Mendable:
-    return Mendable(
-        f"{name}: column {','.join(columns)} does not read as dates ({reason})",
-        remedies=[],
-        otherwise=(
-            "expected dates such as 2001-02-03, or columns year,month,day; say how they are written with ",
-            Parameter("date_format"),
-        ),
-    )
-
-
-def looks_like_dates(text: str) -> bool:
-    """Whether a text is a date with its year, in one of the usual ways."""
-    text = text.strip()
-    if any(re.fullmatch(pattern, text) for pattern, *_ in _date_text._SPECIAL):
-        return True
-    return re.match(_DATE, text, re.IGNORECASE) is not None
-
-
-#: Text that begins with a date: 1949-01, 1949/1/31, 31.1.1949, 3-Feb-2001, Jan 1949, Jan-49.
-_DATE = (
-    r"(?:\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
-    r"|(?:\d{1,2}[- ])?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[- .]\d{2,4})(?:[T\s]|$)"
-)
+def _footers(frame: pd.DataFrame, row: int) -> list[dict[str, Any]]:
+    """Options that leave out a footnote that begins at a row."""
+    after = len(frame) - row
+    return [{"skip_footer": lines} for lines in range(after, after + 4)] if after <= 20 else []

@@ -32,13 +32,13 @@ class Calendar:
     """How the dates of one series, or of all series of a panel, follow one another.
 
     Args:
-        words: the step in words: ``"monthly"``, ``"5 days (4 to 6)"``, ``"rows"`` without dates.
-        alias: its frequency as pandas calls it; empty where dates follow none.
-        season: steps in a season of the calendar; 1 for none.
-        gaps: numbers of the rows before which dates are missing.
-        sizes: how many dates are missing before each of them.
-        off: numbers of the rows whose date does not fit a frequency that the user named.
-        remark: a sentence on dates that have a frequency but for too many gaps; empty for none.
+        words: The step in words: ``"monthly"``, ``"5 days (4 to 6)"``, ``"rows"`` without dates.
+        alias: Its frequency as pandas calls it; empty where dates follow none.
+        season: Steps in a season of the calendar; 1 for none.
+        gaps: Numbers of the rows before which dates are missing.
+        sizes: How many dates are missing before each of them.
+        off: Numbers of the rows whose date does not fit a frequency that the user named.
+        remark: A sentence on dates that have a frequency but for too many gaps; empty for none.
     """
 
     words: str
@@ -79,12 +79,12 @@ def read(index: pd.Index, borders: np.ndarray | None = None, freq: str | None = 
     """Find frequency and gaps of dates.
 
     Args:
-        index: dates in order, or whole numbers that count steps (:func:`counts_steps`); anything else has no calendar.
-        borders: rows at which a series begins, and the number of rows; None for one series.
-        freq: the frequency that the user names; None to find it.
+        index: Dates in order, or whole numbers that count steps (:func:`counts_steps`); anything else has no calendar.
+        borders: Rows at which a series begins, and the number of rows; None for one series.
+        freq: The frequency that the user names; None to find it.
 
     Returns:
-        Calendar: with the rows that do not fit ``freq`` in ``off``, if there are any.
+        Calendar: Calendar with the rows that do not fit ``freq`` in ``off``, if there are any.
 
     Raises:
         ConfigError: ``freq`` is none that is known.
@@ -148,10 +148,10 @@ def stretches(borders: np.ndarray, ends: np.ndarray, gaps: np.ndarray, missing: 
     """Runs of rows that follow one another without border, gap or missing value.
 
     Args:
-        borders: rows at which a series begins, and the number of rows, ``(series + 1,)``.
-        ends: one after the last row of each series that holds a target, ``(series,)``.
-        gaps: rows before which dates are missing.
-        missing: rows with a missing value.
+        borders: Rows at which a series begins, and the number of rows, ``(series + 1,)``.
+        ends: One after the last row of each series that holds a target, ``(series,)``.
+        gaps: Rows before which dates are missing.
+        missing: Rows with a missing value.
 
     Returns:
         First row and one after the last, ``(stretches, 2)``.

@@ -9,25 +9,16 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import frequency
-from kseq.data._rules import weekmask_of
-
-#: Dates that tell on which day of a month the next one lies.
-RECENT = 24
-
-_DAY = np.timedelta64(1, "D")
-
-#: Months in a step, by the first letter of a frequency's name; and frequencies that are written as words.
-_MONTHS = {"M": 1, "Q": 3, "Y": 12, "A": 12}
-_WORDS = {"monthly": "M", "quarterly": "Q", "yearly": "Y"}
+from kseq.data._rules import parse
 
 
 def dates_after(index: pd.Index, steps: int, freq: str = "") -> pd.Index:
     """Continue dates.
 
     Args:
-        index: dates in order, at least two; or whole numbers, which go on by their own step.
-        steps: how many dates to add.
-        freq: their frequency as pandas calls it, where it is known; by default it is found.
+        index: Dates in order, at least two; or whole numbers, which go on by their own step.
+        steps: Number of dates to add.
+        freq: Their frequency as pandas calls it, where it is known; by default it is found.
 
     Returns:
         Dates of the steps after the last one, in the time zone of ``index``; whole numbers where there are no dates.
@@ -40,21 +31,18 @@ def dates_after(index: pd.Index, steps: int, freq: str = "") -> pd.Index:
         last, step = int(index[-1]), frequency.step_of_numbers(index.to_numpy())
         return pd.RangeIndex(last + step, last + step * (steps + 1), step, name=index.name)
     alias = freq or frequency.read(index).alias
-    unit = _WORDS.get(alias, alias.lstrip("0123456789 ").partition("-")[0])
     local, utc = frequency.clocks(index)
-    weekmask = weekmask_of(alias)
-    if weekmask is not None:
-        dates, clock = _open_days(local[-1], steps, weekmask), local
-    elif unit[:1] in _MONTHS and unit not in ("min", "ms"):
-        number = alias[: len(alias) - len(alias.lstrip("0123456789"))]
-        dates, clock = _months(local, steps, _MONTHS[unit[0]] * int(number or 1)), local
-    elif alias:
-        # Days may begin at midnight in UTC and be given in local time: the clock on which fewer steps differ is theirs.
-        likely = frequency.even_clock(local, utc, np.empty(0, dtype="int64"))
-        clock = min((likely, local, utc), key=lambda times: len(np.unique(np.diff(times))))
-        dates = clock[-1] + _usual_step(clock) * np.arange(1, steps + 1)
-    else:
+    if not alias:
         dates, clock = _as_last_year(local, steps), local
+    else:
+        rule = parse(alias)[0]
+        if rule.is_fixed:
+            # Days may begin at midnight in UTC and be given in local time: the clock on which fewer steps differ is it.
+            likely = frequency.even_clock(local, utc, np.empty(0, dtype="int64"))
+            clock = min((likely, local, utc), key=lambda times: len(np.unique(np.diff(times))))
+        else:
+            clock = local
+        dates = rule.after(clock, steps)
     return _in_zone(pd.DatetimeIndex(dates), index, is_utc=clock is not local).as_unit(index.unit).rename(index.name)
 
 
@@ -65,30 +53,6 @@ def _in_zone(dates: pd.DatetimeIndex, index: pd.DatetimeIndex, is_utc: bool) -> 
         return dates.tz_localize("UTC").tz_convert(index.tz)
     # Of an hour that the clock shows twice the first is meant; one that it leaves out becomes the next one.
     return dates.tz_localize(index.tz, ambiguous=np.ones(len(dates), bool), nonexistent="shift_forward")
-
-
-def _usual_step(dates: np.ndarray) -> np.timedelta64:
-    lengths, counts = np.unique(np.diff(dates), return_counts=True)
-    return lengths[counts.argmax()]
-
-
-def _open_days(last: np.datetime64, steps: int, weekmask: str) -> np.ndarray:
-    day = last.astype("datetime64[D]")
-    return np.busday_offset(day, np.arange(1, steps + 1), roll="backward", weekmask=weekmask) + (last - day)
-
-
-def _months(dates: np.ndarray, steps: int, months: int) -> np.ndarray:
-    """So many months on, at the end of a month if all recent dates are ends, else on their commonest day."""
-    recent = pd.DatetimeIndex(dates[-RECENT:])
-    month = dates[-1].astype("datetime64[M]") + months * np.arange(1, steps + 1)
-    ends = (month + 1).astype("datetime64[D]") - _DAY
-    hour = dates[-1] - dates[-1].astype("datetime64[D]")
-    if recent.is_month_end.all():
-        return ends + hour
-    days, counts = np.unique(recent.day, return_counts=True)
-    # Where each day is as common as the others, the latest: the 30th is the 28th in February.
-    day = days[counts == counts.max()].max()
-    return np.minimum(month.astype("datetime64[D]") + (day - 1) * _DAY, ends) + hour
 
 
 def _as_last_year(dates: np.ndarray, steps: int) -> np.ndarray:

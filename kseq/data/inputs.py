@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kseq.data._options import require_unit
 from kseq.data._source import FILE_OPTIONS
 from kseq.data.builtin import BUILT_INS, load_series
-from kseq.data.columns import ID_NAME, TIME_NAMES, Roles, require_unit
+from kseq.data.columns import ID_NAME, TIME_NAMES, Roles, require_hashable
 from kseq.data.formats.frames import as_pandas, is_frame
 from kseq.data.panel import Panel
-from kseq.data.readers import from_frame, panel_from_frame, read_file
+from kseq.data.readers import from_frame, long_frame, panel_from_frame, read_file
 from kseq.data.series import Series
 from kseq.errors import DataError, joined
 
@@ -28,15 +29,15 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
     """Make a series, or a panel of several, of anything that holds one.
 
     Args:
-        given: a kseq Series or Panel, which stays as it is; a DataFrame of pandas, Polars, Arrow or another library
+        given: A kseq Series or Panel, which stays as it is; a DataFrame of pandas, Polars, Arrow or another library
             that gives a pandas one; a pandas Series; a dict of columns; an array or a list, ``(time,)`` or
             ``(time, series)``; a path of a file, or the name of a built-in series. A frame with several columns of
             numbers, of which none is called ``y`` and no target is named, holds a series a column.
-        season: steps in a season, for ``fill="seasonal"``.
-        **reading: options of :func:`kseq.from_frame`, of a file those of :func:`kseq.read_csv`.
+        season: Steps in a season, for ``fill="seasonal"``.
+        **reading: Options of :func:`kseq.from_frame`, of a file those of :func:`kseq.read_csv`.
 
     Raises:
-        DataError: it holds no series, or one that cannot be used; the message says what to do.
+        DataError: It holds no series, or one that cannot be used; the message says what to do.
 
     Example:
         >>> series_of([3.0, 5.0, 4.0]).y[:, 0].tolist()
@@ -67,10 +68,15 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
     if not len(frame):
         raise DataError(f"received type {type(given).__name__} without rows, expected one a time step.")
     series = reading.pop("series", None)
-    id = reading.get("id") or (ID_NAME if ID_NAME in (*frame.columns, *frame.index.names) else None)
+    id = reading.pop("id", None) or (ID_NAME if ID_NAME in (*frame.columns, *frame.index.names) else None)
     called = reading.pop("name", None)
     if id is not None:
-        return _long(frame, id, series, season, reading, called)
+        ids = frame.reset_index()[id] if id in frame.index.names else frame.get(id, pd.Series(dtype=object))
+        require_hashable(ids, called or "frame")
+        distinct = ids.unique()
+        # One series alone is called by its id.
+        name = str(distinct[0]) if len(distinct) == 1 else "frame" if series is None else str(series)
+        return long_frame(frame, name=called or name, id=id, series=series, season=season, **reading)
     name = called or name
     if series is not None:
         reading["target"] = str(series)
@@ -98,22 +104,6 @@ def _of_name(given: str | os.PathLike[str], season: int | None, reading: dict[st
             ", a path, or a DataFrame."
         )
     return read_file(Path(given), season=season, **reading)
-
-
-def _long(
-    frame: pd.DataFrame, id: str, series: Any, season: int | None, reading: dict[str, Any], called: str | None
-) -> Series | Panel:
-    """One series of a long frame, or a panel of all where there are several."""
-    reading = {**reading, "id": id}
-    if id not in (*frame.columns, *frame.index.names):
-        # Told by the reader, with the columns that there are.
-        return from_frame(frame, name="series", season=season, **reading)
-    ids = frame[id] if id in frame.columns else frame.index.get_level_values(id)
-    distinct = pd.unique(ids)
-    if series is None and len(distinct) > 1:
-        return panel_from_frame(frame, name=called or "frame", season=season, **reading)
-    name = str(called or (distinct[0] if series is None else series))
-    return from_frame(frame, name=name, series=series, season=season, **reading)
 
 
 def _is_wide(frame: pd.DataFrame, name: str, reading: Mapping[str, Any]) -> bool:

@@ -14,21 +14,12 @@ from kseq.data._mending import Mendable
 from kseq.data.frequency import Calendar
 from kseq.errors import DataError, Given, Parameter
 
-#: Ways to deal with missing values.
-FILLS = ("linear", "ffill", "seasonal", "mask")
-
 #: What is said of the values that each of them filled.
 _HOW = {
     "linear": "on the line between their neighbours, which looks ahead to the next value",
     "ffill": "with the last value before them",
     "seasonal": "with the value one season ({season} steps) earlier, or the last one where that is missing too",
 }
-
-
-def require_fill(fill: str | None) -> None:
-    """Refuse a fill of another name."""
-    if fill is not None and fill not in FILLS:
-        raise DataError(f"received fill {fill!r}, expected {', '.join(FILLS[:-1])} or {FILLS[-1]}.")
 
 
 def fill_values(
@@ -46,20 +37,20 @@ def fill_values(
 
     Args:
         values: ``(rows, columns)``.
-        missing: which of them to fill, ``(rows, columns)``.
-        fill: of :data:`FILLS`, ``"mask"`` apart.
-        columns: names of the columns, for messages.
-        borders: rows at which a series begins, and the number of rows.
-        calendar: of the dates: says where one season earlier is.
-        name: of the data, for messages.
-        place: names a row, for messages.
-        season: steps in a season; None for the calendar's.
+        missing: Which of them to fill, ``(rows, columns)``.
+        fill: How to fill, one of :data:`FILLS`, ``"mask"`` apart.
+        columns: Names of the columns, for messages.
+        borders: Rows at which a series begins, and the number of rows.
+        calendar: Calendar of the dates; it says where one season earlier is.
+        name: Name of the data, for messages.
+        place: Names a row, for messages.
+        season: Steps in a season; None for the calendar's.
 
     Returns:
         A sentence that says how many were filled.
 
     Raises:
-        DataError: a series starts with missing values, which have nothing before them; or ``"seasonal"`` without a
+        DataError: A series starts with missing values, which have nothing before them; or ``"seasonal"`` without a
             season.
     """
     season = season or calendar.season
@@ -108,10 +99,10 @@ def require_none_missing(missing: np.ndarray, columns: Sequence[str], name: str,
     """Refuse missing values, with the first places and what to do.
 
     Args:
-        missing: which values are, ``(rows, columns)``.
-        columns: names of the columns.
-        name: of the data.
-        place: names a row.
+        missing: Which values are, ``(rows, columns)``.
+        columns: Names of the columns.
+        name: Name of the data, for messages.
+        place: Names a row.
     """
     if not missing.any():
         return

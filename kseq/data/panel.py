@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,29 +28,29 @@ class Panel:
     rows. :func:`kseq.read_panel` and :func:`kseq.panel_from_frame` make panels, :meth:`of` makes one of a series.
 
     Args:
-        name: how the panel is called in files.
-        ids: names of the series, sorted, ``(series,)``.
-        borders: rows at which a series begins, and the number of rows, ``(series + 1,)``.
-        index: date of each row, ``(rows,)``; its number within its series where no dates are known.
+        name: How the panel is called in files.
+        ids: Names of the series, sorted, ``(series,)``.
+        borders: Rows at which a series begins, and the number of rows, ``(series + 1,)``.
+        index: Date of each row, ``(rows,)``; its number within its series where no dates are known.
         values: ``(rows, columns)``, float64: targets, past and future covariates, each once; NaN where ``fill`` is
             ``"mask"`` and a value is missing, and for targets of rows from ``ends`` on.
-        targets: the columns to forecast.
-        features: past covariates, see :class:`kseq.Series`.
-        future: future covariates.
-        static: static covariates, one row a series, in the order of ``ids``; text as categories.
-        ends: one after the last row of each series that holds a target, ``(series,)``.
-        calendar: frequency and gaps of the dates.
-        fill: how missing values were filled.
-        filled: whether each value was filled, ``(rows, columns)``; None for none.
-        unit: unit of the targets; empty where unknown.
-        source: where the values come from.
-        notes: sentences on what was found or done while reading.
-        origin: the call that read it; None where a script made it.
-        read: what was read, in a sentence: target, dates, frequency, rows, missing values, series; empty where a script
+        targets: The columns to forecast.
+        features: Past covariates, see :class:`kseq.Series`.
+        future: Future covariates.
+        static: Static covariates, one row a series, in the order of ``ids``; text as categories.
+        ends: One after the last row of each series that holds a target, ``(series,)``.
+        calendar: Frequency and gaps of the dates.
+        fill: How missing values were filled.
+        filled: Whether each value was filled, ``(rows, columns)``; None for none.
+        unit: Unit of the targets; empty where unknown.
+        source: Where the values come from.
+        notes: Sentences on what was found or done while reading.
+        origin: The call that read it; None where a script made it.
+        read: What was read, in a sentence: target, dates, frequency, rows, missing values, series; empty where a script
             made it.
 
     Raises:
-        DataError: the parts do not fit one another.
+        DataError: The parts do not fit one another.
     """
 
     name: str
@@ -80,10 +81,10 @@ class Panel:
         """Give the panel of a series, in which it is the only one; a panel as it is.
 
         Args:
-            data: a series or a panel.
+            data: A series or a panel.
 
         Returns:
-            Panel: rows for which only future covariates are known stand after the last target.
+            Panel: Rows for which only future covariates are known stand after the last target.
 
         Example:
             >>> from kseq import load_series
@@ -203,43 +204,37 @@ class Panel:
         """Say to which series rows belong.
 
         Args:
-            rows: row numbers, of any shape.
+            rows: Row numbers, of any shape.
 
         Returns:
             Places in ``ids``, of the same shape.
         """
         return np.searchsorted(self.borders, rows, side="right") - 1
 
-    def one(self, id: object) -> Series:
+    def one(self, id: object, **changed: Any) -> Series:
         """Take one series out, for what reads a series at a time.
 
         Args:
-            id: one of ``ids``.
+            id: One of ``ids``.
+            **changed: Arguments of :class:`Series` that are to be other ones, such as its name.
 
         Returns:
-            Series: with the same values.
+            Series: Series with the same values.
 
         Raises:
-            DataError: there is none of that name, or its targets do not vary.
+            DataError: There is none of that name, or its targets do not vary.
         """
         if str(id) not in self.ids:
             raise DataError(f"{self.name}: received series {str(id)!r}, expected one of its {len(self.ids)} series.")
         at = self.ids.get_loc(str(id))
         frame, ahead = self._frames(at)
-        return Series(
-            str(id),
-            frame,
-            self.targets,
-            self.features,
-            self.unit,
-            self.source,
-            future=self.future,
-            static=self.static.iloc[at : at + 1],
-            ahead=ahead,
-            fill=self.fill,
-            filled=None if self.filled is None else self.filled[self.borders[at] : self.ends[at]],
-            freq=self.calendar.alias or None,
-        )
+        own = {
+            "name": str(id), "frame": frame, "targets": self.targets, "features": self.features, "unit": self.unit,
+            "source": self.source, "future": self.future, "static": self.static.iloc[at : at + 1], "ahead": ahead,
+            "fill": self.fill, "freq": self.calendar.alias or None,
+            "filled": None if self.filled is None else self.filled[self.borders[at] : self.ends[at]],
+        } | changed  # fmt: skip
+        return Series(**own | {"static": own["static"].set_axis([own["name"]])})
 
     def _frames(self, at: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Rows of a series up to its last target, and what is known ahead after it."""
@@ -255,11 +250,11 @@ class Panel:
         before them, as ``"ffill"`` does.
 
         Args:
-            known: row of each series up to which rows may know one another, such as ``split.validation``,
+            known: Row of each series up to which rows may know one another, such as ``split.validation``,
                 ``(series,)``.
 
         Returns:
-            Panel: this one where nothing changes.
+            Panel: This one where nothing changes.
 
         Example:
             >>> frame = pd.DataFrame({"y": [1, None, 3, 4, None, 6]})

@@ -24,26 +24,26 @@ class Series:
     """One series, checked.
 
     Args:
-        name: how the series is called in tables and files (the ``unique_id``).
-        frame: numbers only, one row a time step, indexed by a ``DatetimeIndex`` or, where no dates are known, by the
+        name: How the series is called in tables and files (the ``unique_id``).
+        frame: Numbers only, one row a time step, indexed by a ``DatetimeIndex`` or, where no dates are known, by the
             row's number.
-        targets: the columns to forecast.
-        features: further columns that a model may read up to the origin of a forecast: past covariates.
-        unit: of the targets, as shown on axes ("°C"); empty where unknown.
-        source: where the values come from, and under which licence.
-        future: columns that are known ahead, for the steps to forecast too: future covariates.
-        static: what does not change with time, one row; text as a category.
-        ahead: rows after the last one of ``frame`` for which the ``future`` columns are known, indexed as ``frame`` is.
-        fill: how missing values were filled, one of :data:`kseq.data.FILLS`; ``"mask"`` leaves them as NaN.
-        filled: which values were filled, ``(time, columns)`` as ``frame`` has them; None for none.
-        freq: the frequency that its user named, as pandas calls it; None to find it from the dates.
-        notes: sentences on what was found or done while reading: gaps, values filled.
-        origin: the call that read it; None where a script made it.
-        read: what was read, in a sentence: target, dates, frequency, rows, missing values, series; empty where a script
+        targets: The columns to forecast.
+        features: Further columns that a model may read up to the origin of a forecast: past covariates.
+        unit: Unit of the targets, as shown on axes ("°C"); empty where unknown.
+        source: Where the values come from, and under which licence.
+        future: Columns that are known ahead, for the steps to forecast too: future covariates.
+        static: What does not change with time, one row; text as a category.
+        ahead: Rows after the last one of ``frame`` for which the ``future`` columns are known, indexed as ``frame`` is.
+        fill: How missing values were filled, one of :data:`kseq.data.FILLS`; ``"mask"`` leaves them as NaN.
+        filled: Which values were filled, ``(time, columns)`` as ``frame`` has them; None for none.
+        freq: The frequency that its user named, as pandas calls it; None to find it from the dates.
+        notes: Sentences on what was found or done while reading: gaps, values filled.
+        origin: The call that read it; None where a script made it.
+        read: What was read, in a sentence: target, dates, frequency, rows, missing values, series; empty where a script
             made it.
 
     Raises:
-        DataError: a column is missing, a value is not finite, dates are unsorted or repeated, a target is constant.
+        DataError: A column is missing, a value is not finite, dates are unsorted or repeated, a target is constant.
     """
 
     name: str

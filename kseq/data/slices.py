@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import Panel, frequency
-from kseq.data.future_dates import RECENT, dates_after
+from kseq.data._rules import RECENT
+from kseq.data.future_dates import dates_after
 
 #: Days of dates that tell how those of no frequency go on: as in the year before.
 YEAR = 400
@@ -25,11 +26,11 @@ def before(panel: Panel, stop: np.ndarray) -> Panel:
     """The panel as it was known at a row of each series: what stands there and later is still to come.
 
     Args:
-        panel: the series.
-        stop: one after the last known row of each series, ``(series,)``; above its first row.
+        panel: The series.
+        stop: One after the last known row of each series, ``(series,)``; above its first row.
 
     Returns:
-        Panel: with the same rows, and after ``stop`` nothing but what is known ahead.
+        Panel: Panel with the same rows, and after ``stop`` nothing but what is known ahead.
     """
     values = panel.values.copy()
     later = np.arange(len(panel)) >= stop[_owners(panel)]
@@ -84,10 +85,10 @@ def joined(kept: Panel, rows: Panel, at: np.ndarray, freq: str) -> tuple[Panel, 
     """Put newer rows behind those that are kept of the same series, as far as these are older.
 
     Args:
-        kept: last rows of some series.
-        rows: newer rows, of these or others, with the same columns and the same kind of dates.
-        at: place of each series of ``rows`` among those of ``kept``; -1 where it is none of them.
-        freq: frequency of the dates; empty for none.
+        kept: Last rows of some series.
+        rows: Newer rows, of these or others, with the same columns and the same kind of dates.
+        at: Place of each series of ``rows`` among those of ``kept``; -1 where it is none of them.
+        freq: Frequency of the dates; empty for none.
 
     Returns:
         A panel of the series of ``rows``; and the first row of each that is one of ``rows``.
@@ -118,12 +119,12 @@ def extended(panel: Panel, steps: int, freq: str) -> Panel:
     """Lay rows of the steps to come after the last known row of each series.
 
     Args:
-        panel: the series, with what is known ahead in the rows after the last target.
-        steps: how many.
-        freq: frequency of the dates; empty for none.
+        panel: The series, with what is known ahead in the rows after the last target.
+        steps: Number of steps to come.
+        freq: Frequency of the dates; empty for none.
 
     Returns:
-        Panel: each series ends so many rows after its last target; what is known ahead of them stands in them.
+        Panel: Each series ends so many rows after its last target; what is known ahead of them stands in them.
     """
     lengths, have = panel.lengths, np.minimum(panel.borders[1:] - panel.ends, steps)
     borders = np.append(0, np.cumsum(lengths + steps))
@@ -189,9 +190,9 @@ def shared_rows(one: Panel, other: Panel, at: np.ndarray) -> tuple[np.ndarray, n
     """Find the known rows that two panels both have, by their dates or their numbers.
 
     Args:
-        one: the first panel.
-        other: the second.
-        at: place of each series of ``one`` among those of ``other``; -1 for none.
+        one: The first panel.
+        other: The second.
+        at: Place of each series of ``one`` among those of ``other``; -1 for none.
 
     Returns:
         Their rows in ``one`` and in ``other``, ``(rows,)`` both, in the order of ``one``.

@@ -9,23 +9,24 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from kseq.evaluation.metrics import ALL_METRICS, mape_reason, power_of_two
+from kseq.evaluation.evidence import Evidence
+from kseq.evaluation.metrics import ALL_METRICS, mape_reason
 from kseq.evaluation.rows import Row
-from kseq.evaluation.verdict import Evidence, names, texts
+from kseq.evaluation.tracking import (
+    FEW_WINDOWS,
+    correlation_by_lag,
+    unexplained_by_own_past,
+    unexplained_share,
+    variance_shares,
+)
+from kseq.evaluation.verdict import names, texts
 from kseq.text import count
 
 #: Fewer seeds than this estimate the variation between trainings badly.
 FEW_SEEDS = 5
 
-#: Fewer test windows than this are too few for a correlation.
-FEW_WINDOWS = 10
-
-#: Smallest correlation with an earlier value at which a forecast is said to follow it; and the earliest looked at.
-FOLLOWS, LAGS = 0.5, 3
-
-#: Errors that vary by this factor more than those of a line through the truth's last values are late; and the most
-#: series to which such lines are fitted.
-LATE, FITTED = 1.1, 100
+#: Smallest correlation with an earlier value at which a forecast is said to follow it.
+FOLLOWS = 0.5
 
 #: Forecasts whose variance is below this share of the truth's are called flat.
 FLAT = 0.05
@@ -88,8 +89,8 @@ def copies_last_value(evidence: Evidence) -> str | None:
     as well as the truth.
 
     The best forecast of a series without other memory follows the last value too: that of a first-order autoregression
-    is a share of it. Nothing is said of forecasts whose errors vary no more, by :data:`LATE`, than those of a line
-    fitted to the truth's own last values.
+    is a share of it. Nothing is said of forecasts whose errors vary hardly more than those of a line fitted to the
+    truth's own last values, see :data:`kseq.evaluation.tracking.LATE`.
     """
     if evidence.step_size > 1 and evidence.season > 1 and evidence.step_size % evidence.season == 0:
         return None
@@ -100,8 +101,8 @@ def copies_last_value(evidence: Evidence) -> str | None:
         lag = max(range(len(of_lag)), key=of_lag.__getitem__) if of_lag else 0
         if lag and of_lag[lag] > FOLLOWS:
             if not np.isfinite(left):
-                left, slack = _left_by_own_past(evidence)
-            errors = _left_by(evidence, row.finite[:, :, 0])
+                left, slack = unexplained_by_own_past(evidence)
+            errors = unexplained_share(evidence, row.finite[:, :, 0])
             if errors <= slack * left:
                 continue
             least = min(least, errors)
@@ -114,74 +115,6 @@ def copies_last_value(evidence: Evidence) -> str | None:
         f"variance or more, those of a line through its own last values {left:.2g}. Such a curve looks right and is "
         f"the truth {late} late."
     )
-
-
-def _left_by(evidence: Evidence, errors: np.ndarray) -> float:
-    """Variance of first steps' errors as a share of the truth's, the mean over members, series and targets.
-
-    Args:
-        evidence: Facts of the comparison.
-        errors: Errors of first steps, ``(members, windows, targets)``.
-    """
-    owners, y = evidence.windows_of, evidence.y[:, 0]
-    enough = np.bincount(owners)[owners] >= FEW_WINDOWS
-    shares = _share(errors[:, enough, None], y[enough, None], owners[enough])
-    return float(shares[0])
-
-
-def _left_by_own_past(evidence: Evidence) -> tuple[float, float]:
-    """What a line through the truth's own last values leaves of its variance, and by how much more is no lateness.
-
-    The line is fitted by least squares in each series and target to the values that :func:`copies_last_value` looks at,
-    and to that of one season earlier; the share is corrected for the number of coefficients. Of a
-    panel :data:`FITTED` series are taken at most, evenly.
-    """
-    owners, y, last = evidence.windows_of, evidence.y[:, 0], evidence.last
-    counts = np.bincount(owners)
-    series = np.flatnonzero(counts >= FEW_WINDOWS)
-    series = series[np.unique(np.linspace(0, len(series) - 1, FITTED).astype(int))]
-    shares, slacks = [], []
-    for one in series:
-        rows = np.flatnonzero(owners == one)
-        lags = [0]
-        if evidence.step_size == 1:
-            lags = list(range(LAGS))
-            # A season needs as many windows before it as are fitted.
-            lags += [evidence.season - 1] * (LAGS < evidence.season <= len(rows) // 2)
-        first = max(lags)
-        for target in range(y.shape[1]):
-            own, known = y[rows[first:], target], last[rows, target]
-            past = np.stack([known[first - lag : len(known) - lag] for lag in lags], axis=1)
-            unit = power_of_two(own) or 1.0
-            own, past = (own - own.mean()) / unit, (past - past.mean(axis=0)) / unit
-            total, n = float(own @ own), len(own)
-            if total <= 0 or n <= len(lags) + 1:
-                continue
-            missed = own - past @ np.linalg.lstsq(past, own, rcond=None)[0]
-            shares.append(float(missed @ missed) / total * (n - 1) / (n - len(lags) - 1))
-            slacks.append(LATE + 2 * len(lags) / n)
-    return (float(np.mean(shares)), float(np.mean(slacks))) if shares else (1.0, LATE)
-
-
-def correlation_by_lag(evidence: Evidence, forecast: np.ndarray) -> list[float]:
-    """Correlation of first steps with the value to be forecast and with earlier ones, by lag; empty without windows.
-
-    Args:
-        evidence: Facts of the comparison.
-        forecast: First steps, ``(members, windows, targets)``.
-    """
-    owners, y = evidence.windows_of, evidence.y[:, 0]
-    enough = np.bincount(owners)[owners] >= FEW_WINDOWS
-    if not enough.any():
-        return []
-    forecast, y, last, owners = forecast[:, enough], y[enough], evidence.last[enough], owners[enough]
-    found = [_correlation(forecast, y, owners), _correlation(forecast, last, owners)]
-    if evidence.step_size == 1:
-        for lag in range(2, LAGS + 1):
-            # The last value of the window before is the value two steps before this one's target.
-            there = np.flatnonzero(owners[lag - 1 :] == owners[: 1 - lag]) + lag - 1
-            found.append(_correlation(forecast[:, there], last[there - lag + 1], owners[there]))
-    return found
 
 
 def flat(evidence: Evidence) -> str | None:
@@ -200,13 +133,13 @@ def flat(evidence: Evidence) -> str | None:
     for row in evidence.trained:
         forecast = evidence.y + row.finite
         if not over_windows:
-            share = _share(
+            share = variance_shares(
                 forecast.swapaxes(1, 2), evidence.y.swapaxes(0, 1), np.zeros(evidence.y.shape[1], int)
             ).mean()
             if share < FLAT:
                 found.append(f"{row.name} (over the steps of a window, {share:.2g})")
             continue
-        shares = _share(forecast[:, enough], evidence.y[enough], owners[enough])
+        shares = variance_shares(forecast[:, enough], evidence.y[enough], owners[enough])
         low = np.flatnonzero(shares < FLAT)
         if len(low) and low[-1] == len(shares) - 1:
             first = 1 + len(shares) - int(np.cumprod(shares[::-1] < FLAT).sum())
@@ -219,27 +152,6 @@ def flat(evidence: Evidence) -> str | None:
         "Forecasts that are flat or converge to a mean, by their variance as a share of the truth's: "
         f"{', '.join(found)}. A mean is the best forecast of what the inputs say nothing of; it tells no turn."
     )
-
-
-def _share(forecast: np.ndarray, y: np.ndarray, owners: np.ndarray) -> np.ndarray:
-    """Variance of forecasts over that of true values, the mean over series, members and targets, by step.
-
-    Args:
-        forecast: ``(members, windows, horizon, targets)``.
-        y: ``(windows, horizon, targets)``.
-        owners: Series of each window, in ascending order, ``(windows,)``.
-
-    Returns:
-        np.ndarray: ``(horizon,)``; 1 where no true value varies.
-    """
-    with np.errstate(over="ignore"):
-        # Forecasts far beyond everything are not flat; their squares must not be infinite.
-        forecast, y = (np.clip(part / power_of_two(y), -1e100, 1e100) for part in (forecast, y[None]))
-    ours, theirs = (_sums(_from_mean(part, owners) ** 2, owners, -3) for part in (forecast, y))
-    varies = np.broadcast_to(theirs > 0, ours.shape)
-    shares = np.divide(ours, theirs, out=np.zeros(ours.shape), where=varies).sum(axis=(0, 1, 3))
-    count = varies.sum(axis=(0, 1, 3))
-    return np.divide(shares, count, out=np.ones(len(count)), where=count > 0)
 
 
 def validation_below_training(evidence: Evidence) -> str | None:
@@ -422,40 +334,3 @@ def _is_even(index: pd.DatetimeIndex) -> bool:
         # pandas 3 warns that pandas 4 will return another type; only None matters here.
         warnings.simplefilter("ignore")
         return pd.infer_freq(index) is not None
-
-
-def _correlation(a: np.ndarray, b: np.ndarray, owners: np.ndarray) -> float:
-    """Pearson's correlation over the windows of each series, averaged over members, series and targets.
-
-    Args:
-        a: Values of each member, ``(members, windows, targets)``.
-        b: Values to correlate with, ``(windows, targets)``.
-        owners: Series of each window, in ascending order, ``(windows,)``.
-
-    Returns:
-        float: The mean correlation; 0 for a pair of which one does not vary.
-    """
-    if not len(owners):
-        return 0.0
-    a, b = (_near_one(_from_mean(part, owners, -2)) for part in (a, b))
-    product = _sums(a * b, owners, -2)
-    size = np.sqrt(_sums(a**2, owners, -2) * _sums(b**2, owners, -2))
-    return float(np.mean(np.divide(product, size, out=np.zeros_like(product), where=size > 0)))
-
-
-def _sums(values: np.ndarray, owners: np.ndarray, axis: int) -> np.ndarray:
-    """Sums over the windows of each series."""
-    return np.add.reduceat(values, np.flatnonzero(np.diff(owners, prepend=-1)), axis=axis)
-
-
-def _from_mean(values: np.ndarray, owners: np.ndarray, axis: int = -3) -> np.ndarray:
-    """Values less the mean of their series over windows."""
-    _, number, counts = np.unique(owners, return_inverse=True, return_counts=True)
-    counts = counts.reshape(-1, *(1,) * (-1 - axis))
-    return values - np.take(_sums(values, owners, axis) / counts, number, axis=axis)
-
-
-def _near_one(values: np.ndarray) -> np.ndarray:
-    """The same values times a power of two, which changes no digit: their squares are neither infinite nor zero."""
-    _, exponent = np.frexp(np.abs(values).max(initial=0.0))
-    return np.ldexp(values, -int(exponent))

@@ -52,8 +52,8 @@ class _WithWeights:
     """The state of a long job, in which the weights of its first training stand beside what that has found.
 
     Args:
-        state: where it is kept.
-        weights: of all trainings so far.
+        state: State in which it is kept.
+        weights: Weights of all trainings so far.
     """
 
     state: State

@@ -41,7 +41,7 @@ class Draw:
         number: Number of the trial, from 1.
         own: settings by name.
         places: Place of each value among those to choose from, as Optuna knows them; only of what was drawn.
-        distributions: that the places were drawn from.
+        distributions: Distributions that the places were drawn from.
     """
 
     number: int
@@ -117,12 +117,12 @@ class Outcome:
     """What a trial has come to.
 
     Args:
-        row: what the frame of trials holds of it besides its settings, in plain numbers.
-        error: that the sampler learns from; NaN for a training that diverged, from which nothing is learnt but that it
-            failed.
+        row: Its entries in the frame of trials besides its settings, in plain numbers.
+        error: Error that the sampler learns from; NaN for a training that diverged, from which nothing is learnt but
+            that it failed.
         pruned: whether the training was ended early.
         errors: Errors by epoch, where a pruner looked at them.
-        notes: that the pruner took, see :attr:`Watch.seen`.
+        notes: Notes of the pruner, see :attr:`Watch.seen`.
     """
 
     row: Mapping[str, Any]
@@ -272,8 +272,8 @@ class Study:
         """Take what a trial has come to.
 
         Args:
-            draw: of :meth:`draw`.
-            outcome: of the trial.
+            draw: Settings that :meth:`draw` has returned.
+            outcome: Outcome of the trial.
             keep: whether it is kept for another run; False for one that has failed, and is to run again then.
         """
         states = self.optuna.trial.TrialState

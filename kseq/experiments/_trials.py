@@ -75,7 +75,7 @@ class Trials:
         """Run all that are missing.
 
         Args:
-            executor: as of :func:`kseq.compare`.
+            executor: Executor as in :func:`kseq.compare`.
             done: called with all rows after each trial.
 
         Raises:

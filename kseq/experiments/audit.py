@@ -135,7 +135,7 @@ def audit(
         settings: settings of the comparison to audit; a few epochs and seeds are enough, for a leak shows in the
             first. By default two seeds and five epochs of the default settings.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
-        executor: what trains, as in :func:`kseq.compare`.
+        executor: The executor that trains, as in :func:`kseq.compare`.
         keep: folder in which finished trainings are kept, so that an audit that is started again does what is missing;
             by default a hidden one in ``out``, and none without ``out``.
         fresh: whether to train everything anew, whatever is kept.

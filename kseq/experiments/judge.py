@@ -4,7 +4,6 @@ Forecasts become the rows of a :class:`kseq.Comparison` whose test windows are t
 training rows are those before each series' first cutoff.
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,25 +12,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kseq import data as data_readers
 from kseq.comparison.others import bands_of, kind_of, read_file_of_forecasts, record_beside, seeds_of
 from kseq.comparison.result import Comparison
-from kseq.data import Panel, Series, frequency, read_file
+from kseq.data import Panel, frequency
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evaluation.forecasts import Forecasts, read_forecasts, shared_points
 from kseq.evaluation.intervals import LEVELS
 from kseq.evaluation.model_result import ModelResult
 from kseq.evaluation.quantiles import QUANTILE_METRICS
+from kseq.experiments._judged_frames import (
+    by_target,
+    column_of,
+    frame_of_arrays,
+    of_same_series,
+    read_training,
+    training_rows,
+    with_cutoffs,
+    with_truth,
+)
 from kseq.naming import checked, hint
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.settings import Settings, several
-from kseq.text import listed, shown
+from kseq.text import listed
 from kseq.validation import require_whole
-
-#: Functions of :mod:`kseq.data` that read a file.
-FILE_READERS = ("read_csv", "read_parquet", "read_panel")
 
 #: Metrics that scale errors by the rows before the forecasts.
 SCALED = ("mase", "rmsse")
@@ -58,7 +63,7 @@ def judge(
             none; there is no MASE then.
         season: steps in a season, by which MASE scales; 0, the default, for that of the run whose forecasts they are,
             where its ``run.json`` stands beside the file, or to find it from the training rows.
-        metric: that ranks rows and is tested, see :class:`kseq.Settings`; by default that of such a run too.
+        metric: Metric that ranks rows and is tested, see :class:`kseq.Settings`; by default that of such a run too.
         horizon: steps from one origin where forecasts come without cutoffs; by default 1 for one series, all steps for
             several.
         baselines: rows that are baselines; by default those with names such as ``SeasonalNaive`` or ``persistence``.
@@ -90,20 +95,20 @@ def judge(
         forecasts = read_file_of_forecasts(Path(forecasts))
     baselines = several(baselines)
     if truth is not None:
-        forecasts = _arrays(forecasts, truth)
+        forecasts = frame_of_arrays(forecasts, truth)
     found = read_forecasts(forecasts)
     if isinstance(train, str | Path):
-        train = _read_training(Path(train), record)
+        train = read_training(Path(train), record)
     targets = tuple(map(str, record.get("series", {}).get("targets", getattr(train, "targets", ()))))
-    known = _of_same_series(_training(train), found, targets)
-    found.frame = _with_truth(found.frame, known)
+    known = of_same_series(training_rows(train), found, targets)
+    found.frame = with_truth(found.frame, known)
     found = shared_points(found)
-    split = _by_target(found.frame, known, targets)
+    split = by_target(found.frame, known, targets)
     if split is None:
         targets = ("y",)
     else:
         found.frame, known = split
-    frame, step = _with_cutoffs(found, horizon)
+    frame, step = with_cutoffs(found, horizon)
     data, order, notes = _windows(frame, known, step, settings, targets)
     if not (data.split.validation - data.split.start > 1).any():
         # Without training rows there is no season to find.
@@ -133,113 +138,11 @@ def judge(
     return comparison
 
 
-def _arrays(forecasts: Any, truth: Any) -> pd.DataFrame:
-    """A frame of arrays, one point after the other."""
-    if not isinstance(forecasts, Mapping | pd.DataFrame):
-        raise DataError(
-            f"received forecasts of type {type(forecasts).__name__} with truth, expected arrays by names of models: "
-            '{"mine": forecasts}.'
-        )
-    columns = {str(name): np.asarray(values, dtype=float).ravel() for name, values in dict(forecasts).items()}
-    try:
-        y = np.asarray(truth, dtype=float).ravel()
-    except (TypeError, ValueError) as error:
-        raise DataError(f"received truth {shown(truth)}, expected an array of true values.") from error
-    wrong = {name: len(values) for name, values in columns.items() if len(values) != len(y)}
-    if wrong:
-        name, length = next(iter(wrong.items()))
-        raise DataError(f"received {length} forecasts of {name!r} and {len(y)} true values, expected as many of each.")
-    return pd.DataFrame({"unique_id": "series", "ds": np.arange(len(y)), "y": y, **columns})
-
-
-def _training(train: Any) -> pd.DataFrame:
-    """Training rows as ``unique_id, ds, y``; those of several targets have its name behind their id."""
-    if train is None:
-        return pd.DataFrame({"unique_id": pd.Series(dtype=str), "ds": [], "y": pd.Series(dtype=float)})
-    if isinstance(train, Series | Panel):
-        panel = Panel.of(train)
-        rows = np.arange(len(panel))
-        rows = rows[rows < panel.ends[panel.series_of(rows)]]
-        ids = np.asarray(panel.ids.astype(str))[panel.series_of(rows)].astype(object)
-        several = len(panel.targets) > 1
-        return pd.concat([
-            pd.DataFrame({"unique_id": ids + f"/{target}" if several else ids, "ds": panel.index[rows],
-                          "y": panel.y[rows, number]})
-            for number, target in enumerate(panel.targets)
-        ], ignore_index=True)  # fmt: skip
-    if hasattr(train, "to_dataframe"):
-        train = train.to_dataframe()
-    if isinstance(train, pd.Series) or (isinstance(train, pd.DataFrame) and train.shape[1] == 1):
-        values = np.asarray(train, dtype=float).ravel()
-        return pd.DataFrame({"unique_id": "series", "ds": pd.Index(train.index), "y": values})
-    if not isinstance(train, pd.DataFrame):
-        values = np.asarray(train, dtype=float).ravel()
-        # Forecasts of arrays are numbered from 0.
-        return pd.DataFrame({"unique_id": "series", "ds": np.arange(-len(values), 0), "y": values})
-    frame = train if "ds" in train else train.reset_index(names="ds")
-    if "y" not in frame:
-        raise DataError(f"received training columns {list(map(str, frame))}, expected unique_id, ds and y.")
-    ids = frame["unique_id"].astype(str) if "unique_id" in frame else "series"
-    dates = frame["ds"] if pd.api.types.is_numeric_dtype(frame["ds"]) else pd.to_datetime(frame["ds"])
-    return pd.DataFrame({"unique_id": ids, "ds": dates, "y": frame["y"].astype(float)})
-
-
-def _read_training(path: Path, record: Mapping[str, Any]) -> Series | Panel:
-    """Read a file as the run did whose forecasts are judged; as any other file where there is none, or it is another's.
-
-    Args:
-        path: the file.
-        record: of the run; empty for none.
-    """
-    origin = record.get("series", {}).get("origin") or {}
-    reader, options = origin.get("reader"), dict(origin.get("arguments") or {})
-    if reader in FILE_READERS and "path" in options:
-        with contextlib.suppress(DataError, ConfigError, TypeError):
-            return getattr(data_readers, reader)(**options | {"path": str(path)})
-    return read_file(path, fill="mask")
-
-
-def _of(column: str, number: int) -> str:
-    """What a column of a further target is called in a frame of all targets."""
-    return f"{column}\0{number}" if number else column
-
-
-def _by_target(
-    frame: pd.DataFrame, known: pd.DataFrame, targets: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """Frames in which the targets of a series stand side by side; None where ids do not end with their names.
-
-    Args:
-        frame: forecasts, whose ids are ``SERIES/TARGET``.
-        known: training rows.
-        targets: names of the targets of the run that made the forecasts.
-    """
-    ends = [f"/{target}" for target in targets]
-    # A name may be the end of another one.
-    by_length = sorted(ends, key=len, reverse=True)
-    if len(ends) < 2 or not frame["unique_id"].str.endswith(tuple(ends)).all():
-        return None
-    wide = []
-    for part in (frame, known):
-        keys = [name for name in ("unique_id", "ds", "cutoff", "fold") if name in part]
-        end = part["unique_id"].map(lambda id: next((one for one in by_length if id.endswith(one)), ""))
-        whole = None
-        for number, one in enumerate(ends):
-            own = part[end == one].assign(unique_id=lambda rows, one=one: rows["unique_id"].str.removesuffix(one))
-            own = own.rename(columns={name: _of(name, number) for name in own if name not in keys})
-            whole = own if whole is None else whole.merge(own, on=keys)
-        assert whole is not None
-        wide.append(whole)
-    if len(wide[0]) * len(ends) != len(frame):
-        return None
-    return wide[0], wide[1]
-
-
 def _folds(data: WindowedPanel, count: int) -> list[np.ndarray]:
     """Windows of each fold of a backtest, which are those of each series in their order; none where some are missing.
 
     Args:
-        data: with the windows of all folds.
+        data: Windows of all folds.
         count: Number of folds.
     """
     _, firsts, counts = np.unique(data.test.series, return_index=True, return_counts=True)
@@ -248,73 +151,12 @@ def _folds(data: WindowedPanel, count: int) -> list[np.ndarray]:
     return [firsts + number for number in range(count)]
 
 
-def _of_same_series(known: pd.DataFrame, found: Forecasts, targets: Sequence[str]) -> pd.DataFrame:
-    """Training rows whose series are called as in the forecasts: one series is the same, whatever it is called.
-
-    Args:
-        known: training rows.
-        found: the forecasts.
-        targets: of the run that made the forecasts, whose names stand behind those of the series.
-
-    Raises:
-        DataError: no series of the forecasts is among those of the training rows.
-    """
-    ours, theirs = (list(part["unique_id"].unique()) for part in (found.frame, known))
-    if not theirs or set(ours) & set(theirs):
-        missing = sorted(set(ours) - set(theirs))
-        if theirs and missing:
-            found.notes.append(f"Training rows lack {len(missing)} of {len(ours)} series: {listed(missing, 3)}.")
-        return known
-    ends = [f"/{target}" for target in targets] if len(targets) > 1 else [""]
-    paired = {id: [other for other in ours if other.endswith(end)] for end in ends for id in theirs if id.endswith(end)}
-    if len(ours) == len(theirs) == len(ends) and all(len(found) == 1 for found in paired.values()):
-        return known.assign(unique_id=known["unique_id"].map({id: other[0] for id, other in paired.items()}))
-    raise DataError(
-        f"received training rows of {listed(theirs, 3)} ({len(theirs)}) and forecasts of {listed(ours, 3)} "
-        f"({len(ours)}), expected the same series in both."
-    )
-
-
-def _with_truth(frame: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Forecasts with true values, from the training rows where they have none."""
-    if "y" in frame:
-        return frame
-    if known.empty:
-        raise DataError("received forecasts without y and no training rows, expected true values in one of them.")
-    return frame.merge(known, on=["unique_id", "ds"], how="left")
-
-
-def _with_cutoffs(found: Forecasts, horizon: int) -> tuple[pd.DataFrame, bool]:
-    """Points with the number of their origin in ``origin``; and whether each is an origin of its own."""
-    frame = found.frame.reset_index(drop=True).copy()
-    if "cutoff" in frame or "fold" in frame:
-        key = "cutoff" if "cutoff" in frame else "fold"
-        frame = frame.sort_values(["unique_id", key, "ds"], ignore_index=True)
-        frame = frame.assign(origin=frame.groupby(["unique_id", key], sort=False).ngroup())
-    else:
-        frame = frame.sort_values(["unique_id", "ds"], ignore_index=True)
-        several = len(frame["unique_id"].unique()) > 1
-        steps = horizon or (len(frame) if several else 1)
-        place = frame.groupby("unique_id", sort=False).cumcount() // steps
-        frame["origin"] = frame.assign(place=place).groupby(["unique_id", "place"], sort=False).ngroup()
-        found.notes.append(
-            "Forecasts have no cutoffs: " + ("all steps of a series are taken as forecast from one origin."
-            if steps == len(frame) else f"every {steps} steps are taken as forecast from one origin.")
-        )  # fmt: skip
-    counts = frame.groupby("origin").size()
-    ragged = bool(counts.min() < counts.max())
-    if ragged:
-        found.notes.append("Origins have different numbers of steps: each point is judged by itself.")
-        frame["origin"] = np.arange(len(frame))
-    return frame, ragged
-
-
 def _windows(
     frame: pd.DataFrame, known: pd.DataFrame, ragged: bool, settings: Settings, targets: tuple[str, ...] = ("y",)
 ) -> tuple[WindowedPanel, np.ndarray, list[str]]:
     """Windows at the points that are forecast, and the place of each point among them."""
     notes = []
-    names = [_of("y", number) for number in range(len(targets))]
+    names = [column_of("y", number) for number in range(len(targets))]
     points = frame[["unique_id", "ds", *names]].drop_duplicates(["unique_id", "ds"])
     first = frame.groupby("unique_id")["ds"].min()
     if known.empty:
@@ -398,8 +240,8 @@ def _rows(
 
     def values(columns: Sequence[str]) -> np.ndarray:
         return np.stack([
-            np.stack([frame[_of(column, number)].to_numpy(float)[order] for number in range(data.targets)], axis=-1)
-            for column in columns
+            np.stack([frame[column_of(name, number)].to_numpy(float)[order] for number in range(data.targets)], axis=-1)
+            for name in columns
         ])  # fmt: skip
 
     rows = []

@@ -137,8 +137,8 @@ def tune(
             results of the others; 1 by default. It decides which trials are drawn.
         fresh: whether trials that the folder ``out`` holds are forgotten; by default a tuning that was stopped goes on
             there, and comes to what it would have come to.
-        executor: what trains, as in :func:`kseq.compare`: trials of different cells, and ``trials_at_once`` of
-            each, run at the same time. It does not change what comes out.
+        executor: The executor that trains, as in :func:`kseq.compare`: trials of different cells, and
+            ``trials_at_once`` of each, run at the same time. It does not change what comes out.
         keep: folder in which finished trainings of the comparison of the chosen settings are kept, as in
             :func:`kseq.compare`; by default one inside ``out``.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
@@ -228,7 +228,7 @@ def tuned(
         series: The series to forecast.
         settings: Settings of the comparison.
         plan: Plan of the trials.
-        folder: that trials are kept in; None to keep none.
+        folder: Folder in which trials are kept; None to keep none.
         fresh: whether trials that it holds are forgotten.
         executor: As in :func:`tune`.
         keep: As in :func:`tune`.

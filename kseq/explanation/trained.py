@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.comparison.jobs import blocks_of, build_cell
+from kseq.comparison.jobs import blocks_of
+from kseq.comparison.networks import build_cell
 from kseq.errors import ConfigError
 from kseq.explanation.networks import Network, networks_of
 from kseq.explanation.timing import Times, times_of

@@ -4,41 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
-from kseq.data import Panel, Series
 from kseq.data.slices import extended
 from kseq.errors import ConfigError
 from kseq.exporting.recipe import Recipe
-from kseq.forecasting.forecast import rows_to_forecast
 from kseq.forecasting.history import History, history_of, panel_like
 from kseq.preprocessing.steps import Anomaly, times_of
 from kseq.preprocessing.windows import calendar_of
-
-
-def inputs_of(
-    recipe: Recipe,
-    rows: Series | Panel | None = None,
-    future: pd.DataFrame | None = None,
-    ids: Sequence[object] | None = None,
-) -> dict[str, np.ndarray]:
-    """Lay the last rows of series out as the inputs of an exported model.
-
-    Args:
-        recipe: The recipe that was exported.
-        rows: newer rows, as in :func:`kseq.forecasting.forecast.forecast`; by default those that the model keeps.
-        future: covariates at the steps to come, from :func:`kseq.forecasting.forecast.covariates_ahead`.
-        ids: series to take; all by default.
-
-    Returns:
-        Arrays by the names of :attr:`Recipe.inputs`, a window a series.
-
-    Raises:
-        ConfigError: a series was not in the training.
-        DataError: as of :func:`kseq.forecasting.forecast.forecast`.
-    """
-    history, ahead, _ = rows_to_forecast(recipe.card, recipe.made, rows, future, ids)
-    return at(recipe, replace(history, panel=ahead), ahead.ends)
 
 
 def at(recipe: Recipe, history: History, first: np.ndarray) -> dict[str, np.ndarray]:

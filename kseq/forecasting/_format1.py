@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import Panel, frequency
-from kseq.forecasting.card import ModelCard, common_from_json, names, reference_of, typed
+from kseq.forecasting._card_parts import names, reference_of, typed
+from kseq.forecasting.card import ModelCard, common_from_json
 from kseq.preprocessing.columns import encoded, input_columns
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle

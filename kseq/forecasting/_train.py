@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kseq.comparison.jobs import blocks_of, build_cell
+from kseq.comparison.jobs import blocks_of
+from kseq.comparison.networks import build_cell
 from kseq.data import FILE_OPTIONS, Panel, Series
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.layers import accelerate, split_members

@@ -71,8 +71,8 @@ def fit_model(
     """Train a cell on one or more series, with intervals, for forecasts of what comes after them.
 
     Args:
-        given: the series, or several, of which one model is made, as in :func:`kseq.compare`; those that are too short
-            for a window are left out.
+        given: The series, one or several, that one model is fitted to, as in :func:`kseq.compare`; those that are too
+            short for a window are left out.
         settings: settings with one cell; of several seeds the mean of the forecasts is taken. What they say of a test
             part, of baselines and of a backtest is not read.
         refit: former name of the setting ``refit_on_validation``, in whose place it stands where it is given.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kseq.data import Panel, Series, series_of
-from kseq.data._cells import Cells
+from kseq.data._options import Cells
 from kseq.data.columns import ID_NAME, TIME_NAMES, numbers, require_columns
 from kseq.data.dates import placing, read_dates
 from kseq.data.frequency import counts_steps
@@ -290,7 +290,7 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cel
         raise DataError(f"received {name} of type {type(frame).__name__}, expected a DataFrame.")
     kept = card.context
     frame = frame.reset_index() if frame.index.name == ID_NAME else frame
-    cells = cells or Cells.of(**{key: card.reading[key] for key in ("missing", "date_format") if key in card.reading})
+    cells = cells or Cells.of({key: card.reading[key] for key in ("missing", "date_format") if key in card.reading})
     columns = [column for column in dict.fromkeys([*kept.features, *kept.future]) if column in frame.columns]
     if not columns:
         require_columns(frame, [*kept.future, *kept.features][:1], name)

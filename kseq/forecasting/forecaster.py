@@ -17,12 +17,12 @@ from kseq import backends
 from kseq.data import Panel, Series, series_of
 from kseq.errors import ConfigError
 from kseq.forecasting._folds import folds
+from kseq.forecasting._parameters import Parameters, renamed
 from kseq.forecasting.forecast import covariates_ahead, forecast
-from kseq.naming import checked, unknown
+from kseq.naming import checked
 from kseq.settings import Settings
 from kseq.training.budget import Training
 from kseq.validation import require_whole
-from kseq.vocabulary import ALIASES, INSTEAD, NEGATIONS
 
 if TYPE_CHECKING:
     from kseq.forecasting.model_file import TrainedModel
@@ -37,7 +37,7 @@ _SETTINGS = (
 )  # fmt: skip
 
 
-class Forecaster:
+class Forecaster(Parameters):
     """A recurrent network that forecasts one series, or each of many, with prediction intervals.
 
     ``fit`` takes a frame ``unique_id, ds, y``, with further columns for covariates; of one series ``unique_id`` may be
@@ -53,7 +53,7 @@ class Forecaster:
         num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
         dropout: share of outputs dropped between layers.
         bidirectional: read windows in both directions.
-        start: whose initial weights are drawn, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
+        start: Rules of the initial weights, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
         skip: ``"linear"`` to add a linear map of the window to the network's forecast, started by least squares;
             ``"none"`` for the recurrent network alone.
         transform: What the model reads and forecasts instead of the values, see :mod:`kseq.preprocessing.transforms`:
@@ -133,7 +133,7 @@ class Forecaster:
         refit: bool | None = None,
         **others: Any,
     ):
-        given = _renamed(others, type(self)._defaults())
+        given = renamed(others, type(self)._defaults())
         self.cell = cell
         self.lookback = lookback
         self.horizon = horizon
@@ -170,42 +170,6 @@ class Forecaster:
         self.refit = refit
         for name, value in given.items():
             setattr(self, name, value)
-
-    @classmethod
-    def _defaults(cls) -> dict[str, Any]:
-        return {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name.
-
-        Args:
-            deep: there are no estimators inside, so that it changes nothing.
-        """
-        return {name: getattr(self, name) for name in self._defaults()}
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters by name.
-
-        Raises:
-            ConfigError: an unknown name.
-        """
-        known = self._defaults()
-        own = {name: params.pop(name) for name in known if name in params}
-        for name, value in {**own, **_renamed(params, known)}.items():
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        """The call that makes it, without defaults."""
-        changed = [f"{name}={getattr(self, name)!r}" for name, default in self._defaults().items()
-                   if repr(getattr(self, name)) != repr(default)]  # fmt: skip
-        return f"{type(self).__name__}({', '.join(changed)})"
-
-    def __sklearn_tags__(self) -> Any:
-        """What scikit-learn asks of an estimator before it clones and scores it, as ``GridSearchCV`` does."""
-        from sklearn.utils import InputTags, Tags, TargetTags
-
-        return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=InputTags(allow_nan=True))
 
     @checked("Forecaster.fit")
     def fit(self, df: Any, y: Any = None) -> Self:
@@ -400,15 +364,6 @@ class Forecaster:
 _shown = inspect.signature(Forecaster.__init__)
 _shown = _shown.replace(parameters=[one for one in _shown.parameters.values() if one.kind is not one.VAR_KEYWORD])
 Forecaster.__init__.__dict__["__signature__"] = _shown
-
-
-def _renamed(others: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """Parameters by their own names, of those that are given by the names of the command's options."""
-    own = {**ALIASES, **NEGATIONS, "seeds": "n_seeds", "first_seed": "seed"}
-    wrong = [name for name in others if own.get(name) not in known]
-    if wrong:
-        raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster", INSTEAD)
-    return {own[name]: not value if name.startswith("no_") else value for name, value in others.items()}
 
 
 def _with_target(df: Any, y: Any) -> Any:

@@ -25,8 +25,9 @@ import numpy as np
 
 from kseq.errors import ConfigError, DataError, KseqError
 from kseq.forecasting._archive import Archive, NoArchive, Refused
+from kseq.forecasting._card_parts import kinds_of
 from kseq.forecasting._format1 import card_of_series
-from kseq.forecasting.card import FORMAT, ModelCard, kinds_of
+from kseq.forecasting.card import FORMAT, ModelCard
 from kseq.naming import checked
 from kseq.storage import write_file
 from kseq.validation import require_path

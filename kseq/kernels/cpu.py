@@ -249,15 +249,6 @@ def saturation_of(tanh: Callable[[Array], Array], dtype: np.dtype) -> float:
     return float(above)
 
 
-def warm_up(cell: str, dtype: str = "float32") -> None:
-    """Compile a cell's loops, or read them from disk, before they are needed."""
-    spec = Spec(cell, recurrent_activation=None if cell == "simple_rnn" else "sigmoid", reset_after=False)
-    one, weights = np.zeros((1, 1, 1), dtype), np.zeros((1, _GATES[cell]), dtype)
-    saved = forward(spec, one, weights, weights, None, [one[0]] * _STATES[cell]).saved
-    assert saved is not None
-    backward(saved)
-
-
 def _check_settings(spec: Spec, dtype: np.dtype) -> None:
     if dtype not in (np.float32, np.float64):
         raise Unsupported(f"dtype {dtype}")

@@ -30,6 +30,12 @@ Regularizer: TypeAlias = str | Callable[[Any], Any] | dict[str, Any] | None
 Constraint: TypeAlias = str | Callable[[Any], Any] | dict[str, Any] | None
 
 
+def _keywords(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of an ``__init__``, from its ``locals()``, as keywords for Keras's."""
+    given = {name: value for name, value in arguments.items() if name not in ("self", "__class__", "kwargs")}
+    return given | arguments["kwargs"]
+
+
 class _FastLoop(PickledByClass):
     """Replacement of ``inner_loop``, to be inherited beside one of Keras's recurrent layers."""
 
@@ -180,30 +186,7 @@ class SimpleRNN(_FastLoop, keras.layers.SimpleRNN):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            units,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            return_sequences=return_sequences,
-            return_state=return_state,
-            go_backwards=go_backwards,
-            stateful=stateful,
-            unroll=unroll,
-            seed=seed,
-            **kwargs,
-        )
+        super().__init__(**_keywords(locals()))
 
     def get_config(self) -> dict[str, Any]:
         """Return the layer's settings, with ``seed``, which Keras's own config lacks: copies draw the same masks."""
@@ -321,33 +304,7 @@ class LSTM(_FastLoop, keras.layers.LSTM):
         use_cudnn: bool | str = "auto",
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            units,
-            activation=activation,
-            recurrent_activation=recurrent_activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            unit_forget_bias=unit_forget_bias,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            seed=seed,
-            return_sequences=return_sequences,
-            return_state=return_state,
-            go_backwards=go_backwards,
-            stateful=stateful,
-            unroll=unroll,
-            use_cudnn=use_cudnn,
-            **kwargs,
-        )
+        super().__init__(**_keywords(locals()))
 
 
 @saved_as_keras
@@ -463,30 +420,4 @@ class GRU(_FastLoop, keras.layers.GRU):
         use_cudnn: bool | str = "auto",
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            units,
-            activation=activation,
-            recurrent_activation=recurrent_activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            seed=seed,
-            return_sequences=return_sequences,
-            return_state=return_state,
-            go_backwards=go_backwards,
-            stateful=stateful,
-            unroll=unroll,
-            reset_after=reset_after,
-            use_cudnn=use_cudnn,
-            **kwargs,
-        )
+        super().__init__(**_keywords(locals()))

@@ -29,8 +29,9 @@ from keras import ops
 from kseq.errors import ConfigError
 from kseq.layers._conversion import stock
 from kseq.layers._saving import PickledByClass
+from kseq.layers._stacked_layers import reseed
 from kseq.layers.losses import ForecastLoss
-from kseq.layers.stacked import reseed, stack
+from kseq.layers.stacked import stack
 from kseq.naming import checked
 from kseq.validation import require_whole
 

@@ -50,7 +50,7 @@ class Windows:
         owners: series of each segment, its place in the panel's ``ids``, ``(segments,)``; the first one by default.
         static: static covariates of each series, scaled, ``(series, static)``; they are joined to each row of a window,
             after its other columns. None by default.
-        reference: what windows are measured from, taken off as they are cut; None, the default, for zero.
+        reference: The value that is subtracted from each window as it is cut; None, the default, for zero.
         columns: columns of the inputs that are the past of all targets, in their order; none by default.
 
     Raises:
@@ -204,7 +204,7 @@ class Windows:
         """Take the reference off inputs, in place.
 
         Args:
-            x: as of :meth:`gather_inputs`.
+            x: Inputs as :meth:`gather_inputs` returns them.
 
         Returns:
             The inputs; and by what they are divided, ``(..., 1, targets)``, 1 for nothing.

@@ -34,7 +34,7 @@ class LinearMap(NamedTuple):
     Args:
         coefficients: ``(inputs, outputs)``, of windows as rows of numbers.
         intercepts: ``(outputs,)``.
-        penalty: of the ridge, one of :data:`PENALTIES`.
+        penalty: Ridge penalty, one of :data:`PENALTIES`.
     """
 
     coefficients: np.ndarray
@@ -48,7 +48,7 @@ def linear_map(train: Windows, validation: Windows | None = None, penalty: float
     Args:
         train: windows to fit; of very many, evenly drawn ones.
         validation: windows by which the penalty is chosen; None, the default, for generalised cross-validation.
-        penalty: of the ridge; None, the default, to choose it.
+        penalty: Ridge penalty; None, the default, to choose it.
     """
     inputs = train.lookback * (train.inputs.shape[1] + train.static.shape[1])
     equations = Equations(train.thinned(max(4 * inputs, PRODUCTS // inputs**2)))

@@ -100,7 +100,7 @@ class Reference:
         """Make values of forecasts.
 
         Args:
-            forecasts: what models forecast, without its scale, ``(..., horizon, targets)``.
+            forecasts: Forecasts of models, without their scale, ``(..., horizon, targets)``.
             past: the :meth:`reach` rows before, ``(..., rows, targets)``.
             lookback: rows that the model reads.
             scale: scale of the model's inputs, which broadcasts against ``past``; for ``spread``.

@@ -43,7 +43,7 @@ class Scaler:
 
         Args:
             kind: ``"standard"`` or ``"minmax"``.
-            columns: what is to be scaled, each ``(rows,)``.
+            columns: Columns to scale, each ``(rows,)``.
             start: first row of each series, ``(series,)``.
             stop: one after the last row of each series, ``(series,)``, above ``start``.
             values: values of the panel, ``(rows, columns)``: a row with anything missing here is left out, too.

@@ -115,7 +115,7 @@ class FittedTransform:
 
     Args:
         steps: in order, without the reference.
-        reference: what values of a window are measured from; None for zero.
+        reference: Reference that is subtracted from the values of a window; None for zero.
     """
 
     steps: tuple[Step, ...]
@@ -174,7 +174,7 @@ class FittedTransform:
         Args:
             forecasts: distances from the reference, ``(..., windows, horizon, targets)``.
             panel: the series; only rows before a window's first target are read.
-            rows: as of :meth:`undo`.
+            rows: Rows as in :meth:`undo`.
             lookback: rows that models read.
             scale: scale of the models' inputs for each window, ``(windows, 1, targets)``.
         """

@@ -140,19 +140,14 @@ class WindowedPanel:
         start, stop = self.split.start, np.maximum(self.split.validation, self.split.start + 1)
         return Scaler.fit_series("standard", list(self.series.y.T), start, stop, self.series.values).scale
 
-    @property
-    def test_ids(self) -> pd.Index:
-        """Series of each test window, by its id."""
-        return self.series.ids[self.test.series]
-
     def to_units(self, scaled: np.ndarray, windows: Windows | None = None) -> np.ndarray:
         """Bring forecasts back to the targets' unit, those of each window by the scale of its series.
 
         Args:
             scaled: ``(..., windows, horizon * targets)`` or ``(..., windows, horizon, targets)``, as a model returns
                 them.
-            windows: what is forecast, such as ``data.test``, all of it in order. Without a transform all windows of one
-                series have one scale, and they need not be given.
+            windows: Windows that are forecast, such as ``data.test``, all of them in order. Without a transform all
+                windows of one series have one scale, and they need not be given.
 
         Returns:
             float64, ``(..., windows, horizon, targets)``.
@@ -252,7 +247,7 @@ def make_windows(
         series: a series or a panel, or anything of which :func:`kseq.data.series_of` makes one: a DataFrame, an array.
         lookback: rows that a model reads before each forecast (PyTorch users: the sequence length).
         horizon: rows that a model forecasts.
-        transform: what models read and forecast instead of the targets' values: steps by their names,
+        transform: Transform of the targets, which models read and forecast instead of the values: steps by their names,
             ``"anomaly,change"``, or a :class:`kseq.preprocessing.auto_transform.Transform`; fitted for each series on
             its own training rows. None, the default, for the values themselves.
         calendar: whether models read where in the day, the week or the year each input row stands, see

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kseq.evaluation.cautions import correlation_by_lag
+from kseq.evaluation.tracking import correlation_by_lag
 from kseq.report.lettering import label, legend, plain
 from kseq.report.plot import ACTUAL, CELL_STYLES, dress, styles_of
 

@@ -58,7 +58,7 @@ def plot_ranks(comparison: "Tables") -> Figure:
     """Draw the average ranks of a comparison of twenty series or more.
 
     Args:
-        comparison: whose ``evidence.ranks`` is not None.
+        comparison: A comparison whose ``evidence.ranks`` is not None.
     """
     test = comparison.evidence.ranks
     assert test is not None
@@ -72,8 +72,8 @@ def draw_ranks(ranks: Mapping[str, float], series: int, measure: str, p: float |
 
     Args:
         ranks: average rank of each row, 1 is best.
-        series: over how many series.
-        measure: what they are ranked by, in words.
+        series: Number of series.
+        measure: The measure that ranks the rows, in words.
         p: p-value of Friedman's test; None where it is not known.
     """
     names = sorted(ranks, key=lambda name: ranks[name])

@@ -40,8 +40,8 @@ def start_linear(
         model: an ordinary model, or an ensemble.
         train: windows to fit the map to.
         validation: windows by which the ridge penalty is chosen; None, the default, for cross-validation.
-        quantiles: that the model forecasts, all outputs of the first one first.
-        penalty: that an earlier training has found; None, the default, to choose one.
+        quantiles: Quantiles that the model forecasts, all outputs of the first one first.
+        penalty: Ridge penalty that an earlier training has found; None, the default, to choose one.
 
     Returns:
         float: The penalty; None where nothing was set: there is no skip, it is zero no more, or windows hold more

@@ -26,8 +26,8 @@ class Block:
         what: the cell, the seeds and, of several trainings, which one it is ("LSTM, seeds 0-9, fold 2 of 3").
         seeds: Number of seeds in the block.
         epochs: Number of epochs that each seed was trained.
-        seconds: that the training took, forecasts included.
-        kernel: that ran in the recurrent layers.
+        seconds: Time of the training in seconds, forecasts included.
+        kernel: Name of the kernel that ran in the recurrent layers.
     """
 
     what: str

@@ -136,8 +136,11 @@ def test_no_home_is_no_folder_of_the_working_directory(monkeypatch, answer):
 def test_code_serves_the_next_process(tmp_path):
     # Not beside the package, where earlier processes have left code.
     script = (
-        "from kseq.kernels import cpu; from kseq.kernels._cpu import folders, simple_rnn as loop;"
-        f"folders._PACKAGE = folders.Path({str(tmp_path / 'package')!r}); cpu.warm_up('simple_rnn');"
+        "import numpy as np; from kseq.kernels import Spec, cpu;"
+        "from kseq.kernels._cpu import folders, simple_rnn as loop;"
+        "spec = Spec('simple_rnn', recurrent_activation=None);"
+        f"folders._PACKAGE = folders.Path({str(tmp_path / 'package')!r}); one = np.ones((1, 1, 1), 'float32');"
+        "cpu.backward(cpu.forward(spec, one, one[0], one[0], None, [one[0]]).saved);"
         "print(sum(loop.forward.stats.cache_hits.values()), sum(loop.backward.stats.cache_hits.values()))"
     )
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}

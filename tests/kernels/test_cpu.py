@@ -504,13 +504,6 @@ def test_states_that_do_not_fit():
         cpu.backward(result.saved, d_outputs=result.outputs[:, :2])
 
 
-@pytest.mark.parametrize("cell", list(GATES))
-def test_warm_up(cell):
-    cpu.warm_up(cell)
-    with pytest.raises(Unsupported, match="int64"):
-        cpu.warm_up(cell, "int64")
-
-
 def test_machine_code_is_kept_until_a_shared_file_changes(monkeypatch, tmp_path):
     """Numba itself compiles a loop anew when the file it is in changes, not when what it calls does."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))

@@ -1,7 +1,7 @@
 """Parts of a grid by name: ``lat=39,lon=3`` is the nearest point, ``lat=30:40,lon=-10:0`` an area."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +28,8 @@ class Span:
     """A wish for one coordinate: a value, or values from one to another.
 
     Args:
-        low: the value, as it was typed.
-        high: the end; None for a single value.
+        low: The value, as it was typed.
+        high: The end; None for a single value.
     """
 
     low: str
@@ -43,7 +43,7 @@ def parsed(select: str | Mapping[str, Any] | None) -> dict[str, Span]:
     """Read ``"lat=39,lon=3"``, or the same as a dictionary, ``{"lat": 39, "lon": (-10, 0)}``.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: It is neither.
     """
     if select is None:
         return {}
@@ -96,53 +96,55 @@ def wanted_by(name: str, kind: str, spans: Mapping[str, Span]) -> str | None:
     return next((typed for typed in spans if typed in names or typed.lower() in names), None)
 
 
-def places(name: str, kind: str, values: np.ndarray, span: Span) -> tuple[list[slice], str]:
+def places(name: str, kind: str, values: np.ndarray, span: Span) -> tuple[slice | np.ndarray, str]:
     """Rows of a coordinate that a wish means.
 
     Args:
-        name: of the coordinate, for messages.
-        kind: longitudes go round.
-        values: the coordinate, ``(n,)``.
-        span: the wish.
+        name: Name of the coordinate, for messages.
+        kind: What it is; longitudes go round.
+        values: The coordinate, ``(n,)``.
+        span: The wish.
 
     Returns:
-        Runs of rows, and what they are in words.
+        The rows, as a slice where they follow one another; and what they are in words.
 
     Raises:
-        DataError: nothing is there.
-        ConfigError: the wish is no number where the coordinate is of numbers.
+        DataError: Nothing is there.
+        ConfigError: The wish is no number where the coordinate is of numbers.
     """
     if values.dtype.kind not in "iuf":
         return _named(name, values, span)
-    low = _number(name, span.low)
     if span.high is None:
-        away = distance(values, low, kind)
+        away = distance(values, number(name, span.low), kind)
         at = int(np.nanargmin(away))
         step = float(np.max(np.abs(np.diff(values)))) if len(values) > 1 else math.inf
         if away[at] > step:
-            raise _outside(name, span, values)
-        return [slice(at, at + 1)], f"{name} {values[at]:g}"
-    high = _number(name, span.high)
-    if kind == "longitude":
-        inside = np.ones(len(values), bool) if high - low >= 360 else (values - low) % 360 <= (high - low) % 360
-    else:
-        inside = (values >= min(low, high)) & (values <= max(low, high))
-    if not inside.any():
-        raise _outside(name, span, values)
-    return list(runs(inside)), f"{name} {span.low} to {span.high} ({int(inside.sum())} of {len(values)})"
+            raise outside(name, span, values)
+        return slice(at, at + 1), f"{name} {values[at]:g}"
+    rows = np.flatnonzero(inside(name, kind, values, span))
+    if not len(rows):
+        raise outside(name, span, values)
+    words = f"{name} {span.low} to {span.high} ({len(rows)} of {len(values)})"
+    return window(rows) if len(rows) == rows[-1] - rows[0] + 1 else rows, words
+
+
+def window(rows: np.ndarray) -> slice:
+    """From the first row to the last."""
+    return slice(int(rows[0]), int(rows[-1]) + 1)
+
+
+def inside(name: str, kind: str, values: np.ndarray, span: Span) -> np.ndarray:
+    """Which values lie between the ends of a wish; longitudes go round."""
+    low, high = number(name, span.low), number(name, str(span.high))
+    if kind != "longitude":
+        return (values >= min(low, high)) & (values <= max(low, high))
+    return (values - low) % 360 <= (high - low if high - low >= 360 else (high - low) % 360)
 
 
 def distance(values: np.ndarray, wanted: float, kind: str) -> np.ndarray:
     """How far values lie from one; longitudes the shorter way round."""
     difference = values.astype("float64") - wanted
     return np.abs((difference + 180) % 360 - 180) if kind == "longitude" else np.abs(difference)
-
-
-def runs(inside: np.ndarray) -> Iterator[slice]:
-    """Runs of rows that follow one another."""
-    at = np.flatnonzero(inside)
-    for part in np.split(at, np.flatnonzero(np.diff(at) > 1) + 1):
-        yield slice(int(part[0]), int(part[-1]) + 1)
 
 
 def rows_between(name: str, dates: pd.DatetimeIndex, span: Span) -> slice:
@@ -159,15 +161,15 @@ def rows_between(name: str, dates: pd.DatetimeIndex, span: Span) -> slice:
     return slice(int(rows.iloc[0]), int(rows.iloc[-1]) + 1)
 
 
-def _named(name: str, values: np.ndarray, span: Span) -> tuple[list[slice], str]:
+def _named(name: str, values: np.ndarray, span: Span) -> tuple[slice, str]:
     texts = [text.decode() if isinstance(text, bytes) else str(text) for text in values]
     if span.high is not None or span.low not in texts:
         raise DataError("received ", Parameter("select"), f" {name}={span}, expected one of: {some(texts)}.")
     at = texts.index(span.low)
-    return [slice(at, at + 1)], f"{name} {span.low}"
+    return slice(at, at + 1), f"{name} {span.low}"
 
 
-def _number(name: str, text: str) -> float:
+def number(name: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -177,7 +179,7 @@ def _number(name: str, text: str) -> float:
     return value
 
 
-def _outside(name: str, span: Span, values: np.ndarray) -> DataError:
+def outside(name: str, span: Span, values: np.ndarray) -> DataError:
     return DataError(
         "received ", Parameter("select"), f" {name}={span}, expected values of the grid, from {np.nanmin(values):g} to "
         f"{np.nanmax(values):g}.",

@@ -23,14 +23,14 @@ def axis_of(data: Any, source: Source) -> tuple[str, pd.Index, list[str]]:
     """Find the dimension of time and read its dates.
 
     Args:
-        data: a dataset of xarray whose times are not decoded.
-        source: where it comes from, for messages.
+        data: A dataset of xarray whose times are not decoded.
+        source: Where it comes from, for messages.
 
     Returns:
         Name of the dimension; its dates, or row numbers where it has no coordinate; phrases on them.
 
     Raises:
-        DataError: there is no such dimension, or its dates cannot be told.
+        DataError: There is no such dimension, or its dates cannot be told.
     """
     dims = [str(dim) for dim in data.dims]
     dated = [dim for dim in dims if dim in data and _SINCE.fullmatch(str(data[dim].attrs.get("units", "")))]

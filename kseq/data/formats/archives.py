@@ -37,7 +37,7 @@ def read(source: Source) -> Found:
     """Read an archive as a long frame: ``unique_id``, ``ds`` where it has dates, ``y``, and attributes of each series.
 
     Raises:
-        DataError: the header or a line is not as the format says.
+        DataError: The header or a line is not as the format says.
     """
     text = source.whole().decode("utf-8-sig", errors="replace")
     header: dict[str, str] = {}

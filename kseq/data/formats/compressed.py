@@ -49,13 +49,13 @@ def unpacked(source: Source) -> Source:
     """Unpack a source that is compressed; give back one that is not.
 
     Args:
-        source: any. Its option ``member`` names the file of a zip that holds several.
+        source: Any. Its option ``member`` names the file of a zip that holds several.
 
     Returns:
-        Source: with the bytes that were packed, the name that they have there, and a phrase on where they were.
+        Source: Source with the bytes that were packed, the name that they have there, and a phrase on where they were.
 
     Raises:
-        DataError: it is damaged, encrypted, of a kind that is not unpacked, larger than measurements may be, or a zip
+        DataError: It is damaged, encrypted, of a kind that is not unpacked, larger than measurements may be, or a zip
             of several files of which none is named.
     """
     for _ in range(DEPTH):

@@ -7,11 +7,9 @@ are written with all their digits and dates as ISO dates.
 import csv
 import datetime
 import io
-import posixpath
 import re
 import zipfile
 from typing import Any
-from xml.etree import ElementTree
 
 from kseq.data._source import Source
 from kseq.data.formats.compressed import require_size, zip_names
@@ -46,10 +44,10 @@ def as_text(source: Source) -> Source:
             only one that is shown and holds cells.
 
     Returns:
-        Source: of text in UTF-8 with commas.
+        Source: Text in UTF-8 with commas.
 
     Raises:
-        DataError: python-calamine is missing; the file is encrypted or damaged; no sheet, or more than one, can be
+        DataError: Python-calamine is missing; the file is encrypted or damaged; no sheet, or more than one, can be
             meant; or a formula has no value.
     """
     calamine = library("python_calamine", "excel", source)
@@ -70,7 +68,7 @@ def as_text(source: Source) -> Source:
         raise DataError(
             f"{source} cannot be read as a spreadsheet ({reason(error)}); it is damaged: save or copy it again."
         ) from error
-    _require_values(source, name)
+    _require_values(source)
     phrases = [f"sheet {name!r}" + (f" (beside {some(repr(other) for other in others)})" if others else "")]
     if _fill_down(rows, merged):
         phrases.append("merged cells count in each of their rows")
@@ -124,16 +122,14 @@ def _fill_down(rows: list[list[Any]], merged: list[tuple[tuple[int, int], tuple[
 
 
 def _written(rows: list[list[Any]]) -> str:
-    """Rows as CSV text, without columns that are empty at the sides; an empty row is an empty line."""
+    """Rows as CSV text, without cells that are empty at the sides; a title above the table is a short line."""
     cells = [[_cell(value) for value in row] for row in rows]
-    used = [column for row in cells for column, text in enumerate(row) if text]
-    if not used:
-        return ""
-    columns = slice(min(used), max(used) + 1)
+    used = [[column for column, text in enumerate(row) if text] for row in cells]
+    first = min((min(own) for own in used if own), default=0)
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    for row in cells:
-        writer.writerow(row[columns] if any(row) else [])
+    csv.writer(out, lineterminator="\n").writerows(
+        row[first : own[-1] + 1] if own else [] for row, own in zip(cells, used, strict=True)
+    )
     return out.getvalue()
 
 
@@ -151,39 +147,19 @@ def _cell(value: Any) -> str:
     return "" if text in _ERRORS else text
 
 
-def _require_values(source: Source, name: str) -> None:
+def _require_values(source: Source) -> None:
     """Refuse formulas that no spreadsheet program has computed: their cells would be read as empty."""
     if not source.head.startswith(b"PK"):
         return
     with zipfile.ZipFile(source.opened()) as archive:
-        path = _sheet_file(archive, name)
-        if path is None:
-            return
-        content = archive.read(path)
-    cells = _FORMULA.finditer(content)
-    lacking = sum(b't="str"' not in cell.group(1) and not _VALUE.search(cell.group(2)) for cell in cells)
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")]
+        cells = (cell for name in sheets for cell in _FORMULA.finditer(archive.read(name)))
+        lacking = sum(b't="str"' not in cell.group(1) and not _VALUE.search(cell.group(2)) for cell in cells)
     if lacking:
         raise DataError(
-            f"{source}: sheet {name!r} holds {lacking} formulas without values, which a program wrote and none has "
-            "computed; open and save it in a spreadsheet program, or write values."
+            f"{source} holds {lacking} formulas without values, which a program wrote and none has computed; open and "
+            "save it in a spreadsheet program, or write values."
         )
-
-
-def _sheet_file(archive: zipfile.ZipFile, name: str) -> str | None:
-    """Member of an .xlsx that holds a sheet; None in other formats."""
-    try:
-        book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
-        links = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
-    except (KeyError, ElementTree.ParseError):
-        return None
-    targets = {link.get("Id"): str(link.get("Target")) for link in links}
-    for sheet in book.iter():
-        if sheet.tag.endswith("}sheet") and sheet.get("name") == name:
-            own = next((value for key, value in sheet.attrib.items() if key.endswith("}id")), None)
-            target = targets.get(own, "")
-            path = target.lstrip("/") if target.startswith("/") else posixpath.normpath(f"xl/{target}")
-            return path if path in archive.namelist() else None
-    return None
 
 
 def _locked(source: Source) -> DataError:

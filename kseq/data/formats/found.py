@@ -15,8 +15,8 @@ class Found:
     """A table out of a file or a database.
 
     Args:
-        frame: the rows; ids are text, and the file's own mark of a missing value is NaN.
-        read: short phrases on how it was read, to be told to the user ("the point lat 39, lon 3").
+        frame: The rows; ids are text, and the file's own mark of a missing value is NaN.
+        read: Short phrases on how it was read, to be told to the user ("the point lat 39, lon 3").
         hint: ``time``, ``id``, ``target`` and ``freq`` as the file gives them; what the user names counts instead.
     """
 
@@ -29,12 +29,12 @@ def library(name: str, extra: str, what: object) -> Any:
     """Import a library that a format needs.
 
     Args:
-        name: of the module.
-        extra: of kseq that brings it.
-        what: the file or address, for messages.
+        name: Name of the module.
+        extra: Extra of kseq that brings it.
+        what: The file or address, for messages.
 
     Raises:
-        DataError: it is not installed; the message says how to install it.
+        DataError: It is not installed; the message says how to install it.
     """
     try:
         return importlib.import_module(name)

@@ -11,7 +11,7 @@ from kseq.errors import DataError
 def is_frame(given: Any) -> bool:
     """Whether something is a frame, or gives one."""
     return isinstance(given, pd.DataFrame | pd.Series) or any(
-        hasattr(given, name) for name in ("to_pandas", "__arrow_c_stream__", "collect", "to_dataframe")
+        hasattr(given, name) for name in ("to_pandas", "__arrow_c_stream__", "collect", "compute", "to_dataframe")
     )
 
 
@@ -19,15 +19,15 @@ def as_pandas(frame: Any) -> pd.DataFrame:
     """Make a DataFrame of pandas of a frame of another library.
 
     Args:
-        frame: a DataFrame or Series of pandas; a frame or series of polars, lazy or not; a frame with
+        frame: A DataFrame or Series of pandas; a frame or series of polars, lazy or not; a frame with
             ``__arrow_c_stream__`` (pyarrow, DuckDB, Ibis), for which pyarrow is needed (``pip install
-            'kseq[parquet]'``); an array or dataset of xarray whose only dimension is time.
+            'kseq[parquet]'``); one of dask; an array or dataset of xarray whose only dimension is time.
 
     Returns:
         pd.DataFrame: the same object where it is one.
 
     Raises:
-        DataError: it is nothing of the kind.
+        DataError: It is nothing of the kind.
     """
     if isinstance(frame, pd.DataFrame):
         return frame
@@ -41,7 +41,8 @@ def as_pandas(frame: Any) -> pd.DataFrame:
     if hasattr(frame, "__arrow_c_stream__") and not isinstance(frame, pd.Series):
         pyarrow = library("pyarrow", "parquet", f"a frame of {kind}")
         return pyarrow.table(frame).to_pandas(date_as_object=False)
-    made = frame.to_pandas() if hasattr(frame, "to_pandas") else frame
+    made = frame.compute() if hasattr(frame, "compute") else frame
+    made = made.to_pandas() if hasattr(made, "to_pandas") else made
     if isinstance(made, pd.Series):
         return made.to_frame("y" if made.name is None else made.name)
     if isinstance(made, pd.DataFrame):

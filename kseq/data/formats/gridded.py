@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kseq.data._options import Names
 from kseq.data._source import STORE, Source
-from kseq.data.columns import Names
 from kseq.data.formats import _selection, _times
-from kseq.data.formats._selection_2d import Curved
 from kseq.data.formats.compressed import zip_names
 from kseq.data.formats.found import library, reason, some
-from kseq.errors import DataError, Parameter
+from kseq.errors import ConfigError, DataError, Parameter
 
 #: Values of an area that are in memory at once.
 BLOCK = 2**22
@@ -43,11 +42,11 @@ class GridTable:
     """Variables of a grid over time, each reduced to one column, or to one a place of the dimension of ids.
 
     Args:
-        source: the file or folder. Its option ``select`` says which part of the grid is meant.
-        id: a dimension along which the series lie: stations, members.
+        source: The file or folder. Its option ``select`` says which part of the grid is meant.
+        id: A dimension along which the series lie: stations, members.
 
     Raises:
-        DataError: a library is missing, the file is damaged, or nothing in it runs over time.
+        DataError: A library is missing, the file is damaged, or nothing in it runs over time.
         ConfigError: ``select`` cannot be read.
     """
 
@@ -66,7 +65,8 @@ class GridTable:
         self.variables = self._over_time(data)
         coordinates = [str(name) for name in dict.fromkeys([*data.dims, *data.variables]) if name in data]
         self.kinds = {name: _selection.kind_of(name, data[name].attrs) for name in coordinates}
-        self.mask: Any = None
+        #: Weights of the cells of a curvilinear grid; None elsewhere.
+        self.weights: Any = None
         self.parts = self._parts(data)
         self.series: int | None = data.sizes[self.id] if self.id in data.dims else None
         self.schema = pd.DataFrame(self.dates[:0], columns=[self.axis])
@@ -111,12 +111,13 @@ class GridTable:
             )
         return names
 
-    def _parts(self, data: Any) -> dict[str, list[slice]]:
-        """Runs of each dimension that ``select`` names."""
-        parts: dict[str, list[slice]] = {}
+    def _parts(self, data: Any) -> dict[str, slice | np.ndarray]:
+        """Rows of each dimension that ``select`` names."""
+        parts: dict[str, slice | np.ndarray] = {}
         used, told = set(), []
         for dimension in map(str, data.dims):
-            typed = _selection.wanted_by(dimension, self.kinds.get(dimension, dimension), self.spans)
+            kind = self.kinds.get(dimension, dimension)
+            typed = _selection.wanted_by(dimension, kind, self.spans)
             if typed is None:
                 continue
             used.add(typed)
@@ -126,14 +127,12 @@ class GridTable:
                 self.rows = _selection.rows_between(dimension, self.dates, self.spans[typed])
                 told.append(f"{dimension} {self.spans[typed]}")
                 continue
-            values = _along(data, dimension)
-            runs, words = _selection.places(dimension, self.kinds.get(dimension, dimension), values, self.spans[typed])
-            parts[dimension] = runs
+            parts[dimension], words = _selection.places(dimension, kind, _along(data, dimension), self.spans[typed])
             told.append(words)
         curved = self._curved(data)
-        if curved is not None and any(name in self.spans for name in curved.typed):
-            used |= set(curved.typed)
-            cells, self.mask, words = curved.chosen(self.spans)
+        if len(curved) == 2 and any(curved):
+            used |= {str(typed) for typed in curved}
+            cells, words = self._cells(data, curved)
             parts |= cells
             told.append(words)
         unknown = [name for name in self.spans if name not in used]
@@ -147,52 +146,81 @@ class GridTable:
             self.read = (*self.read, f"{'the point' if points else 'the mean over'} {', '.join(told)}")
         return parts
 
-    def _curved(self, data: Any) -> Curved | None:
-        """Latitudes and longitudes that are given for each cell, as on curvilinear grids."""
+    def _curved(self, data: Any) -> dict[str | None, str]:
+        """Names of latitudes and longitudes that are given for each cell, by how the user asks for them."""
         found: dict[str, str] = {}
         for name, kind in self.kinds.items():
             if kind in ("latitude", "longitude") and data[name].ndim == 2:
                 found.setdefault(kind, name)
         if len(found) < 2:
-            return None
-        return Curved(data[found["latitude"]], data[found["longitude"]], self.spans)
+            return {}
+        typed = {_selection.wanted_by(found[kind], kind, self.spans): found[kind] for kind in ("latitude", "longitude")}
+        if len(typed) == 2 and None in typed:
+            one = next(name for name in typed if name is not None)
+            raise ConfigError("received ", Parameter("select"), f" {one} alone, expected lat=...,lon=... together.")
+        return typed
+
+    def _cells(self, data: Any, curved: Mapping[str | None, str]) -> tuple[dict[str, slice | np.ndarray], str]:
+        """The nearest cell of a curvilinear grid, or a window around those within an area, which get weights."""
+        (lat_span, lat), (lon_span, lon) = ((self.spans[str(typed)], data[name]) for typed, name in curved.items())
+        dims = [str(dim) for dim in lat.dims]
+        y, x = lat.to_numpy().astype("float64"), lon.transpose(*dims).to_numpy().astype("float64")
+        if (lat_span.high is None) != (lon_span.high is None):
+            wish = f" {lat_span} and {lon_span}, expected two points or two ranges."
+            raise ConfigError("received ", Parameter("select"), wish)
+        if lat_span.high is not None:
+            within = _selection.inside("lat", "latitude", y, lat_span) & _selection.inside(
+                "lon", "longitude", x, lon_span
+            )
+            if not within.any():
+                raise _selection.outside("lat", lat_span, y)
+            # A variable alone: coordinates of the array would be loaded from the file later on.
+            self.weights = lat.variable.copy(data=np.where(within, np.cos(np.deg2rad(y)), 0.0))
+            rows = {dim: np.flatnonzero(within.any(axis=1 - axis)) for axis, dim in enumerate(dims)}
+            words = (
+                f"lat {lat_span.low} to {lat_span.high}, lon {lon_span.low} to {lon_span.high} ({within.sum()} cells)"
+            )
+            return {dim: _selection.window(own) for dim, own in rows.items()}, words
+        wanted = _selection.number("lat", lat_span.low), _selection.number("lon", lon_span.low)
+        away = _angle(y, x, *wanted)
+        at = np.unravel_index(int(np.nanargmin(away)), away.shape)
+        around = tuple(slice(max(0, int(i) - 1), int(i) + 2) for i in at)
+        if away[at] > np.nanmax(_angle(y[around], x[around], y[at], x[at])):
+            raise DataError(
+                "received ", Parameter("select"), f" lat={lat_span},lon={lon_span}, expected a point of the grid: the "
+                f"nearest cell is lat={y[at]:g},lon={x[at]:g}.",
+            )  # fmt: skip
+        return {
+            dim: slice(int(i), int(i) + 1) for dim, i in zip(dims, at, strict=True)
+        }, f"lat {y[at]:g}, lon {x[at]:g}"
 
     def _reduced(self, data: Any, name: str) -> np.ndarray:
-        """Values of a variable over time, ``(rows, series)``."""
+        """Values of a variable over time, ``(rows, series)``; of an area the mean by the sizes of its cells."""
         variable = data[name]
         others = [str(dim) for dim in variable.dims if dim not in (self.axis, self.id)]
         for dim in others:
             if dim not in self.parts and variable.sizes[dim] > 1:
                 raise self._too_wide(data, name, variable)
-        weights = self._weights(data, others)
-        runs = [self.parts.get(dim, [slice(0, variable.sizes[dim])]) for dim in others]
-        cells = int(np.prod([sum(run.stop - run.start for run in own) for own in runs])) if runs else 1
-        block = _block(variable, self.axis, cells * (variable.sizes[self.id] if self.id in variable.dims else 1))
-        order = [self.axis, *(str(dim) for dim in variable.dims if dim == self.id), *others]
-        pieces, made = _product(runs, others), []
+        own = {dim: self.parts[dim] for dim in others if dim in self.parts}
+        block = _block(variable, self.axis, own)
+        variable = variable.isel(own)
+        latitude = next((dim for dim in others if self.kinds.get(dim) == "latitude"), None)
+        weights = self.weights if self.weights is not None and set(self.weights.dims) <= set(others) else None
+        if weights is None and latitude is not None:
+            weights = np.cos(np.deg2rad(data[latitude].astype("float64"))).clip(0).variable
+        weights = None if weights is None else weights.isel({dim: own[dim] for dim in weights.dims if dim in own})
+        made = []
         for begin in range(self.rows.start, self.rows.stop, block):
             rows = slice(begin, min(begin + block, self.rows.stop))
-            parts = ((self._loaded(variable, order, rows, piece), _of_cells(weights, piece)) for piece in pieces)
-            made.append(next(parts)[0][..., 0] if cells == 1 else _mean(parts))
+            try:
+                part = variable.variable.isel({self.axis: rows}).load()
+            except _DAMAGE as error:
+                raise _damaged(self.source, error) from error
+            made.append(_mean(part.transpose(self.axis, ..., *others).astype("float64"), others, weights))
         values = np.concatenate(made)
         if not np.isfinite(values).any():
             raise self._empty(data, name, variable)
         return values.reshape(len(values), -1)
-
-    def _loaded(self, variable: Any, order: list[str], rows: slice, piece: dict[str, slice]) -> np.ndarray:
-        """Values of a part, ``(rows[, series], cells)``."""
-        try:
-            part = variable.isel({self.axis: rows, **piece}).transpose(*order).to_numpy()
-        except _DAMAGE as error:
-            raise _damaged(self.source, error) from error
-        return part.astype("float64").reshape(*part.shape[: 2 if self.id in variable.dims else 1], -1)
-
-    def _weights(self, data: Any, others: Sequence[str]) -> Any:
-        """Weights over latitude and longitude, which go by the cosine of latitude; None where all are the same."""
-        if self.mask is not None:
-            return self.mask if set(self.mask.dims) <= set(others) else None
-        latitude = next((dim for dim in others if self.kinds.get(dim) == "latitude"), None)
-        return None if latitude is None else np.cos(np.deg2rad(data[latitude].astype("float64"))).clip(0)
 
     def _too_wide(self, data: Any, name: str, variable: Any) -> DataError:
         dims = [
@@ -223,23 +251,22 @@ class GridTable:
 
     def _nearby(self, data: Any, variable: Any) -> str:
         """The nearest cell that holds a value on the last date, as a wish; empty where none is near."""
-        point = {dim: runs[0] for dim, runs in self.parts.items() if dim in variable.dims and len(runs) == 1}
-        space = [
-            dim
-            for dim in point
-            if self.kinds.get(dim) in ("latitude", "longitude") and point[dim].stop - point[dim].start == 1
-        ]
-        if len(space) != 2 or self.id in variable.dims or self.mask is not None:
+        space = [dim for dim in self.parts if self.kinds.get(dim) in ("latitude", "longitude")]
+        if len(space) != 2 or any(variable.sizes[dim] > 1 for dim in variable.dims if dim != self.axis):
             return ""
-        reach = {dim: slice(max(0, point[dim].start - 10), point[dim].stop + 10) for dim in space}
-        field = variable.isel({self.axis: self.rows.stop - 1, **point, **reach}).transpose(..., *space).to_numpy()
-        known = np.argwhere(np.isfinite(field.reshape(field.shape[-2:])))
+        here = [int(np.arange(data.sizes[dim])[self.parts[dim]][0]) for dim in space]
+        reach = {dim: slice(max(0, at - 10), at + 11) for dim, at in zip(space, here, strict=True)}
+        others = {dim: own for dim, own in self.parts.items() if dim in variable.dims and dim not in space}
+        field = data[variable.name].isel({self.axis: self.rows.stop - 1, **others, **reach})
+        known = np.argwhere(
+            np.isfinite(field.transpose(..., *space).to_numpy().reshape([field.sizes[d] for d in space]))
+        )
         if not len(known):
             return ""
-        here = np.array([point[dim].start - reach[dim].start for dim in space])
-        near = known[np.abs(known - here).sum(axis=1).argmin()]
-        cells = [data[dim].to_numpy()[reach[dim].start + at] for dim, at in zip(space, near, strict=True)]
-        return f", such as {','.join(f'{dim}={value:g}' for dim, value in zip(space, cells, strict=True))}"
+        begin = [reach[dim].start for dim in space]
+        near = begin + known[np.abs(begin + known - here).sum(axis=1).argmin()]
+        cells = [f"{dim}={data[dim].to_numpy()[at]:g}" for dim, at in zip(space, near, strict=True)]
+        return f", such as {','.join(cells)}"
 
 
 def _along(data: Any, dimension: Any) -> np.ndarray:
@@ -247,45 +274,30 @@ def _along(data: Any, dimension: Any) -> np.ndarray:
     return data[dimension].to_numpy() if dimension in data else np.arange(data.sizes[dimension])
 
 
-def _product(runs: list[list[slice]], names: list[str]) -> list[dict[str, slice]]:
-    """All combinations of runs: an area across the date line is two pieces."""
-    pieces: list[dict[str, slice]] = [{}]
-    for name, own in zip(names, runs, strict=True):
-        pieces = [{**piece, name: run} for piece in pieces for run in own]
-    return pieces
-
-
-def _of_cells(weights: Any, piece: dict[str, slice]) -> np.ndarray:
-    """Weights of the cells of a piece, ``(cells,)``."""
-    shape = [run.stop - run.start for run in piece.values()]
-    if weights is None:
-        return np.ones(int(np.prod(shape)))
-    own = weights.isel({dim: piece[dim] for dim in weights.dims}).transpose(*(d for d in piece if d in weights.dims))
-    sized = own.to_numpy().reshape([n if d in weights.dims else 1 for n, d in zip(shape, piece, strict=True)])
-    return np.broadcast_to(sized, shape).ravel()
-
-
-def _mean(parts: Iterator[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Weighted mean over cells, leaving out those without a value.
-
-    Args:
-        parts: values, ``(rows[, series], cells)``, and the weights of their cells, ``(cells,)``.
-    """
-    total: Any = 0.0
-    weight: Any = 0.0
-    for values, own in parts:
-        known = np.isfinite(values)
-        total = total + np.where(known, values, 0.0) @ own
-        weight = weight + known @ own
+def _mean(part: Any, dims: Sequence[str], weights: Any) -> np.ndarray:
+    """Weighted mean of a variable over dimensions, leaving out cells without a value."""
+    if all(part.sizes[dim] == 1 for dim in dims):
+        return part.to_numpy().reshape(part.shape[: part.ndim - len(dims)])
+    values = part.to_numpy().reshape(*part.shape[: part.ndim - len(dims)], -1)
+    sizes = {dim: part.sizes[dim] for dim in dims}
+    own = np.ones(values.shape[-1]) if weights is None else weights.set_dims(sizes).transpose(*dims).to_numpy().ravel()
+    known = np.isfinite(values)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(total / weight)
+        return np.asarray((np.where(known, values, 0.0) @ own) / (known @ own))
 
 
-def _block(variable: Any, axis: str, cells: int) -> int:
+def _angle(y: np.ndarray, x: np.ndarray, lat: float, lon: float) -> np.ndarray:
+    """Great-circle distance in degrees, by the haversine formula."""
+    dy, dx = np.deg2rad(y - lat), np.deg2rad(_selection.distance(x, lon, "longitude"))
+    half = np.sin(dy / 2) ** 2 + np.cos(np.deg2rad(y)) * np.cos(np.deg2rad(lat)) * np.sin(dx / 2) ** 2
+    return np.rad2deg(2 * np.arcsin(np.sqrt(np.clip(half, 0, 1))))
+
+
+def _block(variable: Any, axis: str, own: Mapping[str, slice | np.ndarray]) -> int:
     """Steps to load at once: as many as fit, in whole chunks of the file."""
     chunks = variable.encoding.get("chunksizes") or variable.encoding.get("chunks")
     chunk = int(chunks[variable.dims.index(axis)]) if chunks else 1
-    steps = max(1, BLOCK // max(1, cells))
+    steps = max(1, BLOCK // max(1, variable.isel({axis: 0, **own}).size))
     return max(chunk, steps // chunk * chunk)
 
 

@@ -28,7 +28,7 @@ def read(source: Source) -> Found:
     """Read objects as rows; numbers stay numbers, text stays text.
 
     Raises:
-        DataError: it is no JSON, or holds anything but objects.
+        DataError: It is no JSON, or holds anything but objects.
     """
     content = source.whole().removeprefix(b"\xef\xbb\xbf").strip()
     if not content:
@@ -37,6 +37,12 @@ def read(source: Source) -> Found:
     parts = [pd.DataFrame(rows) for rows in (_list(source, content) if whole else _lines(source, content))]
     # A column without values so far is of objects until numbers come.
     frame = pd.concat(parts, ignore_index=True).infer_objects()
+    nested = [name for name in frame if frame[name].map(type).isin([dict, list]).any()]
+    if nested:
+        raise DataError(
+            f"{source} holds lists or objects under {str(nested[0])!r}, expected one plain value a column: one JSON "
+            "object a row, as DataFrame.to_json(orient='records') writes them."
+        )
     return Found(frame, ("a JSON list" if whole else "JSON lines",))
 
 

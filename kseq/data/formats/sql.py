@@ -61,11 +61,11 @@ def read(address: str, query: str | None) -> Found:
     """Read the rows of a query.
 
     Args:
-        address: of the database, such as ``sqlite:///sales.db``.
-        query: in SQL.
+        address: Address of the database, such as ``sqlite:///sales.db``.
+        query: Query in SQL.
 
     Raises:
-        DataError: a library is missing, the address is none, the database does not answer, or the query fails.
+        DataError: A library is missing, the address is none, the database does not answer, or the query fails.
     """
     shown = without_password(address)
     if query is None or not query.strip():

@@ -48,7 +48,7 @@ def preset_of(source: Source) -> str | None:
     """Name of the archive whose shape a source has; None of others.
 
     Raises:
-        ConfigError: the user names an archive that is not known.
+        ConfigError: The user names an archive that is not known.
     """
     named = source.options["preset"]
     if named is not None and named not in PRESETS:
@@ -64,10 +64,10 @@ def read(source: Source) -> Found:
     """Read text of an archive.
 
     Args:
-        source: the text. Its option ``preset`` is one of :data:`PRESETS`; None where its shape tells.
+        source: The text. Its option ``preset`` is one of :data:`PRESETS`; None where its shape tells.
 
     Raises:
-        DataError: it does not have the archive's shape.
+        DataError: It does not have the archive's shape.
     """
     preset, text = str(preset_of(source)), _text(source.whole())
     shape, parse = PRESETS[preset]
@@ -98,26 +98,19 @@ def _is_psl(lines: list[str]) -> bool:
 
 
 def _psl(source: Source, lines: list[str]) -> Found:
-    match = _YEARS.fullmatch(lines[0])
-    first, last = (int(year) for year in match.groups()) if match else (0, -1)
-    values, at = [], 1
-    for at, line in enumerate(lines[1:], 1):
-        fields = line.split()
-        if len(fields) != 13 or int(fields[0]) != first + at - 1:
-            break
-        values.append([float(field) for field in fields[1:]])
-    else:
-        at += 1
-    if first + len(values) - 1 != last:
+    first, last = (int(year) for year in re.findall(r"\d{4}", lines[0]))
+    table = [line.split() for line in lines[1 : last - first + 2]]
+    at = next((n for n, row in enumerate(table) if len(row) != 13 or row[0] != str(first + n)), len(table))
+    if at < len(table):
         raise DataError(
-            f"{source}: line {at} is {lines[at][:40]!r}, expected the twelve months of {first + len(values)}."
-            if at < len(lines)
-            else f"{source} ends in {first + len(values) - 1}, expected years to {last}: it is cut off."
+            f"{source}: line {at + 1} is {lines[at + 1][:40]!r}, expected the twelve months of {first + at}."
         )
-    y = np.array(values, dtype="float64").ravel()
+    if first + at - 1 < last:
+        raise DataError(f"{source} ends in {first + at - 1}, expected years to {last}: it is cut off.")
+    y = np.array(table, dtype="float64")[:, 1:].ravel()
     dates = pd.date_range(f"{first}-01-01", periods=len(y), freq="MS")
     phrases = []
-    mark = lines[at].split() if at < len(lines) else []
+    mark = lines[at + 1].split() if at + 1 < len(lines) else []
     if len(mark) == 1:
         none = np.isclose(y, float(mark[0]), rtol=1e-6)
         if none.any():
@@ -211,46 +204,29 @@ def _ndbc(source: Source, lines: list[str]) -> Found:
     return Found(values.drop(columns=empty), tuple(phrases), {"time": "ds"})
 
 
+#: Columns of SILSO's files by their step; those of days and months have dates beside decimal years.
 _SILSO_NAMES = {
-    "year": ["decimal_year", "sunspots", "std", "observations", "definitive"],
-    "month": ["year", "month", "decimal_year", "sunspots", "std", "observations", "definitive"],
-    "day": ["year", "month", "day", "decimal_year", "sunspots", "std", "observations", "definitive"],
+    step: [*dates, "decimal_year", "sunspots", "std", "observations"]
+    for step, dates in (("day", ["year", "month", "day"]), ("month", ["year", "month"]), ("year", []))
 }
 
 
 def _silso_step(lines: list[str]) -> str | None:
     """Step of a file of SILSO: its decimal year must fit its dates."""
-    rows = [_fields(line) for line in lines if line.strip()]
     try:
-        numbers = [[float(field) for field in row[:5]] for row in rows[:20]]
+        rows = [[float(field) for field in _fields(line)[:5]] for line in lines if line.strip()][:20]
     except ValueError:
         return None
-    if len(numbers) < 2 or any(len(row) < 5 for row in numbers):
+    if len(rows) < 2 or any(len(row) < 5 for row in rows):
         return None
-    for step, fits in (("day", _fits_day), ("month", _fits_month), ("year", _fits_year)):
-        if all(fits(row) for row in numbers):
-            return step
-    return None
-
-
-def _fits_day(row: list[float]) -> bool:
-    year, month, day, decimal, _ = row
-    whole = all(value.is_integer() for value in (year, month, day)) and 1 <= month <= 12 and 1 <= day <= 31
-    return whole and abs(decimal - (year + (30.44 * (month - 1) + day - 0.5) / 365.25)) < 0.01
-
-
-def _fits_month(row: list[float]) -> bool:
-    year, month, decimal, *_ = row
-    return (
-        year.is_integer()
-        and month.is_integer()
-        and 1 <= month <= 12
-        and abs(decimal - year - (month - 0.5) / 12) < 0.01
-    )
-
-
-def _fits_year(row: list[float]) -> bool:
-    return 1600 < row[0] < 2200 and row[0] % 1 == 0.5 and row[1] >= -1 and row[3].is_integer()
+    first, second, third, fourth, _ = np.array(rows).T
+    whole = bool((first % 1 == 0).all() and ((second % 1 == 0) & (second >= 1) & (second <= 12)).all())
+    if whole and (np.abs(fourth - first - (30.44 * (second - 1) + third - 0.5) / 365.25) < 0.01).all():
+        return "day"
+    if whole and (np.abs(third - first - (second - 0.5) / 12) < 0.01).all():
+        return "month"
+    years = (first % 1 == 0.5) & (first > 1600) & (first < 2200) & (second >= -1) & (fourth % 1 == 0)
+    return "year" if years.all() else None
 
 
 def _fields(line: str) -> list[str]:
@@ -265,18 +241,15 @@ def _is_silso(lines: list[str]) -> bool:
 
 def _silso(source: Source, lines: list[str]) -> Found:
     step = str(_silso_step(lines))
-    rows = [_fields(line) for line in lines if line.strip()]
-    names = _SILSO_NAMES[step]
-    short = next((number for number, row in enumerate(rows) if len(row) < len(names) - 1), None)
+    names, rows = _SILSO_NAMES[step], [_fields(line) for line in lines if line.strip()]
+    short = next((number for number, row in enumerate(rows) if len(row) < len(names)), None)
     if short is not None:
         raise DataError(
             f"{source}: line {short} holds {len(rows[short])} fields, expected {len(names)}: it is cut off."
         )
-    frame = pd.DataFrame([row[: len(names) - 1] for row in rows], columns=names[:-1]).astype("float64")
-    dates = frame[["year", "month", "day"]] if step == "day" else pd.DataFrame(
-        {"year": frame["decimal_year"] // 1 if step == "year" else frame["year"],
-         "month": frame["month"] if step == "month" else 1, "day": 1}
-    )  # fmt: skip
+    frame = pd.DataFrame([row[: len(names)] for row in rows], columns=names).astype("float64")
+    year = np.floor(frame["decimal_year"])
+    dates = pd.DataFrame({"year": frame.get("year", year), "month": frame.get("month", 1), "day": frame.get("day", 1)})
     values = frame[["sunspots", "std", "observations"]].copy()
     none = values == -1
     values = values.mask(none)

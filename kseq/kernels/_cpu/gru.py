@@ -10,6 +10,7 @@ holds, for the backward pass, what the reset gate was multiplied with: ``h_prev 
 import numpy as np
 
 from kseq.kernels._cpu.code import compiled, part
+from kseq.kernels._cpu.functions import sigmoid, tanh
 from kseq.kernels._cpu.products import (
     add_rows,
     add_transposed_product,
@@ -20,7 +21,7 @@ from kseq.kernels._cpu.products import (
     product,
     round_up,
 )
-from kseq.kernels._cpu.simd import claim, lanes, load, sigmoid, store, tanh
+from kseq.kernels._cpu.simd import claim, lanes, load, store
 
 
 @part

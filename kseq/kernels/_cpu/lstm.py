@@ -8,6 +8,7 @@ last. Where nothing is kept for the backward pass, ``a``, ``gates`` and ``cells`
 import numpy as np
 
 from kseq.kernels._cpu.code import compiled, part
+from kseq.kernels._cpu.functions import sigmoid, tanh
 from kseq.kernels._cpu.products import (
     add_rows,
     add_transposed_product,
@@ -18,7 +19,7 @@ from kseq.kernels._cpu.products import (
     product,
     round_up,
 )
-from kseq.kernels._cpu.simd import claim, lanes, load, prefetch, sigmoid, store, tanh
+from kseq.kernels._cpu.simd import claim, lanes, load, prefetch, store
 
 
 @part

@@ -12,7 +12,8 @@ units, ``units`` rounded up to whole vectors; the padding's weights are zero and
 """
 
 from kseq.kernels._cpu.code import part
-from kseq.kernels._cpu.simd import TILE_ROWS, TILE_VECTORS, lanes, load, store, tile
+from kseq.kernels._cpu.simd import lanes, load, store
+from kseq.kernels._cpu.tile import TILE_ROWS, TILE_VECTORS, tile
 
 
 @part

@@ -7,6 +7,7 @@ Nothing is kept for the backward pass but ``a``, whose next row holds the output
 import numpy as np
 
 from kseq.kernels._cpu.code import compiled, part
+from kseq.kernels._cpu.functions import tanh, where_positive
 from kseq.kernels._cpu.products import (
     add_rows,
     add_transposed_product,
@@ -17,7 +18,7 @@ from kseq.kernels._cpu.products import (
     product,
     round_up,
 )
-from kseq.kernels._cpu.simd import claim, lanes, load, store, tanh, where_positive
+from kseq.kernels._cpu.simd import claim, lanes, load, store
 
 #: Numbers of the activations, as the compiled functions take them.
 TANH, RELU, LINEAR = 0, 1, 2

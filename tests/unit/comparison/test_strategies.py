@@ -6,10 +6,12 @@ import pytest
 
 from kseq import ConfigError, Settings, build_model, compare, from_frame, panel_from_frame, predict
 from kseq.comparison.backtest import cut_windows
-from kseq.comparison.jobs import build_cell, train_cell
+from kseq.comparison.jobs import train_cell
+from kseq.comparison.networks import build_cell
 from kseq.comparison.strategies import Recursive, one_step
+from kseq.evaluation.evidence import Evidence
 from kseq.evaluation.significance import Row
-from kseq.evaluation.verdict import Evidence, reach, verdict
+from kseq.evaluation.verdict import reach, verdict
 from kseq.experiments.audit import audit
 from kseq.layers import kernel_policy
 from kseq.models.seq2seq import build_seq2seq

@@ -67,10 +67,15 @@ def psl():
     return " 2001 2006\n" + "\n".join(years) + "\n  -99.99\n  nino\n"
 
 
+#: Those in which the days lie.
+GERMAN = ("Februar", "März", "April")
+
 DATES = {
     "2001-02-03 04:05": (DAYS.strftime("%Y-%m-%d 04:05"), DAYS + pd.Timedelta("4h5min")),
     "3.2.2001": ([f"{date.day}.{date.month}.{date.year}" for date in DAYS], DAYS),
     "Feb-01": (MONTHS.strftime("%b-%y"), MONTHS),
+    "3. März 2001": ([f"{date.day}. {GERMAN[date.month - 2]} 2001" for date in DAYS], DAYS),
+    "2001年2月": ([f"{date.year}年{date.month}月" for date in MONTHS], MONTHS),
     "20010203": (DAYS.strftime("%Y%m%d"), DAYS),
     "200102": (MONTHS.strftime("%Y%m"), MONTHS),
     "2001M02": ([f"{date.year}M{date.month:02}" for date in MONTHS], MONTHS),
@@ -111,6 +116,9 @@ CASES = [
      {"time": ("year", "month", "day")}, DAYS),
     ("--time Date,Hour", "a.csv", table([f"{date:%Y-%m-%d},{date.hour}" for date in HOURS], head="Date,Hour,level"),
      {"time": ("Date", "Hour")}, HOURS),
+    ("--time none", "a.csv", table([f"row {at}" for at in range(ROWS)]), {"time": ("none",)}, None),
+    ("--date-format excel", "a.csv", table((DAYS - pd.Timestamp("1899-12-30")).days), {"date_format": "excel",
+     "time": "when", "target": "level"}, DAYS),
     ("--date-format", "a.csv", table(DAYS.strftime("%d|%m|%Y")), {"date_format": "%d|%m|%Y", "time": "when"}, DAYS),
     ("--dayfirst", "a.csv", table(DAYS.strftime("%d/%m/%Y")), {"dayfirst": True}, DAYS),
     ("--freq", "a.csv", table(), {"freq": "MS"}, MONTHS),
@@ -127,8 +135,8 @@ CASES = [
 
 #: Entries that have tests of their own, with their libraries or over further files.
 ELSEWHERE = (
-    "-", "--id", "--wide series", "none", "--sheet", ".xlsx", ".xls", ".xlsb", ".ods", "--select lat=39,lon=3",
-    "lat=30:40,lon=-10:0", "--parquet", ".rdb", "--sql", "--query", "$NAME", "kseq data",
+    "-", "--id", "--id store,item", "--wide series", "none", "--sheet", ".xlsx", ".xls", ".xlsb", ".ods",
+    "--select lat=39,lon=3", "lat=30:40,lon=-10:0", "--parquet", ".rdb", "--sql", "--query", "$NAME", "kseq data",
 )  # fmt: skip
 
 

@@ -127,7 +127,7 @@ def test_local_time_without_its_zone_is_told():
         (dates("MS", 24), dates("D", 60, "2003-01-01"), "(monthly, and daily from 2003-01-01 on)"),
         (dates("D", 300), dates("MS", 60, "2002-01-01"), "(daily, and monthly from 2002-01-01 on)"),
         (dates("h", 300), dates("30min", 20, "2002-01-01"), "(hourly, and 30 minutes from 2002-01-01 on)"),
-        (dates("h", 300), dates("2h", 20, "2002-01-01"), "(hourly, and 20 longer steps in a row from 2002-01-01 on)"),
+        (dates("h", 300), dates("2h", 20, "2002-01-01"), "(hourly, and 2 hours from 2002-01-01 on)"),
     ],
 )
 def test_mixed_frequencies_are_refused(first, second, expected):

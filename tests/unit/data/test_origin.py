@@ -23,13 +23,12 @@ def test_a_built_in_knows_its_name():
 def test_a_file_knows_how_it_was_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(Path("mine.csv"))
-    series = read_csv(Path("mine.csv"), "date", "sst", pd.Index(["wind"]), np.int64(0), freq="MS")
+    series = read_csv(Path("mine.csv"), "date", "sst", pd.Index(["wind"]), header=np.int64(0), freq="MS")
     assert series.origin.reader == "read_csv"
     assert series.origin.sha256 == series.fingerprint
-    # Plain values, the path as it was given, what goes on to another function beside the rest, and defaults.
+    # Plain values, the path as it was given, and those of the defaults that have a place.
     assert series.origin.arguments == {
-        "path": "mine.csv", "time": "date", "target": "sst", "features": ["wind"], "header": 0, "fill": None,
-        "name": None, "unit": "", "series": None, "freq": "MS",
+        "path": "mine.csv", "time": "date", "target": "sst", "features": ["wind"], "header": 0, "freq": "MS",
     }  # fmt: skip
     again = read_csv(**series.origin.arguments)
     assert again.origin == series.origin

@@ -1,5 +1,8 @@
 """One path from a file to the data: a panel of one is the series, and nothing that should not matter does."""
 
+import inspect
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +15,13 @@ from kseq.data import _parquet, read_file
 pytestmark = pytest.mark.above_backends
 
 NAN = np.nan
+
+
+@pytest.mark.parametrize("reader", [read_csv, read_parquet, read_panel, from_frame, panel_from_frame, read_file])
+def test_every_option_of_a_reader_is_described_with_it(reader):
+    described = re.findall(r"^ {8}(\w+): ", reader.__doc__.partition("Args:")[2].partition("Returns:")[0], re.MULTILINE)
+    assert described == list(dict.fromkeys(described))
+    assert set(described) == set(inspect.signature(reader).parameters)
 
 
 def write(tmp_path, text):

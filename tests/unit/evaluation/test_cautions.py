@@ -9,8 +9,8 @@ import kseq
 from kseq.comparison.null_losses import null_losses
 from kseq.evaluation import cautions as warned
 from kseq.evaluation.cautions import cautions
+from kseq.evaluation.evidence import Evidence
 from kseq.evaluation.rows import Row
-from kseq.evaluation.verdict import Evidence
 
 pytestmark = pytest.mark.above_backends
 

@@ -3,8 +3,8 @@ import pytest
 from scipy import signal
 
 from kseq.evaluation.confidence_set import SIZE, confidence_set, eliminate
+from kseq.evaluation.evidence import Evidence
 from kseq.evaluation.rows import Row
-from kseq.evaluation.verdict import Evidence
 
 arch = pytest.importorskip("arch.bootstrap")
 pytestmark = pytest.mark.above_backends

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from kseq.evaluation.evidence import Evidence
 from kseq.evaluation.noise import Source, fold_variance, sources
 from kseq.evaluation.rows import Row
 from kseq.evaluation.significance import differences
-from kseq.evaluation.verdict import Evidence, what_it_takes, where_noise_comes_from
+from kseq.evaluation.verdict import what_it_takes, where_noise_comes_from
 
 pytestmark = pytest.mark.above_backends
 

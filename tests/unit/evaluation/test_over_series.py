@@ -3,10 +3,11 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from kseq.evaluation.evidence import Evidence
 from kseq.evaluation.over_series import friedman, series_test
 from kseq.evaluation.rows import Row
 from kseq.evaluation.significance import LEVEL_TRAINED, differences
-from kseq.evaluation.verdict import Evidence, average_ranks, how_tested, verdict
+from kseq.evaluation.verdict import average_ranks, how_tested, verdict
 
 pytestmark = pytest.mark.above_backends
 

@@ -7,8 +7,9 @@ import pytest
 from kseq.evaluation import cautions as warned
 from kseq.evaluation import verdict as said
 from kseq.evaluation.cautions import cautions
-from kseq.evaluation.significance import Row
-from kseq.evaluation.verdict import Evidence, verdict
+from kseq.evaluation.evidence import Evidence
+from kseq.evaluation.significance import Row, differences
+from kseq.evaluation.verdict import verdict
 
 pytestmark = pytest.mark.above_backends
 
@@ -355,7 +356,7 @@ def test_windows_further_apart_overlap_less():
     rows = [Row("a", walk[None], "baseline"), Row("b", walk[None] + rng.normal(size=walk.shape), "baseline")]
     y = np.full((WINDOWS, 24, 1), 20.0)
     p = [evidence(*rows, y=y, step_size=step).pair(*rows).p_time for step in (1, 2, 3, 24, 48)]
-    at_horizon = [said.differences(rows, horizon=horizon)[0].p_time for horizon in (24, 12, 8, 1, 1)]
+    at_horizon = [differences(rows, horizon=horizon)[0].p_time for horizon in (24, 12, 8, 1, 1)]
     assert p == at_horizon
     assert len(set(p)) == 4
 

@@ -1,5 +1,6 @@
 """What an exported model computes is what kseq forecasts: each transform, cell and covariate, by NumPy alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ import pytest
 import kseq
 from kseq.exporting import _numpy
 from kseq.exporting.export import _parts_of
-from kseq.exporting.inputs import at, example_of, inputs_of
+from kseq.exporting.inputs import at, example_of
 from kseq.exporting.recipe import Recipe
 from kseq.forecasting import model_file
-from kseq.forecasting.forecast import covariates_ahead, forecast
+from kseq.forecasting.forecast import covariates_ahead, forecast, rows_to_forecast
 from kseq.forecasting.history import History
 
 pytestmark = pytest.mark.above_backends
@@ -37,7 +38,8 @@ def rows(count=60, ids=("a",), freq="MS"):
 def exported(model, steps, future=None):
     card, networks = _parts_of(model)
     recipe = Recipe(card, steps, tuple(card.settings["levels"]))
-    inputs = inputs_of(recipe, future=future)
+    history, ahead, _ = rows_to_forecast(card, recipe.made, None, future, None)
+    inputs = at(recipe, replace(history, panel=ahead), ahead.ends)
     assert [(name, value.shape[1:], value.dtype) for name, value in inputs.items()] == [
         (one.name, one.shape, one.dtype) for one in recipe.inputs
     ]

@@ -1,15 +1,12 @@
-"""Rows of a user's own beside the cells: networks of any Keras layers, and regressors on the same windows.
+"""Rows of a user's regressors, by scikit-learn's conventions, fitted to the windows of the cells.
 
-A network is trained as the cells are: the same windows, seeds, budget and early stopping, one seed after the other. A
-regressor by scikit-learn's conventions reads each window as one row of numbers, ``lookback`` times ``features``, and
-forecasts all steps: natively where it knows several outputs, otherwise by a copy a step (the direct strategy).
+A regressor reads each window as one row of numbers, ``lookback`` times ``features``, and forecasts all steps: natively
+where it knows several outputs, otherwise by a copy a step (the direct strategy).
 """
 
-import random
 import time
 from collections.abc import Callable
-from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,74 +18,6 @@ from kseq.evaluation.model_result import ModelResult
 from kseq.models.own import Own
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.settings import Settings
-
-if TYPE_CHECKING:
-    import keras
-
-
-def build_own(own: Own, data: WindowedPanel, settings: Settings, seed: int) -> "keras.Model":
-    """Build the network of a user's function, whose weights and dropout are drawn from the seed.
-
-    The function is called with those of these arguments that it takes: ``lookback``, ``features``, ``horizon``,
-    ``targets``, ``outputs`` (``horizon * targets``), ``units``, ``num_layers``, ``dropout``, ``bidirectional`` and
-    ``seed``.
-
-    Args:
-        own: the function.
-        data: windows that the network is to read.
-        settings: of this row.
-        seed: of Keras, NumPy and Python while the function runs.
-
-    Raises:
-        ConfigError: it fails, or returns no model that reads these windows and forecasts all steps.
-    """
-    import keras
-
-    # Of a loss of quantiles each is a target more.
-    targets = data.targets * max(1, len(settings.quantiles))
-    outputs = data.horizon * targets
-    offered = {
-        "lookback": data.lookback, "features": data.features, "horizon": data.horizon, "targets": targets,
-        "outputs": outputs, "units": settings.units, "num_layers": settings.num_layers, "dropout": settings.dropout,
-        "bidirectional": settings.bidirectional, "seed": seed,
-    }  # fmt: skip
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    keras.utils.set_random_seed(seed)
-    try:
-        model = own.called(offered)
-        if not isinstance(model, keras.Model):
-            raise ConfigError(f"cell {own.name!r} returned type {type(model).__name__}, expected a keras.Model.")
-        return _as_network(own.name, model, data, outputs)
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-
-
-def _as_network(name: str, model: "keras.Model", data: WindowedPanel, outputs: int) -> "keras.Model":
-    """The model itself where it maps windows to ``outputs`` numbers; wrapped where it gives them in another shape."""
-    import keras
-
-    window = keras.Input((data.lookback, data.features), name="window")
-    reads = f"windows of {data.lookback} rows and {data.features} features"
-    try:
-        made = model(window)
-    except Exception as error:
-        raise ConfigError(
-            f"cell {name!r} returned a model that cannot read {reads}: {type(error).__name__}: "
-            f"{' '.join(str(error).split())[:300]}"
-        ) from error
-    shape = getattr(made, "shape", (None, None))
-    if None in shape[1:] or prod(shape[1:]) != outputs:
-        raise ConfigError(
-            f"cell {name!r} returned a model whose forecasts have shape {tuple(shape)}, expected (batch, {outputs}): "
-            f"{data.horizon} steps of {outputs // data.horizon} numbers; the builder is called with outputs={outputs}."
-        )
-    # Keras's own names for what a functional model has and others have not.
-    if len(shape) == 2 and len(getattr(model, "inputs", None) or ()) == 1:
-        return model
-    if len(shape) != 2:
-        made = keras.layers.Reshape((outputs,), name="steps")(made)
-    return keras.Model(window, made, name=f"own_{len(name)}")
 
 
 def rival_row(
