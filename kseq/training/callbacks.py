@@ -19,6 +19,7 @@ from kseq.text import shown
 from kseq.training import memory
 from kseq.training.batches import Batches
 from kseq.training.budget import Training
+from kseq.validation import require_path
 
 
 class _Comparison(Protocol):
@@ -70,6 +71,7 @@ def predict_quantiles(
     Returns:
         np.ndarray: ``(member, window, step, target, quantile)``; one quantile where the model forecasts a value.
     """
+    _require_shape(model, data)
     members = members_of(model)
     seedless = Batches(windows, batch_size or memory.windows_at_once(model, data.lookback), members=members)
     # Read by index: a PyDataset of older Keras has a length but no iterator, and a loop over it would not end.
@@ -80,12 +82,22 @@ def predict_quantiles(
     return np.stack([data.to_units(one, windows) for one in np.moveaxis(scaled, 2, 0)], axis=-1)
 
 
+def _require_shape(model: keras.Model, data: WindowedPanel) -> None:
+    """Refuse a model that reads windows of another size."""
+    shape: Any = model.inputs[0].shape if len(model.inputs) == 1 else ()
+    if len(shape) < 3:
+        return
+    there = (data.lookback, data.features)
+    if any(one not in (None, other) for one, other in zip(shape[-2:], there, strict=True)):
+        raise ConfigError(
+            f"received a model that reads windows of {shape[-2]} steps and {shape[-1]} columns, expected {there[0]} "
+            f"and {there[1]}: lookback={there[0]}, features={there[1]}."
+        )
+
+
 def forecast_batch(model: keras.Model, x: np.ndarray) -> Any:
     """Forecast a batch of windows, as the framework's array; if the model has several outputs, the first."""
-    # On TensorFlow Keras traces a graph for each model and each shape, which takes longer than the few batches that a
-    # model forecasts; from the fifth model on TensorFlow takes them for one function that is traced again and again.
-    graphs = keras.config.backend() == "tensorflow"
-    output = model(x, training=False) if graphs else model.predict_on_batch(x)
+    output = model.predict_on_batch(x)
     # Models built with return_states give the forecast first.
     return output[0] if isinstance(output, list | tuple) else output
 
@@ -223,7 +235,7 @@ class Evaluation(EpochTimer):
             raise ConfigError(f"received name {shown(name)}, expected a text, the name of the row.")
         if isinstance(seeds, str | Path):
             raise ConfigError(f"received seeds {shown(seeds)}, expected one for each member; a folder is folder=.")
-        self.folder = folder
+        self.folder = folder if folder is None else require_path(folder)
         self.quantiles = quantiles
         self.forecast = forecast
         self.comparison = comparison
