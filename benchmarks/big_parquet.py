@@ -80,8 +80,8 @@ def run(path: Path, given: argparse.Namespace) -> None:
         import kseq
         from kseq.baselines import Skipped, baseline_row
         from kseq.comparison.backtest import cut_windows
+        from kseq.layers.feeding import fed
         from kseq.training.callbacks import predict
-        from kseq.training.feeding import fed
         from kseq.training.fit import Training, compile_model
     with stage("read"):
         panel = kseq.read_panel(path)

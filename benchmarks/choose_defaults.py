@@ -37,6 +37,7 @@ from kseq.preprocessing.splits import Split
 TRIALS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "skip none": {"skip": "none"},
+    "learning_rate 0.0005": {"learning_rate": 5e-4},
     "learning_rate 0.003": {"learning_rate": 3e-3},
     "learning_rate 0.003, cosine": {"learning_rate": 3e-3, "schedule": "cosine"},
     "cosine": {"schedule": "cosine"},
@@ -48,13 +49,14 @@ TRIALS: dict[str, dict[str, Any]] = {
     "units 16": {"units": 16},
     "units 64": {"units": 64},
     "calendar": {"calendar": True},
+    "transform anomaly,season": {"transform": "anomaly,season"},
 }
 
 #: Of these, the ones that belong to the training's budget.
 BUDGET = ("weight_decay", "clip_norm", "learning_rate", "batch_size", "patience", "loss", "schedule")
 
 #: Of a large set every so many series are taken.
-EVERY = {"tourism monthly": 4, "M4 hourly": 12}
+EVERY = {"tourism monthly": 6, "M4 hourly": 12}
 
 #: Errors that are counted, where it is not the metric of the set alone.
 METRICS = {"M4 hourly": ("smape", "mase"), "tourism monthly": ("mase",)}

@@ -1,8 +1,8 @@
 """Level and power of the tests behind a verdict: the figures of ``docs/statistics.md``.
 
     python benchmarks/sizes.py                  # some seconds
-    python benchmarks/sizes.py --draws 4000     # some minutes; the figures of the documents
-    python benchmarks/sizes.py --arch           # arch's model confidence set on the same draws as well; a minute
+    python benchmarks/sizes.py --draws 2000     # a minute or two
+    python benchmarks/sizes.py --arch           # arch's model confidence set on the same draws as well; a minute more
 
 Losses are drawn with correlation in time, many times over. Where all rows have one expected loss, the share of draws is
 counted in which a test finds a difference that is not there, and in which three equal cells share a letter or stay in
@@ -35,6 +35,10 @@ PROCESSES = {f"AR(1), rho {rho:g}": ([1.0], [1.0, -rho]) for rho in (-0.6, -0.3,
 }
 
 
+#: Steps of forecasts that overlap, and the memory of what they miss.
+OVERLAPS = [(steps, rho) for steps in (3, 6, 12) for rho in (0.0, 0.6, 0.8)]
+
+
 def draw(rng: np.random.Generator, process: str, *shape: int) -> np.ndarray:
     """Draw series of mean 0 and of one variance, ``shape``, the last axis in time."""
     ahead, behind = PROCESSES[process]
@@ -64,6 +68,24 @@ def found(test: Callable[..., Any], draws: int, process: str, n: int, errors: fl
     shift, level = errors * long_run(process) / np.sqrt(n), np.full(n, 10.0)
     drawn = draw(np.random.default_rng(seed), process, draws, n)
     return 100 * float(np.mean([test(10 + shift + one, level).p <= 0.05 for one in drawn]))
+
+
+def found_overlapping(draws: int, steps: int, rho: float, n: int, errors: float = 0.0) -> float:
+    """Percent of draws in which the test over time finds a difference between forecasts that overlap.
+
+    Differences are sums of as many successive values of a first-order autoregression as forecasts have steps.
+
+    Args:
+        draws: Number of draws.
+        steps: Steps of a forecast, made at each step.
+        rho: Coefficient of the autoregression.
+        n: Number of windows.
+        errors: As in :func:`found`.
+    """
+    noise = np.random.default_rng(0).normal(size=(draws, n + LEAD))
+    drawn = lfilter(np.ones(steps) / steps, [1, -rho], noise)[:, LEAD:] + errors / (1 - rho) / np.sqrt(n)
+    shift, level = 1 + np.abs(drawn).max(), np.full(n, 1 + np.abs(drawn).max())
+    return 100 * float(np.mean([cosine_test(shift + one, level, horizon=steps).p <= 0.05 for one in drawn]))
 
 
 def three_cells(rng: np.random.Generator, process: str, windows: int, better: float = 0.0, seeds: int = 5) -> list[Row]:
@@ -131,7 +153,7 @@ def kept(draws: int, process: str, windows: int = 100, arch: bool = False, worse
             found.compute()
             whole += 2 in found.included if worse else len(found.included) == 3
         else:
-            inside = confidence_set([one[None] for one in losses], seed=number) > SIZE
+            inside = confidence_set([one[None] for one in losses]) > SIZE
             whole += bool(inside[-1] if worse else inside.all())
     return 100 * whole / draws
 
@@ -143,7 +165,7 @@ def main() -> None:
     parser.add_argument("--arch", action="store_true", help="arch's set as well, which takes a minute")
     asked = parser.parse_args()
     whitened = partial(cosine_test, whitened=True)
-    lengths = (15, 50, 100, 200)
+    lengths = (8, 15, 50, 100, 200)
     heads = [*(f"n = {n}" for n in lengths), "plain, 100", "usual, 100", *(f"power, {n}" for n in lengths[1:])]
     print("A true null is rejected at 5 %, and a difference of three standard errors is found, in % of draws; plain: "
           "the cosine test without prewhitening")  # fmt: skip
@@ -154,6 +176,14 @@ def main() -> None:
         shown += [found(whitened, asked.draws, process, n, errors=3) for n in lengths[1:]]
         shown.append(found(cosine_test, asked.draws, process, 50, errors=3))
         print(f"{process:26}" + "".join(f"{one:12.1f}" for one in shown), flush=True)
+    lengths = (30, 100, 200)
+    print("\nThe same of forecasts that overlap")
+    heads = [*(f"n = {n}" for n in lengths), *(f"power, {n}" for n in lengths)]
+    print(f"{'losses':26}" + "".join(f"{head:>12}" for head in heads))
+    for steps, rho in OVERLAPS:
+        shown = [found_overlapping(asked.draws, steps, rho, n) for n in lengths]
+        shown += [found_overlapping(asked.draws, steps, rho, n, errors=3) for n in lengths]
+        print(f"{f'{steps} steps, rho {rho:g}':26}" + "".join(f"{one:12.1f}" for one in shown), flush=True)
     few = min(200, asked.draws)
     print(f"\nThree cells of five seeds over 100 windows, in % of {few} draws; the better one misses less by six "
           "standard errors")  # fmt: skip
@@ -161,13 +191,13 @@ def main() -> None:
     for process in PROCESSES:
         right, wrong = planted(few, process)
         print(f"{process:26}{ties(few, process):12.1f}{right:14.1f}{wrong:15.1f}", flush=True)
-    print(f"\nModel confidence set at 90 % of three rows, in % of {few} draws: equal rows that all stay; and "
-          "one that is worse by three standard errors and stays")  # fmt: skip
+    print(f"\nModel confidence set at 90 % of three rows, in % of {asked.draws} draws ({few} of arch): equal rows "
+          "that all stay; and one that is worse by three standard errors and stays")  # fmt: skip
     lengths = (50, 100, 400)
     heads = [*(f"n = {n}" for n in lengths), "worse, 100", *["arch, 100"] * asked.arch]
     print(f"{'losses':26}" + "".join(f"{head:>12}" for head in heads))
     for process in PROCESSES:
-        shown = [*(kept(few, process, n) for n in lengths), kept(few, process, worse=3)]
+        shown = [*(kept(asked.draws, process, n) for n in lengths), kept(asked.draws, process, worse=3)]
         shown += [kept(few, process, arch=True)] * asked.arch
         print(f"{process:26}" + "".join(f"{one:12.1f}" for one in shown), flush=True)
 

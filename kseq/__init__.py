@@ -5,6 +5,8 @@ is that of ``KERAS_BACKEND``, or the first installed of PyTorch, TensorFlow and 
 """
 
 import importlib
+import sys
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from kseq._version import __version__
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from kseq import layers as layers
     from kseq import models as models
     from kseq.comparison.result import Comparison as Comparison
-    from kseq.comparison.result import compare as compare
     from kseq.data import Panel as Panel
     from kseq.data import Series as Series
     from kseq.data import from_frame as from_frame
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kseq.data import read_panel as read_panel
     from kseq.data import read_parquet as read_parquet
     from kseq.experiments.audit import audit as audit
+    from kseq.experiments.compare import compare as compare
     from kseq.experiments.judge import judge as judge
     from kseq.experiments.tune import Space as Space
     from kseq.experiments.tune import tune as tune
@@ -71,7 +73,7 @@ _PUBLIC = {
     "predict": "training.callbacks",
     "Comparison": "comparison.result",
     "Settings": "settings",
-    "compare": "comparison.result",
+    "compare": "experiments.compare",
     "tune": "experiments.tune",
     "audit": "experiments.audit",
     "judge": "experiments.judge",
@@ -101,11 +103,32 @@ _ELSEWHERE = {
 #: Public modules, which are there without an import of their own.
 _MODULES = ("backends", "data", "interop", "layers", "models")
 
-#: Of the above what is made of Keras's classes, and brings Keras as it is imported.
-_OF_KERAS = (
-    "training.batches", "training.callbacks", "models.builders", "interop", "layers", "forecasting.fit",
-    "forecasting.model_file",
-)  # fmt: skip
+
+class _BackendFirst:
+    """Chooses a backend where a module of kseq is the first to import Keras, which alone would take TensorFlow.
+
+    That holds for ``from kseq.layers import GRU`` as for ``kseq.layers.GRU``. Imports of Keras by others are left
+    alone.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        """Find nothing; look at who imports Keras."""
+        if name == "keras" and _importer().split(".")[0] == "kseq":
+            from kseq import backends
+
+            backends.choose()
+
+
+def _importer() -> str:
+    """Name of the module whose import is being done."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and "importlib" in frame.f_code.co_filename:
+        frame = frame.f_back
+    return "" if frame is None else str(frame.f_globals.get("__name__", ""))
+
+
+sys.meta_path.insert(0, _BackendFirst)
 
 
 def __getattr__(name: str) -> Any:
@@ -116,12 +139,6 @@ def __getattr__(name: str) -> Any:
         hint = f"; did you mean kseq.{near}?" if near else ""
         raise AttributeError(f"module 'kseq' has no attribute {name!r}{hint}")
     module = _PUBLIC.get(name, name)
-    if module in _OF_KERAS:
-        from kseq import backends
-
-        # Keras alone would take TensorFlow, whether it is installed or not.
-        if backends.running() is None:
-            backends.choose()
     found = importlib.import_module(f"kseq.{module}")
     return getattr(found, name) if name in _PUBLIC else found
 

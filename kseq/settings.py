@@ -1,7 +1,6 @@
 """What a comparison is asked for: everything that decides its numbers, besides the series, backend and versions."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -20,7 +19,15 @@ from kseq.preprocessing.scalers import SCALERS
 from kseq.preprocessing.transforms import steps_of
 from kseq.text import shown
 from kseq.training.budget import Training
-from kseq.validation import require_choice, require_each_once, require_levels, require_number, require_whole
+from kseq.validation import (
+    numbers_in,
+    require_choice,
+    require_each_once,
+    require_levels,
+    require_number,
+    require_whole,
+    several,
+)
 
 #: What one cell may have otherwise than the others: of the network, of its training, and of what it reads and
 #: forecasts. The budget is one for all.
@@ -38,29 +45,6 @@ _BASELINES = tuple(baselines.BASELINES)
 
 #: Parameters of the training budget.
 _BUDGET = tuple(one.name for one in fields(Training))
-
-
-def several(names: Any) -> Any:
-    """Names one by one; a text may hold several, with commas between them, other than those within parentheses.
-
-    Example:
-        >>> several("AR(12), ETS(A,N,A)")
-        ('AR(12)', 'ETS(A,N,A)')
-    """
-    if isinstance(names, str):
-        return tuple(part.strip() for part in re.split(r",(?![^(]*\))", names) if part.strip())
-    return tuple(names) if isinstance(names, Iterable) else names
-
-
-def numbers_in(value: Any) -> Any:
-    """Numbers that are written as text, ``"64,32"``, as the command takes them; other values stay as they are."""
-    if not isinstance(value, str):
-        return value
-    try:
-        numbers = tuple(float(part) if "." in part else int(part) for part in value.split(","))
-    except ValueError:
-        return value
-    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ the parameter, what was received and what is expected.
 
 import importlib.util
 import os
+import re
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -270,6 +271,7 @@ def require_path(path: Any) -> Path:
 
     Raises:
         DataError: it is neither.
+        ConfigError: it is empty.
 
     Example:
         >>> require_path("sst.csv").suffix
@@ -277,6 +279,8 @@ def require_path(path: Any) -> Path:
     """
     if not isinstance(path, str | os.PathLike):
         raise DataError(f"received type {type(path).__name__}, expected a path, the name of a file or a folder.")
+    if not os.fspath(path):
+        raise ConfigError('received "" for a file or a folder, expected its name ("." for this folder).')
     return Path(path)
 
 
@@ -303,3 +307,26 @@ def path_problem(path: str | os.PathLike[str]) -> str | None:
 def _size(text: str) -> int:
     # Names that are no text in the file system's encoding come as surrogates; others of them have no bytes at all.
     return len(text.encode("utf-8", "surrogatepass"))
+
+
+def several(names: Any) -> Any:
+    """Names one by one; a text may hold several, with commas between them, other than those within parentheses.
+
+    Example:
+        >>> several("AR(12), ETS(A,N,A)")
+        ('AR(12)', 'ETS(A,N,A)')
+    """
+    if isinstance(names, str):
+        return tuple(part.strip() for part in re.split(r",(?![^(]*\))", names) if part.strip())
+    return tuple(names) if isinstance(names, Iterable) else names
+
+
+def numbers_in(value: Any) -> Any:
+    """Numbers that are written as text, ``"64,32"``, as the command takes them; other values stay as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        numbers = tuple(float(part) if "." in part else int(part) for part in value.split(","))
+    except ValueError:
+        return value
+    return numbers if len(numbers) > 1 else numbers[0]

@@ -4,9 +4,8 @@ A name is that of a field of :class:`kseq.Settings` or :class:`kseq.training.bud
 option (``--test-share`` is ``test_share``). :func:`settings_from` takes any mix of them.
 """
 
-import contextlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -20,14 +19,13 @@ from kseq.errors import ConfigError, Parameter, joined
 from kseq.models import CELL_NAMES, cell_of
 from kseq.models.own import Own, own_rows
 from kseq.naming import checked, unknown
-from kseq.settings import Settings, several
-from kseq.storage.csv_text import escaping
+from kseq.settings import Settings
 from kseq.text import shown
 from kseq.training.budget import Training
-from kseq.validation import WHOLE, require_path, require_predictions, require_whole
+from kseq.validation import WHOLE, require_path, require_predictions, require_whole, several
 
 if TYPE_CHECKING:
-    from kseq.storage import Folder
+    pass
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -50,6 +48,9 @@ SOURCES = ("data", "csv", "parquet", "sql")
 
 #: Where the work is done, and where its files go.
 PLACE = ("backend", "device", "out", "predictions", "escape_formulas")
+
+#: Options of reading and of the place that are True or False.
+_FLAGS = ("no_header", "dayfirst", "sort", "escape_formulas")
 
 #: Options of the command that are about its screen, and what Python has instead.
 SCREEN = {
@@ -224,7 +225,7 @@ def _seeds(first: Any, seeds: Any) -> dict[str, Any]:
         return {}
     if first is None and seeds is None:
         return {}
-    first = 0 if first is None else require_whole("seed", first)
+    first = 0 if first is None else require_whole("first_seed", first, *WHOLE["seed"])
     count = len(Settings.seeds) if seeds is None else require_whole("seeds", seeds, *WHOLE["n_seeds"])
     if first + count - 1 > WHOLE["seed"].most:
         raise ConfigError(
@@ -251,22 +252,6 @@ class Asked:
     out: Path | None = None
     escape_formulas: bool = False
     predictions: str = "csv"
-
-    @contextlib.contextmanager
-    def folder(self, kind: str = "run") -> "Iterator[Folder | None]":
-        """Lock the folder for the run's files before any work is done; None where none is asked for."""
-        if self.out is None:
-            yield None
-            return
-        # It draws pictures, which a run without files does not.
-        from kseq.report import run_folder
-
-        origin = None if self.series is None else self.series.origin
-        inputs = [Path(origin.arguments["path"])] if origin is not None and "path" in origin.arguments else []
-        with contextlib.ExitStack() as stack:
-            if self.escape_formulas:
-                stack.enter_context(escaping())
-            yield stack.enter_context(run_folder.folder(self.out, kind, inputs=inputs))
 
 
 def asked(
@@ -346,7 +331,12 @@ def shows_options(function: Callable[Arguments, Result]) -> Callable[Arguments, 
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     names = dict.fromkeys((*SOURCES, *READING, *PLACE)) | defaults()
     more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation="bool | None" if name in _FLAGS else inspect.Parameter.empty,
+        )
         for name, default in names.items()
         if name not in signature.parameters
     ]

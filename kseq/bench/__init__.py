@@ -1,1 +1,1 @@
-"""Timings against what users have otherwise: ``timings`` of training, ``delivery`` of batches."""
+"""Timings against other ways to train: ``timings`` of training, ``delivery`` of batches, ``measured``, the results."""

@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -25,10 +25,12 @@ import pandas as pd
 
 from kseq import backends, interop, kernels, layers
 from kseq.bench.hardware import peak_flops, this_machine
+from kseq.bench.measured import FOR_GPUS, WORKLOADS, Bench, Measurement, Workload
 from kseq.bench.users import USERS, model_of, training_of
 from kseq.comparison.networks import build_cell
 from kseq.data import Series
 from kseq.errors import BackendError
+from kseq.layers.feeding import Listeners, fed
 from kseq.models.builders import CELLS
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import WindowedPanel, make_windows
@@ -37,149 +39,11 @@ from kseq.training.batches import Batches
 from kseq.training.budget import Training
 from kseq.training.callbacks import EpochTimer, kernel_of
 from kseq.training.early_stopping import MemberStopping
-from kseq.training.feeding import Listeners, fed
 from kseq.training.fit import compile_model
 from kseq.validation import require_choice, require_each_once, require_whole
 
-
-@dataclass(frozen=True)
-class Workload:
-    """A training job: sizes alone, the data are random.
-
-    Args:
-        windows: Number of windows in the training part.
-        time: steps in a window.
-        features: columns.
-        units: Number of units of each layer.
-        batch: windows in a batch.
-        num_layers: recurrent layers.
-        bidirectional: Whether layers read in both directions.
-    """
-
-    windows: int
-    time: int
-    features: int
-    units: int
-    batch: int
-    num_layers: int = 1
-    bidirectional: bool = False
-
-    def operations(self, cell: str) -> float:
-        """Floating-point operations of an epoch: products alone, forward and twice that backward."""
-        gates, directions = {"rnn": 1, "lstm": 4, "gru": 3}[cell], 1 + self.bidirectional
-        total, width = 0.0, self.features
-        for _ in range(self.num_layers):
-            total += directions * 2 * gates * self.units * (width + self.units)
-            width = self.units * directions
-        return 3 * total * self.windows * self.time
-
-
-WORKLOADS = {
-    "short": Workload(512, 24, 1, 32, 32),
-    "daily": Workload(4096, 60, 1, 32, 64),
-    "long": Workload(1024, 336, 4, 64, 64),
-    "stacked": Workload(1024, 60, 1, 32, 64, num_layers=2),
-    "bidirectional": Workload(1024, 60, 1, 32, 64, bidirectional=True),
-    "wide": Workload(8192, 60, 8, 512, 128),
-}
-#: Jobs that a GPU is for; on a CPU an epoch of them takes minutes.
-FOR_GPUS = ("wide",)
-
 #: Contenders by their short names, and their names in the table; kseq itself always runs.
 CONTENDERS = {"stock": "stock Keras", "native": "native loop", **USERS}
-
-#: A speed-up is shown only where forecasts agree to this, relative to the largest one.
-TOLERANCE = 1e-4
-
-
-@dataclass
-class Measurement:
-    """Seconds an epoch and seed of one contender on one job.
-
-    Args:
-        workload: Name of the workload.
-        cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        contender: ``"kseq"``, ``"stock Keras"``, ``"native loop"``, ``"Sequential"``...
-        members: Number of seeds trained at once.
-        first: seconds of the first epoch.
-        seconds: Seconds of each later epoch, per seed.
-        kernel: Name of the kernel that ran.
-        step: training step that ran, in the words of :func:`kseq.layers.step_used`.
-        difference: Difference of its forecasts from those of stock Keras, the yardstick, with the same weights;
-            relative.
-    """
-
-    workload: str
-    cell: str
-    contender: str
-    members: int = 1
-    first: float = float("nan")
-    seconds: list[float] = field(default_factory=list)
-    kernel: str = ""
-    step: str = ""
-    difference: float = 0.0
-
-
-@dataclass
-class Bench:
-    """What a run measured.
-
-    Args:
-        measurements: one a workload, cell and contender.
-        peak: floating-point operations a second of a large float32 matrix product here.
-        machine: hardware, versions, threads.
-    """
-
-    measurements: list[Measurement]
-    peak: float
-    machine: dict[str, Any]
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """One line a workload, cell, number of members and contender.
-
-        ``ratio`` is the contender's median time over kseq's: above 1 kseq is faster. It is NaN while parity fails.
-        ``to_builder`` is its median time over that of a builder's model, NaN where none was timed.
-        ``share_of_peak`` counts matrix products alone against the measured peak.
-        """
-        ours = {(m.workload, m.cell, m.members): m for m in self.measurements if m.contender == "kseq"}
-        builders = {
-            (m.workload, m.cell): float(np.median(m.seconds)) for m in self.measurements if m.contender == "builder"
-        }
-        lines = []
-        for m in self.measurements:
-            median = float(np.median(m.seconds))
-            own = ours.get((m.workload, m.cell, m.members))
-            # A forecast that is not a number differs by NaN, which is within no tolerance.
-            fair = own is not None and own.difference <= TOLERANCE and m.difference <= TOLERANCE
-            lines.append(
-                {
-                    "workload": m.workload,
-                    "cell": CELLS[m.cell],
-                    "members": m.members,
-                    "contender": m.contender,
-                    "ms": 1e3 * median,
-                    "ms_low": 1e3 * min(m.seconds),
-                    "ms_high": 1e3 * max(m.seconds),
-                    "first_s": m.first,
-                    "ratio": median / float(np.median(own.seconds)) if fair and own is not None else float("nan"),
-                    "to_builder": median / builders.get((m.workload, m.cell), float("nan")),
-                    "share_of_peak": WORKLOADS[m.workload].operations(m.cell) / median / self.peak,
-                    "difference": m.difference,
-                    "kernel": m.kernel,
-                    "step": m.step,
-                }
-            )
-        return pd.DataFrame(lines)
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """Everything measured, as ``bench.json`` holds it."""
-        return {
-            "machine": self.machine,
-            "peak_flops": self.peak,
-            "measurements": [asdict(m) for m in self.measurements],
-        }
 
 
 def usual_workloads() -> tuple[str, ...]:

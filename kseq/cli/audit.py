@@ -44,7 +44,7 @@ def audit(
     """
     refuse_ignored(options)
     series = take_series(options)
-    settings = settings_of(options | {"level": ()})
+    settings = settings_of(options)
     backends.choose(backend, device)
     from kseq.comparison.kept import workers_for
     from kseq.jobs import FOLDER
@@ -59,7 +59,7 @@ def audit(
                 keep=keep or (out / FOLDER if out is not None else None),
             )  # fmt: skip
         try:
-            written = run_folder.write_audit(result, folder, tell) if folder is not None else []
+            written = auditing.write(result, folder, tell) if folder is not None else []
         finally:
             _show(result, style)
     if written:
@@ -78,9 +78,9 @@ def _show(result: Any, style: str) -> None:
 
 
 # Whatever decides a comparison's numbers can be audited: its options, those that come later too. A short budget shows
-# a leak as well as a long one; intervals and files are none of an audit's.
+# a leak as well as a long one; files are none of an audit's. Levels say which quantiles networks forecast.
 _own = {option.name for option in audit.params}
-_own |= {"level", "out", "escape_formulas", "predictions", "rival", "log", "with_forecasts"}
+_own |= {"out", "escape_formulas", "predictions", "rival", "log", "with_forecasts"}
 audit.params = [*(option for option in compare.params if option.name not in _own), *audit.params]
 
 

@@ -174,7 +174,7 @@ def compare(
     chosen = backends.choose(backend, device)
     usual = run_folder.default_folder(series.name, chosen)
     with run_folder.folder(out, inputs=inputs(), otherwise=usual) as folder, workers_for(executor) as workers:
-        from kseq.comparison.result import compare as run
+        from kseq.experiments.compare import compare as run
 
         with Progress(trainings_of(settings)) as progress:
             comparison = run(

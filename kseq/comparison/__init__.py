@@ -3,18 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kseq.comparison.result import Comparison, compare
+    from kseq.comparison.result import Comparison
     from kseq.settings import Settings
 
-__all__ = ["Comparison", "Settings", "compare"]
+__all__ = ["Comparison", "Settings"]
 
 
 def __getattr__(name: str) -> Any:
     # Not imported with the package: what reads scores needs no comparison.
-    if name in ("Comparison", "compare"):
-        from kseq.comparison import result
+    if name == "Comparison":
+        from kseq.comparison.result import Comparison
 
-        return getattr(result, name)
+        return Comparison
     if name == "Settings":
         from kseq.settings import Settings
 

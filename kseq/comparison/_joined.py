@@ -1,4 +1,4 @@
-"""One row of what a model's trainings have given, and forecasts cut along its trainings again."""
+"""Join the results of a model's trainings into one row, and cut forecasts by trainings again."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from kseq.evaluation.model_result import ModelResult, stack_curves
 
 
 def join_folds(rows: Sequence[ModelResult], order: np.ndarray | None = None) -> ModelResult:
-    """Make one row of what a model's trainings have given, in the order of time.
+    """Join the results of a model's trainings, in the order of time, into one row.
 
     Forecasts are joined along their windows, those of the validation parts too. Epochs and learning curves stand fold
     after fold, in each member after member. A seed that diverged in one fold has diverged.
@@ -20,7 +20,7 @@ def join_folds(rows: Sequence[ModelResult], order: np.ndarray | None = None) -> 
         order: permutation of the test windows, as :attr:`Backtest.order`; fold after fold by default.
 
     Returns:
-        ModelResult: named as all of them, or with all that trainings have chosen: ``"ETS(A,N,A or A,N,M)"``.
+        ModelResult: The row, whose name holds all orders that trainings have chosen: ``"ETS(A,N,A or A,N,M)"``.
     """
     first = rows[0]
     if len(rows) == 1:
@@ -58,5 +58,5 @@ def _joint_name(names: Sequence[str]) -> str:
 
 
 def apart(forecasts: np.ndarray, windows: Sequence[int]) -> list[np.ndarray]:
-    """Cut forecasts, ``(member, window, ...)``, along their windows, so many to each training."""
+    """Cut forecasts, ``(member, window, ...)``, along their windows into those of each training."""
     return np.split(forecasts, np.cumsum(windows)[:-1], axis=1)

@@ -65,7 +65,7 @@ class Matching:
         return DataError("forecasts to stand beside the rows do not match: " + "; ".join(self._wrong) + ".")
 
     def _same_ids(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Ids as ours: of one series any name does, of one series with several targets the names of the targets."""
+        """Rename ids to those of the comparison: one series may have any name, several targets of it their names."""
         ours, theirs = self._wanted["unique_id"].unique(), frame["unique_id"].unique()
         if len(ours) == 1 == len(theirs):
             return frame.assign(unique_id=ours[0])
@@ -151,7 +151,7 @@ class Matching:
 
 
 def _point(point: pd.Series, keys: Sequence[str] = ("unique_id", "ds", "cutoff")) -> str:
-    """A point as a message names it."""
+    """A point in words, for messages."""
     cutoff = f" from {point['cutoff']}" if "cutoff" in keys else ""
     return f"{visible(point['unique_id'])}, {point['ds']}{cutoff}".replace(" 00:00:00", "")
 

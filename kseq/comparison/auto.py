@@ -1,12 +1,12 @@
 """``auto``: the transform that the validation part asks for, by least squares and then by short trainings.
 
 Least squares rank all transforms, see :mod:`kseq.preprocessing.auto_transform`. Where networks are trained, the best
-few, and ``none`` where it is about as good, are then tried by small networks of each cell alone, without a linear map,
-for a few hundred steps: least squares know nothing of what a network finds hard to learn. Of those whose networks are
-about as good on the validation part as the best one, the one is taken whose least squares miss least over several
-parts, counted with what networks missed more or less than they. The choice is one for all cells, by the mean over them;
-with ``per-cell`` each has its own. It takes a share of the steps of a training at most, and a run of a few steps goes
-by least squares alone.
+few, and ``none`` where it is about as good, are then tried by small networks of each cell, without a linear map, for a
+few hundred steps, because least squares do not show what a network finds hard to learn. Among those whose networks are
+about as good on the validation part as the best one, the choice is the one with the smallest error of least squares
+over several parts, corrected by the ratio of the networks' error to theirs. The choice is one for all cells, by the
+mean over them; with ``per-cell`` each has its own. It takes a share of the steps of a training at most, and a run of a
+few steps goes by least squares alone.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Choice:
     """A transform that was chosen.
 
     Args:
-        name: its steps.
+        name: Steps of the transform, with commas between them.
         season: steps in a season; 1 for none.
         by_cell: steps by cell, where each has its own.
         sentence: A sentence on the transforms that were tried and their errors.
@@ -47,7 +47,7 @@ class Choice:
 
 
 def settled(settings: Settings, choice: Choice | None) -> Settings:
-    """Settings in which what was chosen stands in the place of what asked for it."""
+    """Return settings with the chosen transform in place of ``auto`` or ``per-cell``."""
     if choice is None:
         return settings
     own = {cell: {"transform": name, **settings.by_cell.get(cell, {})} for cell, name in choice.by_cell.items()}
@@ -58,7 +58,7 @@ def choose(data: WindowedPanel, settings: Settings) -> Choice:
     """Choose a transform by the rows before the test part.
 
     Args:
-        data: windows of the values as they are, whose parts and series are to be learnt from.
+        data: Windows of the untransformed values; their training and validation parts are read.
         settings: Settings of the comparison.
     """
     trial = Trial.of(data.series, data.split, data.members, settings.lookback, settings.horizon, settings.season)
@@ -74,7 +74,7 @@ def choose(data: WindowedPanel, settings: Settings) -> Choice:
         return float(np.log(max(error, 1e-300)))
 
     def best(errors: Mapping[str, float]) -> str:
-        """Of those about as good as the best one: least squares over several parts, and what networks add to them."""
+        """Among those about as good as the best one, the one with the smallest corrected error of least squares."""
         near = NEAR * min(errors.values())
         able = [name for name in names if errors[name] <= near] or names
         return min(able, key=lambda name: trial.regrets[name] + log(errors[name]) - log(trial.errors[name]))
@@ -90,7 +90,7 @@ def choose(data: WindowedPanel, settings: Settings) -> Choice:
 
 
 def _sentence(name: str, by_cell: Mapping[str, str], trial: Trial, means: Mapping[str, float]) -> str:
-    """Say what was tried and what came of it."""
+    """Describe the transforms that were tried, with their errors."""
     unit = trial.measure
     known = {**{other: trial.errors[other] for other in [*trial.errors][:TRIED] if other != name}, **trial.simple}
     if "none" in trial.errors and name != "none":
@@ -108,7 +108,7 @@ def _sentence(name: str, by_cell: Mapping[str, str], trial: Trial, means: Mappin
 
 
 def _trained(names: list[str], trial: Trial, settings: Settings) -> dict[str, dict[str, float]]:
-    """Errors on the validation part after a short training, by cell and transform; none where it would not pay."""
+    """Errors on the validation part after a short training, by cell and transform; empty for trainings too short."""
     cells = [cell for cell in settings.cells if cell in CELL_NAMES]
     if not cells:
         return {}

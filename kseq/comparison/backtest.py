@@ -37,13 +37,13 @@ from kseq.settings import Settings
 
 @dataclass(frozen=True, eq=False)
 class Backtest:
-    """What is forecast of a panel, and what it is learnt from.
+    """The folds of a panel and the trainings that forecast them.
 
     Args:
         data: the whole panel with the windows of all folds as its test part; training and validation parts are those
             of the first fold.
         folds: parts of each series in each fold, in rows of the panel, in the order of time; a fold's test part is its
-            targets. Those of series that are left out say nothing.
+            targets. Entries of series that are left out have no meaning.
         trainings: the panel as it was known in each training, with the windows that it forecasts, in the order of time:
             one for all folds or, with ``refit``, one a fold.
         members: series of the trainings, places in the panel's ``ids``; sorted.
@@ -62,11 +62,11 @@ class Backtest:
         """Find rows of a training in the whole panel.
 
         Args:
-            training: its number, from 0.
-            rows: one of each of its series, ``(series,)``.
+            training: Number of the training, from 0.
+            rows: One row of each of its series, ``(series,)``.
 
         Returns:
-            One of each series of the whole panel; of those that are left out, one after the last.
+            One row of each series of the whole panel; for series that are left out, the row after the last.
         """
         panel, own = self.data.series, self.trainings[training].series
         if own is panel:
@@ -83,9 +83,9 @@ def cut_windows(
     like: WindowedPanel | None = None,
     only: np.ndarray | None = None,
 ) -> WindowedPanel:
-    """Cut a series or a panel as settings say; the others as in :func:`kseq.make_windows`.
+    """Cut windows of a series or a panel as settings say; other arguments as in :func:`kseq.make_windows`.
 
-    Where the settings ask for a choice of the transform, what was chosen and why is in ``.choice`` and ``.notes``.
+    With ``transform="auto"`` the choice and its reason are in ``.choice`` and ``.notes``.
     """
     panel = with_steps_to_come(Panel.of(series), settings)
     if settings.lookback is None:
@@ -140,7 +140,7 @@ def steps_ahead(panel: Panel, settings: Settings) -> np.ndarray | None:
 
 
 def with_steps_to_come(panel: Panel, settings: Settings) -> Panel:
-    """A panel whose series go on for as many rows as windows of the longest horizon reach beyond their last ones."""
+    """Extend each series by the rows that windows of the longest horizon reach beyond its last one."""
     ahead = steps_ahead(panel, settings)
     if ahead is None:
         return panel
@@ -156,7 +156,7 @@ def with_steps_to_come(panel: Panel, settings: Settings) -> Panel:
 
 
 def as_chosen(settings: Settings, transform: FittedTransform | None) -> Settings:
-    """Settings that name the transform, so that other rows do not lead to another choice."""
+    """Return settings that name the transform, so that it is not chosen again from other rows."""
     if transform is None:
         return replace(settings, transform="none")
     return replace(
@@ -324,11 +324,11 @@ def _joined(
 
 
 def shared_season(trainings: Sequence[WindowedPanel], asked: int, found: int) -> int:
-    """The season of all trainings: what was asked for, or of several what the dates of the first one say.
+    """The season of all trainings: the one asked for, or that of the dates of the first training.
 
     Args:
         trainings: windows of each training, in the order of time.
-        asked: steps in a season; 0 where nobody has asked for one.
+        asked: Steps in a season that were asked for; 0 for none.
         found: Season that the dates of the first training show; 1 for none.
 
     Returns:
@@ -359,11 +359,11 @@ def baseline_of(
         season: steps in a season; 0 to find it from the dates.
         found: Season that the dates show, as in :func:`shared_season`.
         order: permutation of their windows, as :attr:`Backtest.order`; None to keep the order of the trainings.
-        named: Whether somebody has named the baseline, as in :func:`kseq.baselines.baseline_row`.
+        named: Whether the baseline was asked for by name, as in :func:`kseq.baselines.baseline_row`.
         progress: Function to call as :func:`kseq.baselines.baseline_row` says.
 
     Returns:
-        The row, whose remark tells of series that do not allow this baseline; or why there is none.
+        The row, with a remark on series that do not allow this baseline; or the reason why there is no row.
 
     Raises:
         ConfigError: as :func:`kseq.baselines.baseline_row`.

@@ -1,8 +1,8 @@
 """The rows of a comparison as jobs: a cell's block of seeds, or a rival, in a fold.
 
-What decides a job's result is its data, digested as they stand in memory, the settings that its training reads, its
-seeds, and the place: backend, device, versions and the code that trains. Everything else may change and the job is
-still kept: other cells, baselines, levels of intervals, metrics, the file's name.
+A job's key is made of all that decides its result: a digest of the data in memory, the settings that its training
+reads, its seeds, and backend, device, versions and the code that trains. Everything else may change and the job is
+still found in the store: other cells, baselines, levels of intervals, metrics, the file's name.
 
 Seeds that are trained at once give what each gives alone up to rounding in the last digits. A block of seeds is
 therefore one job, and the blocks of a cell are decided once: a run that is started again has the same ones, whatever
@@ -41,10 +41,10 @@ _ELSEWHERE = (
 def facts_of(
     name: str, kind: str, digested: str, data: WindowedPanel, settings: Settings, here: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what decides a row's trainings, besides the seeds.
+    """Return the facts that decide the results of a row's trainings, besides the seeds.
 
     Args:
-        name: a cell or a rival of the settings.
+        name: Name of a cell or a rival of the settings.
         kind: ``"cell"`` or ``"rival"``.
         digested: digest of the data.
         data: the windowed series.
@@ -82,7 +82,7 @@ def train_block(
     Args:
         data: the windowed series.
         context: Context of the job.
-        cell: one of the settings' cells.
+        cell: One of the cells of the settings.
         settings: Settings of the comparison.
         seeds: Seeds of the block.
         fold: Name of the training among several, for messages; empty for the only one.
@@ -114,7 +114,7 @@ def _told(progress: Any, fold: str) -> Any:
 
 @dataclass(frozen=True)
 class RowJobs:
-    """The jobs of a row: of each fold, in their order, one or several.
+    """The jobs of a row: one or several for each fold, in the order of folds.
 
     Args:
         name: Name of the row, as tables show it.
@@ -127,7 +127,7 @@ class RowJobs:
     seeds: tuple[int, ...]
 
     def joined(self, outcomes: Iterable[Outcome], order: Any) -> ModelResult:
-        """Make the row of what its jobs have given.
+        """Join the outcomes of the jobs into the row.
 
         Args:
             outcomes: Outcomes of the jobs, none of which failed.
@@ -143,7 +143,7 @@ def row_jobs(trainings: Sequence[WindowedPanel], settings: Settings, store: Stor
     Args:
         trainings: windows of each training, in the order of time.
         settings: Settings of the comparison.
-        store: Store of finished jobs, which says how seeds were parted; None for none.
+        store: Store of finished jobs, which says how seeds were divided; None for none.
     """
     digests = ["" if store is None else digest(data, WORDS) for data in trainings]
     here = {} if store is None else place.facts()
@@ -193,14 +193,14 @@ def _libraries() -> dict[str, str]:
 def parted(
     cell: str, data: WindowedPanel, settings: Settings, facts: dict[str, Any], store: Store | None
 ) -> list[tuple[int, ...]]:
-    """Part the seeds into blocks: as they were parted before, or as memory and speed allow.
+    """Divide the seeds into blocks: as in an earlier run, or as memory and speed allow.
 
     Args:
-        cell: one of the settings' cells.
+        cell: One of the cells of the settings.
         data: the windowed series.
         settings: Settings of the comparison.
         facts: Facts that identify the cell's jobs, without their seeds.
-        store: Store that knows how seeds were parted; None for none.
+        store: Store that knows how seeds were divided; None for none.
     """
     if store is None or settings.members:
         return blocks_of_cell(cell, data, settings, settings.seeds)

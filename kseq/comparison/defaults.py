@@ -1,11 +1,11 @@
-"""Lookback, batches and steps where nobody has given them: chosen from horizon, season and size, for all cells alike.
+"""Defaults of lookback, batches and steps, chosen from horizon, season and size, the same for all cells.
 
 - A model reads 1.25 times the horizon, the window that Hewamalage et al. (2021) found better than one of the season's
   length; at least 12 rows, and a season if it has at most 31.
 - Windows come in batches of 32. An epoch reads at most 4,096 of them, and a training at most six million rows: what a
   large panel takes is bounded, and a series of some thousand rows is read as often as ``epochs`` says.
-- Of the validation part at most 2,048 windows are forecast, evenly spaced: more say the same of when to stop and of how
-  wide intervals are.
+- Of the validation part at most 2,048 windows are forecast, evenly spaced; more change neither the epoch of
+  early stopping nor the width of intervals.
 """
 
 import math
@@ -30,12 +30,12 @@ ROWS = 6_000_000
 
 
 def resolved(settings: Settings, series: Series | Panel, split: Split | None = None) -> Settings:
-    """Fill in what nobody has given of lookback, batches and steps.
+    """Choose lookback, batches and steps where they are not given.
 
     Args:
         settings: settings of a comparison, or of one cell.
         series: the series, or a panel.
-        split: its parts; by default those that the settings ask for.
+        split: Parts of the series; by default those that the settings ask for.
 
     Returns:
         Settings: with ``lookback``, and with ``batch_size``, ``windows_per_epoch`` and ``max_steps`` in ``training``.

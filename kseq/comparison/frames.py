@@ -70,7 +70,7 @@ def _ranks(evidence: Evidence) -> dict[str, float]:
 
 
 def _units(comparison: Rows, row: ModelResult) -> list[int]:
-    """Units of each recurrent layer of a cell of kseq that the settings tell of; none of other rows."""
+    """Units of each recurrent layer of a cell; empty for rows that are no cells of kseq."""
     data, settings = comparison.data, _settings_of(comparison, row)
     cell = next((cell for cell, name in CELL_NAMES.items() if name == row.name), "")
     if settings is None or not cell:
@@ -79,7 +79,7 @@ def _units(comparison: Rows, row: ModelResult) -> list[int]:
 
 
 def _settings_of(comparison: Rows, row: ModelResult) -> Settings | None:
-    """Settings of a cell, or of a regressor, that the comparison's settings tell of; None of other rows."""
+    """Settings of a cell or a regressor; None for rows that the comparison's settings do not name."""
     settings, cell = comparison.settings, cell_of(row.name)
     if settings is None or cell not in (*settings.cells, *settings.rivals):
         return None
@@ -87,7 +87,7 @@ def _settings_of(comparison: Rows, row: ModelResult) -> Settings | None:
 
 
 def _own_settings(comparison: Rows, row: ModelResult) -> dict[str, Any]:
-    """What cells have of their own besides their units, and by how many trials it was chosen; where there is any."""
+    """Settings that a cell has of its own besides its units, and the number of trials that chose them, if any."""
     columns: dict[str, Any] = {}
     shared = comparison.settings and settled(comparison.settings, comparison.data.choice)
     named = {name for own in shared.by_cell.values() for name in own} if shared else set()
@@ -193,7 +193,7 @@ def _coverage(comparison: Rows, row: ModelResult, steps: slice = slice(None)) ->
 
 
 def _bounds(comparison: Rows, row: ModelResult, names: Sequence[str], target: int) -> dict[str, np.ndarray]:
-    """Bounds of each forecast of a row, by the names that packages of forecasting give them."""
+    """Bounds of each forecast of a row, by the column names of Nixtla's packages."""
     bands = comparison.intervals(row)
     return {
         f"{name}-{side}-{level:g}": bound[number, ..., target].ravel()
@@ -294,7 +294,7 @@ def _split(split: Split) -> dict[str, int]:
 
 
 def _folds(comparison: Rows) -> list[dict[str, Any]]:
-    """What the record says of each fold."""
+    """Entries of the record for each fold."""
     backtest = comparison.backtest
     if backtest is None:
         return []

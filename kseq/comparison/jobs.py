@@ -52,11 +52,11 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Windows:
-    """What a cell learns from and forecasts.
+    """Windows that a cell is trained on, and windows that it forecasts.
 
     Args:
         data: windows of the whole horizon.
-        near: windows that the network is trained on: of one step for a recursive strategy, otherwise ``data``.
+        near: Windows that the network is trained on: those of one step for a recursive strategy, otherwise ``data``.
     """
 
     data: WindowedPanel
@@ -98,7 +98,7 @@ def train_cell(
         cell: one of the settings' cells.
         data: the windowed series.
         settings: settings of the comparison.
-        progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+        progress: Function called after each epoch with the name of the training, the epoch and the epoch limit.
         callbacks: Keras callbacks, told of every training of every block; when a training ends, each member has its
             best weights. A :data:`Watching` in the place of one makes one for each training.
 
@@ -118,7 +118,7 @@ class Prepared:
         cell: one of the settings' cells.
         own: settings of the cell.
         first: windows of the training part.
-        last: windows of the training that learns the validation part, too; None where each seed trains once.
+        last: Windows of the second training, on the validation part too; None where each seed trains once.
     """
 
     cell: str
@@ -151,7 +151,7 @@ class Prepared:
             seeds: Seeds of the block, one a member.
             progress: Progress function as in :func:`train_cell`.
             callbacks: Callbacks as in :func:`train_cell`.
-            state: where a long training keeps what it has done so far; None, the default, for nowhere.
+            state: State in which a long training is kept between epochs; None, the default, for none.
         """
         job = _Job(self.cell, self.own, Training(**self.own.training), progress, callbacks, state or NoState())
         if self.last is None:
@@ -161,7 +161,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class _Job:
-    """What all trainings of a cell share; see :func:`train_cell`."""
+    """Settings and callbacks that all trainings of a cell share; see :func:`train_cell`."""
 
     cell: str
     settings: Settings
@@ -183,13 +183,13 @@ class _Job:
         """Train a block of seeds on ``near``; forecast ``data``.
 
         Args:
-            seeds: one a member.
+            seeds: Seeds, one a member.
             near: windows to train on.
             data: windows to forecast.
-            what: words after the name of the training.
-            until: epochs of each member, as in :func:`kseq.training.fit.fit`.
-            steps: gradient steps over which the learning rate falls, as there.
-            penalty: by which a linear skip starts, as there.
+            what: Text after the name of the training in messages.
+            until: Epochs of each member, as in :func:`kseq.training.fit.fit`.
+            steps: Gradient steps over which the learning rate falls, as in :func:`kseq.training.fit.fit`.
+            penalty: Ridge penalty of a linear skip, as in :func:`kseq.training.fit.fit`.
         """
         forecast = Recursive(near) if self.settings.strategy == "recursive" else predict
         name, plan = name_of(self.cell), self.training.plan(len(near.train))
@@ -244,14 +244,14 @@ def _twice(job: _Job, seeds: tuple[int, ...], first: _Windows, last: _Windows) -
 
 
 def blocks_of_cell(cell: str, data: WindowedPanel, settings: Settings, seeds: Sequence[int]) -> list[tuple[int, ...]]:
-    """Part some seeds of a cell into blocks that train at once; arguments as of :func:`train_cell`."""
+    """Divide some seeds of a cell into blocks that train at once; arguments as of :func:`train_cell`."""
     settings = settled(settings, data.choice)
     own = settings.of(cell)
     return blocks_of(cell, _Windows.cut(data, settings, own).near, replace(own, seeds=tuple(seeds)))
 
 
 def blocks_of(cell: str, data: WindowedPanel, settings: Settings) -> list[tuple[int, ...]]:
-    """Part the seeds into blocks that train at once: as many as the settings say, or as memory and speed allow."""
+    """Divide the seeds into blocks that train at once: as many as the settings say, or as memory and speed allow."""
     alone = settings.strategy == "seq2seq" or cell in settings.own
     seeds, size = settings.seeds, 1 if alone else settings.members
     if not size:

@@ -1,4 +1,4 @@
-"""What a run says of its jobs: to whoever watches, beside the store for ``kseq runs``, and at its end."""
+"""Reports of a run on its jobs: progress, a record beside the store for ``kseq runs``, and notes at its end."""
 
 import os
 import platform
@@ -23,9 +23,9 @@ class JobCounts:
     """How many of a run's trainings were kept from before.
 
     Args:
-        kept: trainings that were in the store.
-        trainings: in all.
-        notes: sentences on the store: what was damaged, what could not be kept, what was removed.
+        kept: Number of trainings that were in the store.
+        trainings: Number of all trainings.
+        notes: Sentences on the store: damaged entries, results that could not be kept, results that were removed.
     """
 
     kept: int = 0
@@ -41,7 +41,7 @@ def store_in(keep: str | Path | None, out: Path | None, *, fresh: bool = False) 
 
 
 def workers_for(executor: Any) -> AbstractContextManager[Any]:
-    """Open what trains for the time of a block; its processes load Keras while this one prepares.
+    """Open the executor for the time of a ``with`` block; its processes load Keras while this one prepares.
 
     Args:
         executor: Executor as in :func:`kseq.compare`.
@@ -50,7 +50,7 @@ def workers_for(executor: Any) -> AbstractContextManager[Any]:
 
 
 def heard(runner: Runner, progress: Any, outcome: Outcome) -> None:
-    """Tell of a block that workers have trained, of which nobody was told there."""
+    """Report a block that a worker has trained."""
     if runner.workers is None or outcome.kept or outcome.error is not None or not outcome.job.trainings:
         return
     epochs, kernel = outcome.value["epochs"], outcome.value["kernel"]
@@ -58,7 +58,7 @@ def heard(runner: Runner, progress: Any, outcome: Outcome) -> None:
 
 
 def at_work() -> dict[str, Any]:
-    """Entries of a record that say since when, with what and by which process a run is made.
+    """Entries of a record: start, backend, process and machine of a run.
 
     Returns:
         dict[str, Any]: ``started``, the local time to the second in ISO 8601; ``backend``, the name of the framework;
@@ -77,7 +77,7 @@ def at_work() -> dict[str, Any]:
 
 
 def begun(store: Store, series: str, about: Mapping[str, Any], jobs: Sequence[Job]) -> Callable[[], None]:
-    """Leave a record of a run beside its jobs, for who lists runs.
+    """Write a record of a run beside its jobs, for ``kseq runs``.
 
     Args:
         store: Store of the run.
@@ -86,7 +86,7 @@ def begun(store: Store, series: str, about: Mapping[str, Any], jobs: Sequence[Jo
         jobs: all jobs of the run.
 
     Returns:
-        Function to call when the run has ended, which says so in the record.
+        Function to call when the run has ended, which marks the record as ended.
     """
     record = {
         "written_by": f"kseq {__version__}",
@@ -101,7 +101,7 @@ def begun(store: Store, series: str, about: Mapping[str, Any], jobs: Sequence[Jo
 
 
 def tidied(store: Store) -> tuple[str, ...]:
-    """Remove what there is no room for, and say what became of the store."""
+    """Remove results beyond the size of the store; return notes on it."""
     store.sweep()
     said = []
     if store.damaged:

@@ -1,7 +1,6 @@
-"""Training and validation loss of forecasts that need no training, in what networks learn: transformed and scaled.
+"""Training and validation loss of forecasts that need no training, in transformed and scaled values.
 
-Learning curves are read against them: a network whose loss is no smaller has learned nothing that its transform had not
-done before.
+A network whose loss is no smaller than these has learned nothing beyond its transform.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ _ZERO = {"mean": "the mean of the window", "season": "the last season"}
 
 
 def null_losses(trainings: Sequence[WindowedPanel], loss: str = "mse") -> tuple[float, float, str]:
-    """Loss of forecasting no change, or what windows are measured from where that is better in training.
+    """Loss of forecasting no change, or the reference of the windows where that is better in training.
 
     Args:
         trainings: Windows of each training, the mean over which is taken.

@@ -26,9 +26,9 @@ from kseq.evaluation.verdict import verdict
 from kseq.naming import checked, hint
 from kseq.preprocessing.grid import season_of_panel
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.settings import Settings, several
+from kseq.settings import Settings
 from kseq.text import listed, shown
-from kseq.validation import require_choice
+from kseq.validation import require_choice, several
 
 
 class Trials(Protocol):

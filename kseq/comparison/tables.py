@@ -8,7 +8,7 @@ from kseq.comparison import frames
 from kseq.comparison.backtest import Backtest
 from kseq.comparison.rows import Rows
 from kseq.comparison.targets import by_target
-from kseq.naming import checked_class
+from kseq.naming import checked_class, names_near
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import Settings
 
@@ -19,6 +19,16 @@ _INSTEAD = dict.fromkeys(
 )
 
 
+#: What people look for in a result.
+_LOOKED_FOR = {
+    **dict.fromkeys(("summary", "results", "result", "scores_", "metrics", "frame", "df", "leaderboard"), ".table"),
+    "to_csv": ".table.to_csv(path), or .write(folder)", "save": ".write(folder)", "winner": ".best",
+    "ranking": ".table", "forecasts": ".predictions", "add_baseline": ".add_baselines", "report": ".write(folder)",
+    "show": ".plot()", "test": ".verdict", "warnings": ".cautions",
+}  # fmt: skip
+
+
+@names_near(_LOOKED_FOR)
 @checked_class("kseq.Comparison", _INSTEAD)
 class Tables(Rows):
     """Rows of a comparison with the frames and the record that reports are made from; arguments as of ``Rows``."""

@@ -248,6 +248,7 @@ class Request:
         """
         require_fill(options.get("fill"))
         require_unit(options.get("unit"))
+        require_name(options.get("name"))
         said = {key: value for key, value in options.items() if value is not None}
         if said.get("wide") is None:
             said = {**hint, **said}
@@ -271,6 +272,16 @@ def require_fill(fill: str | None) -> None:
     """
     if fill is not None and fill not in FILLS:
         raise DataError(f"received fill {fill!r}, expected {', '.join(FILLS[:-1])} or {FILLS[-1]}.")
+
+
+def require_name(name: Any) -> None:
+    """Refuse a name of the data that is no text.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if not isinstance(name, str | None):
+        raise ConfigError("received ", Parameter("name"), f" {shown(name)}, expected a text, the name of the series.")
 
 
 def require_unit(unit: Any) -> None:

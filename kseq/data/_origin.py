@@ -35,7 +35,10 @@ def takes(options: Any) -> Callable[[Callable[P, Data]], Callable[P, Data]]:
         named = inspect.signature(reader)
         own = [one for one in named.parameters.values() if one.kind is not one.VAR_KEYWORD]
         by_name = inspect.Parameter.KEYWORD_ONLY
-        more = [inspect.Parameter(name, by_name, default=DEFAULTS.get(name)) for name in options.__annotations__]
+        more = [
+            inspect.Parameter(name, by_name, default=DEFAULTS.get(name), annotation=kind)
+            for name, kind in options.__annotations__.items()
+        ]
         described = "\n".join(_described(options))
         reader.__doc__ = re.sub(r" *\*\*options:[^\n]*", lambda _: described, reader.__doc__ or "")
         return checked(f"kseq.{reader.__name__}", in_view=named.replace(parameters=[*own, *more]))(reader)
@@ -70,8 +73,9 @@ def remembered(reader: Callable[P, Data]) -> Callable[P, Data]:
 
     @functools.wraps(reader)
     def read(*arguments: P.args, **options: P.kwargs) -> Data:
-        bound = inspect.signature(inspect.unwrap(reader)).bind(*arguments, **options)
-        return remember(reader(*arguments, **options), reader, bound)
+        # First, for it says what is wrong with a call.
+        data = reader(*arguments, **options)
+        return remember(data, reader, inspect.signature(inspect.unwrap(reader)).bind(*arguments, **options))
 
     return read
 

@@ -60,9 +60,9 @@ class Roles:
         time: Names = None,
         id: str | None = None,
         target: Names = None,
-        features: Sequence[str] = (),
-        future: Sequence[str] = (),
-        static: Sequence[str] = (),
+        features: Names = (),
+        future: Names = (),
+        static: Names = (),
         every_number: bool = False,
     ) -> "Roles":
         """Find the columns that are named, and those that need no naming.
@@ -89,6 +89,7 @@ class Roles:
         if len(repeated):
             raise DataError(f"{name}: received several columns {repeated[0]!r}, expected names that differ.")
         times = [] if listed(time) == [NO_TIME] and NO_TIME not in frame.columns else listed(time)
+        features, future, static = listed(features), listed(future), listed(static)
         if time is None:
             named = {id or ID_NAME, *listed(target), *features, *future, *static}
             times = time_columns(frame, named)
@@ -117,6 +118,10 @@ class Roles:
 
     def _require_apart(self, name: str) -> None:
         """Refuse a column of two roles: what is forecast is not known ahead, and what is static does not change."""
+        for role in (self.time, self.targets, self.features, self.future, self.static):
+            twice = [column for at, column in enumerate(role) if column in role[:at]]
+            if twice:
+                raise DataError(f"{name}: received column {twice[0]!r} twice, expected each once.")
         exclusive = (
             ("target", self.targets, "future covariate", self.future),
             ("past covariate", self.features, "future covariate", self.future),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kseq.data._options import require_unit
+from kseq.data._options import require_fill, require_name, require_unit
 from kseq.data._source import FILE_OPTIONS
 from kseq.data.builtin import BUILT_INS, load_series
 from kseq.data.columns import ID_NAME, TIME_NAMES, Roles, require_hashable
@@ -23,6 +23,8 @@ TAKEN = (
     "a DataFrame (columns ds and y, dates as its index, unique_id for several series, or a series a column), a pandas "
     "Series, an array or a list of numbers, the name of a file or of a built-in series, or a kseq.Series or kseq.Panel"
 )
+
+_COMPLEX = "received complex numbers, expected real ones; give their .real or np.abs of them."
 
 
 def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Series | Panel:
@@ -45,8 +47,9 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
         >>> series_of({"ds": ["2020-01-01", "2020-02-01"], "y": [1.0, 2.0]}).step
         'monthly'
     """
-    if reading.get("unit") is not None:
-        require_unit(reading["unit"])
+    require_unit(reading.get("unit"))
+    require_name(reading.get("name"))
+    require_fill(reading.get("fill"))
     # What is empty or off says nothing; of dates the day may stand last.
     reading = {name: value for name, value in reading.items() if name == "dayfirst" or _says(value)}
     reading = {name: value for name, value in reading.items() if value is not None}
@@ -125,12 +128,16 @@ def frame_of(given: Any) -> tuple[pd.DataFrame, str]:
     if twice.any():
         raise DataError(f"received several columns {str(frame.columns[twice][0])!r}, expected names that differ.")
     frame = frame.set_axis(frame.columns.astype(str), axis=1)
+    if len(frame.select_dtypes("complex").columns):
+        raise DataError(_COMPLEX)
     return _with_dates(frame), name if name != "y" else "series"
 
 
 def _with_dates(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with what counts its rows among its columns, where its index holds that and is none of dates."""
     index = frame.index
+    if index.nlevels == 2 and list(index.names) == [None, None]:
+        return frame.rename_axis([ID_NAME, "ds"])
     if index.nlevels > 1 or isinstance(index, pd.DatetimeIndex | pd.PeriodIndex) or index.name == ID_NAME:
         return frame
     plain = pd.api.types.is_integer_dtype(index) and len(index) and (np.asarray(index) == np.arange(len(index))).all()
@@ -162,6 +169,8 @@ def _of_numbers(given: Any) -> pd.DataFrame:
         raise DataError(expected)
     try:
         values = np.asarray(given)
+        if np.iscomplexobj(values):
+            raise DataError(_COMPLEX)
         values = values.astype("float64")
     except (ValueError, TypeError) as error:
         raise DataError(

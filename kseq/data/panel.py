@@ -14,11 +14,13 @@ from kseq.data._origin import Origin
 from kseq.data.frequency import Calendar
 from kseq.data.series import Series, fingerprint_of
 from kseq.errors import DataError
+from kseq.naming import names_near
 
 #: Rows that are read at once for the fingerprint.
 _CHUNK = 2**20
 
 
+@names_near({"df": ".values, .index and .ids", "unique_id": ".ids", "series": ".one(id)", "dates": ".index"})
 @dataclass(frozen=True, eq=False)
 class Panel:
     """One or many series with the same columns and the same time step, checked.

@@ -14,11 +14,13 @@ from kseq.data.columns import require_columns
 from kseq.data.dates import require_order
 from kseq.data.frequency import Calendar
 from kseq.errors import DataError
+from kseq.naming import names_near
 
 #: Rows that are read at once for the fingerprint.
 _CHUNK = 2**16
 
 
+@names_near({"df": ".frame", "values": ".y", "data": ".frame", "plot": ".frame.plot()", "dates": ".index"})
 @dataclass(frozen=True)
 class Series:
     """One series, checked.

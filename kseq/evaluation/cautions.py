@@ -11,6 +11,7 @@ import pandas as pd
 
 from kseq.evaluation.evidence import Evidence
 from kseq.evaluation.metrics import ALL_METRICS, mape_reason
+from kseq.evaluation.over_time import WHITENED
 from kseq.evaluation.rows import Row
 from kseq.evaluation.tracking import (
     FEW_WINDOWS,
@@ -77,6 +78,18 @@ def one_origin(evidence: Evidence) -> str | None:
     return (
         "All steps are forecast from one origin: nothing says how rows would stand from another, and no row is said to "
         "differ from another."
+    )
+
+
+def few_windows(evidence: Evidence) -> str | None:
+    """Warn of differences that rest on so few windows that nothing is known of their memory."""
+    known = [pair for pair in evidence.pairs.values() if pair.significant and not np.isnan(pair.p_time)]
+    windows = evidence.rows[0].losses.shape[1] if known else WHITENED
+    if windows >= WHITENED or evidence.overlap > 1:
+        return None
+    return (
+        f"The test over time has {windows} {evidence.step_words}, and takes them to be independent: where a bad one "
+        f"tends to follow another, it finds differences that are not there. {WHITENED} or more tell."
     )
 
 
@@ -319,8 +332,9 @@ def mape_missing(evidence: Evidence) -> str | None:
 
 #: In the order in which they are read.
 CAUTIONS = (
-    no_baseline, one_origin, few_seeds, diverged, blown_up, at_epoch_limit, learned_nothing, validation_below_training,
-    copies_last_value, flat, unlike_targets, outside_training_range, irregular_steps, mape_origin, mape_missing,
+    no_baseline, one_origin, few_windows, few_seeds, diverged, blown_up, at_epoch_limit, learned_nothing,
+    validation_below_training, copies_last_value, flat, unlike_targets, outside_training_range, irregular_steps,
+    mape_origin, mape_missing,
 )  # fmt: skip
 
 

@@ -115,13 +115,12 @@ class Evidence:
         parts = []
         if rows[0].losses.shape[1] > 1:
             losses = [row.losses[seeds] for row, seeds in zip(rows, kept, strict=True)]
-            times = losses[0].shape[1]
-            parts.append(confidence_set(losses, block=max(self.overlap, math.isqrt(times))))
+            parts.append(confidence_set(losses, horizon=self.overlap))
         if all(row.by_series is not None for row in rows):
             scores = np.stack([row.by_series[seeds].mean(axis=0) for row, seeds in zip(rows, kept, strict=True)])  # type: ignore[index]
             scores = scores[:, np.isfinite(scores).all(axis=0)]
             if scores.shape[1] > 1:
-                parts.append(confidence_set(list(scores[:, None]), block=1))
+                parts.append(confidence_set(list(scores[:, None]), independent=True))
         p = np.max(parts, axis=0) if parts else np.ones(len(rows))
         return {row.name: float(value) for row, value in zip(rows, p, strict=True)}
 

@@ -26,6 +26,8 @@ IDS, DATES, TRUTH = (
 _SEED = re.compile(r"(?P<model>.+) \(seed (?P<seed>\d+)\)")
 #: Columns of quantiles, as darts names them: the series, ``_q`` and the share below.
 _QUANTILE = re.compile(r"(?P<model>.+)_q(?P<share>0\.\d+)")
+#: Numbers of rows, as pandas calls the column that it writes of them and the index that it puts back.
+_NUMBERED = re.compile(r"Unnamed: \d+|index|level_\d+")
 _BOUND = re.compile(r"(?P<model>.+)-(?P<side>lo|hi)-(?P<level>\d+(\.\d+)?)")
 
 
@@ -86,7 +88,9 @@ def _frame_of(given: Any) -> pd.DataFrame:
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     """A frame with columns ``unique_id`` and ``ds``, and ``cutoff`` where it or folds are known."""
     if "ds" not in frame and not isinstance(frame.index, pd.RangeIndex):
-        names = [name or "ds" for name in frame.index.names]
+        levels = frame.index.nlevels
+        unnamed = ["ds"] if levels == 1 else ["unique_id", "ds", "cutoff", *(f"level_{at}" for at in range(3, levels))]
+        names = [name or other for name, other in zip(frame.index.names, unnamed, strict=False)]
         frame = frame.rename_axis(index=names).reset_index()
     elif "unique_id" in frame.index.names:
         frame = frame.reset_index()
@@ -103,9 +107,28 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.assign(unique_id=frame["unique_id"].astype(str) if "unique_id" in frame else "series")
     for name in ("ds", "cutoff"):
         if name in frame and not pd.api.types.is_numeric_dtype(frame[name]):
-            dates = frame[name].dt.to_timestamp() if hasattr(frame[name].dtype, "freq") else frame[name]
-            frame[name] = pd.to_datetime(dates)
+            try:
+                frame[name] = as_dates(frame[name])
+            except (TypeError, ValueError) as error:
+                raise DataError(f"received {name} that does not read as dates ({error}), expected dates.") from error
     return frame
+
+
+def as_dates(values: pd.Series) -> pd.Series:
+    """Dates of text, of periods or of dates; in UTC where a zone's clock was changed between them.
+
+    Example:
+        >>> as_dates(pd.Series(["2024-03-30 00:00:00+01:00", "2024-04-01 00:00:00+02:00"])).iloc[1]
+        Timestamp('2024-03-31 22:00:00+0000', tz='UTC')
+    """
+    if hasattr(values.dtype, "freq"):
+        return values.dt.to_timestamp()
+    try:
+        return pd.to_datetime(values)
+    except ValueError as error:
+        if "timezones" not in str(error):
+            raise
+        return pd.to_datetime(values, utc=True)
 
 
 def _named(frame: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -119,7 +142,7 @@ def _models(frame: pd.DataFrame) -> list[str]:
     """Columns that may be forecasts."""
     kept = ("unique_id", "ds", "cutoff", "y", "seed", "fold", "lower_bound", "upper_bound")
     numeric = frame.select_dtypes("number").columns
-    return [name for name in frame.columns if name not in kept and name in numeric]
+    return [name for name in frame.columns if name not in kept and name in numeric and not _NUMBERED.fullmatch(name)]
 
 
 def _sorted_out(frame: pd.DataFrame) -> Forecasts:

@@ -103,7 +103,7 @@ def fold_variance(differences: np.ndarray) -> float:
 
     Example:
         >>> round(fold_variance(np.array([[1.0, 3.0], [1.1, 2.9]])), 3)
-        1.61
+        1.8
     """
     seeds, folds = differences.shape
     residual = differences - differences.mean(axis=0) - differences.mean(axis=1, keepdims=True) + differences.mean()

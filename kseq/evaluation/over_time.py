@@ -2,7 +2,8 @@
 
 Both tests read the difference of two forecasts' losses, window by window. :func:`cosine_test` is the one that decides:
 losses of successive windows resemble one another, and it keeps its level under such correlation. The verdict reads it
-with ``whitened=True``: the memory of one step is taken out first, and what is left is nearly without correlation.
+with ``whitened=True``: a memory of one step is taken out first, and what is left is nearly without correlation. How
+strong that memory is nobody knows, so the standard error is a mean over what it may be.
 :func:`diebold_mariano` gives the numbers of R's ``dm.test``, which takes the losses of one-step forecasts to be
 independent and so rejects too often.
 """
@@ -18,11 +19,11 @@ from kseq.validation import require_choice, require_whole
 
 ALTERNATIVES = ("two-sided", "less", "greater")
 
-#: Fewer windows than this do not tell the memory of one step that whitening takes out.
-WHITENED = 15
+#: Fewer windows than this say nothing of the memory of one step that whitening takes out.
+WHITENED = 8
 
-#: The strongest memory that is taken out.
-STRONGEST = 0.97
+#: What that memory may be: coefficients of a first-order autoregression.
+MEMORIES = np.linspace(-0.97, 0.97, 389)
 
 
 class CosineTest(NamedTuple):
@@ -62,8 +63,9 @@ def cosine_test(
         power: Power of the loss: 1, the default, for absolute errors, 2 for squared errors.
         alternative: ``"two-sided"``, the default, ``"less"`` (the first has the smaller loss) or ``"greater"``.
         whitened: Whether the variance is read off what a first-order autoregression leaves of the differences, and
-            counted up by its memory (Andrews and Monahan 1992), as the verdict does. Defaults to False. It has no
-            effect with overlapping forecasts or fewer than fifteen windows.
+            counted up by its memory (Andrews and Monahan 1992), as the verdict does. The standard error is the mean
+            over the posterior distribution of that memory, all from -0.97 to 0.97 being equally likely beforehand.
+            Defaults to False. It has no effect with overlapping forecasts or fewer than eight windows.
 
     Returns:
         CosineTest: NaN and 1 if there are fewer than two windows, or no more than the horizon.
@@ -82,27 +84,66 @@ def cosine_test(
     n = len(difference)
     if n <= max(1, horizon):
         return CosineTest(float("nan"), 1.0, float("nan"), 0)
-    df = waves(n, horizon)
-    mean = difference.mean()
-    left, memory = difference - mean, 0.0
-    if whitened and horizon == 1 and n >= WHITENED:
-        memory = _memory(left)
-        left = left[1:] - memory * left[:-1]
-    # Sums of the differences times cosines, of the slowest wave first.
-    sums = scipy.fft.dct(left, type=2)[1 : df + 1] / 2
-    error = float(np.sqrt((2 / len(left) * sums**2).mean() / n)) / (1 - memory)
+    mean = float(difference.mean())
+    error, df = error_of_mean(difference - mean, horizon, whitened=whitened)
     if is_constant(difference, 1.0):
         statistic, error = (0.0 if abs(mean) <= tiny(1.0) else float(np.copysign(np.inf, mean))), 0.0
     else:
-        statistic = float(mean / error) if error else float(np.copysign(np.inf, mean))
+        statistic = mean / error if error else float(np.copysign(np.inf, mean))
     return CosineTest(statistic, _p(statistic, df, alternative), error * scale, df)
 
 
-def _memory(centred: np.ndarray) -> float:
-    """Coefficient of a first-order autoregression, corrected for its bias in short series (Kendall 1954)."""
-    before = float(centred[:-1] @ centred[:-1])
-    found = float(centred[1:] @ centred[:-1]) / before if before else 0.0
-    return float(np.clip(found + (1 + 3 * found) / len(centred), -STRONGEST, STRONGEST))
+def error_of_mean(centred: np.ndarray, horizon: int, *, whitened: bool) -> tuple[float, int]:
+    """Standard error of the mean of differences, and its degrees of freedom; see :func:`cosine_test`.
+
+    Args:
+        centred: Differences less their mean, ``(n,)``.
+        horizon: Number of windows over which forecasts overlap.
+        whitened: Whether a memory of one step is taken out, where that can be done.
+    """
+    n = len(centred)
+    df = waves(n, horizon)
+    if whitened and horizon == 1 and n >= WHITENED:
+        return _error_by_memory(centred, df), df
+    return float(np.sqrt(2 / n * np.square(_waves_of(centred, df)).mean() / n)), df
+
+
+def _waves_of(centred: np.ndarray, count: int) -> np.ndarray:
+    """Sums of differences times cosines, of the slowest wave first, ``(count,)``."""
+    return scipy.fft.dct(centred, type=2)[1 : count + 1] / 2
+
+
+def _error_by_memory(centred: np.ndarray, df: int) -> float:
+    """Standard error of the mean: that for each of :data:`MEMORIES`, weighted by how likely it is.
+
+    Args:
+        centred: Differences less their mean, ``(n,)``.
+        df: Number of waves.
+    """
+    n = len(centred)
+    now, before = _waves_of(centred[1:], df), _waves_of(centred[:-1], df)
+    left = now - MEMORIES[:, None] * before
+    errors = np.sqrt(2 / (n - 1) * np.square(left).mean(axis=1) / n) / (1 - MEMORIES)
+    likelihood = _log_likelihood(centred)
+    weights = np.exp(likelihood - likelihood.max())
+    return float(weights @ errors / weights.sum())
+
+
+def _log_likelihood(centred: np.ndarray) -> np.ndarray:
+    """Log-likelihood of each of :data:`MEMORIES`, mean and variance integrated out (both unknown, as for Student's t).
+
+    That of a stationary Gaussian autoregression ``x[t] = memory x[t - 1] + noise`` about an unknown mean, by sums that
+    are the same for all memories.
+    """
+    n, memory = len(centred), MEMORIES
+    ends = centred[[0, -1]]
+    squares, products = centred @ centred, centred[1:] @ centred[:-1]
+    about_zero = squares - 2 * memory * products + memory**2 * (squares - ends @ ends)
+    # Values times the inverse of their covariances, summed; that of ones likewise.
+    total = (1 - memory) * memory * ends.sum()
+    ones = (1 - memory) * (2 + (n - 2) * (1 - memory))
+    about_mean = np.maximum(about_zero - total**2 / ones, np.finfo(float).tiny)
+    return np.log((1 - memory**2) / ones) / 2 - (n - 1) / 2 * np.log(about_mean)
 
 
 def waves(n: int, horizon: int = 1) -> int:

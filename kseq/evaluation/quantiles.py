@@ -29,8 +29,9 @@ def bounds_at(quantiles: np.ndarray, level: float, levels: Sequence[float]) -> t
     """Lower and upper bound of a level among the quantiles that :func:`quantiles_at` names, along the last axis.
 
     Example:
-        >>> bounds_at(np.array([1, 2, 3, 4, 5]), 80, [80, 95])
-        (np.int64(2), np.int64(4))
+        >>> low, high = bounds_at(np.array([1, 2, 3, 4, 5]), 80, [80, 95])
+        >>> int(low), int(high)
+        (2, 4)
     """
     place = quantile_place(level, levels)
     return quantiles[..., place], quantiles[..., -1 - place]

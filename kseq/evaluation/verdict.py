@@ -14,6 +14,11 @@ from kseq.evaluation.rows import Row, ranked, spread
 from kseq.evaluation.significance import LEVEL, LEVEL_TRAINED, Difference
 from kseq.text import in_words
 
+#: How rows stand to a baseline: the verb of one row, and of several.
+_VERBS = {
+    "beat": ("beats", "beat"), "par": ("is on a par with", "are on a par with"), "lose": ("loses to", "lose to"),
+}  # fmt: skip
+
 
 def verdict(evidence: Evidence) -> list[str]:
     """Sentences on which cell wins, how cells stand to baselines, what they cost, and what to use.
@@ -210,11 +215,6 @@ def against_best_baseline(evidence: Evidence) -> str | None:
     baseline = evidence.baseline
     if baseline is None:
         return None
-    verbs = {
-        "beat": ("beats", "beat"),
-        "par": ("is on a par with", "are on a par with"),
-        "lose": ("loses to", "lose to"),
-    }
     parts: list[str] = []
     for standing, cells in evidence.against(baseline).items():
         if not cells:
@@ -225,7 +225,7 @@ def against_best_baseline(evidence: Evidence) -> str | None:
         amount = f"{evidence.amount(baseline.score)}; "
         every = {1: "", 2: " both"}.get(len(cells), " all") if len(cells) == len(evidence.cells) else ""
         target = f"{baseline.name}, the best baseline ({amount}{shown})" if not parts else f"it ({shown})"
-        parts.append(f"{names(cells)}{every} {verb(cells, *verbs[standing])} {target}")
+        parts.append(f"{names(cells)}{every} {verb(cells, *_VERBS[standing])} {target}")
     return f"{'; '.join(parts)}."
 
 
@@ -235,12 +235,7 @@ def better_in_hindsight(evidence: Evidence) -> str | None:
     if other is None or chosen is None:
         return None
     standing = evidence.against(other)
-    verbs = {
-        "beat": ("beats", "beat"),
-        "par": ("is on a par with", "are on a par with"),
-        "lose": ("loses to", "lose to"),
-    }
-    parts = [f"{names(cells)} {verb(cells, *verbs[how])} it" for how, cells in standing.items() if cells]
+    parts = [f"{names(cells)} {verb(cells, *_VERBS[how])} it" for how, cells in standing.items() if cells]
     return (
         f"{chosen.name} was the best baseline on the validation part; on the test part {other.name} is, "
         f"{evidence.amount(other.score)}: {', '.join(parts)}."

@@ -1,1 +1,3 @@
-"""Experiments on comparisons: ``tune`` chooses settings, ``audit`` looks for leaks, ``reproduce`` repeats a record."""
+"""Experiments: ``compare`` runs a comparison, ``tune`` chooses settings, ``audit`` looks for leaks, ``judge`` takes
+forecasts that others made, ``reproduce`` repeats a record.
+"""

@@ -1,4 +1,4 @@
-"""Trainings of an audit: jobs on the series as it is and on the changed one, and what they gave bit for bit."""
+"""Trainings of an audit: jobs on the original and on the changed series, whose results are compared bit for bit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def train_audited(
 
 @dataclass(frozen=True)
 class _WithWeights:
-    """The state of a long job, in which the weights of its first training stand beside what that has found.
+    """The state of a long job, with the weights of its first training.
 
     Args:
         state: State in which it is kept.
@@ -88,7 +88,7 @@ class _Trainings:
     jobs: tuple[Job, ...]
 
     def made(self, values: Sequence[dict[str, Any]]) -> Made:
-        """Join what the jobs have given."""
+        """Join the results of the jobs."""
         from kseq.comparison.jobs import join_blocks
 
         rows = [ModelResult(**{name: one for name, one in value.items() if name != "weights"}) for value in values]
@@ -100,7 +100,7 @@ class _Trainings:
         }
 
     def here(self, progress: Progress | None) -> Made:
-        """Train in this process, whatever is kept."""
+        """Train in this process, without the store."""
         return self.made([job.function(job.data, Context(progress), **job.arguments) for job in self.jobs])
 
 
@@ -184,7 +184,7 @@ def _differ(ours: Made, theirs: Made) -> bool:
 
 
 def _require_repeatable(name: str, once: list[np.ndarray], again: list[np.ndarray]) -> None:
-    """Refuse to judge weights that come out otherwise from the very same values."""
+    """Raise BackendError where two trainings on the same values give different weights."""
     _, differing, largest = difference(once, again)
     if differing:
         import keras

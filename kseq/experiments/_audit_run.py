@@ -1,4 +1,4 @@
-"""What one training of a comparison makes of its series, and the same of a series with other values."""
+"""All that one training of a comparison computes from its series, and the same from a series with other values."""
 
 from dataclasses import replace
 from functools import cached_property
@@ -20,7 +20,7 @@ def perturbed(series: Series | Panel, first: int | np.ndarray) -> Panel:
     """Change every value of a series from a row on, as far as it is not known ahead.
 
     Each grows by two to three times the largest value of its column, by an amount of its own: the changed values lie
-    outside the range of the others, finite, and positive where those are. No chance is in it.
+    outside the range of the others, finite, and positive where those are. Nothing is random.
 
     Args:
         series: a series, or a panel.
@@ -59,7 +59,7 @@ def _golden_shares(values: np.ndarray) -> np.ndarray:
 
 
 class AuditedRun:
-    """One training of a comparison, and what it makes of its series."""
+    """One training of a comparison, and all that it computes from its series."""
 
     def __init__(self, comparison: Comparison, number: int, asked: Settings):
         self.comparison, self.number, self.asked = comparison, number, asked
@@ -87,7 +87,7 @@ class AuditedRun:
         return sorted(distinct.values(), key=lambda rows: int(rows.sum()))
 
     def learnt(self, cutoff: np.ndarray) -> dict[str, list[np.ndarray]]:
-        """What is fitted or cut for training, where it must not know the rows from a cutoff on."""
+        """Scales, windows and seasons that must not depend on the rows from a cutoff on."""
         data, facts = self.data, {}
         if np.array_equal(cutoff, data.split.validation):
             scalers = (data.input_scaler, data.target_scaler)
@@ -103,12 +103,12 @@ class AuditedRun:
         return facts
 
     def read(self, cutoff: np.ndarray) -> list[np.ndarray]:
-        """What models read for the windows that do not know the rows from a cutoff on."""
+        """Inputs of the windows whose forecasts begin at the cutoff or before."""
         parts = [(part, np.flatnonzero(_before(part, cutoff))) for part in (self.data.validation, self.data.test)]
         return [part.gather(which)[0] for part, which in parts if len(which)]
 
     def undone(self, cutoff: np.ndarray) -> list[np.ndarray]:
-        """What a forecast of 1 becomes in the targets' unit, for the same windows."""
+        """A forecast of 1 in the targets' unit, for the same windows."""
         data, made = self.data, []
         for part in (data.validation, data.test):
             ones = np.ones((len(part), data.horizon, data.targets))

@@ -11,7 +11,7 @@ import pandas as pd
 from kseq import data as data_readers
 from kseq.data import Panel, Series, read_file
 from kseq.errors import ConfigError, DataError
-from kseq.evaluation.forecasts import Forecasts
+from kseq.evaluation.forecasts import Forecasts, as_dates
 from kseq.text import listed, shown
 
 #: Functions of :mod:`kseq.data` that read a file.
@@ -37,8 +37,13 @@ def frame_of_arrays(forecasts: Any, truth: Any) -> pd.DataFrame:
     return pd.DataFrame({"unique_id": "series", "ds": np.arange(len(y)), "y": y, **columns})
 
 
-def training_rows(train: Any) -> pd.DataFrame:
-    """Training rows as ``unique_id, ds, y``; those of several targets have its name behind their id."""
+def training_rows(train: Any, asked: set[str]) -> pd.DataFrame:
+    """Training rows as ``unique_id, ds, y``; those of several targets have its name behind their id.
+
+    Args:
+        train: Training rows as :func:`kseq.judge` takes them.
+        asked: Names of the series that are forecast, which may be columns of a frame.
+    """
     if train is None:
         return pd.DataFrame({"unique_id": pd.Series(dtype=str), "ds": [], "y": pd.Series(dtype=float)})
     if isinstance(train, Series | Panel):
@@ -62,26 +67,37 @@ def training_rows(train: Any) -> pd.DataFrame:
         # Forecasts of arrays are numbered from 0.
         return pd.DataFrame({"unique_id": "series", "ds": np.arange(-len(values), 0), "y": values})
     frame = train if "ds" in train else train.reset_index(names="ds")
+    if "y" not in frame and asked <= set(map(str, frame.columns)):
+        frame = frame.rename(columns=str).melt("ds", sorted(asked), var_name="unique_id", value_name="y").dropna()
     if "y" not in frame:
         raise DataError(f"received training columns {list(map(str, frame))}, expected unique_id, ds and y.")
     ids = frame["unique_id"].astype(str) if "unique_id" in frame else "series"
-    dates = frame["ds"] if pd.api.types.is_numeric_dtype(frame["ds"]) else pd.to_datetime(frame["ds"])
+    dates = frame["ds"] if pd.api.types.is_numeric_dtype(frame["ds"]) else as_dates(frame["ds"])
     return pd.DataFrame({"unique_id": ids, "ds": dates, "y": frame["y"].astype(float)})
 
 
-def read_training(path: Path, record: Mapping[str, Any]) -> Series | Panel:
+def read_training(path: Path, record: Mapping[str, Any], ids: Sequence[str]) -> Series | Panel:
     """Read a file as the run did whose forecasts are judged; as any other file where there is none, or it is another's.
 
     Args:
         path: File to read.
         record: Record of the run, ``run.json``; empty for none.
+        ids: Names of the series that are forecast. Where there are several, they may be columns of the file.
     """
     origin = record.get("series", {}).get("origin") or {}
     reader, options = origin.get("reader"), dict(origin.get("arguments") or {})
     if reader in FILE_READERS and "path" in options:
         with contextlib.suppress(DataError, ConfigError, TypeError):
             return getattr(data_readers, reader)(**options | {"path": str(path)})
-    return read_file(path, fill="mask")
+    try:
+        return read_file(path, fill="mask")
+    except DataError:
+        if len(ids) > 1:
+            with contextlib.suppress(DataError, ConfigError):
+                wide = read_file(path, fill="mask", wide="series")
+                if set(ids) <= set(Panel.of(wide).ids.astype(str)):
+                    return wide
+        raise
 
 
 def column_of(column: str, number: int) -> str:
@@ -145,6 +161,23 @@ def of_same_series(known: pd.DataFrame, found: Forecasts, targets: Sequence[str]
         f"received training rows of {listed(theirs, 3)} ({len(theirs)}) and forecasts of {listed(ours, 3)} "
         f"({len(ours)}), expected the same series in both."
     )
+
+
+def of_same_clock(known: pd.DataFrame, found: Forecasts) -> pd.DataFrame:
+    """Training rows whose dates have the time zone of the forecasts; where one of the two has none, neither has then.
+
+    Args:
+        known: Training rows.
+        found: The forecasts; their zone goes where training rows have none.
+    """
+    if known.empty or {known["ds"].dtype.kind, found.frame["ds"].dtype.kind} != {"M"}:
+        return known
+    zones = known["ds"].dt.tz, found.frame["ds"].dt.tz
+    if zones[0] is not None and zones[1] is not None:
+        return known.assign(ds=known["ds"].dt.tz_convert(zones[1]))
+    names = [name for name in ("ds", "cutoff") if name in found.frame and found.frame[name].dtype.kind == "M"]
+    found.frame = found.frame.assign(**{name: found.frame[name].dt.tz_localize(None) for name in names})
+    return known.assign(ds=known["ds"].dt.tz_localize(None))
 
 
 def with_truth(frame: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What a tuning chooses among, and in how many trials."""
+"""The settings that a tuning chooses among, and the number of trials."""
 
 from dataclasses import dataclass, fields
 from itertools import product
@@ -55,8 +55,8 @@ class Space:
             for value in self.values[name]:
                 require_whole(name, value)
         for name in ("learning_rate", "dropout", "weight_decay"):
-            for value in self.values[name]:
-                require_number(name, value)
+            numbers = tuple(require_number(name, value) for value in self.values[name])
+            object.__setattr__(self, name, numbers)
         combinations = prod(len(values) for values in self.values.values())
         if combinations > GRID:
             raise ConfigError(
@@ -78,7 +78,7 @@ class Space:
 
 
 def between(own: dict[str, Any]) -> bool:
-    """Whether there is anything between layers, for dropout to drop."""
+    """Whether there are several layers, between which dropout applies."""
     return own["num_layers"] > 1
 
 

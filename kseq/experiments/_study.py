@@ -52,7 +52,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Pruning:
-    """What decides, during the training of a trial, whether it is ended early. It can be sent to another process.
+    """Rule that may end a trial early; it can be sent to another process.
 
     Both pruners are Optuna's, in a study of the trials that this one may know. ``"median"`` ends a trial whose error is
     above the median of what those had at the same epoch (Golovin et al. 2017); ``"halving"`` is asynchronous
@@ -94,7 +94,7 @@ class Watch:
     """Watches one training for a :class:`Pruning`.
 
     Args:
-        study: holds the trials that this one is measured by.
+        study: Study with the trials that this one is compared with.
     """
 
     def __init__(self, study: "optuna.Study"):
@@ -114,7 +114,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial has come to.
+    """The outcome of a trial.
 
     Args:
         row: Its entries in the frame of trials besides its settings, in plain numbers.
@@ -166,11 +166,11 @@ class _Held:
     """The lock of a journal whose folder is locked already; Optuna's own file outlives a process that is killed."""
 
     def acquire(self) -> bool:
-        """Say that the lock is held."""
+        """Do nothing: the folder is locked."""
         return True
 
     def release(self) -> None:
-        """Nothing was locked."""
+        """Do nothing: the folder stays locked."""
 
 
 def mend(path: Path) -> None:
@@ -216,7 +216,7 @@ class Study:
         self._running: dict[int, Draw] = {}
 
     def running(self, number: int) -> Draw | None:
-        """What was drawn here for a trial."""
+        """Settings drawn for a trial that is running."""
         return self._running.get(number)
 
     def can_draw(self, number: int) -> bool:
@@ -251,7 +251,7 @@ class Study:
         return draw
 
     def _at_work(self, number: int) -> "optuna.trial.FrozenTrial":
-        """A trial whose result is not to be known yet, whether it is there or not."""
+        """A trial that counts as running, whether or not its result is known."""
         trial: Any = self._running.get(number)
         params, distributions = (
             (trial.places, trial.distributions)
@@ -263,13 +263,13 @@ class Study:
         )
 
     def pruning(self, number: int) -> Pruning | None:
-        """What may end a trial early; None where no pruner was asked for."""
+        """The rule that may end a trial early; None without a pruner."""
         if self.pruner == "none":
             return None
         return Pruning(self.pruner, self.epochs, tuple(self.finished[earlier] for earlier in self._known_to(number)))
 
     def finish(self, draw: Draw, outcome: Outcome, *, keep: bool = True) -> None:
-        """Take what a trial has come to.
+        """Take the outcome of a trial.
 
         Args:
             draw: Settings that :meth:`draw` has returned.

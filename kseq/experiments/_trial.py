@@ -33,7 +33,7 @@ def trial_job(
 
 @dataclass(frozen=True)
 class Trial:
-    """All that decides a trial.
+    """All that decides the result of a trial.
 
     Args:
         cell: one of the compared cells.
@@ -101,13 +101,13 @@ class _Pruned(Exception):
 
 
 class _Looks:
-    """Looks at the errors of a trial while its first block of seeds trains, as long as all of them do.
+    """Errors of a trial for the pruner, while its first block of seeds trains and none has stopped.
 
     Errors are those by which trials are scored, in the series' units: validation losses of cells with other transforms
     have other scales. Of each seed the smallest so far counts, whose weights are those that are kept.
 
     Args:
-        pruning: decides.
+        pruning: Rule that may end the trial.
         scores: Scores on the validation part.
         seeds: Seeds of the trial.
     """

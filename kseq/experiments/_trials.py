@@ -1,4 +1,4 @@
-"""The trials of a tuning: which are done, which run next, and what decides whether a kept one is still good."""
+"""The trials of a tuning: those that are done, those that run next, and the key of those that are kept."""
 
 import hashlib
 from collections.abc import Callable
@@ -79,7 +79,7 @@ class Trials:
             done: called with all rows after each trial.
 
         Raises:
-            Exception: what a trial has raised, where all of a cell have failed.
+            Exception: The error of a trial, where all trials of a cell have failed.
         """
         with Runner(None, executor, self.progress, place.environment(), place.facts()) as runner:
 

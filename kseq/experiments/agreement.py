@@ -98,7 +98,7 @@ class Agreement:
 
 
 def _changes(before: Mapping, now: Mapping, parts: Sequence[str]) -> Iterator[str]:
-    """Say what is another: ``"numpy 2.3.1 there, 2.4.0 here"``; what the record does not tell is left out."""
+    """Describe differences of the environment that the record tells: ``"numpy 2.3.1 there, 2.4.0 here"``."""
     for part in parts:
         if part not in before:
             continue
@@ -110,7 +110,7 @@ def _changes(before: Mapping, now: Mapping, parts: Sequence[str]) -> Iterator[st
 
 
 def _other_sources(before: Mapping, now: Mapping) -> Iterator[str]:
-    """Say which functions of a user's own are not as they were."""
+    """Name the user's functions whose code has changed."""
     for name, there in before["settings"].get("own", {}).items():
         here = now["settings"]["own"][name]
         for what, short in (("function", slice(None)), ("sha256", slice(12)), ("about", slice(None))):
@@ -120,7 +120,7 @@ def _other_sources(before: Mapping, now: Mapping) -> Iterator[str]:
 
 
 def _figures(model: Mapping[str, Any]) -> dict[str, Any]:
-    """What is compared of a row, by names such as ``mae[0]`` and ``intervals.95.coverage``."""
+    """Figures of a row that are compared, by names such as ``mae[0]`` and ``intervals.95.coverage``."""
     kept = {key: value for key, value in model.items() if key not in ("name", *MEANS) and "seconds" not in key}
     return dict(_leaves(kept, ""))
 

@@ -34,6 +34,7 @@ import numpy as np
 import pandas as pd
 
 from kseq import vocabulary
+from kseq._version import __version__
 from kseq.comparison.backtest import with_steps_to_come
 from kseq.comparison.kept import store_in, tidied, workers_for
 from kseq.comparison.result import laid_out
@@ -41,7 +42,9 @@ from kseq.data import Panel
 from kseq.experiments._audit_jobs import Made, Progress, difference, trained_twice
 from kseq.experiments._audit_run import AuditedRun
 from kseq.models import name_of
+from kseq.report.run_folder import Tell, csvs_of, write_all
 from kseq.settings import Settings
+from kseq.storage import Folder
 
 #: Baselines whose order is chosen by errors on the validation part.
 CHOSEN_BY_VALIDATION = ("climatology-ar", "dlinear")
@@ -77,12 +80,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Audit:
-    """What came of all checks.
+    """The result of all checks.
 
     Args:
         series: name of the series.
         checks: all checks, in the order of time.
-        notes: sentences on kept trainings: what was damaged, or could not be kept.
+        notes: Sentences on kept trainings: damaged ones, and those that could not be kept.
     """
 
     series: str
@@ -96,7 +99,7 @@ class Audit:
 
     @property
     def leaks(self) -> tuple[str, ...]:
-        """Names of what depends on values after its cutoff, each once."""
+        """Names of the checks that found a difference, each once."""
         return tuple(dict.fromkeys(check.name for check in self.checks if not check.identical))
 
     @property
@@ -106,7 +109,7 @@ class Audit:
 
     @property
     def verdict(self) -> str:
-        """What it comes to, in a sentence."""
+        """The result in a sentence."""
         values = sum(check.values for check in self.checks)
         if self.clean:
             return (
@@ -164,6 +167,14 @@ def audit(
         trained = trained_twice(panel, runs, store, workers, progress)
     checks = [check for run in runs for check in _checks(panel, run, trained[run.number])]
     return Audit(panel.name, tuple(checks), () if store is None else tidied(store))
+
+
+def write(audit: Audit, folder: Folder, tell: Tell | None = None) -> list[Path]:
+    """Write the checks of an audit as a table, with a record and a page; see :func:`kseq.report.run_folder.write`."""
+    record = {"kseq": __version__, "series": audit.series, "clean": audit.clean, "leaks": audit.leaks,
+              "verdict": audit.verdict}  # fmt: skip
+    frames = {"audit.csv": audit.table}
+    return write_all(folder, csvs_of(frames), record, {}, tell, frames)
 
 
 def _checks(panel: Panel, run: AuditedRun, trained: dict[str, tuple[Made, Made]]) -> Iterator[Check]:

@@ -24,6 +24,7 @@ from kseq.experiments._judged_frames import (
     by_target,
     column_of,
     frame_of_arrays,
+    of_same_clock,
     of_same_series,
     read_training,
     training_rows,
@@ -34,9 +35,9 @@ from kseq.naming import checked, hint
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import WindowedPanel, Windows
-from kseq.settings import Settings, several
+from kseq.settings import Settings
 from kseq.text import listed
-from kseq.validation import require_whole
+from kseq.validation import require_whole, several
 
 #: Metrics that scale errors by the rows before the forecasts.
 SCALED = ("mase", "rmsse")
@@ -98,9 +99,10 @@ def judge(
         forecasts = frame_of_arrays(forecasts, truth)
     found = read_forecasts(forecasts)
     if isinstance(train, str | Path):
-        train = read_training(Path(train), record)
+        train = read_training(Path(train), record, list(found.frame["unique_id"].unique()))
     targets = tuple(map(str, record.get("series", {}).get("targets", getattr(train, "targets", ()))))
-    known = of_same_series(training_rows(train), found, targets)
+    known = of_same_series(training_rows(train, set(found.frame["unique_id"])), found, targets)
+    known = of_same_clock(known, found)
     found.frame = with_truth(found.frame, known)
     found = shared_points(found)
     split = by_target(found.frame, known, targets)

@@ -16,9 +16,10 @@ from typing import Any
 from kseq import data as readers
 from kseq._version import __version__
 from kseq.comparison.others import read_others
-from kseq.comparison.result import Comparison, compare
+from kseq.comparison.result import Comparison
 from kseq.data import Series
 from kseq.errors import ConfigError, DataError, Parameter
+from kseq.experiments.compare import compare
 from kseq.jobs import FOLDER
 from kseq.jobs.job import key_of
 from kseq.models.own import Own, own_rows
@@ -38,12 +39,12 @@ REPEATED = "repeated"
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run as its record tells it.
+    """A run as its record describes it.
 
     Args:
         path: the record, ``run.json``.
         record: Content of the record, see :attr:`kseq.Comparison.record`.
-        own: functions of a user's own, named again.
+        own: The user's functions, named again.
     """
 
     path: Path
@@ -138,7 +139,7 @@ class Recorded:
         """The settings of the run.
 
         Raises:
-            ConfigError: the run had none, or such as this version does not know.
+            ConfigError: The run had none, or some that this version does not know.
         """
         given = self.record["settings"]
         if not given:
@@ -321,5 +322,5 @@ def _tuples(value: Any) -> Any:
 
 
 def _extent(rows: int, first: Any, last: Any, sha256: str) -> str:
-    """Say which data these are, in a few words."""
+    """Describe the data in a few words."""
     return f"{rows} rows from {first} to {last} (fingerprint {sha256[:12]})".replace(" 00:00:00", "")

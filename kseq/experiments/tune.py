@@ -33,19 +33,23 @@ from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.defaults import resolved
 from kseq.comparison.kept import at_work, workers_for
-from kseq.comparison.result import Comparison, compare
+from kseq.comparison.result import Comparison
 from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError, OutputError, Parameter
+from kseq.experiments._folder import folder_of
 from kseq.experiments._space import Plan, Space
 from kseq.experiments._study import Journal, require_optuna
 from kseq.experiments._trials import Trials
+from kseq.experiments.compare import compare
 from kseq.jobs import FOLDER
 from kseq.models import cell_of, name_of
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
-from kseq.settings import OWN_DATA, OWN_NETWORK, Settings, numbers_in
+from kseq.report import run_folder
+from kseq.settings import OWN_DATA, OWN_NETWORK, Settings
 from kseq.training.progress import Progress, work_kept
+from kseq.validation import numbers_in
 
 if TYPE_CHECKING:
     from kseq.storage import Folder
@@ -136,9 +140,9 @@ def tune(
         trials_at_once: trials of a cell that may run at the same time, each of which is drawn without knowing the
             results of the others; 1 by default. It decides which trials are drawn.
         fresh: whether trials that the folder ``out`` holds are forgotten; by default a tuning that was stopped goes on
-            there, and comes to what it would have come to.
+            there, with the same result.
         executor: The executor that trains, as in :func:`kseq.compare`: trials of different cells, and
-            ``trials_at_once`` of each, run at the same time. It does not change what comes out.
+            ``trials_at_once`` of each, run at the same time. The result is the same.
         keep: folder in which finished trainings of the comparison of the chosen settings are kept, as in
             :func:`kseq.compare`; by default one inside ``out``.
         progress: called with what is trained, the epoch and the epoch limit, after each epoch.
@@ -171,7 +175,7 @@ def tune(
     plan = Plan(among, trials, trial_seeds, pruner, trials_at_once)
     asked = vocabulary.asked(given, settings, options)
     require_tunable(asked.settings, plan)
-    with asked.folder() as folder, workers_for(executor) as workers:
+    with folder_of(asked) as folder, workers_for(executor) as workers:
         comparison = tuned(
             asked.series,
             asked.settings,
@@ -185,8 +189,6 @@ def tune(
             log=log,
         )
         if folder is not None:
-            from kseq.report import run_folder
-
             run_folder.write(comparison, folder, predictions=asked.predictions)
     return comparison
 
@@ -276,15 +278,13 @@ def tuned(
 
 
 def _silent(text: str) -> None:
-    """Nobody is to be told."""
+    """Report nothing."""
 
 
 def _journal(
     folder: "Folder", series: Series | Panel, plan: Plan, settings: Settings, fresh: bool, tell: Callable[[str], None]
 ) -> Path | None:
-    """The journal in a folder, made where it is missing; None where it cannot be, which is told."""
-    from kseq.report import run_folder
-
+    """The journal in a folder, made where it is missing; None, with a message, where it cannot be made."""
     about = {
         "command": "tune", "series": {"name": series.name}, "trials": plan.trials * len(settings.cells),
         "cells": [name_of(cell) for cell in settings.cells], "trial_seeds": plan.trial_seeds, **at_work(),
@@ -297,9 +297,7 @@ def _journal(
 
 
 def _write(frame: pd.DataFrame, folder: "Folder", tell: Callable[[str], None], failed: list[str]) -> None:
-    """Write the trials so far; where they cannot be, say so once: there may be room again when the tuning is done."""
-    from kseq.report import run_folder
-
+    """Write the trials so far; where that fails, say so once, since there may be room when the tuning is done."""
     try:
         run_folder.write_trials(frame, folder)
     except OutputError as error:
@@ -326,7 +324,7 @@ def require_tunable(settings: Settings, plan: Plan) -> None:
     """Refuse settings that leave nothing to tune, or that say what is to be chosen.
 
     Raises:
-        ConfigError: they do, or Optuna is not installed.
+        ConfigError: There is nothing to tune, a setting is given twice, or Optuna is not installed.
     """
     space, trials = plan.space, plan.trials
     if not settings.cells:

@@ -13,6 +13,7 @@ from kseq.comparison.defaults import resolved
 from kseq.comparison.scores import Scores
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError, Parameter
+from kseq.experiments._folder import folder_of
 from kseq.explanation.explanation import Explanation, write
 from kseq.explanation.result import CellExplanation, Speed, Subject
 from kseq.explanation.shown import Shown
@@ -24,6 +25,7 @@ from kseq.preprocessing.windows import WindowedPanel
 from kseq.report import made_again
 from kseq.settings import Settings
 from kseq.training.progress import Progress
+from kseq.validation import require_path
 
 #: Share above the best loss that every cell reaches to which trainings are timed.
 NEAR_BEST = 0.05
@@ -74,7 +76,7 @@ def explain(
     base = {"transform": "none", "skip": "none"}
     asked = vocabulary.asked(given, settings, options, base, needs_series=False)
     _require_explainable(asked.settings)
-    with asked.folder("explanation") as folder:
+    with folder_of(asked, "explanation") as folder:
         explanation = _explained(asked.series, asked.settings, model, problems, long, variants, progress)
         if folder is not None:
             write(explanation, folder)
@@ -99,7 +101,7 @@ def _explained(
     if model is not None:
         from kseq.explanation.saved import explain_saved
 
-        subject, cells, seeds = explain_saved(Path(model), series)
+        subject, cells, seeds = explain_saved(require_path(model), series)
     elif series is not None:
         subject, cells, changed = _explain_series(Panel.of(series), settings, variants, progress)
     elif not problems:

@@ -15,11 +15,13 @@ from kseq.explanation.lesson import lesson_table
 from kseq.explanation.pictures import pictures_of
 from kseq.explanation.result import Measured
 from kseq.explanation.words import advice_of, as_text, reading_of, sentences_of
+from kseq.naming import names_near
 from kseq.report import made_again, run_folder
 from kseq.report.table import as_html
 from kseq.storage.csv_text import csv_text
 
 
+@names_near({"save": ".write(folder)", "show": ".plot()", "report": ".write(folder)", "table": ".frames()"})
 @dataclass(frozen=True, eq=False)
 class Explanation(Measured):
     """Why cells do as they do on a series, or what they can do without one.

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
+from kseq.evaluation.significance import holm
 from kseq.explanation.networks import Network
 
 #: How older rows are taken away.
@@ -17,6 +19,8 @@ SINGLE_LAGS = 64
 NOTHING_LOST = 0.01
 #: Pairs of pasts that are compared.
 PAIRS = 64
+#: Level below which the growth of an error is more than seeds make it.
+LEVEL = 0.05
 
 #: Scaled windows ``(windows, time, features)`` to scaled forecasts ``(seed, windows, outputs)``.
 Forecasts = Callable[[np.ndarray], np.ndarray]
@@ -60,10 +64,32 @@ class MemoryUsed:
         return int(self.kept[int(len(lost) - lost[::-1].argmax()) if lost.any() else 0])
 
     def strongest(self, count: int = 3) -> list[int]:
-        """Return the lags without which the error grows most, strongest first; only those without which it grows."""
-        growth = self.by_lag.mean(axis=0) - self.error.mean()
-        order = np.argsort(-growth, kind="stable")[:count]
-        return [int(self.lags[place]) for place in order if growth[place] > 0]
+        """Return the lags without which the error grows most, strongest first.
+
+        Only those count without which it grows more than seeds make it, by a t-test over seeds that is adjusted for the
+        number of lags by Holm's method; of one seed, all without which it grows.
+        """
+        growth = self.by_lag - self.error[:, None]
+        return [int(self.lags[place]) for place in _beyond_spread(growth)[:count]]
+
+    def strongest_inputs(self, count: int = 3) -> list[int]:
+        """Return the places of the inputs without which the error grows most, as :meth:`strongest` does."""
+        return [int(place) for place in _beyond_spread(self.by_input - self.error[:, None])[:count]]
+
+
+def _beyond_spread(growth: np.ndarray) -> np.ndarray:
+    """Columns whose mean is above zero by more than their spread over rows, the largest first; of one row, above zero.
+
+    Args:
+        growth: ``(seed, columns)``.
+    """
+    seeds, mean = len(growth), growth.mean(axis=0)
+    grows = mean > 0
+    if seeds > 1:
+        error = np.maximum(growth.std(axis=0, ddof=1) / np.sqrt(seeds), np.finfo(float).tiny)
+        grows &= holm(2 * stats.t.sf(np.abs(mean / error), seeds - 1)) < LEVEL
+    order = np.argsort(-mean, kind="stable")
+    return order[grows[order]]
 
 
 def lags_of(lookback: int) -> np.ndarray:

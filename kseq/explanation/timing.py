@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from kseq.layers.feeding import Listeners, fed
 from kseq.training.batches import Batches
 from kseq.training.budget import Training
 from kseq.training.callbacks import EpochTimer, forecast_batch, members_of
-from kseq.training.feeding import Listeners, fed
 from kseq.training.fit import Parts, compile_model
 
 #: Rounds that are kept; one before them is not, in which graphs and kernels are made.

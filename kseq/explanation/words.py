@@ -8,6 +8,7 @@ import pandas as pd
 from kseq.explanation.figures import HALF, HUNDREDTH, first_below
 from kseq.explanation.gradients import LagCurve
 from kseq.explanation.lesson import ALIKE, FAILS, LEVEL, UNDECIDED, UNKNOWN, lesson_table, mean_of_most
+from kseq.explanation.memory import MemoryUsed
 from kseq.explanation.result import CellExplanation, Measured
 from kseq.explanation.tasks import SIGNS, UNITS
 from kseq.report.table import WIDTH, aligned
@@ -47,17 +48,17 @@ def _of_cell(cell: CellExplanation, explanation: Measured) -> list[str]:
     gained = "it gains by all of them" if needed >= rows else f"nothing is gained by rows older than {needed} {unit}"
     if needed == 0:
         gained = "it would do as well without any of them"
-    strongest = memory.strongest()
-    lags = f"; the lags that count most are {in_words([str(lag) for lag in strongest])}" if strongest else ""
+    lags = [f"{lag} ({_growth(memory, memory.by_lag[:, list(memory.lags).index(lag)])})" for lag in memory.strongest()]
+    count_most = f"the lags that count most are {in_words(lags)}" if lags else "no single lag counts beyond its seeds"
     said.append(
         f"{name}: of the {rows} rows that it reads, {gained} ({error} {memory.error.mean():.3g}, with older rows of "
-        f"another window {memory.without_older['shuffled'].mean(axis=0)[_at(memory.kept, needed)]:.3g}){lags}."
+        f"another window {memory.without_older['shuffled'].mean(axis=0)[_at(memory.kept, needed)]:.3g}); {count_most}."
     )
     if len(subject.inputs) > 1:
-        growth = memory.by_input.mean(axis=0) / memory.error.mean() - 1
-        order = np.argsort(-growth, kind="stable")[:3]
-        shown = [f"{subject.inputs[place]} ({100 * growth[place]:+.0f} %)" for place in order]
-        said.append(f"{name}: inputs without which its error changes most: {', '.join(shown)}.")
+        places = memory.strongest_inputs()
+        shown = [f"{subject.inputs[place]} ({_growth(memory, memory.by_input[:, place])})" for place in places]
+        most = f"inputs without which its error grows most: {', '.join(shown)}"
+        said.append(f"{name}: {most if shown else 'no single input counts beyond its seeds'}.")
     if cell.at_work.names:
         shown = [
             f"{gate} {cell.at_work.means[gate].mean():.2f} (shut {100 * cell.at_work.shut[gate].mean():.0f} %, open "
@@ -89,6 +90,13 @@ def _of_cell(cell: CellExplanation, explanation: Measured) -> list[str]:
             f"{forward_ms:.2f} ms; {reach}."
         )
     return said
+
+
+def _growth(memory: MemoryUsed, errors: np.ndarray) -> str:
+    """``"+52 ± 3 %"``: growth of the error, mean and standard deviation over seeds."""
+    growth = 100 * (errors / memory.error - 1)
+    spread = f" ± {growth.std(ddof=1):.0f}" if len(growth) > 1 else ""
+    return f"{growth.mean():+.0f}{spread} %"
 
 
 def _at(kept: np.ndarray, needed: int) -> int:

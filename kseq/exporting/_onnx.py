@@ -209,8 +209,7 @@ class OnnxOps:
             gates = [array[..., gate * units : (gate + 1) * units] for gate in order]
             return np.concatenate(gates, axis=-1)
 
-        bias = way.bias if way.bias.ndim == 2 else np.stack([way.bias, np.zeros_like(way.bias)])
-        return sorted_gates(way.kernel).T, sorted_gates(way.recurrent).T, sorted_gates(bias).ravel()
+        return sorted_gates(way.kernel).T, sorted_gates(way.recurrent).T, sorted_gates(way.biases).ravel()
 
 
 def graph_of(recipe: Recipe, networks: Sequence[Network], notes: Mapping[str, str]) -> bytes:

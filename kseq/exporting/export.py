@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kseq.errors import BackendError, ConfigError, OutputError, Parameter
+from kseq.errors import BackendError, ConfigError, Given, OutputError, Parameter
 from kseq.exporting import _numpy
 from kseq.exporting.description import description
 from kseq.exporting.inputs import example_of
@@ -22,7 +22,7 @@ from kseq.forecasting import _network, model_file
 from kseq.forecasting.card import ModelCard
 from kseq.forecasting.forecaster import Forecaster
 from kseq.forecasting.model_file import TrainedModel
-from kseq.naming import checked
+from kseq.naming import checked, hint
 from kseq.storage import require_other, to_json, write_file
 from kseq.validation import require_whole
 
@@ -108,7 +108,9 @@ def export(
         PosixPath('model.onnx')
     """
     if to not in FORMATS:
-        raise ConfigError("received ", Parameter("to"), f" {to!r}, expected one of {', '.join(FORMATS)}.")
+        named = isinstance(to, str | Path) and Path(to).suffix
+        file = ("; ", Given("out", str(to)), " names a file.") if named else (hint(to, FORMATS) or ".",)
+        raise ConfigError("received ", Parameter("to"), f" {to!r}, expected one of {', '.join(FORMATS)}", *file)
     kind = FORMATS[to]
     require_library(to)
     card, networks = _parts_of(model)

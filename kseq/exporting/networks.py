@@ -27,6 +27,11 @@ class Direction:
         """Width of its state."""
         return len(self.recurrent)
 
+    @property
+    def biases(self) -> np.ndarray:
+        """Biases of inputs and of states, ``(2, gates * units)``; those of states are zero but for a GRU."""
+        return self.bias if self.bias.ndim == 2 else np.stack([self.bias, np.zeros_like(self.bias)])
+
 
 @dataclass(frozen=True, eq=False)
 class Network:

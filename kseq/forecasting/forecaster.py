@@ -19,10 +19,10 @@ from kseq.errors import ConfigError
 from kseq.forecasting._folds import folds
 from kseq.forecasting._parameters import Parameters, renamed
 from kseq.forecasting.forecast import covariates_ahead, forecast
-from kseq.naming import checked
+from kseq.naming import checked, names_near
 from kseq.settings import Settings
 from kseq.training.budget import Training
-from kseq.validation import require_whole
+from kseq.validation import WHOLE, require_whole
 
 if TYPE_CHECKING:
     from kseq.forecasting.model_file import TrainedModel
@@ -37,6 +37,13 @@ _SETTINGS = (
 )  # fmt: skip
 
 
+@names_near(
+    {
+        "forecast": ".predict", "evaluate": ".score", "backtest": ".cross_validation",
+        "plot": "kseq.compare(...).plot()", "model": ".save, and kseq.load_model",
+        "fit_predict": ".fit(df).predict(h)", "update": ".fit",
+    }
+)  # fmt: skip
 class Forecaster(Parameters):
     """A recurrent network that forecasts one series, or each of many, with prediction intervals.
 
@@ -94,7 +101,7 @@ class Forecaster(Parameters):
         ['unique_id', 'ds', 'GRU', 'GRU-lo-80', 'GRU-hi-80', 'GRU-lo-95', 'GRU-hi-95']
     """
 
-    @checked("kseq.Forecaster")
+    @checked("kseq.Forecaster", values=False)
     def __init__(
         self,
         cell: str = "gru",
@@ -236,6 +243,7 @@ class Forecaster(Parameters):
             DataError: covariates of the steps to come are missing.
         """
         model = self.fitted
+        h = h if h is None else require_whole("h", h, *WHOLE["steps"])
         ahead = None if X_df is None else covariates_ahead(model.card, X_df, "X_df")
         made = forecast(model, h, future=ahead, levels=level)
         frame = made.frame

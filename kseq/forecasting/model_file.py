@@ -28,7 +28,7 @@ from kseq.forecasting._archive import Archive, NoArchive, Refused
 from kseq.forecasting._card_parts import kinds_of
 from kseq.forecasting._format1 import card_of_series
 from kseq.forecasting.card import FORMAT, ModelCard
-from kseq.naming import checked
+from kseq.naming import checked, names_near
 from kseq.storage import write_file
 from kseq.validation import require_path
 
@@ -50,6 +50,12 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 LARGEST = {MEMBER: 2**26, CONFIG: 2**24, WEIGHTS: 2**32, ARRAYS: 2**30}
 
 
+@names_near(
+    {
+        **dict.fromkeys(("predict", "forecast"), "kseq.forecast(model, 12)"), "export": "kseq.export(model)",
+        "plot": "kseq.compare(...).plot()", "summary": ".card", "explain": "kseq.explain(model=path)",
+    }
+)  # fmt: skip
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
     """A trained network and its card.
@@ -191,7 +197,7 @@ def _plan(card: ModelCard) -> "_network.Plan":
 
 def _read(path: Path) -> tuple[ModelCard, list[np.ndarray]]:
     """Inspect a file; return its card and its weights, in the order of ``keras.Model.weights``."""
-    expected = "expected a .keras file that `kseq fit` has written"
+    expected = "expected a .keras file that `kseq fit` or kseq.fit(...).save has written"
     try:
         with Archive(path) as archive:
             lacking = [name for name in (CONFIG, WEIGHTS, MEMBER) if name not in archive]

@@ -28,6 +28,7 @@ A kernel declines with :class:`kseq.errors.Unsupported` and with nothing else: a
 user. A framework is imported only in its own file, and only when that backend runs.
 """
 
+import functools
 import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -97,6 +98,22 @@ class Piece(list):
         """The batches, one after the other; the last holds the rest."""
         for start in range(0, len(self[0]), self.batch_size):
             yield tuple(part[start : start + self.batch_size] for part in self)
+
+
+@functools.cache
+def compiled_kernel() -> ModuleType | None:
+    """Return the compiled CPU kernel; None where Numba is missing or ``NUMBA_DISABLE_JIT`` is set."""
+    try:
+        from numba import config
+
+        if config.DISABLE_JIT:
+            return None
+        from kseq.kernels import cpu
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("numba", "llvmlite"):
+            raise
+        return None
+    return cpu
 
 
 def load(backend: str) -> ModuleType:

@@ -213,7 +213,7 @@ def _loop_back(spec, late, saved, d_results):
     def weight_gradients(x, terms):
         """Gradients of the weights, added up over the batch, and over time where the terms have it."""
         h, *reset, d_input, d_recurrent = terms
-        t = "t" if x.ndim > recurrent_kernel.ndim else ""
+        t = "t" if late else ""
         s = "s" if has_members(recurrent_kernel) else ""
 
         def product(left, right):

@@ -11,7 +11,6 @@ import functools
 import itertools
 import sys
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import keras
@@ -22,6 +21,7 @@ from tensorflow.python.eager import forwardprop_util
 
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec, has_members, is_shared
+from kseq.kernels import compiled_kernel as _compiled
 from kseq.kernels.tensorflow_feed import array_dataset, dataset  # noqa: F401 (what fit reads batches by)
 
 #: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
@@ -86,22 +86,6 @@ STEPS_AT_ONCE = 32
 @functools.cache
 def _on_gpu() -> bool:
     return bool(tf.config.list_logical_devices("GPU"))
-
-
-@functools.cache
-def _compiled() -> ModuleType | None:
-    """The compiled kernel, None where Numba is missing or ``NUMBA_DISABLE_JIT`` is set."""
-    try:
-        from numba import config
-
-        if config.DISABLE_JIT:
-            return None
-        from kseq.kernels import cpu
-    except ModuleNotFoundError as missing:
-        if missing.name not in ("numba", "llvmlite"):
-            raise
-        return None
-    return cpu
 
 
 @functools.cache

@@ -98,8 +98,7 @@ class _Ops:
 
 def _states(x: Any, cell: str, way: Any, backwards: bool) -> Any:
     """States of one direction after each row; gates in Keras's order."""
-    kernel, recurrent, bias, units = tf.constant(way.kernel), tf.constant(way.recurrent), way.bias, way.units
-    bias = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
+    kernel, recurrent, bias, units = tf.constant(way.kernel), tf.constant(way.recurrent), way.biases, way.units
     inputs = tf.transpose(tf.tensordot(x, kernel, 1) + bias[0], [1, 0, 2])
     inputs = inputs[::-1] if backwards else inputs
     start = tf.zeros([tf.shape(x)[0], units], tf.float32)

@@ -14,7 +14,6 @@ CUDA, CPU without Numba      ``torch-members``   members: a loop over time of ba
 import contextlib
 import functools
 from collections.abc import Iterator, Sequence
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec, has_members
+from kseq.kernels import compiled_kernel as _compiled
 from kseq.kernels import torch_step as step  # noqa: F401 (what kseq.layers.fast_step makes a step of)
 from kseq.kernels.torch_feed import array_dataset, dataset  # noqa: F401 (what fit reads batches by)
 from kseq.kernels.torch_loop import asks_for_more, gradients, transformed
@@ -127,22 +127,6 @@ def _shapes(sequences: Tensor, states: list[Tensor], spec: Spec) -> Output:
 
 
 # --- The compiled loop -----------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def _compiled() -> ModuleType | None:
-    """The compiled kernel, None where Numba is missing or ``NUMBA_DISABLE_JIT`` is set."""
-    try:
-        from numba import config
-
-        if config.DISABLE_JIT:
-            return None
-        from kseq.kernels import cpu
-    except ModuleNotFoundError as missing:
-        if missing.name not in ("numba", "llvmlite"):
-            raise
-        return None
-    return cpu
 
 
 def epochs(values: list[Tensor], layers: Any, head: Any, skip: Any, optimizer: Any, decayed: Any) -> Any:

@@ -127,8 +127,7 @@ def _weights(cell: str, way: Any) -> list[np.ndarray]:
         gates = np.split(array, len(_GATES[cell]), axis=-1)
         return np.concatenate([gates[gate] for gate in _GATES[cell]], axis=-1)
 
-    bias = way.bias if way.bias.ndim == 2 else np.stack([way.bias, np.zeros_like(way.bias)])
-    return [sorted_gates(way.kernel).T, sorted_gates(way.recurrent).T, *sorted_gates(bias)]
+    return [sorted_gates(way.kernel).T, sorted_gates(way.recurrent).T, *sorted_gates(way.biases)]
 
 
 def save(

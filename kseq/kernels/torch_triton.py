@@ -27,7 +27,6 @@ MOST_UNITS = 128
 _KEPT_UNITS = 64
 #: Windows of a program: the least that a product on the matrix units takes.
 _ROWS = 16
-_GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
 
 
 def adam(

@@ -56,15 +56,7 @@ def fast(layer: keras.Layer) -> keras.Layer:
 
 
 def stock(layer: keras.Layer) -> keras.Layer:
-    """Copy a layer, without weights, with Keras's own SimpleRNN, LSTM and GRU layers: the reverse of :func:`fast`.
-
-    Args:
-        layer: Any Keras layer. The layer itself and layers inside wrappers such as ``Bidirectional`` are converted;
-            subclasses that a user has written are not.
-
-    Returns:
-        keras.Layer: A new layer with the same settings, not built.
-    """
+    """Copy a layer, without weights, with Keras's own SimpleRNN, LSTM and GRU layers: the reverse of :func:`fast`."""
     return _convert(layer, "keras.layers")
 
 
@@ -103,16 +95,7 @@ def accelerate(model: keras.Model) -> keras.Model:
 def to_stock(model: keras.Model) -> keras.Model:
     """Copy a model and replace the layers of kseq by Keras's own: the reverse of :func:`accelerate`.
 
-    Args:
-        model: A Sequential or functional model; nested models and wrappers such as ``Bidirectional`` are converted
-            too. Subclasses of the three layers that a user has written are kept.
-
-    Returns:
-        keras.Model: A model with the same settings and weights. If ``model`` was compiled, so is the copy, with a new
-        optimizer.
-
-    Raises:
-        ConfigError: The model is neither Sequential nor functional.
+    Arguments, result and errors are as there.
 
     Example:
         >>> to_stock(model).save("forecaster.keras")  # doctest: +SKIP

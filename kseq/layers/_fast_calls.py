@@ -30,7 +30,9 @@ class Forward:
 
     def __init__(self, model: keras.Model, backend: ModuleType, *, whole: bool = False):
         chain, skip = (None, None) if whole else _parts(model)
-        self.calls: list[_Call] = [_Call(model)] if chain is None else _calls_of(chain, backend)
+        # Keras does not tell a model whose ``call`` takes no ``training``, whose layers then drop nothing.
+        model_told = model._call_has_training_arg
+        self.calls: list[_Call] = [_Call(model, told=model_told)] if chain is None else _calls_of(chain, backend)
         #: A linear map of the window that is added to what the other layers give; None for none.
         self.skip = None if skip is None else _Skip(skip, backend)
         #: Whether any layer is called through Keras.
@@ -209,9 +211,11 @@ class _Call:
     #: Kernels of a recurrent layer, one for each direction.
     directions: "Sequence[_Kernel]" = ()
 
-    def __init__(self, *layers_: Any):
+    def __init__(self, *layers_: Any, told: bool = True):
         #: The layers, called one after the other.
         self.layers = layers_
+        #: Whether they are told if this is training.
+        self.told = told
 
     def __call__(self, x: Any, training: bool) -> Any:
         return self.through_keras(x, training)
@@ -219,7 +223,8 @@ class _Call:
     def through_keras(self, x: Any, training: bool) -> Any:
         """Call the layers as Keras does, with masks and all that belongs to a layer."""
         for layer in self.layers:
-            x = layer(x, training=training) if isinstance(layer, keras.Layer) else layer(x)
+            told = self.told and isinstance(layer, keras.Layer)
+            x = layer(x, training=training) if told else layer(x)
         return x
 
 

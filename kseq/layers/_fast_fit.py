@@ -57,7 +57,7 @@ def _with_windows(method: str) -> Any:
 
     @functools.wraps(plain)
     def wrapped(model: keras.Model, *args: Any, **options: Any) -> Any:
-        if not hasattr(args[0] if args else options.get("x"), "batches"):
+        if not reads_windows({"x": args[0] if args else options.get("x")}):
             return plain(model, *args, **options)
         extra = {name: options.pop(name) for name in list(options) if name not in signature.parameters}
         return plain(model, **in_batches(model, method, _bound(signature, model, args, options)), **extra)

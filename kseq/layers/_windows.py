@@ -20,10 +20,16 @@ def in_batches(model: keras.Model, method: str, arguments: dict[str, Any]) -> di
         arguments: All arguments of the call by name, defaults too.
 
     Raises:
-        ConfigError: Windows, which hold their targets, stand beside targets, or are to be split.
+        ConfigError: Windows, which hold their targets, stand beside targets, or are to be split; or all parts of
+            windowed data are given in place of one.
     """
     x: Any = arguments["x"]
     validation: Any = arguments.get("validation_data")
+    for given, part in ((x, "train" if method == "fit" else "test"), (validation, "validation")):
+        if _holds_parts(given):
+            raise ConfigError(
+                f"received all parts of windowed data for {method}, expected one of them, such as data.{part}."
+            )
     size = arguments["batch_size"] or 32
     changed = dict(arguments)
     if hasattr(validation, "batches"):
@@ -48,7 +54,13 @@ def in_batches(model: keras.Model, method: str, arguments: dict[str, Any]) -> di
 
 def reads_windows(arguments: dict[str, Any]) -> bool:
     """Whether windows are among the arguments of a call."""
-    return any(hasattr(arguments.get(name), "batches") for name in ("x", "validation_data"))
+    given = [arguments.get(name) for name in ("x", "validation_data")]
+    return any(hasattr(one, "batches") or _holds_parts(one) for one in given)
+
+
+def _holds_parts(given: Any) -> bool:
+    """Whether something is windowed data in parts, of which a model reads one."""
+    return hasattr(getattr(given, "train", None), "batches")
 
 
 def _members(model: keras.Model) -> int | None:

@@ -5,6 +5,7 @@ from the seed. ``parameter_counts``: how many weights a network has, and units t
 networks and regressors of a user's own.
 """
 
+import importlib
 from typing import Any
 
 #: Cells in the order of the table: by the name that a user gives, the name that a table shows.
@@ -34,3 +35,10 @@ def cell_of(name: Any) -> Any:
 def name_of(cell: str) -> str:
     """What a table calls a cell; one of a user's own is called as its user calls it."""
     return CELL_NAMES.get(cell, cell)
+
+
+def __getattr__(name: str) -> Any:
+    """The builders, which bring Keras, on first use."""
+    if not name.startswith("build_"):
+        raise AttributeError(f"module 'kseq.models' has no attribute {name!r}")
+    return getattr(importlib.import_module("kseq.models.builders"), name)

@@ -32,6 +32,7 @@ from kseq.models import CELL_NAMES, SKIPS, cell_of
 from kseq.models.initializers import draw_weights
 from kseq.models.parameter_counts import layer_widths
 from kseq.naming import checked, unknown
+from kseq.text import shown
 from kseq.validation import require_choice, require_number, require_whole
 
 #: Cells by the name that a user gives, and the name that a table shows.
@@ -124,14 +125,20 @@ def build_model(
     _require_options(cell, layer_options)
     seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1) if seed is None else require_whole("seed", seed)
     seeds = _member_seeds(members, seed)
-    model = undrawn_model(
-        cell, lookback=lookback, features=features, horizon=horizon, targets=targets, units=units,
-        num_layers=num_layers, dropout=dropout, bidirectional=bidirectional, return_states=return_states, seed=seed,
-        members=seeds, skip=skip, **layer_options,
-    )  # fmt: skip
-    draw_weights(
-        model, seeds if seeds is not None else [seed], stacked=seeds is not None, start=start, options=layer_options
-    )
+    try:
+        model = undrawn_model(
+            cell, lookback=lookback, features=features, horizon=horizon, targets=targets, units=units,
+            num_layers=num_layers, dropout=dropout, bidirectional=bidirectional, return_states=return_states,
+            seed=seed, members=seeds, skip=skip, **layer_options,
+        )  # fmt: skip
+        draw_weights(
+            model, seeds if seeds is not None else [seed], stacked=seeds is not None, start=start, options=layer_options
+        )
+    except (TypeError, ValueError) as error:
+        if not layer_options:
+            raise
+        given = ", ".join(f"{name}={shown(value)}" for name, value in layer_options.items())
+        raise ConfigError(f"received {given}, which Keras refuses: {error}") from error
     # By these ``fit`` orders windows.
     model.kseq_seeds = tuple(seeds) if seeds is not None else (seed,)
     return fast_step.attach(model)

@@ -1,5 +1,6 @@
 """Windows of one part, cut out of shared arrays when they are asked for."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kseq.errors import ConfigError
+from kseq.naming import names_near
 from kseq.preprocessing.references import Reference
 
 
@@ -31,6 +33,7 @@ def window_starts(start: int, stop: int, lookback: int, horizon: int, *, step: i
     return range(max(start, border + lookback), stop - horizon + 1, step)
 
 
+@names_near({"X": ".x", "shape": ".x.shape", "dtype": ".x.dtype"})
 @dataclass(frozen=True, eq=False)
 class Windows:
     """The windows of one part, cut out of shared arrays when they are asked for.
@@ -103,6 +106,11 @@ class Windows:
         """What they are to forecast, scaled, ``(windows, horizon * targets)`` as they give it; made at each use."""
         y = self.gather(np.arange(len(self)))[1]
         return y.reshape(len(self), -1)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Both arrays, for ``x, y = data.train``."""
+        x, y = self.gather(np.arange(len(self)))
+        return iter((x, y.reshape(len(self), -1)))
 
     def batches(self, batch_size: int | None = 32, **order: Any) -> Any:
         """These windows as :class:`kseq.Batches`, whose further arguments ``order`` takes.

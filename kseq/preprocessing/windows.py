@@ -24,7 +24,7 @@ import pandas as pd
 
 from kseq.data import Panel, series_of
 from kseq.errors import ConfigError
-from kseq.naming import checked
+from kseq.naming import checked, names_near
 from kseq.preprocessing._cut import Windows as Windows
 from kseq.preprocessing._cut import window_starts as window_starts
 from kseq.preprocessing._window_notes import (
@@ -46,7 +46,16 @@ from kseq.preprocessing.transforms import FittedTransform
 from kseq.text import shown
 from kseq.validation import NUMBER, require_number, require_whole
 
+#: Where the arrays are that scripts keep by these names.
+_ARRAYS = {
+    **{f"{name}_{part}": f".{part}.{name.lower()}" for name in "xyX" for part in ("train", "validation", "test")},
+    **{f"{name}_val": f".validation.{name.lower()}" for name in "xyX"},
+    **dict.fromkeys(("val", "valid"), ".validation"), **{name: f".train.{name.lower()}" for name in ("x", "y", "X")},
+    "scaler": ".target_scaler", "inverse_transform": ".to_units",
+}  # fmt: skip
 
+
+@names_near(_ARRAYS)
 @dataclass(frozen=True, eq=False)
 class WindowedPanel:
     """A panel cut into training, validation and test windows of all its series, with the scales to undo.
@@ -319,6 +328,8 @@ def make_windows(
         parted = Split.by_fraction(panel, test, validation)
         require_length(int(panel.lengths.max()), lookback, horizon, test, validation)
     leaks = scaler == "minmax-leaks-test"
+    if only is not None and np.shape(only) != (len(panel.ids),):
+        raise ConfigError(f"received only {shown(only)}, expected True or False for each of {len(panel.ids)} series.")
     if not leaks:
         panel = panel.causal(parted.validation)
 

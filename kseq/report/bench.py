@@ -10,7 +10,7 @@ from kseq.report.lettering import legend, plain
 from kseq.report.table import aligned
 
 if TYPE_CHECKING:
-    from kseq.bench.timings import Bench
+    from kseq.bench.measured import Bench
 
 COLORS = {
     "kseq": "#0072B2", "builder": "#56B4E9", "Sequential": "#009E73", "functional model": "#004D40",

@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kseq.bench.delivery import DataBench
-    from kseq.bench.timings import Bench
+    from kseq.bench.measured import Bench
     from kseq.comparison.tables import Tables
     from kseq.data import Panel, Series
-    from kseq.experiments.audit import Audit
     from kseq.forecasting.forecast import Forecast
 
 #: Files that a run may leave, in the order in which they are named to the user.
@@ -75,35 +74,17 @@ def _earlier_bench(*names: str) -> Callable[[Mapping[str, Any]], list[str] | Non
 KINDS = {
     "run": Kind("run.json", FILES, _earlier_run, re.compile(r"target-[0-9]+(-[A-Za-z0-9-]+)?\.(csv|png)")),
     "forecast": Kind("forecast.json", ("forecast.csv", "forecast.png", "forecast.html", "forecast.json")),
-    "bench": Kind(
-        "bench.json",
-        ("bench.csv", "bench.png", "bench.html", "bench.json"),
-        _earlier_bench("bench.csv", "bench.json", "bench.png"),
-    ),
-    "explanation": Kind(
+    "bench": Kind("bench.json", ("bench.csv", "bench.png", "bench.html", "bench.json"),
+                  _earlier_bench("bench.csv", "bench.json", "bench.png")),
+    "explanation": Kind("explanation.json", (
+        "explanation.txt", "lesson.csv", "figures.csv", "lags.csv", "inputs.csv", "gates.csv", "variants.csv",
+        "problems.csv", "gradients.png", "memory.png", "gates.png", "training.png", "problems.png", "explanation.html",
         "explanation.json",
-        (
-            "explanation.txt",
-            "lesson.csv",
-            "figures.csv",
-            "lags.csv",
-            "inputs.csv",
-            "gates.csv",
-            "variants.csv",
-            "problems.csv",
-            "gradients.png",
-            "memory.png",
-            "gates.png",
-            "training.png",
-            "problems.png",
-            "explanation.html",
-            "explanation.json",
-        ),
-    ),
+    )),
     "audit": Kind("audit.json", ("audit.csv", "audit.html", "audit.json")),
     "reading": Kind("reading.json", ("reading.png", "reading.json")),
     "data": Kind("data.json", ("data.csv", "data.html", "data.json"), _earlier_bench("data.csv", "data.json")),
-}
+}  # fmt: skip
 
 
 #: Where runs go that are given no folder.
@@ -178,9 +159,9 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
         name = file_of_target(number, one.data.series.targets[0])
         frames[f"{name}.csv"] = one.table
         pictures[f"{name}.png"] = partial(plot_predictions, one)
-    contents = _csvs({name: frame for name, frame in frames.items() if name != "predictions.csv"})
+    contents = csvs_of({name: frame for name, frame in frames.items() if name != "predictions.csv"})
     if predictions == "csv":
-        contents |= _csvs({"predictions.csv": frames["predictions.csv"]})
+        contents |= csvs_of({"predictions.csv": frames["predictions.csv"]})
     elif predictions == "parquet":
         contents["predictions.parquet"] = frames["predictions.csv"].to_parquet(index=False)
     if len(comparison.tuning) and JOURNAL in folder.listed:
@@ -199,14 +180,6 @@ def file_of_target(number: int, target: object) -> str:
     """
     plain = re.sub(r"[^A-Za-z0-9]+", "-", str(target)).strip("-")[:40].strip("-")
     return f"target-{number}-{plain}" if plain else f"target-{number}"
-
-
-def write_audit(audit: "Audit", folder: Folder, tell: Tell | None = None) -> list[Path]:
-    """Write the checks of an audit as a table, with a record and a page, as :func:`write` does."""
-    record = {"kseq": __version__, "series": audit.series, "clean": audit.clean, "leaks": audit.leaks,
-              "verdict": audit.verdict}  # fmt: skip
-    frames = {"audit.csv": audit.table}
-    return write_all(folder, _csvs(frames), record, {}, tell, frames)
 
 
 def begin_trials(folder: Folder, about: Mapping[str, Any], *, fresh: bool = False) -> Path:
@@ -261,13 +234,13 @@ def write_bench(bench: "Bench", folder: Folder, tell: Tell | None = None) -> lis
 
     frames = {"bench.csv": bench.table}
     pictures = {"bench.png": lambda: plot_bench(bench)}
-    return write_all(folder, _csvs(frames), bench.record, pictures, tell, frames)
+    return write_all(folder, csvs_of(frames), bench.record, pictures, tell, frames)
 
 
 def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = None) -> list[Path]:
     """Write a bench of data as a table and as JSON, as :func:`write` does."""
     frames = {"data.csv": bench.table}
-    return write_all(folder, _csvs(frames), bench.record, {}, tell, frames)
+    return write_all(folder, csvs_of(frames), bench.record, {}, tell, frames)
 
 
 def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
@@ -276,7 +249,7 @@ def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = Non
 
     frames = {"forecast.csv": forecast.frame}
     pictures = {"forecast.png": lambda: plot_forecast(forecast)}
-    return write_all(folder, _csvs(frames), record_of(forecast), pictures, tell, frames)
+    return write_all(folder, csvs_of(frames), record_of(forecast), pictures, tell, frames)
 
 
 def write_reading(
@@ -378,7 +351,8 @@ def _page(kind: str, record: Mapping[str, Any], frames: Mapping[str, pd.DataFram
     return page_of(kind, json.loads(storage.to_json(record)), frames, path).encode()
 
 
-def _csvs(frames: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
+def csvs_of(frames: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
+    """Contents of CSV files from their frames, by file name."""
     return {name: _csv(frame) for name, frame in frames.items()}
 
 

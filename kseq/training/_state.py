@@ -47,7 +47,7 @@ def fits(state: Any, members: int) -> bool:
 
 
 def restore_watch(state: dict[str, Any], watch: MemberStopping, timers: Sequence[EpochTimer]) -> None:
-    """Give early stopping and clocks what they knew."""
+    """Restore early stopping and the timers of epochs."""
     for name in _OF_MEMBERS:
         setattr(watch, name, state["members"][name].copy())
     watch.in_vain = state["in_vain"]
@@ -58,7 +58,7 @@ def restore_watch(state: dict[str, Any], watch: MemberStopping, timers: Sequence
 
 
 def restore_model(state: dict[str, Any], model: keras.Model) -> None:
-    """Give a compiled model of the members that still trained its weights, dropout and optimizer."""
+    """Restore weights, dropout and optimizer of a compiled model of the members that were still in training."""
     model.optimizer.build(model.trainable_variables)
     for variables, values in ((model.variables, state["variables"]), (model.optimizer.variables, state["optimizer"])):
         for variable, value in zip(variables, values, strict=True):

@@ -70,7 +70,8 @@ class Training:
         for name in ("epochs", "batch_size", "patience", "max_steps", "windows_per_epoch"):
             require_whole(name, getattr(self, name))
         for name in ("learning_rate", "weight_decay", "clip_norm"):
-            require_number(name, getattr(self, name))
+            # Optimizers take floats, and neither whole numbers nor NumPy's.
+            object.__setattr__(self, name, require_number(name, getattr(self, name)))
         require_choice("loss", self.loss, LOSSES)
         require_choice("schedule", self.schedule, SCHEDULES)
 

@@ -16,13 +16,13 @@ from keras import ops
 from kseq import kernels
 from kseq.errors import ConfigError
 from kseq.layers import Ensemble, ForecastLoss, MemberLoss, fast_step, sum_over_members, take_members
+from kseq.layers.feeding import Listeners, fed
 from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.training import _state, memory
 from kseq.training.batches import Batches
 from kseq.training.budget import Plan, Training
 from kseq.training.callbacks import EpochTimer, LearningRate, members_of
 from kseq.training.early_stopping import Fitted, MemberStopping
-from kseq.training.feeding import Listeners, fed
 from kseq.training.linear_start import start_linear
 
 

@@ -2,8 +2,8 @@
 
 The network is the sum of a recurrent part and of a linear map of the window, see :func:`kseq.build_model`. Least
 squares with a ridge penalty give the map (DLinear, :mod:`kseq.preprocessing.linear`), and the head of the recurrent
-part is made small, so that training begins about where the best linear forecast ends: what a cell learns is what is not
-linear. Every member starts with the same map; its recurrent weights are drawn from its seed.
+part is made small, so that training begins near the best linear forecast, and a cell learns what is not linear. Every
+member starts with the same map; its recurrent weights are drawn from its seed.
 """
 
 from collections.abc import Sequence
@@ -44,8 +44,8 @@ def start_linear(
         penalty: Ridge penalty that an earlier training has found; None, the default, to choose one.
 
     Returns:
-        float: The penalty; None where nothing was set: there is no skip, it is zero no more, or windows hold more
-        numbers than least squares take.
+        float: The penalty; None where nothing was set, because there is no skip, the skip is no longer zero, or windows
+        are too large for least squares.
     """
     skip = next((layer for layer in model.layers if layer.name in ("skip", "members_skip")), None)
     if skip is None:

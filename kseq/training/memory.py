@@ -158,12 +158,12 @@ def require_room(size: int, what: str, *advice: str) -> None:
     """Refuse what is larger than the free memory, before any of it is allocated.
 
     Args:
-        size: bytes that it takes at least.
-        what: takes them, for the message ("a GRU of 3,393 weights").
-        *advice: pieces of a message that say what to do, see :class:`kseq.errors.KseqError`.
+        size: Memory that it takes at least, in bytes.
+        what: The thing that takes the memory, for the message: "a GRU of 3,393 weights".
+        *advice: Parts of a message that say what to do, see :class:`kseq.errors.KseqError`.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: It is larger than the free memory.
     """
     free = available()
     if free is not None and size > free:

@@ -1,13 +1,14 @@
-"""What long work tells whoever watches.
+"""How long work reports its progress.
 
-A plain function is called with what is trained, the epoch and the epoch limit. An object may listen to more:
+A progress function is called with the name of the training, the epoch and the epoch limit. An object may have further
+methods:
 
 - ``block_done(block)``: a :class:`Block` of seeds was trained in this process;
 - ``work_kept(kept, of, unit)``: so many trials, or trainings, are kept from an earlier run;
 - ``jobs_planned(jobs, trainings, kept)``, ``job_started(name)``, ``job_done(name, seconds, kept, error)``:
   of jobs, which run here or on workers; ``workers(words)`` says what these are.
 
-In the processes of workers nobody watches: there are no epochs to be seen of what runs in them.
+Worker processes report no epochs.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,8 @@ class Block:
     """A block of seeds of one cell whose training is done.
 
     Args:
-        what: the cell, the seeds and, of several trainings, which one it is ("LSTM, seeds 0-9, fold 2 of 3").
+        what: Name of the block, with the cell, the seeds and, of several trainings, its fold:
+            ``"LSTM, seeds 0-9, fold 2 of 3"``.
         seeds: Number of seeds in the block.
         epochs: Number of epochs that each seed was trained.
         seconds: Time of the training in seconds, forecasts included.
@@ -38,11 +40,11 @@ class Block:
 
 
 class Within:
-    """A progress function for one of several trainings, which adds to every message which one it is.
+    """A progress function that adds the name of one of several trainings to every message.
 
     Args:
-        progress: the function that is told.
-        which: such as ``"fold 2 of 3"``.
+        progress: The progress function to call.
+        which: Name of the training, such as ``"fold 2 of 3"``.
     """
 
     def __init__(self, progress: Progress, which: str):
@@ -58,14 +60,14 @@ class Within:
 
 
 def block_done(progress: Any, block: Block) -> None:
-    """Tell a progress function of a finished block, if it listens to blocks."""
+    """Report a finished block to a progress function that has the method ``block_done``."""
     listener = getattr(progress, "block_done", None)
     if listener is not None:
         listener(block)
 
 
 def work_kept(progress: Any, kept: int, of: int, unit: str) -> None:
-    """Tell a progress function how much is kept from an earlier run, if it listens to that."""
+    """Report how much is kept from an earlier run to a progress function that has the method ``work_kept``."""
     listener = getattr(progress, "work_kept", None)
     if listener is not None:
         listener(kept, of, unit)

@@ -1,4 +1,4 @@
-"""Forecast more steps than a model gives at once: its own forecasts stand where it reads what has been.
+"""Forecast more steps than a model gives at once: it reads its own forecasts in place of past values.
 
 This is the one loop that feeds forecasts back: recursive strategies, steps beyond the horizon of a trained model, and
 the calibration of their intervals all go through it. Covariates and the calendar of the steps must be in the rows.
@@ -18,7 +18,7 @@ def roll_out(
     """Forecast the next ``blocks`` times ``data.horizon`` steps after those that are made.
 
     Args:
-        model: takes ``(batch, lookback, features)``, or ``(batch, members, lookback, features)``.
+        model: A model that takes ``(batch, lookback, features)``, or ``(batch, members, lookback, features)``.
         data: windows of the horizon that the model forecasts at once, with the scales to undo; the rows of all steps
             are in its panel.
         starts: row of the first step of each forecast, ``(windows,)``; sorted.
@@ -91,6 +91,6 @@ def _next_block(
 
 
 def _of_one_shape(model: keras.Model, x: np.ndarray, size: int) -> np.ndarray:
-    """What a model gives for a batch, filled up to ``size``: what compiles for each shape does so once."""
+    """Outputs of a model for a batch that is padded to ``size``, so that frameworks compile for one shape."""
     padded = np.concatenate([x, np.repeat(x[-1:], size - len(x), axis=0)])
     return np.asarray(forecast_batch(model, padded))[: len(x)]

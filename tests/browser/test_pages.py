@@ -139,6 +139,29 @@ def test_a_chart_is_drawn_once_something_is_asked_of_it(undrawn):
     assert undrawn.complaints == []
 
 
+def test_the_keys_that_print_wait_until_all_charts_are_drawn(undrawn):
+    press = "window.dispatchEvent(new KeyboardEvent('keydown', {key: 'p', ctrlKey: true, cancelable: true}))"
+    undrawn.run(f"window.printing = new Promise((done) => {{ window.print = () => done({_DRAWN}); }}); 0")
+    assert not undrawn.run(press)
+    assert undrawn.run("window.printing") == undrawn.run("document.querySelectorAll('.chart').length") > 0
+    # Then the browser prints by itself.
+    assert undrawn.run(press)
+    assert undrawn.complaints == []
+
+
+def test_what_a_menu_prints_too_early_says_so_and_is_whole_the_next_time(undrawn):
+    note = "getComputedStyle(document.querySelector('.chart'), '::after').content"
+    undrawn.send("Emulation.setEmulatedMedia", media="print")
+    assert "print once more" in undrawn.run(note)
+    undrawn.send("Emulation.setEmulatedMedia", media="")
+    early = undrawn.pdf()
+    assert undrawn.run("drawAll().then(() => places.some((place) => place.querySelector('script')))") is False
+    undrawn.send("Emulation.setEmulatedMedia", media="print")
+    assert undrawn.run(note) == "none"
+    undrawn.send("Emulation.setEmulatedMedia", media="")
+    assert len(undrawn.pdf()) > 1.5 * len(early)
+
+
 def test_what_prints_a_page_once_it_is_loaded_prints_all_charts(browser, folder):
     browser.open(folder / "report.html", until="Page.loadEventFired")
     assert browser.run(_DRAWN) == browser.run("document.querySelectorAll('.chart').length") > 0

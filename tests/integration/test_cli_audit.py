@@ -90,6 +90,19 @@ def test_a_config_file(here, capsys):
     assert main(["audit", "--config", "mine.toml", "--cells", "rnn", "--baselines", "persistence"]) == 1
 
 
+@pytest.mark.parametrize("metric", ["wql", "crps", "pinball"])
+def test_networks_that_forecast_quantiles_are_clean_whatever_ranks_them(here, capsys, metric):
+    weights = []
+    for levels in ("80", "80,95"):
+        options = ["--loss", "quantile", "--metric", metric, "--level", levels, "--baselines", "persistence"]
+        assert main([*QUICK, *MINE, *options, "--format", "json"]) == 0
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        weights.append(next(check["values"] for check in checks if check["name"] == "SimpleRNN: weights"))
+    # Two more quantiles in both trainings: of each two weights and the bias of the head, and those of the linear map of
+    # three rows of two columns.
+    assert weights[1] - weights[0] == 2 * 2 * (2 + 1 + 3 * 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -99,7 +112,7 @@ def test_a_config_file(here, capsys):
         (["--lookback", "5000"], "received a series of 732 rows"),
         (["--learning-rate", "0"], "'--learning-rate': received 0, expected a number from"),
         (["--match", "layers"], "'layers' is not one of 'units', 'params'"),
-        (["--level", "80"], "No such option"),
+        (["--level", "180"], "received level 180"),
         (["--format", "csv"], "'csv' is not one of 'table', 'json'"),
         (["--cells", "elman"], "received cell 'elman'"),
     ],
@@ -115,7 +128,7 @@ def test_bad_input_is_one_line(here, capsys, arguments, expected):
 def test_whatever_decides_a_comparison_can_be_audited():
     compared, audited = ({option.name for option in load(name).params} for name in ("compare", "audit"))
     # How a comparison is shown, and forecasts that are given, decide none that are made.
-    shown = {"level", "predictions", "escape_formulas", "log"}
+    shown = {"predictions", "escape_formulas", "log"}
     assert compared - audited == {*shown, "rival", "with_forecasts"}
     assert audited <= compared
     defaults = {option.name: option.default for option in load("audit").params}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kseq.bench import timings
+from kseq.bench import measured, timings
 from kseq.cli import main
 from kseq.report import run_folder
 
@@ -23,7 +23,8 @@ def here(tmp_path, monkeypatch):
     """A folder of its own, a workload that takes no time, and no measuring of the machine."""
     monkeypatch.chdir(tmp_path)
     workload = timings.Workload(windows=10, time=3, features=2, units=2, batch=4)
-    monkeypatch.setattr(timings, "WORKLOADS", {"plain": workload})
+    for module in (timings, measured):
+        monkeypatch.setattr(module, "WORKLOADS", {"plain": workload})
     monkeypatch.setattr(timings, "peak_flops", lambda: 1e9)
     return tmp_path
 
@@ -59,9 +60,9 @@ def test_files_hold_what_is_printed(here, capsys):
         assert any(line.contender in text and shown in text for text in captured.out.splitlines())
     record = json.loads((folder / "bench.json").read_text(), parse_constant=pytest.fail)
     assert record["machine"]["backend"] == BACKEND
-    for measured, line in zip(record["measurements"], table.itertuples(), strict=True):
-        assert (measured["contender"], measured["members"]) == (line.contender, line.members)
-        assert 1e3 * np.median(measured["seconds"]) == pytest.approx(line.ms)
+    for timed, line in zip(record["measurements"], table.itertuples(), strict=True):
+        assert (timed["contender"], timed["members"]) == (line.contender, line.members)
+        assert 1e3 * np.median(timed["seconds"]) == pytest.approx(line.ms)
     # The processes count no first epoch, which JSON tells by null.
     assert next(m for m in record["measurements"] if m["contender"] == "two processes")["first"] is None
     height, width, _ = matplotlib.image.imread(folder / "bench.png").shape

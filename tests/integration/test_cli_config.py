@@ -28,7 +28,7 @@ def asked(monkeypatch):
         seen.update(series=series, settings=settings)
         raise ConfigError("asked enough.")
 
-    monkeypatch.setattr("kseq.comparison.result.compare", instead)
+    monkeypatch.setattr("kseq.experiments.compare.compare", instead)
     return seen
 
 

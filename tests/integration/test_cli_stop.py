@@ -71,7 +71,7 @@ def test_an_output_that_is_an_input_is_refused_before_any_work(here, capsys, mon
     (here / "run/table.csv").write_text(text)
     os.link("run/table.csv", "hard.csv")
     os.symlink("run/table.csv", "soft.csv")
-    monkeypatch.setattr("kseq.comparison.result.compare", fail)
+    monkeypatch.setattr("kseq.experiments.compare.compare", fail)
     before = contents(here / "run")
     assert main([*QUICK, *arguments, "--out", "run"]) == 2
     assert "which is read; expected another place to write." in capsys.readouterr().err
@@ -196,7 +196,7 @@ def test_a_signal_that_gets_lost_ends_the_run_before_it_writes(here, capsys, mon
         with contextlib.suppress(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr("kseq.comparison.result.compare", lose)
+    monkeypatch.setattr("kseq.experiments.compare.compare", lose)
     assert main([*QUICK, "--csv", "series.csv", "--out", "deep/run"]) == 130
     assert "kseq: stopped by SIGTERM; nothing was written into deep/run." in capsys.readouterr().err
     assert [path.name for path in here.iterdir()] == ["series.csv"]

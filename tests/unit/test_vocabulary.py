@@ -45,7 +45,8 @@ OPTIONS = [
 @pytest.mark.above_backends
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_option_of_the_command_is_a_name_in_python(frame, tmp_path, name):
-    default = next(option.default for option in command.params if option.name == name)
+    option = next(option for option in command.params if option.name == name)
+    default = False if getattr(option, "is_flag", False) else option.default
     given = {
         "csv": tmp_path / "rows.csv", "parquet": tmp_path / "rows.parquet", "out": tmp_path / "run",
         "keep": tmp_path / "kept", "with_forecasts": None,

@@ -105,6 +105,17 @@ function dressAll() {
 }
 dark.addEventListener("change", dressAll);
 paper.addEventListener("change", dressAll);
+// Ctrl+P waits until all charts are drawn. What a menu prints before that says so on paper, and has them drawn next time.
+const undrawn = () => places.some((place) => place.querySelector("script"));
+function drawAll() {
+  return Promise.allSettled(places.map((place) => drawn(place.id)));
+}
+window.addEventListener("keydown", (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "p" || !undrawn()) return;
+  event.preventDefault();
+  drawAll().then(() => requestAnimationFrame(() => requestAnimationFrame(() => window.print())));
+});
+window.addEventListener("beforeprint", drawAll);
 // A chart keeps its size in pixels, which may be more than a sheet has.
 window.addEventListener("beforeprint", () => places.forEach((place) => { place.style.zoom = Math.min(1, 660 / place.clientWidth); }));
 window.addEventListener("afterprint", () => places.forEach((place) => { place.style.zoom = ""; }));

@@ -258,7 +258,7 @@ def test_a_failure_while_writing_leaves_what_was_there(comparison, tmp_path, mon
 
 def test_a_folder_without_a_name_is_refused(comparison, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match='received "" for the folder'):
+    with pytest.raises(ConfigError, match='received "" for a file or a folder'):
         comparison.write("")
     assert not list(tmp_path.iterdir())
 

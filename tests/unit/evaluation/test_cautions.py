@@ -39,6 +39,23 @@ def test_one_origin_tells_nothing_of_another():
     assert warned.one_origin(evidence(rows, more)) is None
 
 
+@pytest.mark.parametrize(("windows", "told"), [(7, True), (8, False)])
+def test_a_difference_over_few_windows_takes_them_to_be_independent(windows, told):
+    y = truth(windows, steps=1)
+    noise = 0.1 * np.random.default_rng(1).normal(size=y.shape)
+    good, bad = forecasting("GRU", y + 1 + noise, y, "model"), forecasting("naive", y + 5, y, "baseline")
+    given = evidence([good, bad], y, step_words="months")
+    assert given.pair(good, bad).significant
+    text = warned.few_windows(given)
+    assert (text is not None) == told
+    if text is not None:
+        assert "has 7 months, and takes them to be independent" in text
+        assert text in cautions(given)
+    # Nothing rests on it where no row differs.
+    alike = forecasting("LSTM", y + 1 - noise, y, "model")
+    assert warned.few_windows(evidence([good, alike], y)) is None
+
+
 # Flat forecasts.
 
 

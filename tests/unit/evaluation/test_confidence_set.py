@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from scipy import signal
+from scipy import signal, stats
 
 from kseq.evaluation.confidence_set import SIZE, confidence_set, eliminate
 from kseq.evaluation.evidence import Evidence
+from kseq.evaluation.over_time import cosine_test
 from kseq.evaluation.rows import Row
 
 arch = pytest.importorskip("arch.bootstrap")
@@ -28,30 +29,46 @@ def test_equal_to_arch_for_the_same_draws(seed):
     assert np.flatnonzero(p > SIZE).tolist() == sorted(theirs.included)
 
 
-def test_near_arch_by_its_own_draws():
-    losses = losses_of(np.random.default_rng(7), [0, 0.02, 0.04, 0.5])
-    theirs = arch.MCS(
-        np.stack(losses, axis=1), SIZE, reps=1000, block_size=14, method="max", bootstrap="circular", seed=1
-    )
-    theirs.compute()
-    ours = confidence_set([loss[None] for loss in losses], block=14)
-    np.testing.assert_allclose(ours, theirs.pvalues["Pvalue"].sort_index().to_numpy(), atol=0.06)
-
-
-def test_the_best_row_is_in_the_set_in_nine_of_ten_cases():
+@pytest.mark.parametrize("count", [2, 3, 8])
+@pytest.mark.parametrize(("times", "rho"), [(30, 0.4), (50, 0.8), (100, 0.9), (150, -0.5)])
+def test_all_of_equal_rows_stay_in_nine_of_ten_cases(times, rho, count):
     rng = np.random.default_rng(8)
+    scales = np.linspace(0.3, 1, count)[:, None, None]
     held = 0
-    for case in range(100):
-        rows = losses_of(rng, [0, 0, 0], times=150)
-        held += (confidence_set([row[None] for row in rows], draws=200, seed=case) > SIZE).all()
-    # All three are the best.
-    assert held >= 85
+    for _ in range(200):
+        common, own = (signal.lfilter([1], [1, -rho], rng.standard_normal((*shape, times + 100)))[..., 100:]
+                       for shape in ((1,), (count, 1)))  # fmt: skip
+        held += (confidence_set(list(10 + common + scales * own)) > SIZE).all()
+    # The standard error is 2 of a hundred.
+    assert held / 200 >= 0.83
+
+
+def test_two_rows_give_the_test_over_time():
+    a, b = losses_of(np.random.default_rng(7), [0, 0.1])
+    p = confidence_set([a[None], b[None]])
+    assert p == pytest.approx([1, cosine_test(a, b, whitened=True).p])
+    overlapping = confidence_set([a[None], b[None]], horizon=3)
+    assert overlapping == pytest.approx([1, cosine_test(a, b, horizon=3).p])
+    by_series = confidence_set([a[None], b[None]], independent=True)
+    assert by_series == pytest.approx([1, stats.ttest_rel(a, b).pvalue])
+    assert confidence_set([a[None, :3], b[None, :3]], horizon=3).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("members", [2, 5])
+def test_rows_that_differ_by_their_seeds_alone_stay(members):
+    rng = np.random.default_rng(13)
+    held = 0
+    for _ in range(200):
+        luck = rng.standard_normal((3, members, 1))
+        held += (confidence_set(list(luck + 0.01 * rng.standard_normal((3, members, 40)))) > SIZE).all()
+    assert held / 200 >= 0.83
 
 
 def test_a_planted_winner_stands_alone_and_seeds_count():
     rng = np.random.default_rng(9)
     good, bad = losses_of(rng, [0, 0.4])
-    assert confidence_set([good[None], bad[None]]).tolist() == [1.0, 0.0]
+    p = confidence_set([good[None], bad[None]])
+    assert (p[0], p[1] < 0.01) == (1.0, True)
     # The same in the mean, but one lucky seed in two makes it: another pair of seeds may turn it round.
     lucky = np.stack([bad - 1.0, bad + 0.1])
     p = confidence_set([lucky, good[None]])
@@ -62,7 +79,7 @@ def test_rows_that_are_the_same_and_rows_of_any_size():
     one = np.random.default_rng(10).random((1, 50))
     assert confidence_set([one, one.copy()]).tolist() == [1.0, 1.0]
     two = one + 0.1 * np.random.default_rng(11).random((1, 50))
-    assert (confidence_set([1e-300 * one, 1e-300 * two]) == confidence_set([one, two])).all()
+    assert confidence_set([1e-300 * one, 1e-300 * two]) == pytest.approx(confidence_set([one, two]))
     assert confidence_set([np.ones((1, 1)), np.zeros((1, 1))]).shape == (2,)
 
 

@@ -56,6 +56,58 @@ def test_frames_of_skforecast_and_darts_take_their_truth_from_the_series(tmp_pat
     assert kseq.judge(tmp_path / "darts.csv", known).table["mae"].tolist() == pytest.approx([0.2])
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_numbers_of_rows_are_no_model(tmp_path, ending):
+    made = validated()
+    for number, frame in enumerate((made.reset_index(drop=True), made.reset_index(), made.reset_index().reset_index())):
+        path = tmp_path / f"made {number}.{ending}"
+        frame.to_csv(path) if ending == "csv" else frame.to_parquet(path)
+        assert set(kseq.judge(path, train()).table["model"]) == {"AutoARIMA", "SeasonalNaive"}
+
+
+@pytest.mark.parametrize("by", ["frame", "csv"])
+@pytest.mark.parametrize("zones", [("Europe/Berlin", None), (None, "Europe/Berlin"), ("UTC", "Europe/Berlin")])
+def test_dates_with_a_time_zone(tmp_path, by, zones):
+    made, known = (part.copy() for part in (validated(), train()))
+    for frame, zone in ((made, zones[0]), (known, zones[1])):
+        for name in ("ds", "cutoff"):
+            if name in frame and zone is not None:
+                dates = frame[name].dt.tz_localize("Europe/Berlin")
+                frame[name] = dates.dt.tz_convert(zone)
+    for without in (made, made.drop(columns="y")):
+        if by == "csv":
+            without.to_csv(tmp_path / "made.csv", index=False)
+            # A clock that is changed twice a year is in text no single zone.
+            if zones[0] == "Europe/Berlin":
+                continue
+            judged = kseq.judge(tmp_path / "made.csv", known, season=12)
+        else:
+            judged = kseq.judge(without, known, season=12)
+        expected = kseq.judge(validated(), train(), season=12)
+        assert judged.table["mase"].tolist() == pytest.approx(expected.table["mase"].tolist())
+
+
+def test_the_clock_of_a_zone_in_text_is_read_as_utc(tmp_path):
+    made, known = validated(), train()
+    for frame in (made, known):
+        for name in {"ds", "cutoff"} & set(frame):
+            frame[name] = frame[name].dt.tz_localize("Europe/Berlin")
+        frame.to_csv(tmp_path / f"{len(frame.columns)}.csv", index=False)
+    judged = kseq.judge(tmp_path / f"{len(made.columns)}.csv", tmp_path / "3.csv", season=12)
+    expected = kseq.judge(validated(), train(), season=12)
+    assert judged.table["mase"].tolist() == pytest.approx(expected.table["mase"].tolist())
+
+
+@pytest.mark.parametrize("by", ["frame", "csv"])
+def test_training_rows_with_a_column_a_series(tmp_path, by):
+    made, known = validated(("a", "b")), train(("a", "b"))
+    wide = known.pivot_table(index="ds", columns="unique_id", values="y").assign(unasked=1.0)
+    if by == "csv":
+        wide.to_csv(tmp_path / "wide.csv")
+    judged = kseq.judge(made.drop(columns="y"), tmp_path / "wide.csv" if by == "csv" else wide)
+    assert judged.table["mase"].tolist() == pytest.approx(kseq.judge(made, known).table["mase"].tolist())
+
+
 def test_arrays_and_seeds():
     y = truth()
     judged = kseq.judge({"good": y + 0.1, "Naive": np.zeros(120)}, truth=y)

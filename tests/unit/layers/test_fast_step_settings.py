@@ -80,6 +80,11 @@ class Subclassed(keras.Model):
         return self.head(self.recurrent(x))
 
 
+class Told(Subclassed):
+    def call(self, x, training=False):
+        return self.head(self.recurrent(x, training=training))
+
+
 class WithItsOwnLoss(Subclassed):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         return keras.ops.mean(keras.ops.abs(y - y_pred)) + 0.1
@@ -222,6 +227,12 @@ SETTINGS = {
     "backwards": (lambda kind: sequential(kind, go_backwards=True), {}, {}, "fast"),
     "steps": (sequential, {}, {"steps_per_epoch": 3}, "fast"),
     "from an epoch": (sequential, {}, {"initial_epoch": 1}, "fast"),
+    "subclassed with dropout": (lambda kind: Subclassed(kind, dropout=0.3, seed=1), {}, {},
+                                "fast (layers, loss by Keras)"),
+    "subclassed with recurrent dropout": (lambda kind: Subclassed(kind, recurrent_dropout=0.3, seed=1), {}, {},
+                                          "fast (layers, loss by Keras)"),
+    "told of training": (lambda kind: Told(kind, dropout=0.3, seed=1), {}, {}, "fast (layers, loss by Keras)"),
+    "dropout in a layer": (lambda kind: nested(kind), {}, {}, "fast (layers, loss by Keras)"),
 }  # fmt: skip
 
 
@@ -243,7 +254,7 @@ def trained(make, kind, compiled, fitted, callbacks):
         arguments["callbacks"] = arguments["callbacks"]()
     arguments["callbacks"] = [*arguments.get("callbacks", []), *callbacks]
     history = model.fit(*arrays(), **arguments).history
-    scores = model.evaluate(*arrays(10), verbose=0, return_dict=True)
+    scores = model.evaluate(*arrays(9), batch_size=9, verbose=0, return_dict=True)
     noted = [part for callback in arguments["callbacks"] for part in getattr(callback, "losses", [])]
     return model, history, scores, noted
 
@@ -259,9 +270,114 @@ COMPILED = {
     "backwards", "from an epoch",
 }  # fmt: skip
 
+
+def together(kind):
+    """Two directions, two layers, dropout, and a head of two."""
+    return keras.Sequential([
+        keras.Input((6, 2)), keras.layers.Bidirectional(kind.LSTM(3, return_sequences=True, dropout=0.2, seed=4)),
+        kind.GRU(4), keras.layers.Dropout(0.1, seed=2), keras.layers.Dense(3, "relu"), keras.layers.Dense(1),
+    ])  # fmt: skip
+
+
+def restrained(kind):
+    """A residual, a regularizer of weights and of outputs, a constraint, a normalization."""
+    window = keras.Input((6, 2))
+    hidden = keras.layers.Dense(4)(window)
+    options = {"kernel_regularizer": L2(0.1), "activity_regularizer": L2(0.1), "recurrent_constraint": "max_norm"}
+    joined = keras.layers.Add()([hidden, kind.GRU(4, return_sequences=True, **options)(hidden)])
+    joined = keras.layers.BatchNormalization()(kind.SimpleRNN(3, go_backwards=True, activation="relu")(joined))
+    return keras.Model(window, keras.layers.Dense(1)(joined))
+
+
+def stateful(kind):
+    """States that are carried from batch to batch."""
+    return keras.Sequential([keras.Input(batch_shape=(9, 6, 2)), kind.LSTM(4, stateful=True), keras.layers.Dense(1)])
+
+
+def of_any_length(kind):
+    """Masked windows of any length, and a forecast for each step."""
+    return keras.Sequential([
+        keras.Input((None, 2)), keras.layers.Masking(-9.0),
+        kind.GRU(3, return_sequences=True, reset_after=False, use_bias=False),
+        keras.layers.TimeDistributed(keras.layers.Dense(1)), keras.layers.GlobalAveragePooling1D(),
+    ])  # fmt: skip
+
+
+class Blocked(keras.layers.Layer):
+    """A layer that takes no ``training`` and holds one that drops."""
+
+    def __init__(self, kind, **options):
+        super().__init__(**options)
+        self.inner = kind.GRU(3, dropout=0.3, seed=1)
+
+    def call(self, x):
+        return self.inner(x)
+
+
+def nested(kind):
+    return keras.Sequential([keras.Input((6, 2)), Blocked(kind), keras.layers.Dense(1)])
+
+
+class OfItsOwn(WithItsOwnLoss, WithItsOwnMetrics):
+    """A loss and metrics of its own."""
+
+
+def averaged():
+    optimizer = keras.optimizers.AdamW(
+        decaying(), weight_decay=0.3, global_clipnorm=0.5, use_ema=True, ema_overwrite_frequency=4
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
+#: Many settings at once, of those above and some more: on TensorFlow and JAX each training is compiled for seconds.
+TOGETHER = {
+    "adamw, schedule, global clipnorm, average of weights, huber, metrics, sample weights, early stopping": (
+        together,
+        {"optimizer": averaged, "loss": "huber", "metrics": ["mae", keras.metrics.RootMeanSquaredError()],
+         "weighted_metrics": ["mse"]},
+        {"sample_weight": weights, "validation_split": 0.3, "callbacks": lambda: [
+            keras.callbacks.EarlyStopping(min_delta=9.0, patience=1, restore_best_weights=True)]},
+        None,
+    ),
+    "nesterov, clipnorm, accumulated, mape, class weights, masking, any length, steps": (
+        of_any_length,
+        {"optimizer": lambda: optimizers.SGD(
+            0.05, momentum=0.9, nesterov=True, clipnorm=0.1, gradient_accumulation_steps=2), "loss": "mape"},
+        {"class_weight": {0: 1.0, 1: 3.0}, "steps_per_epoch": 3, "callbacks": lambda: [Batchwise()]},
+        None,
+    ),
+    "rmsprop, clipvalue, logcosh, regularizers, constraint, residual, normalization, scheduler, from an epoch": (
+        restrained,
+        {"optimizer": lambda: optimizers.RMSprop(clipvalue=0.1), "loss": keras.losses.LogCosh(),
+         "loss_weights": [0.5], "metrics": [root, "r2_score"]},
+        {"initial_epoch": 1, "validation_data": (*arrays(20), weights[:20]), "validation_freq": 2,
+         "callbacks": lambda: [keras.callbacks.LearningRateScheduler(rising)]},
+        None,
+    ),
+    "nadam, loss scale, sum, stateful, no shuffle, several steps an execution, no jit": (
+        # Of these PyTorch's Keras has no several steps, and cannot train layers with states.
+        sequential if BACKEND == "torch" else stateful,
+        {"optimizer": lambda: optimizers.Nadam(loss_scale_factor=8.0), "metrics": ["mae", "mae"],
+         "loss": keras.losses.MeanSquaredError(reduction="sum"), "jit_compile": False,
+         **({} if BACKEND == "torch" else {"steps_per_execution": 2})},
+        {"shuffle": False, "batch_size": 9},
+        None,
+    ),
+    "amsgrad, own loss, own metrics, subclassed, recurrent dropout, plateau, validation steps": (
+        lambda kind: OfItsOwn(kind, recurrent_dropout=0.2, seed=3),
+        {"optimizer": lambda: optimizers.Adam(1e-2, amsgrad=True, beta_1=0.5), "metrics": ["mape"]},
+        {"validation_data": arrays(20), "validation_steps": 2, "callbacks": lambda: [
+            keras.callbacks.ReduceLROnPlateau("loss", min_delta=9.0, patience=0)]},
+        None,
+    ),
+}  # fmt: skip
+
 if BACKEND != "torch":
-    # Keras's own step runs there, once for each graph, which takes its time.
+    # Keras's own step runs there, once for each graph, which takes its time; on JAX much of it.
     SETTINGS = {name: SETTINGS[name] for name in ("adam", "unbuilt", "two metrics", "sample weights", "schedule")}
+if BACKEND != "jax":
+    SETTINGS |= {name: one for name, one in TOGETHER.items() if BACKEND == "torch" or one[0] is not restrained}
 
 
 def results_of(name, kind, *callbacks):
@@ -292,7 +408,7 @@ def test_history_and_weights_are_those_of_keras(name, by_batch):
         np.testing.assert_allclose(found[key], values, rtol=2e-4, atol=2e-6, err_msg=key)
     for one, other in zip(weights_found, weights_of_keras, strict=True):
         np.testing.assert_allclose(one, other, atol=3e-5)
-    if BACKEND == "torch":
+    if BACKEND == "torch" and name not in TOGETHER:
         assert step_used(model) == (SETTINGS[name][3] if by_batch or name not in COMPILED else "compiled epoch")
 
 

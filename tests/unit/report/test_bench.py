@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 
-from kseq.bench.timings import TOLERANCE, WORKLOADS, Bench, Measurement
+from kseq.bench.measured import TOLERANCE, WORKLOADS, Bench, Measurement
 from kseq.report.bench import bench_table, plot_bench
 
 pytestmark = [pytest.mark.above_backends, pytest.mark.pictures]

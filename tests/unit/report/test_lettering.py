@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from kseq import compare, from_frame, panel_from_frame
-from kseq.bench.timings import Bench, Measurement
+from kseq.bench.measured import Bench, Measurement
 from kseq.data import Panel
 from kseq.evaluation.intervals import Interval
 from kseq.evaluation.model_result import ModelResult

@@ -18,8 +18,8 @@ from kseq import (
     make_windows,
     predict,
 )
+from kseq.layers.feeding import Listeners, fed
 from kseq.training.early_stopping import MemberStopping
-from kseq.training.feeding import Listeners, fed
 from kseq.training.fit import Training, compile_model, fit
 
 BACKEND = os.environ["KERAS_BACKEND"]

@@ -1,5 +1,0 @@
-"""Feed ``fit``: see :mod:`kseq.layers.feeding`."""
-
-from kseq.layers.feeding import Listeners, NextEpoch, fed
-
-__all__ = ["Listeners", "NextEpoch", "fed"]
