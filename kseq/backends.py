@@ -10,12 +10,10 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Any
 
 from kseq.errors import BackendError, Parameter
+from kseq.imports import around
 from kseq.kernels import BACKENDS, load
 from kseq.naming import hint
 
@@ -88,7 +86,7 @@ def choose(backend: str | None = None, device: str | None = None) -> str:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     if backend == "tensorflow" and os.environ["TF_CPP_MIN_LOG_LEVEL"] not in ("0", "1"):
-        _SilentImport.install("tensorflow")
+        around("tensorflow", _stderr_aside)
     if device == "cpu":
         os.environ.update(_CPU_ONLY)
     if device == "gpu" and not any(name != "cpu" for name in devices(backend)):
@@ -102,52 +100,13 @@ def choose(backend: str | None = None, device: str | None = None) -> str:
     return backend
 
 
-class _SilentImport(MetaPathFinder, Loader):
-    """Imports one package with the process's standard error put aside.
-
-    TensorFlow's shared libraries write to it while they are loaded, before they have read any setting: since 2.21 no
-    environment variable keeps them from it. What was put aside is shown if the import fails.
-    """
-
-    def __init__(self, name: str):
-        self.name = name
-        self.inner: Loader | None = None
-
-    @classmethod
-    def install(cls, name: str) -> None:
-        """Watch for the first import of a package."""
-        if name not in sys.modules and not any(isinstance(finder, cls) for finder in sys.meta_path):
-            sys.meta_path.insert(0, cls(name))
-
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """Take over the import of that package, and of nothing else."""
-        if fullname != self.name:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            self.inner, spec.loader = spec.loader, self
-        return spec
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Leave it to the package's own loader."""
-        assert self.inner is not None
-        return self.inner.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the package."""
-        assert self.inner is not None
-        # From here on the package is as if nothing had stood between.
-        module.__loader__ = self.inner
-        if module.__spec__ is not None:
-            module.__spec__.loader = self.inner
-        with _stderr_aside():
-            self.inner.exec_module(module)
-
-
 @contextlib.contextmanager
 def _stderr_aside() -> Iterator[None]:
-    """Keep what is written to file descriptor 2 in a temporary file; write it out after all if an error comes."""
+    """Keep what is written to file descriptor 2 in a temporary file; write it out after all if an error comes.
+
+    TensorFlow's shared libraries write to it while they are loaded, before they have read any setting: since 2.21 no
+    environment variable keeps them from it.
+    """
     try:
         saved = os.dup(2)
     except OSError:

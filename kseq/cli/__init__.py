@@ -15,7 +15,7 @@ import warnings
 
 import click
 
-from kseq import signals
+from kseq import signals, startup
 from kseq._version import __version__
 from kseq.cli.command import talkative
 from kseq.cli.terminal import say
@@ -124,6 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     with signals.listening():
         if arguments is None:
             arguments = sys.argv[1:]
+            startup.quicken()
             _silence()
         return _run(arguments)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kseq import startup
 from kseq.cli import completion, reading
 from kseq.cli.terminal import announce, note, say
 from kseq.cli.types import CommaList, DataFile, File, Folder, Text, Whole
@@ -276,7 +277,10 @@ escape_option = click.option(
 
 
 def _each(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | None:
-    return tuple(part.strip() for text in value for part in text.split(",") if part.strip()) or None
+    named = tuple(part.strip() for text in value for part in text.split(",") if part.strip())
+    if named:
+        startup.keep_whole()
+    return named or None
 
 
 def own_option(kind: str, what: str) -> Callable:

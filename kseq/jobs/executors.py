@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from kseq import startup
 from kseq.backends import THREADS
 from kseq.errors import BackendError, ConfigError, Parameter
 from kseq.jobs import _worker
@@ -373,6 +374,7 @@ def _begin(parent: int, module: str) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    startup.quicken(own=True)
     if module:
         # What cannot be imported is told by the job that needs it.
         with contextlib.suppress(Exception):

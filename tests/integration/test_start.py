@@ -65,3 +65,43 @@ def test_a_comparison_loads_what_draws_and_tests_after_its_training():
     assert "kseq.evaluation.significance" in modules
     late = {"matplotlib", "bokeh", "jinja2", "statsmodels", "keras", "scipy.stats", "scipy.optimize", "scipy.signal"}
     assert not late & set(modules)
+
+
+def loaded_by_command(typed, folder):
+    """Names of the modules that are there when a command has ended in a process of its own."""
+    code = (
+        "import json, sys\nfrom kseq.cli import main\n"
+        f"sys.argv = ['kseq', *{typed.split()!r}]\nassert main() == 0\nprint(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+#: What Keras imports where it is installed, and what a network has no use for.
+NEEDLESS = {"sklearn", "matplotlib", "torch._dynamo.convert_frame", "statsmodels", "scipy.stats", "bokeh"}
+
+
+def test_a_model_is_fitted_and_forecasts_without_what_keras_imports_for_others(tmp_path):
+    fitting = loaded_by_command("fit --cell gru --epochs 1 --units 3 --lookback 6 --out m.keras --quiet", tmp_path)
+    assert "keras" in fitting
+    assert not NEEDLESS & fitting
+    assert not NEEDLESS & loaded_by_command("forecast --model m.keras --steps 2 --quiet", tmp_path)
+
+
+OWN = """
+import keras
+
+def build(lookback, features, horizon):
+    model = keras.Sequential([keras.Input((lookback, features)), keras.layers.Flatten(), keras.layers.Dense(horizon)])
+    # It refuses where Keras found no scikit-learn.
+    keras.wrappers.SKLearnRegressor(model)
+    return model
+"""
+
+
+def test_functions_of_a_user_find_all_of_keras(tmp_path):
+    pytest.importorskip("sklearn")
+    (tmp_path / "own.py").write_text(OWN)
+    typed = "compare --cells gru --cell own=own.py:build --epochs 1 --units 3 --lookback 6 --seeds 1 --out run --quiet"
+    assert "sklearn" in loaded_by_command(f"{typed} --baselines persistence --transform none", tmp_path)

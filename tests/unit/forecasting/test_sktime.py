@@ -1,5 +1,8 @@
 """The adapter for sktime; CI has no sktime, whose pandas is older than the one that is pinned."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -64,6 +67,20 @@ def test_without_a_validation_part_there_are_no_intervals():
     adapter = KseqForecaster(**QUICK, validation=0.0).fit(monthly(pd.RangeIndex(48)), fh=[1])
     with pytest.raises(ConfigError, match="without a validation part"):
         adapter.predict_interval(coverage=0.8)
+
+
+def test_the_snippet_of_the_page_runs_as_it_stands():
+    page = (Path(__file__).parents[3] / "docs/elsewhere.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```py\n(from kseq\.forecasting\.sktime .*?)```", page, flags=re.DOTALL)
+    # The page trains for as long as the default asks; what it shows are names and shapes.
+    short = snippet.replace("horizon=12)", "horizon=12, epochs=1, units=3)")
+    assert short != snippet
+    index = pd.period_range("2000-01", periods=132, freq="M")
+    prices = pd.DataFrame({"price": np.random.default_rng(1).normal(size=132)}, index=index)
+    y = pd.Series(10 + np.random.default_rng(0).normal(size=120).cumsum(), index=index[:120], name="sst")
+    names = {"y": y, "prices": prices[:120], "prices_ahead": prices[120:]}
+    exec(short, names)
+    assert names["forecaster"].predict(X=prices[120:]).index.tolist() == index[120:].tolist()
 
 
 # What sktime itself warns of: packages that it would like, and what later versions of pandas will do.
