@@ -21,6 +21,8 @@ NOTHING_LOST = 0.01
 PAIRS = 64
 #: Level below which the growth of an error is more than seeds make it.
 LEVEL = 0.05
+#: How many rows' worth the spread of all columns counts in the spread of one.
+SHARED = 4
 
 #: Scaled windows ``(windows, time, features)`` to scaled forecasts ``(seed, windows, outputs)``.
 Forecasts = Callable[[np.ndarray], np.ndarray]
@@ -80,14 +82,22 @@ class MemoryUsed:
 def _beyond_spread(growth: np.ndarray) -> np.ndarray:
     """Columns whose mean is above zero by more than their spread over rows, the largest first; of one row, above zero.
 
+    The variance of each column is that of its rows together with that of all columns, by their median, which counts as
+    much as :data:`SHARED` rows: few rows alone may look alike by chance (the moderated t-test of Smyth 2004, with a
+    fixed number of prior degrees of freedom).
+
     Args:
         growth: ``(seed, columns)``.
     """
     seeds, mean = len(growth), growth.mean(axis=0)
     grows = mean > 0
     if seeds > 1:
-        error = np.maximum(growth.std(axis=0, ddof=1) / np.sqrt(seeds), np.finfo(float).tiny)
-        grows &= holm(2 * stats.t.sf(np.abs(mean / error), seeds - 1)) < LEVEL
+        own, free = growth.var(axis=0, ddof=1), seeds - 1
+        # Half of all variances that are drawn lie below this share of the true one.
+        shared = np.median(own) / (stats.chi2.ppf(0.5, free) / free)
+        variance = (free * own + SHARED * shared) / (free + SHARED)
+        error = np.maximum(np.sqrt(variance / seeds), np.finfo(float).tiny)
+        grows &= holm(2 * stats.t.sf(np.abs(mean / error), free + SHARED)) < LEVEL
     order = np.argsort(-mean, kind="stable")
     return order[grows[order]]
 

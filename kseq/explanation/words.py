@@ -49,7 +49,10 @@ def _of_cell(cell: CellExplanation, explanation: Measured) -> list[str]:
     if needed == 0:
         gained = "it would do as well without any of them"
     lags = [f"{lag} ({_growth(memory, memory.by_lag[:, list(memory.lags).index(lag)])})" for lag in memory.strongest()]
-    count_most = f"the lags that count most are {in_words(lags)}" if lags else "no single lag counts beyond its seeds"
+    count_most = "no single lag counts beyond its seeds"
+    if lags:
+        most = "the lags that count most are" if len(lags) > 1 else "the lag that counts most is"
+        count_most = f"{most} {in_words(lags)}"
     said.append(
         f"{name}: of the {rows} rows that it reads, {gained} ({error} {memory.error.mean():.3g}, with older rows of "
         f"another window {memory.without_older['shuffled'].mean(axis=0)[_at(memory.kept, needed)]:.3g}); {count_most}."

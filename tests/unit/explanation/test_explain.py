@@ -65,6 +65,14 @@ def test_lags_count_that_matter_to_all_seeds():
     assert used_by([[0.5, 0.0], [0.5, 0.0]]).strongest() == [1]
 
 
+def test_two_seeds_that_agree_by_chance_do_not_hide_a_stronger_lag():
+    rng = np.random.default_rng(3)
+    growth = 0.01 * rng.standard_normal((2, 24))
+    growth[:, 0] = 0.9, 1.1
+    growth[:, 4] = 0.26
+    assert used_by(growth).strongest() == [1, 5]
+
+
 @pytest.mark.parametrize("seeds", [2, 5, 10])
 def test_lags_that_do_nothing_are_rarely_named(seeds):
     rng = np.random.default_rng(0)
