@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kseq.errors import BackendError, Parameter
-from kseq.imports import around
+from kseq.imports import wrap_import
 from kseq.kernels import BACKENDS, load
 from kseq.naming import hint
 
@@ -86,7 +86,7 @@ def choose(backend: str | None = None, device: str | None = None) -> str:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     if backend == "tensorflow" and os.environ["TF_CPP_MIN_LOG_LEVEL"] not in ("0", "1"):
-        around("tensorflow", _stderr_aside)
+        wrap_import("tensorflow", _stderr_aside)
     if device == "cpu":
         os.environ.update(_CPU_ONLY)
     if device == "gpu" and not any(name != "cpu" for name in devices(backend)):

@@ -44,7 +44,7 @@ class _Around(MetaPathFinder, Loader):
             self.inner.exec_module(module)
 
 
-def around(name: str, context: Callable[[], AbstractContextManager[Any]]) -> None:
+def wrap_import(name: str, context: Callable[[], AbstractContextManager[Any]]) -> None:
     """Have the first import of a package run within a context; nothing is done where it has been imported.
 
     Args:

@@ -24,7 +24,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kseq.imports import around
+from kseq.imports import wrap_import
 
 #: Packages that Keras imports for what kseq does not use of it.
 _OPTIONAL = ("matplotlib", "sklearn")
@@ -32,32 +32,32 @@ _OPTIONAL = ("matplotlib", "sklearn")
 #: Bytes of compiled programs that are kept, the latest ones: those of some 300 runs with other shapes.
 _KEPT = 256 * 2**20
 
-_whole = False
+_everything = False
 
 
-def quicken(*, own: bool = False) -> None:
+def lighten_imports(*, user_code: bool = False) -> None:
     """Prepare this process for the imports of Keras and JAX, which have not begun.
 
     Args:
-        own: Whether functions of a user run in it, which may use all of Keras.
+        user_code: Whether functions of a user run in it, which may use all of Keras.
     """
-    around("keras", _keras)
-    around("jax", _jax)
-    if own:
-        keep_whole()
+    wrap_import("keras", _keras)
+    wrap_import("jax", _jax)
+    if user_code:
+        import_everything()
 
 
-def keep_whole() -> None:
+def import_everything() -> None:
     """Let Keras import whatever it imports elsewhere: a user's own functions are to run in this process."""
-    global _whole
-    _whole = True
+    global _everything
+    _everything = True
 
 
 @contextlib.contextmanager
 def _keras() -> Iterator[None]:
     """Import Keras without what takes time and serves nothing here."""
-    with _no_collections(), _absent(() if _whole else _OPTIONAL):
-        if os.environ.get("KERAS_BACKEND") == "torch" and not _whole:
+    with _no_collections(), _absent(() if _everything else _OPTIONAL):
+        if os.environ.get("KERAS_BACKEND") == "torch" and not _everything:
             importlib.import_module("kseq.kernels.torch_import").defer_compiler()
         yield
 

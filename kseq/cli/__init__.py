@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     with signals.listening():
         if arguments is None:
             arguments = sys.argv[1:]
-            startup.quicken()
+            startup.lighten_imports()
             _silence()
         return _run(arguments)
 

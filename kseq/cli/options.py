@@ -279,7 +279,7 @@ escape_option = click.option(
 def _each(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...] | None:
     named = tuple(part.strip() for text in value for part in text.split(",") if part.strip())
     if named:
-        startup.keep_whole()
+        startup.import_everything()
     return named or None
 
 

@@ -374,7 +374,7 @@ def _begin(parent: int, module: str) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    startup.quicken(own=True)
+    startup.lighten_imports(user_code=True)
     if module:
         # What cannot be imported is told by the job that needs it.
         with contextlib.suppress(Exception):

@@ -22,7 +22,7 @@ def said(code, folder, **variables):
 
 AROUND = """
 import contextlib
-from kseq.imports import around
+from kseq.imports import wrap_import
 
 @contextlib.contextmanager
 def spoken():
@@ -30,8 +30,8 @@ def spoken():
     yield
     print("after")
 
-around("package", spoken)
-around("package", spoken)
+wrap_import("package", spoken)
+wrap_import("package", spoken)
 """
 
 
@@ -59,7 +59,9 @@ print(sklearn.__name__)
 
 
 @pytest.mark.above_backends
-@pytest.mark.parametrize(("before", "there"), [("", "True"), ("startup.quicken()", "False")], ids=["as ever", "own"])
+@pytest.mark.parametrize(
+    ("before", "there"), [("", "True"), ("startup.lighten_imports()", "False")], ids=["as ever", "own"]
+)
 def test_only_a_process_of_kseq_imports_less_of_keras(before, there, tmp_path):
     pytest.importorskip("sklearn")
     assert said(IMPORTED.format(before=before), tmp_path) == [there, "True", str(there == "False"), "sklearn"]
@@ -69,7 +71,9 @@ def test_only_a_process_of_kseq_imports_less_of_keras(before, there, tmp_path):
 @pytest.mark.parametrize("chosen", ["", "mine"])
 def test_programs_of_jax_are_kept_where_the_user_says_or_in_a_folder_of_kseq(chosen, tmp_path):
     asked = str(tmp_path / chosen) if chosen else None
-    code = "from kseq import startup\nstartup.quicken()\nimport jax\nprint(jax.config.jax_compilation_cache_dir)"
+    code = (
+        "from kseq import startup\nstartup.lighten_imports()\nimport jax\nprint(jax.config.jax_compilation_cache_dir)"
+    )
     (folder,) = said(code, tmp_path, JAX_COMPILATION_CACHE_DIR=asked)
     assert folder.endswith(chosen or startup._processor())
 
