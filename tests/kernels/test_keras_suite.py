@@ -14,7 +14,7 @@ import pytest
 
 import kseq.layers
 from kseq import kernels
-from kseq.layers import cells
+from kseq.layers import _fast_loop
 
 if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15):
     pytest.skip(f"Keras {keras.__version__} may come without its tests", allow_module_level=True)
@@ -54,13 +54,13 @@ class TestBidirectional(load_suite("bidirectional", "SimpleRNNTest")):
 @pytest.fixture(autouse=True)
 def kernels_run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Where a test's settings have a kernel, it ran: the suite passes with Keras's loop in any case."""
-    run_kernel, results = cells.run_kernel, []
+    run_kernel, results = _fast_loop.run_kernel, []
 
     def recording(*args, **kwargs):
         results.append(run_kernel(*args, **kwargs))
         return results[-1]
 
-    monkeypatch.setattr(cells, "run_kernel", recording)
+    monkeypatch.setattr(_fast_loop, "run_kernel", recording)
     filtering = keras.config.is_traceback_filtering_enabled()
     yield
     # Keras's test case turns this off, for the whole process.
