@@ -28,7 +28,7 @@ def configured(listed: str) -> dict[str, list[str]]:
     r"""Read what ``pip config list`` prints.
 
     Args:
-        listed: Lines such as ``global.find-links='/opt/wheels'``. Options of single commands other than ``install`` are
+        listed: Lines such as ``global.find-links='wheels'``. Options of single commands other than ``install`` are
             left out; a variable of the environment counts before a file.
 
     Returns:

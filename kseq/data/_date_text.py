@@ -24,6 +24,9 @@ OFFSET = r":\d{2}(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})$"
 #: Rows on which a format is tried before it is tried on all.
 SAMPLE = 1000
 
+#: Rows that are read at once.
+PIECE = 2**17
+
 #: Names of the months in English, German, French, Spanish, Italian, Portuguese and Dutch; three letters may do.
 _MONTHS = (
     "january januar jänner janvier enero gennaio janeiro januari", "february februar février fevrier febrero febbraio "
@@ -276,9 +279,7 @@ def _parsed(text: pd.Series, form: str, columns: Sequence[str], name: str) -> pd
 
 def _by_format(text: pd.Series, form: str, columns: Sequence[str], name: str) -> pd.Series:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return pd.to_datetime(text, format=form, errors="coerce")
+        return _in_pieces(text, form)
     except ValueError as error:
         offsets = text.str.extract(OFFSET, expand=False)
         if offsets.notna().all():
@@ -287,6 +288,22 @@ def _by_format(text: pd.Series, form: str, columns: Sequence[str], name: str) ->
         if offsets.notna().any():
             return pd.Series(pd.NaT, index=text.index)
         raise no_dates(columns, name, str(error).strip().splitlines()[0].split(". ")[0]) from error
+
+
+def _in_pieces(text: pd.Series, form: str) -> pd.Series:
+    """Read a column some rows at a time: pandas makes a Python object of each text, several times the file's size.
+
+    Raises:
+        ValueError: pandas does not know the format, or dates have several offsets from UTC.
+    """
+    pieces = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for first in range(0, max(1, len(text)), PIECE):
+            pieces.append(pd.to_datetime(text.iloc[first : first + PIECE], format=form, errors="coerce"))
+    if len({str(getattr(piece.dtype, "tz", None)) for piece in pieces}) > 1:
+        raise ValueError("several offsets from UTC")
+    return pd.concat(pieces)
 
 
 def _special(text: pd.Series, pattern: re.Pattern) -> Reading:

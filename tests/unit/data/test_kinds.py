@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kseq import DataError, Panel, from_frame, panel_from_frame, read_csv
-from kseq.data import read_file, series_of
+from kseq.data import _date_text, read_file, series_of
 
 pytestmark = pytest.mark.above_backends
 
@@ -349,3 +349,24 @@ def test_columns_of_any_kind_are_read_or_refused(kind, role):
             with contextlib.suppress(DataError):
                 data = read(frame, **({} if role is None else {role: kind}))
                 assert np.isfinite(Panel.of(data).y).all()
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"2001-01-{day:02d}" for day in range(1, 25)],
+        # A clock that is changed between two pieces.
+        [f"2001-03-25 {hour:02d}:00:00+0{1 + (hour > 7)}:00" for hour in range(24) if hour != 7],
+        [f"2001-01-{day:02d} 12:00:00Z" for day in range(1, 25)],
+        # Fractions of a second in one piece alone.
+        [f"2001-01-01 00:00:{second:02d}" + ".000" * (second > 12) for second in range(24)],
+        [f"2001-01-01 {hour:02d}:00" for hour in range(1, 25)],
+    ],
+    ids=["days", "offsets that change", "UTC", "fractions", "24:00"],
+)
+def test_dates_are_the_same_read_in_pieces(texts, tmp_path, monkeypatch):
+    file = tmp_path / "dates.csv"
+    pd.DataFrame({"time": texts, "y": np.arange(len(texts)) ** 1.5}).to_csv(file, index=False)
+    whole = read_csv(file).index
+    monkeypatch.setattr(_date_text, "PIECE", 7)
+    pd.testing.assert_index_equal(read_csv(file).index, whole)
