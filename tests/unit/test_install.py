@@ -9,7 +9,7 @@ import pytest
 pytestmark = pytest.mark.above_backends
 
 INSTALL = runpy.run_path(str(Path(__file__).parents[2] / ".ci/install.py"))
-LISTED = """:env:.find-links='/opt/wheels'
+LISTED = """:env:.find-links='/srv/wheels'
 :env:.timeout='60'
 download.cert='/no.pem'
 global.cert='/all.pem'
@@ -21,13 +21,13 @@ install.no-index='true'
 
 def test_what_pip_is_told_is_what_uv_is_told():
     options = INSTALL["configured"](LISTED)
-    assert options["find-links"] == ["/opt/wheels"], "the environment counts before a file"
+    assert options["find-links"] == ["/srv/wheels"], "the environment counts before a file"
     assert options["cert"] == ["/all.pem"], "options of other commands do not count"
     told = INSTALL["command"]("uv", options, ["-c", "pins.txt", "keras"])
     assert told[:5] == ["uv", "pip", "install", "--quiet", "--python"]
     assert " ".join(told[6:]) == (
         "--index-strategy unsafe-best-match --index https://a/simple --index https://b/simple "
-        "--find-links /opt/wheels --no-index -c pins.txt keras"
+        "--find-links /srv/wheels --no-index -c pins.txt keras"
     )
 
 
