@@ -76,7 +76,7 @@ def choose(backend: str | None = None, device: str | None = None) -> str:
         also = f" (installed: {', '.join(have)})" if have else ""
         raise BackendError(f"backend {backend!r} is not installed{also}; pip install 'kseq[{backend}]'.")
     if device is not None and device not in DEVICES:
-        raise BackendError(f"received device {device!r}, expected cpu or gpu.")
+        raise BackendError(f"received device {device!r}, expected cpu or gpu{hint(device, DEVICES) or '.'}")
     if "keras" in sys.modules and os.environ.get("KERAS_BACKEND") != backend:
         raise BackendError(
             f"Keras already runs on {sys.modules['keras'].config.backend()!r} in this process; "

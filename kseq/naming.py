@@ -111,6 +111,7 @@ _ELSEWHERE = {
     ("minmax",): "min_max_scaler",
     ("torch",): "pytorch",
     ("tensorflow",): "tf",
+    ("gpu",): "cuda cuda0 mps rocm",
     ("ffill",): "forward pad",
 }  # fmt: skip
 

@@ -21,7 +21,7 @@ from kseq.data._options import FILLS, FileOptions, FrameOptions, PanelFileOption
 from kseq.data._source import FILE_OPTIONS
 from kseq.data.builtin import BUILT_INS, BuiltIn, load_series
 from kseq.data.frequency import Calendar
-from kseq.data.inputs import TAKEN, series_of
+from kseq.data.inputs import TAKEN, reads, series_of
 from kseq.data.panel import Panel
 from kseq.data.readers import (
     READING_OPTIONS,
@@ -60,5 +60,6 @@ __all__ = [
     "read_parquet",
     "read_sql",
     "read_table",
+    "reads",
     "series_of",
 ]

@@ -1,22 +1,27 @@
 """Whatever a user has in hand as a series or a panel: frames of several libraries, arrays, lists, names of files."""
 
+import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from kseq.data._options import require_fill, require_name, require_unit
+from kseq.data._options import DEFAULTS, FrameOptions, Names, require_fill, require_name, require_unit
 from kseq.data._source import FILE_OPTIONS
 from kseq.data.builtin import BUILT_INS, load_series
 from kseq.data.columns import ID_NAME, TIME_NAMES, Roles, require_hashable
 from kseq.data.formats.frames import as_pandas, is_frame
 from kseq.data.panel import Panel
-from kseq.data.readers import from_frame, long_frame, panel_from_frame, read_file
+from kseq.data.readers import long_frame, panel_from_frame, read_file
 from kseq.data.series import Series
 from kseq.errors import DataError, joined
+from kseq.naming import checked
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 #: What is taken, for messages.
 TAKEN = (
@@ -24,7 +29,34 @@ TAKEN = (
     "Series, an array or a list of numbers, the name of a file or of a built-in series, or a kseq.Series or kseq.Panel"
 )
 
+#: Options of reading a frame, with their types.
+_READING: dict[str, Any] = {"time": Names, "target": Names, "features": Sequence[str], **FrameOptions.__annotations__}
+
 _COMPLEX = "received complex numbers, expected real ones; give their .real or np.abs of them."
+
+
+def reads(
+    whose: str, instead: Mapping[str, str] | None = None, without: Sequence[str] = ()
+) -> Callable[[Callable[P, Result]], Callable[P, Result]]:
+    """Let a function that passes ``**reading`` on to :func:`series_of` show those options, and refuse other names.
+
+    Args:
+        whose: The function, as its user writes it.
+        instead: As in :func:`kseq.naming.unknown`.
+        without: Options of reading that the function's user gives elsewhere.
+    """
+
+    def decorate(function: Callable[P, Result]) -> Callable[P, Result]:
+        signature = inspect.signature(function)
+        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        taken = {*without, *(one.name for one in own)}
+        more = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS.get(name), annotation=kind)
+            for name, kind in _READING.items() if name not in taken
+        ]  # fmt: skip
+        return checked(whose, instead, in_view=signature.replace(parameters=[*own, *more]))(function)
+
+    return decorate
 
 
 def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Series | Panel:
@@ -85,7 +117,7 @@ def series_of(given: Any, *, season: int | None = None, **reading: Any) -> Serie
         reading["target"] = str(series)
     if _is_wide(frame, name, reading):
         return panel_from_frame(frame, name=called or "frame", season=season, **reading)
-    return from_frame(frame, name=name, season=season, **reading)
+    return long_frame(frame, name=name, season=season, **reading)
 
 
 def _says(value: Any) -> bool:
@@ -147,7 +179,7 @@ def _with_dates(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pandas(given: Any) -> pd.DataFrame:
-    """A pandas frame of another library's frame, of columns in a dict, or of numbers in an array or a list."""
+    """A pandas frame of another library's frame, of columns in a dict, of rows with names, or of numbers."""
     if is_frame(given):
         return as_pandas(given)
     if isinstance(given, Mapping):
@@ -157,6 +189,9 @@ def _pandas(given: Any) -> pd.DataFrame:
             raise DataError(
                 f"received a dict of columns that make no frame ({error}), expected equal lengths."
             ) from error
+    dicts = isinstance(given, Sequence) and len(given) and all(isinstance(row, Mapping) for row in given)
+    if dicts or (isinstance(given, np.ndarray) and given.dtype.names):
+        return pd.DataFrame(given)
     return _of_numbers(given)
 
 
@@ -167,11 +202,13 @@ def _of_numbers(given: Any) -> pd.DataFrame:
         raise DataError(expected)
     if not isinstance(given, Sequence) and not hasattr(given, "__array__"):
         raise DataError(expected)
+    # A tensor that is trained, or on a GPU, gives no array by itself.
+    given = given.detach().cpu() if hasattr(given, "detach") else given
     try:
-        values = np.asarray(given)
+        values = np.asanyarray(given)
         if np.iscomplexobj(values):
             raise DataError(_COMPLEX)
-        values = values.astype("float64")
+        values = np.asarray(np.ma.filled(values.astype("float64"), np.nan))
     except (ValueError, TypeError) as error:
         raise DataError(
             f"received type {type(given).__name__} of other things than numbers ({error}), expected {TAKEN}."

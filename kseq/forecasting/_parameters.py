@@ -3,6 +3,7 @@
 import inspect
 from typing import Any, Self
 
+from kseq.data import READING_OPTIONS
 from kseq.naming import unknown
 from kseq.vocabulary import ALIASES, INSTEAD, NEGATIONS
 
@@ -52,5 +53,9 @@ def renamed(others: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     own = {**ALIASES, **NEGATIONS, "seeds": "n_seeds", "first_seed": "seed"}
     wrong = [name for name in others if own.get(name) not in known]
     if wrong:
-        raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster", INSTEAD)
+        reading = dict.fromkeys(
+            READING_OPTIONS, f"it says how a frame is read: Forecaster(...).fit(df, {wrong[0]}=...)"
+        )
+        instead = {**INSTEAD, **{name: said for name, said in reading.items() if name not in known}}
+        raise unknown(wrong, [*known, *(name for name, to in own.items() if to in known)], "kseq.Forecaster", instead)
     return {own[name]: not value if name.startswith("no_") else value for name, value in others.items()}

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from kseq import backends
-from kseq.data import Panel, Series, series_of
-from kseq.errors import ConfigError
+from kseq.data import Panel, Series, reads, series_of
+from kseq.data.columns import listed
+from kseq.errors import ConfigError, Given
 from kseq.forecasting._folds import folds
 from kseq.forecasting._parameters import Parameters, renamed
 from kseq.forecasting.forecast import covariates_ahead, forecast
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 #: Parameters that belong to the training's budget.
 _BUDGET = tuple(field.name for field in fields(Training))
+
+#: Options of reading that are parameters.
+_ROLES = ("features", "future", "static", "freq", "season")
 
 #: Parameters that are settings of a comparison too, by the same name.
 _SETTINGS = (
@@ -178,13 +182,15 @@ class Forecaster(Parameters):
         for name, value in given.items():
             setattr(self, name, value)
 
-    @checked("Forecaster.fit")
-    def fit(self, df: Any, y: Any = None) -> Self:
+    @reads("Forecaster.fit", without=_ROLES)
+    def fit(self, df: Any, y: Any = None, **reading: Any) -> Self:
         """Train on a series, or on all of many.
 
         Args:
             df: columns ``unique_id, ds, y`` and covariates; or anything else that :func:`kseq.data.series_of` takes.
             y: the target, ``(rows,)``, where it is no column of ``df``; scikit-learn's tools pass it on.
+            **reading: how a frame is read, as :func:`kseq.from_frame` describes it: ``target``, ``time``, ``id``,
+                ``series``, ``fill``, ``sort`` and others.
 
         Returns:
             Itself, with ``model_``.
@@ -193,16 +199,18 @@ class Forecaster(Parameters):
             ConfigError: a parameter is wrong.
             DataError: the frame is too short or cannot be used as it is.
         """
-        self.model_ = self._fit(self._data(_with_target(df, y)))
+        self.model_ = self._fit(self._data(_with_target(df, y), reading))
+        self.reading_ = reading
         return self
 
-    @checked("Forecaster.score")
-    def score(self, df: Any, y: Any = None) -> float:
+    @reads("Forecaster.score", without=_ROLES)
+    def score(self, df: Any, y: Any = None, **reading: Any) -> float:
         """Score forecasts of the rows after those of :meth:`fit`, as ``GridSearchCV`` asks with ``TimeSeriesSplit``.
 
         Args:
             df: the rows, as in :meth:`fit`; at least ``horizon`` of them.
             y: The series, as in :meth:`fit`.
+            **reading: as in :meth:`fit`, whose own hold where nothing else is said.
 
         Returns:
             Minus the mean absolute error of one series and target, or minus the mean absolute scaled error of several:
@@ -219,7 +227,7 @@ class Forecaster(Parameters):
         """
         from kseq.forecasting.score import evaluate
 
-        comparison = evaluate(self.fitted, self._data(_with_target(df, y))).comparison
+        comparison = evaluate(self.fitted, self._data(_with_target(df, y), self._reading(reading))).comparison
         row = next(row for row in comparison.rows if row.kind in ("cell", "ensemble"))
         return -float(comparison.scores(row, comparison.measure)[0])
 
@@ -250,7 +258,7 @@ class Forecaster(Parameters):
         frame.attrs["notes"] = list(made.notes)
         return frame
 
-    @checked("Forecaster.cross_validation")
+    @reads("Forecaster.cross_validation", without=_ROLES)
     def cross_validation(
         self,
         df: Any,
@@ -259,6 +267,7 @@ class Forecaster(Parameters):
         step_size: int | None = None,
         refit: bool = False,
         level: float | Sequence[float] | None = None,
+        **reading: Any,
     ) -> pd.DataFrame:
         """Forecast the last origins of a series, or of each of many, each from what came before it.
 
@@ -271,6 +280,7 @@ class Forecaster(Parameters):
             step_size: rows from one origin to the next; ``h`` by default.
             refit: train anew before each origin, instead of once before the first.
             level: Levels of the intervals, as in :meth:`predict`.
+            **reading: as in :meth:`score`.
 
         Returns:
             ``unique_id, ds, cutoff, y``, then as of :meth:`predict`: what ``utilsforecast.evaluation.evaluate`` takes.
@@ -279,7 +289,7 @@ class Forecaster(Parameters):
             ConfigError: a parameter or a number is wrong.
             DataError: the series is too short.
         """
-        series = self._data(df)
+        series = self._data(df, self._reading(reading))
         h = self.horizon if h is None else h
         step_size = h if step_size is None else step_size
         for name, value in (("h", h), ("n_windows", n_windows), ("step_size", step_size)):
@@ -360,12 +370,17 @@ class Forecaster(Parameters):
             return model
         return replace(model, card=replace(model.card, reading={**model.card.reading, "freq": self.freq}))
 
-    def _data(self, df: Any) -> Series | Panel:
+    def _reading(self, given: dict[str, Any]) -> dict[str, Any]:
+        """How a frame is read: as it is said, else as in the last fit."""
+        return {**getattr(self, "reading_", {}), **given}
+
+    def _data(self, df: Any, reading: dict[str, Any]) -> Series | Panel:
         """The one series of a frame, or the panel of several."""
         if isinstance(df, Series | Panel):
+            # What was said of a frame in fit says nothing of these.
             return df
-        roles: dict[str, Any] = {name: tuple(getattr(self, name)) for name in ("features", "future", "static")}
-        return series_of(df, freq=self.freq, **roles)
+        roles: dict[str, Any] = {name: tuple(listed(getattr(self, name))) for name in ("features", "future", "static")}
+        return series_of(df, freq=self.freq, **roles, **reading)
 
 
 # Editors and scikit-learn see the parameters alone.
@@ -376,6 +391,10 @@ Forecaster.__init__.__dict__["__signature__"] = _shown
 
 def _with_target(df: Any, y: Any) -> Any:
     """A frame with the target as its column ``y``."""
+    if isinstance(y, str):
+        raise ConfigError(
+            "received ", Given("y", y), ", expected values; name the column with ", Given("target", y), "."
+        )
     return df if y is None else pd.DataFrame(df).assign(y=np.asarray(y))
 
 

@@ -22,9 +22,9 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from kseq.data import Panel, series_of
+from kseq.data import Panel, reads, series_of
 from kseq.errors import ConfigError
-from kseq.naming import checked, names_near
+from kseq.naming import names_near
 from kseq.preprocessing._cut import Windows as Windows
 from kseq.preprocessing._cut import window_starts as window_starts
 from kseq.preprocessing._window_notes import (
@@ -208,16 +208,12 @@ def _type_name(dtype: Any) -> str:
 
 #: What there is in place of options that windows do not have.
 _INSTEAD = {
-    **dict.fromkeys(
-        ("time", "target", "id", "fill", "freq", "features", "future", "static", "unit", "date", "y", "unique_id"),
-        "it says how a frame is read: kseq.make_windows(kseq.from_frame(df, ...))",
-    ),
     **dict.fromkeys(("batch_size", "batch", "shuffle"), "kseq.Batches(data.train, batch_size=32, seed=0) has it"),
     **dict.fromkeys(("seed", "seeds", "random_state"), "windows are cut without chance; kseq.Batches has a seed"),
 }
 
 
-@checked("kseq.make_windows", _INSTEAD)
+@reads("kseq.make_windows", _INSTEAD)
 def make_windows(
     series: Any,
     lookback: int = 12,
@@ -240,6 +236,7 @@ def make_windows(
     only: np.ndarray | None = None,
     ahead: np.ndarray | None = None,
     dtype: str = "float32",
+    **reading: Any,
 ) -> WindowedPanel:
     """Cut a series, or all series of a panel, into scaled windows of three chronological parts.
 
@@ -281,6 +278,8 @@ def make_windows(
         ahead: with ``n_windows``, rows of each series that are forecast from an origin, ``(series,)``, where these are
             fewer than the horizon; the panel has rows of the steps to come, see :func:`kseq.data.slices.extended`.
         dtype: NumPy type of inputs and targets.
+        **reading: how a frame is read, as :func:`kseq.from_frame` describes it: ``target``, ``time``, ``id``,
+            ``features``, ``future``, ``fill``, ``sort`` and others.
 
     Returns:
         WindowedPanel: ``.train``, ``.validation`` and ``.test`` windows, and the scales.
@@ -312,7 +311,7 @@ def make_windows(
     for what, given, kind in (("split", split, Split), ("like", like, WindowedPanel)):
         if not isinstance(given, kind | None):
             raise ConfigError(f"received {what} of type {type(given).__name__}, expected a {kind.__name__}.")
-    panel = Panel.of(series_of(series))
+    panel = Panel.of(series_of(series, **reading))
     require_sizes(lookback, horizon)
     dates = calendar_of(panel) if calendar else {}
     columns = panel_columns(panel, horizon, past_target, tuple(dates))

@@ -88,7 +88,12 @@ CALLS = [
     (lambda d, w: kseq.make_windows(d, look_back=12), "did you mean lookback?"),
     (lambda d, w: kseq.make_windows(d, window=12), "did you mean lookback?"),
     (lambda d, w: kseq.make_windows(d, n_steps_out=3), "did you mean horizon?"),
-    (lambda d, w: kseq.make_windows(d, target="y"), "kseq.make_windows(kseq.from_frame(df, ...))"),
+    (lambda d, w: kseq.compare(d, device="cuda:0"), "expected cpu or gpu; did you mean gpu?"),
+    (lambda d, w: kseq.make_windows(d, target_col="y"), "did you mean target?"),
+    (lambda d, w: kseq.make_windows(w.series, target="y"), "which is read already"),
+    (lambda d, w: kseq.Forecaster(target="y"), "Forecaster(...).fit(df, target=...)"),
+    (lambda d, w: kseq.Forecaster().fit(d, y="y"), "name the column with target='y'"),
+    (lambda d, w: kseq.Forecaster().fit(d, taget="y"), "did you mean target?"),
     (lambda d, w: kseq.make_windows(d, 12, 1, 0.2), "expected at most 3 of kseq.make_windows: series, lookback"),
     (lambda d, w: kseq.make_windows(d, test=0.1, test_share=0.1), "expected one of them: they are the same"),
     (

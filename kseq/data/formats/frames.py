@@ -30,6 +30,7 @@ def as_pandas(frame: Any) -> pd.DataFrame:
         DataError: It is nothing of the kind.
     """
     if isinstance(frame, pd.DataFrame):
+        _require_one_level(frame)
         return frame
     kind = type(frame).__module__.partition(".")[0]
     if hasattr(frame, "collect") and hasattr(frame, "lazy"):
@@ -51,6 +52,16 @@ def as_pandas(frame: Any) -> pd.DataFrame:
         f"received {type(frame).__module__}.{type(frame).__qualname__}, expected a DataFrame of pandas, polars or "
         "pyarrow."
     )
+
+
+def _require_one_level(frame: pd.DataFrame) -> None:
+    """Refuse a frame whose columns have names of several levels, as downloads of prices and pivots give it."""
+    if frame.columns.nlevels > 1:
+        first = frame.columns[0]
+        raise DataError(
+            f"received columns of {frame.columns.nlevels} levels (first: {first!r}), expected one level; choose, such "
+            f"as frame[{first[0]!r}], or join the names: frame.columns = frame.columns.map('_'.join)."
+        )
 
 
 def _of_polars(given: Any) -> pd.DataFrame:

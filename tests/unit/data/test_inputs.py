@@ -144,3 +144,104 @@ def test_batches_say_what_they_take():
         with pytest.raises(DataError, match=hint):
             kseq.Batches(wrong)
     assert len(data.train.batches(8, seed=1)) == len(kseq.Batches(data.train, 8, seed=1))
+
+
+ROWS_OF_ANY = {
+    "dicts": [{"ds": date, "y": value} for date, value in zip(DATES, Y, strict=True)],
+    "named fields": np.array(list(zip(DATES.to_numpy(), Y, strict=True)), dtype=[("ds", "datetime64[s]"), ("y", "f8")]),
+    "records": pd.DataFrame({"ds": DATES, "y": Y}).to_records(index=False),
+}
+
+
+@pytest.mark.parametrize("given", ROWS_OF_ANY.values(), ids=ROWS_OF_ANY)
+def test_rows_with_names(given):
+    found = series_of(given)
+    assert (found.step, found.targets) == ("daily", ("y",))
+    np.testing.assert_array_equal(found.y[:, 0], Y)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_what_is_masked_is_missing(columns):
+    values = np.ma.masked_array(np.repeat(Y[:, None], columns, axis=1), mask=False)
+    values[3, 0] = np.ma.masked
+    with pytest.raises(DataError, match="1 missing value"):
+        series_of(values)
+    assert series_of(values, fill="ffill").y[3, 0] == Y[2]
+    assert series_of(np.ma.masked_array(np.arange(ROWS), np.arange(ROWS) == 3), fill="ffill").y[3, 0] == 2
+
+
+def test_a_tensor_that_is_trained():
+    class Tensor:
+        def __init__(self, values, *, needs_gradient=True):
+            self.values, self.needs_gradient = values, needs_gradient
+
+        def detach(self):
+            return Tensor(self.values, needs_gradient=False)
+
+        def cpu(self):
+            return self
+
+        def __array__(self, *options, **more):
+            if self.needs_gradient:
+                raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy().")
+            return self.values
+
+    np.testing.assert_array_equal(series_of(Tensor(Y)).y[:, 0], Y)
+
+
+STORES = long("b", "a").rename(columns={"unique_id": "store", "ds": "date"})
+UNNAMED_IDS = {
+    "columns": STORES,
+    "index": STORES.set_index(["store", "date"]),
+    "dates first": STORES.set_index(["date", "store"]).sort_index(),
+    "a constant beside": STORES.assign(item=1).set_index(["store", "item", "date"]),
+    "a series": STORES.set_index(["store", "date"])["y"],
+    "periods": STORES.assign(date=STORES.date.dt.to_period("D")).set_index(["store", "date"]),
+    "categories": STORES.astype({"store": "category"}),
+    "strings": STORES.astype({"store": "string"}),
+    "whole numbers": STORES.assign(store=np.repeat([4, 12], ROWS)),
+}
+
+
+@pytest.mark.parametrize("given", UNNAMED_IDS.values(), ids=UNNAMED_IDS)
+def test_ids_under_another_name_are_found_for_the_message(given):
+    with pytest.raises(DataError, match="give id='store'"):
+        series_of(given)
+    found = series_of(given, id="store")
+    assert len(found.ids) == 2
+    assert found.step == "daily"
+
+
+def test_ids_of_two_levels():
+    rows = pd.concat([STORES.assign(item=item, y=STORES.y + item) for item in (1, 2)])
+    for given in (rows, rows.set_index(["store", "item", "date"])):
+        with pytest.raises(DataError, match="give id='store,item'"):
+            series_of(given)
+        assert series_of(given, id="store,item").ids.tolist() == ["a/1", "a/2", "b/1", "b/2"]
+
+
+def test_columns_of_several_levels_are_told():
+    prices = pd.DataFrame(np.c_[Y, Y], DATES, pd.MultiIndex.from_tuples([("Close", "KO"), ("Volume", "KO")]))
+    for door in (series_of, kseq.from_frame, kseq.panel_from_frame):
+        with pytest.raises(DataError, match=r"columns of 2 levels .*Close.*, expected one level"):
+            door(prices)
+    assert series_of(prices["Close"]).targets == ("KO",)
+
+
+#: A frame that has to be told how it is read: two stores under a name of their own, out of order, with a gap.
+TOLD = STORES.rename(columns={"y": "sold"}).assign(rain=np.tile(Y, 2), sold=lambda f: f.sold.where(f.index != 7))
+READING = {"id": "store", "time": "date", "target": "sold", "fill": "ffill", "sort": True}
+
+
+@pytest.mark.parametrize(
+    "given", [TOLD.iloc[::-1], TOLD.iloc[::-1].set_index(["store", "date"])], ids=["flat", "index"]
+)
+def test_every_door_takes_what_its_messages_ask_for(given):
+    data = kseq.make_windows(given, 4, features="rain", **READING)
+    assert data.series.ids.tolist() == ["a", "b"]
+    forecaster = kseq.Forecaster(lookback=4, units=2, epochs=1, features="rain", refit_on_validation=False)
+    assert forecaster.fit(given, **READING).predict(1)["unique_id"].tolist() == ["a", "b"]
+    assert "store" not in forecaster.get_params()
+    crossed = forecaster.cross_validation(given)
+    assert crossed["unique_id"].tolist() == ["a", "b"]
+    assert forecaster.score(given.iloc[:-4]) <= 0

@@ -347,7 +347,7 @@ TOGETHER = {
         {"class_weight": {0: 1.0, 1: 3.0}, "steps_per_epoch": 3, "callbacks": lambda: [Batchwise()]},
         None,
     ),
-    "rmsprop, clipvalue, logcosh, regularizers, constraint, residual, normalization, scheduler, from an epoch": (
+    "rmsprop, clipvalue, logcosh, regularizers, constraint, residual, normalization, scheduler": (
         restrained,
         {"optimizer": lambda: optimizers.RMSprop(clipvalue=0.1), "loss": keras.losses.LogCosh(),
          "loss_weights": [0.5], "metrics": [root, "r2_score"]},
@@ -373,11 +373,11 @@ TOGETHER = {
     ),
 }  # fmt: skip
 
-if BACKEND != "torch":
-    # Keras's own step runs there, once for each graph, which takes its time; on JAX much of it.
-    SETTINGS = {name: SETTINGS[name] for name in ("adam", "unbuilt", "two metrics", "sample weights", "schedule")}
-if BACKEND != "jax":
-    SETTINGS |= {name: one for name, one in TOGETHER.items() if BACKEND == "torch" or one[0] is not restrained}
+#: Those that run on TensorFlow and JAX too, where each is compiled for seconds; ``--every`` takes all.
+EVERYWHERE = (
+    {"unbuilt", *TOGETHER} if BACKEND == "tensorflow" else {"unbuilt", *list(TOGETHER)[1:3], *list(TOGETHER)[4:]}
+)
+SETTINGS |= TOGETHER
 
 
 def results_of(name, kind, *callbacks):
@@ -395,7 +395,9 @@ def results_of_keras(name):
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[] if name in EVERYWHERE else pytest.mark.above_backends) for name in SETTINGS
+])  # fmt: skip
 @pytest.mark.parametrize(
     "by_batch", [False, pytest.param(True, marks=pytest.mark.above_backends)],
     ids=["many batches at once", "batch by batch"],
