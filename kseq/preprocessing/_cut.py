@@ -195,7 +195,7 @@ class Windows:
         # NumPy copies by indices of its own type several times as fast as by others.
         first = first.astype(np.intp, copy=False)
         owners = None
-        if self.static.shape[1]:
+        if self.static.shape[1] or self.reference is not None:
             owners = self.owners[np.searchsorted(self._firsts, first, side="right") - 1]
         y = self._blocks[1][first].view(self.targets.dtype)
         y = y.reshape(*first.shape, self.horizon, self.targets.shape[1])
@@ -204,7 +204,7 @@ class Windows:
             reach = self.reference.reach(self.lookback)
             past = self._blocks[2][first - reach].view(self.targets.dtype)
             past = past.reshape(*first.shape, reach, self.targets.shape[1])
-            y -= self.reference.of_targets(past, self.lookback, self.horizon)
+            y -= self.reference.of_targets(past, self.lookback, self.horizon, owners)
             y /= width
         return x, y
 

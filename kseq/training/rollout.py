@@ -85,7 +85,7 @@ def _next_block(
             past = np.broadcast_to(known[starts[some, None] + reach], (len(made), len(x), len(reach), data.targets))
             past = np.concatenate([past, made[:, some, len(reach) - reference.reach(data.lookback) :]], axis=2)
             unit = data.input_scaler.scale[owners[some]][:, None, list(windows.columns)] if windows.columns else 1.0
-            every = [reference.put_back(one, past, data.lookback, unit) for one in every]
+            every = [reference.put_back(one, past, data.lookback, owners[some], unit) for one in every]
         block[:, some] = np.stack(every, axis=-1)
     return block
 
