@@ -125,6 +125,10 @@ class Reference:
             return past[..., -1:, :] + np.cumsum(forecasts, axis=-2)
         return self.of_targets(past, lookback, forecasts.shape[-2], series) + forecasts
 
+    def to_json(self) -> dict[str, str | int | bool]:
+        """What says which reference it is, without the numbers that it has learnt."""
+        return {"kind": self.kind, "season": self.season, "spread": self.spread}
+
     def in_scale(self, center: np.ndarray, scale: np.ndarray) -> "Reference":
         """The same for values less a centre and divided by a scale, ``(series, targets)`` both."""
         return self

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.above_backends
 
 QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2, "learning_rate": 0.01}}
 TRANSFORMS = ["none", "anomaly,change", "difference", "log,difference,anomaly", "change", "log,anomaly,trend,change",
-              "log1p,mean,spread", "anomaly,last"]  # fmt: skip
+              "log1p,mean,spread", "anomaly,last", "ar", "log1p,anomaly,ar,spread"]  # fmt: skip
 
 
 def shops(count=3, rows=60, freq="MS", period=12, zone=None, first=0, **columns):
@@ -178,7 +178,16 @@ def test_a_series_that_was_not_in_the_training_is_scaled_by_its_own_past(plain):
 
 @pytest.mark.parametrize(
     "transform",
-    ["anomaly,change", "log,difference,anomaly", "anomaly,trend", "trend,change", "log1p,anomaly,mean,spread", "last"],
+    [
+        "anomaly,change",
+        "log,difference,anomaly",
+        "anomaly,trend",
+        "trend,change",
+        "log1p,anomaly,mean,spread",
+        "last",
+        "log1p,anomaly,ar",
+        "trend,ar",
+    ],
 )
 def test_a_new_series_is_transformed_by_its_own_past_as_if_it_had_been_trained_on(transform):
     """Its scale, its means and what is read are those of a training with it; the network need not be the same."""
