@@ -57,7 +57,7 @@ def _next_block(
 ) -> np.ndarray:
     """The quantiles of the next ``data.horizon`` steps, see :func:`roll_out_quantiles`."""
     panel, steps, members, windows = data.series, made.shape[2], members_of(model), data.test
-    owners, reference = panel.series_of(starts), data.transform and data.transform.reference
+    owners, reference = panel.series_of(starts), data.transform.reference if data.transform else None
     # Targets whose past the model reads, and where among its inputs.
     read = [number for number, target in enumerate(panel.targets) if target in data.input_columns]
     places = [data.input_columns.index(panel.targets[number]) for number in read]

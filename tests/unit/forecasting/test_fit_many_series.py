@@ -13,6 +13,7 @@ from kseq import ConfigError, DataError, Settings, from_frame, panel_from_frame,
 from kseq.comparison.backtest import cut_windows
 from kseq.evaluation.intervals import half_width
 from kseq.forecasting import model_file
+from kseq.forecasting._card_parts import LATER
 from kseq.forecasting.card import ModelCard
 from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import covariates_ahead, forecast
@@ -481,3 +482,13 @@ def test_a_file_of_many_series_is_small():
     small, large = (fitted(shops(count), training={"epochs": 1}).card for count in (3, 6))
     sizes = [sum(array.nbytes for array in card.arrays().values()) for card in (small, large)]
     assert sizes[1] - sizes[0] < 3 * 1000
+
+
+def test_a_card_that_knows_no_autoregressions_is_read(plain):
+    # As kseq wrote it before there were any.
+    content, arrays = json.loads(json.dumps(plain.card.to_json())), plain.card.arrays()
+    for name in LATER:
+        content["arrays"].pop(name)
+        assert not arrays.pop(name).size
+    card = ModelCard.from_json(content, b"".join(array.tobytes() for array in arrays.values()))
+    assert card.to_json() == plain.card.to_json()
