@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from statsmodels.regression.linear_model import burg as burg_of_statsmodels
+from statsmodels.tsa.stattools import pacf_burg
 
 from kseq import make_windows, panel_from_frame
 from kseq.preprocessing.auto_transform import Transform

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from statsmodels.regression.linear_model import burg as burg_of_statsmodels
+from statsmodels.tsa.stattools import pacf_burg
 
 from kseq import ConfigError, DataError, from_frame, load_series, make_windows, panel_from_frame
 from kseq.baselines import baseline_row
@@ -102,12 +103,10 @@ def iterated(y, split, past, horizon):
     """What the autoregressions of statsmodels forecast, each of the order that their corrected criterion asks for."""
     known, forecasts = y[: split.validation[0]], []
     for column, of_past in zip(known.T, past.T, strict=True):
-        count, mean = len(column), column.mean()
-        found = {}
-        for order in range(1, len(past) + 1):
-            weights, variance = burg_of_statsmodels(column, order)
-            found[order] = count * np.log(variance) + 2 * (order + 1) * count / (count - order - 3), weights
-        weights = min(found.values(), key=lambda one: one[0])[1]
+        count, mean, tried = len(column), column.mean(), np.arange(1, len(past) + 1)
+        variances = np.cumprod(1 - np.square(pacf_burg(column, len(past))[0][1:]))
+        criteria = count * np.log(variances) + 2 * (tried + 1) * count / (count - tried - 3)
+        weights = burg_of_statsmodels(column, tried[np.argmin(criteria)])[0]
         rows = list(of_past - mean)
         for _ in range(horizon):
             rows.append(weights @ rows[: -len(weights) - 1 : -1])
