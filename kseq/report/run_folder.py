@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from kseq.bench.measured import Bench
     from kseq.comparison.tables import Tables
     from kseq.data import Panel, Series
-    from kseq.forecasting.forecast import Forecast
 
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
@@ -241,15 +240,6 @@ def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = Non
     """Write a bench of data as a table and as JSON, as :func:`write` does."""
     frames = {"data.csv": bench.table}
     return write_all(folder, csvs_of(frames), bench.record, {}, tell, frames)
-
-
-def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
-    """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
-    from kseq.report.forecast import plot_forecast, record_of
-
-    frames = {"forecast.csv": forecast.frame}
-    pictures = {"forecast.png": lambda: plot_forecast(forecast)}
-    return write_all(folder, csvs_of(frames), record_of(forecast), pictures, tell, frames)
 
 
 def write_reading(
