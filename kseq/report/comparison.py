@@ -53,7 +53,7 @@ class Comparison(Tables):
                 False.
 
         Returns:
-            matplotlib.figure.Figure: the picture; :class:`kseq.report.html.interactive.Interactive` of an interactive
+            matplotlib.figure.Figure: The picture; :class:`kseq.report.html.interactive.Interactive` of an interactive
             one.
         """
         path = path if path is None else require_path(path)
@@ -88,9 +88,9 @@ class Comparison(Tables):
             predictions: ``"csv"`` or ``"parquet"``, the file of all forecasts, or ``"none"`` for no such file.
 
         Raises:
-            ConfigError: no name of a folder; one that cannot be written or is being written by another process; a file
+            ConfigError: No name of a folder; one that cannot be written or is being written by another process; a file
                 there that kseq has not written, by a name such as ``table.csv``, or one that the series was read from.
-            OutputError: a ConfigError too: there was no room; its ``files`` are paths where the files are instead.
+            OutputError: A ConfigError too: there was no room; its ``files`` are paths where the files are instead.
         """
         from kseq.report import run_folder
 

@@ -108,11 +108,11 @@ def folder(
     Args:
         path: Path of the folder; None for a new one by the name ``otherwise``, with a number where that is taken.
         kind: Kind of what is written, one of :data:`KINDS`.
-        inputs: files that the work reads.
-        otherwise: name of a new folder, see :func:`default_folder`.
+        inputs: Files that the work reads.
+        otherwise: Name of a new folder, see :func:`default_folder`.
 
     Raises:
-        ConfigError: the folder cannot be made, written or locked, or holds other files by the names of results.
+        ConfigError: The folder cannot be made, written or locked, or holds other files by the names of results.
     """
     if path is None:
         assert otherwise is not None
@@ -126,17 +126,17 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
     Tables, forecasts and record are written before a picture is drawn, and stay where one cannot be.
 
     Args:
-        comparison: the result.
+        comparison: The result.
         folder: The folder, from :func:`folder`.
-        tell: called with a sentence for each picture that cannot be drawn or written; a warning by default.
-        predictions: file of the forecasts, one of :data:`kseq.validation.PREDICTIONS`.
+        tell: Called with a sentence for each picture that cannot be drawn or written; a warning by default.
+        predictions: File of the forecasts, one of :data:`kseq.validation.PREDICTIONS`.
 
     Returns:
-        list[Path]: the files written.
+        list[Path]: The files written.
 
     Raises:
-        ConfigError: of ``predictions``, see :func:`kseq.validation.require_predictions`.
-        OutputError: they cannot be written there; the error has the paths of those that were written elsewhere.
+        ConfigError: ``predictions`` is none of them, see :func:`kseq.validation.require_predictions`.
+        OutputError: They cannot be written there; the error has the paths of those that were written elsewhere.
     """
     # Matplotlib is loaded with it, here and below, once there is something to draw.
     from kseq.report.by_lag import plot_horizon, plot_shift
@@ -187,10 +187,10 @@ def begin_trials(folder: Folder, about: Mapping[str, Any], *, fresh: bool = Fals
     Args:
         folder: The folder, from :func:`folder`.
         about: Entries of the record until the tuning is done.
-        fresh: whether trials of an earlier tuning are forgotten.
+        fresh: Whether trials of an earlier tuning are forgotten.
 
     Raises:
-        OutputError: the folder cannot be written.
+        OutputError: The folder cannot be written.
     """
     kept = b""
     if not fresh and JOURNAL in folder.listed:
@@ -205,7 +205,7 @@ def write_trials(frame: pd.DataFrame, folder: Folder) -> Path:
     They stand in ``tuning.csv``, or, as long as a finished run of before stands in the folder, in a file beside it.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: The file cannot be written.
     """
     name = "tuning-unfinished.csv" if "models" in folder.record else "tuning.csv"
     _write_unfinished({name: _csv(frame)}, folder, {})

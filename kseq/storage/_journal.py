@@ -28,7 +28,7 @@ def complete(stage: Path, folder: Path) -> None:
     """Move files as a journal says, from wherever a process that was killed had come.
 
     Raises:
-        OSError: a file cannot be moved, or another program's is in its place.
+        OSError: A file cannot be moved, or another program's is in its place.
     """
     try:
         journal = json.loads((stage / JOURNAL).read_text(encoding="utf-8"))
@@ -117,7 +117,7 @@ def discard(stage: Path, home: Path | None) -> None:
     """Remove a hidden folder with kseq's files in it; anything else goes home, or all stays.
 
     Raises:
-        OSError: a file cannot be removed.
+        OSError: A file cannot be removed.
     """
     if not stage.is_dir():
         return

@@ -61,7 +61,7 @@ def resolve_folder(path: Path) -> Path:
     """The folder that a path means, links followed.
 
     Raises:
-        ConfigError: it can be none that results are written into.
+        ConfigError: It can be none that results are written into.
     """
     expected = "expected a new folder, or one of an earlier run"
     try:

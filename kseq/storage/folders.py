@@ -240,7 +240,7 @@ class Folder:
         """Make a hidden folder beside, locked; None where the folder above is not ours to write.
 
         Raises:
-            OSError: there is no room, or the folder above is gone.
+            OSError: There is no room, or the folder above is gone.
         """
         while True:
             stage = hidden_name(self._real)
