@@ -79,9 +79,6 @@ def run(
         contenders: Names of :data:`CONTENDERS` that stand beside kseq; by default all.
         tell: Called with a line on what is measured next.
 
-    Returns:
-        Bench: The measurements.
-
     Raises:
         ConfigError: An unknown cell, workload or contender, or a number below 1.
     """

@@ -104,7 +104,7 @@ class Comparison(Tables):
     def inputs(self) -> list[Path]:
         """The files that the series and forecasts of others were read from, if any."""
         origin = self.data.series.origin
-        read = [Path(origin.arguments["path"])] if origin is not None and "path" in origin.arguments else []
+        read = origin.files if origin is not None else []
         path = self.beside.others.path if self.beside is not None else None
         return read if path is None else [*read, path]
 

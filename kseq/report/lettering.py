@@ -32,9 +32,6 @@ def plain(artist: Text) -> Text:
 
     Args:
         artist: The text that ``set_title``, ``set_ylabel``, ``annotate`` and the like return.
-
-    Returns:
-        Text: The same.
     """
     text, families = _drawable(artist.get_text().removeprefix(_SHOWN))
     artist.set_usetex(False)

@@ -131,9 +131,6 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
         tell: Called with a sentence for each picture that cannot be drawn or written; a warning by default.
         predictions: File of the forecasts, one of :data:`kseq.validation.PREDICTIONS`.
 
-    Returns:
-        list[Path]: The files written.
-
     Raises:
         ConfigError: ``predictions`` is none of them, see :func:`kseq.validation.require_predictions`.
         OutputError: They cannot be written there; the error has the paths of those that were written elsewhere.
@@ -273,9 +270,6 @@ def write_all(
             loses no file.
         tell: Called with a sentence for each picture that cannot be drawn or written; a warning by default.
         frames: Tables by the names of their files, for the page.
-
-    Returns:
-        list[Path]: The files written.
 
     Raises:
         OutputError: They cannot be written there; the error has the paths of those that were written elsewhere.

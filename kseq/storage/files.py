@@ -71,9 +71,6 @@ def file(path: Path, require_own: Callable[[Path], None], inputs: Iterable[Path]
             kseq did not write.
         inputs (Iterable[Path]): Files that are read, and must not be overwritten. Defaults to none.
 
-    Yields:
-        Path: ``path`` itself.
-
     Raises:
         ConfigError: The file cannot be written or locked, is one of ``inputs``, or was not written by kseq.
     """
@@ -122,9 +119,6 @@ def write_file(path: Path, write: Callable[[Path], None]) -> Path:
     Args:
         path (Path): The file.
         write (Callable[[Path], None]): Writes the content to the path that it is called with.
-
-    Returns:
-        Path: ``path`` itself.
 
     Raises:
         OutputError: The file cannot be written to ``path``. The message says where it is instead, if anywhere.

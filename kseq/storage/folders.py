@@ -295,9 +295,6 @@ def not_written(folder: Path, error: OSError, files: Sequence[Path] = ()) -> Out
         folder (Path): The folder.
         error (OSError): The reason.
         files (Sequence[Path]): Where the files are instead. Defaults to nowhere.
-
-    Returns:
-        OutputError: The error, to be raised.
     """
     where = f"the result is in {files[0].parent}" if files else "expected a folder of your own on a disk with room"
     return OutputError(f"{folder}: files cannot be written ({reason_of(error)}); {where}.", files)
@@ -315,9 +312,6 @@ def folder(path: Path, kind: Kind, inputs: Iterable[Path] = (), *, new: bool = F
         inputs (Iterable[Path]): Files that are read, and must not be overwritten. Defaults to none.
         new (bool): Whether to make a new folder, at the first :meth:`Folder.write`: if ``path`` exists, a number is
             added to its name. A process that is killed before leaves nothing. Defaults to False.
-
-    Yields:
-        Folder: The locked folder.
 
     Raises:
         ConfigError: The folder cannot be made, written or locked, is the root or the home folder, or holds a file that

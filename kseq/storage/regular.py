@@ -43,9 +43,6 @@ def read_regular(path: Path, largest: int) -> bytes:
         path (Path): A regular file, or a link to one.
         largest (int): The most bytes that the file may hold.
 
-    Returns:
-        bytes: The content of the file.
-
     Raises:
         FileNotFoundError: There is no such file.
         OSError: It cannot be opened, is not a regular file, or is larger than ``largest``; ``strerror`` says which.
