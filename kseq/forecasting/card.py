@@ -6,7 +6,7 @@ of bytes, and JSON holds the rest and the shape of each: a file of ten thousand 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from kseq.forecasting._card_parts import (
     transform_in,
     typed,
 )
+from kseq.preprocessing.autoregression import Autoregression
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.steps import Anomaly, Trend
@@ -198,6 +199,12 @@ class ModelCard:
         return next((step for step in steps if isinstance(step, Trend)), None)
 
     @property
+    def autoregression(self) -> Autoregression | None:
+        """The autoregression of each series that windows are measured from; None where there is none."""
+        reference = self.transform.reference if self.transform else None
+        return reference if isinstance(reference, Autoregression) else None
+
+    @property
     def cycles(self) -> tuple[str, ...]:
         """Cycles of the calendar that the model reads, see :mod:`kseq.preprocessing.time_features`."""
         return cycles_in(self.input_columns) if self.settings["calendar"] else ()
@@ -205,6 +212,7 @@ class ModelCard:
     def arrays(self) -> dict[str, np.ndarray]:
         """The numbers that JSON does not hold, by the names of :data:`ARRAYS`."""
         panel, anomaly, trend, index = self.context, self.anomaly, self.trend, self.context.index
+        own = self.autoregression
         which, dates = pd.factorize(index.asi8 if isinstance(index, pd.DatetimeIndex) else index.to_numpy(), sort=True)
         static = [
             values.cat.codes if isinstance(values.dtype, pd.CategoricalDtype) else values
@@ -223,6 +231,7 @@ class ModelCard:
             "means": none if anomaly is None else anomaly.means,
             "trend_start": none if trend is None else trend.start,
             "trend_slope": none if trend is None else trend.slope,
+            "ar_coefficients": none if own is None else own.coefficients, "ar_mean": none if own is None else own.mean,
         }  # fmt: skip
         return {name: np.ascontiguousarray(found[name], dtype=kind) for name, kind in ARRAYS.items()}
 
@@ -235,7 +244,7 @@ class ModelCard:
             "input_columns": self.input_columns,
             "transform": None if transform is None else {
                 "steps": [step.name for step in transform.steps], "changes": False, "season": transform.season,
-                **({"reference": asdict(transform.reference)} if transform.reference else {}),
+                **({"reference": transform.reference.to_json()} if transform.reference else {}),
             },
             "panel": {
                 **{name: getattr(panel, name) for name in _TEXTS},

@@ -313,4 +313,5 @@ def _at_the_end(data: WindowedPanel, context: Panel) -> FittedTransform | None:
             steps.append(Trend(context.index, context.borders, step.start[members], step.slope[members]))
         else:
             steps.append(step)
-    return replace(transform, steps=tuple(steps))
+    reference = transform.reference and transform.reference.of_series(members)
+    return replace(transform, steps=tuple(steps), reference=reference)

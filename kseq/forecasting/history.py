@@ -16,6 +16,7 @@ from kseq.data.columns import require_columns
 from kseq.data.slices import chosen, common_rows, joined, places_in
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.forecasting.card import ModelCard
+from kseq.preprocessing.autoregression import Autoregression
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.seasonality import Cycle, calendar_seasons
 from kseq.preprocessing.splits import Split, placed_windows
@@ -282,7 +283,8 @@ def _transform_like(card: ModelCard, history: History, split: Split) -> FittedTr
     season = card.transform.season
     every = np.arange(len(history.panel.ids))
     # Rows may be too few for what a training takes: what the model knows stands in their place.
-    fitted = fit_steps(steps_of(card.transform.name), history.panel, split, every, season, seasons=0)
+    names, lookback = steps_of(card.transform.name), card.lookback
+    fitted = fit_steps(names, history.panel, split, every, season, seasons=0, lookback=lookback)
     steps: list[Step] = []
     for step in fitted.steps:
         if known is not None and isinstance(step, Anomaly):
@@ -291,7 +293,20 @@ def _transform_like(card: ModelCard, history: History, split: Split) -> FittedTr
             steps.append(_trend_like(line, step, history))
         else:
             steps.append(step)
-    return replace(card.transform, steps=tuple(steps))
+    reference = card.transform.reference
+    if isinstance(reference, Autoregression) and isinstance(fitted.reference, Autoregression):
+        reference = _autoregression_like(reference, fitted.reference, history)
+    return replace(card.transform, steps=tuple(steps), reference=reference)
+
+
+def _autoregression_like(known: Autoregression, own: Autoregression, history: History) -> Autoregression:
+    """Autoregressions of the training for the series that were in it."""
+    seen, mean = history.place >= 0, own.mean.copy()
+    coefficients = np.zeros((len(seen), max(known.order, own.order), mean.shape[1]))
+    coefficients[~seen, : own.order] = own.coefficients[~seen]
+    coefficients[seen, : known.order] = known.coefficients[history.place[seen]]
+    mean[seen] = known.mean[history.place[seen]]
+    return replace(known, coefficients=coefficients, mean=mean)
 
 
 def _trend_like(known: Trend, own: Trend, history: History) -> Trend:

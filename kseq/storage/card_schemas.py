@@ -161,7 +161,7 @@ class SeriesCardRecord(_CardRecord):
 class ReferenceRecord(TypedDict):
     """What values of a window are measured from."""
 
-    kind: Literal["change", "last", "mean", "season", "increments"]
+    kind: Literal["change", "last", "mean", "season", "ar", "increments"]
     season: Size
     spread: bool
 

@@ -239,6 +239,8 @@ TRANSFORMS = [
     "difference,anomaly",
     "log,trend,change",
     "log1p,mean,spread",
+    "anomaly,ar",
+    "log1p,ar,spread",
     "season",
     "auto",
 ]
