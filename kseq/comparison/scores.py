@@ -62,6 +62,8 @@ class Scores(WindowScores):
         super().__init__(data, season, metric=metric, asked=asked)
         self._trainings = backtest.trainings if backtest else (data,)
         self._order = backtest.order if backtest else np.arange(len(data.test))
+        #: The row and the levels whose intervals were asked for last: each metric and each step asks for them again.
+        self._last: tuple[ModelResult | None, tuple[float, ...], dict[float, Interval]] = (None, (), {})
 
     def evidence(
         self,
@@ -192,6 +194,11 @@ class Scores(WindowScores):
         Returns:
             An interval by level; none where the row has no forecasts of the validation part, or it is too short.
         """
+        if self._last[0] is not row or self._last[1] != tuple(levels):
+            self._last = (row, tuple(levels), self._intervals_of(row, levels))
+        return self._last[2]
+
+    def _intervals_of(self, row: ModelResult, levels: Sequence[float]) -> dict[float, Interval]:
         if row.bands:
             return {level: replace(band, lo=band.lo[row.sound], hi=band.hi[row.sound])
                     for level, band in row.bands.items()}  # fmt: skip

@@ -282,6 +282,25 @@ def test_bounds_of_one_series_are_forecasts_and_an_error_to_the_last_digit(trans
         assert (band.lo == row.predictions - half).all()
 
 
+@pytest.mark.parametrize("name", ["table", "by_step"])
+def test_intervals_of_a_row_are_made_once_however_many_metrics_and_steps_read_them(name, monkeypatch):
+    comparison = Comparison(make_windows(panel_from_frame(monthly(), target=["y", "z"]), lookback=6, horizon=4))
+    comparison.add_baselines(["persistence", "drift"])
+    made, make = [], Scores._intervals_of
+
+    def counted(self, row, levels):
+        made.append(row.name)
+        return make(self, row, levels)
+
+    monkeypatch.setattr(Scores, "_intervals_of", counted)
+    assert getattr(comparison, name).filter(regex="coverage|width").notna().all(axis=None)
+    # Once for the losses that rank the rows at most, and once for all columns.
+    assert all(made.count(row.name) <= 2 for row in comparison.rows), made
+    first, second = (comparison.intervals(row) for row in comparison.rows)
+    assert (first[80].lo != second[80].lo).any()
+    assert {*comparison.intervals("persistence")} == {80, 95}
+
+
 def test_intervals_have_one_width_in_the_scale_of_each_series():
     data, scores = scored(horizon=1)
     row = baseline_row("persistence", data)
