@@ -191,9 +191,9 @@ class Settings:
         """Return the units of a cell.
 
         Args:
-            cell (str): One of the compared cells.
-            features (int): Number of input features.
-            targets (int): Number of target columns.
+            cell: One of the compared cells.
+            features: Number of input features.
+            targets: Number of target columns.
 
         Returns:
             int | tuple[int, ...]: ``units`` or, with ``match="params"``, those that

@@ -53,7 +53,7 @@ def settle(folder: Path) -> None:
     """Complete the move of files that a killed process has left unfinished; call it before results are read.
 
     Args:
-        folder (Path): A folder of results, or a file in it.
+        folder: A folder of results, or a file in it.
     """
     folder = folder if os.path.isdir(folder) else folder.parent
     if not any(not name for name, _ in _hidden_in(folder)):
