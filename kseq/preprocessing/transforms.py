@@ -16,8 +16,8 @@ step            what models read and forecast          how it is undone
 ``difference``  the distance from the row before       forecasts are added up from the last known value on
 ==============  =====================================  ==============================================================
 
-After these one of ``change``, ``last``, ``mean`` and ``season`` says what values of a window are measured from, see
-:mod:`kseq.preprocessing.references`; ``spread`` after it divides by how far the window's values lie apart.
+After these one of ``change``, ``last``, ``mean``, ``season`` and ``ar`` says what values of a window are measured from,
+see :mod:`kseq.preprocessing.references`; ``spread`` after it divides by how far the window's values lie apart.
 
 Steps work on some neighbouring series at a time, so that a long panel is never copied as a whole. The mean of a phase
 is that of its own series, over neighbouring phases where single ones are noisy, see
