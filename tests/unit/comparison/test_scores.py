@@ -285,7 +285,7 @@ def test_bounds_of_one_series_are_forecasts_and_an_error_to_the_last_digit(trans
 @pytest.mark.parametrize("name", ["table", "by_step"])
 def test_intervals_of_a_row_are_made_once_however_many_metrics_and_steps_read_them(name, monkeypatch):
     comparison = Comparison(make_windows(panel_from_frame(monthly(), target=["y", "z"]), lookback=6, horizon=4))
-    comparison.add_baselines(["persistence", "drift"])
+    comparison.add_baselines(["persistence", "climatology"])
     made, make = [], Scores._intervals_of
 
     def counted(self, row, levels):
