@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from kseq import Comparison, compare, panel_from_frame
-from kseq.comparison.result import Settings
+from kseq.settings import Settings
 
 
 class Set(NamedTuple):

@@ -35,8 +35,8 @@ class Choice:
 
     Args:
         name: Steps of the transform, with commas between them.
-        season: steps in a season; 1 for none.
-        by_cell: steps by cell, where each has its own.
+        season: Steps in a season; 1 for none.
+        by_cell: Steps by cell, where each has its own.
         sentence: A sentence on the transforms that were tried and their errors.
     """
 

@@ -252,7 +252,7 @@ def stack(sequences: Tensor, layers: Sequence[Sequence[Weights]], spec: Spec) ->
 
     Args:
         sequences: ``(batch, time, features)``.
-        layers: weights of each layer, of the direction ahead or of both.
+        layers: Weights of each layer, of the direction ahead or of both.
         spec: Description of the last layer, in forward direction.
 
     Returns:
