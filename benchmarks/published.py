@@ -73,10 +73,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument(
-        "--skip", default=Settings.skip, choices=SKIPS, help="as of kseq compare; %(default)s by default"
-    )
-    parser.add_argument("--transform", default=Settings.transform, help="as of kseq compare; %(default)s by default")
+    parser.add_argument("--skip", default=Settings.skip, choices=SKIPS, help="as of kseq compare (%(default)s)")
+    parser.add_argument("--transform", default=Settings.transform, help="as of kseq compare (%(default)s)")
     parser.add_argument("--out", type=Path, help="CSV file of the table; sets that it holds are not run again")
     parser.add_argument(
         "--keep", type=Path, help="folder of finished trainings, from which a run that was ended goes on"
