@@ -58,11 +58,8 @@ def choose(backend: str | None = None, device: str | None = None) -> str:
             installed.
         device: ``"cpu"`` keeps off a GPU, ``"gpu"`` insists on one; by default a GPU is used where there is one.
 
-    Returns:
-        str: the backend.
-
     Raises:
-        BackendError: an unknown or missing backend, or a GPU that the backend does not see.
+        BackendError: An unknown or missing backend, or a GPU that the backend does not see.
     """
     have = installed()
     backend = backend or os.environ.get("KERAS_BACKEND") or next(iter(have), None)

@@ -74,16 +74,13 @@ def run(
     Args:
         cells: Cells to measure, ``"rnn"``, ``"lstm"`` or ``"gru"``.
         workloads: Names of :data:`WORKLOADS`; by default :func:`usual_workloads`.
-        rounds: epochs of each contender that count, all in turn.
-        members: numbers of seeds trained at once by kseq; the others train one seed after the other.
+        rounds: Epochs of each contender that count, all in turn.
+        members: Numbers of seeds trained at once by kseq; the others train one seed after the other.
         contenders: Names of :data:`CONTENDERS` that stand beside kseq; by default all.
-        tell: called with a line on what is measured next.
-
-    Returns:
-        Bench: the measurements.
+        tell: Called with a line on what is measured next.
 
     Raises:
-        ConfigError: an unknown cell, workload or contender, or a number below 1.
+        ConfigError: An unknown cell, workload or contender, or a number below 1.
     """
     workloads = usual_workloads() if workloads is None else workloads
     contenders = tuple(CONTENDERS) if contenders is None else contenders

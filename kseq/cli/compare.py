@@ -29,7 +29,7 @@ from kseq.training.budget import LOSSES, SCHEDULES, Training
 from kseq.validation import PREDICTIONS, require_predictions
 
 if TYPE_CHECKING:
-    from kseq.comparison.result import Comparison
+    from kseq.report.comparison import Comparison
     from kseq.settings import Settings
     from kseq.storage import Folder as RunFolder
 

@@ -143,7 +143,7 @@ def require_going_on(freq: str, index: pd.Index) -> None:
     """Refuse a frequency by which dates do not go on.
 
     Raises:
-        ValueError, ArithmeticError, TypeError: they do not.
+        ValueError, ArithmeticError, TypeError: They do not.
     """
     following = dates_after(index, 1, freq)
     if not following[0] > index[-1]:
@@ -166,7 +166,7 @@ def named_zone(index: pd.DatetimeIndex) -> str | None:
     """Name of the time zone of dates; None for none.
 
     Raises:
-        DataError: the time zone has no name by which it is found again.
+        DataError: The time zone has no name by which it is found again.
     """
     zone = None if index.tz is None else str(index.tz)
     try:

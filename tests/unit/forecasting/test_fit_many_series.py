@@ -18,7 +18,6 @@ from kseq.forecasting.card import ModelCard
 from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.preprocessing.splits import Split
-from kseq.report.forecast import plot_forecast
 
 pytestmark = pytest.mark.above_backends
 
@@ -361,7 +360,7 @@ def test_without_a_validation_part():
 
 
 def test_a_picture_of_some_series(plain):
-    figure = plot_forecast(forecast(plain, 3))
+    figure = forecast(plain, 3).plot()
     assert [axes.get_title(loc="left").partition(":")[0] for axes in figure.axes] == ["shop 0", "shop 1", "shop 2"]
     line = figure.axes[1].lines[1]
     assert line.get_ydata()[1:].tolist() == forecast(plain, 3).values[1, :, 0].tolist()
