@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from kseq import Comparison, compare, panel_from_frame
-from kseq.comparison.result import Settings
+from kseq.models import SKIPS
+from kseq.settings import Settings
 
 
 class Set(NamedTuple):
@@ -72,6 +73,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--skip", default=Settings.skip, choices=SKIPS, help="as of kseq compare (%(default)s)")
+    parser.add_argument("--transform", default=Settings.transform, help="as of kseq compare (%(default)s)")
     parser.add_argument("--out", type=Path, help="CSV file of the table; sets that it holds are not run again")
     parser.add_argument(
         "--keep", type=Path, help="folder of finished trainings, from which a run that was ended goes on"
@@ -86,18 +89,19 @@ def main() -> None:
         if not (options.folder / SETS[name].file).exists():
             print(f"{name}: {SETS[name].file} is not in {options.folder}", file=sys.stderr)
             continue
-        lines += run(name, SETS[name], options.folder, options.seeds, options.keep)
+        lines += run(name, SETS[name], options)
         if options.out:
             pd.DataFrame(lines).to_csv(options.out, index=False)
     print(pd.DataFrame(lines).to_string(index=False))
 
 
-def run(name: str, one: Set, folder: Path, seeds: int, keep: Path | None) -> Iterator[dict[str, Any]]:
+def run(name: str, one: Set, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Lines of a set: one a cell and baseline, then one a published figure."""
     started = time.perf_counter()
     windows = {"test": one.test} if one.test else {"n_windows": 1}
-    settings = Settings(horizon=one.horizon, season=one.season, seeds=tuple(range(seeds)), **windows)
-    result = compare(panel_from_frame(frame_of(one, folder), freq=one.freq), settings, keep=keep)
+    chosen = {"skip": options.skip, "transform": options.transform, "seeds": tuple(range(options.seeds))}
+    settings = Settings(horizon=one.horizon, season=one.season, **chosen, **windows)
+    result = compare(panel_from_frame(frame_of(one, options.folder), freq=one.freq), settings, keep=options.keep)
     wall, memory = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{name}: {wall:.0f} s", *result.verdict, sep="\n  ", file=sys.stderr, flush=True)
     for line in figures(result):

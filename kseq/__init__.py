@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from kseq import interop as interop
     from kseq import layers as layers
     from kseq import models as models
-    from kseq.comparison.result import Comparison as Comparison
     from kseq.data import Panel as Panel
     from kseq.data import Series as Series
     from kseq.data import from_frame as from_frame
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from kseq.models.builders import build_model as build_model
     from kseq.models.builders import build_simple_rnn as build_simple_rnn
     from kseq.preprocessing.windows import make_windows as make_windows
+    from kseq.report.comparison import Comparison as Comparison
     from kseq.report.progress_bar import ProgressBar as ProgressBar
     from kseq.settings import Settings as Settings
     from kseq.training.batches import Batches as Batches
@@ -71,7 +71,7 @@ _PUBLIC = {
     "split_members": "layers",
     "Evaluation": "training.callbacks",
     "predict": "training.callbacks",
-    "Comparison": "comparison.result",
+    "Comparison": "report.comparison",
     "Settings": "settings",
     "compare": "experiments.compare",
     "tune": "experiments.tune",

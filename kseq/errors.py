@@ -61,7 +61,7 @@ class KseqError(Exception):
     """Base of the errors that a user can mend.
 
     Args:
-        *parts: the message, in pieces that are joined without anything between them. A piece that names a parameter is
+        *parts: The message, in pieces that are joined without anything between them. A piece that names a parameter is
             a :class:`Parameter`; everything else is plain text.
 
     Example:
@@ -95,8 +95,8 @@ class OutputError(ConfigError):
     """Results cannot be written where they belong.
 
     Args:
-        message: says why, and where they are instead.
-        files: paths of the files that hold them now; empty where there are none.
+        message: Says why, and where they are instead.
+        files: Paths of the files that hold them now; empty where there are none.
     """
 
     def __init__(self, message: str, files: Iterable[Path] = ()):
@@ -112,7 +112,7 @@ class Unsupported(KseqError):
     """A kernel declines a layer's settings; the layer then runs Keras's own path.
 
     Args:
-        reason: one short phrase, recorded with the result ("recurrent_dropout > 0").
+        reason: One short phrase, recorded with the result ("recurrent_dropout > 0").
     """
 
     def __init__(self, reason: str):

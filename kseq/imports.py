@@ -10,37 +10,51 @@ from types import ModuleType
 from typing import Any
 
 
-class _Around(MetaPathFinder, Loader):
-    """Finds one package once, and runs its import within a context."""
+class _Around(MetaPathFinder):
+    """Finds one package, and has its first import run within a context.
+
+    Whoever only asks where the package is, as ``importlib.util.find_spec`` does, may ask as often as they like.
+    """
 
     def __init__(self, name: str, context: Callable[[], AbstractContextManager[Any]]):
         self.name = name
         self.context = context
-        self.inner: Loader | None = None
+        self._asks = False
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Take over the import of that package, and of nothing else."""
-        if fullname != self.name:
+        if fullname != self.name or self._asks:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        self._asks = True
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._asks = False
         if spec is not None and spec.loader is not None:
-            self.inner, spec.loader = spec.loader, self
+            spec.loader = _Within(spec.loader, self)
         return spec
+
+
+class _Within(Loader):
+    """Runs a package by its own loader, within the context of its finder."""
+
+    def __init__(self, inner: Loader, finder: _Around):
+        self.inner = inner
+        self.finder = finder
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Leave it to the package's own loader."""
-        assert self.inner is not None
         return self.inner.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the package."""
-        assert self.inner is not None
         # From here on the package is as if nothing had stood between.
+        if self.finder in sys.meta_path:
+            sys.meta_path.remove(self.finder)
         module.__loader__ = self.inner
         if module.__spec__ is not None:
             module.__spec__.loader = self.inner
-        with self.context():
+        with self.finder.context():
             self.inner.exec_module(module)
 
 

@@ -145,7 +145,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
     Args:
         name: The name that was received.
-        known: names that there are.
+        known: Names that there are.
 
     Example:
         >>> [nearest(name, ("lookback", "rivals", "time", "trials")) for name in ("look_back", "trails", "optimizer")]
@@ -189,7 +189,7 @@ def unknown(
 
     Args:
         names: The names that were received.
-        known: names that there are.
+        known: Names that there are.
         whose: Function that was called, as its user writes it.
         instead: What there is in place of names that are none on purpose, as the end of a sentence.
 
@@ -274,7 +274,7 @@ def require_flag(name: str, value: Any) -> None:
     """Refuse what is neither True nor False; texts such as ``"no"`` would count as true. None stands for the default.
 
     Raises:
-        ConfigError: it is another value.
+        ConfigError: It is another value.
 
     Example:
         >>> require_flag("bidirectional", "no")
@@ -291,7 +291,7 @@ def require_function(name: str, value: Any) -> None:
     """Refuse what cannot be called. None stands for the default.
 
     Raises:
-        ConfigError: it is no function.
+        ConfigError: It is no function.
     """
     if value is not None and not callable(value):
         raise ConfigError("received ", Parameter(name), f" {shown(value)}, expected a function.")

@@ -84,9 +84,9 @@ class Settings:
             is left out, with a remark. None for all of them, but for ``ets`` of more than 20 series and ``theta`` of
             more than 1,000: they are fitted series by series, to so many only where they are named.
         seeds: Random seeds; each cell is trained once with each.
-        lookback: rows that a model reads; None, the default, to choose them, see :mod:`kseq.comparison.defaults`.
-        horizon: rows that a model forecasts.
-        horizons: rows that are forecast of single series, by id, where they differ: ``{"T1": 6}``; models forecast the
+        lookback: Rows that a model reads; None, the default, to choose them, see :mod:`kseq.comparison.defaults`.
+        horizon: Rows that a model forecasts.
+        horizons: Rows that are forecast of single series, by id, where they differ: ``{"T1": 6}``; models forecast the
             longest of them, and each series is scored on its own. Takes ``n_windows``.
         strategy: How several steps are forecast: ``"direct"``, all at once; ``"recursive"``, one after the other, each
             from the forecasts before it; ``"seq2seq"``, by a decoder, whose seeds train one after another. See
@@ -94,7 +94,7 @@ class Settings:
         units: Number of units of each recurrent layer.
         match: Size that is equal among the cells: ``"units"``, or ``"params"`` for their numbers of weights, which then
             come as near as can be to that of the largest cell at ``units``; see :mod:`kseq.models.parameter_counts`.
-        num_layers: recurrent layers.
+        num_layers: Recurrent layers.
         dropout: Fraction of outputs that is dropped between layers in training.
         bidirectional: Whether windows are read in both directions.
         start: Rules of the initial weights, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
@@ -108,28 +108,28 @@ class Settings:
         scaler: The scaler of the inputs, see :func:`kseq.make_windows`.
         past_target: Whether models read the target's past.
         test: Share of the rows in the test part.
-        validation: share of the training rows.
+        validation: Share of the training rows.
         n_windows: Number of origins to forecast, the last ones of the series, as the folds of a backtest, see
             :mod:`kseq.comparison.backtest`; 0 for all windows of one test part.
-        step_size: rows from one fold to the next; the horizon by default.
-        refit: train everything anew in each fold, instead of once before the first.
-        gap: rows before a fold's first target from which nothing is learnt.
-        train_size: rows that a fold learns from, validation part included; by default all before it.
-        season: steps in a season; 0 to find it from the index.
+        step_size: Rows from one fold to the next; the horizon by default.
+        refit: Train everything anew in each fold, instead of once before the first.
+        gap: Rows before a fold's first target from which nothing is learnt.
+        train_size: Rows that a fold learns from, validation part included; by default all before it.
+        season: Steps in a season; 0 to find it from the index.
         metric: Metric that ranks rows and is tested, of ``kseq.evaluation.metrics.RANKING``: ``"mae"``, ``"mase"``,
             ``"rmse"``, ``"smape"``, ``"wql"``, ...; empty for ``"mae"`` of one series and target, ``"mase"`` of
             several.
-        refit_on_validation: once early stopping has found the epochs, train each network again from the same start on
+        refit_on_validation: Once early stopping has found the epochs, train each network again from the same start on
             training and validation rows together, with scaler and transform fitted anew, for as many gradient steps.
             Intervals stay those of the first training's errors on the validation part.
-        members: seeds trained at once; 0 to choose.
-        levels: percents of future values that intervals are to cover; empty for no intervals.
-        training: the budget, as a mapping of :class:`kseq.training.budget.Training`'s arguments; what is not given of
+        members: Seeds trained at once; 0 to choose.
+        levels: Percents of future values that intervals are to cover; empty for no intervals.
+        training: The budget, as a mapping of :class:`kseq.training.budget.Training`'s arguments; what is not given of
             batches and steps is chosen by the number of windows, see :mod:`kseq.comparison.defaults`.
-        rivals: names of further rows, regressors that are fitted to the same windows, each among ``own``.
-        own: rows of a user's own by their names, among ``cells`` or ``rivals``: functions that build a network or a
+        rivals: Names of further rows, regressors that are fitted to the same windows, each among ``own``.
+        own: Rows of a user's own by their names, among ``cells`` or ``rivals``: functions that build a network or a
             regressor, see :mod:`kseq.models.own`.
-        by_cell: settings of single cells in place of those above, of ``OWN_NETWORK``, ``OWN_TRAINING`` and
+        by_cell: Settings of single cells in place of those above, of ``OWN_NETWORK``, ``OWN_TRAINING`` and
             ``OWN_DATA``: ``{"lstm": {"units": 64, "lookback": 6}}``. A cell's own lookback is at most ``lookback``,
             which says how many rows stand before each part: all cells learn from, and forecast, the same target rows.
             A transform of its own that takes differences needs room for one row more. Rows of a user's own have them
@@ -191,9 +191,9 @@ class Settings:
         """Return the units of a cell.
 
         Args:
-            cell (str): One of the compared cells.
-            features (int): Number of input features.
-            targets (int): Number of target columns.
+            cell: One of the compared cells.
+            features: Number of input features.
+            targets: Number of target columns.
 
         Returns:
             int | tuple[int, ...]: ``units`` or, with ``match="params"``, those that

@@ -75,7 +75,7 @@ def check() -> None:
     """Raise KeyboardInterrupt if a signal has asked to end.
 
     Raises:
-        KeyboardInterrupt: it has.
+        KeyboardInterrupt: It has.
     """
     if _received:
         raise KeyboardInterrupt
@@ -88,7 +88,7 @@ def stop(what: str) -> int:
         what: What has been written to the disk so far.
 
     Returns:
-        int: the status that the process is to end with, 130.
+        int: The status that the process is to end with, 130.
     """
     _quiet()
     name = received()

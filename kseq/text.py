@@ -29,8 +29,8 @@ def visible(text: object, keep: str = "") -> str:
     r"""Write out the characters that a terminal would obey.
 
     Args:
-        text: any text; other values are turned into it.
-        keep: characters that stay as they are, such as ``"\n"`` for a text of several lines.
+        text: Any text; other values are turned into it.
+        keep: Characters that stay as they are, such as ``"\n"`` for a text of several lines.
 
     Example:
         >>> print(visible("sales\x1b[2J\u202e"))

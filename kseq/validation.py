@@ -97,14 +97,11 @@ def require_whole(name: str, value: Any, least: int | None = None, most: int | N
     Args:
         name: Name of the parameter.
         value: The value that was received; NumPy's integers count as whole numbers, True and 1.0 do not.
-        least: the smallest number allowed; by default that of :data:`WHOLE`.
-        most: the largest number allowed; by default that of :data:`WHOLE`.
-
-    Returns:
-        int: the value.
+        least: The smallest number allowed; by default that of :data:`WHOLE`.
+        most: The largest number allowed; by default that of :data:`WHOLE`.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: It is none.
 
     Example:
         >>> require_whole("horizon", 12)
@@ -126,13 +123,10 @@ def require_number(name: str, value: Any, span: Span | None = None) -> float:
     Args:
         name: Name of the parameter.
         value: The value that was received.
-        span: the numbers allowed; by default that of :data:`NUMBER`.
-
-    Returns:
-        float: the value.
+        span: The numbers allowed; by default that of :data:`NUMBER`.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: It is none.
 
     Example:
         >>> require_number("dropout", 0.2)
@@ -150,7 +144,7 @@ def expected(span: Span, value: Any = None) -> str:
     """Say which numbers a setting may be.
 
     Args:
-        span: the numbers.
+        span: The numbers.
         value: What was received: of a share its ends where it lies close to one, what is meant where it is in percent.
 
     Example:
@@ -171,13 +165,10 @@ def require_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     Args:
         name: Name of the parameter.
         value: The value that was received.
-        choices: words to choose from.
-
-    Returns:
-        str: the value.
+        choices: Words to choose from.
 
     Raises:
-        ConfigError: it is none of them.
+        ConfigError: It is none of them.
 
     Example:
         >>> require_choice("match", "params", ("units", "params"))
@@ -197,11 +188,11 @@ def require_each_once(name: str, values: Any, *, empty: bool = False) -> None:
 
     Args:
         name: Name of the parameter.
-        values: a tuple or another sequence, no text.
-        empty: whether there may be none.
+        values: A tuple or another sequence, no text.
+        empty: Whether there may be none.
 
     Raises:
-        ConfigError: they are such.
+        ConfigError: They are such.
     """
     if isinstance(values, str | bytes) or not isinstance(values, Sequence | range):
         raise ConfigError("received ", Parameter(name), f" {shown(values)}, expected a tuple of values.")
@@ -218,10 +209,10 @@ def require_levels(name: str, values: Any) -> tuple[float, ...]:
 
     Args:
         name: Name of the parameter.
-        values: percentages; none of them for no intervals.
+        values: Percentages; none of them for no intervals.
 
     Raises:
-        ConfigError: one is not a percentage from 1 to 99.999, or two are the same in six digits.
+        ConfigError: One is not a percentage from 1 to 99.999, or two are the same in six digits.
 
     Example:
         >>> require_levels("level", (80, 95))
@@ -250,10 +241,10 @@ def require_predictions(value: Any) -> str:
     """Refuse what is no kind of file for a run's forecasts, and Parquet without pyarrow.
 
     Args:
-        value: one of :data:`PREDICTIONS`.
+        value: One of :data:`PREDICTIONS`.
 
     Raises:
-        ConfigError: it is none of them, or pyarrow is not installed.
+        ConfigError: It is none of them, or pyarrow is not installed.
     """
     require_choice("predictions", value, PREDICTIONS)
     if value == "parquet" and importlib.util.find_spec("pyarrow") is None:
@@ -270,8 +261,8 @@ def require_path(path: Any) -> Path:
         path: Name or path.
 
     Raises:
-        DataError: it is neither.
-        ConfigError: it is empty.
+        DataError: It is neither.
+        ConfigError: It is empty.
 
     Example:
         >>> require_path("sst.csv").suffix

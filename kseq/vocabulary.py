@@ -115,10 +115,10 @@ def settings_from(options: Mapping[str, Any], base: Mapping[str, Any] | None = N
     Args:
         options: Options by name: those of the command (``test_share``, ``seeds=5``), of :class:`kseq.Settings` and of
             :class:`kseq.training.budget.Training`.
-        base: defaults that differ from those of :class:`kseq.Settings`, by the names of its fields.
+        base: Defaults that differ from those of :class:`kseq.Settings`, by the names of its fields.
 
     Raises:
-        ConfigError: an unknown name, one given twice under two names, or a value that the setting cannot have.
+        ConfigError: An unknown name, one given twice under two names, or a value that the setting cannot have.
 
     Example:
         >>> settings_from({"epochs": 50, "seeds": 3, "test_share": 0.3, "cells": "GRU"}).seeds
@@ -240,11 +240,11 @@ class Asked:
     """What a call from Python asks for.
 
     Args:
-        series: the series or panel that is forecast; None only where a call may be without one.
-        settings: everything that decides the numbers.
-        out: folder for the files of the run; None for none.
-        escape_formulas: whether text that a spreadsheet would run is marked in CSV.
-        predictions: file of the forecasts in that folder, one of :data:`kseq.validation.PREDICTIONS`.
+        series: The series or panel that is forecast; None only where a call may be without one.
+        settings: Everything that decides the numbers.
+        out: Folder for the files of the run; None for none.
+        escape_formulas: Whether text that a spreadsheet would run is marked in CSV.
+        predictions: File of the forecasts in that folder, one of :data:`kseq.validation.PREDICTIONS`.
     """
 
     series: Any
@@ -268,17 +268,17 @@ def asked(
     the first that is installed.
 
     Args:
-        series: anything that :func:`kseq.data.series_of` takes; None where ``options`` name a source.
-        settings: all settings at once; None to make them of options.
+        series: Anything that :func:`kseq.data.series_of` takes; None where ``options`` name a source.
+        settings: All settings at once; None to make them of options.
         options: Options by name, see :func:`settings_from`; besides those of reading, :data:`READING` and
             :data:`SOURCES`, and of the place, :data:`PLACE`.
         base: As in :func:`settings_from`.
-        needs_series: whether a call without a series is refused.
+        needs_series: Whether a call without a series is refused.
 
     Raises:
-        BackendError: the backend is not there, or another one is at work.
-        ConfigError: names that nobody knows, or settings given twice.
-        DataError: the series cannot be read.
+        BackendError: The backend is not there, or another one is at work.
+        ConfigError: Names that nobody knows, or settings given twice.
+        DataError: The series cannot be read.
     """
     if settings is not None and not isinstance(settings, Settings):
         raise ConfigError(

@@ -84,19 +84,19 @@ def baseline_row(
     """Fit a baseline to each series and forecast the test and validation windows of all.
 
     Args:
-        name: one of :data:`BASELINES`.
-        data: the windowed panel.
-        season: steps in a season; 0 to find it from the dates.
-        named: whether somebody has named this baseline. Exponential smoothing is fitted one series after the other, and
+        name: One of :data:`BASELINES`.
+        data: The windowed panel.
+        season: Steps in a season; 0 to find it from the dates.
+        named: Whether somebody has named this baseline. Exponential smoothing is fitted one series after the other, and
             where nobody has, to :data:`MOST_SERIES_ETS` at most.
-        progress: called with what is fitted, how many series are done and how many there are, after each series of
+        progress: Called with what is fitted, how many series are done and how many there are, after each series of
             exponential smoothing.
 
     Returns:
         The row, whose remark tells of series that do not allow this baseline; or why there is none.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: An unknown name.
     """
     name = require_choice("baseline", name_of(name), BASELINES)
     if name == "dlinear":

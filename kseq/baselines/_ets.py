@@ -42,11 +42,11 @@ class Ets:
     one, the pair with the smallest AIC. Fewer than two seasons of rows are smoothed without one.
 
     Args:
-        y: training rows, ``(rows, targets)``.
-        season: steps in a season.
+        y: Training rows, ``(rows, targets)``.
+        season: Steps in a season.
 
     Raises:
-        CannotFit: it cannot be fitted to these rows.
+        CannotFit: It cannot be fitted to these rows.
     """
 
     def __init__(self, y: np.ndarray, season: int):

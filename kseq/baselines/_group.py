@@ -20,12 +20,12 @@ class Group:
     """A group of series as baselines read it.
 
     Args:
-        grid: its places.
-        season: steps in a season.
-        lookback: rows that the networks read.
-        horizon: rows to forecast.
-        fitted: series that allow the baseline, ``(series,)``.
-        told: called after each series of a baseline that is fitted series by series.
+        grid: Its places.
+        season: Steps in a season.
+        lookback: Rows that the networks read.
+        horizon: Rows to forecast.
+        fitted: Series that allow the baseline, ``(series,)``.
+        told: Called after each series of a baseline that is fitted series by series.
     """
 
     grid: Grid

@@ -16,7 +16,7 @@ def dlinear(data: WindowedPanel) -> tuple[np.ndarray, np.ndarray]:
     """Fit to the training windows, and for the test part to those of the validation part too; forecast both.
 
     Args:
-        data: the windowed series.
+        data: The windowed series.
 
     Returns:
         Forecasts of the test and the validation windows in the targets' unit, ``(windows, horizon, targets)`` each.

@@ -28,7 +28,7 @@ class Theta:
     """A fitted Theta model of one column of one series.
 
     Args:
-        alpha: smoothing parameter.
+        alpha: Smoothing parameter.
         slope: Slope of the linear trend for each row.
         index: Seasonal index of each phase, counted from the first training row; None for no season.
         multiplicative: Whether the index is a factor.
@@ -44,8 +44,8 @@ class Theta:
         """Fit to training rows.
 
         Args:
-            y: values, ``(rows,)``.
-            season: steps in a season; 1 for none.
+            y: Values, ``(rows,)``.
+            season: Steps in a season; 1 for none.
         """
         multiplicative = bool(y.min() > 0)
         index = _index(y, season, multiplicative) if season > 1 and _is_seasonal(y, season) else None
@@ -65,9 +65,9 @@ class Theta:
         """Forecast from origins, rows of the series whose values are the last known ones.
 
         Args:
-            y: the series from its first training row on, ``(rows,)``.
+            y: The series from its first training row on, ``(rows,)``.
             origins: ``(windows,)``.
-            horizon: rows to forecast.
+            horizon: Rows to forecast.
 
         Returns:
             ``(windows, horizon)``.

@@ -54,10 +54,10 @@ class DataWorkload:
     Args:
         series: Number of series.
         rows: Number of rows of each.
-        features: columns.
-        lookback: rows that a model reads.
-        horizon: rows that it forecasts.
-        batch: windows in a batch.
+        features: Columns.
+        lookback: Rows that a model reads.
+        horizon: Rows that it forecasts.
+        batch: Windows in a batch.
     """
 
     series: int
@@ -91,12 +91,12 @@ class DataMeasurement:
     """What one contender took for one workload.
 
     Args:
-        workload: its name.
+        workload: Its name.
         contender: ``"kseq"``, ``"NumPy loop"``...
         windows: Number of windows in an epoch.
         seconds: Seconds of each epoch that counts.
         megabytes: Peak memory of an epoch in megabytes, beside the data and all that is imported.
-        equal: whether it delivers the windows that kseq delivers.
+        equal: Whether it delivers the windows that kseq delivers.
     """
 
     workload: str
@@ -112,8 +112,8 @@ class DataBench:
     """What a run measured.
 
     Args:
-        measurements: one a workload and contender.
-        machine: hardware, versions, threads.
+        measurements: One a workload and contender.
+        machine: Hardware, versions, threads.
     """
 
     measurements: list[DataMeasurement]
@@ -155,11 +155,11 @@ def run(
 
     Args:
         workloads: Names of :data:`WORKLOADS`.
-        rounds: epochs of each contender that count, all in turn.
-        tell: called with a line on what is measured next.
+        rounds: Epochs of each contender that count, all in turn.
+        tell: Called with a line on what is measured next.
 
     Raises:
-        ConfigError: an unknown workload, or a number below 1.
+        ConfigError: An unknown workload, or a number below 1.
     """
     for name in workloads:
         require_choice("workload", name, WORKLOADS)

@@ -15,11 +15,11 @@ class Workload:
 
     Args:
         windows: Number of windows in the training part.
-        time: steps in a window.
-        features: columns.
+        time: Steps in a window.
+        features: Columns.
         units: Number of units of each layer.
-        batch: windows in a batch.
-        num_layers: recurrent layers.
+        batch: Windows in a batch.
+        num_layers: Recurrent layers.
         bidirectional: Whether layers read in both directions.
     """
 
@@ -65,10 +65,10 @@ class Measurement:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
         contender: ``"kseq"``, ``"stock Keras"``, ``"native loop"``, ``"Sequential"``...
         members: Number of seeds trained at once.
-        first: seconds of the first epoch.
+        first: Seconds of the first epoch.
         seconds: Seconds of each later epoch, per seed.
         kernel: Name of the kernel that ran.
-        step: training step that ran, in the words of :func:`kseq.layers.step_used`.
+        step: Training step that ran, in the words of :func:`kseq.layers.step_used`.
         difference: Difference of its forecasts from those of stock Keras, the yardstick, with the same weights;
             relative.
     """
@@ -89,9 +89,9 @@ class Bench:
     """What a run measured.
 
     Args:
-        measurements: one a workload, cell and contender.
-        peak: floating-point operations a second of a large float32 matrix product here.
-        machine: hardware, versions, threads.
+        measurements: One a workload, cell and contender.
+        peak: Floating-point operations a second of a large float32 matrix product here.
+        machine: Hardware, versions, threads.
     """
 
     measurements: list[Measurement]

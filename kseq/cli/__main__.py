@@ -2,7 +2,7 @@
 
 import sys
 
-from kseq.__main__ import main
+from kseq.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

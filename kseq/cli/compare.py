@@ -29,7 +29,7 @@ from kseq.training.budget import LOSSES, SCHEDULES, Training
 from kseq.validation import PREDICTIONS, require_predictions
 
 if TYPE_CHECKING:
-    from kseq.comparison.result import Comparison
+    from kseq.report.comparison import Comparison
     from kseq.settings import Settings
     from kseq.storage import Folder as RunFolder
 
@@ -60,8 +60,8 @@ if TYPE_CHECKING:
 @click.option("--no-past-target", is_flag=True, help="Give the models their features alone, not the target's past.")
 @click.option("--transform", type=Text(), default="auto", show_default=True, metavar="STEP[,...]",
               help="What models read and forecast: none (the values), log, log1p, anomaly, trend, difference, or "
-                   "several in order, then change, last, mean or season, from which windows are measured, and spread; "
-                   "auto chooses by the validation part, per-cell for each cell.")  # fmt: skip
+                   "several in order, then change, last, mean, season or ar, from which windows are measured, and "
+                   "spread; auto chooses by the validation part, per-cell for each cell.")  # fmt: skip
 @click.option("--calendar", is_flag=True, help="Let models read the hour, the day or the month of each row.")
 @click.option(
     "--scaler", type=Text(), default="standard", show_default=True, help="standard, minmax or minmax-leaks-test."

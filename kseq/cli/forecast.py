@@ -71,7 +71,7 @@ def forecast(
         made = forecast_steps(model, steps, rows=rows, future=ahead, levels=level, **chosen)
         signals.check()
         try:
-            written = run_folder.write_forecast(made, folder, tell) if folder is not None else []
+            written = made.write(folder, tell) if folder is not None else []
         finally:
             # Printed too where there is no room for files.
             data(csv_text(made.frame).rstrip("\n"))

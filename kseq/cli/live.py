@@ -27,10 +27,10 @@ class _Row:
 
     Args:
         name: Name of what runs.
-        done: epochs, or series, that are done; None where that is not known, as of a job on a worker.
+        done: Epochs, or series, that are done; None where that is not known, as of a job on a worker.
         of: Maximum number of units.
         unit: Name of what is counted.
-        started: when it began.
+        started: When it began.
     """
 
     name: str

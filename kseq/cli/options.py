@@ -205,7 +205,7 @@ def refuse_ignored(options: dict[str, Any]) -> None:
     """Refuse options that contradict one another; say where one changes nothing.
 
     Args:
-        options: values by the names of parameters.
+        options: Values by the names of parameters.
     """
     typed = typed_options()
     if options.get("validation_share") == 0:

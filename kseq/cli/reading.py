@@ -19,7 +19,7 @@ def file_options(header: Any) -> list[Any]:
     """Options that say how a file is written.
 
     Args:
-        header: the option of the line of column names, whose default differs between commands.
+        header: The option of the line of column names, whose default differs between commands.
     """
     return [
         header,

@@ -83,7 +83,7 @@ def reproduce(
                 run_folder.write(comparison, folder, tell)
             except OutputError as error:
                 lost = error
-    from kseq.report.agreement import agreement_text
+    from kseq.experiments.agreement import agreement_text
 
     agreement = Agreement(recorded, comparison)
     say(agreement_text(agreement))

@@ -51,9 +51,9 @@ def take_rows(card: "ModelCard", given: dict[str, Any], further: bool = False) -
     For a model that was trained on many series, ``--series`` is left in place: see :func:`take_ids`.
 
     Args:
-        card: card of the model.
+        card: Card of the model.
         given: The text that was typed.
-        further: whether another file is read with the same options.
+        further: Whether another file is read with the same options.
 
     Returns:
         The rows; None where no file is named.

@@ -33,8 +33,8 @@ class Whole(click.ParamType):
     """A whole number within the bounds of a setting.
 
     Args:
-        setting: name of the setting in :data:`kseq.validation.WHOLE`.
-        least: the smallest number, where it is not that of the setting.
+        setting: Name of the setting in :data:`kseq.validation.WHOLE`.
+        least: The smallest number, where it is not that of the setting.
     """
 
     name = "number"
@@ -63,7 +63,7 @@ class Number(click.ParamType):
     """A number within the bounds of a setting.
 
     Args:
-        setting: name of the setting in :data:`kseq.validation.NUMBER`.
+        setting: Name of the setting in :data:`kseq.validation.NUMBER`.
     """
 
     name = "float"
@@ -86,7 +86,7 @@ class Text(click.ParamType):
     """A short text that can be shown in a line.
 
     Args:
-        most: characters that it may have.
+        most: Characters that it may have.
     """
 
     name = "text"

@@ -16,8 +16,8 @@ def join_folds(rows: Sequence[ModelResult], order: np.ndarray | None = None) -> 
     after fold, in each member after member. A seed that diverged in one fold has diverged.
 
     Args:
-        rows: rows of the same members, one a training.
-        order: permutation of the test windows, as :attr:`Backtest.order`; fold after fold by default.
+        rows: Rows of the same members, one a training.
+        order: Permutation of the test windows, as :attr:`Backtest.order`; fold after fold by default.
 
     Returns:
         ModelResult: The row, whose name holds all orders that trainings have chosen: ``"ETS(A,N,A or A,N,M)"``.

@@ -18,9 +18,9 @@ class Matching:
     """Finds the points of a comparison in a file of forecasts, and says what does not match.
 
     Args:
-        data: the windows.
-        found: the forecasts.
-        wanted: the test points, of :func:`points_of`.
+        data: The windows.
+        found: The forecasts.
+        wanted: The test points, of :func:`points_of`.
     """
 
     def __init__(self, data: WindowedPanel, found: Forecasts, wanted: pd.DataFrame):
@@ -31,7 +31,7 @@ class Matching:
         """The forecasts, the place of each test point among them, and sentences on what was left out.
 
         Raises:
-            DataError: there is a mismatch.
+            DataError: There is a mismatch.
         """
         frame, wanted = self._same_ids(self._found.frame.reset_index(drop=True)), self._wanted
         if not self._wrong:

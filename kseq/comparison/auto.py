@@ -35,8 +35,8 @@ class Choice:
 
     Args:
         name: Steps of the transform, with commas between them.
-        season: steps in a season; 1 for none.
-        by_cell: steps by cell, where each has its own.
+        season: Steps in a season; 1 for none.
+        by_cell: Steps by cell, where each has its own.
         sentence: A sentence on the transforms that were tried and their errors.
     """
 
@@ -112,11 +112,17 @@ def _trained(names: list[str], trial: Trial, settings: Settings) -> dict[str, di
     cells = [cell for cell in settings.cells if cell in CELL_NAMES]
     if not cells:
         return {}
+    import keras
+
+    from kseq import kernels
     from kseq.comparison.networks import build_cell
     from kseq.training.callbacks import predict
     from kseq.training.fit import Training, fit
 
     own = Training(**settings.training)
+    # Each seed alone where the backend runs many steps of one network in a compiled call.
+    alone = getattr(kernels.load(keras.config.backend()), "compiles_epochs", bool)()
+    blocks = [(seed,) for seed in SEEDS] if alone else [SEEDS]
     plain = Settings(cells=tuple(cells), lookback=settings.lookback, horizon=settings.horizon, units=UNITS, skip="none")
     found: dict[str, dict[str, float]] = {cell: {} for cell in cells}
     for name in names:
@@ -138,8 +144,11 @@ def _trained(names: list[str], trial: Trial, settings: Settings) -> dict[str, di
         )  # fmt: skip
         starts, owners = data.validation.all_starts(), data.validation.series
         for cell in cells:
-            model = build_cell(cell, data, plain, SEEDS)
-            fit(model, data, budget, SEEDS)
-            error = trial.error(predict(model, data, data.validation), starts, owners)
+            forecasts = []
+            for seeds in blocks:
+                model = build_cell(cell, data, plain, seeds)
+                fit(model, data, budget, seeds)
+                forecasts.append(predict(model, data, data.validation))
+            error = trial.error(np.concatenate(forecasts), starts, owners)
             found[cell][name] = error if np.isfinite(error) else np.inf
     return found

@@ -40,15 +40,15 @@ class Backtest:
     """The folds of a panel and the trainings that forecast them.
 
     Args:
-        data: the whole panel with the windows of all folds as its test part; training and validation parts are those
+        data: The whole panel with the windows of all folds as its test part; training and validation parts are those
             of the first fold.
-        folds: parts of each series in each fold, in rows of the panel, in the order of time; a fold's test part is its
+        folds: Parts of each series in each fold, in rows of the panel, in the order of time; a fold's test part is its
             targets. Entries of series that are left out have no meaning.
-        trainings: the panel as it was known in each training, with the windows that it forecasts, in the order of time:
+        trainings: The panel as it was known in each training, with the windows that it forecasts, in the order of time:
             one for all folds or, with ``refit``, one a fold.
-        members: series of the trainings, places in the panel's ``ids``; sorted.
-        order: permutation from the concatenated test windows of all trainings to ``data.test``, ``(windows,)``.
-        numbers: fold of each window of ``data.test``, from 0, ``(windows,)``.
+        members: Series of the trainings, places in the panel's ``ids``; sorted.
+        order: Permutation from the concatenated test windows of all trainings to ``data.test``, ``(windows,)``.
+        numbers: Fold of each window of ``data.test``, from 0, ``(windows,)``.
     """
 
     data: WindowedPanel
@@ -126,7 +126,7 @@ def steps_ahead(panel: Panel, settings: Settings) -> np.ndarray | None:
     """Rows of each series that are forecast from an origin, ``(series,)``; None where all are of one horizon.
 
     Raises:
-        ConfigError: the settings name a series that is not there.
+        ConfigError: The settings name a series that is not there.
     """
     if not settings.horizons:
         return None
@@ -171,7 +171,7 @@ def with_validation_learnt(data: WindowedPanel, settings: Settings) -> WindowedP
     where they stood.
 
     Args:
-        data: the windowed series.
+        data: The windowed series.
         settings: Settings by which the panel was cut.
     """
     split = replace(data.split, validation=data.split.stop)
@@ -185,11 +185,11 @@ def make_backtest(series: Series | Panel, settings: Settings) -> Backtest:
     """Lay the folds of a backtest over a series or a panel.
 
     Args:
-        series: a series or a panel.
+        series: A series or a panel.
         settings: Settings with ``n_windows`` of at least 1.
 
     Raises:
-        DataError: all series, or ``train_size``, are too short for the first fold, the message says how many rows are
+        DataError: All series, or ``train_size``, are too short for the first fold, the message says how many rows are
             needed; or all windows of a part, or of a fold, lie across missing dates or values.
 
     Example:
@@ -228,14 +228,14 @@ def lay_folds(panel: Panel, settings: Settings) -> tuple[Split, ...]:
     first row, or ``train_size`` rows before the gap. Without ``refit`` they are those of the first fold in all folds.
 
     Args:
-        panel: the series.
+        panel: The series.
         settings: Settings with ``n_windows`` of at least 1; only what concerns rows is read.
 
     Returns:
         Parts of each series in each fold, in the order of time; a fold's test part is its targets.
 
     Raises:
-        DataError: as :func:`make_backtest`.
+        DataError: As :func:`make_backtest`.
 
     Example:
         >>> import pandas as pd
@@ -327,7 +327,7 @@ def shared_season(trainings: Sequence[WindowedPanel], asked: int, found: int) ->
     """The season of all trainings: the one asked for, or that of the dates of the first training.
 
     Args:
-        trainings: windows of each training, in the order of time.
+        trainings: Windows of each training, in the order of time.
         asked: Steps in a season that were asked for; 0 for none.
         found: Season that the dates of the first training show; 1 for none.
 
@@ -354,11 +354,11 @@ def baseline_of(
     """Fit a baseline in each training and join its forecasts.
 
     Args:
-        name: one of ``kseq.baselines.BASELINES``.
-        trainings: windows of each training, in the order of time.
-        season: steps in a season; 0 to find it from the dates.
+        name: One of ``kseq.baselines.BASELINES``.
+        trainings: Windows of each training, in the order of time.
+        season: Steps in a season; 0 to find it from the dates.
         found: Season that the dates show, as in :func:`shared_season`.
-        order: permutation of their windows, as :attr:`Backtest.order`; None to keep the order of the trainings.
+        order: Permutation of their windows, as :attr:`Backtest.order`; None to keep the order of the trainings.
         named: Whether the baseline was asked for by name, as in :func:`kseq.baselines.baseline_row`.
         progress: Function to call as :func:`kseq.baselines.baseline_row` says.
 
@@ -366,7 +366,7 @@ def baseline_of(
         The row, with a remark on series that do not allow this baseline; or the reason why there is no row.
 
     Raises:
-        ConfigError: as :func:`kseq.baselines.baseline_row`.
+        ConfigError: As :func:`kseq.baselines.baseline_row`.
     """
     season = shared_season(trainings, season, found)
     rows = []

@@ -26,7 +26,7 @@ from kseq.models import name_of
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import Settings
 from kseq.training.budget import Training
-from kseq.training.progress import Within, seeds_text
+from kseq.training.progress import seeds_text, within
 
 #: Fields of data that decide no number: names, and sentences on them.
 WORDS = frozenset({"name", "ids", "unit", "source", "notes", "origin", "read", "choice"})
@@ -46,8 +46,8 @@ def facts_of(
     Args:
         name: Name of a cell or a rival of the settings.
         kind: ``"cell"`` or ``"rival"``.
-        digested: digest of the data.
-        data: the windowed series.
+        digested: Digest of the data.
+        data: The windowed series.
         settings: Settings of the comparison.
         here: Facts of this machine that decide the numbers, see :func:`kseq.jobs.place.facts`.
     """
@@ -80,7 +80,7 @@ def train_block(
     """Train a block of seeds of a cell: the function of its job.
 
     Args:
-        data: the windowed series.
+        data: The windowed series.
         context: Context of the job.
         cell: One of the cells of the settings.
         settings: Settings of the comparison.
@@ -88,10 +88,10 @@ def train_block(
         fold: Name of the training among several, for messages; empty for the only one.
 
     Returns:
-        dict[str, Any]: fields of its :class:`~kseq.evaluation.model_result.ModelResult`.
+        dict[str, Any]: Fields of its :class:`~kseq.evaluation.model_result.ModelResult`.
     """
     ready = prepared(data, context, cell, settings, fold)
-    return packed(ready.train(seeds, _told(context.progress, fold), state=context.state))
+    return packed(ready.train(seeds, within(context.progress, fold), state=context.state))
 
 
 def prepared(data: WindowedPanel, context: Context, cell: str, settings: Settings, fold: str) -> Prepared:
@@ -105,11 +105,7 @@ def prepared(data: WindowedPanel, context: Context, cell: str, settings: Setting
 
 def fit_rival(data: WindowedPanel, context: Context, *, rival: str, settings: Settings, fold: str) -> dict[str, Any]:
     """Fit a rival with all its seeds: the function of its job; arguments as of :func:`train_block`."""
-    return packed(rival_row(settings.own[rival], data, settings, _told(context.progress, fold)))
-
-
-def _told(progress: Any, fold: str) -> Any:
-    return progress if progress is None or not fold else Within(progress, fold)
+    return packed(rival_row(settings.own[rival], data, settings, within(context.progress, fold)))
 
 
 @dataclass(frozen=True)
@@ -141,7 +137,7 @@ def row_jobs(trainings: Sequence[WindowedPanel], settings: Settings, store: Stor
     """Lay out the jobs of all cells and rivals of a comparison.
 
     Args:
-        trainings: windows of each training, in the order of time.
+        trainings: Windows of each training, in the order of time.
         settings: Settings of the comparison.
         store: Store of finished jobs, which says how seeds were divided; None for none.
     """
@@ -197,7 +193,7 @@ def parted(
 
     Args:
         cell: One of the cells of the settings.
-        data: the windowed series.
+        data: The windowed series.
         settings: Settings of the comparison.
         facts: Facts that identify the cell's jobs, without their seeds.
         store: Store that knows how seeds were divided; None for none.

@@ -33,12 +33,13 @@ def resolved(settings: Settings, series: Series | Panel, split: Split | None = N
     """Choose lookback, batches and steps where they are not given.
 
     Args:
-        settings: settings of a comparison, or of one cell.
-        series: the series, or a panel.
+        settings: Settings of a comparison, or of one cell.
+        series: The series, or a panel.
         split: Parts of the series; by default those that the settings ask for.
 
     Returns:
-        Settings: with ``lookback``, and with ``batch_size``, ``windows_per_epoch`` and ``max_steps`` in ``training``.
+        Settings: The same with ``lookback``, and with ``batch_size``, ``windows_per_epoch`` and ``max_steps`` in
+        ``training``.
 
     Example:
         >>> from kseq import load_series

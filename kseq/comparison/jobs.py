@@ -55,7 +55,7 @@ class _Windows:
     """Windows that a cell is trained on, and windows that it forecasts.
 
     Args:
-        data: windows of the whole horizon.
+        data: Windows of the whole horizon.
         near: Windows that the network is trained on: those of one step for a recursive strategy, otherwise ``data``.
     """
 
@@ -67,7 +67,7 @@ class _Windows:
         """Give a cell its own transform and lookback.
 
         Args:
-            data: windows of all cells.
+            data: Windows of all cells.
             settings: Settings by which the windows were cut.
             own: Settings of the cell.
         """
@@ -95,15 +95,15 @@ def train_cell(
     """Train all seeds of a cell, a block of members at a time, and join their rows.
 
     Args:
-        cell: one of the settings' cells.
-        data: the windowed series.
-        settings: settings of the comparison.
+        cell: One of the settings' cells.
+        data: The windowed series.
+        settings: Settings of the comparison.
         progress: Function called after each epoch with the name of the training, the epoch and the epoch limit.
         callbacks: Keras callbacks, told of every training of every block; when a training ends, each member has its
             best weights. A :data:`Watching` in the place of one makes one for each training.
 
     Returns:
-        ModelResult: the row of the cell, named as tables show it.
+        ModelResult: The row of the cell, named as tables show it.
     """
     ready = Prepared.of(cell, data, settings)
     blocks = blocks_of(cell, ready.first.near, ready.own)
@@ -115,9 +115,9 @@ class Prepared:
     """A cell with the windows that its trainings read.
 
     Args:
-        cell: one of the settings' cells.
-        own: settings of the cell.
-        first: windows of the training part.
+        cell: One of the settings' cells.
+        own: Settings of the cell.
+        first: Windows of the training part.
         last: Windows of the second training, on the validation part too; None where each seed trains once.
     """
 
@@ -184,8 +184,8 @@ class _Job:
 
         Args:
             seeds: Seeds, one a member.
-            near: windows to train on.
-            data: windows to forecast.
+            near: Windows to train on.
+            data: Windows to forecast.
             what: Text after the name of the training in messages.
             until: Epochs of each member, as in :func:`kseq.training.fit.fit`.
             steps: Gradient steps over which the learning rate falls, as in :func:`kseq.training.fit.fit`.
@@ -285,7 +285,7 @@ def packed(result: ModelResult | Fitted) -> dict[str, Any]:
     """The fields of a result, as a store keeps them and the class takes them again.
 
     Raises:
-        ConfigError: it has intervals that came with the forecasts, which no training gives.
+        ConfigError: It has intervals that came with the forecasts, which no training gives.
     """
     values = {one.name: getattr(result, one.name) for one in fields(result)}
     if values.pop("bands", None):

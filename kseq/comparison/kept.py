@@ -81,9 +81,9 @@ def begun(store: Store, series: str, about: Mapping[str, Any], jobs: Sequence[Jo
 
     Args:
         store: Store of the run.
-        series: name of the series.
-        about: further entries of the record.
-        jobs: all jobs of the run.
+        series: Name of the series.
+        about: Further entries of the record.
+        jobs: All jobs of the run.
 
     Returns:
         Function to call when the run has ended, which marks the record as ended.

@@ -62,11 +62,11 @@ def require_room(cell: str, data: WindowedPanel, settings: Settings) -> None:
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        data: the windowed series.
+        data: The windowed series.
         settings: Settings of the comparison.
 
     Raises:
-        ConfigError: one member's weights and a batch of its windows, or the forecasts of all seeds, are larger.
+        ConfigError: One member's weights and a batch of its windows, or the forecasts of all seeds, are larger.
     """
     windows = len(data.test) + len(data.validation)
     memory.require_room(
@@ -101,13 +101,13 @@ def build_own(own: Own, data: WindowedPanel, settings: Settings, seed: int) -> k
     ``seed``.
 
     Args:
-        own: the function.
-        data: windows that the network is to read.
+        own: The function.
+        data: Windows that the network is to read.
         settings: Settings of this row.
         seed: Random seed of Keras, NumPy and Python while the function runs.
 
     Raises:
-        ConfigError: it fails, or returns no model that reads these windows and forecasts all steps.
+        ConfigError: It fails, or returns no model that reads these windows and forecasts all steps.
     """
     # Of a loss of quantiles each is a target more.
     targets = data.targets * max(1, len(settings.quantiles))

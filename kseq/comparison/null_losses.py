@@ -13,7 +13,7 @@ from kseq.preprocessing.windows import WindowedPanel, Windows
 MOST = 10_000
 
 #: What forecasts zero repeats, by the reference of the windows; without one it is the mean.
-_ZERO = {"mean": "the mean of the window", "season": "the last season"}
+_ZERO = {"mean": "the mean of the window", "season": "the last season", "ar": "the autoregression of each series"}
 
 
 def null_losses(trainings: Sequence[WindowedPanel], loss: str = "mse") -> tuple[float, float, str]:

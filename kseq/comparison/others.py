@@ -40,9 +40,9 @@ class Others:
     """Forecasts that others made, before they are matched.
 
     Args:
-        given: a frame, ``{name: frame}`` or ``{name: array}``, see :func:`read_others`.
-        path: the file that they were read from; None for none.
-        sha256: of the file, or of the values.
+        given: A frame, ``{name: frame}`` or ``{name: array}``, see :func:`read_others`.
+        path: The file that they were read from; None for none.
+        sha256: SHA-256 of the file, or of the values.
     """
 
     given: Any
@@ -59,11 +59,11 @@ def read_others(given: Any) -> Others:
     """Take forecasts as a caller gives them.
 
     Args:
-        given: the name of a CSV or Parquet file; a frame ``unique_id, ds, [cutoff], [y], MODEL...``; or
+        given: The name of a CSV or Parquet file; a frame ``unique_id, ds, [cutoff], [y], MODEL...``; or
             ``{name: forecasts}``, each a frame or an array.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: The file cannot be read.
     """
     if not isinstance(given, str | Path):
         return Others(given, sha256=hashlib.sha256(_content(given)).hexdigest())
@@ -85,7 +85,7 @@ def read_file_of_forecasts(path: Path) -> pd.DataFrame:
     """Read forecasts from CSV or Parquet; ids stay text.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: The file cannot be read.
     """
     try:
         if path.suffix in (".parquet", ".pq"):
@@ -113,9 +113,9 @@ def kind_of(model: str, models: Collection[str], baselines: Sequence[str] | None
     """What a row is, by its name.
 
     Args:
-        model: the name.
-        models: names of all rows of the same source.
-        baselines: names of those that are baselines; None for names that are known, :data:`BASELINES`.
+        model: The name.
+        models: Names of all rows of the same source.
+        baselines: Names of those that are baselines; None for names that are known, :data:`BASELINES`.
 
     Example:
         >>> [kind_of(name, ["GRU", "GRU x3 mean"]) for name in ("GRU", "GRU x3 mean", "SeasonalNaive", "NHITS")]
@@ -148,9 +148,9 @@ def bands_of(
     A seed whose column is empty has diverged, and needs none.
 
     Args:
-        model: the row.
-        found: all forecasts.
-        values: called with names of columns, one a seed; returns ``(member, window, step, target)``.
+        model: The row.
+        found: All forecasts.
+        values: Called with names of columns, one a seed; returns ``(member, window, step, target)``.
         levels: Levels to keep; all by default.
     """
     columns = found.seeds[model]
@@ -192,9 +192,9 @@ class Beside:
     """Rows of others, matched to the test windows of a comparison.
 
     Args:
-        rows: the rows, by the names that they have in their source.
-        others: where they come from.
-        notes: sentences on what was left out.
+        rows: The rows, by the names that they have in their source.
+        others: The forecasts before they were matched, which say where they come from.
+        notes: Sentences on what was left out.
     """
 
     rows: list[ModelResult]
@@ -233,12 +233,12 @@ def beside(data: WindowedPanel, others: Others, levels: Sequence[float] = ()) ->
     """Match forecasts of others to the test windows of a comparison.
 
     Args:
-        data: the windows.
-        others: the forecasts.
-        levels: percents of the intervals that the comparison shows; bounds of others are left out.
+        data: The windows.
+        others: The forecasts.
+        levels: Percents of the intervals that the comparison shows; bounds of others are left out.
 
     Raises:
-        DataError: they are not forecasts of these points; the message has a sentence for each mismatch.
+        DataError: They are not forecasts of these points; the message has a sentence for each mismatch.
     """
     if isinstance(others.given, Mapping) and not any(hasattr(value, "columns") for value in others.given.values()):
         return _of_arrays(data, others)

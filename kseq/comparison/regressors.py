@@ -29,7 +29,7 @@ def rival_row(
     ``refit_on_validation`` the forecasts of the test part are those of a second fit, on the validation part too.
 
     Raises:
-        ConfigError: it is no regressor, or fails.
+        ConfigError: It is no regressor, or fails.
     """
     started = time.perf_counter()
     settings = settled(settings, data.choice)

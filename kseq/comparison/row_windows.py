@@ -13,11 +13,11 @@ def with_lookback(data: WindowedPanel, lookback: int) -> WindowedPanel:
     """The same windows with fewer rows to read before each: every target row stays where it is.
 
     Args:
-        data: the windowed series.
-        lookback: rows to read, at most ``data.lookback``.
+        data: The windowed series.
+        lookback: Rows to read, at most ``data.lookback``.
 
     Raises:
-        ConfigError: there are future covariates and the horizon is longer than ``lookback``.
+        ConfigError: There are future covariates and the horizon is longer than ``lookback``.
     """
     if lookback == data.lookback:
         return data
@@ -30,12 +30,12 @@ def with_transform(data: WindowedPanel, settings: Settings) -> WindowedPanel:
     """The same windows with another transform of the targets: every target row stays where it is.
 
     Args:
-        data: the windowed series.
-        settings: settings of a row, with its own transform and lookback.
+        data: The windowed series.
+        settings: Settings of a row, with its own transform and lookback.
 
     Raises:
-        ConfigError: windows reach rows that the transform leaves without a value.
-        DataError: the series does not allow the transform.
+        ConfigError: Windows reach rows that the transform leaves without a value.
+        DataError: The series does not allow the transform.
     """
     shared = replace(settings, lookback=data.lookback, horizon=data.horizon)
     cut = cut_windows(data.series, shared, split=data.split)

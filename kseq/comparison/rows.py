@@ -59,7 +59,7 @@ class Rows:
         backtest (Backtest | None): In a backtest, its folds and what each training sees; None without one.
 
     Attributes:
-        trained_anew: windows of each fold that rows were trained anew for, where no backtest says so; empty for none.
+        trained_anew: Windows of each fold that rows were trained anew for, where no backtest says so; empty for none.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Rows:
         """Add a row; one of the same name gives way to it. All ``listeners`` are called with it.
 
         Raises:
-            ConfigError: its forecasts are not for these windows.
+            ConfigError: Its forecasts are not for these windows.
         """
         if not isinstance(result, ModelResult):
             raise ConfigError(
@@ -144,12 +144,12 @@ class Rows:
         """Add a row for each baseline.
 
         Args:
-            names: names of ``kseq.baselines.BASELINES``, or those that tables print; by default those of the settings,
+            names: Names of ``kseq.baselines.BASELINES``, or those that tables print; by default those of the settings,
                 or all.
-            season: steps in a season; 0 for that of the settings, or to find it from the dates.
-            named: whether somebody wants these by their names: exponential smoothing of a panel, which takes long,
+            season: Steps in a season; 0 for that of the settings, or to find it from the dates.
+            named: Whether these were asked for by their names: exponential smoothing of a panel, which takes long,
                 is left out otherwise. By default where names are given, here or by the settings.
-            progress: called with what is fitted, how many series are done and how many there are, where a baseline is
+            progress: Called with what is fitted, how many series are done and how many there are, where a baseline is
                 fitted to many series one after the other.
         """
         self._season = season or self._season
@@ -288,7 +288,7 @@ class Rows:
             name: Name of the row, as :attr:`table` shows it: ``"GRU"``.
 
         Raises:
-            ConfigError: there is none of that name.
+            ConfigError: There is none of that name.
         """
         if isinstance(name, ModelResult):
             return name
@@ -310,8 +310,8 @@ class Rows:
         scale for all folds.
 
         Args:
-            row: a row of this comparison, or its name.
-            metric: a name of ``kseq.evaluation.metrics.ALL_METRICS``.
+            row: A row of this comparison, or its name.
+            metric: A name of ``kseq.evaluation.metrics.ALL_METRICS``.
             by: Dimension to keep apart: ``"step"`` of the horizon, ``"window"``, ``"series"``, or None for one score,
                 the mean over series of each series' own.
 
@@ -334,8 +334,8 @@ class Rows:
         """Percent of true values within intervals, averaged within each series, then over series and members.
 
         Args:
-            band: bounds from :meth:`intervals`.
-            steps: steps of the horizon; all by default.
+            band: Bounds from :meth:`intervals`.
+            steps: Steps of the horizon; all by default.
         """
         return self._scores.coverage(band, steps)
 

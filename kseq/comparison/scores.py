@@ -29,7 +29,7 @@ def of_validation(data: WindowedPanel) -> WindowedPanel:
     Nothing of the test parts is left in it, and MASE scales by the training rows of each series.
 
     Args:
-        data: with validation parts.
+        data: The windowed panel, with validation parts.
 
     Example:
         >>> Scores(of_validation(data), season=7).overall(forecasts, "mase")  # doctest: +SKIP
@@ -62,6 +62,8 @@ class Scores(WindowScores):
         super().__init__(data, season, metric=metric, asked=asked)
         self._trainings = backtest.trainings if backtest else (data,)
         self._order = backtest.order if backtest else np.arange(len(data.test))
+        #: The row and the levels whose intervals were asked for last: each metric and each step asks for them again.
+        self._last: tuple[ModelResult | None, tuple[float, ...], dict[float, Interval]] = (None, (), {})
 
     def evidence(
         self,
@@ -72,9 +74,9 @@ class Scores(WindowScores):
         """Gather what a verdict is drawn from: of each row its errors, losses over time, and scores.
 
         Args:
-            results: rows of the comparison.
-            levels: percents of the intervals that metrics of quantiles read.
-            folds: windows of each fold of a backtest that rows were trained anew for, by their numbers; empty for none.
+            results: Rows of the comparison.
+            levels: Percents of the intervals that metrics of quantiles read.
+            folds: Windows of each fold of a backtest that rows were trained anew for, by their numbers; empty for none.
         """
         data, panel, several = self.data, self.data.series, len(self.series) > 1
         low, high = (self._extreme(choose) for choose in (np.fmin, np.fmax))
@@ -192,6 +194,11 @@ class Scores(WindowScores):
         Returns:
             An interval by level; none where the row has no forecasts of the validation part, or it is too short.
         """
+        if self._last[0] is not row or self._last[1] != tuple(levels):
+            self._last = (row, tuple(levels), self._intervals_of(row, levels))
+        return self._last[2]
+
+    def _intervals_of(self, row: ModelResult, levels: Sequence[float]) -> dict[float, Interval]:
         if row.bands:
             return {level: replace(band, lo=band.lo[row.sound], hi=band.hi[row.sound])
                     for level, band in row.bands.items()}  # fmt: skip
@@ -204,7 +211,9 @@ class Scores(WindowScores):
         made = apart(forecasts, [len(training.test) for training in self._trainings])
         quantiles = self._quantiles(row)
         for number, (training, ahead, known) in enumerate(zip(self._trainings, made, seen, strict=True)):
-            here, there = (training.unit[part.series, None] for part in (training.test, training.validation))
+            # Relative to that of the first series: of one series alone it is 1, and moves no digit of a bound.
+            unit = training.unit / training.unit[training.members[0]]
+            here, there = (unit[part.series, None] for part in (training.test, training.validation))
             missed = known - training.series.y[training.validation.target_rows]
             found = intervals(ahead / here, missed / there, levels)
             if quantiles:
@@ -246,11 +255,11 @@ def _of_quantiles(
     """Interval of a level from the quantiles that a model forecasts itself, the outermost of the widest level.
 
     Args:
-        ahead: quantiles of the test part, ``(member, window, step, target, quantile)``.
-        seen: quantiles of the validation part.
-        y: true values of the validation part, ``(window, step, target)``.
-        level: percent to cover.
-        levels: all levels, whose bounds and the median the quantiles are.
+        ahead: Quantiles of the test part, ``(member, window, step, target, quantile)``.
+        seen: Quantiles of the validation part.
+        y: True values of the validation part, ``(window, step, target)``.
+        level: Percent to cover.
+        levels: All levels, whose bounds and the median the quantiles are.
     """
     return conformalised(bounds_at(ahead, level, levels), bounds_at(seen, level, levels), y, level)
 
@@ -276,12 +285,12 @@ def scores_of_validation(data: WindowedPanel, season: int, metric: str = "") -> 
     """Scores of forecasts of the validation windows, by which a tuning chooses.
 
     Args:
-        data: the windowed panel.
-        season: steps in a season; 0 to find it from the training rows.
+        data: The windowed panel.
+        season: Steps in a season; 0 to find it from the training rows.
         metric: Metric that ranks; the default in place of one of quantiles, whose intervals the validation part gives.
 
     Raises:
-        DataError: there is no such window, or no series can be measured by what rows are ranked by.
+        DataError: There is no such window, or no series can be measured by what rows are ranked by.
     """
     panel = data.series
     if not len(data.validation):

@@ -29,15 +29,15 @@ def one_step(data: WindowedPanel, settings: Settings) -> WindowedPanel:
     """Cut the same rows into windows of one step, for a recursive model to learn from.
 
     Args:
-        data: the windows of the comparison.
+        data: The windows of the comparison.
         settings: Settings by which the panel was cut.
 
     Returns:
-        WindowedPanel: of horizon 1, with the same parts, transform, scales and series, so that a series too short for
-        the whole horizon is not learnt from either.
+        WindowedPanel: Windows of horizon 1, with the same parts, transform, scales and series, so that a series too
+        short for the whole horizon is not learnt from either.
 
     Raises:
-        ConfigError: models read columns whose values to come are not known.
+        ConfigError: Models read columns whose values to come are not known.
     """
     known = data.series.targets if settings.past_target else ()
     unknown = [column for column in data.series.features if column not in known]
@@ -58,7 +58,7 @@ class Recursive:
     it (future covariates, calendar, static columns), and forecasts in place of the targets.
 
     Args:
-        near: the windowed series of horizon 1 that the model was trained on.
+        near: The windowed series of horizon 1 that the model was trained on.
 
     Example:
         >>> near = one_step(data, settings)  # doctest: +SKIP
@@ -73,9 +73,9 @@ class Recursive:
         """Forecast every window of a part, in the targets' unit.
 
         Args:
-            model: model of one step, as trained on ``near``.
-            data: the windowed series of the whole horizon.
-            windows: the part, such as ``data.test``.
+            model: Model of one step, as trained on ``near``.
+            data: The windowed series of the whole horizon.
+            windows: The part, such as ``data.test``.
 
         Returns:
             ``(member, window, step, target)``.

@@ -41,17 +41,17 @@ class WindowScores:
     """Scores of forecasts of the test windows of one or many series.
 
     Args:
-        data: the windowed panel.
-        season: steps in a season, by which MASE and RMSSE scale; where no training part holds two of it, or no series
+        data: The windowed panel.
+        season: Steps in a season, by which MASE and RMSSE scale; where no training part holds two of it, or no series
             differs from itself a season earlier, they scale by the last value.
-        percentless: whether percentages mean nothing for a series, ``(series of the panel,)``; found by default.
-        scales: scales of each series from :func:`kseq.preprocessing.grid.seasonal_scales`; found by default.
+        percentless: Whether percentages mean nothing for a series, ``(series of the panel,)``; found by default.
+        scales: Scales of each series from :func:`kseq.preprocessing.grid.seasonal_scales`; found by default.
         metric: Metric that ranks, of ``kseq.evaluation.metrics.RANKING``; empty for that of :func:`measure_of`.
-        asked: whether somebody asked for this season: it then holds for every series that is longer than it, and
+        asked: Whether this season was asked for: it then holds for every series that is longer than it, and
             shorter ones scale by the last value.
 
     Attributes:
-        series: the series that have test windows, places in the panel's ``ids``.
+        series: The series that have test windows, places in the panel's ``ids``.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class WindowScores:
         """The scores of some test windows, such as those of a fold, by the same scales.
 
         Args:
-            which: numbers of the windows; sorted.
+            which: Numbers of the windows; sorted.
         """
         test, starts = self.data.test, self.data.test.starts(which)
         segments = tuple(range(start, start + 1) for start in starts.tolist())
@@ -126,8 +126,8 @@ class WindowScores:
 
         Args:
             values: ``(..., windows, horizon, targets)``.
-            by_step: whether steps are kept apart: those that are not to forecast are NaN.
-            root: whether it is squares of the values that are averaged.
+            by_step: Whether steps are kept apart: those that are not to forecast are NaN.
+            root: Whether it is squares of the values that are averaged.
         """
         if self._weights is None:
             return values
@@ -147,9 +147,9 @@ class WindowScores:
 
         Args:
             forecasts: ``(members, windows, horizon, targets)``.
-            metric: a name of ``kseq.evaluation.metrics.ALL_METRICS``.
-            by_step: whether to keep the steps of the horizon apart.
-            bands: intervals around the forecasts, which metrics of quantiles read.
+            metric: A name of ``kseq.evaluation.metrics.ALL_METRICS``.
+            by_step: Whether to keep the steps of the horizon apart.
+            bands: Intervals around the forecasts, which metrics of quantiles read.
 
         Returns:
             ``(members, series)``, or ``(members, series, step)``; NaN where a metric means nothing for a series.
@@ -189,8 +189,8 @@ class WindowScores:
         """Percent of true values within intervals: the mean over members and series of each series' own share.
 
         Args:
-            band: bounds ``(members, windows, horizon, targets)``.
-            steps: steps of the horizon; all by default.
+            band: Bounds ``(members, windows, horizon, targets)``.
+            steps: Steps of the horizon; all by default.
         """
         inside = self._of_steps((band.lo <= self.y) & (self.y <= band.hi), steps != slice(None))[:, :, steps]
         return float(100 * np.nanmean(self._mean(inside.mean(axis=(-2, -1)))))

@@ -294,7 +294,7 @@ def _in_pieces(text: pd.Series, form: str) -> pd.Series:
     """Read a column some rows at a time: pandas makes a Python object of each text, several times the file's size.
 
     Raises:
-        ValueError: pandas does not know the format, or dates have several offsets from UTC.
+        ValueError: Pandas does not know the format, or dates have several offsets from UTC.
     """
     pieces = []
     with warnings.catch_warnings():

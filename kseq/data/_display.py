@@ -18,9 +18,6 @@ def as_html(read: str, notes: Sequence[str], frame: pd.DataFrame) -> str:
         read: What is held, in a sentence.
         notes: Sentences on what was found while reading.
         frame: Its rows.
-
-    Returns:
-        str: HTML.
     """
     points = "".join(f"<li>{html.escape(visible(note))}</li>" for note in notes)
     table = frame.to_html(max_rows=ROWS, border=0, show_dimensions=False)

@@ -43,7 +43,9 @@ def require_no_fill_codes(values: np.ndarray, columns: Sequence[str], borders: n
         # All of them are at least 99.
         hits = np.abs(values_of) >= 99
         if hits.any():
-            hits[hits] = np.isin(values_of[hits], CODES)
+            # One search in sorted codes; np.isin would compare all values with each code in turn.
+            large = values_of[hits]
+            hits[hits] = CODES[np.searchsorted(CODES[:-1], large)] == large
         if not hits.any():
             continue
         codes, counts = np.unique(values_of[hits], return_counts=True)

@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
@@ -66,6 +67,11 @@ class Origin:
     reader: str
     arguments: dict[str, Any]
     sha256: str
+
+    @property
+    def files(self) -> list[Path]:
+        """The file that was read, if any."""
+        return [Path(self.arguments["path"])] if "path" in self.arguments else []
 
 
 def remembered(reader: Callable[P, Data]) -> Callable[P, Data]:

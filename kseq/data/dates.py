@@ -75,7 +75,7 @@ def read_dates(
         told: Takes phrases on what was found.
 
     Returns:
-        pd.Index: dates, in the time zone that the column names, if any; whole numbers where these count steps.
+        pd.Index: Dates, in the time zone that the column names, if any; whole numbers where these count steps.
 
     Raises:
         DataError: A value is no date, there is none in a row, or some rows name a time zone and some do not.

@@ -6,11 +6,10 @@ as those that are left cannot all be equally good. A set of many rows says that 
 Whether rows can all be equally good is tested by the mean loss of each against that of all that are left, with the test
 that decides over time (:func:`kseq.evaluation.over_time.cosine_test`) and Bonferroni's bound. The usual test of the
 set is a block bootstrap, whose blocks are too short for the memory of losses: it keeps too few of rows that are equally
-good (``python benchmarks/sizes.py --arch``). :func:`eliminate` gives that one's numbers, those of
-``arch.bootstrap.MCS``.
+good (``python benchmarks/sizes.py --arch``).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import scipy
@@ -54,13 +53,16 @@ def confidence_set(losses: Sequence[np.ndarray], *, horizon: int = 1, independen
     seeds = np.array([loss.mean(axis=1).var(ddof=1) / len(loss) if len(loss) > 1 else 0.0 for loss in scaled])
     free = np.array([max(len(loss) - 1, 1) for loss in scaled])
 
-    def test(left: np.ndarray) -> tuple[int, float]:
-        p = [_p_of_gap(by_time[left], seeds[left], free[left], place, horizon, independent)
-             for place in range(len(left))]  # fmt: skip
-        worst = int(np.argmin(p))
-        return worst, min(1.0, len(left) * p[worst])
-
-    return _take_out(rows, test)
+    p, left, largest = np.ones(rows), np.arange(rows), 0.0
+    while len(left) > 1:
+        known = by_time[left], seeds[left], free[left]
+        of_gaps = [_p_of_gap(*known, place, horizon, independent) for place in range(len(left))]
+        worst = int(np.argmin(of_gaps))
+        # A row that is left when others have gone is no worse than these were.
+        largest = max(largest, min(1.0, len(left) * of_gaps[worst]))
+        p[left[worst]] = largest
+        left = np.delete(left, worst)
+    return p
 
 
 def _p_of_gap(
@@ -92,44 +94,3 @@ def _p_of_gap(
     variance = squared + of_seeds.sum()
     df_of_sum = variance**2 / (squared**2 / df + (of_seeds**2 / free).sum())
     return float(scipy.stats.t.sf(gap / np.sqrt(variance), df_of_sum))
-
-
-def eliminate(means: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """P-values of the set by the maximum statistic and a bootstrap, as ``arch.bootstrap.MCS`` has them.
-
-    Args:
-        means: Mean loss of each row, ``(rows,)``.
-        drawn: Mean losses in each draw of a bootstrap, ``(draws, rows)``.
-
-    Returns:
-        np.ndarray: P-values, ``(rows,)``; the best row has 1.
-    """
-    errors = drawn - means
-
-    def test(left: np.ndarray) -> tuple[int, float]:
-        apart = errors[:, left] - errors[:, left].mean(axis=1, keepdims=True)
-        error = np.maximum(np.sqrt(np.square(apart).mean(axis=0)), _ROUNDING)
-        statistics = (means[left] - means[left].mean()) / error
-        worst = int(statistics.argmax())
-        return worst, float((statistics[worst] < (apart / error).max(axis=1)).mean())
-
-    return _take_out(len(means), test)
-
-
-def _take_out(rows: int, test: Callable[[np.ndarray], tuple[int, float]]) -> np.ndarray:
-    """Take out one row after the other.
-
-    Args:
-        rows: Number of rows.
-        test: Of numbers of rows that are left, the place of the worst and the p-value of their being equally good.
-
-    Returns:
-        np.ndarray: P-values, ``(rows,)``: the largest until a row is taken out.
-    """
-    p, left, largest = np.ones(rows), np.arange(rows), 0.0
-    while len(left) > 1:
-        worst, found = test(left)
-        largest = max(largest, found)
-        p[left[worst]] = largest
-        left = np.delete(left, worst)
-    return p

@@ -37,9 +37,9 @@ class Forecasts:
 
     Args:
         frame: ``unique_id, ds, cutoff, y`` and all columns that are named below; ``cutoff`` and ``y`` may be missing.
-        seeds: columns of each model by seed; -1 for a model without seeds.
-        bounds: columns of each model's intervals by level, lower and upper; of a seed by ``MODEL (seed 3)``.
-        notes: sentences on what was left out.
+        seeds: Columns of each model by seed; -1 for a model without seeds.
+        bounds: Columns of each model's intervals by level, lower and upper; of a seed by ``MODEL (seed 3)``.
+        notes: Sentences on what was left out.
     """
 
     frame: pd.DataFrame
@@ -52,10 +52,10 @@ def read_forecasts(given: Any) -> Forecasts:
     """Bring forecasts into one form.
 
     Args:
-        given: a frame; a darts ``TimeSeries`` or a list of them; or ``{name: frame}``, one of each model.
+        given: A frame; a darts ``TimeSeries`` or a list of them; or ``{name: frame}``, one of each model.
 
     Raises:
-        DataError: no dates or no column of forecasts, or a point stands twice.
+        DataError: No dates or no column of forecasts, or a point stands twice.
 
     Example:
         >>> frame = pd.DataFrame({"unique_id": "a", "ds": [1, 2], "y": [1.0, 2.0], "Naive": [0.5, 1.0]})

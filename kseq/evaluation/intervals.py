@@ -30,10 +30,10 @@ class Interval:
     """Lower and upper bounds around forecasts.
 
     Args:
-        level: percent of values that they are to cover.
-        lo: lower bounds, of the forecasts' shape.
-        hi: upper bounds.
-        reason: why bounds are infinite; None where they are finite.
+        level: Percent of values that they are to cover.
+        lo: Lower bounds, of the forecasts' shape.
+        hi: Upper bounds.
+        reason: Why bounds are infinite; None where they are finite.
     """
 
     level: float
@@ -61,15 +61,15 @@ def intervals(forecasts: np.ndarray, residuals: np.ndarray, levels: Iterable[flo
 
     Args:
         forecasts: ``(..., windows, horizon, targets)``.
-        residuals: errors of the same model on the validation part, ``(..., windows, horizon, targets)``: another number
+        residuals: Errors of the same model on the validation part, ``(..., windows, horizon, targets)``: another number
             of windows, otherwise the same shape.
-        levels: percents to cover.
+        levels: Percents to cover.
 
     Returns:
         An :class:`Interval` by level.
 
     Raises:
-        ConfigError: a level is not between 0 and 100, or the shapes do not belong together.
+        ConfigError: A level is not between 0 and 100, or the shapes do not belong together.
 
     Example:
         >>> missed = np.arange(1.0, 10.0).reshape(9, 1, 1)
@@ -100,10 +100,10 @@ def conformalised(
     (conformalized quantile regression, Romano, Patterson and Candès 2019).
 
     Args:
-        bounds: lower and upper quantile of each forecast, ``(..., windows, horizon, targets)`` each.
-        seen: the same for the validation part.
-        y: true values of the validation part, ``(windows, horizon, targets)``.
-        level: percent to cover.
+        bounds: Lower and upper quantile of each forecast, ``(..., windows, horizon, targets)`` each.
+        seen: The same for the validation part.
+        y: True values of the validation part, ``(windows, horizon, targets)``.
+        level: Percent to cover.
 
     Example:
         >>> zeros, ones, y = np.zeros((9, 1, 1)), np.ones((9, 1, 1)), np.linspace(-0.4, 1.2, 9).reshape(9, 1, 1)
@@ -131,8 +131,8 @@ def move_of(missed: np.ndarray, level: float) -> np.ndarray:
     """The smallest distance that covers enough of what was missed.
 
     Args:
-        missed: how far each true value lies beyond a bound, negative within, ``(..., windows, horizon, targets)``.
-        level: percent to cover.
+        missed: How far each true value lies beyond a bound, negative within, ``(..., windows, horizon, targets)``.
+        level: Percent to cover.
 
     Returns:
         ``(..., horizon, targets)``, infinite where there are too few windows.
@@ -152,7 +152,7 @@ def half_width(residuals: np.ndarray, level: float) -> np.ndarray:
 
     Args:
         residuals: ``(..., windows, horizon, targets)``.
-        level: percent to cover.
+        level: Percent to cover.
 
     Returns:
         ``(..., horizon, targets)``, infinite where there are too few windows.

@@ -17,35 +17,36 @@ class ModelResult:
     """What one row of the comparison knows: forecasts of the test part, and what they cost.
 
     Args:
-        name: name of the row ("LSTM").
+        name: Name of the row: ``"LSTM"``.
         predictions: Forecasts in the targets' unit, ``(member, window, step, target)``; one member for a baseline.
         kind: ``"cell"``, ``"baseline"``, ``"ensemble"`` (the mean of a cell's members) or ``"model"`` (forecasts that
             others made).
-        seeds: one a member; of an ensemble, of the members that it averages; empty for a baseline.
-        parameters: trainable weights of one member, of an ensemble those of all that it averages; 0 for a baseline.
+        seeds: Seeds, one a member; of an ensemble, of the members that it averages; empty for a baseline.
+        parameters: Trainable weights of one member, of an ensemble those of all that it averages; 0 for a baseline.
         epochs: Number of epochs that each member trained; where each fold of a backtest trains anew, fold after fold.
-        epoch_limit: the most that it might have trained; 0 where unknown.
-        seconds_per_epoch: median over epochs without the first, of all members trained together.
-        first_epoch_seconds: the first epoch, with what is built and compiled in it.
+        epoch_limit: The most that it might have trained; 0 where unknown.
+        seconds_per_epoch: Median over epochs without the first, of all members trained together.
+        first_epoch_seconds: The first epoch, with what is built and compiled in it.
         members_at_once: Number of members that this time is for.
         seconds: Time that training all members took, in seconds.
-        kernel: the kernel that ran.
-        diverged: seeds whose loss was not a number.
-        history: learning curves, ``{"loss": (member, epoch), ...}``, NaN after a member has stopped; fold after fold as
+        kernel: The kernel that ran.
+        diverged: Seeds whose loss was not a number.
+        history: Learning curves, ``{"loss": (member, epoch), ...}``, NaN after a member has stopped; fold after fold as
             ``epochs``.
-        validation: forecasts of the validation part, as ``predictions``; None where there is none. Windows of the
+        validation: Forecasts of the validation part, as ``predictions``; None where there is none. Windows of the
             validation parts of several folds stand one fold after the other.
-        refit_epochs: epochs of the second training of each member, on training and validation rows; empty where each is
+        refit_epochs: Epochs of the second training of each member, on training and validation rows; empty where each is
             trained once. Forecasts of the test part are then the second training's, those of the validation part, the
             epochs and the learning curves the first one's.
-        quantiles: quantiles of the test part that the model itself forecasts, ``(member, window, step, target,
+        quantiles: Quantiles of the test part that the model itself forecasts, ``(member, window, step, target,
             quantile)``, in ascending order; ``predictions`` are the middle one, the median. None where it forecasts
             none.
-        validation_quantiles: the same for the validation part.
-        remark: sentence on series that it was not fitted to; None where it was to all.
-        bands: intervals that came with the forecasts, by level, ``(member, window, step, target)``; empty where they
+        validation_quantiles: The same for the validation part.
+        remark: Sentence on series that it was not fitted to; None where it was to all.
+        bands: Intervals that came with the forecasts, by level, ``(member, window, step, target)``; empty where they
             are made of errors on the validation part.
-        validation_score: on the validation part, by the metric that ranks, where its forecasts did not come along.
+        validation_score: Score on the validation part by the metric that ranks, for a row whose forecasts of that part
+            are not known; NaN where it is not known either.
     """
 
     name: str
@@ -84,7 +85,7 @@ class ModelResult:
         """Average the forecasts of the members that did not diverge; None of fewer than two.
 
         Returns:
-            ModelResult: of kind ``"ensemble"``, named ``"LSTM x10 mean"``.
+            ModelResult: A row of kind ``"ensemble"``, named ``"LSTM x10 mean"``.
         """
         sound = self.sound
         if sound.sum() < 2:

@@ -27,7 +27,7 @@ class Source:
 
     Args:
         name: ``"seeds"``, ``"time"``, ``"series"`` or ``"split"``.
-        error: standard error of the difference from this source.
+        error: Standard error of the difference from this source.
         count: Number of seeds, times, series or folds.
     """
 
@@ -39,7 +39,7 @@ class Source:
         """How many it would take to find a difference in four of five cases.
 
         Args:
-            gap: the difference.
+            gap: The difference.
             level: Significance level of the test.
 
         Example:

@@ -79,11 +79,8 @@ def friedman(scores: np.ndarray) -> Friedman | None:
     rows, series = scores.shape
     if rows < 3 or series < RANKED_SERIES:
         return None
-    ranks = scipy.stats.rankdata(scores, axis=0)
-    average = ranks.mean(axis=1)
-    # Of tied ranks the variance is smaller (Conover 1999).
-    spread = (ranks**2).sum() - series * rows * (rows + 1) ** 2 / 4
-    if spread <= 0:
+    average = scipy.stats.rankdata(scores, axis=0).mean(axis=1)
+    if (scores == scores[0]).all():
         return Friedman(0.0, 1.0, average, series)
-    statistic = (rows - 1) * series**2 * ((average - (rows + 1) / 2) ** 2).sum() / spread
-    return Friedman(float(statistic), float(scipy.stats.chi2.sf(statistic, rows - 1)), average, series)
+    found = scipy.stats.friedmanchisquare(*scores)
+    return Friedman(float(found.statistic), float(found.pvalue), average, series)

@@ -124,9 +124,6 @@ def differences(rows: Sequence[Row], *, horizon: int = 1) -> list[Difference]:
         rows: Rows of one comparison; those whose members have all diverged are left out.
         horizon: Number of windows over which forecasts overlap, see
             :func:`kseq.evaluation.over_time.cosine_test`; 1 by default.
-
-    Returns:
-        list[Difference]: One a pair.
     """
     questions: dict[tuple[str, ...], list[Difference]] = {}
     for better, worse in itertools.combinations(ranked(rows), 2):
@@ -212,9 +209,6 @@ def letters(names: Sequence[str], different: Iterable[tuple[str, str]]) -> dict[
     Args:
         names: Names of the rows, the best first; the best gets the first letter.
         different: Pairs of names that differ significantly.
-
-    Returns:
-        dict[str, str]: The letters of each row.
 
     Example:
         >>> letters(["GRU", "LSTM", "SimpleRNN"], [("GRU", "SimpleRNN")])

@@ -121,7 +121,7 @@ def _correlation(a: np.ndarray, b: np.ndarray, owners: np.ndarray) -> float:
     """
     if not len(owners):
         return 0.0
-    a, b = (_near_one(_from_mean(part, owners, -2)) for part in (a, b))
+    a, b = (part / power_of_two(part) for part in (_from_mean(a, owners, -2), _from_mean(b, owners, -2)))
     product = _sums(a * b, owners, -2)
     size = np.sqrt(_sums(a**2, owners, -2) * _sums(b**2, owners, -2))
     return float(np.mean(np.divide(product, size, out=np.zeros_like(product), where=size > 0)))
@@ -137,9 +137,3 @@ def _from_mean(values: np.ndarray, owners: np.ndarray, axis: int = -3) -> np.nda
     _, number, counts = np.unique(owners, return_inverse=True, return_counts=True)
     counts = counts.reshape(-1, *(1,) * (-1 - axis))
     return values - np.take(_sums(values, owners, axis) / counts, number, axis=axis)
-
-
-def _near_one(values: np.ndarray) -> np.ndarray:
-    """The same values times a power of two, which changes no digit: their squares are neither infinite nor zero."""
-    _, exponent = np.frexp(np.abs(values).max(initial=0.0))
-    return np.ldexp(values, -int(exponent))

@@ -18,7 +18,7 @@ from kseq.jobs.job import State
 from kseq.models import name_of
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import Settings
-from kseq.training.progress import Within, seeds_text
+from kseq.training.progress import seeds_text, within
 
 #: Called with what is trained, the epoch and the epoch limit.
 Progress = Callable[[str, int, int], None]
@@ -32,7 +32,7 @@ def train_audited(
     Arguments are those of :func:`kseq.comparison.cell_jobs.train_block`.
 
     Returns:
-        dict[str, Any]: as there, and ``weights`` of each training.
+        dict[str, Any]: Fields of the row as there, and ``weights`` of each training.
     """
     import keras
 
@@ -41,9 +41,8 @@ def train_audited(
 
     weights: list[np.ndarray] = []
     keeper: Any = keras.callbacks.LambdaCallback(on_train_end=lambda logs: weights.extend(keeper.model.get_weights()))
-    progress = context.progress if context.progress is None or not fold else Within(context.progress, fold)
     ready = prepared(data, context, cell, settings, fold)
-    row = ready.train(seeds, progress, [keeper], _WithWeights(context.state, weights))
+    row = ready.train(seeds, within(context.progress, fold), [keeper], _WithWeights(context.state, weights))
     return {**packed(row), "weights": weights}
 
 
@@ -136,14 +135,14 @@ def trained_twice(
     """Train all cells in all folds, with the series as it is and with other values from each test part on.
 
     Args:
-        panel: the series, as they are.
-        runs: all trainings of the comparison.
-        store: where finished jobs are kept; None for none.
+        panel: The series, as they are.
+        runs: All trainings of the comparison.
+        store: Store of finished jobs; None for none.
         executor: As in :func:`audit`.
         progress: As there.
 
     Returns:
-        list[dict[str, tuple[Made, Made]]]: of each fold, by cell.
+        list[dict[str, tuple[Made, Made]]]: One dictionary a fold, by cell.
     """
     made: list[dict[str, tuple[Made, Made]]] = [{} for _ in runs]
     if not runs[0].settings.cells:
@@ -202,7 +201,7 @@ def difference(before: list[np.ndarray], after: list[np.ndarray]) -> tuple[int, 
     """Compare two lists of arrays bit for bit.
 
     Returns:
-        How many numbers there are, how many are not the same, and the largest difference: infinite where arrays have
+        How many numbers there are, how many are not the same, and the largest difference: Infinite where arrays have
         other shapes or one side is not a finite number.
     """
     shapes = [[array.shape for array in arrays] for arrays in (before, after)]

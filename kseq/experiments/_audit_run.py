@@ -9,10 +9,11 @@ import pandas as pd
 from kseq.baselines import BASELINES
 from kseq.comparison.auto import settled
 from kseq.comparison.backtest import shared_season
-from kseq.comparison.result import Comparison, laid_out
 from kseq.data import Panel, Series
 from kseq.evaluation.model_result import ModelResult
+from kseq.experiments.compare import laid_out
 from kseq.preprocessing.windows import WindowedPanel, Windows
+from kseq.report.comparison import Comparison
 from kseq.settings import Settings
 
 
@@ -23,8 +24,8 @@ def perturbed(series: Series | Panel, first: int | np.ndarray) -> Panel:
     outside the range of the others, finite, and positive where those are. Nothing is random.
 
     Args:
-        series: a series, or a panel.
-        first: the first row to change, of each series, ``(series,)``.
+        series: A series, or a panel.
+        first: The first row to change, of each series, ``(series,)``.
 
     Returns:
         A panel with other values, in which those that were filled on a line to the next one are filled anew.
@@ -141,8 +142,8 @@ class AuditedRun:
         """The same training of a panel with other values from a cutoff on.
 
         Args:
-            panel: the whole panel, as it is.
-            cutoff: rows of the training's own series, one of each.
+            panel: The whole panel, as it is.
+            cutoff: Rows of the training's own series, one of each.
         """
         # What the validation part chooses may change with it.
         settings = settled(self.asked, self.data.choice) if self._early(cutoff) else self.asked

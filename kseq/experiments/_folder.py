@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from kseq.report import run_folder
 from kseq.storage import Folder
@@ -25,7 +24,7 @@ def folder_of(asked: Asked, kind: str = "run") -> Iterator[Folder | None]:
         yield None
         return
     origin = None if asked.series is None else asked.series.origin
-    inputs = [Path(origin.arguments["path"])] if origin is not None and "path" in origin.arguments else []
+    inputs = origin.files if origin is not None else []
     with contextlib.ExitStack() as stack:
         if asked.escape_formulas:
             stack.enter_context(escaping())

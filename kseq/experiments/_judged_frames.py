@@ -111,9 +111,9 @@ def by_target(
     """Frames in which the targets of a series stand side by side; None where ids do not end with their names.
 
     Args:
-        frame: forecasts, whose ids are ``SERIES/TARGET``.
-        known: training rows.
-        targets: names of the targets of the run that made the forecasts.
+        frame: Forecasts, whose ids are ``SERIES/TARGET``.
+        known: Training rows.
+        targets: Names of the targets of the run that made the forecasts.
     """
     ends = [f"/{target}" for target in targets]
     # A name may be the end of another one.
@@ -140,12 +140,12 @@ def of_same_series(known: pd.DataFrame, found: Forecasts, targets: Sequence[str]
     """Training rows whose series are called as in the forecasts: one series is the same, whatever it is called.
 
     Args:
-        known: training rows.
-        found: the forecasts.
+        known: Training rows.
+        found: The forecasts.
         targets: Targets of the run that made the forecasts, whose names stand behind those of the series.
 
     Raises:
-        DataError: no series of the forecasts is among those of the training rows.
+        DataError: No series of the forecasts is among those of the training rows.
     """
     ours, theirs = (list(part["unique_id"].unique()) for part in (found.frame, known))
     if not theirs or set(ours) & set(theirs):

@@ -29,7 +29,7 @@ class Space:
         transform: Transforms of the targets, as ``Settings.transform``, in any order; none for that of the settings.
 
     Raises:
-        ConfigError: a setting has no value, one twice, or one that it cannot have.
+        ConfigError: A setting has no value, one twice, or one that it cannot have.
 
     Example:
         >>> len(Space(units=(8, 16), num_layers=(1, 2), lookback=(12,), learning_rate=(0.001,)).grid)
@@ -87,14 +87,14 @@ class Plan:
     """The trials of a tuning.
 
     Args:
-        space: values to choose among.
+        space: Values to choose among.
         trials: Number of trials for each cell.
-        trial_seeds: trainings of each trial.
-        pruner: one of :data:`kseq.validation.PRUNERS`.
-        at_once: trials of a cell that may run at the same time.
+        trial_seeds: Trainings of each trial.
+        pruner: One of :data:`kseq.validation.PRUNERS`.
+        at_once: Trials of a cell that may run at the same time.
 
     Raises:
-        ConfigError: a number that means nothing, or an unknown pruner.
+        ConfigError: A number that means nothing, or an unknown pruner.
     """
 
     space: Space

@@ -39,7 +39,7 @@ class Draw:
 
     Args:
         number: Number of the trial, from 1.
-        own: settings by name.
+        own: Settings by name.
         places: Place of each value among those to choose from, as Optuna knows them; only of what was drawn.
         distributions: Distributions that the places were drawn from.
     """
@@ -61,7 +61,7 @@ class Pruning:
     Args:
         pruner: ``"median"`` or ``"halving"``.
         epochs: Number of epochs of a full training.
-        known: earlier trials of the same cell.
+        known: Earlier trials of the same cell.
     """
 
     pruner: str
@@ -120,7 +120,7 @@ class Outcome:
         row: Its entries in the frame of trials besides its settings, in plain numbers.
         error: Error that the sampler learns from; NaN for a training that diverged, from which nothing is learnt but
             that it failed.
-        pruned: whether the training was ended early.
+        pruned: Whether the training was ended early.
         errors: Errors by epoch, where a pruner looked at them.
         notes: Notes of the pruner, see :attr:`Watch.seen`.
     """
@@ -191,12 +191,12 @@ class Study:
         name: Name of the study in it: of the cell, and of all that decides its trials.
         space: Space to choose from.
         seed: Seed of all draws.
-        at_once: trials that run at the same time: a trial knows those that are at least so many before it.
-        pruner: one of :data:`kseq.validation.PRUNERS`.
+        at_once: Trials that run at the same time: a trial knows those that are at least so many before it.
+        pruner: One of :data:`kseq.validation.PRUNERS`.
         epochs: Number of epochs of a full training.
 
     Attributes:
-        kept: number of trials that the journal already held.
+        kept: Number of trials that the journal already held.
     """
 
     def __init__(
@@ -274,7 +274,7 @@ class Study:
         Args:
             draw: Settings that :meth:`draw` has returned.
             outcome: Outcome of the trial.
-            keep: whether it is kept for another run; False for one that has failed, and is to run again then.
+            keep: Whether it is kept for another run; False for one that has failed, and is to run again then.
         """
         states = self.optuna.trial.TrialState
         state = states.PRUNED if outcome.pruned else states.FAIL if np.isnan(outcome.error) else states.COMPLETE
@@ -340,6 +340,6 @@ def require_optuna() -> None:
     """Refuse to tune without Optuna.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: It is not installed.
     """
     _optuna()

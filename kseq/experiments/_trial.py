@@ -20,15 +20,14 @@ from kseq.models import name_of
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.settings import Settings
 from kseq.training.callbacks import members_of
-from kseq.training.progress import Block, Progress, Within, block_done, seeds_text
+from kseq.training.progress import Block, Progress, block_done, seeds_text, within
 
 
 def trial_job(
     data: WindowedPanel, context: Context, *, cell: str, settings: Settings, pruning: Any, of: str
 ) -> Outcome:
     """A trial as a job of :mod:`kseq.jobs`; ``of`` says which one it is."""
-    progress = None if context.progress is None else Within(context.progress, of)
-    return run_trial(Trial(cell, data, settings, pruning), progress)
+    return run_trial(Trial(cell, data, settings, pruning), within(context.progress, of))
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Trial:
     """All that decides the result of a trial.
 
     Args:
-        cell: one of the compared cells.
-        data: windows of all trials.
+        cell: One of the compared cells.
+        data: Windows of all trials.
         settings: Settings of the trial: budget, seeds, and what was drawn for the cell.
         pruning: Rule that may end it early; None for nothing.
     """
@@ -53,7 +52,7 @@ def run_trial(trial: Trial, progress: Progress | None = None) -> Outcome:
 
     Args:
         trial: The trial to run.
-        progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+        progress: Called with what is trained, the epoch and the epoch limit, after each epoch.
     """
     scores = scores_of_validation(trial.data, trial.settings.season, trial.settings.metric)
     data = replace(trial.data, test=trial.data.validation)
@@ -128,7 +127,7 @@ class _Looks:
         """Tell the pruner of each seed's error after an epoch.
 
         Raises:
-            _Pruned: the training is to end.
+            _Pruned: The training is to end.
         """
         error = float(errors.mean())
         if np.isfinite(error) and self.watch.report(epoch, error):

@@ -24,8 +24,8 @@ class Trials:
     """The trials of all cells: which are done, and which can run next.
 
     Args:
-        data: windows of all trials.
-        budget: settings of all trials.
+        data: Windows of all trials.
+        budget: Settings of all trials.
         plan: Plan of the trials.
         journal: Journal in which finished trials are kept.
         progress: As in :func:`tune`.
@@ -76,7 +76,7 @@ class Trials:
 
         Args:
             executor: Executor as in :func:`kseq.compare`.
-            done: called with all rows after each trial.
+            done: Called with all rows after each trial.
 
         Raises:
             Exception: The error of a trial, where all trials of a cell have failed.

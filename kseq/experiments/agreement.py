@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from kseq.comparison.result import Comparison
 from kseq.experiments.reproduce import Recorded
+from kseq.report.comparison import Comparison
+from kseq.report.table import aligned
 from kseq.storage import plain
 
 #: What a record says of the place where the run was made.
@@ -24,9 +25,9 @@ class Difference:
 
     Args:
         row: Row of the table.
-        figure: its name in the record: ``mae[3]`` is that of the fourth seed that did not diverge.
-        recorded: its value in the record.
-        repeated: its value now; None where there is none.
+        figure: Its name in the record: ``mae[3]`` is that of the fourth seed that did not diverge.
+        recorded: Its value in the record.
+        repeated: Its value now; None where there is none.
     """
 
     row: str
@@ -50,8 +51,8 @@ class Agreement:
     groups and intervals. Timings are not.
 
     Args:
-        run: the record.
-        comparison: the run made again.
+        run: The record.
+        comparison: The run made again.
     """
 
     def __init__(self, run: Recorded, comparison: Comparison):
@@ -134,3 +135,39 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(inner, f"{name}[{number}]")
     else:
         yield name, value
+
+
+def agreement_text(agreement: Agreement) -> str:
+    """A line on each row, what is another here, and what it comes to."""
+    table = agreement.table
+    shown = table.assign(
+        identical=[
+            "all" if same == count else f"{same}"
+            for same, count in zip(table["identical"], table["figures"], strict=True)
+        ],
+        largest=["–" if size == 0 else f"{size:.1e}" for size in table["largest"]],
+    )
+    shown = shown.rename(columns={"identical": "bit for bit", "largest": "largest relative difference"}).astype(str)
+    return "\n\n".join([aligned(shown), *_not_as_in_the_run(agreement), _result(agreement)])
+
+
+def _not_as_in_the_run(agreement: Agreement) -> list[str]:
+    if not agreement.changes:
+        return []
+    return ["\n".join(["Not as in the run", *(f"  - {change}" for change in agreement.changes)])]
+
+
+def _result(agreement: Agreement) -> str:
+    total = int(agreement.table["figures"].sum())
+    if agreement.identical:
+        return f"Identical: all {total:,} figures of {len(agreement.table)} rows, bit for bit."
+    sentences = ["Not identical:"]
+    if agreement.unmatched:
+        sentences.append(f"{', '.join(agreement.unmatched)} on one side alone.")
+    largest = agreement.largest
+    if largest is not None:
+        sentences.append(
+            f"{len(agreement.differences):,} of {total:,} figures differ, the most {largest.figure} of {largest.row}: "
+            f"{largest.recorded} in the record, {largest.repeated} now."
+        )
+    return " ".join(sentences)

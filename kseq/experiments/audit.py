@@ -37,10 +37,10 @@ from kseq import vocabulary
 from kseq._version import __version__
 from kseq.comparison.backtest import with_steps_to_come
 from kseq.comparison.kept import store_in, tidied, workers_for
-from kseq.comparison.result import laid_out
 from kseq.data import Panel
 from kseq.experiments._audit_jobs import Made, Progress, difference, trained_twice
 from kseq.experiments._audit_run import AuditedRun
+from kseq.experiments.compare import laid_out
 from kseq.models import name_of
 from kseq.report.run_folder import Tell, csvs_of, write_all
 from kseq.settings import Settings
@@ -55,13 +55,13 @@ class Check:
     """One thing that was made twice, before and after all values beyond a cutoff were changed.
 
     Args:
-        name: name of the thing: ``"scaler"``, ``"LSTM: weights"``.
-        cutoff: date of the last row that was left as it is, or its number where there are no dates.
+        name: Name of the thing: ``"scaler"``, ``"LSTM: weights"``.
+        cutoff: Date of the last row that was left as it is, or its number where there are no dates.
         rows: Number of rows after it that were changed.
         values: Number of numbers that were compared.
         differing: Number of them that are not the same, bit for bit.
-        largest: the largest difference; infinite where a number stands on one side alone.
-        fold: number of the fold, from 1; None where everything is trained once.
+        largest: The largest difference; infinite where a number stands on one side alone.
+        fold: Number of the fold, from 1; None where everything is trained once.
     """
 
     name: str
@@ -83,8 +83,8 @@ class Audit:
     """The result of all checks.
 
     Args:
-        series: name of the series.
-        checks: all checks, in the order of time.
+        series: Name of the series.
+        checks: All checks, in the order of time.
         notes: Sentences on kept trainings: damaged ones, and those that could not be kept.
     """
 
@@ -134,22 +134,22 @@ def audit(
     """Look for leaks: change everything after each cutoff, and compare what must not have changed.
 
     Args:
-        given: the series, or several, as in :func:`kseq.compare`.
-        settings: settings of the comparison to audit; a few epochs and seeds are enough, for a leak shows in the
+        given: The series, or several, as in :func:`kseq.compare`.
+        settings: Settings of the comparison to audit; a few epochs and seeds are enough, for a leak shows in the
             first. By default two seeds and five epochs of the default settings.
-        progress: called with what is trained, the epoch and the epoch limit, after each epoch.
+        progress: Called with what is trained, the epoch and the epoch limit, after each epoch.
         executor: The executor that trains, as in :func:`kseq.compare`.
-        keep: folder in which finished trainings are kept, so that an audit that is started again does what is missing;
+        keep: Folder in which finished trainings are kept, so that an audit that is started again does what is missing;
             by default a hidden one in ``out``, and none without ``out``.
-        fresh: whether to train everything anew, whatever is kept.
-        **options: those of ``kseq audit`` by the same names, instead of ``settings``; see :func:`kseq.compare`.
+        fresh: Whether to train everything anew, whatever is kept.
+        **options: Those of ``kseq audit`` by the same names, instead of ``settings``; see :func:`kseq.compare`.
 
     Returns:
         Audit: ``.clean``, ``.leaks``, ``.table``, and every :class:`Check` as ``.checks``.
 
     Raises:
-        ConfigError: a setting that the series does not allow.
-        BackendError: the same training on the same values gives other weights each time, as some kernels of GPUs do:
+        ConfigError: A setting that the series does not allow.
+        BackendError: The same training on the same values gives other weights each time, as some kernels of GPUs do:
             nothing can be said bit for bit.
 
     Example:

@@ -15,15 +15,18 @@ from typing import Any
 
 from kseq import vocabulary
 from kseq.comparison._joined import join_folds
+from kseq.comparison.backtest import cut_windows, make_backtest
+from kseq.comparison.defaults import resolved
 from kseq.comparison.kept import JobCounts, begun, heard, missing_text, store_in, tidied, workers_for
 from kseq.comparison.others import beside, read_others
 from kseq.comparison.regressors import rival_row
-from kseq.comparison.result import Comparison, laid_out
+from kseq.data import Panel, Series
 from kseq.experiments._folder import folder_of
 from kseq.jobs import Runner, Store, place
 from kseq.report import run_folder
+from kseq.report.comparison import Comparison
 from kseq.settings import Settings
-from kseq.training.progress import Within
+from kseq.training.progress import within
 
 
 @vocabulary.shows_options
@@ -46,35 +49,35 @@ def compare(
     see :mod:`kseq.preprocessing.windows` and, for how scores are averaged, :mod:`kseq.comparison.scores`.
 
     Args:
-        given: the series: a DataFrame, a Series, an array, the name of a file or of a built-in series, or what the
+        given: The series: a DataFrame, a Series, an array, the name of a file or of a built-in series, or what the
             readers of kseq give; see :func:`kseq.data.series_of`. None where ``csv``, ``parquet`` or ``data`` name it.
-        settings: all settings; None, the default, for those that ``options`` name.
-        progress: called with what is trained, the epoch and the epoch limit, after each epoch; with series in place of
+        settings: All settings; None, the default, for those that ``options`` name.
+        progress: Called with what is trained, the epoch and the epoch limit, after each epoch; with series in place of
             epochs where exponential smoothing is fitted to the series of a panel, one after the other.
-        with_forecasts: forecasts that others made of the same test points, which become rows too: the name of a CSV or
+        with_forecasts: Forecasts that others made of the same test points, which become rows too: the name of a CSV or
             Parquet file, a frame ``unique_id, ds, [cutoff], [y], MODEL...``, or ``{name: array}`` of shape ``(windows,
             horizon, targets)``, an axis of seeds in front where there are several; None, the default, for none. They
             are matched by series, date and cutoff, before anything is trained; see :mod:`kseq.comparison.others`.
-        log: where learning curves and the table are written besides: ``"tensorboard"``, ``"mlflow"``, or an object of
+        log: Loggers that get learning curves and the table: ``"tensorboard"``, ``"mlflow"``, or an object of
             one's own with the methods of :class:`kseq.report.loggers.Logger`; one or several.
         executor: The executor that trains: None, the default, for this process; ``"local:2"`` for two processes of this
             machine, ``"dask://host:port"`` for a Dask cluster, any ``concurrent.futures.Executor``, or a function that
             returns one, which is called again where its workers are lost. Tables are the same.
-        keep: folder in which finished trainings are kept, so that a run that is started again does what is missing;
+        keep: Folder in which finished trainings are kept, so that a run that is started again does what is missing;
             by default a hidden one in ``out``, and none without ``out``.
-        fresh: whether to train everything anew, whatever is kept.
-        **options: those of ``kseq compare`` by the same names, ``epochs=50, seeds=5, test_share=0.2``, and the fields
+        fresh: Whether to train everything anew, whatever is kept.
+        **options: Those of ``kseq compare`` by the same names, ``epochs=50, seeds=5, test_share=0.2``, and the fields
             of :class:`kseq.Settings`; see :mod:`kseq.vocabulary`. ``target``, ``time``, ``id`` and others say how a
             frame is read, ``series`` which of several is taken; ``backend`` and ``device`` where to train; ``out``
             names a folder for the run's files. ``cells={"minGRU": build, "lstm": ...}`` and ``rivals={"LightGBM":
             LGBMRegressor()}`` set rows of one's own beside them, see :mod:`kseq.models.own`.
 
     Returns:
-        Comparison: with ``.table``, ``.predictions``, ``.best``, ``.plot()`` and ``.write(folder)``.
+        Comparison: The result, with ``.table``, ``.predictions``, ``.best``, ``.plot()`` and ``.write(folder)``.
 
     Raises:
-        ConfigError: an option that kseq does not know, or a value that it cannot have.
-        DataError: the series cannot be used as it is; or forecasts of others are not of its test points.
+        ConfigError: An option that kseq does not know, or a value that it cannot have.
+        DataError: The series cannot be used as it is; or forecasts of others are not of its test points.
 
     Example:
         >>> result = compare(df, cells="gru", epochs=50, seeds=3)  # doctest: +SKIP
@@ -89,13 +92,25 @@ def compare(
         # What does not match is told before anything is trained.
         rows_of_others = beside(comparison.data, others, comparison.levels) if others is not None else None
         with _logged(comparison, log, folder):
-            _filled(comparison, progress, store, workers)
+            _add_rows(comparison, progress, store, workers)
             if rows_of_others is not None:
                 comparison.add_others(rows_of_others)
         comparison.seconds = time.perf_counter() - started
         if folder is not None:
             run_folder.write(comparison, folder, predictions=asked.predictions)
     return comparison
+
+
+def laid_out(series: Series | Panel, settings: Settings) -> Comparison:
+    """Cut the windows of a comparison, which has no rows yet.
+
+    Args:
+        series: A series or a panel.
+        settings: Settings of the comparison; what is not given is chosen, see :mod:`kseq.comparison.defaults`.
+    """
+    settings = resolved(settings, series)
+    backtest = make_backtest(series, settings) if settings.n_windows else None
+    return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
 
 
 def _logged(comparison: Comparison, log: Any, folder: Any) -> AbstractContextManager[None]:
@@ -108,10 +123,10 @@ def _logged(comparison: Comparison, log: Any, folder: Any) -> AbstractContextMan
     return loggers.logging(comparison, loggers.opened(log, place, name))
 
 
-def _filled(
+def _add_rows(
     comparison: Comparison, progress: Callable[[str, int, int], None] | None, store: Store | None, executor: Any
 ) -> Comparison:
-    """Add all rows that the settings of a comparison ask for."""
+    """Add all rows that the settings ask for: baselines, then cells and rivals, then means over seeds."""
     settings = comparison.settings or Settings()
     if settings.cells:
         # Keras and its backend are loaded here and no earlier: most wrong settings are told by now.
@@ -123,10 +138,14 @@ def _filled(
         # Regressors alone take seconds, and no backend.
         comparison.add_baselines(progress=progress)
         for name in settings.rivals:
+            count = len(comparison.trainings)
             fitted = [
-                rival_row(settings.own[name], data, settings, _told(progress, number, len(comparison.trainings)))
-                for number, data in enumerate(comparison.trainings)
-            ]
+                rival_row(
+                    settings.own[name], data, settings,
+                    within(progress, f"fold {number} of {count}" if count > 1 else ""),
+                )
+                for number, data in enumerate(comparison.trainings, 1)
+            ]  # fmt: skip
             comparison.add(join_folds(fitted, comparison.order))
         return comparison
     from kseq.comparison.cell_jobs import row_jobs
@@ -156,12 +175,3 @@ def _filled(
         ended()
     comparison.add_means()
     return comparison
-
-
-def _told(
-    progress: Callable[[str, int, int], None] | None, number: int, trainings: int
-) -> Callable[[str, int, int], None] | None:
-    """Add the name of the fold to the messages of a progress function."""
-    if progress is None or trainings == 1:
-        return progress
-    return Within(progress, f"fold {number + 1} of {trainings}")

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from kseq.comparison.others import bands_of, kind_of, read_file_of_forecasts, record_beside, seeds_of
-from kseq.comparison.result import Comparison
 from kseq.data import Panel, frequency
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.evaluation.forecasts import Forecasts, read_forecasts, shared_points
@@ -35,6 +34,7 @@ from kseq.naming import checked, hint
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.windows import WindowedPanel, Windows
+from kseq.report.comparison import Comparison
 from kseq.settings import Settings
 from kseq.text import listed
 from kseq.validation import require_whole, several
@@ -57,25 +57,25 @@ def judge(
     """Judge forecasts, whoever made them.
 
     Args:
-        forecasts: a frame, see :mod:`kseq.evaluation.forecasts`; a file of one (CSV or Parquet); ``{name: frame}``; or
+        forecasts: A frame, see :mod:`kseq.evaluation.forecasts`; a file of one (CSV or Parquet); ``{name: frame}``; or
             ``{name: array}`` of the true values ``truth``, one step after the other.
-        train: the series before the forecasts: a frame ``unique_id, ds, y``, a series, an array, or a file. Rows after
+        train: The series before the forecasts: a frame ``unique_id, ds, y``, a series, an array, or a file. Rows after
             a series' first cutoff may be among them: they serve as true values where forecasts come without. None for
             none; there is no MASE then.
-        season: steps in a season, by which MASE scales; 0, the default, for that of the run whose forecasts they are,
+        season: Steps in a season, by which MASE scales; 0, the default, for that of the run whose forecasts they are,
             where its ``run.json`` stands beside the file, or to find it from the training rows.
         metric: Metric that ranks rows and is tested, see :class:`kseq.Settings`; by default that of such a run too.
-        horizon: steps from one origin where forecasts come without cutoffs; by default 1 for one series, all steps for
+        horizon: Steps from one origin where forecasts come without cutoffs; by default 1 for one series, all steps for
             several.
-        baselines: rows that are baselines; by default those with names such as ``SeasonalNaive`` or ``persistence``.
-        truth: true values of forecasts that are arrays, ``(points,)``.
+        baselines: Rows that are baselines; by default those with names such as ``SeasonalNaive`` or ``persistence``.
+        truth: True values of forecasts that are arrays, ``(points,)``.
 
     Returns:
-        Comparison: with ``.table``, ``.verdict``, ``.cautions``, ``.plot()`` and ``.write(folder)``.
+        Comparison: The result, with ``.table``, ``.verdict``, ``.cautions``, ``.plot()`` and ``.write(folder)``.
 
     Raises:
-        DataError: there are no dates, no forecasts, or no true values.
-        ConfigError: a baseline or a metric that is not there.
+        DataError: There are no dates, no forecasts, or no true values.
+        ConfigError: A baseline or a metric that is not there.
 
     Example:
         >>> rng = np.random.default_rng(0)

@@ -16,13 +16,13 @@ from typing import Any
 from kseq import data as readers
 from kseq._version import __version__
 from kseq.comparison.others import read_others
-from kseq.comparison.result import Comparison
 from kseq.data import Series
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.experiments.compare import compare
 from kseq.jobs import FOLDER
 from kseq.jobs.job import key_of
 from kseq.models.own import Own, own_rows
+from kseq.report.comparison import Comparison
 from kseq.settings import Settings
 from kseq.storage import plain
 from kseq.storage.regular import read_regular
@@ -42,7 +42,7 @@ class Recorded:
     """A run as its record describes it.
 
     Args:
-        path: the record, ``run.json``.
+        path: The record, ``run.json``.
         record: Content of the record, see :attr:`kseq.Comparison.record`.
         own: The user's functions, named again.
     """
@@ -56,13 +56,13 @@ class Recorded:
         """Read the record of a run.
 
         Args:
-            path: the run's folder, or its ``run.json``.
-            cells: functions of a user's own that the run was made with, by the names of their rows, as
+            path: The run's folder, or its ``run.json``.
+            cells: Functions of a user's own that the run was made with, by the names of their rows, as
                 :func:`kseq.compare` takes them: a record alone brings no code.
-            rivals: the same of regressors.
+            rivals: The same of regressors.
 
         Raises:
-            ConfigError: there is no record, it is none of kseq's, or functions are missing or are none of the run's.
+            ConfigError: There is no record, it is none of kseq's, or functions are missing or are none of the run's.
         """
         # msgspec is needed where a record is read alone.
         from kseq.storage import parsing, schemas
@@ -163,11 +163,11 @@ class Recorded:
 
         Args:
             file: Present place of the run's file; by default where it was.
-            sql: address of the run's database, whose password is not in the record; by default the one that is.
+            sql: Address of the run's database, whose password is not in the record; by default the one that is.
 
         Raises:
-            DataError: the data are not there, or are others.
-            ConfigError: a file is named for a run that had none.
+            DataError: The data are not there, or are others.
+            ConfigError: A file is named for a run that had none.
         """
         data = self.record["series"]
         origin = data.get("origin")
@@ -221,11 +221,11 @@ class Recorded:
         """The file of forecasts of others that stood beside the rows of the run; None where there was none.
 
         Args:
-            file: where it is now; by default where it was.
+            file: Path at which it is now; by default where it was.
 
         Raises:
-            DataError: it is not there, or is another; or the forecasts were not read from a file.
-            ConfigError: a file is named for a run that had none.
+            DataError: It is not there, or is another; or the forecasts were not read from a file.
+            ConfigError: A file is named for a run that had none.
         """
         known = self.record.get("with_forecasts")
         if known is None:
@@ -274,7 +274,7 @@ class Recorded:
                 the default, keeps none.
 
         Raises:
-            ConfigError: as in :attr:`settings`.
+            ConfigError: As in :attr:`settings`.
         """
         settings = self.settings
         if keep is None:

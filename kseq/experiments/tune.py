@@ -33,7 +33,6 @@ from kseq import vocabulary
 from kseq.comparison.backtest import cut_windows
 from kseq.comparison.defaults import resolved
 from kseq.comparison.kept import at_work, workers_for
-from kseq.comparison.result import Comparison
 from kseq.comparison.scores import scores_of_validation
 from kseq.data import Panel, Series
 from kseq.errors import ConfigError, OutputError, Parameter
@@ -47,6 +46,7 @@ from kseq.models import cell_of, name_of
 from kseq.preprocessing.transforms import steps_of
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.report import run_folder
+from kseq.report.comparison import Comparison
 from kseq.settings import OWN_DATA, OWN_NETWORK, Settings
 from kseq.training.progress import Progress, work_kept
 from kseq.validation import numbers_in
@@ -60,12 +60,12 @@ class Search:
     """All trials of a tuning.
 
     Args:
-        space: values to choose among.
+        space: Values to choose among.
         trials: Number of trials for each cell.
         seeds: Seeds of the trainings of each trial.
         metric: Metric that scores trials on the validation part: ``"mae"``, in the target's unit, or of a panel
             ``"mase"``, the mean over its series.
-        frame: one row a trial: ``model``, ``trial`` from 1, a column a setting, the score under the metric's name,
+        frame: One row a trial: ``model``, ``trial`` from 1, a column a setting, the score under the metric's name,
             mean over seeds, and ``mae_std`` or ``mase_std`` over them, ``parameters``, ``epochs`` in the mean,
             ``seconds`` and ``chosen``. A trial of which a seed diverged has no score. With a pruner there is a column
             ``pruned``: a trial that was ended early has no score either.
@@ -129,37 +129,38 @@ def tune(
     series, scored on the validation parts of all of them.
 
     Args:
-        given: the series, or several, as in :func:`kseq.compare`.
+        given: The series, or several, as in :func:`kseq.compare`.
         settings: Settings of the comparison; what the space holds is chosen, and is not to be set.
         trials: Number of trials for each cell, all of different settings.
-        space: values to choose among; a mapping of :class:`Space`'s arguments too.
-        trial_seeds: trainings of each trial, with seeds that follow those of the comparison.
-        pruner: ends trials early whose errors on the validation part are behind those of earlier trials of the same
+        space: Values to choose among; a mapping of :class:`Space`'s arguments too.
+        trial_seeds: Trainings of each trial, with seeds that follow those of the comparison.
+        pruner: Ends trials early whose errors on the validation part are behind those of earlier trials of the same
             cell after as many epochs: ``"median"``, or ``"halving"`` for asynchronous successive halving; ``"none"``,
             the default, trains all alike. The same for every cell.
-        trials_at_once: trials of a cell that may run at the same time, each of which is drawn without knowing the
+        trials_at_once: Trials of a cell that may run at the same time, each of which is drawn without knowing the
             results of the others; 1 by default. It decides which trials are drawn.
-        fresh: whether trials that the folder ``out`` holds are forgotten; by default a tuning that was stopped goes on
+        fresh: Whether trials that the folder ``out`` holds are forgotten; by default a tuning that was stopped goes on
             there, with the same result.
         executor: The executor that trains, as in :func:`kseq.compare`: trials of different cells, and
             ``trials_at_once`` of each, run at the same time. The result is the same.
-        keep: folder in which finished trainings of the comparison of the chosen settings are kept, as in
+        keep: Folder in which finished trainings of the comparison of the chosen settings are kept, as in
             :func:`kseq.compare`; by default one inside ``out``.
-        progress: called with what is trained, the epoch and the epoch limit, after each epoch.
-        told: called after each trial with all trials so far, as :attr:`Search.frame`; none is chosen yet.
+        progress: Called with what is trained, the epoch and the epoch limit, after each epoch.
+        told: Called after each trial with all trials so far, as :attr:`Search.frame`; none is chosen yet.
         log: Logger of the comparison of the chosen settings, as in :func:`kseq.compare`.
-        **options: those of ``kseq tune`` by the same names, instead of ``settings`` and ``space``: ``units=(8, 16)``
+        **options: Those of ``kseq tune`` by the same names, instead of ``settings`` and ``space``: ``units=(8, 16)``
             gives the values to choose among; see :func:`kseq.compare` for the others. Finished trials are kept in the
             folder ``out``.
 
     Returns:
-        Comparison: of the chosen settings, with all trials as ``.tuning``. AR, among the baselines, reads as many rows
-        as the longest lookback of the space, and one more where transforms are chosen among that take differences.
+        Comparison: The rows of the chosen settings, with all trials as ``.tuning``. AR, among the baselines, reads as
+        many rows as the longest lookback of the space, and one more where transforms are chosen among that take
+        differences.
 
     Raises:
-        ConfigError: a setting is wrong or belongs to the space, there is no validation part, the space holds fewer
+        ConfigError: A setting is wrong or belongs to the space, there is no validation part, the space holds fewer
             settings than there are trials, all trials of a cell diverged, or Optuna is not installed.
-        DataError: the series is too short for the longest lookback of the space; or no series of a panel has a
+        DataError: The series is too short for the longest lookback of the space; or no series of a panel has a
             validation window, or a MASE there.
 
     Example:
@@ -231,12 +232,12 @@ def tuned(
         settings: Settings of the comparison.
         plan: Plan of the trials.
         folder: Folder in which trials are kept; None to keep none.
-        fresh: whether trials that it holds are forgotten.
+        fresh: Whether trials that it holds are forgotten.
         executor: As in :func:`tune`.
         keep: As in :func:`tune`.
         progress: As in :func:`tune`.
         told: As in :func:`tune`.
-        tell: called with a sentence on what cannot be written; nothing by default.
+        tell: Called with a sentence on what cannot be written; nothing by default.
         log: As in :func:`tune`.
     """
     require_tunable(settings, plan)

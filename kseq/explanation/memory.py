@@ -137,9 +137,6 @@ def memory_used(
         base: Array of shape ``(features,)``, the means of the training inputs.
         attributed: As :class:`MemoryUsed` has it.
         seed: Random seed of the shuffles.
-
-    Returns:
-        MemoryUsed: The errors.
     """
     generator, lookback = np.random.default_rng(seed), x.shape[1]
     lags = lags_of(lookback)

@@ -43,9 +43,6 @@ def times_of(
         data: The windows.
         training: The training budget.
         rounds: How often each is timed. Defaults to 10.
-
-    Returns:
-        dict[str, Times]: By the models' names.
     """
     steps: dict[str, list[float]] = {name: [] for name in models}
     forecasts: dict[str, list[float]] = {name: [] for name in models}

@@ -110,9 +110,6 @@ def train(cell: str, data: WindowedPanel, settings: Settings, progress: Progress
         settings: Settings of a comparison; the strategy is ``"direct"``.
         progress: Called with what is trained, the epoch and the epoch limit, after each epoch.
 
-    Returns:
-        TrainedCell: What explanations read.
-
     Raises:
         ConfigError: All seeds diverged.
     """
@@ -156,9 +153,6 @@ def times_of_cells(cells: Sequence[str], data: WindowedPanel, settings: Settings
         cells: Of ``"rnn"``, ``"lstm"`` and ``"gru"``.
         data: The windows.
         settings: Settings of a comparison.
-
-    Returns:
-        dict[str, Times]: By cell.
     """
     blocks = {cell: next(iter(blocks_of(cell, data, settings))) for cell in cells}
     models = {cell: build_cell(cell, data, settings, seeds) for cell, seeds in blocks.items()}

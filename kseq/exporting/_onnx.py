@@ -48,7 +48,7 @@ class OnnxOps:
     """Operators of :class:`kseq.exporting.recipe.Ops` that write nodes of a graph.
 
     Args:
-        networks: those that are averaged.
+        networks: Those that are averaged.
     """
 
     def __init__(self, networks: Sequence[Network]):
@@ -217,11 +217,8 @@ def graph_of(recipe: Recipe, networks: Sequence[Network], notes: Mapping[str, st
 
     Args:
         recipe: The recipe to compute.
-        networks: those whose mean forecast is taken.
-        notes: metadata that the file carries, by name.
-
-    Returns:
-        The file's content.
+        networks: Those whose mean forecast is taken.
+        notes: Metadata that the file carries, by name.
     """
     ops = OnnxOps(networks)
     found = recipe(ops, {one.name: Tensor(ops, one.name) for one in recipe.inputs})

@@ -29,8 +29,8 @@ def description(
 
     Args:
         recipe: The recipe that it computes.
-        file: its name.
-        example: inputs of one window; None for none.
+        file: Its name.
+        example: Inputs of one window; None for none.
         outputs: The outputs for them.
 
     Returns:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kseq.backends import start_quietly
 from kseq.errors import BackendError, ConfigError, Given, OutputError, Parameter
 from kseq.exporting import _numpy
 from kseq.exporting.description import description
@@ -35,9 +36,9 @@ class Format:
     """A format that models are exported to.
 
     Args:
-        suffix: end of the file's name.
+        suffix: End of the file's name.
         package: Package that must be installed to write it.
-        extra: extra of kseq that brings that.
+        extra: Extra of kseq that brings that.
     """
 
     suffix: str
@@ -57,11 +58,11 @@ class Exported:
     """What was written.
 
     Args:
-        path: the file; of a SavedModel the folder.
-        description: the JSON beside it.
-        checked: largest distance of the example's outputs from kseq's, as a share of each target's spread; None
+        path: The file; of a SavedModel the folder.
+        description: The JSON beside it.
+        checked: Largest distance of the example's outputs from kseq's, as a share of each target's spread; None
             where no runtime was there to check with, or the model keeps no whole window.
-        notes: sentences on what was left out.
+        notes: Sentences on what was left out.
     """
 
     path: Path
@@ -86,22 +87,22 @@ def export(
     example. The batch is free; rows of a window and steps are fixed, and runtimes refuse others.
 
     Args:
-        model: a file of :func:`kseq.fit`, what that returns, or a fitted :class:`kseq.Forecaster`.
+        model: A file of :func:`kseq.fit`, what that returns, or a fitted :class:`kseq.Forecaster`.
         to: ``"onnx"``, ``"savedmodel"`` (TensorFlow) or ``"torch"`` (a program of ``torch.export``).
-        out: file to write, of a SavedModel the folder; by default beside the model's file, with the format's suffix.
+        out: File to write, of a SavedModel the folder; by default beside the model's file, with the format's suffix.
             The JSON is called ``<out>.json``.
-        steps: steps that the graph forecasts; the model's horizon by default.
-        level: percents of the intervals that it gives; by default those named when the model was fitted, as far as they
+        steps: Steps that the graph forecasts; the model's horizon by default.
+        level: Percents of the intervals that it gives; by default those named when the model was fitted, as far as they
             are known.
 
     Returns:
-        Exported: the files.
+        Exported: The files.
 
     Raises:
-        ConfigError: an unknown format, a level of which nothing is known, or a file that kseq has
+        ConfigError: An unknown format, a level of which nothing is known, or a file that kseq has
             not written is there.
-        BackendError: the library that writes the format is not installed.
-        DataError: the model's file is damaged.
+        BackendError: The library that writes the format is not installed.
+        DataError: The model's file is damaged.
 
     Example:
         >>> kseq.export("model.keras", "onnx", steps=12).path  # doctest: +SKIP
@@ -148,7 +149,7 @@ def require_library(to: str) -> None:
     """Refuse a format whose library is not installed.
 
     Raises:
-        BackendError: it is not.
+        BackendError: It is not.
     """
     kind = FORMATS[to]
     if find_spec(kind.package) is None:
@@ -200,7 +201,7 @@ def _require_own(out: Path, beside: Path) -> None:
     """Refuse to replace what an earlier export has not written.
 
     Raises:
-        ConfigError: it is such.
+        ConfigError: It is such.
     """
     there = [path for path in (out, beside) if os.path.lexists(path)]
     if not there:
@@ -242,7 +243,7 @@ def _distance(
     """Run the example in what was written; its largest distance from what kseq computes, in each target's spread.
 
     Raises:
-        ConfigError: it is too far: the file is not left behind.
+        ConfigError: It is too far: the file is not left behind.
     """
     runner = _RUNNERS.get(to)
     if example is None or runner is None or (to == "onnx" and find_spec("onnxruntime") is None):
@@ -280,6 +281,7 @@ def _write_torch(
 def _write_savedmodel(
     path: Path, recipe: Recipe, networks: Sequence[Network], shapes: Any, notes: Mapping[str, str]
 ) -> None:
+    start_quietly("tensorflow")
     from kseq.kernels import tensorflow_export
 
     tensorflow_export.save(path, recipe, networks, shapes)

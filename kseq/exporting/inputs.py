@@ -18,8 +18,8 @@ def at(recipe: Recipe, history: History, first: np.ndarray) -> dict[str, np.ndar
 
     Args:
         recipe: The recipe that is exported.
-        history: rows of the windows and of all steps, of series that the model knows.
-        first: row of the first step of each series, ``(series,)``.
+        history: Rows of the windows and of all steps, of series that the model knows.
+        first: Row of the first step of each series, ``(series,)``.
     """
     card, panel = recipe.card, history.panel
     if (history.place < 0).any():

@@ -57,7 +57,7 @@ def networks_of(plan: Plan, weights: Sequence[np.ndarray]) -> list[Network]:
 
     Args:
         plan: The network in the file.
-        weights: its arrays, in the order of ``keras.Model.weights``.
+        weights: Its arrays, in the order of ``keras.Model.weights``.
 
     Returns:
         The networks whose forecasts are averaged, one a seed.

@@ -15,8 +15,9 @@ import numpy as np
 
 from kseq.evaluation.quantiles import quantile_place
 from kseq.forecasting.card import ModelCard
+from kseq.preprocessing.autoregression import Autoregression
 from kseq.preprocessing.columns import encoded, past_columns
-from kseq.preprocessing.references import LEAST_SPREAD
+from kseq.preprocessing.references import AS_THEY_ARE, LEAST_SPREAD
 from kseq.preprocessing.steps import Anomaly, Difference, Log, Log1p, Trend
 
 
@@ -309,7 +310,7 @@ class Recipe:
                 if reference is not None:
                     if width is not None:
                         block = block * width
-                    block = self._put_back(ops, block, past, rows)
+                    block = self._put_back(ops, block, past, rows, series)
                 blocks.append(block)
             made = [new if old is None else ops.join([old, new], 1) for old, new in zip(made, blocks, strict=True)]
             past = blocks[count // 2] if past is None else ops.join([past, blocks[count // 2]], 1)
@@ -358,7 +359,7 @@ class Recipe:
         assert reference is not None
 
         def less(values: Any) -> Any:
-            if reference.kind in ("change", "increments"):
+            if reference.kind in AS_THEY_ARE:
                 return values
             if reference.kind == "mean":
                 return values - ops.mean(values)
@@ -374,11 +375,13 @@ class Recipe:
         away = x - ops.mean(x)
         return ops.maximum(ops.sqrt(ops.mean(away * away)), LEAST_SPREAD)
 
-    def _put_back(self, ops: Ops, block: Any, past: Any, rows: int) -> Any:
+    def _put_back(self, ops: Ops, block: Any, past: Any, rows: int, series: Any) -> Any:
         """Forecasts plus their reference, which the ``rows`` rows of ``past`` give."""
         assert self.card.transform is not None
         reference = self.card.transform.reference
         assert reference is not None
+        if isinstance(reference, Autoregression):
+            return self._autoregression(ops, reference, past, rows, series) + block
         last = ops.rows(past, rows - 1, rows)
         if reference.kind == "increments":
             return last + ops.cumsum(block)
@@ -388,3 +391,16 @@ class Recipe:
         if reference.kind == "mean":
             last = ops.mean(ops.rows(past, rows - self.card.lookback, rows))
         return last + block
+
+    def _autoregression(self, ops: Ops, known: Autoregression, past: Any, rows: int, series: Any) -> Any:
+        """What the autoregression of each series forecasts; see :meth:`Autoregression.of_targets`."""
+        order = known.order
+        mean = ops.table(known.mean, series)
+        # A sum over rows is their mean times their number.
+        weights = [ops.table(order * known.coefficients[:, order - 1 - row], series) for row in range(order)]
+        of_rows = ops.join(weights, 1)
+        window = ops.rows(past, rows - order, rows) - mean
+        for step in range(self.card.horizon):
+            following = ops.mean(ops.rows(window, step, step + order) * of_rows)
+            window = ops.join([window, following], 1)
+        return ops.rows(window, order, order + self.card.horizon) + mean

@@ -46,14 +46,14 @@ class Archive:
     """A zip archive of a few members, which are read whole.
 
     Args:
-        path: a regular file.
+        path: A regular file.
 
     Raises:
-        FileNotFoundError: there is none.
-        OSError: it cannot be opened; ``strerror`` says why.
-        ValueError: its name holds a zero byte.
-        NoArchive: it is no zip archive, or is cut off.
-        Refused: it holds names, links or kinds of members that kseq does not write.
+        FileNotFoundError: There is none.
+        OSError: It cannot be opened; ``strerror`` says why.
+        ValueError: Its name holds a zero byte.
+        NoArchive: It is no zip archive, or is cut off.
+        Refused: It holds names, links or kinds of members that kseq does not write.
 
     Example:
         >>> with Archive(Path("model.keras")) as archive:  # doctest: +SKIP
@@ -88,7 +88,7 @@ class Archive:
         """Bytes of a member, unpacked.
 
         Raises:
-            Refused: there is no such member.
+            Refused: There is no such member.
         """
         if name not in self:
             raise Refused(f"it has no {name}")
@@ -98,7 +98,7 @@ class Archive:
         """A member's content.
 
         Raises:
-            Refused: there is none, it is larger than ``largest`` bytes, packed too tightly, or damaged.
+            Refused: There is none, it is larger than ``largest`` bytes, packed too tightly, or damaged.
         """
         self._require_size(name, largest)
         with _refusing(name):

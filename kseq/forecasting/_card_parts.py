@@ -15,6 +15,7 @@ from kseq.data import Calendar, Panel
 from kseq.data.future_dates import dates_after
 from kseq.data.slices import dates_of
 from kseq.errors import DataError
+from kseq.preprocessing.autoregression import Autoregression
 from kseq.preprocessing.references import Reference
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.seasonality import Cycle
@@ -26,13 +27,17 @@ ARRAYS = {
     "borders": "<i8", "ends": "<i8", "dates": "<i8", "which": "<i4", "values": "<f8", "gaps": "<i8", "sizes": "<i8",
     "lengths": "<i8", "unit": "<f8", "static": "<f8", "static_center": "<f8", "static_scale": "<f8",
     "input_center": "<f8", "input_scale": "<f8", "target_center": "<f8", "target_scale": "<f8", "phase": "<i4",
-    "means": "<f8", "trend_start": "<f8", "trend_slope": "<f8",
+    "means": "<f8", "trend_start": "<f8", "trend_slope": "<f8", "ar_coefficients": "<f8", "ar_mean": "<f8",
 }  # fmt: skip
+
+#: Arrays that cards of earlier versions do not have.
+LATER = ("ar_coefficients", "ar_mean")
 
 
 def kinds_of(content: Mapping[str, Any]) -> dict[str, str]:
     """Kind of each array of a card, from its JSON: format 1 kept values in 32 bits."""
-    return ARRAYS | ({"values": "<f4"} if content["format"] == 1 else {})
+    there = {name: kind for name, kind in ARRAYS.items() if name not in LATER or name in content["arrays"]}
+    return there | ({"values": "<f4"} if content["format"] == 1 else {})
 
 
 def arrays_in(shapes: Mapping[str, Any], data: bytes, kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
@@ -115,7 +120,14 @@ def transform_in(
             steps.append(Trend(context.index, context.borders, start, slope))
         else:
             steps.append({Log.name: Log, Log1p.name: Log1p, Difference.name: Difference}[name]())
-    return FittedTransform(tuple(steps), reference_of(content, season=content["season"]))
+    reference = reference_of(content, season=content["season"])
+    if reference is not None and reference.kind == "ar":
+        coefficients, mean = (arrays.get(name, np.empty(0)) for name in LATER)
+        require(mean.shape == (len(context.ids), len(context.targets)))
+        require(coefficients.ndim == 3 and coefficients[:, 0].shape == mean.shape)
+        require(bool(np.isfinite(coefficients).all() and np.isfinite(mean).all()))
+        reference = Autoregression("ar", 1, reference.spread, coefficients, mean)
+    return FittedTransform(tuple(steps), reference)
 
 
 def reference_of(content: Mapping[str, Any], season: int = 1) -> Reference | None:
@@ -131,7 +143,7 @@ def require_going_on(freq: str, index: pd.Index) -> None:
     """Refuse a frequency by which dates do not go on.
 
     Raises:
-        ValueError, ArithmeticError, TypeError: they do not.
+        ValueError, ArithmeticError, TypeError: They do not.
     """
     following = dates_after(index, 1, freq)
     if not following[0] > index[-1]:
@@ -154,7 +166,7 @@ def named_zone(index: pd.DatetimeIndex) -> str | None:
     """Name of the time zone of dates; None for none.
 
     Raises:
-        DataError: the time zone has no name by which it is found again.
+        DataError: The time zone has no name by which it is found again.
     """
     zone = None if index.tz is None else str(index.tz)
     try:

@@ -30,20 +30,20 @@ def folds(
     """Forecast the last origins of each series, see :meth:`kseq.Forecaster.cross_validation`.
 
     Args:
-        panel: the series; those that a model does not know, because they are too short, are left out.
-        fit: function that trains on a panel and gives a :class:`kseq.forecasting.model_file.TrainedModel`.
-        horizon: rows that it forecasts at once.
-        h: steps to forecast from each origin.
-        n_windows: origins of each series.
-        step_size: rows from one to the next.
-        refit: train anew before each.
-        level: percents that intervals are to cover; None for those of the model.
+        panel: The series; those that a model does not know, because they are too short, are left out.
+        fit: Function that trains on a panel and gives a :class:`kseq.forecasting.model_file.TrainedModel`.
+        horizon: Rows that it forecasts at once.
+        h: Steps to forecast from each origin.
+        n_windows: Origins of each series.
+        step_size: Rows from one to the next.
+        refit: Train anew before each.
+        level: Percents that intervals are to cover; None for those of the model.
 
     Returns:
         ``unique_id, ds, cutoff, y``, then forecasts and bounds, origin after origin.
 
     Raises:
-        DataError: all series are too short.
+        DataError: All series are too short.
     """
     first = panel.lengths - h - (n_windows - 1) * step_size
     if (first < 1).all():

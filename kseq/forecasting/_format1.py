@@ -33,7 +33,7 @@ def card_of_series(content: Mapping[str, Any]) -> tuple[ModelCard, list[int]]:
         The card; and for each of its input columns the place at which the network in the file reads it.
 
     Raises:
-        KeyError, TypeError, ValueError, KseqError: the content is no card.
+        KeyError, TypeError, ValueError, KseqError: The content is no card.
     """
     context = _context(content["series"])
     read = names(content["inputs"]["columns"])

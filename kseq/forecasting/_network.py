@@ -75,12 +75,12 @@ class Plan:
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        widths: units of each recurrent layer.
+        widths: Units of each recurrent layer.
         bidirectional: Whether each layer reads windows in both directions.
-        dropout: share that is dropped between layers.
-        lookback: time steps of an input window.
-        features: columns of an input window.
-        outputs: numbers that it forecasts, ``horizon * targets``, of quantiles so many of each.
+        dropout: Share that is dropped between layers.
+        lookback: Time steps of an input window.
+        features: Columns of an input window.
+        outputs: Numbers that it forecasts, ``horizon * targets``, of quantiles so many of each.
         networks: Number of networks that are averaged.
         skip: ``"linear"`` where a linear map of the window is added to each network's forecast, ``"none"`` elsewhere.
     """
@@ -100,13 +100,13 @@ class Plan:
         """The plan that settings imply.
 
         Args:
-            settings: those of a card.
-            features: columns that the network reads.
-            targets: columns that it forecasts.
-            networks: seeds of which the mean is taken.
+            settings: Those of a card.
+            features: Columns that the network reads.
+            targets: Columns that it forecasts.
+            networks: Seeds of which the mean is taken.
 
         Raises:
-            Refused: its units and its number of layers do not belong together.
+            Refused: Its units and its number of layers do not belong together.
         """
         units, layers = settings["units"], settings["num_layers"]
         try:
@@ -153,7 +153,7 @@ class Plan:
         """Bytes of all weights.
 
         Raises:
-            Refused: a file of ``size`` bytes cannot hold them, or holds far more; ``name`` is what it is called.
+            Refused: A file of ``size`` bytes cannot hold them, or holds far more; ``name`` is what it is called.
         """
         count = self.networks * (3 * len(self.widths) * (1 + self.bidirectional) + 2 + (self.skip == "linear"))
         least = 4 * self.networks * sum(prod(shape) for _, shape in self._of_one())
@@ -178,7 +178,7 @@ def require_config(config: Any, plan: Plan) -> None:
         plan: The network that it must describe.
 
     Raises:
-        Refused: it does, or it names a class that kseq does not save.
+        Refused: It does, or it names a class that kseq does not save.
     """
     for part in _parts(config):
         if part.get("compile_config"):

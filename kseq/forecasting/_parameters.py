@@ -19,7 +19,7 @@ class Parameters:
         """Parameters by name.
 
         Args:
-            deep: there are no estimators inside, so that it changes nothing.
+            deep: There are no estimators inside, so that it changes nothing.
         """
         return {name: getattr(self, name) for name in self._defaults()}
 
@@ -27,7 +27,7 @@ class Parameters:
         """Set parameters by name.
 
         Raises:
-            ConfigError: an unknown name.
+            ConfigError: An unknown name.
         """
         known = self._defaults()
         own = {name: params.pop(name) for name in known if name in params}

@@ -79,7 +79,7 @@ def train(
         progress: As in :func:`kseq.forecasting.fit.fit_model`.
         what: Words after the name of the training.
         until: Epochs of each seed, as in :func:`kseq.training.fit.fit`; None for those of the budget.
-        penalty: by which a linear skip starts, as there.
+        penalty: Ridge penalty by which a linear skip starts, as there.
 
     Raises:
         ConfigError: All seeds diverged.

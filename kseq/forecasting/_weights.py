@@ -22,15 +22,15 @@ def read_weights(content: bytes, plan: Plan, name: str) -> list[np.ndarray]:
     """Read the arrays of a network out of an HDF5 file.
 
     Args:
-        content: the file.
-        plan: says which arrays of which shapes there are; the file must hold these and no others.
+        content: The file.
+        plan: Says which arrays of which shapes there are; the file must hold these and no others.
         name: Name of the file, for messages.
 
     Returns:
         float32 arrays, in the order of ``keras.Model.weights``.
 
     Raises:
-        Refused: the file is damaged, holds other arrays, or keeps one elsewhere: in a link, another file or a virtual
+        Refused: The file is damaged, holds other arrays, or keeps one elsewhere: in a link, another file or a virtual
             dataset; or a number is not finite.
     """
     import h5py

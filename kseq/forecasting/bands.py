@@ -23,19 +23,19 @@ def bands_around(
     """Put intervals around forecasts.
 
     Args:
-        card: card of the model.
-        values: forecasts, ``(..., steps, targets)``.
-        quantiles: quantiles that the model forecasts, ``(..., steps, targets, quantile)``; one, which is not read,
+        card: Card of the model.
+        values: Forecasts, ``(..., steps, targets)``.
+        quantiles: Quantiles that the model forecasts, ``(..., steps, targets, quantile)``; one, which is not read,
             where it forecasts values.
-        levels: percents to cover, each of which must be known; None for those named when the model was fitted, as far
+        levels: Percents to cover, each of which must be known; None for those named when the model was fitted, as far
             as they are known.
-        unit: unit of the half-widths, against which ``values`` broadcast.
+        unit: Unit of the half-widths, against which ``values`` broadcast.
 
     Returns:
         Bounds by level; and sentences on what is missing of them.
 
     Raises:
-        ConfigError: a level of which nothing is known.
+        ConfigError: A level of which nothing is known.
     """
     bands, notes, steps = {}, [], values.shape[-2]
     if levels is not None:

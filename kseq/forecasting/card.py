@@ -6,7 +6,7 @@ of bytes, and JSON holds the rest and the shape of each: a file of ten thousand 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from kseq.forecasting._card_parts import (
     transform_in,
     typed,
 )
+from kseq.preprocessing.autoregression import Autoregression
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.scalers import Scaler
 from kseq.preprocessing.steps import Anomaly, Trend
@@ -59,10 +60,10 @@ class HalfWidths:
     """Half-widths of prediction intervals, for each level and step ahead.
 
     Args:
-        levels: percents of true values that the intervals are to cover.
+        levels: Percents of true values that the intervals are to cover.
         values: ``(levels, steps, targets)``, in the unit of each series, see :attr:`ModelCard.unit`; infinite where
             there were too few errors.
-        errors: number of errors that those of the first step are based on.
+        errors: Number of errors that those of the first step are based on.
     """
 
     levels: tuple[float, ...]
@@ -81,7 +82,7 @@ class HalfWidths:
         """Half-widths of one of the levels.
 
         Args:
-            level: percent.
+            level: Percent.
             steps: Number of steps.
 
         Returns:
@@ -97,33 +98,33 @@ class ModelCard:
     """What a trained model is, besides its weights.
 
     Args:
-        name: name of the cell, by which its forecasts are called: ``"GRU"``.
-        settings: the settings of :class:`kseq.Settings`, by name.
-        seeds: seeds of the networks whose forecasts are averaged.
-        epochs: number of epochs that it was trained.
-        refitted: whether it was trained again on all rows, once the validation part had told for how long.
-        rows: number of rows that it was trained on, of all series together.
-        first: date of the first of them, as text.
-        sha256: fingerprint of the data.
-        freq: frequency of the dates as pandas calls it; empty where they have none.
-        step: the same in words.
-        season: steps in a season; 1 for none.
-        reading: options with which the file was read, by name.
-        input_columns: columns that the model reads.
-        input_scaler: scale of those that change with time, ``(series, columns)``.
-        target_scaler: scale of the targets, ``(series, targets)``.
-        static_scaler: scale of the static covariates, ``(columns,)``.
-        transform: transform of the targets, before the scale; its season knows the phases of the ``context``. None for
+        name: Name of the cell, by which its forecasts are called: ``"GRU"``.
+        settings: The settings of :class:`kseq.Settings`, by name.
+        seeds: Seeds of the networks whose forecasts are averaged.
+        epochs: Number of epochs that it was trained.
+        refitted: Whether it was trained again on all rows, once the validation part had told for how long.
+        rows: Number of rows that it was trained on, of all series together.
+        first: Date of the first of them, as text.
+        sha256: Fingerprint of the data.
+        freq: Frequency of the dates as pandas calls it; empty where they have none.
+        step: The same in words.
+        season: Steps in a season; 1 for none.
+        reading: Options with which the file was read, by name.
+        input_columns: Columns that the model reads.
+        input_scaler: Scale of those that change with time, ``(series, columns)``.
+        target_scaler: Scale of the targets, ``(series, targets)``.
+        static_scaler: Scale of the static covariates, ``(columns,)``.
+        transform: Transform of the targets, before the scale; its season knows the phases of the ``context``. None for
             none.
-        half_widths: half-widths of the intervals.
-        scores: errors on the validation part, before it was trained again, of the model and of baselines: mean absolute
+        half_widths: Half-widths of the intervals.
+        scores: Errors on the validation part, before it was trained again, of the model and of baselines: mean absolute
             errors of one series, of several the mean over series of errors in units of what repeating the last season
             misses in the same series (MASE).
-        backend: backend that trained it.
-        versions: versions of the packages at that time.
-        context: the last rows of each series that it was trained on, and what is known ahead.
-        lengths: number of rows of each of them in the training, ``(series,)``.
-        unit: unit in which errors of each series are counted, ``(series, targets)``; see
+        backend: Backend that trained it.
+        versions: Versions of the packages at that time.
+        context: The last rows of each series that it was trained on, and what is known ahead.
+        lengths: Number of rows of each of them in the training, ``(series,)``.
+        unit: Unit in which errors of each series are counted, ``(series, targets)``; see
             :attr:`kseq.preprocessing.windows.WindowedPanel.unit`.
         moves: For a model of quantiles, how far the bounds of each level move outwards to cover enough, in the form of
             the half-widths; None for other models.
@@ -198,6 +199,12 @@ class ModelCard:
         return next((step for step in steps if isinstance(step, Trend)), None)
 
     @property
+    def autoregression(self) -> Autoregression | None:
+        """The autoregression of each series that windows are measured from; None where there is none."""
+        reference = self.transform.reference if self.transform else None
+        return reference if isinstance(reference, Autoregression) else None
+
+    @property
     def cycles(self) -> tuple[str, ...]:
         """Cycles of the calendar that the model reads, see :mod:`kseq.preprocessing.time_features`."""
         return cycles_in(self.input_columns) if self.settings["calendar"] else ()
@@ -205,6 +212,7 @@ class ModelCard:
     def arrays(self) -> dict[str, np.ndarray]:
         """The numbers that JSON does not hold, by the names of :data:`ARRAYS`."""
         panel, anomaly, trend, index = self.context, self.anomaly, self.trend, self.context.index
+        own = self.autoregression
         which, dates = pd.factorize(index.asi8 if isinstance(index, pd.DatetimeIndex) else index.to_numpy(), sort=True)
         static = [
             values.cat.codes if isinstance(values.dtype, pd.CategoricalDtype) else values
@@ -223,6 +231,7 @@ class ModelCard:
             "means": none if anomaly is None else anomaly.means,
             "trend_start": none if trend is None else trend.start,
             "trend_slope": none if trend is None else trend.slope,
+            "ar_coefficients": none if own is None else own.coefficients, "ar_mean": none if own is None else own.mean,
         }  # fmt: skip
         return {name: np.ascontiguousarray(found[name], dtype=kind) for name, kind in ARRAYS.items()}
 
@@ -235,7 +244,7 @@ class ModelCard:
             "input_columns": self.input_columns,
             "transform": None if transform is None else {
                 "steps": [step.name for step in transform.steps], "changes": False, "season": transform.season,
-                **({"reference": asdict(transform.reference)} if transform.reference else {}),
+                **({"reference": transform.reference.to_json()} if transform.reference else {}),
             },
             "panel": {
                 **{name: getattr(panel, name) for name in _TEXTS},
@@ -256,7 +265,7 @@ class ModelCard:
         """Refuse a card whose parts do not belong together.
 
         Raises:
-            ValueError, ArithmeticError, TypeError: they do not.
+            ValueError, ArithmeticError, TypeError: They do not.
         """
         context, settings = self.context, self.settings
         require(self.unit.shape == (len(context.ids), len(context.targets)) and bool(np.isfinite(self.unit).all()))
@@ -278,10 +287,10 @@ class ModelCard:
         Args:
             content: JSON that fits :class:`kseq.storage.card_schemas.CardRecord`, so that its types are
                 known; the rest is checked here.
-            data: the arrays, one after the other.
+            data: The arrays, one after the other.
 
         Raises:
-            KeyError, TypeError, ValueError, KseqError: the content is no card.
+            KeyError, TypeError, ValueError, KseqError: The content is no card.
         """
         arrays = arrays_in(content["arrays"], data, kinds_of(content))
         arrays["values"] = arrays["values"].astype("float64")
@@ -339,7 +348,7 @@ def common_from_json(content: Mapping[str, Any], targets: int) -> dict[str, Any]
     """Fields of a card of so many targets, from what :func:`_common_to_json` has made of them.
 
     Raises:
-        KeyError, TypeError, ValueError, KseqError: the content is none of a card.
+        KeyError, TypeError, ValueError, KseqError: The content is none of a card.
     """
     return {
         **{name: typed(content[name], kind) for name, kind in _PLAIN.items() if name != "seeds"},

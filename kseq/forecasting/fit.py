@@ -73,11 +73,11 @@ def fit_model(
     Args:
         given: The series, one or several, that one model is fitted to, as in :func:`kseq.compare`; those that are too
             short for a window are left out.
-        settings: settings with one cell; of several seeds the mean of the forecasts is taken. What they say of a test
+        settings: Settings with one cell; of several seeds the mean of the forecasts is taken. What they say of a test
             part, of baselines and of a backtest is not read.
-        refit: former name of the setting ``refit_on_validation``, in whose place it stands where it is given.
-        progress: called with what is trained, the epoch and the epoch limit, after each epoch.
-        **options: those of ``kseq fit`` by the same names, ``cell="lstm", epochs=50``, instead of ``settings``; ``out``
+        refit: Former name of the setting ``refit_on_validation``, in whose place it stands where it is given.
+        progress: Called with what is trained, the epoch and the epoch limit, after each epoch.
+        **options: Those of ``kseq fit`` by the same names, ``cell="lstm", epochs=50``, instead of ``settings``; ``out``
             names a ``.keras`` file to save the model in, with a page about it beside. See :func:`kseq.compare`.
 
     Returns:
@@ -85,8 +85,8 @@ def fit_model(
         ``kseq.load_model("gru.keras")`` reads it.
 
     Raises:
-        ConfigError: a setting is wrong, or all trainings diverged.
-        DataError: all series are too short.
+        ConfigError: A setting is wrong, or all trainings diverged.
+        DataError: All series are too short.
 
     Example:
         >>> model = fit_model(load_series("nino12"), cells=("gru",), seeds=(0,))  # doctest: +SKIP
@@ -239,8 +239,8 @@ class _Validated:
     Args:
         forecasts: ``(windows, horizon, targets)``.
         quantiles: ``(windows, horizon, targets, quantile)``; one where the model forecasts values.
-        y: true values, ``(windows, horizon, targets)``.
-        unit: unit of the series of each window, ``(windows, 1, targets)``.
+        y: True values, ``(windows, horizon, targets)``.
+        unit: Unit of the series of each window, ``(windows, 1, targets)``.
     """
 
     forecasts: np.ndarray
@@ -313,4 +313,5 @@ def _at_the_end(data: WindowedPanel, context: Panel) -> FittedTransform | None:
             steps.append(Trend(context.index, context.borders, step.start[members], step.slope[members]))
         else:
             steps.append(step)
-    return replace(transform, steps=tuple(steps))
+    reference = transform.reference and transform.reference.of_series(members)
+    return replace(transform, steps=tuple(steps), reference=reference)

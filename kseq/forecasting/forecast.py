@@ -1,8 +1,7 @@
 """What a trained model says of the steps after each series."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,94 +14,14 @@ from kseq.data.dates import placing, read_dates
 from kseq.data.frequency import counts_steps
 from kseq.data.slices import extended
 from kseq.errors import ConfigError, DataError, Parameter
-from kseq.evaluation.intervals import Interval
 from kseq.forecasting.bands import bands_around
 from kseq.forecasting.card import ModelCard
 from kseq.forecasting.history import History, history_of, panel_like, rows_at_end, unit_like
 from kseq.forecasting.model_file import TrainedModel
+from kseq.forecasting.result import Forecast
 from kseq.naming import checked
 from kseq.preprocessing.windows import WindowedPanel
 from kseq.validation import require_whole
-
-
-@dataclass(frozen=True, eq=False)
-class Forecast:
-    """Forecasts of the steps after each series.
-
-    Args:
-        name: name of the model: ``"GRU"``.
-        dates: dates of the steps, series after series, ``(series * steps,)``; row numbers where there are no dates.
-        values: forecasts in the targets' unit, ``(series, steps, targets)``.
-        intervals: Bounds by level, of the shape of the values; NaN where none is known.
-        notes: sentences on how the forecasts were made.
-        history: the last rows that were known of each series.
-    """
-
-    name: str
-    dates: pd.Index
-    values: np.ndarray
-    intervals: Mapping[float, Interval]
-    notes: tuple[str, ...]
-    history: Panel
-
-    def _repr_html_(self) -> str:
-        """The forecasts and the notes, as a notebook shows them."""
-        from kseq.report.table import as_html
-
-        return as_html(self.frame, self.notes)
-
-    def plot(self, path: str | Path | None = None, *, interactive: bool = False) -> Any:
-        """Draw the last known values, the forecasts and their intervals.
-
-        Args:
-            path: File to write the picture into, a PNG where it has no suffix, a page where it is interactive. Defaults
-                to None, for none.
-            interactive: Whether to draw charts to zoom into, which a notebook shows where they are made. Defaults to
-                False.
-
-        Returns:
-            matplotlib.figure.Figure: The picture; :class:`kseq.report.html.interactive.Interactive` of an interactive
-            one.
-        """
-        if interactive:
-            from kseq.report.forecast import record_of
-            from kseq.report.html.interactive import Interactive
-            from kseq.report.html.others import charts_of_forecast
-
-            charts = Interactive(f"Forecast by {self.name}", charts_of_forecast(record_of(self), self.frame))
-            if path is not None:
-                charts.save(path)
-            return charts
-        from kseq.report.forecast import plot_forecast
-        from kseq.report.lettering import save
-
-        return save(plot_forecast(self), path)
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """Long form: ``unique_id, ds``, forecasts under the model's name, and bounds as ``GRU-lo-80``, ``GRU-hi-80``.
-
-        Several targets are several series, ``id/target``.
-        """
-        ids, targets = self.history.ids, self.history.targets
-        series, steps, count = self.values.shape
-        of_rows = [f"{id}/{target}" for id in ids for target in targets] if count > 1 else list(ids)
-        places = np.repeat(np.arange(series * steps).reshape(series, 1, steps), count, axis=1)
-
-        def flat(values: np.ndarray) -> np.ndarray:
-            return np.moveaxis(values, 2, 1).ravel()
-
-        columns: Mapping[str, np.ndarray | pd.Index] = {
-            ID_NAME: pd.Index(of_rows).repeat(steps),
-            "ds": self.dates[places.ravel()],
-            self.name: flat(self.values),
-            **{
-                f"{self.name}-{side}-{level:g}": flat(bound)
-                for level, band in self.intervals.items()
-                for side, bound in (("lo", band.lo), ("hi", band.hi))
-            },
-        }
-        return pd.DataFrame(columns)
 
 
 @checked("kseq.forecast")
@@ -122,21 +41,21 @@ def forecast(
     Args:
         model: A model from :func:`kseq.forecasting.fit.fit_model` or :func:`kseq.forecasting.model_file.load`.
         steps: Number of steps, at least 1; the model's horizon by default.
-        rows: newer rows to forecast from, as :func:`kseq.compare` takes a series; they may follow those that the model
+        rows: Newer rows to forecast from, as :func:`kseq.compare` takes a series; they may follow those that the model
             keeps, or overlap with them. By default it forecasts from the last rows that it was trained on. They may be
             of series that it has not seen, if their past is long enough.
-        future: covariates at the steps to come, one row a series and step, from :func:`covariates_ahead`: future
+        future: Covariates at the steps to come, one row a series and step, from :func:`covariates_ahead`: future
             covariates of all steps, and past ones of those that later blocks of ``horizon`` steps read.
-        levels: percents that intervals are to cover; by default those named when the model was fitted, as far as
+        levels: Percents that intervals are to cover; by default those named when the model was fitted, as far as
             they are known.
-        ids: series to forecast; by default all that it was trained on, or all of ``rows``.
+        ids: Series to forecast; by default all that it was trained on, or all of ``rows``.
 
     Returns:
-        Forecast: with ``.frame``.
+        Forecast: The forecasts, with ``.frame``, ``.plot()`` and ``.write(folder)``.
 
     Raises:
-        ConfigError: a number of steps below 1, a level of which nothing is known, or an id of no series.
-        DataError: the rows do not fit the model, too little is known of a series, covariates of steps to come are
+        ConfigError: A number of steps below 1, a level of which nothing is known, or an id of no series.
+        DataError: The rows do not fit the model, too little is known of a series, covariates of steps to come are
             missing, or a forecast is not finite.
 
     Example:
@@ -186,18 +105,18 @@ def rows_to_forecast(
     """Gather the rows that forecasts start from, and lay those of the steps to come behind them.
 
     Args:
-        card: card of the model.
+        card: Card of the model.
         steps: Number of steps to forecast.
-        rows: newer rows, as in :func:`forecast`.
-        future: covariates of the steps to come, as there.
-        ids: series to forecast, as there.
+        rows: Newer rows, as in :func:`forecast`.
+        future: Covariates of the steps to come, as there.
+        ids: Series to forecast, as there.
 
     Returns:
         What is known of each series; the same with rows for the steps to come, as many as whole blocks of ``horizon``
         steps take; and sentences on what was left out.
 
     Raises:
-        ConfigError, DataError: as :func:`forecast`.
+        ConfigError, DataError: As :func:`forecast`.
     """
     history, notes = _long_enough(card, history_of(card, rows, ids), named=ids is not None)
     blocks = -(-steps // card.horizon)
@@ -272,11 +191,11 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cel
     """Take a model's covariates at the steps to come out of a table.
 
     Args:
-        card: card of the model.
-        frame: one row a series and step, with ids and dates in columns as in the model's own file, or in such as are
+        card: Card of the model.
+        frame: One row a series and step, with ids and dates in columns as in the model's own file, or in such as are
             named ``unique_id`` and ``ds``; dates may be its index. For a model of one series ids may be left out.
             Without dates the rows of a series are its steps in order.
-        name: name of the table, for messages.
+        name: Name of the table, for messages.
         cells: How the cells of the file are read; by default as those of the model's own file.
 
     Returns:
@@ -284,7 +203,7 @@ def covariates_ahead(card: ModelCard, frame: pd.DataFrame, name: str, cells: Cel
         (``step``).
 
     Raises:
-        DataError: no covariate, id or date is among the columns; one holds no numbers; a date stands twice.
+        DataError: No covariate, id or date is among the columns; one holds no numbers; a date stands twice.
     """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"received {name} of type {type(frame).__name__}, expected a DataFrame.")
@@ -377,12 +296,12 @@ def require_numbers(values: np.ndarray, name: str, source: str) -> None:
     """Refuse forecasts that are not finite.
 
     Args:
-        values: forecasts of any shape.
+        values: Forecasts of any shape.
         name: Name of the model, for the message.
         source: Name of the series that it read.
 
     Raises:
-        DataError: one of them is NaN or infinite.
+        DataError: One of them is NaN or infinite.
 
     Example:
         >>> require_numbers(np.array([1.0, 2.0]), "GRU", "sst")

@@ -57,47 +57,47 @@ class Forecaster(Parameters):
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        lookback: rows that the network reads; by default chosen by horizon, season and size, see
+        lookback: Rows that the network reads; by default chosen by horizon, season and size, see
             :mod:`kseq.comparison.defaults`, as ``batch_size``, ``max_steps`` and ``windows_per_epoch`` are.
-        horizon: rows that it forecasts at once; further steps are forecast from its own forecasts.
+        horizon: Rows that it forecasts at once; further steps are forecast from its own forecasts.
         units: Number of units of each recurrent layer; a tuple gives one number for each layer.
-        num_layers: recurrent layers; 1 by default, or as many as ``units`` has numbers.
-        dropout: share of outputs dropped between layers.
-        bidirectional: read windows in both directions.
+        num_layers: Recurrent layers; 1 by default, or as many as ``units`` has numbers.
+        dropout: Share of outputs dropped between layers.
+        bidirectional: Read windows in both directions.
         start: Rules of the initial weights, ``"keras"`` or ``"pytorch"``; see :mod:`kseq.models.initializers`.
         skip: ``"linear"`` to add a linear map of the window to the network's forecast, started by least squares;
             ``"none"`` for the recurrent network alone.
         transform: What the model reads and forecasts instead of the values, see :mod:`kseq.preprocessing.transforms`:
             ``"none"``, steps such as ``"anomaly,last"``, or ``"auto"``, which chooses by the validation part.
-        calendar: read where in the day, the week or the year each row stands.
+        calendar: Read where in the day, the week or the year each row stands.
         scaler: ``"standard"`` or ``"minmax"``, fitted on the rows that are trained on.
-        past_target: read the target's own past.
-        features: past covariates: further columns to read. Steps beyond the horizon need them ahead, as ``X_df``.
-        future: future covariates: columns to read at the steps to forecast, in ``X_df``.
-        static: static covariates: columns that hold one value a series.
-        validation: share of the rows, at the end, that stop the training and bound the intervals; 0 for none.
-        epochs: the most.
-        batch_size: windows in a batch; 0 for all at once.
+        past_target: Read the target's own past.
+        features: Past covariates: further columns to read. Steps beyond the horizon need them ahead, as ``X_df``.
+        future: Future covariates: columns to read at the steps to forecast, in ``X_df``.
+        static: Static covariates: columns that hold one value a series.
+        validation: Share of the rows, at the end, that stop the training and bound the intervals; 0 for none.
+        epochs: The most.
+        batch_size: Windows in a batch; 0 for all at once.
         learning_rate: Learning rate of Adam.
-        patience: epochs without a better validation loss; 0 to train them all.
-        weight_decay: decoupled, as in AdamW.
-        clip_norm: largest norm of the gradient; 0 for no clipping.
+        patience: Epochs without a better validation loss; 0 to train them all.
+        weight_decay: Decoupled, as in AdamW.
+        clip_norm: Largest norm of the gradient; 0 for no clipping.
         loss: The loss that is minimised, ``"mse"``, ``"mae"``, ``"huber"`` or ``"quantile"``.
         schedule: ``"constant"`` or ``"cosine"``, how the learning rate goes over the steps of the budget.
-        max_steps: the most gradient steps; 0 for what ``epochs`` says alone.
-        windows_per_epoch: the most windows of an epoch; 0 for all.
-        season: steps in a season, which a model file keeps for seasonal naive forecasts; 0 to find it.
-        refit_on_validation: train again on all rows, once the validation part has told for how many epochs.
+        max_steps: The most gradient steps; 0 for what ``epochs`` says alone.
+        windows_per_epoch: The most windows of an epoch; 0 for all.
+        season: Steps in a season, which a model file keeps for seasonal naive forecasts; 0 to find it.
+        refit_on_validation: Train again on all rows, once the validation part has told for how many epochs.
         seed: Seed of the initial weights, the batches and dropout.
         n_seeds: Number of networks that are trained, with seeds from ``seed`` on; their mean is the forecast.
-        level: percents that intervals are to cover; ``()`` for none.
-        freq: frequency of the dates; by default it is found.
-        refit: former name of ``refit_on_validation``, in whose place it stands where it is given.
-        **others: parameters by the names of the command's options: ``layers``, ``validation_share``, ``first_seed``,
+        level: Percents that intervals are to cover; ``()`` for none.
+        freq: Frequency of the dates; by default it is found.
+        refit: Former name of ``refit_on_validation``, in whose place it stands where it is given.
+        **others: Parameters by the names of the command's options: ``layers``, ``validation_share``, ``first_seed``,
             ``seeds``, ``no_past_target``, ``no_refit_on_validation``.
 
     Attributes:
-        model_: the trained network and its card, a :class:`kseq.forecasting.model_file.TrainedModel`.
+        model_: The trained network and its card, a :class:`kseq.forecasting.model_file.TrainedModel`.
 
     Example:
         >>> forecaster = Forecaster("gru", lookback=24).fit(df)  # doctest: +SKIP
@@ -187,17 +187,17 @@ class Forecaster(Parameters):
         """Train on a series, or on all of many.
 
         Args:
-            df: columns ``unique_id, ds, y`` and covariates; or anything else that :func:`kseq.data.series_of` takes.
-            y: the target, ``(rows,)``, where it is no column of ``df``; scikit-learn's tools pass it on.
-            **reading: how a frame is read, as :func:`kseq.from_frame` describes it: ``target``, ``time``, ``id``,
+            df: Columns ``unique_id, ds, y`` and covariates; or anything else that :func:`kseq.data.series_of` takes.
+            y: The target, ``(rows,)``, where it is no column of ``df``; scikit-learn's tools pass it on.
+            **reading: How a frame is read, as :func:`kseq.from_frame` describes it: ``target``, ``time``, ``id``,
                 ``series``, ``fill``, ``sort`` and others.
 
         Returns:
             Itself, with ``model_``.
 
         Raises:
-            ConfigError: a parameter is wrong.
-            DataError: the frame is too short or cannot be used as it is.
+            ConfigError: A parameter is wrong.
+            DataError: The frame is too short or cannot be used as it is.
         """
         self.model_ = self._fit(self._data(_with_target(df, y), reading))
         self.reading_ = reading
@@ -208,17 +208,17 @@ class Forecaster(Parameters):
         """Score forecasts of the rows after those of :meth:`fit`, as ``GridSearchCV`` asks with ``TimeSeriesSplit``.
 
         Args:
-            df: the rows, as in :meth:`fit`; at least ``horizon`` of them.
+            df: The rows, as in :meth:`fit`; at least ``horizon`` of them.
             y: The series, as in :meth:`fit`.
-            **reading: as in :meth:`fit`, whose own hold where nothing else is said.
+            **reading: As in :meth:`fit`, whose own hold where nothing else is said.
 
         Returns:
             Minus the mean absolute error of one series and target, or minus the mean absolute scaled error of several:
             the higher, the better.
 
         Raises:
-            ConfigError: it is not fitted yet.
-            DataError: the rows do not fit the model, or no window fits into them.
+            ConfigError: It is not fitted yet.
+            DataError: The rows do not fit the model, or no window fits into them.
 
         Example:
             >>> search = GridSearchCV(Forecaster(), {"units": [8, 16]}, cv=TimeSeriesSplit(3))  # doctest: +SKIP
@@ -241,14 +241,14 @@ class Forecaster(Parameters):
             h: Number of steps; ``horizon`` by default.
             X_df: ``ds`` and covariates of the steps to come: ``future``, and ``features`` where ``h`` is beyond the
                 horizon; for a panel ``unique_id`` too.
-            level: percents that intervals are to cover; by default those that it was fitted with.
+            level: Percents that intervals are to cover; by default those that it was fitted with.
 
         Returns:
             ``unique_id, ds, GRU, GRU-lo-80, GRU-hi-80...``; remarks on them stand in ``.attrs["notes"]``.
 
         Raises:
-            ConfigError: it is not fitted yet, or there is no interval of a level.
-            DataError: covariates of the steps to come are missing.
+            ConfigError: It is not fitted yet, or there is no interval of a level.
+            DataError: Covariates of the steps to come are missing.
         """
         model = self.fitted
         h = h if h is None else require_whole("h", h, *WHOLE["steps"])
@@ -275,19 +275,19 @@ class Forecaster(Parameters):
 
         Args:
             df: The series, as in :meth:`fit`.
-            h: steps to forecast from each origin; ``horizon`` by default.
-            n_windows: origins; the last one's forecasts end with the series.
-            step_size: rows from one origin to the next; ``h`` by default.
-            refit: train anew before each origin, instead of once before the first.
+            h: Steps to forecast from each origin; ``horizon`` by default.
+            n_windows: Origins; the last one's forecasts end with the series.
+            step_size: Rows from one origin to the next; ``h`` by default.
+            refit: Train anew before each origin, instead of once before the first.
             level: Levels of the intervals, as in :meth:`predict`.
-            **reading: as in :meth:`score`.
+            **reading: As in :meth:`score`.
 
         Returns:
             ``unique_id, ds, cutoff, y``, then as of :meth:`predict`: what ``utilsforecast.evaluation.evaluate`` takes.
 
         Raises:
-            ConfigError: a parameter or a number is wrong.
-            DataError: the series is too short.
+            ConfigError: A parameter or a number is wrong.
+            DataError: The series is too short.
         """
         series = self._data(df, self._reading(reading))
         h = self.horizon if h is None else h
@@ -300,7 +300,7 @@ class Forecaster(Parameters):
         """Write the fitted model into one ``.keras`` file, as ``kseq fit`` does; return the file.
 
         Raises:
-            ConfigError: it is not fitted yet, or the file cannot be written.
+            ConfigError: It is not fitted yet, or the file cannot be written.
         """
         from kseq.forecasting import model_file
 
@@ -312,7 +312,7 @@ class Forecaster(Parameters):
         """Make a fitted forecaster of a file that :meth:`save` or ``kseq fit`` has written.
 
         Raises:
-            DataError: the file is missing, damaged or none of kseq's.
+            DataError: The file is missing, damaged or none of kseq's.
         """
         from kseq.forecasting import model_file
 
@@ -344,7 +344,7 @@ class Forecaster(Parameters):
         """The trained network and its card.
 
         Raises:
-            ConfigError: it is not fitted yet.
+            ConfigError: It is not fitted yet.
         """
         model = getattr(self, "model_", None)
         if model is None:

@@ -16,6 +16,7 @@ from kseq.data.columns import require_columns
 from kseq.data.slices import chosen, common_rows, joined, places_in
 from kseq.errors import ConfigError, DataError, Parameter
 from kseq.forecasting.card import ModelCard
+from kseq.preprocessing.autoregression import Autoregression
 from kseq.preprocessing.columns import encoded
 from kseq.preprocessing.seasonality import Cycle, calendar_seasons
 from kseq.preprocessing.splits import Split, placed_windows
@@ -29,7 +30,7 @@ class History:
     """Rows of a panel up to which all is known.
 
     Args:
-        panel: the series, with what is known ahead in the rows after the last target.
+        panel: The series, with what is known ahead in the rows after the last target.
         place: Place of each series among those that the model was trained on; -1 for one that it has not seen.
         own: First row of each series that is not among those that the model keeps.
         given: Number of series that came with rows of their own; 0 where all rows are the model's.
@@ -56,15 +57,15 @@ def history_of(card: ModelCard, rows: Series | Panel | None = None, ids: Sequenc
     """Gather what is known of the series that are to be forecast.
 
     Args:
-        card: card of the model.
-        rows: newer rows, of series that the model knows or of others; they count where both have one of the same date.
+        card: Card of the model.
+        rows: Newer rows, of series that the model knows or of others; they count where both have one of the same date.
             None for the rows that the model keeps of all of its series. Where the model knows one series and the rows
             are those of one, they are taken for the same, whatever they are called.
-        ids: series to take; all by default.
+        ids: Series to take; all by default.
 
     Raises:
-        ConfigError: there is none of an id.
-        DataError: columns, dates or frequency of the rows differ from those that the model was trained on.
+        ConfigError: There is none of an id.
+        DataError: Columns, dates or frequency of the rows differ from those that the model was trained on.
     """
     kept = card.context
     if rows is None:
@@ -94,7 +95,7 @@ def _alike(card: ModelCard, rows: Panel) -> Panel:
     """Rows with the columns, dates and static covariates that the model was trained on.
 
     Raises:
-        DataError: they cannot be had.
+        DataError: They cannot be had.
     """
     kept = card.context
     require_columns(pd.DataFrame(columns=rows.columns), kept.columns, rows.name)
@@ -117,9 +118,7 @@ def _alike(card: ModelCard, rows: Panel) -> Panel:
             "trained on; resample the file, or fit a model on it."
         )
     if _both_count(kept, rows):
-        step, known = (
-            frequency.step_of_numbers(panel.index.to_numpy(), panel.borders[1:-1] - 1) for panel in (rows, kept)
-        )
+        step, known = _step(rows), _step(kept)
         if step != known and len(rows) > len(rows.ids):
             raise DataError(
                 f"{rows.name}: received steps that are {step} apart, expected {known}, as those that the model was "
@@ -202,7 +201,7 @@ def _numbered(card: ModelCard, rows: Panel, at: np.ndarray) -> pd.Index:
     """Numbers of rows without dates: as in the training where these rows hold its last ones, else after them.
 
     Raises:
-        DataError: they do not, and the model has to know where in the season they stand.
+        DataError: They do not, and the model has to know where in the season they stand.
     """
     kept, numbers = card.context, rows.index.to_numpy() - rows.index.to_numpy()[rows.borders[:-1]][_series(rows)]
     shifts = np.zeros(len(rows.ids), dtype="int64")
@@ -223,8 +222,8 @@ def _end_of_training(rows: np.ndarray, last: np.ndarray, reach: int) -> int:
     """One after the row that is the last one of a training, told by values; 0 where there is none.
 
     Args:
-        rows: rows of the series, ``(rows, columns)``.
-        last: the last rows of the training, ``(rows, columns)``.
+        rows: Rows of the series, ``(rows, columns)``.
+        last: The last rows of the training, ``(rows, columns)``.
         reach: Number of rows that must be there.
     """
     for stop in np.flatnonzero(np.isclose(rows, last[-1], equal_nan=True).all(axis=1)) + 1:
@@ -247,17 +246,17 @@ def panel_like(
     """Cut rows into windows with the scales of a trained model.
 
     Args:
-        card: card of the model.
-        history: the rows; those of steps to come too, where these are forecast.
-        stop: one after the last row of each series that its scale may be learnt from, if the model has not seen it.
-        segments: first target rows of the windows, in the order of the series.
-        owners: series of each segment, by its place.
+        card: Card of the model.
+        history: The rows; those of steps to come too, where these are forecast.
+        stop: One after the last row of each series that its scale may be learnt from, if the model has not seen it.
+        segments: First target rows of the windows, in the order of the series.
+        owners: Series of each segment, by its place.
 
     Returns:
-        WindowedPanel: all of its windows are in its test part.
+        WindowedPanel: All of its windows are in its test part.
 
     Raises:
-        DataError: a value has no logarithm, or it cannot be told where in the season the rows stand.
+        DataError: A value has no logarithm, or it cannot be told where in the season the rows stand.
     """
     panel, settings = history.panel, card.settings
     split = Split(panel.borders[:-1], stop, stop, stop, panel.borders[1:])
@@ -284,7 +283,8 @@ def _transform_like(card: ModelCard, history: History, split: Split) -> FittedTr
     season = card.transform.season
     every = np.arange(len(history.panel.ids))
     # Rows may be too few for what a training takes: what the model knows stands in their place.
-    fitted = fit_steps(steps_of(card.transform.name), history.panel, split, every, season, seasons=0)
+    names, lookback = steps_of(card.transform.name), card.lookback
+    fitted = fit_steps(names, history.panel, split, every, season, seasons=0, lookback=lookback)
     steps: list[Step] = []
     for step in fitted.steps:
         if known is not None and isinstance(step, Anomaly):
@@ -293,7 +293,20 @@ def _transform_like(card: ModelCard, history: History, split: Split) -> FittedTr
             steps.append(_trend_like(line, step, history))
         else:
             steps.append(step)
-    return replace(card.transform, steps=tuple(steps))
+    reference = card.transform.reference
+    if isinstance(reference, Autoregression) and isinstance(fitted.reference, Autoregression):
+        reference = _autoregression_like(reference, fitted.reference, history)
+    return replace(card.transform, steps=tuple(steps), reference=reference)
+
+
+def _autoregression_like(known: Autoregression, own: Autoregression, history: History) -> Autoregression:
+    """Autoregressions of the training for the series that were in it."""
+    seen, mean = history.place >= 0, own.mean.copy()
+    coefficients = np.zeros((len(seen), max(known.order, own.order), mean.shape[1]))
+    coefficients[~seen, : own.order] = own.coefficients[~seen]
+    coefficients[seen, : known.order] = known.coefficients[history.place[seen]]
+    mean[seen] = known.mean[history.place[seen]]
+    return replace(known, coefficients=coefficients, mean=mean)
 
 
 def _trend_like(known: Trend, own: Trend, history: History) -> Trend:

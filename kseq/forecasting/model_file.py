@@ -80,12 +80,12 @@ def save(model: TrainedModel, path: str | Path) -> Path:
     """Write a model into one file, of Keras's own layers; an existing file is replaced once the new one is whole.
 
     Args:
-        model: the model.
-        path: a name that ends in ``.keras``.
+        model: The model.
+        path: A name that ends in ``.keras``.
 
     Raises:
-        ConfigError: the name ends otherwise, is that of a file that kseq has not written, or a weight is not finite.
-        OutputError: a ConfigError too: the file cannot be written there; it says where it is instead.
+        ConfigError: The name ends otherwise, is that of a file that kseq has not written, or a weight is not finite.
+        OutputError: A ConfigError too: the file cannot be written there; it says where it is instead.
     """
     from kseq.layers import to_stock
 
@@ -123,7 +123,7 @@ def require_own(path: Path) -> None:
     """Refuse to replace a file that kseq has not written.
 
     Raises:
-        ConfigError: it is one.
+        ConfigError: It is one.
     """
     if os.path.lexists(path) and not is_own(path):
         raise ConfigError(f"{path} was not written by kseq; expected a free name, or that of a model to replace.")
@@ -142,10 +142,10 @@ def read_card(path: str | Path) -> ModelCard:
     """Read what a file says of its model, once the whole file has been inspected; Keras is not loaded.
 
     Args:
-        path: the file.
+        path: The file.
 
     Raises:
-        DataError: it is missing, damaged, or none that kseq has written.
+        DataError: It is missing, damaged, or none that kseq has written.
     """
     card, _ = _read(require_path(path))
     return card
@@ -155,10 +155,10 @@ def read_parts(path: str | Path) -> tuple[ModelCard, list[np.ndarray]]:
     """Read a file's card and its weights, in the order of ``keras.Model.weights``; Keras is not loaded.
 
     Args:
-        path: the file.
+        path: The file.
 
     Raises:
-        DataError: it is missing, damaged, or none that kseq has written.
+        DataError: It is missing, damaged, or none that kseq has written.
     """
     return _read(require_path(path))
 
@@ -168,10 +168,10 @@ def load(path: str | Path) -> TrainedModel:
     """Load a model that :func:`save` has written, on any backend, with the fast layers of kseq.
 
     Args:
-        path: the file.
+        path: The file.
 
     Raises:
-        DataError: it is missing, damaged, none that kseq has written, or its weights are not finite.
+        DataError: It is missing, damaged, none that kseq has written, or its weights are not finite.
 
     Example:
         >>> model = load("model.keras")  # doctest: +SKIP

@@ -51,15 +51,15 @@ def write(card: ModelCard, parameters: int, model: Path) -> Path | None:
     """Write the page beside a model's file.
 
     Args:
-        card: card of the model.
-        parameters: weights of all its networks.
-        model: the model's file.
+        card: Card of the model.
+        parameters: Weights of all its networks.
+        model: The model's file.
 
     Returns:
         The page; None where a file stands there that kseq did not write, which is left alone.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: It cannot be written.
     """
     path = place_of(model)
     if path.exists():
@@ -81,9 +81,9 @@ def render(card: ModelCard, parameters: int, file: str) -> str:
     """Make the page of a model.
 
     Args:
-        card: card of the model.
-        parameters: weights of all its networks.
-        file: name of the model's file.
+        card: Card of the model.
+        parameters: Weights of all its networks.
+        file: Name of the model's file.
     """
     # Jinja2 is loaded once there is a page to make.
     from jinja2 import Environment, PackageLoader, StrictUndefined

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from kseq.baselines import Skipped, baseline_row
-from kseq.comparison.result import Comparison
 from kseq.data import Panel, Series
 from kseq.data.dates import placing
 from kseq.data.frequency import counts_steps
@@ -20,6 +19,7 @@ from kseq.forecasting.forecast import require_numbers
 from kseq.forecasting.history import History, history_of, panel_like, unit_like
 from kseq.forecasting.model_file import TrainedModel
 from kseq.preprocessing.windows import WindowedPanel, window_starts
+from kseq.report.comparison import Comparison
 from kseq.settings import Settings
 
 #: Share of the rows of a series that the model has not seen, at its end, that is scored.
@@ -31,10 +31,10 @@ class Score:
     """A trained model beside baselines, on the same windows.
 
     Args:
-        comparison: their table, forecasts and verdict.
-        seen: number of rows that were forecast and that the model was trained on.
-        coverage: percent of true values that lie within the intervals, by level; the mean over series.
-        notes: sentences on which rows these are, and on what is missing.
+        comparison: Their table, forecasts and verdict.
+        seen: Number of rows that were forecast and that the model was trained on.
+        coverage: Percent of true values that lie within the intervals, by level; the mean over series.
+        notes: Sentences on which rows these are, and on what is missing.
     """
 
     comparison: Comparison
@@ -57,15 +57,15 @@ def evaluate(
     Args:
         model: A model from :func:`kseq.forecasting.fit.fit_model` or :func:`kseq.forecasting.model_file.load`.
         series: Rows of the same kind. Those just before them, as far as the model keeps them, are put before them.
-        all_rows: score all rows, those that it was trained on too.
-        ids: series to score; all by default.
+        all_rows: Score all rows, those that it was trained on too.
+        ids: Series to score; all by default.
 
     Returns:
-        Score: persistence and, where there is a season, seasonal naive forecast the same windows.
+        Score: Persistence and, where there is a season, seasonal naive forecast the same windows.
 
     Raises:
-        ConfigError: there is no series of an id.
-        DataError: rows do not fit the model, or those of all series, or of one that it has not seen, are too few.
+        ConfigError: There is no series of an id.
+        DataError: Rows do not fit the model, or those of all series, or of one that it has not seen, are too few.
 
     Example:
         >>> print(evaluate(model, read_csv("newer.csv")).comparison.table)  # doctest: +SKIP

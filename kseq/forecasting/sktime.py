@@ -29,17 +29,17 @@ class KseqForecaster(BaseForecaster):
 
     Args:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
-        lookback: rows that the network reads; None to let kseq choose.
-        horizon: rows that it forecasts at once; further steps are forecast from its own forecasts.
+        lookback: Rows that the network reads; None to let kseq choose.
+        horizon: Rows that it forecasts at once; further steps are forecast from its own forecasts.
         units: Number of units of each recurrent layer; a tuple gives one number for each layer.
         transform: What the model reads and forecasts instead of the values, see :class:`kseq.Forecaster`.
         epochs: Maximum number of epochs.
         learning_rate: Learning rate of Adam.
-        season: steps in a season; 0 to find it.
-        validation: share of the rows that stop the training and bound the intervals.
+        season: Steps in a season; 0 to find it.
+        validation: Share of the rows that stop the training and bound the intervals.
         seed: Seed of the initial weights and the batches.
-        n_seeds: networks whose mean forecast is taken.
-        options: further parameters of :class:`kseq.Forecaster`, by name; None for none.
+        n_seeds: Networks whose mean forecast is taken.
+        options: Further parameters of :class:`kseq.Forecaster`, by name; None for none.
 
     Example:
         >>> forecaster = KseqForecaster("gru", lookback=24)  # doctest: +SKIP

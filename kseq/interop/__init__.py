@@ -70,7 +70,7 @@ def load_torch(model: keras.Model, state: Any) -> None:
             holds one as ``model_state_dict`` or ``state_dict``.
 
     Raises:
-        ConfigError: names, shapes or settings do not fit the model, which then keeps the weights it had.
+        ConfigError: Names, shapes or settings do not fit the model, which then keeps the weights it had.
 
     Example:
         >>> model = build_lstm(features=3, units=64, num_layers=2)  # doctest: +SKIP
@@ -121,17 +121,17 @@ def from_torch(
     Args:
         state: A module of recurrent layers of one kind and one ``nn.Linear``, in that order; or its ``state_dict()``,
             or a checkpoint that holds one as ``model_state_dict`` or ``state_dict``.
-        lookback: time steps of an input window; None for any number.
+        lookback: Time steps of an input window; None for any number.
         activation: ``"relu"`` for ``nn.RNN(nonlinearity="relu")``, which no name or shape tells; of a module it is
             found. ``"tanh"`` otherwise.
-        dropout: share of outputs dropped between layers in further training, as ``nn.LSTM(dropout=)``.
-        return_states: also return the last layer's final states, as :func:`kseq.models.builders.build_model` does.
+        dropout: Share of outputs dropped between layers in further training, as ``nn.LSTM(dropout=)``.
+        return_states: Also return the last layer's final states, as :func:`kseq.models.builders.build_model` does.
 
     Returns:
         keras.Model: ``(batch, time, features)`` to ``(batch, outputs of the nn.Linear)``.
 
     Raises:
-        ConfigError: the state dict holds something else.
+        ConfigError: The state dict holds something else.
 
     Example:
         >>> model = from_torch(module, lookback=24)  # doctest: +SKIP
@@ -184,13 +184,13 @@ def to_torch(
 
     Args:
         model: The Keras model, as for :func:`load_torch`.
-        recurrent: the attribute of the PyTorch module, for a stack of equal layers (``num_layers``); or one name a
+        recurrent: The attribute of the PyTorch module, for a stack of equal layers (``num_layers``); or one name a
             layer, for modules of their own. By default ``"rnn"``, ``"lstm"`` or ``"gru"``. ``""`` writes the names of
             a bare module.
-        linear: the attribute of the ``nn.Linear``, or one name for each Dense layer.
+        linear: The attribute of the ``nn.Linear``, or one name for each Dense layer.
 
     Returns:
-        dict[str, numpy.ndarray]: arrays by name, in the model's number type.
+        dict[str, numpy.ndarray]: Arrays by name, in the model's number type.
 
     Raises:
         ConfigError: PyTorch has no such model, or the names are too few or too many.

@@ -47,11 +47,11 @@ class Spec:
         cell: ``"simple_rnn"``, ``"lstm"`` or ``"gru"``.
         activation: Keras name of the activation (``"tanh"``, ``"relu"``, ``"linear"``), ``"other"`` for a callable
             without one.
-        recurrent_activation: the same for the gates; None for a SimpleRNN.
+        recurrent_activation: The same for the gates; None for a SimpleRNN.
         reset_after: GRU only: reset gate applied after the recurrent product.
-        return_sequences: whether all outputs are wanted, or the last alone.
-        go_backwards: read the sequence from its end.
-        training: whether gradients will be asked for (a hint: a kernel may keep less when False).
+        return_sequences: Whether all outputs are wanted, or the last alone.
+        go_backwards: Read the sequence from its end.
+        training: Whether gradients will be asked for (a hint: a kernel may keep less when False).
     """
 
     cell: str

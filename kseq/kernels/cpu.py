@@ -119,23 +119,20 @@ def forward(
     """Run a layer over its sequences.
 
     Args:
-        spec: the layer's settings.
+        spec: The layer's settings.
         sequences: ``(batch, time, features)``, or ``(batch, S, time, features)`` for members that read their own.
         kernel: ``(features, G * units)`` or ``(S, features, G * units)``.
         recurrent_kernel: ``(units, G * units)`` or ``(S, units, G * units)``.
         bias: ``([S,] G * units)``, for a GRU with ``reset_after`` ``([S,] 2, 3 * units)``, or None.
-        state: the initial states, each ``(batch, [S,] units)``: ``h``, for an LSTM ``h`` and ``c``.
-        keep: keep what :func:`backward` needs; without it nothing of the past steps is stored.
+        state: The initial states, each ``(batch, [S,] units)``: ``h``, for an LSTM ``h`` and ``c``.
+        keep: Keep what :func:`backward` needs; without it nothing of the past steps is stored.
         threads: Maximum number of threads; None for :func:`kseq.kernels._cpu.pool.default_threads`.
         saturation: Size of the argument from which tanh is exactly 1 or -1, see :func:`saturation_of`; None for where
             it rounds to that.
 
-    Returns:
-        A :class:`Result`.
-
     Raises:
-        Unsupported: an activation or a number type that is not compiled here.
-        ValueError: shapes or number types that do not fit together.
+        Unsupported: An activation or a number type that is not compiled here.
+        ValueError: Shapes or number types that do not fit together.
     """
     _check_settings(spec, kernel.dtype)
     dtype, one_net = kernel.dtype, not has_members(kernel)
@@ -188,9 +185,9 @@ def backward(
     Args:
         saved: Arrays that the forward pass kept.
         d_last: Gradient of ``last``; None for zeros.
-        d_outputs: gradient of ``outputs``, None for zeros.
-        d_states: gradients of ``states``, None for zeros, also for one of them.
-        needs_sequences: whether the gradient of the sequences is wanted.
+        d_outputs: Gradient of ``outputs``, None for zeros.
+        d_states: Gradients of ``states``, None for zeros, also for one of them.
+        needs_sequences: Whether the gradient of the sequences is wanted.
 
     Returns:
         The :class:`Gradients` of the arguments of :func:`forward`, in their shapes.

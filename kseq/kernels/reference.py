@@ -225,15 +225,15 @@ def gradients(
 
     Args:
         sequences: The input sequences; like the arguments up to ``spec`` as for the forward function.
-        initial_state: list of the initial states.
+        initial_state: List of the initial states.
         mask: ``(batch, time)`` or None.
-        kernel: input weights.
-        recurrent_kernel: recurrent weights.
-        bias: bias or None.
-        spec: the layer's settings.
-        d_last: gradient of ``last_output``, None for zeros.
-        d_outputs: gradient of the outputs of every step, in the order of reading, ``(batch, [S,] time, units)``.
-        d_states: gradients of the final states.
+        kernel: Input weights.
+        recurrent_kernel: Recurrent weights.
+        bias: Bias or None.
+        spec: The layer's settings.
+        d_last: Gradient of ``last_output``, None for zeros.
+        d_outputs: Gradient of the outputs of every step, in the order of reading, ``(batch, [S,] time, units)``.
+        d_states: Gradients of the final states.
     """
     require_known_activations(spec)
     nets = _members(sequences, initial_state, kernel, recurrent_kernel, bias)

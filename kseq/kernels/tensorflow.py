@@ -23,6 +23,7 @@ from kseq.errors import Unsupported
 from kseq.kernels import Output, Spec, has_members, is_shared
 from kseq.kernels import compiled_kernel as _compiled
 from kseq.kernels.tensorflow_feed import array_dataset, dataset  # noqa: F401 (what fit reads batches by)
+from kseq.kernels.tensorflow_functions import make_functions  # noqa: F401 (what fit and forecasts call)
 
 #: Building a model of fewer members, and what comes with its first step, takes as long as so many multiply-adds of a
 #: training (those of the forward pass are counted, and the backward pass takes its time as well): 0.7 seconds, taken

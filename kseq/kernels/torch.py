@@ -16,6 +16,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import keras
 import torch
 from torch import Tensor
 
@@ -127,6 +128,11 @@ def _shapes(sequences: Tensor, states: list[Tensor], spec: Spec) -> Output:
 
 
 # --- The compiled loop -----------------------------------------------------------------------------------------------
+
+
+def compiles_epochs() -> bool:
+    """Whether epochs of a small network run in one compiled call where Keras puts new weights."""
+    return _compiled() is not None and keras.ops.zeros(1).device.type == "cpu"
 
 
 def epochs(values: list[Tensor], layers: Any, head: Any, skip: Any, optimizer: Any, decayed: Any) -> Any:
@@ -246,7 +252,7 @@ def stack(sequences: Tensor, layers: Sequence[Sequence[Weights]], spec: Spec) ->
 
     Args:
         sequences: ``(batch, time, features)``.
-        layers: weights of each layer, of the direction ahead or of both.
+        layers: Weights of each layer, of the direction ahead or of both.
         spec: Description of the last layer, in forward direction.
 
     Returns:

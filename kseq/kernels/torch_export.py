@@ -140,11 +140,11 @@ def save(
     """Write a program into a file.
 
     Args:
-        path: the file, whose name ends in ``.pt2``.
-        compute: takes the operators and inputs by name; see :class:`kseq.exporting.recipe.Recipe`.
-        networks: see :class:`kseq.exporting.networks.Network`.
-        example: inputs by name, in their order, of any batch.
-        notes: texts that the file carries, by name.
+        path: The file, whose name ends in ``.pt2``.
+        compute: Takes the operators and inputs by name; see :class:`kseq.exporting.recipe.Recipe`.
+        networks: See :class:`kseq.exporting.networks.Network`.
+        example: Inputs by name, in their order, of any batch.
+        notes: Texts that the file carries, by name.
     """
     # A batch of one would be taken for one that is always one.
     arguments = tuple(_tensor(np.concatenate([value, value])) for value in example.values())

@@ -34,7 +34,7 @@ class NativeLoop:
         cell: ``"rnn"``, ``"lstm"`` or ``"gru"``.
         x: ``(windows, time, features)``, float32.
         y: ``(windows, 1)``.
-        batch_size: windows in a batch.
+        batch_size: Windows in a batch.
         units: Number of units of each layer.
         layers: Number of recurrent layers.
         bidirectional: Whether the layers read in both directions.
@@ -85,9 +85,9 @@ class SlicedWindows(torch.utils.data.Dataset):
     Args:
         inputs: ``(time, features)``.
         targets: ``(time, targets)``.
-        starts: rows of the windows' first targets, ``(windows,)``.
-        lookback: rows to read before each.
-        horizon: rows to forecast.
+        starts: Rows of the windows' first targets, ``(windows,)``.
+        lookback: Rows to read before each.
+        horizon: Rows to forecast.
     """
 
     def __init__(self, inputs: np.ndarray, targets: np.ndarray, starts: np.ndarray, lookback: int, horizon: int):

@@ -55,15 +55,15 @@ def run(
     """Run the loop over time.
 
     Args:
-        spec: the layer's settings; ``go_backwards`` is the caller's to heed.
-        inputs: input products with their bias, ``(S, time, batch, G * units)``, float32; overwritten.
-        recurrent: recurrent weights, ``(S, units, G * units)``.
+        spec: The layer's settings; ``go_backwards`` is the caller's to heed.
+        inputs: Input products with their bias, ``(S, time, batch, G * units)``, float32; overwritten.
+        recurrent: Recurrent weights, ``(S, units, G * units)``.
         bias: Bias of the candidate's recurrent product, ``(S, units)``, or None: GRU with ``reset_after`` alone.
         states: The states, ``(S, batch, units)`` each.
         origin: Sequences, kernel and bias that the products were made of, for derivatives of the gradients.
 
     Returns:
-        list[Tensor]: all outputs, ``(S, time, batch, units)``, empty in time unless ``spec.return_sequences``; then the
+        list[Tensor]: All outputs, ``(S, time, batch, units)``, empty in time unless ``spec.return_sequences``; then the
         last states, ``(S, batch, units)`` each.
     """
     return list(_Loop.apply(spec, torch.is_grad_enabled(), inputs, recurrent, bias, *origin, *states))

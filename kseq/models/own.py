@@ -41,9 +41,9 @@ class Own:
     Args:
         name: Name of the row.
         kind: ``"cell"``, trained as the cells are, or ``"rival"``, fitted to the same windows.
-        make: a function; of a rival a regressor too, of which copies are fitted.
+        make: A function; of a rival a regressor too, of which copies are fitted.
         function: Place of the function, ``"module:function"``; empty where only a script has it.
-        sha256: of the file that holds it; empty where there is none.
+        sha256: Checksum of the file that holds it; empty where there is none.
         about: The text by which a regressor shows itself, with its parameters.
     """
 
@@ -59,7 +59,7 @@ class Own:
         """Take a function, a regressor, or the place of one, ``"module:function"``.
 
         Raises:
-            ConfigError: it is none of these, or cannot be imported.
+            ConfigError: It is none of these, or cannot be imported.
         """
         if not isinstance(name, str) or not name.strip() or cell_of(name) in CELL_NAMES:
             raise ConfigError(
@@ -100,7 +100,7 @@ class Own:
         """Call the function with those of some arguments that it takes.
 
         Raises:
-            ConfigError: it takes others, or fails.
+            ConfigError: It takes others, or fails.
         """
         given, missing = _taken(self.make, offered)
         if missing:
@@ -139,7 +139,7 @@ def own_rows(given: Any, kind: str) -> dict[str, Own]:
     """Rows by their names, of a mapping, or of texts ``"NAME=module:function"``.
 
     Raises:
-        ConfigError: a text has no name or no function, or as :meth:`Own.of`.
+        ConfigError: A text has no name or no function, or as :meth:`Own.of`.
 
     Example:
         >>> own_rows({"flat": lambda horizon: None}, "cell")["flat"].kind
@@ -172,7 +172,7 @@ def imported(place: str) -> Any:
     """Import what a user names, ``"module:function"`` or ``"file.py:function"``; modules of the current folder too.
 
     Raises:
-        ConfigError: there is no such module or function, or the module cannot be imported.
+        ConfigError: There is no such module or function, or the module cannot be imported.
     """
     module, colon, function = place.rpartition(":")
     if not colon or not module or not function:

@@ -196,7 +196,7 @@ class Windows:
         first = first.astype(np.intp, copy=False)
         owners = None
         if self.static.shape[1]:
-            owners = self.owners[np.searchsorted(self._firsts, first, side="right") - 1]
+            owners = self._owners_at(first)
         y = self._blocks[1][first].view(self.targets.dtype)
         y = y.reshape(*first.shape, self.horizon, self.targets.shape[1])
         x, width = self.refer(self.gather_inputs(first, owners))
@@ -204,7 +204,8 @@ class Windows:
             reach = self.reference.reach(self.lookback)
             past = self._blocks[2][first - reach].view(self.targets.dtype)
             past = past.reshape(*first.shape, reach, self.targets.shape[1])
-            y -= self.reference.of_targets(past, self.lookback, self.horizon)
+            series = self._owners_at(first) if owners is None else owners
+            y -= self.reference.of_targets(past, self.lookback, self.horizon, series)
             y /= width
         return x, y
 
@@ -249,6 +250,10 @@ class Windows:
     def series_of(self, which: np.ndarray) -> np.ndarray:
         """Say to which series the windows numbered ``which`` belong, places in the panel's ``ids``."""
         return self.owners[np.searchsorted(self._stops, which, side="right")]
+
+    def _owners_at(self, first: np.ndarray) -> np.ndarray:
+        """Series of the windows whose first targets are these rows."""
+        return self.owners[np.searchsorted(self._firsts, first, side="right") - 1]
 
     @cached_property
     def _firsts(self) -> np.ndarray:

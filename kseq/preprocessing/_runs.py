@@ -26,10 +26,10 @@ def reduce_runs(ufunc: np.ufunc, rows: np.ndarray, start: np.ndarray, stop: np.n
     """Reduce the rows from ``start`` to before ``stop`` of each run.
 
     Args:
-        ufunc: such as ``np.add``.
-        rows: values, ``(rows, ...)``.
-        start: first row of each run, ``(runs,)``, in order.
-        stop: one after the last row, ``(runs,)``, above ``start`` and not beyond the start of the next run.
+        ufunc: Such as ``np.add``.
+        rows: Values, ``(rows, ...)``.
+        start: First row of each run, ``(runs,)``, in order.
+        stop: One after the last row, ``(runs,)``, above ``start`` and not beyond the start of the next run.
 
     Returns:
         ``(runs, ...)``.

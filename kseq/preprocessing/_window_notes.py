@@ -42,11 +42,11 @@ def require_each_origin(panel: Panel, first: np.ndarray, n_windows: int, step: i
     """Refuse a backtest of which an origin has no window in any series.
 
     Args:
-        panel: the series.
-        first: row of the first origin's first target of each series, ``(series,)``.
-        n_windows: how many origins there are.
-        step: rows from one to the next.
-        segments: rows of the first targets of the test windows.
+        panel: The series.
+        first: Row of the first origin's first target of each series, ``(series,)``.
+        n_windows: How many origins there are.
+        step: Rows from one to the next.
+        segments: Rows of the first targets of the test windows.
     """
     begins = np.concatenate([np.asarray(segment) for segment in segments])
     numbers = (begins - first[panel.series_of(begins)]) // step

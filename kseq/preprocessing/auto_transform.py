@@ -93,11 +93,12 @@ class Transform:
         if {"anomaly", "season"} & set(names):
             season = self.season or season_of_panel(panel, split, members)
         if names != ("auto",):
-            return fit_steps(names, panel, split, members, season)
+            return fit_steps(names, panel, split, members, season, lookback=lookback)
         if not self.past_target:
             return fit_steps((), panel, split, members, season)
         trial = Trial.of(panel, split, members, lookback, horizon, self.season)
-        return fit_steps(steps_of(trial.allowed(panel, trial.ranked)[0]), panel, split, members, trial.season)
+        names = steps_of(trial.allowed(panel, trial.ranked)[0])
+        return fit_steps(names, panel, split, members, trial.season, lookback=lookback)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +161,7 @@ class Trial:
         """Transforms that are tried: those that all series allow."""
         low = self._lowest
         logs = ["log"] if low > 0 else ["log1p"] if low == 0 else []
-        tails = ["", "change", "last", "mean"] + ["difference"] * (self.horizon == 1)
+        tails = ["", "change", "last", "mean", "ar"] + ["difference"] * (self.horizon == 1)
         seasons = ["", "anomaly"] if self.season > 1 else [""]
         chains = [(log, season, tail) for log in ("", *logs) for season in seasons for tail in tails]
         # As a baseline, a season is repeated where two of it are known.
@@ -191,7 +192,7 @@ class Trial:
         return self._fitted(name).lost(self.lookback)
 
     def _fitted(self, name: str) -> FittedTransform:
-        return fit_steps(steps_of(name), self.panel, self.split, self.members, self.season)
+        return fit_steps(steps_of(name), self.panel, self.split, self.members, self.season, lookback=self.lookback)
 
     def _windows(self, reach: int, part: str) -> tuple[np.ndarray, np.ndarray]:
         """Rows of first targets of a part, and the series of each, all or evenly drawn."""
@@ -255,7 +256,7 @@ class Trial:
 
     def _repeated(self, reference: Reference, starts: np.ndarray) -> np.ndarray:
         past = self.panel.y[starts[:, None] + np.arange(-reference.reach(1), 0)]
-        forecast = reference.of_targets(past, 1, self.horizon)
+        forecast = reference.of_targets(past, 1, self.horizon, np.zeros(len(starts), int))
         return np.broadcast_to(forecast, (len(starts), self.horizon, past.shape[-1]))
 
     def _missed(self, forecasts: np.ndarray, starts: np.ndarray, owners: np.ndarray) -> np.ndarray:
@@ -337,19 +338,19 @@ class Trial:
         # Rows that least squares read are fewer where windows are very long.
         rows = min(lookback, max(1, INPUTS // levels.shape[1]))
 
-        def cut(starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        def cut(starts: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             past = levels[starts[:, None] + np.arange(-reference.reach(lookback), 0)]
             inputs = past[:, -lookback:]
             level = reference.of_inputs(inputs)
             ahead = levels[starts[:, None] + np.arange(self.horizon)]
             if fitted.reference is not None:
-                ahead = ahead - reference.of_targets(past, lookback, self.horizon)
+                ahead = ahead - reference.of_targets(past, lookback, self.horizon, owners)
             return (inputs if level is None else inputs - level)[:, -rows:], ahead, past
 
         starts, owners = self._windows(reach, "training")
         if not len(starts) or not len(self.judged[0]):
             return float("nan")
-        x, y, _ = cut(starts)
+        x, y, _ = cut(starts, owners)
         count = np.maximum(np.bincount(owners, minlength=len(self.members)), 1)[:, None]
 
         def per_series(values: np.ndarray) -> np.ndarray:
@@ -368,10 +369,10 @@ class Trial:
         square[np.diag_indices_from(square)] += RIDGE * np.trace(square) / len(square) + 1e-9
         weights = np.linalg.solve(square, x.T @ y)
         starts, owners = self.judged
-        x, _, past = cut(starts)
+        x, _, past = cut(starts, owners)
         x = ((x - center[owners, None]) / of_x[owners, None]).reshape(len(x), -1)
         made = ((x - means[0]) @ weights + means[1]).reshape(len(x), self.horizon, -1)
         made = made * of_y[owners, None] + shift[owners, None]
         if fitted.reference is not None:
-            made = reference.put_back(made, past, lookback)
+            made = reference.put_back(made, past, lookback, owners)
         return self.error(fitted.undo(made, self.panel, starts[:, None] + np.arange(self.horizon)), starts, owners)

@@ -80,7 +80,8 @@ class Frame:
             # What is both read and forecast in one scale is held once.
             same = reference is None and list(map(id, sources)) == list(map(id, forecast))
             y = x if same else scaled_rows(panel, forecast, [0] * len(forecast), targets, self.dtype)
-            return Windows(x, y, tuple(segments), self.lookback, self.horizon, owners, self.static, reference, columns)
+            measured = reference and reference.in_scale(targets.center, targets.scale)
+            return Windows(x, y, tuple(segments), self.lookback, self.horizon, owners, self.static, measured, columns)
 
         if reference is not None:
             plain = cut(input_scaler, target_scaler)

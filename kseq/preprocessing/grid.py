@@ -28,11 +28,11 @@ class Grid:
     """A group of neighbouring series, without those that are left out of everything.
 
     Args:
-        panel: panel of the series.
-        members: the series, places in its ``ids``, ``(series,)``.
-        borders: places at which a series begins, and the number of places, ``(series + 1,)``.
-        rows: rows of the panel, those that a series is learnt from first, ``(rows,)``.
-        places: where each of them stands, ``(rows,)``.
+        panel: Panel of the series.
+        members: The series, places in its ``ids``, ``(series,)``.
+        borders: Places at which a series begins, and the number of places, ``(series + 1,)``.
+        rows: Rows of the panel, those that a series is learnt from first, ``(rows,)``.
+        places: Where each of them stands, ``(rows,)``.
     """
 
     panel: Panel
@@ -100,9 +100,9 @@ def grids(panel: Panel, split: Split, members: np.ndarray) -> Iterator[Grid]:
     """Lay out series, a group at a time.
 
     Args:
-        panel: panel of the series.
-        split: parts of each series.
-        members: series to lay out, places in the panel's ``ids``; sorted.
+        panel: Panel of the series.
+        split: Parts of each series.
+        members: Series to lay out, places in the panel's ``ids``; sorted.
     """
     start, end = split.start[members], split.end[members]
     for group in groups(end - start):
@@ -144,10 +144,10 @@ def seasonal_scales(panel: Panel, split: Split, members: np.ndarray, season: int
     """What repeating the last season misses in the rows that are learnt from, by which MASE and RMSSE scale.
 
     Args:
-        panel: the series.
-        split: their parts.
-        members: series to scale, places in the panel's ``ids``; sorted.
-        season: steps in a season.
+        panel: The series.
+        split: Their parts.
+        members: Series to scale, places in the panel's ``ids``; sorted.
+        season: Steps in a season.
 
     Returns:
         Mean absolute and root mean squared difference of values one season apart, ``(series, targets)``; NaN for a

@@ -46,8 +46,8 @@ def linear_map(train: Windows, validation: Windows | None = None, penalty: float
     """Fit DLinear to training windows by least squares.
 
     Args:
-        train: windows to fit; of very many, evenly drawn ones.
-        validation: windows by which the penalty is chosen; None, the default, for generalised cross-validation.
+        train: Windows to fit; of very many, evenly drawn ones.
+        validation: Windows by which the penalty is chosen; None, the default, for generalised cross-validation.
         penalty: Ridge penalty; None, the default, to choose it.
     """
     inputs = train.lookback * (train.inputs.shape[1] + train.static.shape[1])

@@ -16,9 +16,9 @@ def fit_scales(kind: str, windows: Windows, inputs: Scaler, targets: Scaler) -> 
 
     Args:
         kind: ``"standard"`` for the root of the mean square, ``"minmax"`` for the range.
-        windows: training windows of values in the scales that are given, with their reference.
-        inputs: scale of the inputs.
-        targets: scale of the targets.
+        windows: Training windows of values in the scales that are given, with their reference.
+        inputs: Scale of the inputs.
+        targets: Scale of the targets.
 
     Returns:
         Scale of the inputs, in which values come before their reference is taken off; the same for the targets; and the

@@ -11,6 +11,8 @@ name        models read                           models forecast, at each step 
 ``mean``    the distance from its mean            the same
 ``season``  the distance from its last value      the distance from the value one season earlier, or as many seasons
                                                   as it takes to reach a known one
+``ar``      the values as they are                the distance from the forecast of the series' own autoregression, see
+                                                  :mod:`kseq.preprocessing.autoregression`
 ==========  ====================================  =====================================================================
 
 With ``spread`` after any of them, both are divided by the standard deviation of the window's inputs as well (reversible
@@ -26,8 +28,11 @@ from dataclasses import dataclass
 import numpy as np
 
 #: References by name, and the name of what divides by the window's spread.
-REFERENCES = ("change", "last", "mean", "season")
+REFERENCES = ("change", "last", "mean", "season", "ar")
 SPREAD = "spread"
+
+#: References by which models read the values as they are.
+AS_THEY_ARE = ("none", "change", "increments", "ar")
 
 #: A window's spread counts as at least this share of the usual one in its series: a constant window has none.
 LEAST_SPREAD = 0.1
@@ -59,24 +64,25 @@ class Reference:
 
     def of_inputs(self, past: np.ndarray) -> np.ndarray | None:
         """What is taken off inputs ``past``, ``(..., lookback, targets)``; None for nothing."""
-        if self.kind in ("none", "change", "increments"):
+        if self.kind in AS_THEY_ARE:
             return None
         return past.mean(axis=-2, keepdims=True) if self.kind == "mean" else past[..., -1:, :]
 
-    def of_targets(self, past: np.ndarray, lookback: int, steps: int) -> np.ndarray:
+    def of_targets(self, past: np.ndarray, lookback: int, steps: int, series: np.ndarray) -> np.ndarray:
         """What is taken off the targets that follow.
 
         Args:
             past: the :meth:`reach` rows before them or more, ``(..., rows, targets)``.
             lookback: rows that a model reads.
             steps: rows that it forecasts.
+            series: series of each window, its place in the panel's ``ids``, which broadcasts against ``(...)``.
 
         Returns:
             ``(..., steps, targets)``, or ``(..., 1, targets)`` where it is the same for all.
 
         Example:
             >>> past = np.array([1.0, 2.0, 3.0])[:, None]
-            >>> Reference("season", season=2).of_targets(past, lookback=2, steps=3)[:, 0]
+            >>> Reference("season", season=2).of_targets(past, lookback=2, steps=3, series=np.array(0))[:, 0]
             array([2., 3., 2.])
         """
         if self.kind == "season":
@@ -95,7 +101,12 @@ class Reference:
         return np.maximum(inputs.std(axis=-2, keepdims=True), LEAST_SPREAD)
 
     def put_back(
-        self, forecasts: np.ndarray, past: np.ndarray, lookback: int, scale: np.ndarray | float = 1.0
+        self,
+        forecasts: np.ndarray,
+        past: np.ndarray,
+        lookback: int,
+        series: np.ndarray,
+        scale: np.ndarray | float = 1.0,
     ) -> np.ndarray:
         """Make values of forecasts.
 
@@ -103,6 +114,7 @@ class Reference:
             forecasts: Forecasts of models, without their scale, ``(..., horizon, targets)``.
             past: the :meth:`reach` rows before, ``(..., rows, targets)``.
             lookback: rows that the model reads.
+            series: Series of each window as in :meth:`of_targets`.
             scale: scale of the model's inputs, which broadcasts against ``past``; for ``spread``.
         """
         if self.spread:
@@ -111,4 +123,16 @@ class Reference:
             forecasts = forecasts * self.width((inputs if level is None else inputs - level) / scale)
         if self.kind == "increments":
             return past[..., -1:, :] + np.cumsum(forecasts, axis=-2)
-        return self.of_targets(past, lookback, forecasts.shape[-2]) + forecasts
+        return self.of_targets(past, lookback, forecasts.shape[-2], series) + forecasts
+
+    def to_json(self) -> dict[str, str | int | bool]:
+        """What says which reference it is, without the numbers that it has learnt."""
+        return {"kind": self.kind, "season": self.season, "spread": self.spread}
+
+    def in_scale(self, center: np.ndarray, scale: np.ndarray) -> "Reference":
+        """The same for values less a centre and divided by a scale, ``(series, targets)`` both."""
+        return self
+
+    def of_series(self, which: np.ndarray) -> "Reference":
+        """The same for some series, by their places."""
+        return self

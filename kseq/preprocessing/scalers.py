@@ -18,8 +18,8 @@ class Scaler:
     """A column-wise linear scale, ``(x - center) / scale``, fitted once.
 
     Args:
-        center: subtracted, ``(series, columns)``; ``(columns,)`` where all series share one scale.
-        scale: divided by, of the same shape; 1 for a column that does not vary.
+        center: Subtracted, ``(series, columns)``; ``(columns,)`` where all series share one scale.
+        scale: Divided by, of the same shape; 1 for a column that does not vary.
     """
 
     center: np.ndarray
@@ -44,9 +44,9 @@ class Scaler:
         Args:
             kind: ``"standard"`` or ``"minmax"``.
             columns: Columns to scale, each ``(rows,)``.
-            start: first row of each series, ``(series,)``.
-            stop: one after the last row of each series, ``(series,)``, above ``start``.
-            values: values of the panel, ``(rows, columns)``: a row with anything missing here is left out, too.
+            start: First row of each series, ``(series,)``.
+            stop: One after the last row of each series, ``(series,)``, above ``start``.
+            values: Values of the panel, ``(rows, columns)``: a row with anything missing here is left out, too.
         """
         _require_kind(kind)
         center, scale = (np.empty((len(start), len(columns))) for _ in range(2))

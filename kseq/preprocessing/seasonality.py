@@ -11,8 +11,8 @@ class Cycle:
     """The season of a series and where in it each row stands.
 
     Args:
-        season: steps in a season; 1 for none.
-        phase: phase of each row, from 0 to ``season - 1``.
+        season: Steps in a season; 1 for none.
+        phase: Phase of each row, from 0 to ``season - 1``.
     """
 
     season: int
@@ -27,7 +27,7 @@ class Cycle:
         """Mean of each phase, ``(season, targets)``; a phase that never occurs takes the mean of all rows.
 
         Args:
-            y: values of the first rows, ``(rows, targets)``.
+            y: Values of the first rows, ``(rows, targets)``.
         """
         phase = self.at(np.arange(len(y)))
         counts = np.bincount(phase, minlength=self.season)[:, None]
@@ -43,8 +43,8 @@ def season_of(index: pd.Index, y: np.ndarray | None = None) -> int:
     calendar does not know, such as the eleven years of sunspots, must be given by the user.
 
     Args:
-        index: the dates; anything else has no season.
-        y: values of the training part, ``(rows,)`` or ``(rows, targets)``. With them daily data get the week or the
+        index: The dates; anything else has no season.
+        y: Values of the training part, ``(rows,)`` or ``(rows, targets)``. With them daily data get the week or the
             year, and faster data the day or the week, whichever explains more of their variance; without them the
             shorter one.
 
@@ -154,12 +154,12 @@ def climatology(
     over 31. The width is that which forecasts best each season, by the others, of all series together.
 
     Args:
-        y: values without NaN, ``(rows, targets)``.
-        owners: series of each row, ``(rows,)``; sorted.
-        phase: phase of each row, from 0 to ``season - 1``.
-        places: place of each row within its series.
-        series: how many there are.
-        season: steps in a season.
+        y: Values without NaN, ``(rows, targets)``.
+        owners: Series of each row, ``(rows,)``; sorted.
+        phase: Phase of each row, from 0 to ``season - 1``.
+        places: Place of each row within its series.
+        series: How many there are.
+        season: Steps in a season.
 
     Returns:
         ``(series, season, targets)``; where no value is near, the mean of the series, and 0 of one without values.

@@ -28,12 +28,12 @@ class Split:
     Nothing is learnt from a row of the test part, whether or not it is one to forecast.
 
     Args:
-        start: first row that is learnt from.
-        validation: first row of the validation part; training ends before it.
-        stop: one after the last row that is learnt from.
-        test: first target row of the test part.
-        end: one after the last row with a target; or after the last row that is forecast, where that is a later one.
-        ahead: rows of each series that are forecast from an origin of the test part; None, the default, for the whole
+        start: First row that is learnt from.
+        validation: First row of the validation part; training ends before it.
+        stop: One after the last row that is learnt from.
+        test: First target row of the test part.
+        end: One after the last row with a target; or after the last row that is forecast, where that is a later one.
+        ahead: Rows of each series that are forecast from an origin of the test part; None, the default, for the whole
             horizon of all.
     """
 
@@ -49,12 +49,12 @@ class Split:
         """Split each series by time.
 
         Args:
-            panel: the series.
-            test: share of all rows, cut from the end.
-            validation: share of the rows before the test part, cut from their end; 0 for none.
+            panel: The series.
+            test: Share of all rows, cut from the end.
+            validation: Share of the rows before the test part, cut from their end; 0 for none.
 
         Returns:
-            Split: row numbers.
+            Split: Row numbers.
 
         Example:
             >>> from kseq import load_series
@@ -126,12 +126,12 @@ def long_enough(panel: Panel, split: Split, lookback: int, horizon: int, step: i
     """Say which series have room for a training and a test window, if nothing is missing.
 
     Args:
-        panel: the series.
-        split: their parts.
-        lookback: rows that a model reads.
-        horizon: rows that it forecasts.
-        step: rows from one test window to the next.
-        lost: rows at the beginning of each series that a transform has no values for.
+        panel: The series.
+        split: Their parts.
+        lookback: Rows that a model reads.
+        horizon: Rows that it forecasts.
+        step: Rows from one test window to the next.
+        lost: Rows at the beginning of each series that a transform has no values for.
 
     Returns:
         ``(series,)``.

@@ -31,8 +31,8 @@ class Step(ABC):
 
         Args:
             forecasts: ``(..., windows, horizon, targets)``.
-            y: those values, ``(time, targets)``; only rows before a window's first target are read.
-            rows: row numbers of the targets, ``(windows, horizon)``.
+            y: Those values, ``(time, targets)``; only rows before a window's first target are read.
+            rows: Row numbers of the targets, ``(windows, horizon)``.
         """
 
     def within(self, rows: slice) -> "Step":
@@ -102,8 +102,8 @@ class Anomaly(Step):
     """Distance from the training part's mean of the phase.
 
     Args:
-        cycle: the season and the phase of each row; phases count on from series to series.
-        means: mean of each phase of each series, ``(series * season, targets)``.
+        cycle: The season and the phase of each row; phases count on from series to series.
+        means: Mean of each phase of each series, ``(series * season, targets)``.
     """
 
     name = "anomaly"
@@ -130,11 +130,11 @@ class Trend(Step):
     Times are made of dates when they are asked for, some series at a time.
 
     Args:
-        index: dates of the rows, or their numbers within their series, ``(rows,)``.
-        borders: rows at which a series begins, and the number of rows, as of a panel, ``(series + 1,)``.
-        start: the line of each series at time zero, see :func:`times_of`, ``(series, targets)``.
-        slope: slope of each line, in units a unit of time, ``(series, targets)``.
-        first: number of the first row of ``index``, as ``borders`` count them.
+        index: Dates of the rows, or their numbers within their series, ``(rows,)``.
+        borders: Rows at which a series begins, and the number of rows, as of a panel, ``(series + 1,)``.
+        start: The line of each series at time zero, see :func:`times_of`, ``(series, targets)``.
+        slope: Slope of each line, in units a unit of time, ``(series, targets)``.
+        first: Number of the first row of ``index``, as ``borders`` count them.
     """
 
     name = "trend"

@@ -37,13 +37,13 @@ def calendar_columns(series: Series | Panel) -> pd.DataFrame:
     """Make columns of a series' dates.
 
     Args:
-        series: with dates; of those in a time zone the local ones count.
+        series: Series with dates; of those in a time zone the local ones count.
 
     Returns:
         Sine and cosine of each cycle, from -1 to 1, indexed as the series is.
 
     Raises:
-        ConfigError: there are no dates, or steps are so long that no cycle is left.
+        ConfigError: There are no dates, or steps are so long that no cycle is left.
 
     Example:
         >>> from kseq import load_series

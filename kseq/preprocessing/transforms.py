@@ -16,8 +16,8 @@ step            what models read and forecast          how it is undone
 ``difference``  the distance from the row before       forecasts are added up from the last known value on
 ==============  =====================================  ==============================================================
 
-After these one of ``change``, ``last``, ``mean`` and ``season`` says what values of a window are measured from, see
-:mod:`kseq.preprocessing.references`; ``spread`` after it divides by how far the window's values lie apart.
+After these one of ``change``, ``last``, ``mean``, ``season`` and ``ar`` says what values of a window are measured from,
+see :mod:`kseq.preprocessing.references`; ``spread`` after it divides by how far the window's values lie apart.
 
 Steps work on some neighbouring series at a time, so that a long panel is never copied as a whole. The mean of a phase
 is that of its own series, over neighbouring phases where single ones are noisy, see
@@ -33,6 +33,7 @@ import numpy as np
 from kseq.data import Panel
 from kseq.errors import ConfigError, Parameter
 from kseq.preprocessing._runs import CHUNK, groups
+from kseq.preprocessing.autoregression import Autoregression, burg
 from kseq.preprocessing.grid import grids
 from kseq.preprocessing.references import REFERENCES, SPREAD, Reference
 from kseq.preprocessing.seasonality import Cycle, climatology
@@ -184,9 +185,11 @@ class FittedTransform:
             size = max(1, CHUNK // len(reach))
             for first in range(0, len(rows), size):
                 some = slice(first, first + size)
-                past = levels[rows[some, :1] + reach]
+                past, owners = levels[rows[some, :1] + reach], panel.series_of(rows[some, 0])
                 of_some = scale[some] if isinstance(scale, np.ndarray) else scale
-                put[..., some, :, :] = self.reference.put_back(forecasts[..., some, :, :], past, lookback, of_some)
+                put[..., some, :, :] = self.reference.put_back(
+                    forecasts[..., some, :, :], past, lookback, owners, of_some
+                )
             forecasts = put
         return self.undo(forecasts, panel, rows)
 
@@ -215,7 +218,13 @@ def _parts(panel: Panel) -> Iterator[_Rows]:
 
 
 def fit_steps(
-    names: Sequence[str], panel: Panel, split: Split, members: np.ndarray, season: int, seasons: int = 2
+    names: Sequence[str],
+    panel: Panel,
+    split: Split,
+    members: np.ndarray,
+    season: int,
+    seasons: int = 2,
+    lookback: int = 1,
 ) -> FittedTransform:
     """Fit steps on the training rows of each series.
 
@@ -226,6 +235,7 @@ def fit_steps(
         members: series to fit, places in the panel's ``ids``; sorted.
         season: steps in a season, of which anomalies are taken.
         seasons: how many seasons the longest training part must hold for anomalies.
+        lookback: rows that models read: the highest order of an autoregression.
 
     Returns:
         FittedTransform: what each step has learnt.
@@ -249,6 +259,8 @@ def fit_steps(
             if name == "season" and season < 2:
                 raise _no_season("season", "its dates show no season")
             reference = Reference(name, season if name == "season" else 1, SPREAD in names)
+            if name == "ar":
+                reference = _fit_autoregression(reference, panel, steps, split, members, lookback)
     return FittedTransform(tuple(steps), reference)
 
 
@@ -300,6 +312,34 @@ def _fit_trend(panel: Panel, before: Sequence[Step], split: Split, members: np.n
         y, times, owners = y[known], times_of(panel.index[numbers[known]]), owners[known] - here.start
         start[here], slope[here] = lines_through(times, y, owners, here.stop - here.start)
     return Trend(panel.index, panel.borders, start, slope)
+
+
+def _fit_autoregression(
+    asked: Reference, panel: Panel, before: Sequence[Step], split: Split, members: np.ndarray, lookback: int
+) -> Autoregression:
+    """Fit an autoregression to the training rows of each series, to what the steps before have made of the targets."""
+    series, targets = len(panel.ids), len(panel.targets)
+    last = np.zeros(series, dtype="int64")
+    last[members] = split.validation[members]
+    most = max(1, min(lookback, int(10 * np.log10(max(1, (last - split.start).max(initial=1))))))
+    coefficients, mean = np.zeros((series, most, targets)), np.zeros((series, targets))
+    for rows in _parts(panel):
+        y = FittedTransform(tuple(before))._within(rows)._levels(rows)[-1]
+        numbers = np.arange(rows.first, rows.first + len(y))
+        owners = panel.series_of(numbers)
+        known = np.flatnonzero((numbers >= split.start[owners]) & (numbers < last[owners]) & whole_rows(y))
+        if not len(known):
+            continue
+        # Series of these rows are counted from the first of them.
+        here = slice(owners[0], owners[-1] + 1)
+        begins = np.diff(known, prepend=-2) > 1
+        begins |= np.isin(known, rows.stretches[:, 0]) | (np.diff(owners[known], prepend=-1) > 0)
+        for target in range(targets):
+            coefficients[here, :, target], mean[here, target] = burg(
+                y[known, target], owners[known] - here.start, begins, here.stop - here.start, most
+            )
+    used = 1 + int(np.flatnonzero(coefficients.any(axis=(0, 2))).max(initial=0))
+    return Autoregression(asked.kind, 1, asked.spread, coefficients[:, :used].copy(), mean)
 
 
 def lines_through(times: np.ndarray, y: np.ndarray, owners: np.ndarray, series: int) -> tuple[np.ndarray, np.ndarray]:

@@ -63,20 +63,20 @@ class WindowedPanel:
     Windows stand series by series, in the order of the panel.
 
     Args:
-        series: the panel.
-        split: parts of each series.
-        lookback: rows that a model reads.
-        horizon: rows that a model forecasts.
-        input_columns: names of the columns that a model reads, static ones last.
-        input_scaler: scale of the columns that change with time, of each series.
-        target_scaler: scale of the targets, of each series.
-        train: windows whose targets lie in the training parts.
-        validation: the same for the validation parts; of length 0 where there are none.
-        test: the same for the test parts.
-        notes: sentences on what was found or done on the way: gaps, values filled, windows and series left out.
+        series: The panel.
+        split: Parts of each series.
+        lookback: Rows that a model reads.
+        horizon: Rows that a model forecasts.
+        input_columns: Names of the columns that a model reads, static ones last.
+        input_scaler: Scale of the columns that change with time, of each series.
+        target_scaler: Scale of the targets, of each series.
+        train: Windows whose targets lie in the training parts.
+        validation: The same for the validation parts; of length 0 where there are none.
+        test: The same for the test parts.
+        notes: Sentences on what was found or done on the way: gaps, values filled, windows and series left out.
         transform: Transform of the targets, before the scale; None where models read and forecast the values.
-        static_scaler: scale of static covariates, those of text as columns of zeros and ones.
-        choice: how the transform was chosen, a :class:`kseq.comparison.auto.Choice`; None where nobody asked for it.
+        static_scaler: Scale of static covariates, those of text as columns of zeros and ones.
+        choice: How the transform was chosen, a :class:`kseq.comparison.auto.Choice`; None where nobody asked for it.
     """
 
     series: Panel
@@ -162,7 +162,7 @@ class WindowedPanel:
             float64, ``(..., windows, horizon, targets)``.
 
         Raises:
-            ConfigError: the windows are missing, and it takes them.
+            ConfigError: The windows are missing, and it takes them.
         """
         if windows is None and (self.transform is not None or len(self.series.ids) > 1):
             raise ConfigError(
@@ -250,44 +250,44 @@ def make_windows(
     single series they say nothing, and stand at zero once scaled.
 
     Args:
-        series: a series or a panel, or anything of which :func:`kseq.data.series_of` makes one: a DataFrame, an array.
-        lookback: rows that a model reads before each forecast (PyTorch users: the sequence length).
-        horizon: rows that a model forecasts.
+        series: A series or a panel, or anything of which :func:`kseq.data.series_of` makes one: a DataFrame, an array.
+        lookback: Rows that a model reads before each forecast (PyTorch users: the sequence length).
+        horizon: Rows that a model forecasts.
         transform: Transform of the targets, which models read and forecast instead of the values: steps by their names,
             ``"anomaly,change"``, or a :class:`kseq.preprocessing.auto_transform.Transform`; fitted for each series on
             its own training rows. None, the default, for the values themselves.
-        calendar: whether models read where in the day, the week or the year each input row stands, see
+        calendar: Whether models read where in the day, the week or the year each input row stands, see
             :mod:`kseq.preprocessing.time_features`.
         scaler: ``"standard"`` (mean 0, deviation 1) or ``"minmax"`` (0 to 1), both fitted for each series on its own
             training rows, validation and test left out; ``"minmax-leaks-test"`` is fitted on the whole series, as
             published experiments do, and makes a score too good. Numbers among the static covariates are scaled over
             series.
-        past_target: whether the models read the target's own past besides the series' features.
-        test: share of each series, cut from its end; 0.2 by default.
-        validation: share of the rows before the test part, cut from their end; 0 for none, 0.15 by default.
+        past_target: Whether the models read the target's own past besides the series' features.
+        test: Share of each series, cut from its end; 0.2 by default.
+        validation: Share of the rows before the test part, cut from their end; 0 for none, 0.15 by default.
         test_share: ``test`` by the name of the command's option.
         validation_share: ``validation`` by the name of the command's option.
-        n_windows: instead of ``test``, forecast so many origins of each series, its last ones.
-        step_size: rows from one of them to the next; the horizon by default.
-        gap: rows before the first of them from which nothing is learnt.
-        train_size: rows that are learnt from, validation included; by default all before it.
-        split: the parts themselves, instead of all that says how to make them; they may leave no test part.
-        like: windows of the same series, of another lookback or of a longer horizon: its parts, series and fitted
+        n_windows: Instead of ``test``, forecast so many origins of each series, its last ones.
+        step_size: Rows from one of them to the next; the horizon by default.
+        gap: Rows before the first of them from which nothing is learnt.
+        train_size: Rows that are learnt from, validation included; by default all before it.
+        split: The parts themselves, instead of all that says how to make them; they may leave no test part.
+        like: Windows of the same series, of another lookback or of a longer horizon: its parts, series and fitted
             transform are taken, instead of what says how to find them.
-        only: whether a series may have windows at all, ``(series,)``; by default all may that are long enough.
-        ahead: with ``n_windows``, rows of each series that are forecast from an origin, ``(series,)``, where these are
+        only: Whether a series may have windows at all, ``(series,)``; by default all may that are long enough.
+        ahead: With ``n_windows``, rows of each series that are forecast from an origin, ``(series,)``, where these are
             fewer than the horizon; the panel has rows of the steps to come, see :func:`kseq.data.slices.extended`.
         dtype: NumPy type of inputs and targets.
-        **reading: how a frame is read, as :func:`kseq.from_frame` describes it: ``target``, ``time``, ``id``,
+        **reading: How a frame is read, as :func:`kseq.from_frame` describes it: ``target``, ``time``, ``id``,
             ``features``, ``future``, ``fill``, ``sort`` and others.
 
     Returns:
         WindowedPanel: ``.train``, ``.validation`` and ``.test`` windows, and the scales.
 
     Raises:
-        ConfigError: a size is not a positive whole number, nothing is left for the models to read, or there are future
+        ConfigError: A size is not a positive whole number, nothing is left for the models to read, or there are future
             covariates and the horizon is longer than the lookback.
-        DataError: all series are too short, the message says how many rows are needed; or no window of a part, or of
+        DataError: All series are too short, the message says how many rows are needed; or no window of a part, or of
             one of ``n_windows`` origins, is free of missing dates and values.
 
     Example:

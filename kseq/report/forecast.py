@@ -1,7 +1,7 @@
 """A forecast in a picture: the last rows that were known, the steps to come, and their intervals."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,12 +10,10 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from kseq._version import __version__
+from kseq.data import Panel
+from kseq.evaluation.intervals import Interval
 from kseq.report.lettering import label, legend, plain
 from kseq.report.plot import ACTUAL, CELL_STYLES
-
-if TYPE_CHECKING:
-    from kseq.data import Panel
-    from kseq.forecasting.forecast import Forecast
 
 #: Rows of the past that are drawn, at least, and how many for each step to come.
 PAST, PAST_PER_STEP = 36, 3
@@ -25,68 +23,85 @@ PAST, PAST_PER_STEP = 36, 3
 DRAWN = 4
 
 
-def plot_forecast(forecast: "Forecast") -> Figure:
+def plot_forecast(
+    name: str, history: Panel, dates: pd.Index, values: np.ndarray, intervals: Mapping[float, Interval]
+) -> Figure:
     """Draw the last known rows, the forecast from the last value on, and a band for each level.
 
     Each target of a single series has axes of its own; of several series the first target is drawn, of :data:`DRAWN`
     series at most.
 
+    Args:
+        name: Name of the model: ``"GRU"``.
+        history: The last rows that were known of each series.
+        dates: Dates of the steps, series after series, ``(series * steps,)``.
+        values: Forecasts in the targets' unit, ``(series, steps, targets)``.
+        intervals: Bounds by level, of the shape of the values.
+
     Returns:
-        Figure: not attached to any screen; ``figure.savefig(path)`` writes it.
+        Figure: The picture, not attached to any screen; ``figure.savefig(path)`` writes it.
     """
-    panel, (series, steps, targets) = forecast.history, forecast.values.shape
+    series, steps, targets = values.shape
     drawn = [(0, target) for target in range(targets)]
     if series > 1:
-        drawn = [(number, 0) for number in np.unique(np.linspace(0, series - 1, DRAWN).astype(int)).tolist()]
+        drawn = [(number, 0) for number in _drawn_of(series)]
     figure, all_axes = _axes(len(drawn))
     for axes, (number, target) in zip(all_axes, drawn, strict=True):
-        shown = _last_of(panel, number, steps)
-        dates = forecast.dates[number * steps : (number + 1) * steps]
-        bands = {
-            level: (band.lo[number, :, target], band.hi[number, :, target])
-            for level, band in forecast.intervals.items()
-        }
-        past = (panel.index[shown], panel.y[shown, target])
-        _draw(axes, forecast.name, past, (dates, forecast.values[number, :, target]), bands)
-        name = panel.targets[target]
-        plain(axes.set_ylabel(f"{name}, {panel.unit}" if panel.unit else name))
+        shown = _last_of(history, number, steps)
+        ahead = dates[number * steps : (number + 1) * steps]
+        bands = {level: (band.lo[number, :, target], band.hi[number, :, target]) for level, band in intervals.items()}
+        past = (history.index[shown], history.y[shown, target])
+        _draw(axes, name, past, (ahead, values[number, :, target]), bands)
+        of = history.targets[target]
+        plain(axes.set_ylabel(f"{of}, {history.unit}" if history.unit else of))
         if series > 1 or target == 0:
-            title = f"{panel.ids[number]}: {_ahead(steps)} by {forecast.name}"
+            title = f"{history.ids[number]}: {_ahead(steps)} by {name}"
             plain(axes.set_title(title, loc="left", fontsize=11))
-    all_axes[-1].set_xlabel("date" if panel.has_dates else "row")
+    all_axes[-1].set_xlabel("date" if history.has_dates else "row")
     return figure
 
 
-def record_of(forecast: "Forecast") -> dict[str, Any]:
-    """What ``forecast.json`` holds: the model, notes, targets, and for charts the last rows that the model knew."""
-    known, dated = _known(forecast), forecast.history.has_dates
+def record_of(name: str, history: Panel, steps: int, notes: Sequence[str]) -> dict[str, Any]:
+    """Make what ``forecast.json`` holds: the model, notes, targets, and for charts the last rows that the model knew.
+
+    Args:
+        name: Name of the model.
+        history: The last rows that were known of each series.
+        steps: Number of steps that are forecast.
+        notes: Sentences on how the forecasts were made.
+    """
+    known, dated = _known(history, steps), history.has_dates
     columns = {
-        name: [str(value) if name == "ds" and dated else value for value in column]
-        for name, column in known.to_dict("list").items()
+        column: [str(value) if column == "ds" and dated else value for value in values]
+        for column, values in known.to_dict("list").items()
     }
     return {
         "kseq": __version__,
-        "model": forecast.name,
-        "notes": list(forecast.notes),
-        "targets": list(forecast.history.targets),
-        "unit": forecast.history.unit,
+        "model": name,
+        "notes": list(notes),
+        "targets": list(history.targets),
+        "unit": history.unit,
         "known": columns,
     }
 
 
-def _known(forecast: "Forecast") -> pd.DataFrame:
+def _drawn_of(series: int) -> list[int]:
+    """Places of the series that are drawn, of so many."""
+    return np.unique(np.linspace(0, series - 1, DRAWN).astype(int)).tolist()
+
+
+def _known(panel: Panel, steps: int) -> pd.DataFrame:
     """Return the last known values of the series that are drawn: ``unique_id, ds, y``, named as in the forecast."""
-    panel, (series, steps, targets) = forecast.history, forecast.values.shape
     parts = []
-    for number in np.unique(np.linspace(0, series - 1, DRAWN).astype(int)).tolist():
+    for number in _drawn_of(len(panel.ids)):
         shown = _last_of(panel, number, steps)
-        for target in range(targets):
-            name = f"{panel.ids[number]}/{panel.targets[target]}" if targets > 1 else panel.ids[number]
-            parts.append(pd.DataFrame({"unique_id": name, "ds": panel.index[shown], "y": panel.y[shown, target]}))
+        for target, name in enumerate(panel.targets):
+            id = f"{panel.ids[number]}/{name}" if len(panel.targets) > 1 else panel.ids[number]
+            parts.append(pd.DataFrame({"unique_id": id, "ds": panel.index[shown], "y": panel.y[shown, target]}))
     return pd.concat(parts, ignore_index=True)
 
 
-def _last_of(panel: "Panel", number: int, steps: int) -> slice:
+def _last_of(panel: Panel, number: int, steps: int) -> slice:
     """The rows of a series' past that are drawn."""
     end = panel.ends[number]
     # Rows across missing dates or values would be joined by a line.

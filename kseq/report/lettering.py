@@ -32,9 +32,6 @@ def plain(artist: Text) -> Text:
 
     Args:
         artist: The text that ``set_title``, ``set_ylabel``, ``annotate`` and the like return.
-
-    Returns:
-        Text: the same.
     """
     text, families = _drawable(artist.get_text().removeprefix(_SHOWN))
     artist.set_usetex(False)
@@ -59,8 +56,8 @@ def legend(owner: Axes | Figure, **options: Any) -> Legend:
     """Add a legend with labels as :func:`plain` draws them.
 
     Args:
-        owner: the axes or the figure.
-        **options: of ``owner.legend``.
+        owner: The axes or the figure.
+        **options: Options of ``owner.legend``.
     """
     made = owner.legend(**options)
     for text in (*made.get_texts(), made.get_title()):

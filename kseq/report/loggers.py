@@ -81,7 +81,7 @@ class TensorBoard:
         folder: New folder; ``tensorboard --logdir`` shows it, or one above it.
 
     Raises:
-        ConfigError: tensorboardX is not installed.
+        ConfigError: The package tensorboardX is not installed.
     """
 
     def __init__(self, folder: Path):

@@ -14,7 +14,7 @@ def write_pages(opened: Folder, pages: Mapping[str, str]) -> list[Path]:
     """Put pages that were made again into a folder, beside all that is there.
 
     Raises:
-        OutputError: they cannot be written.
+        OutputError: They cannot be written.
     """
     record = opened.record
     listed = list(opened.kind.in_order([*opened.listed, *pages, opened.kind.record]))

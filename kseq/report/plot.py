@@ -73,12 +73,12 @@ def plot_predictions(comparison: "Tables", ids: Sequence[Any] | None = None) -> 
     Of a panel some series are drawn, each on axes of its own: its last steps, cells and the best baseline.
 
     Args:
-        comparison: the result.
+        comparison: The result.
         ids: Series of a panel to draw; by default a few, evenly spaced from the one that the best row forecasts
             best, by MASE, to the one that it forecasts worst.
 
     Returns:
-        Figure: not attached to any screen; ``figure.savefig(path)`` writes it.
+        Figure: Not attached to any screen; ``figure.savefig(path)`` writes it.
     """
     series, track = comparison.data.series, _Track.of(comparison)
     panels = _of_series(comparison, ids) if comparison.several else _panels(comparison, track)
@@ -114,9 +114,9 @@ class _Track:
     Args:
         rows: Rows of the points in the order of time. Where each window is a line of its own, its last row stands
             twice: at the second the line is broken.
-        broken: whether each window is a line of its own, with all its steps; otherwise its first step is a point.
+        broken: Whether each window is a line of its own, with all its steps; otherwise its first step is a point.
         marker: Marker of single points, which a line of few would hide; empty for none.
-        before: rows of the past that are drawn before the first point.
+        before: Rows of the past that are drawn before the first point.
     """
 
     rows: np.ndarray
@@ -248,7 +248,7 @@ def plot_history(comparison: "Tables") -> Figure:
     Mean and band end where fewer than half of them are still training.
 
     Returns:
-        Figure: not attached to any screen.
+        Figure: Not attached to any screen.
     """
     rows = [row for row in comparison.rows if row.history]
     figure = Figure(figsize=(1 + 3.8 * len(rows), 4), layout="constrained")

@@ -24,8 +24,8 @@ def critical_difference(rows: int, series: int) -> float:
     """The smallest difference of two average ranks that is significant at 5 % by Nemenyi's test.
 
     Args:
-        rows: how many are ranked.
-        series: over how many.
+        rows: How many are ranked.
+        series: Over how many.
 
     Example:
         >>> round(critical_difference(4, 14), 2)
@@ -39,8 +39,8 @@ def cliques(ranks: np.ndarray, difference: float) -> list[tuple[int, int]]:
     """Longest runs of ranks that differ by less than the critical difference, as places of their first and last.
 
     Args:
-        ranks: in ascending order.
-        difference: the critical one.
+        ranks: In ascending order.
+        difference: The critical one.
 
     Example:
         >>> cliques(np.array([1.2, 1.9, 2.8, 4.1]), 1.25)
@@ -71,10 +71,10 @@ def draw_ranks(ranks: Mapping[str, float], series: int, measure: str, p: float |
     """Draw average ranks on an axis, the best at the left, with a bar through those that do not differ.
 
     Args:
-        ranks: average rank of each row, 1 is best.
+        ranks: Average rank of each row, 1 is best.
         series: Number of series.
         measure: The measure that ranks the rows, in words.
-        p: p-value of Friedman's test; None where it is not known.
+        p: P-value of Friedman's test; None where it is not known.
     """
     names = sorted(ranks, key=lambda name: ranks[name])
     values = np.array([ranks[name] for name in names])

@@ -21,11 +21,11 @@ def plot_reading(data: Series | Panel, season: int) -> Figure:
     """Draw what was read.
 
     Args:
-        data: a series, or a panel, of which up to :data:`DRAWN` series are drawn.
-        season: steps in a season; below 2 for none.
+        data: A series, or a panel, of which up to :data:`DRAWN` series are drawn.
+        season: Steps in a season; below 2 for none.
 
     Returns:
-        Figure: not attached to any screen.
+        Figure: Not attached to any screen.
     """
     panel = Panel.of(data)
     numbers = np.unique(np.linspace(0, len(panel.ids) - 1, DRAWN).astype(int)).tolist()

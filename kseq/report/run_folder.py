@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from kseq.bench.measured import Bench
     from kseq.comparison.tables import Tables
     from kseq.data import Panel, Series
-    from kseq.forecasting.forecast import Forecast
 
 #: Files that a run may leave, in the order in which they are named to the user.
 FILES = (
@@ -109,11 +108,11 @@ def folder(
     Args:
         path: Path of the folder; None for a new one by the name ``otherwise``, with a number where that is taken.
         kind: Kind of what is written, one of :data:`KINDS`.
-        inputs: files that the work reads.
-        otherwise: name of a new folder, see :func:`default_folder`.
+        inputs: Files that the work reads.
+        otherwise: Name of a new folder, see :func:`default_folder`.
 
     Raises:
-        ConfigError: the folder cannot be made, written or locked, or holds other files by the names of results.
+        ConfigError: The folder cannot be made, written or locked, or holds other files by the names of results.
     """
     if path is None:
         assert otherwise is not None
@@ -127,17 +126,14 @@ def write(comparison: "Tables", folder: Folder, tell: Tell | None = None, predic
     Tables, forecasts and record are written before a picture is drawn, and stay where one cannot be.
 
     Args:
-        comparison: the result.
+        comparison: The result.
         folder: The folder, from :func:`folder`.
-        tell: called with a sentence for each picture that cannot be drawn or written; a warning by default.
-        predictions: file of the forecasts, one of :data:`kseq.validation.PREDICTIONS`.
-
-    Returns:
-        list[Path]: the files written.
+        tell: Called with a sentence for each picture that cannot be drawn or written; a warning by default.
+        predictions: File of the forecasts, one of :data:`kseq.validation.PREDICTIONS`.
 
     Raises:
-        ConfigError: of ``predictions``, see :func:`kseq.validation.require_predictions`.
-        OutputError: they cannot be written there; the error has the paths of those that were written elsewhere.
+        ConfigError: ``predictions`` is none of them, see :func:`kseq.validation.require_predictions`.
+        OutputError: They cannot be written there; the error has the paths of those that were written elsewhere.
     """
     # Matplotlib is loaded with it, here and below, once there is something to draw.
     from kseq.report.by_lag import plot_horizon, plot_shift
@@ -188,10 +184,10 @@ def begin_trials(folder: Folder, about: Mapping[str, Any], *, fresh: bool = Fals
     Args:
         folder: The folder, from :func:`folder`.
         about: Entries of the record until the tuning is done.
-        fresh: whether trials of an earlier tuning are forgotten.
+        fresh: Whether trials of an earlier tuning are forgotten.
 
     Raises:
-        OutputError: the folder cannot be written.
+        OutputError: The folder cannot be written.
     """
     kept = b""
     if not fresh and JOURNAL in folder.listed:
@@ -206,7 +202,7 @@ def write_trials(frame: pd.DataFrame, folder: Folder) -> Path:
     They stand in ``tuning.csv``, or, as long as a finished run of before stands in the folder, in a file beside it.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: The file cannot be written.
     """
     name = "tuning-unfinished.csv" if "models" in folder.record else "tuning.csv"
     _write_unfinished({name: _csv(frame)}, folder, {})
@@ -243,15 +239,6 @@ def write_data_bench(bench: "DataBench", folder: Folder, tell: Tell | None = Non
     return write_all(folder, csvs_of(frames), bench.record, {}, tell, frames)
 
 
-def write_forecast(forecast: "Forecast", folder: Folder, tell: Tell | None = None) -> list[Path]:
-    """Write a forecast as CSV and as a picture, with a record of the two, as :func:`write` does."""
-    from kseq.report.forecast import plot_forecast, record_of
-
-    frames = {"forecast.csv": forecast.frame}
-    pictures = {"forecast.png": lambda: plot_forecast(forecast)}
-    return write_all(folder, csvs_of(frames), record_of(forecast), pictures, tell, frames)
-
-
 def write_reading(
     data: "Series | Panel", season: int, record: Mapping[str, Any], folder: Folder, tell: Tell | None = None
 ) -> list[Path]:
@@ -283,9 +270,6 @@ def write_all(
             loses no file.
         tell: Called with a sentence for each picture that cannot be drawn or written; a warning by default.
         frames: Tables by the names of their files, for the page.
-
-    Returns:
-        list[Path]: The files written.
 
     Raises:
         OutputError: They cannot be written there; the error has the paths of those that were written elsewhere.

@@ -33,13 +33,13 @@ def render(comparison: "Tables", style: str = "table") -> str:
     """Write the table out.
 
     Args:
-        comparison: the result.
+        comparison: The result.
         style: ``"table"`` (aligned, for a terminal) or ``"markdown"``, both with the verdict under the table;
             ``"latex"``, a table for the package booktabs; ``"csv"`` or ``"json"``: all columns, numbers in full, and
             nothing else.
 
     Returns:
-        str: without a newline at the end.
+        str: Without a newline at the end.
     """
     if style == "csv":
         return csv_text(comparison.table).rstrip("\n")
@@ -77,11 +77,11 @@ def words(comparison: "Tables", style: str = "table") -> str:
     """The verdict, what to beware of, and how to read the table.
 
     Args:
-        comparison: the result.
+        comparison: The result.
         style: ``"markdown"``, or anything else for a terminal.
 
     Returns:
-        str: without a newline at the end.
+        str: Without a newline at the end.
     """
     parts = {"Verdict": comparison.verdict, "Beware": comparison.cautions, "Reading the table": _legend(comparison)}
     if style == "markdown":

@@ -47,7 +47,7 @@ class Disk:
         """Exchange the names of two folders in one step.
 
         Raises:
-            OSError: the system or the file system cannot.
+            OSError: The system or the file system cannot.
         """
         _exchange(one, other)
 

@@ -28,7 +28,7 @@ def complete(stage: Path, folder: Path) -> None:
     """Move files as a journal says, from wherever a process that was killed had come.
 
     Raises:
-        OSError: a file cannot be moved, or another program's is in its place.
+        OSError: A file cannot be moved, or another program's is in its place.
     """
     try:
         journal = json.loads((stage / JOURNAL).read_text(encoding="utf-8"))
@@ -53,7 +53,7 @@ def settle(folder: Path) -> None:
     """Complete the move of files that a killed process has left unfinished; call it before results are read.
 
     Args:
-        folder (Path): A folder of results, or a file in it.
+        folder: A folder of results, or a file in it.
     """
     folder = folder if os.path.isdir(folder) else folder.parent
     if not any(not name for name, _ in _hidden_in(folder)):
@@ -117,7 +117,7 @@ def discard(stage: Path, home: Path | None) -> None:
     """Remove a hidden folder with kseq's files in it; anything else goes home, or all stays.
 
     Raises:
-        OSError: a file cannot be removed.
+        OSError: A file cannot be removed.
     """
     if not stage.is_dir():
         return

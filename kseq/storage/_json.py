@@ -12,7 +12,7 @@ def plain(value: Any) -> Any:
     """Convert a value to what JSON can hold.
 
     Args:
-        value (Any): The value. NumPy scalars and arrays, tuples and mappings inside it are converted too.
+        value: The value. NumPy scalars and arrays, tuples and mappings inside it are converted too.
 
     Returns:
         Any: Dictionaries, lists, text, numbers, booleans and ``None``; ``None`` for a number that is not finite.
@@ -34,7 +34,7 @@ def to_json(record: Mapping[str, Any]) -> str:
     """Convert a record to JSON text.
 
     Args:
-        record (Mapping[str, Any]): The record; :func:`plain` converts its values.
+        record: The record; :func:`plain` converts its values.
 
     Returns:
         str: Indented JSON that ends in a newline.

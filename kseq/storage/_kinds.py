@@ -27,12 +27,12 @@ class Kind:
     """The files that results of one kind may have, and the record among them that lists what kseq wrote.
 
     Args:
-        record (str): Name of the JSON file whose ``files`` lists the others.
-        names (tuple[str, ...]): Names of all files that this kind may have, the record among them.
-        earlier (Callable): Called with a record that kseq wrote before 0.2, without ``files``; returns the names of the
+        record: Name of the JSON file whose ``files`` lists the others.
+        names: Names of all files that this kind may have, the record among them.
+        earlier: Called with a record that kseq wrote before 0.2, without ``files``; returns the names of the
             files that it belongs to, or ``None`` for a record that kseq did not write. Defaults to a function that
             returns ``None``.
-        pattern (re.Pattern | None): Of further names, such as those that hold the name of a column. Defaults to none.
+        pattern: Of further names, such as those that hold the name of a column. Defaults to none.
     """
 
     record: str
@@ -49,7 +49,7 @@ class Kind:
         """Those of some names that this kind may have, in the order in which they are told; those of the pattern last.
 
         Args:
-            names (Iterable[str]): Names of files.
+            names: Names of files.
         """
         given = list(dict.fromkeys(names))
         more = [name for name in given if self.pattern is not None and self.pattern.fullmatch(name)]

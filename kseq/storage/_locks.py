@@ -15,7 +15,7 @@ class Lock:
     the folder, by whose path it knows the lock, and which an exchange of folders would carry away.
 
     Args:
-        path (Path): A folder, or a file, which is created where it is missing.
+        path: A folder, or a file, which is created where it is missing.
 
     Raises:
         Busy: Another process holds the lock.

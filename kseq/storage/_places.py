@@ -41,8 +41,8 @@ def require_other(path: Path, inputs: Iterable[Path]) -> None:
     """Refuse to overwrite a file that is read.
 
     Args:
-        path (Path): The file to write.
-        inputs (Iterable[Path]): The files that are read.
+        path: The file to write.
+        inputs: The files that are read.
 
     Raises:
         ConfigError: ``path`` is one of ``inputs``, by this or another name.
@@ -61,7 +61,7 @@ def resolve_folder(path: Path) -> Path:
     """The folder that a path means, links followed.
 
     Raises:
-        ConfigError: it can be none that results are written into.
+        ConfigError: It can be none that results are written into.
     """
     expected = "expected a new folder, or one of an earlier run"
     try:
@@ -105,7 +105,7 @@ def remove_empty(folders: Iterable[Path]) -> None:
     """Remove folders until one is not empty.
 
     Args:
-        folders (Iterable[Path]): The folders, the deepest first.
+        folders: The folders, the deepest first.
     """
     for made in folders:
         try:

@@ -11,6 +11,7 @@ from kseq.storage.schemas import (
     Budget,
     Cell,
     Count,
+    KeptReading,
     Layers,
     Names,
     Number,
@@ -52,34 +53,6 @@ class ModelSettings(SharedSettings):
     by_cell: NotRequired[dict[Cell, OwnSettings]]
     rivals: NotRequired[Annotated[Names, Meta(max_length=0)]]
     own: NotRequired[Annotated[dict[Text, OwnRecord], Meta(max_length=0)]]
-
-
-class KeptReading(TypedDict, total=False):
-    """Options of reading that hold for a file with newer rows."""
-
-    time: Text | SomeNames
-    header: Count
-    id: Text
-    series: Text | int | float
-    fill: Text
-    freq: Text
-    no_header: bool
-    sep: Text
-    decimal: Text
-    thousands: Text
-    encoding: Text
-    skip_rows: Count
-    skip_footer: Count
-    comment: Text
-    member: Text | None
-    sheet: Text | int | None
-    select: Text | dict[str, Text | float | list[Text | float]] | None
-    preset: Text | None
-    missing: Text | float | list[Text | float]
-    date_format: Text
-    dayfirst: bool
-    sort: bool
-    wide: Text
 
 
 class HalfWidthsRecord(TypedDict):
@@ -188,7 +161,7 @@ class SeriesCardRecord(_CardRecord):
 class ReferenceRecord(TypedDict):
     """What values of a window are measured from."""
 
-    kind: Literal["change", "last", "mean", "season", "increments"]
+    kind: Literal["change", "last", "mean", "season", "ar", "increments"]
     season: Size
     spread: bool
 

@@ -41,7 +41,7 @@ def csv_text(frame: pd.DataFrame) -> str:
     """Write a frame as CSV, without its index.
 
     Args:
-        frame (pd.DataFrame): The table.
+        frame: The table.
 
     Returns:
         str: CSV text that ends in a newline. Formulas are escaped inside :func:`escaping`.

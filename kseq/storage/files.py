@@ -19,8 +19,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file in one step: another process, or a reader after a power failure, finds the old one or the new one.
 
     Args:
-        path (Path): The file. Its folder must exist.
-        content (bytes): The content of the file.
+        path: The file. Its folder must exist.
+        content: The content of the file.
 
     Raises:
         OSError: The file cannot be written.
@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Replace a file in one step at the end of the context; leave it as it was if the context raises.
 
     Args:
-        path (Path): The file. Its folder must exist.
+        path: The file. Its folder must exist.
 
     Yields:
         Path: A hidden name beside ``path`` with the same suffix. Write the new file there.
@@ -66,13 +66,10 @@ def file(path: Path, require_own: Callable[[Path], None], inputs: Iterable[Path]
     """Lock a file before the work that ends in writing it, and make its folder where that is missing.
 
     Args:
-        path (Path): The file.
-        require_own (Callable[[Path], None]): Called with ``path``; raises a ConfigError where a file stands there that
+        path: The file.
+        require_own: Called with ``path``; raises a ConfigError where a file stands there that
             kseq did not write.
-        inputs (Iterable[Path]): Files that are read, and must not be overwritten. Defaults to none.
-
-    Yields:
-        Path: ``path`` itself.
+        inputs: Files that are read, and must not be overwritten. Defaults to none.
 
     Raises:
         ConfigError: The file cannot be written or locked, is one of ``inputs``, or was not written by kseq.
@@ -120,11 +117,8 @@ def write_file(path: Path, write: Callable[[Path], None]) -> Path:
     """Write a file in one step; if that fails, write it under another name beside it or among temporary files.
 
     Args:
-        path (Path): The file.
-        write (Callable[[Path], None]): Writes the content to the path that it is called with.
-
-    Returns:
-        Path: ``path`` itself.
+        path: The file.
+        write: Writes the content to the path that it is called with.
 
     Raises:
         OutputError: The file cannot be written to ``path``. The message says where it is instead, if anywhere.

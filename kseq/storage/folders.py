@@ -47,15 +47,15 @@ class Folder:
     """A folder into which one run writes its results, see :func:`folder`.
 
     Args:
-        path (Path): The folder, as the user named it.
-        kind (Kind): The kind of the results.
-        new (bool): Whether the first :meth:`write` makes the folder, with a number in its name if ``path`` exists.
+        path: The folder, as the user named it.
+        kind: The kind of the results.
+        new: Whether the first :meth:`write` makes the folder, with a number in its name if ``path`` exists.
             Defaults to False: the folder exists.
 
     Attributes:
-        path (Path): The folder; another one once the results could not be written into the first.
-        written (tuple[str, ...]): Names of the files in it that this run has written.
-        made (list[Path]): Folders that this run has made, the deepest first.
+        path: The folder; another one once the results could not be written into the first.
+        written: Names of the files in it that this run has written.
+        made: Folders that this run has made, the deepest first.
     """
 
     def __init__(self, path: Path, kind: Kind, *, new: bool = False):
@@ -111,7 +111,7 @@ class Folder:
         """Refuse a folder in which a file would be overwritten that kseq did not write, or that is read.
 
         Args:
-            inputs (Iterable[Path]): The files that are read. Defaults to none.
+            inputs: The files that are read. Defaults to none.
 
         Raises:
             ConfigError: There is such a file.
@@ -149,8 +149,8 @@ class Folder:
         """Write files into the folder in one step; they replace all files of an earlier run.
 
         Args:
-            contents (Mapping[str, bytes]): The content of each file by its name, the record among them.
-            keep (Iterable[str]): Names of files in the record that stay as they are. Defaults to none.
+            contents: The content of each file by its name, the record among them.
+            keep: Names of files in the record that stay as they are. Defaults to none.
 
         Raises:
             OSError: The files cannot be written.
@@ -171,7 +171,7 @@ class Folder:
         """Write files as :meth:`write` does; if that fails, into a new folder beside it or among temporary files.
 
         Args:
-            contents (Mapping[str, bytes]): The content of each file by its name, the record among them.
+            contents: The content of each file by its name, the record among them.
 
         Returns:
             OutputError | None: The error to raise at the end of the work, if the files are elsewhere.
@@ -240,7 +240,7 @@ class Folder:
         """Make a hidden folder beside, locked; None where the folder above is not ours to write.
 
         Raises:
-            OSError: there is no room, or the folder above is gone.
+            OSError: There is no room, or the folder above is gone.
         """
         while True:
             stage = hidden_name(self._real)
@@ -292,12 +292,9 @@ def not_written(folder: Path, error: OSError, files: Sequence[Path] = ()) -> Out
     """Make the error that says that results cannot be written into their folder.
 
     Args:
-        folder (Path): The folder.
-        error (OSError): The reason.
-        files (Sequence[Path]): Where the files are instead. Defaults to nowhere.
-
-    Returns:
-        OutputError: The error, to be raised.
+        folder: The folder.
+        error: The reason.
+        files: Where the files are instead. Defaults to nowhere.
     """
     where = f"the result is in {files[0].parent}" if files else "expected a folder of your own on a disk with room"
     return OutputError(f"{folder}: files cannot be written ({reason_of(error)}); {where}.", files)
@@ -310,14 +307,11 @@ def folder(path: Path, kind: Kind, inputs: Iterable[Path] = (), *, new: bool = F
     If the work fails, what was made is removed as far as it is empty.
 
     Args:
-        path (Path): The folder.
-        kind (Kind): The kind of the results.
-        inputs (Iterable[Path]): Files that are read, and must not be overwritten. Defaults to none.
-        new (bool): Whether to make a new folder, at the first :meth:`Folder.write`: if ``path`` exists, a number is
+        path: The folder.
+        kind: The kind of the results.
+        inputs: Files that are read, and must not be overwritten. Defaults to none.
+        new: Whether to make a new folder, at the first :meth:`Folder.write`: if ``path`` exists, a number is
             added to its name. A process that is killed before leaves nothing. Defaults to False.
-
-    Yields:
-        Folder: The locked folder.
 
     Raises:
         ConfigError: The folder cannot be made, written or locked, is the root or the home folder, or holds a file that

@@ -25,14 +25,14 @@ def parse(content: bytes, schema: type[T], values: int = VALUES) -> T:
 
     Args:
         content: UTF-8 text.
-        schema: one of the classes of :mod:`kseq.storage.schemas`, or another type that msgspec knows.
-        values: the most values that it may hold.
+        schema: One of the classes of :mod:`kseq.storage.schemas`, or another type that msgspec knows.
+        values: The most values that it may hold.
 
     Returns:
         What the JSON holds, without the fields that the schema does not name.
 
     Raises:
-        ValueError: it is not JSON, or does not fit the schema. The message is one line and says where: "expected
+        ValueError: It is not JSON, or does not fit the schema. The message is one line and says where: "expected
             `int`, got `str` - at `$.settings.lookback`".
 
     Example:
@@ -59,7 +59,7 @@ def parse_any(content: bytes) -> Any:
     """Parse JSON that no schema describes, and bound its depth.
 
     Raises:
-        ValueError: it is not JSON, or is nested more than :data:`DEPTH` levels deep.
+        ValueError: It is not JSON, or is nested more than :data:`DEPTH` levels deep.
     """
     _require_few(content, VALUES)
     try:

@@ -10,7 +10,7 @@ def open_regular(path: Path) -> BinaryIO:
     """Open a file for reading.
 
     Args:
-        path (Path): A regular file, or a link to one.
+        path: A regular file, or a link to one.
 
     Returns:
         BinaryIO: The open file, in binary mode.
@@ -40,11 +40,8 @@ def read_regular(path: Path, largest: int) -> bytes:
     """Read a file whole.
 
     Args:
-        path (Path): A regular file, or a link to one.
-        largest (int): The most bytes that the file may hold.
-
-    Returns:
-        bytes: The content of the file.
+        path: A regular file, or a link to one.
+        largest: The most bytes that the file may hold.
 
     Raises:
         FileNotFoundError: There is no such file.

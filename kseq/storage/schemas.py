@@ -106,24 +106,15 @@ class SomeSettings(SharedSettings, total=False):
     by_cell: dict[Text, OwnSettings]
 
 
-class ReadingArguments(TypedDict, total=False):
-    """Arguments of the readers of :mod:`kseq.data`."""
+class KeptReading(TypedDict, total=False):
+    """Arguments of the readers of :mod:`kseq.data` that hold for another file of the same kind, such as newer rows."""
 
-    path: Text
-    name: Text | None
     time: Text | SomeNames | None
-    target: Text | SomeNames | None
-    features: Text | Names
-    future: Text | Names
-    static: Text | Names
     header: Count
-    fill: Text | None
-    unit: Text
     id: Text | None
     series: Text | int | float | None
+    fill: Text | None
     freq: Text | None
-    season: Count | None
-    constant: bool
     no_header: bool
     sep: Text | None
     decimal: Text | None
@@ -136,13 +127,27 @@ class ReadingArguments(TypedDict, total=False):
     sheet: Text | int | None
     select: Text | dict[str, Text | float | list[Text | float]] | None
     preset: Text | None
-    address: Text
-    query: Text
     missing: Text | float | list[Text | float] | None
     date_format: Text | None
     dayfirst: bool | None
     sort: bool
     wide: Text | None
+
+
+class ReadingArguments(KeptReading, total=False):
+    """Arguments of the readers of :mod:`kseq.data`."""
+
+    path: Text
+    name: Text | None
+    target: Text | SomeNames | None
+    features: Text | Names
+    future: Text | Names
+    static: Text | Names
+    unit: Text
+    season: Count | None
+    constant: bool
+    address: Text
+    query: Text
 
 
 class Origin(TypedDict):

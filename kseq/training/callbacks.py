@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from kseq import kernels
 from kseq.errors import ConfigError, DataError
 from kseq.evaluation.model_result import ModelResult
 from kseq.naming import checked, checked_class
@@ -97,9 +98,21 @@ def _require_shape(model: keras.Model, data: WindowedPanel) -> None:
 
 def forecast_batch(model: keras.Model, x: np.ndarray) -> Any:
     """Forecast a batch of windows, as the framework's array; if the model has several outputs, the first."""
+    make_functions(model)
     output = model.predict_on_batch(x)
     # Models built with return_states give the forecast first.
     return output[0] if isinstance(output, list | tuple) else output
+
+
+def make_functions(model: keras.Model) -> None:
+    """Make the functions that a model trains and forecasts by, where the backend has better ones than Keras.
+
+    Args:
+        model: A model; compiling it drops them.
+    """
+    make = getattr(kernels.load(keras.config.backend()), "make_functions", None)
+    if make is not None:
+        make(model)
 
 
 def members_of(model: keras.Model) -> int | None:

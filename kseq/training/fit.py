@@ -21,7 +21,7 @@ from kseq.preprocessing.windows import WindowedPanel, Windows
 from kseq.training import _state, memory
 from kseq.training.batches import Batches
 from kseq.training.budget import Plan, Training
-from kseq.training.callbacks import EpochTimer, LearningRate, members_of
+from kseq.training.callbacks import EpochTimer, LearningRate, make_functions, members_of
 from kseq.training.early_stopping import Fitted, MemberStopping
 from kseq.training.linear_start import start_linear
 
@@ -63,19 +63,20 @@ def compile_model(model: keras.Model, training: Training, quantiles: Sequence[fl
             options["global_clipnorm"] = training.clip_norm
         plain = "mse" if training.loss == "mse" else loss
         model.compile(optimizer=kind(**options), loss=plain, steps_per_execution=steps)
-        return
-    if training.clip_norm:
-        kind = MemberAdamW if training.weight_decay else MemberAdam
-    optimizer = kind(**options)
-    if training.clip_norm:
-        optimizer.clip_norm = training.clip_norm
-    mean_squared = training.loss == "mse"
-    model.compile(
-        optimizer=optimizer,
-        loss=sum_over_members if mean_squared else loss,
-        metrics=[MemberLoss(members, name="member", loss=None if mean_squared else loss)],
-        steps_per_execution=steps,
-    )
+    else:
+        if training.clip_norm:
+            kind = MemberAdamW if training.weight_decay else MemberAdam
+        optimizer = kind(**options)
+        if training.clip_norm:
+            optimizer.clip_norm = training.clip_norm
+        mean_squared = training.loss == "mse"
+        model.compile(
+            optimizer=optimizer,
+            loss=sum_over_members if mean_squared else loss,
+            metrics=[MemberLoss(members, name="member", loss=None if mean_squared else loss)],
+            steps_per_execution=steps,
+        )
+    make_functions(model)
 
 
 class Parts(Protocol):

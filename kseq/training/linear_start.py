@@ -37,9 +37,9 @@ def start_linear(
     """Start the linear skip of a model that has not been trained; a model without one stays as it is.
 
     Args:
-        model: an ordinary model, or an ensemble.
-        train: windows to fit the map to.
-        validation: windows by which the ridge penalty is chosen; None, the default, for cross-validation.
+        model: An ordinary model, or an ensemble.
+        train: Windows to fit the map to.
+        validation: Windows by which the ridge penalty is chosen; None, the default, for cross-validation.
         quantiles: Quantiles that the model forecasts, all outputs of the first one first.
         penalty: Ridge penalty that an earlier training has found; None, the default, to choose one.
 

@@ -59,6 +59,19 @@ class Within:
         block_done(self.progress, replace(block, what=f"{block.what}, {self.which}"))
 
 
+def within(progress: Any, which: str) -> Any:
+    """Make the progress function of one of several trainings.
+
+    Args:
+        progress: The progress function of all of them; None for none.
+        which: Name of the training, such as ``"fold 2 of 3"``; empty for the only one.
+
+    Returns:
+        A :class:`Within`; ``progress`` itself where there is nothing to add.
+    """
+    return Within(progress, which) if progress is not None and which else progress
+
+
 def block_done(progress: Any, block: Block) -> None:
     """Report a finished block to a progress function that has the method ``block_done``."""
     listener = getattr(progress, "block_done", None)

@@ -57,7 +57,7 @@ def _next_block(
 ) -> np.ndarray:
     """The quantiles of the next ``data.horizon`` steps, see :func:`roll_out_quantiles`."""
     panel, steps, members, windows = data.series, made.shape[2], members_of(model), data.test
-    owners, reference = panel.series_of(starts), windows.reference
+    owners, reference = panel.series_of(starts), data.transform.reference if data.transform else None
     # Targets whose past the model reads, and where among its inputs.
     read = [number for number, target in enumerate(panel.targets) if target in data.input_columns]
     places = [data.input_columns.index(panel.targets[number]) for number in read]
@@ -85,7 +85,7 @@ def _next_block(
             past = np.broadcast_to(known[starts[some, None] + reach], (len(made), len(x), len(reach), data.targets))
             past = np.concatenate([past, made[:, some, len(reach) - reference.reach(data.lookback) :]], axis=2)
             unit = data.input_scaler.scale[owners[some]][:, None, list(windows.columns)] if windows.columns else 1.0
-            every = [reference.put_back(one, past, data.lookback, unit) for one in every]
+            every = [reference.put_back(one, past, data.lookback, owners[some], unit) for one in every]
         block[:, some] = np.stack(every, axis=-1)
     return block
 

@@ -82,7 +82,10 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path):
 
 
 def test_every_question_is_two_clicks_from_the_readme():
-    """README, list of questions, question: 25 of them, each under a heading of its own with an answer that is run."""
+    """README, list of questions, question: 25 of them, each under a heading of its own with an answer that is run.
+
+    Each answer has a picture that one of its blocks makes.
+    """
     assert "docs/questions.md" in set(_links(README))
     listed = [target for target in _links(ROOT / "docs/questions.md") if target.startswith("questions/")]
     assert len(listed) == len(set(listed)) == 25
@@ -96,6 +99,18 @@ def test_every_question_is_two_clicks_from_the_readme():
             if re.sub(r"[^\w\- ]", "", title.replace("`", "").lower()).replace(" ", "-") == anchor
         )
         assert "```console\n$ kseq" in answer or "```python\n" in answer, target
+        assert re.findall(r"\]\(\.\./pictures/(.+?)\)", answer) == _made(answer) != [], target
+
+
+def _made(text):
+    """Names of the pictures that the blocks of a text make."""
+    pairs = [words.split() for words in re.findall(r"(?m)^picture: (.+)$", text)]
+    return [name for words in pairs for name in words[1::2]]
+
+
+def test_every_picture_is_made_by_a_block():
+    pictures = [name for page in PAGES for name in _made(page.read_text(encoding="utf-8"))]
+    assert sorted(pictures) == sorted(path.name for path in (ROOT / "docs/pictures").iterdir())
 
 
 def test_every_page_is_reached_from_the_index():

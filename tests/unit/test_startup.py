@@ -43,6 +43,14 @@ def test_a_context_surrounds_the_first_import_of_a_package_once(tmp_path):
 
 
 @pytest.mark.above_backends
+def test_who_only_asks_for_a_package_takes_no_context_away(tmp_path):
+    (tmp_path / "package.py").write_text("print('within')")
+    asked = "importlib.util.find_spec('package').name"
+    code = f"import importlib.util\n{AROUND}print({asked}, {asked})\nimport package"
+    assert said(code, tmp_path) == ["package", "package", "before", "within", "after"]
+
+
+@pytest.mark.above_backends
 def test_a_package_that_is_not_there_is_missed_as_ever(tmp_path):
     code = f"{AROUND}try:\n    import package\nexcept ModuleNotFoundError as error:\n    print(error.name)"
     assert said(code, tmp_path) == ["package"]
@@ -69,12 +77,15 @@ def test_only_a_process_of_kseq_imports_less_of_keras(before, there, tmp_path):
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 @pytest.mark.parametrize("chosen", ["", "mine"])
-def test_programs_of_jax_are_kept_where_the_user_says_or_in_a_folder_of_kseq(chosen, tmp_path):
+@pytest.mark.parametrize("imports", ["jax", "kseq.layers, jax"])
+def test_programs_of_jax_are_kept_where_the_user_says_or_in_a_folder_of_kseq(imports, chosen, tmp_path):
     asked = str(tmp_path / chosen) if chosen else None
     code = (
-        "from kseq import startup\nstartup.lighten_imports()\nimport jax\nprint(jax.config.jax_compilation_cache_dir)"
+        "from kseq import startup\nstartup.lighten_imports()\n"
+        f"import {imports}\nprint(jax.config.jax_compilation_cache_dir)"
     )
-    (folder,) = said(code, tmp_path, JAX_COMPILATION_CACHE_DIR=asked)
+    # As a command does it: the backend is chosen, which asks what is installed, before Keras is imported.
+    (folder,) = said(code, tmp_path, JAX_COMPILATION_CACHE_DIR=asked, KERAS_BACKEND="jax")
     assert folder.endswith(chosen or startup._processor())
 
 

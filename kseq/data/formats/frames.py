@@ -24,7 +24,7 @@ def as_pandas(frame: Any) -> pd.DataFrame:
             'kseq[parquet]'``); one of dask; an array or dataset of xarray whose only dimension is time.
 
     Returns:
-        pd.DataFrame: the same object where it is one.
+        pd.DataFrame: The same object where it is one.
 
     Raises:
         DataError: It is nothing of the kind.

@@ -26,21 +26,21 @@ def tile(typingctx, height, width, add, out, o, o_row, a, i, a_row, a_step, w, j
 
     Args:
         typingctx: Numba's.
-        height: rows, at least 1 and at most ``TILE_ROWS``.
-        width: vectors a row, at least 1 and at most ``TILE_VECTORS``; for one row twice or four times as many, too.
-        add: keep what ``out`` holds and add to it.
-        out: array of the results.
-        o: index of the first result.
-        o_row: distance between rows of ``out``.
-        a: array of the factors that are numbers.
-        i: index of the first of them.
-        a_row: distance to the next row's.
-        a_step: distance to the next step's.
-        w: array of the factors that are vectors.
-        j: index of the first of them.
-        w_step: distance to the next step's.
-        w_panel: distance to the next ``TILE_VECTORS`` vectors of a step.
-        steps: number of terms of each sum.
+        height: Rows, at least 1 and at most ``TILE_ROWS``.
+        width: Vectors a row, at least 1 and at most ``TILE_VECTORS``; for one row twice or four times as many, too.
+        add: Keep what ``out`` holds and add to it.
+        out: Array of the results.
+        o: Index of the first result.
+        o_row: Distance between rows of ``out``.
+        a: Array of the factors that are numbers.
+        i: Index of the first of them.
+        a_row: Distance to the next row's.
+        a_step: Distance to the next step's.
+        w: Array of the factors that are vectors.
+        j: Index of the first of them.
+        w_step: Distance to the next step's.
+        w_panel: Distance to the next ``TILE_VECTORS`` vectors of a step.
+        steps: Number of terms of each sum.
     """
     index = types.intp
     two, three, four = ((index,) * count for count in (2, 3, 4))

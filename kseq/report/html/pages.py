@@ -36,9 +36,6 @@ def page_of(kind: str, record: Mapping[str, Any], frames: Frames, folder: Path) 
         record: What its record holds.
         frames: Tables by the names of their files.
         folder: Path of the folder. The page of a run shows the explanation of its series that stands there.
-
-    Returns:
-        str: HTML.
     """
     if kind == "run":
         return page_of_run(record, frames, _why(record, folder))

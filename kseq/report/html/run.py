@@ -39,9 +39,6 @@ def page_of_run(record: Mapping[str, Any], frames: Frames, why: Sequence[Section
         record: What ``run.json`` holds.
         frames: Tables by the names of their files, ``table.csv`` at least.
         why: Sections of an explanation of the same cells, see :func:`kseq.report.html.explained.sections_of`.
-
-    Returns:
-        str: HTML.
     """
     series = record["series"]
     table = frames["table.csv"]

@@ -3,13 +3,19 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from utilsforecast.evaluation import evaluate
 from utilsforecast.losses import mae
 
 from kseq import (
+    Comparison,
     ConfigError,
     baselines,
     compare,
+    from_frame,
+    load_series,
     make_windows,
     panel_from_frame,
 )  # fmt: skip
@@ -156,7 +162,7 @@ def test_a_panel_has_the_season_of_most_of_its_series():
 
 @pytest.mark.parametrize("by_step", [False, True])
 @pytest.mark.parametrize("metric", list(metrics.METRICS))
-def test_scores_of_each_series_are_those_of_it_alone(metric, by_step):
+def test_scores_of_each_series_are_those_of_other_libraries(metric, by_step, scored_elsewhere):
     panel = panel_from_frame(monthly().assign(z=lambda frame: frame["z"] + 9), target=["y", "z"])
     data = make_windows(panel, lookback=6, horizon=3)
     scores = Scores(data, 12)
@@ -165,13 +171,52 @@ def test_scores_of_each_series_are_those_of_it_alone(metric, by_step):
     found = scores.of_series(forecasts, metric, by_step)
     for number in range(len(LENGTHS)):
         which = data.test.series == number
-        expected = metrics.METRICS[metric].function(
-            data.test_y[which].astype("float64"), forecasts[:, which],
-            insample=panel.y[panel.borders[number] : data.split.test[number]], season=12,
-            axis=(-3, -1) if by_step else (-3, -2, -1),
-        )  # fmt: skip
-        np.testing.assert_allclose(found[:, number], expected, rtol=1e-9)
+        known = panel.y[panel.borders[number] : data.split.test[number]], 12
+        for member, own in enumerate(forecasts[:, which]):
+            if by_step:
+                expected = [
+                    scored_elsewhere(metric, data.test_y[which][:, [step]], own[:, [step]], *known) for step in range(3)
+                ]
+            else:
+                expected = scored_elsewhere(metric, data.test_y[which], own, *known)
+            np.testing.assert_allclose(found[member, number], expected, rtol=1e-9)
     np.testing.assert_allclose(scores.overall(forecasts, metric, by_step), found.mean(axis=1))
+
+
+@pytest.fixture(scope="module")
+def positive():
+    """The last 60 of 160 values as windows of one step, all well above zero."""
+    values = np.random.default_rng(11).uniform(5, 9, 160)
+    return make_windows(from_frame(pd.DataFrame({"y": values})), lookback=6, test=60 / 160)
+
+
+@pytest.mark.parametrize("season", [1, 7])
+@pytest.mark.parametrize("metric", list(metrics.METRICS))
+def test_scores_of_one_series_are_those_of_other_libraries(metric, season, positive, scored_elsewhere):
+    forecasts = np.random.default_rng(12).uniform(5, 9, (3, 60, 1, 1))
+    found = Scores(positive, season, asked=True).overall(forecasts, metric)
+    expected = [scored_elsewhere(metric, positive.test_y, own, positive.series.y[:100], season) for own in forecasts]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@given(arrays("float64", 60, elements=st.integers(-1000, 1000).map(lambda number: number / 8)))
+def test_bounds_of_metrics(positive, values):
+    scores, forecasts = Scores(positive, 1), values.reshape(1, 60, 1, 1)
+    mae, rmse, bias, smape = (scores.overall(forecasts, name)[0] for name in ("mae", "rmse", "bias", "smape"))
+    assert 0 <= mae <= rmse * (1 + 1e-12)
+    assert abs(bias) <= mae * (1 + 1e-12)
+    assert 0 <= smape <= 200 * (1 + 1e-12)
+
+
+def test_percentages_depend_on_the_origin_of_the_unit_and_absolute_errors_do_not():
+    celsius = from_frame(pd.DataFrame({"y": 15 + 5 * np.sin(np.arange(100.0))}))
+    kelvin = from_frame(pd.DataFrame({"y": celsius.frame["y"] + 273.15}))
+    warm, cold = (make_windows(series, lookback=6) for series in (celsius, kelvin))
+    found = [
+        Scores(data, 1).overall(data.test_y[None] + 1, name)[0] for name in ("mape", "mae") for data in (warm, cold)
+    ]
+    assert found[0] > 15 * found[1]
+    assert found[2] == pytest.approx(found[3])
 
 
 def test_series_for_which_a_metric_means_nothing_are_left_out_of_it_and_counted():
@@ -221,6 +266,39 @@ def test_losses_of_dates_average_to_the_overall_mase_whatever_the_dates():
     losses = scores.losses(forecasts)
     assert losses.shape[1] == len(data.test_cutoffs.unique())
     np.testing.assert_allclose(losses.mean(axis=1), scores.overall(forecasts, "mase"))
+
+
+@pytest.mark.parametrize("transform", ["none", "anomaly", "log"])
+def test_bounds_of_one_series_are_forecasts_and_an_error_to_the_last_digit(transform):
+    series = load_series("nino12")
+    steps = None if transform == "none" else Transform(transform)
+    comparison = Comparison(make_windows(series, lookback=12, transform=steps))
+    comparison.add_baselines(["persistence"])
+    (row,) = comparison.rows
+    for level, band in comparison.intervals(row).items():
+        missed = np.sort(np.abs(row.validation[0] - series.y[comparison.data.validation.target_rows]).ravel())
+        half = missed[int(np.ceil((len(missed) + 1) * level / 100)) - 1]
+        assert (band.hi == row.predictions + half).all()
+        assert (band.lo == row.predictions - half).all()
+
+
+@pytest.mark.parametrize("name", ["table", "by_step"])
+def test_intervals_of_a_row_are_made_once_however_many_metrics_and_steps_read_them(name, monkeypatch):
+    comparison = Comparison(make_windows(panel_from_frame(monthly(), target=["y", "z"]), lookback=6, horizon=4))
+    comparison.add_baselines(["persistence", "climatology"])
+    made, make = [], Scores._intervals_of
+
+    def counted(self, row, levels):
+        made.append(row.name)
+        return make(self, row, levels)
+
+    monkeypatch.setattr(Scores, "_intervals_of", counted)
+    assert getattr(comparison, name).filter(regex="coverage|width").notna().all(axis=None)
+    # Once for the losses that rank the rows at most, and once for all columns.
+    assert all(made.count(row.name) <= 2 for row in comparison.rows), made
+    first, second = (comparison.intervals(row) for row in comparison.rows)
+    assert (first[80].lo != second[80].lo).any()
+    assert {*comparison.intervals("persistence")} == {80, 95}
 
 
 def test_intervals_have_one_width_in_the_scale_of_each_series():

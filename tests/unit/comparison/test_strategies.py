@@ -57,6 +57,7 @@ def step_by_step(model, near, settings, windows, horizon):
         ("difference", False),
         ("log,last", True),
         ("mean,spread", False),
+        ("anomaly,ar", False),
         ("season", False),
     ],
 )

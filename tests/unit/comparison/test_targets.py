@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import kseq
-from kseq.comparison.result import Comparison
 from kseq.evaluation.model_result import ModelResult
+from kseq.report.comparison import Comparison
 from kseq.report.run_folder import file_of_target
 from kseq.report.table import render
 

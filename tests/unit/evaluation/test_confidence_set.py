@@ -2,31 +2,17 @@ import numpy as np
 import pytest
 from scipy import signal, stats
 
-from kseq.evaluation.confidence_set import SIZE, confidence_set, eliminate
+from kseq.evaluation.confidence_set import SIZE, confidence_set
 from kseq.evaluation.evidence import Evidence
 from kseq.evaluation.over_time import cosine_test
 from kseq.evaluation.rows import Row
 
-arch = pytest.importorskip("arch.bootstrap")
 pytestmark = pytest.mark.above_backends
 
 
 def losses_of(rng, means, times=200, rho=0.4):
     common = signal.lfilter([1], [1, -rho], rng.standard_normal(times))
     return [np.abs(common + 0.3 * rng.standard_normal(times)) + mean for mean in means]
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_equal_to_arch_for_the_same_draws(seed):
-    rng = np.random.default_rng(seed)
-    losses = np.stack(losses_of(rng, [0, 0.02, 0.05, 0.2, 0.6]), axis=1)
-    theirs = arch.MCS(losses, SIZE, reps=500, block_size=14, method="max", bootstrap="circular", seed=seed)
-    theirs.compute()
-    indices = [data[0][0] for data in arch.CircularBlockBootstrap(14, np.arange(200), seed=seed).bootstrap(500)]
-    drawn = np.stack([losses[index].mean(axis=0) for index in indices])
-    p = eliminate(losses.mean(axis=0), drawn)
-    np.testing.assert_allclose(p, theirs.pvalues["Pvalue"].sort_index().to_numpy())
-    assert np.flatnonzero(p > SIZE).tolist() == sorted(theirs.included)
 
 
 @pytest.mark.parametrize("count", [2, 3, 8])

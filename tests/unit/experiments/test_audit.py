@@ -84,6 +84,7 @@ def test_values_filled_on_a_line_follow_what_comes_after_them():
         {"n_windows": 3, "horizon": 2, "gap": 2, "train_size": 50, "cells": ()},
         {"n_windows": 2, "refit": True, "gap": 1, "transform": "anomaly"},
         {"horizon": 2, "transform": "log1p,mean,spread"},
+        {"horizon": 2, "transform": "log1p,ar"},
         {"horizon": 2, "transform": "season", "season": 5, "scaler": "minmax", "n_windows": 2, "refit": True},
         {"horizon": 2, "strategy": "seq2seq"},
     ],

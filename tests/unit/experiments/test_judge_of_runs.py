@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 import kseq
-from kseq.comparison.result import Comparison
 from kseq.evaluation.metrics import RANKING
 from kseq.evaluation.model_result import ModelResult
+from kseq.report.comparison import Comparison
 from kseq.storage import to_json
 
 pytestmark = pytest.mark.above_backends

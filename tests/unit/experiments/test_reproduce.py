@@ -9,9 +9,8 @@ import pytest
 from kseq import Comparison, ConfigError, DataError, Settings, compare, from_frame, load_series, make_windows, read_csv
 from kseq.comparison.defaults import resolved
 from kseq.evaluation.model_result import ModelResult
-from kseq.experiments.agreement import Agreement
+from kseq.experiments.agreement import Agreement, agreement_text
 from kseq.experiments.reproduce import Recorded
-from kseq.report.agreement import agreement_text
 from kseq.storage import plain
 
 pytestmark = pytest.mark.above_backends

@@ -56,7 +56,7 @@ def fitted(known, path, **options):
 MODELS = {
     "rnn": (False, {"cell": "rnn", "units": (4, 3), "transform": "anomaly,difference"}, 2),
     "lstm": (False, {"cell": "lstm", "units": (4, 3), "bidirectional": True, "transform": "log,trend"}, 5),
-    "gru": (False, {"cell": "gru", "seeds": 2, "transform": "last,spread"}, 6),
+    "gru": (False, {"cell": "gru", "seeds": 2, "transform": "ar,spread"}, 6),
     "rnn-panel": (True, {"cell": "rnn", "bidirectional": True, "transform": "anomaly,season"}, 5),
     "lstm-panel": (True, {"cell": "lstm", "features": ("rain",), "calendar": True}, 2),
     "gru-panel": (True, {"cell": "gru", "units": (4, 3), "bidirectional": True, "seeds": 2, "features": ("rain",),

@@ -57,7 +57,8 @@ def require_same(found, made, spread):
 @pytest.mark.parametrize(
     "transform",
     ["none", "log", "log1p,last", "anomaly", "trend", "difference", "anomaly,difference", "difference,anomaly,change",
-     "log,trend,anomaly,season", "mean", "last,spread", "change,spread", "season,spread", "mean,spread"],
+     "log,trend,anomaly,season", "mean", "last,spread", "change,spread", "season,spread", "mean,spread",
+     "anomaly,ar", "log,ar,spread"],
 )  # fmt: skip
 def test_every_transform_is_undone_within_and_beyond_the_horizon(transform):
     known, _ = rows()

@@ -13,17 +13,17 @@ from kseq import ConfigError, DataError, Settings, from_frame, panel_from_frame,
 from kseq.comparison.backtest import cut_windows
 from kseq.evaluation.intervals import half_width
 from kseq.forecasting import model_file
+from kseq.forecasting._card_parts import LATER
 from kseq.forecasting.card import ModelCard
 from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.preprocessing.splits import Split
-from kseq.report.forecast import plot_forecast
 
 pytestmark = pytest.mark.above_backends
 
 QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2, "learning_rate": 0.01}}
 TRANSFORMS = ["none", "anomaly,change", "difference", "log,difference,anomaly", "change", "log,anomaly,trend,change",
-              "log1p,mean,spread", "anomaly,last"]  # fmt: skip
+              "log1p,mean,spread", "anomaly,last", "ar", "log1p,anomaly,ar,spread"]  # fmt: skip
 
 
 def shops(count=3, rows=60, freq="MS", period=12, zone=None, first=0, **columns):
@@ -178,7 +178,16 @@ def test_a_series_that_was_not_in_the_training_is_scaled_by_its_own_past(plain):
 
 @pytest.mark.parametrize(
     "transform",
-    ["anomaly,change", "log,difference,anomaly", "anomaly,trend", "trend,change", "log1p,anomaly,mean,spread", "last"],
+    [
+        "anomaly,change",
+        "log,difference,anomaly",
+        "anomaly,trend",
+        "trend,change",
+        "log1p,anomaly,mean,spread",
+        "last",
+        "log1p,anomaly,ar",
+        "trend,ar",
+    ],
 )
 def test_a_new_series_is_transformed_by_its_own_past_as_if_it_had_been_trained_on(transform):
     """Its scale, its means and what is read are those of a training with it; the network need not be the same."""
@@ -351,7 +360,7 @@ def test_without_a_validation_part():
 
 
 def test_a_picture_of_some_series(plain):
-    figure = plot_forecast(forecast(plain, 3))
+    figure = forecast(plain, 3).plot()
     assert [axes.get_title(loc="left").partition(":")[0] for axes in figure.axes] == ["shop 0", "shop 1", "shop 2"]
     line = figure.axes[1].lines[1]
     assert line.get_ydata()[1:].tolist() == forecast(plain, 3).values[1, :, 0].tolist()
@@ -472,3 +481,13 @@ def test_a_file_of_many_series_is_small():
     small, large = (fitted(shops(count), training={"epochs": 1}).card for count in (3, 6))
     sizes = [sum(array.nbytes for array in card.arrays().values()) for card in (small, large)]
     assert sizes[1] - sizes[0] < 3 * 1000
+
+
+def test_a_card_that_knows_no_autoregressions_is_read(plain):
+    # As kseq wrote it before there were any.
+    content, arrays = json.loads(json.dumps(plain.card.to_json())), plain.card.arrays()
+    for name in LATER:
+        content["arrays"].pop(name)
+        assert not arrays.pop(name).size
+    card = ModelCard.from_json(content, b"".join(array.tobytes() for array in arrays.values()))
+    assert card.to_json() == plain.card.to_json()

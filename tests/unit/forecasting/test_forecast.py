@@ -12,7 +12,6 @@ from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.forecasting.score import evaluate
 from kseq.preprocessing.splits import Split
-from kseq.report.forecast import plot_forecast
 
 pytestmark = pytest.mark.above_backends
 
@@ -209,13 +208,13 @@ def test_covariates_that_nobody_reads(model):
 
 def test_the_picture_shows_no_line_across_a_gap(model):
     made = forecast(model, rows=from_frame(monthly(5, "2010-01-01")))
-    lines = {line.get_label(): line.get_ydata() for line in plot_forecast(made).axes[0].get_lines()}
+    lines = {line.get_label(): line.get_ydata() for line in made.plot().axes[0].get_lines()}
     assert len(lines["known"]) == 5
 
 
 def test_the_picture_shows_history_forecast_and_bands(model):
     made = forecast(model, 3, levels=(50, 80))
-    axes = plot_forecast(made).axes
+    axes = made.plot().axes
     assert len(axes) == 1
     assert [text.get_text() for text in axes[0].get_legend().get_texts()] == [
         "known", "GRU", "80 % interval", "50 % interval"
@@ -228,7 +227,7 @@ def test_the_picture_shows_history_forecast_and_bands(model):
 def test_several_targets_have_axes_of_their_own():
     frame = monthly().assign(z=np.arange(ROWS))
     two = fit_model(from_frame(frame, target=["y", "z"], unit="m"), refit=False, **QUICK)
-    assert [axes.get_ylabel() for axes in plot_forecast(forecast(two)).axes] == ["y, m", "z, m"]
+    assert [axes.get_ylabel() for axes in forecast(two).plot().axes] == ["y, m", "z, m"]
 
 
 TRANSFORMS = [
@@ -240,6 +239,8 @@ TRANSFORMS = [
     "difference,anomaly",
     "log,trend,change",
     "log1p,mean,spread",
+    "anomaly,ar",
+    "log1p,ar,spread",
     "season",
     "auto",
 ]

@@ -1,6 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.regression.linear_model import burg as burg_of_statsmodels
+from statsmodels.tsa.stattools import pacf_burg
 
 from kseq import ConfigError, DataError, from_frame, load_series, make_windows, panel_from_frame
 from kseq.baselines import baseline_row
@@ -17,10 +19,13 @@ CHAINS = [
     "none", "log", "anomaly", "difference", "change", "log,anomaly", "anomaly,difference", "difference,anomaly",
     "anomaly,change", "log,difference,anomaly", "log,anomaly,difference,change", "trend", "log,anomaly,trend,change",
     "last", "mean", "season", "log,last", "log1p,season", "anomaly,mean", "log,difference,mean", "anomaly,trend,last",
+    "ar", "anomaly,ar", "log,difference,ar",
 ]  # fmt: skip
 
 #: Chains that divide by what models read of the targets.
-SPREAD = ["last,spread", "log1p,anomaly,mean,spread", "season,spread", "change,spread"]  # fmt: skip
+SPREAD = [
+    "last,spread", "log1p,anomaly,mean,spread", "season,spread", "change,spread", "log1p,anomaly,ar,spread",
+]  # fmt: skip
 
 
 def monthly(rows=200, targets=2, seed=0):
@@ -94,7 +99,22 @@ def test_each_step_is_what_it_says():
         np.testing.assert_allclose(applied(names), expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("names", ["change", "last", "mean", "season"])
+def iterated(y, split, past, horizon):
+    """What the autoregressions of statsmodels forecast, each of the order that their corrected criterion asks for."""
+    known, forecasts = y[: split.validation[0]], []
+    for column, of_past in zip(known.T, past.T, strict=True):
+        count, mean, tried = len(column), column.mean(), np.arange(1, len(past) + 1)
+        variances = np.cumprod(1 - np.square(pacf_burg(column, len(past))[0][1:]))
+        criteria = count * np.log(variances) + 2 * (tried + 1) * count / (count - tried - 3)
+        weights = burg_of_statsmodels(column, tried[np.argmin(criteria)])[0]
+        rows = list(of_past - mean)
+        for _ in range(horizon):
+            rows.append(weights @ rows[: -len(weights) - 1 : -1])
+        forecasts.append(np.array(rows[len(past) :]) + mean)
+    return np.stack(forecasts, axis=1)
+
+
+@pytest.mark.parametrize("names", ["change", "last", "mean", "season", "ar"])
 @pytest.mark.parametrize("spread", [False, True])
 def test_what_windows_are_measured_from(names, spread):
     # Of two targets, and a covariate that stays as it is.
@@ -104,13 +124,16 @@ def test_what_windows_are_measured_from(names, spread):
     plain = make_windows(series, lookback, horizon, dtype="float64")
     y, first = series.y, data.test.target_rows[5, 0]
     past, ahead = y[first - lookback : first], y[first : first + horizon]
-    level = {"change": 0 * y[0], "mean": past.mean(axis=0)}.get(names, past[-1])
+    as_they_are = names in ("change", "ar")
+    level = 0 * y[0] if as_they_are else past.mean(axis=0) if names == "mean" else past[-1]
     repeated = y[first - season :][np.arange(horizon) % season]
-    reference = {"mean": past.mean(axis=0), "season": repeated}.get(names, past[-1])
+    reference = {"mean": past.mean(axis=0), "season": repeated, "ar": iterated(y, data.split, past, horizon)}.get(
+        names, past[-1]
+    )
     scaled, targets = data.test.gather(np.array([5]))
     read = scaled[0, :, :2] * data.input_scaler.scale[0, :2]
     forecast = targets[0] * data.target_scaler.scale[0]
-    if names == "change":
+    if as_they_are:
         level = data.input_scaler.center[0, :2]
     if spread:
         width = np.maximum((past - level).std(axis=0) / data.input_scaler.scale[0, :2], 0.1)

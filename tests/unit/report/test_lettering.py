@@ -13,7 +13,6 @@ from kseq.evaluation.model_result import ModelResult
 from kseq.forecasting.forecast import Forecast
 from kseq.report import lettering
 from kseq.report.bench import plot_bench
-from kseq.report.forecast import plot_forecast
 from kseq.report.plot import plot_history, plot_predictions
 
 pytestmark = [pytest.mark.above_backends, pytest.mark.pictures]
@@ -61,8 +60,8 @@ PICTURES = {
     "comparison": (lambda name: plot_predictions(compared(one_series(name), name)), 3),
     "panel": (lambda name: plot_predictions(compared(many_series(name), name)), 3),
     "history": (lambda name: plot_history(compared(one_series("y"), name)), 1),
-    "forecast": (lambda name: plot_forecast(forecast_of(one_series(name))), 2),
-    "panel forecast": (lambda name: plot_forecast(forecast_of(many_series(name))), 2),
+    "forecast": (lambda name: forecast_of(one_series(name)).plot(), 2),
+    "panel forecast": (lambda name: forecast_of(many_series(name)).plot(), 2),
     "bench": (lambda name: plot_bench(bench_on(name)), 1),
 }
 

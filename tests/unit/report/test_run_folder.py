@@ -227,7 +227,7 @@ def test_trials_stand_beside_an_earlier_run_until_the_new_one_is_whole(compariso
 
 
 def test_kinds_of_results_share_a_folder(comparison, quick, tmp_path, monkeypatch):
-    def fails(forecast):
+    def fails(*forecast):
         raise AttributeError("no history")
 
     monkeypatch.setattr("kseq.report.forecast.plot_forecast", fails)
@@ -237,7 +237,7 @@ def test_kinds_of_results_share_a_folder(comparison, quick, tmp_path, monkeypatc
     for _ in range(2):
         told = []
         with run_folder.folder(tmp_path / "run", "forecast") as folder:
-            run_folder.write_forecast(made, folder, told.append)
+            made.write(folder, told.append)
         assert told[0].startswith("forecast.png cannot be drawn (AttributeError")
     comparison.write(tmp_path / "run")
     assert names(tmp_path / "run") == sorted([*WRITTEN, "forecast.csv", "forecast.html", "forecast.json"])

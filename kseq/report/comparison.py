@@ -1,4 +1,4 @@
-"""The result of a comparison: rows of baselines and cells on the same windows, from which tables and files are made.
+"""The result of a comparison, which draws, shows and writes itself.
 
 :func:`kseq.compare` fills a :class:`Comparison` from beginning to end; a script may fill one row by row with the
 callback :class:`kseq.Evaluation`.
@@ -8,13 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kseq.comparison.backtest import cut_windows, make_backtest
-from kseq.comparison.defaults import resolved
 from kseq.comparison.tables import Tables
-from kseq.data import Panel, Series
 from kseq.errors import ConfigError
 from kseq.naming import checked
-from kseq.settings import Settings
 from kseq.validation import require_path
 
 
@@ -22,18 +18,19 @@ class Comparison(Tables):
     """All rows of one comparison, on one set of windows; table, picture and files are made from it.
 
     Args:
-        data: the windows of one or many series that every row forecasts.
+        data: The windows of one or many series that every row forecasts.
         settings: Settings that decided the numbers, for the record; None where a script fills the rows.
-        backtest: where the windows are the folds of one: what each training sees, see :mod:`kseq.comparison.backtest`.
+        backtest: The folds of a backtest and what each training sees, see :mod:`kseq.comparison.backtest`; None
+            without one.
 
     Attributes:
         backtest: The backtest, as given.
-        folds: parts of each series in each fold of the backtest; empty without one.
-        trainings: the windowed series that models are trained on, in the order of time: ``data`` itself without a
+        folds: Parts of each series in each fold of the backtest; empty without one.
+        trainings: The windowed series that models are trained on, in the order of time: ``data`` itself without a
             backtest. Joined rows hold forecasts of the validation parts of all of them.
-        order: permutation from the concatenated test windows of all trainings to ``data.test``; None without a
+        order: Permutation from the concatenated test windows of all trainings to ``data.test``; None without a
             backtest.
-        search: where the cells' settings come from a tuning: its trials, see :mod:`kseq.experiments.tune`.
+        search: Trials of the tuning that chose the cells' settings, see :mod:`kseq.experiments.tune`; None without one.
 
     Example:
         >>> comparison = Comparison(make_windows(load_series("nino12")))  # doctest: +SKIP
@@ -56,7 +53,7 @@ class Comparison(Tables):
                 False.
 
         Returns:
-            matplotlib.figure.Figure: the picture; :class:`kseq.report.html.interactive.Interactive` of an interactive
+            matplotlib.figure.Figure: The picture; :class:`kseq.report.html.interactive.Interactive` of an interactive
             one.
         """
         path = path if path is None else require_path(path)
@@ -91,9 +88,9 @@ class Comparison(Tables):
             predictions: ``"csv"`` or ``"parquet"``, the file of all forecasts, or ``"none"`` for no such file.
 
         Raises:
-            ConfigError: no name of a folder; one that cannot be written or is being written by another process; a file
+            ConfigError: No name of a folder; one that cannot be written or is being written by another process; a file
                 there that kseq has not written, by a name such as ``table.csv``, or one that the series was read from.
-            OutputError: a ConfigError too: there was no room; its ``files`` are paths where the files are instead.
+            OutputError: A ConfigError too: there was no room; its ``files`` are paths where the files are instead.
         """
         from kseq.report import run_folder
 
@@ -107,7 +104,7 @@ class Comparison(Tables):
     def inputs(self) -> list[Path]:
         """The files that the series and forecasts of others were read from, if any."""
         origin = self.data.series.origin
-        read = [Path(origin.arguments["path"])] if origin is not None and "path" in origin.arguments else []
+        read = origin.files if origin is not None else []
         path = self.beside.others.path if self.beside is not None else None
         return read if path is None else [*read, path]
 
@@ -115,15 +112,3 @@ class Comparison(Tables):
     def traps(self) -> list[str]:
         """Former name of :attr:`cautions`."""
         return self.cautions
-
-
-def laid_out(series: Series | Panel, settings: Settings) -> Comparison:
-    """Cut the windows of a comparison, which has no rows yet.
-
-    Args:
-        series: a series or a panel.
-        settings: settings of the comparison; what is not given is chosen, see :mod:`kseq.comparison.defaults`.
-    """
-    settings = resolved(settings, series)
-    backtest = make_backtest(series, settings) if settings.n_windows else None
-    return Comparison(backtest.data if backtest else cut_windows(series, settings), settings, backtest)
