@@ -80,10 +80,7 @@ def choose(backend: str | None = None, device: str | None = None) -> str:
             f"set KERAS_BACKEND={backend} before it is imported."
         )
     os.environ["KERAS_BACKEND"] = backend
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    if backend == "tensorflow" and os.environ["TF_CPP_MIN_LOG_LEVEL"] not in ("0", "1"):
-        wrap_import("tensorflow", _stderr_aside)
+    start_quietly(backend)
     if device == "cpu":
         os.environ.update(_CPU_ONLY)
     if device == "gpu" and not any(name != "cpu" for name in devices(backend)):
@@ -95,6 +92,18 @@ def choose(backend: str | None = None, device: str | None = None) -> str:
             " cpu.",
         )
     return backend
+
+
+def start_quietly(backend: str) -> None:
+    """Have a framework say nothing of instruction sets and plug-ins when it is imported, which it is not yet.
+
+    Args:
+        backend: One of the backends; :func:`choose` does it for the one that Keras runs on.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    if backend == "tensorflow" and os.environ["TF_CPP_MIN_LOG_LEVEL"] not in ("0", "1"):
+        wrap_import("tensorflow", _stderr_aside)
 
 
 @contextlib.contextmanager

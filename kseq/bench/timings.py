@@ -37,7 +37,7 @@ from kseq.preprocessing.windows import WindowedPanel, make_windows
 from kseq.settings import Settings
 from kseq.training.batches import Batches
 from kseq.training.budget import Training
-from kseq.training.callbacks import EpochTimer, kernel_of
+from kseq.training.callbacks import EpochTimer, forecast_batch, kernel_of
 from kseq.training.early_stopping import MemberStopping
 from kseq.training.fit import compile_model
 from kseq.validation import require_choice, require_each_once, require_whole
@@ -118,7 +118,7 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int], contende
     windows = x[: workload.batch]
     differences: dict[str | int, float] = {}
     with kernels.load(keras.config.backend()).full_precision():
-        expected = stock.predict_on_batch(windows)
+        expected = forecast_batch(stock, windows)
 
         def differs(forecast: np.ndarray) -> float:
             return float(np.abs(forecast - expected).max() / np.abs(expected).max())
@@ -126,12 +126,12 @@ def _measure(name: str, cell: str, rounds: int, members: Sequence[int], contende
         if native is not None:
             differences["native loop"] = differs(native.predict(windows))
         for short, trained in users.items():
-            differences[short] = differs(trained.predict_on_batch(windows))
+            differences[short] = differs(forecast_batch(trained, windows))
         for count, trained in ours.items():
             if count == 1:
-                differences[count] = differs(trained.predict_on_batch(windows))
+                differences[count] = differs(forecast_batch(trained, windows))
             else:
-                differences[count] = differs(trained.predict_on_batch(np.repeat(windows[:, None], count, axis=1))[:, 0])
+                differences[count] = differs(forecast_batch(trained, np.repeat(windows[:, None], count, axis=1))[:, 0])
 
     entries: list[tuple[Measurement, Callable[[], tuple[float, list[float]]]]] = []
     if "stock" in contenders:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kseq.backends import start_quietly
 from kseq.errors import BackendError, ConfigError, Given, OutputError, Parameter
 from kseq.exporting import _numpy
 from kseq.exporting.description import description
@@ -280,6 +281,7 @@ def _write_torch(
 def _write_savedmodel(
     path: Path, recipe: Recipe, networks: Sequence[Network], shapes: Any, notes: Mapping[str, str]
 ) -> None:
+    start_quietly("tensorflow")
     from kseq.kernels import tensorflow_export
 
     tensorflow_export.save(path, recipe, networks, shapes)

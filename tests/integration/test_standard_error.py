@@ -1,5 +1,6 @@
 """Nothing that is not kseq's own comes to standard error: no log and no warning of a framework."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -34,3 +35,8 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("typed", COMMANDS, ids=lambda typed: typed.partition(" ")[0])
 def test_a_quiet_command_writes_nothing(typed, folder):
     assert run(f"{typed} --quiet", folder) == ""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed")
+def test_a_savedmodel_is_written_without_a_word_of_tensorflow(folder):
+    assert run("export --model m.keras --to savedmodel --quiet", folder) == ""
