@@ -180,4 +180,4 @@ def best_baseline(rows: Iterable[Row], *, hindsight: bool = False) -> Row | None
 def skills(rows: Sequence[Row]) -> dict[str, float]:
     """Skill of each row against the best baseline, by the metric that ranks; empty without a baseline."""
     reference = best_baseline(rows)
-    return {} if reference is None else {row.name: skill(row.score, reference.score) for row in rows}
+    return {} if reference is None else {row.name: float(skill(row.score, reference.score)) for row in rows}

@@ -1,11 +1,29 @@
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn import metrics as sklearn_metrics
 
 from kseq import Comparison, ConfigError, load_series, make_windows
 from kseq.baselines import baseline_row
+from kseq.evaluation import metrics
 from kseq.preprocessing.seasonality import season_of
 
 pytestmark = pytest.mark.above_backends
+
+
+def test_metrics_equal_scikit_learn():
+    generator = np.random.default_rng(0)
+    y, y_hat = generator.normal(20, 3, 200), generator.normal(20, 3, 200)
+    assert metrics.mae(y, y_hat) == pytest.approx(sklearn_metrics.mean_absolute_error(y, y_hat))
+    assert metrics.rmse(y, y_hat) == pytest.approx(sklearn_metrics.root_mean_squared_error(y, y_hat))
+    assert metrics.mape(y, y_hat) == pytest.approx(100 * sklearn_metrics.mean_absolute_percentage_error(y, y_hat))
+
+
+def test_mape_gives_no_number_near_zero():
+    y = np.array([0.0, 1.0, 2.0])
+    assert np.isnan(metrics.mape(y, y))
+    assert metrics.mape_reason(y) == "1 of 3 targets is at or near zero"
+    assert metrics.mape_reason(y + 1) is None
 
 
 @pytest.mark.parametrize(
