@@ -192,7 +192,17 @@ class Trial:
         return self._fitted(name).lost(self.lookback)
 
     def _fitted(self, name: str) -> FittedTransform:
-        return fit_steps(steps_of(name), self.panel, self.split, self.members, self.season, lookback=self.lookback)
+        if name not in self._known:
+            steps = steps_of(name)
+            self._known[name] = fit_steps(
+                steps, self.panel, self.split, self.members, self.season, lookback=self.lookback
+            )
+        return self._known[name]
+
+    @cached_property
+    def _known(self) -> dict[str, FittedTransform]:
+        """Transforms that were fitted, by name."""
+        return {}
 
     def _windows(self, reach: int, part: str) -> tuple[np.ndarray, np.ndarray]:
         """Rows of first targets of a part, and the series of each, all or evenly drawn."""
