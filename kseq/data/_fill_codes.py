@@ -40,14 +40,15 @@ def require_no_fill_codes(values: np.ndarray, columns: Sequence[str], borders: n
     """
     for at, column in enumerate(columns):
         values_of = values[:, at]
+        # A number outside all others is the smallest or the largest of its series, unless another code is.
+        ends = [of.reduceat(values_of, borders[:-1]) for of in (np.fmin, np.fmax)]
+        if not np.isin(ends, CODES).any():
+            continue
         # All of them are at least 99.
         hits = np.abs(values_of) >= 99
-        if hits.any():
-            # One search in sorted codes; np.isin would compare all values with each code in turn.
-            large = values_of[hits]
-            hits[hits] = CODES[np.searchsorted(CODES[:-1], large)] == large
-        if not hits.any():
-            continue
+        # One search in sorted codes; np.isin would compare all values with each code in turn.
+        large = values_of[hits]
+        hits[hits] = CODES[np.searchsorted(CODES[:-1], large)] == large
         codes, counts = np.unique(values_of[hits], return_counts=True)
         found = [
             (code, int(count)) for code, count in zip(codes, counts, strict=True)
