@@ -264,7 +264,7 @@ def test_what_is_known_of_rows_goes_with_them():
     frame.loc[index[[20, 50]], "y"] = np.nan
     series = from_frame(frame[:58], target="y", future=["holiday"], fill="ffill")
     series = replace(series, ahead=frame[["holiday"]][58:])
-    settings = Settings(lookback=2, n_windows=2, step_size=10, refit=True, train_size=30)
+    settings = Settings(lookback=2, n_windows=2, step_size=10, refit=True, train_size=30, transform="none")
     first, second = (training.series for training in make_backtest(series, settings).trainings)
     assert (first.ends.item(), second.ends.item()) == (48, 58)
     assert np.flatnonzero(first.filled.any(axis=1)).tolist() == [20]
@@ -450,7 +450,7 @@ def test_a_level_that_one_fold_cannot_give_is_left_out(series):
 def test_evidence_knows_how_far_apart_windows_are(refitted, once, series):
     assert refitted.evidence.step_size == 2
     assert once.evidence.step_size == 3
-    assert Comparison(cut_windows(series, Settings())).evidence.step_size == 1
+    assert Comparison(cut_windows(series, Settings(transform="none"))).evidence.step_size == 1
     assert once.evidence.low.shape == (3, 1, 1)
     lows = [series.y[: fold.validation.item()].min() for fold in refitted.folds]
     assert refitted.evidence.low.ravel().tolist() == lows

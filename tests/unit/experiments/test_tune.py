@@ -95,7 +95,7 @@ def test_the_best_trial_is_what_is_compared(tuned):
 
 def test_a_trial_is_scored_by_its_own_training(series, tuned):
     line = tuned.tuning.iloc[1]
-    data = cut_windows(series, Settings(lookback=6))
+    data = cut_windows(series, Settings(lookback=6, transform="none"))
     own = {setting: int(line[setting]) for setting in ("units", "num_layers", "lookback")}
     own |= {setting: float(line[setting]) for setting in ("learning_rate", "dropout", "weight_decay")}
     row = train_cell("rnn", data, Settings(**QUICK | {"seeds": (2, 3)}, lookback=6, by_cell={"rnn": own}))
