@@ -14,7 +14,9 @@ from kseq.baselines import BASELINES
 from kseq.cli import main
 
 BACKEND = os.environ["KERAS_BACKEND"]
-QUICK = ["compare", "--epochs", "2", "--seeds", "2", "--units", "4", "--baselines", "persistence,seasonal-naive"]
+REFITTED = ["compare", "--epochs", "2", "--seeds", "2", "--units", "4", "--baselines", "persistence,seasonal-naive",
+            "--transform", "none"]  # fmt: skip
+QUICK = [*REFITTED, "--no-refit-on-validation"]
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.mark.pictures
 def test_compare_writes_what_it_says(here, capsys):
-    assert main([*QUICK, "--out", "run"]) == 0
+    assert main([*REFITTED, "--out", "run"]) == 0
     printed = capsys.readouterr().out
     assert f"{BACKEND} " in printed.splitlines()[-1]
     assert "0.984" in printed
@@ -72,7 +74,7 @@ def test_compare_writes_what_it_says(here, capsys):
 
 def test_same_seed_same_table(here):
     for out in ("one", "two"):
-        assert main([*QUICK, "--cells", "gru,lstm", "--out", out]) == 0
+        assert main([*REFITTED, "--cells", "gru,lstm", "--out", out]) == 0
     one, two = ((here / out / "predictions.csv").read_bytes() for out in ("one", "two"))
     assert one == two
 
@@ -93,7 +95,8 @@ def test_options_reach_the_model(here):
 
 @pytest.mark.above_backends
 def test_baselines_by_default_and_those_that_a_series_does_not_allow(here, capsys):
-    arguments = ["compare", "--epochs", "2", "--seeds", "2", "--cells", "rnn", "--data", "sunspots", "--out", "run"]
+    arguments = ["compare", "--epochs", "1", "--seeds", "1", "--units", "2", "--cells", "rnn", "--data", "sunspots",
+                 "--transform", "none", "--no-refit-on-validation", "--out", "run"]  # fmt: skip
     assert main(arguments) == 0
     text = "Left out of the baselines: seasonal-naive, climatology, climatology-ar (its dates show no season)."
     assert text in " ".join(capsys.readouterr().out.split())
@@ -290,7 +293,7 @@ def test_progress_says_cell_seeds_and_epoch(here, capsys, monkeypatch):
 @pytest.mark.above_backends
 def test_ten_seeds_by_default(here):
     arguments = ["compare", "--cells", "rnn", "--epochs", "1", "--units", "1", "--baselines", "persistence"]
-    assert main([*arguments, "--out", "run"]) == 0
+    assert main([*arguments, "--transform", "none", "--no-refit-on-validation", "--out", "run"]) == 0
     assert json.loads((here / "run/run.json").read_text())["models"][1]["seeds"] == list(range(10))
 
 
@@ -311,7 +314,9 @@ def test_ctrl_c_leaves_nothing(here, monkeypatch, capsys):
 
 
 @pytest.mark.above_backends
-def test_data_and_info(capsys):
+def test_data_and_info(capsys, monkeypatch):
+    # Each backend is asked in a process of its own.
+    monkeypatch.setattr("kseq.backends.installed", lambda: {BACKEND: "1.0"})
     assert main(["data"]) == 0
     assert "1950-01 to 2010-12, monthly, n = 732" in capsys.readouterr().out
     assert main(["data", "--format", "json"]) == 0
@@ -357,7 +362,7 @@ def test_module_help():
 
 @pytest.mark.above_backends
 def test_inputs_are_chosen_said_and_recorded(here, capsys):
-    assert main([*QUICK, "--cells", "rnn", "--out", "run"]) == 0
+    assert main([*QUICK, "--cells", "rnn", "--transform", "auto", "--out", "run"]) == 0
     out = capsys.readouterr().out
     assert "Transform anomaly," in out
     record = json.loads((here / "run/run.json").read_text())
@@ -385,10 +390,10 @@ def test_inputs_as_asked(here, capsys):
 
 
 @pytest.mark.above_backends
-@pytest.mark.parametrize("transform", ["auto", "anomaly,change", "difference", "log,anomaly"])
+@pytest.mark.parametrize("transform", ["auto", "difference", "log,anomaly"])
 def test_baselines_do_not_know_of_transforms(here, transform):
     baselines = {"Persistence": 0.984, "Climatology + last anomaly": 0.380, "AR(12)": 0.423}
-    assert main(["compare", "--epochs", "1", "--seeds", "1", "--cells", "rnn", "--transform", transform,
+    assert main([*QUICK, "--epochs", "1", "--seeds", "1", "--cells", "rnn", "--transform", transform,
                  "--baselines", "persistence,climatology,ar", "--out", "run"]) == 0  # fmt: skip
     table = pd.read_csv(here / "run/table.csv").set_index("model")
     assert table["mae"][list(baselines)].round(3).to_dict() == baselines

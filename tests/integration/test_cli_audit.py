@@ -8,7 +8,8 @@ from kseq.cli import load, main
 
 pytestmark = pytest.mark.above_backends
 
-QUICK = ["audit", "--cells", "rnn", "--units", "2", "--lookback", "3", "--seeds", "1", "--epochs", "1"]
+QUICK = ["audit", "--cells", "rnn", "--units", "2", "--lookback", "3", "--seeds", "1", "--epochs", "1",
+         "--transform", "none"]  # fmt: skip
 
 
 @pytest.fixture
@@ -28,7 +29,8 @@ MINE = ["--csv", "mine.csv", "--target", "sst", "--features", "wind"]
 
 
 def test_a_file_of_ones_own_is_clean(here, capsys):
-    assert main([*QUICK, *MINE, "--baselines", "persistence,climatology", "--horizon", "2"]) == 0
+    options = ["--baselines", "persistence,climatology", "--horizon", "2", "--transform", "auto"]
+    assert main([*QUICK, *MINE, *options]) == 0
     captured = capsys.readouterr()
     head, _, *lines = captured.out.splitlines()
     assert head.split("  ")[0] == "check"
@@ -42,7 +44,7 @@ def test_a_file_of_ones_own_is_clean(here, capsys):
 
 
 def test_a_leak_is_status_1(here, capsys):
-    assert main([*QUICK, *MINE, "--scaler", "minmax-leaks-test"]) == 1
+    assert main([*QUICK, *MINE, "--scaler", "minmax-leaks-test", "--baselines", "persistence"]) == 1
     out = capsys.readouterr().out
     assert out.splitlines()[2].split()[-1] == "NO"
     assert "\nLeak: values after the cutoff move scaler, training windows, " in out
@@ -86,8 +88,11 @@ def test_a_number_on_one_side_alone_is_null(here, capsys, monkeypatch):
 
 
 def test_a_config_file(here, capsys):
-    (here / "mine.toml").write_text('lookback = 3\n[audit]\nscaler = "minmax-leaks-test"\nunits = 2\nepochs = 1\n')
-    assert main(["audit", "--config", "mine.toml", "--cells", "rnn", "--baselines", "persistence"]) == 1
+    (here / "mine.toml").write_text(
+        'lookback = 3\n[audit]\nscaler = "minmax-leaks-test"\nunits = 2\nepochs = 1\nseeds = 1\n'
+    )
+    typed = ["audit", "--config", "mine.toml", "--cells", "rnn", "--baselines", "persistence", "--transform", "none"]
+    assert main(typed) == 1
 
 
 @pytest.mark.parametrize("metric", ["wql", "crps", "pinball"])

@@ -101,7 +101,10 @@ def test_paths_start_from_the_folder_of_the_file(here, asked, monkeypatch):
 
 
 def test_a_whole_run_by_a_file(here, capsys):
-    write('cells = ["gru"]\nepochs = 1\nseeds = 1\nunits = 2\nbaselines = ["persistence"]\nout = "run"\nformat = "csv"')
+    write(
+        'cells = ["gru"]\nepochs = 1\nseeds = 1\nunits = 2\nbaselines = ["persistence"]\nout = "run"\nformat = "csv"\n'
+        'transform = "none"\nno-refit-on-validation = true'
+    )
     assert main(["compare", "--config", "kseq.toml"]) == 0
     assert capsys.readouterr().out == (here / "run/table.csv").read_text()
     settings = json.loads((here / "run/run.json").read_text())["settings"]

@@ -12,7 +12,8 @@ from kseq.cli import main
 
 pytestmark = pytest.mark.above_backends
 
-QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "1", "--units", "2", "--baselines", "persistence"]
+QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "1", "--units", "2", "--baselines", "persistence",
+         "--transform", "none", "--no-refit-on-validation"]  # fmt: skip
 DAYS = pd.date_range("2001-01-01", periods=70)
 
 

@@ -12,7 +12,8 @@ from kseq.cli import main
 
 pytestmark = pytest.mark.above_backends
 
-QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "1", "--units", "2", "--baselines", "persistence"]
+QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "1", "--units", "2", "--baselines", "persistence",
+         "--transform", "none", "--no-refit-on-validation"]  # fmt: skip
 Y = np.round(1500 + 300 * np.sin(np.arange(96) / 12 * 2 * np.pi), 1)
 MONTHS = pd.date_range("1961-01-01", periods=96, freq="MS")
 

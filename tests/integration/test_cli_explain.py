@@ -34,7 +34,7 @@ def test_a_series_is_explained_and_everything_written(tmp_path, capsys):
 
 
 def test_json_and_csv_alone_go_to_standard_output(tmp_path, capsys):
-    arguments = ["explain", *QUICK, "--cells", "gru", "--transform", "anomaly"]
+    arguments = ["explain", *QUICK, "--cells", "gru", "--transform", "anomaly", "--lookback", "6"]
     assert main([*arguments, "--format", "json", "--out", str(tmp_path / "a")]) == 0
     assert json.loads(capsys.readouterr().out)["transform"].startswith("anomaly")
     assert main([*arguments, "--format", "csv", "--out", str(tmp_path / "b")]) == 0
@@ -43,7 +43,7 @@ def test_json_and_csv_alone_go_to_standard_output(tmp_path, capsys):
 
 def test_a_model_of_fit_is_explained(tmp_path, capsys):
     model = tmp_path / "gru.keras"
-    assert main(["fit", "--epochs", "2", "--units", "4", "--out", str(model)]) == 0
+    assert main(["fit", "--epochs", "1", "--units", "4", "--transform", "none", "--out", str(model)]) == 0
     assert main(["explain", "--model", str(model), "--out", str(tmp_path / "why")]) == 0
     printed = capsys.readouterr().out
     assert "GRU of gru.keras, 1 network" in printed

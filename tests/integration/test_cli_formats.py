@@ -14,8 +14,8 @@ for needed in ("python_calamine", "xarray", "h5netcdf", "sqlalchemy", "openpyxl"
 
 pytestmark = pytest.mark.above_backends
 
-QUICK = ["--epochs", "1", "--units", "3", "--lookback", "4", "--seeds", "1"]
-COMPARE = ["compare", *QUICK, "--cells", "rnn", "--baselines", "persistence"]
+FIT = ["fit", "--epochs", "1", "--units", "3", "--lookback", "4", "--transform", "none", "--no-refit-on-validation"]
+COMPARE = ["compare", *FIT[1:], "--seeds", "1", "--cells", "rnn", "--baselines", "persistence"]
 
 
 def monthly(rows=60):
@@ -119,13 +119,12 @@ def test_a_model_fitted_and_used_on_spreadsheets(here, capsys):
     book("newer.xlsx", frame[60:64])
     frame[64:].drop(columns="sst").to_excel("ahead.xlsx", index=False, sheet_name="Data")
     read = ["--sheet", "Data", "--time", "when", "--target", "sst"]
-    fit = ["fit", "--epochs", "1", "--units", "3", "--lookback", "4"]
-    assert main([*fit, "--csv", "known.xlsx", *read, "--out", "a.keras"]) == 0
+    assert main([*FIT, "--csv", "known.xlsx", *read, "--out", "a.keras"]) == 0
     # The sheet is that of the model's own file.
     assert main(["forecast", "--model", "a.keras", "--csv", "newer.xlsx", "--steps", "2"]) == 0
     assert "2005-05-01" in capsys.readouterr().out
     assert main(["evaluate", "--model", "a.keras", "--csv", "newer.xlsx"]) == 0
-    assert main([*fit, "--csv", "known.xlsx", *read, "--future", "rain", "--out", "b.keras"]) == 0
+    assert main([*FIT, "--csv", "known.xlsx", *read, "--future", "rain", "--out", "b.keras"]) == 0
     assert (
         main(["forecast", "--model", "b.keras", "--csv", "newer.xlsx", "--future", "ahead.xlsx", "--steps", "1"]) == 0
     )
@@ -148,25 +147,7 @@ def test_newer_rows_of_a_database(here, capsys):
     database("known.db", monthly(66)[:60])
     database("newer.db", monthly(66)[60:])
     query = ["--query", "select [when], sst from sea order by 1"]
-    assert (
-        main(
-            [
-                "fit",
-                "--epochs",
-                "1",
-                "--units",
-                "3",
-                "--lookback",
-                "4",
-                "--sql",
-                "sqlite:///known.db",
-                *query,
-                "--out",
-                "a.keras",
-            ]
-        )
-        == 0
-    )
+    assert main([*FIT, "--sql", "sqlite:///known.db", *query, "--out", "a.keras"]) == 0
     assert main(["forecast", "--model", "a.keras", "--sql", "sqlite:///newer.db", *query, "--steps", "1"]) == 0
     assert "2005-07-01" in capsys.readouterr().out
     assert main(["forecast", "--model", "a.keras", "--sql", "sqlite:///newer.db"]) == 2
@@ -177,7 +158,7 @@ def test_a_file_of_options(here, capsys):
     (here / "project").mkdir()
     grid("project/sea.nc", monthly())
     (here / "project/kseq.toml").write_text(
-        'csv = "sea.nc"\nselect = "lat=38:40,lon=0:4"\nunits = 3\nepochs = 1\nlookback = 4\n'
+        'csv = "sea.nc"\nselect = "lat=38:40,lon=0:4"\nunits = 3\nepochs = 1\nlookback = 4\ntransform = "none"\n'
     )
     assert (
         main(

@@ -10,7 +10,9 @@ from kseq.cli import main
 
 pytestmark = pytest.mark.above_backends
 
-QUICK = ["--epochs", "1", "--seeds", "2", "--units", "2", "--cells", "gru", "--baselines", "persistence"]
+REFITTED = ["--epochs", "1", "--seeds", "2", "--units", "2", "--cells", "gru", "--baselines", "persistence",
+            "--transform", "none"]  # fmt: skip
+QUICK = [*REFITTED, "--no-refit-on-validation"]
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_quiet_prints_the_result_alone_wherever_it_stands(here, capsys):
 
 
 def test_a_line_a_finished_block_where_nobody_watches(here, capsys):
-    assert main(["compare", *QUICK, "--members", "1", "--out", "run"]) == 0
+    assert main(["compare", *REFITTED, "--members", "1", "--out", "run"]) == 0
     lines = capsys.readouterr().err.splitlines()
     again = ", with the validation rows"
     assert [line.partition(":")[0] for line in lines] == [
@@ -100,7 +102,7 @@ def test_verbose_says_which_kernel_ran(here, capsys):
 
 @pytest.mark.parametrize("name", ["patience", "level"])
 def test_what_a_validation_part_is_needed_for(here, capsys, name):
-    assert main(["compare", *QUICK, "--validation-share", "0", f"--{name}", "5"]) == 2
+    assert main(["compare", *REFITTED, "--validation-share", "0", f"--{name}", "5"]) == 2
     assert f"received --{name} and --validation-share 0" in capsys.readouterr().err
 
 

@@ -13,7 +13,7 @@ from kseq.cli import main
 pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover]
 
 QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "2", "--units", "2", "--lookback", "7",
-         "--baselines", "persistence,seasonal-naive", "--out", "run"]  # fmt: skip
+         "--baselines", "persistence,seasonal-naive", "--transform", "none", "--out", "run"]  # fmt: skip
 DAYS = pd.date_range("2001-01-01", periods=70)
 
 
@@ -85,7 +85,7 @@ def test_all_series_of_a_file_share_a_model(here, capsys, kind):
 
 def test_a_run_on_a_panel_can_be_made_again(here, capsys):
     write(shops(), "parquet")
-    assert main([*QUICK, "--parquet", "shops.parquet", *ROLES]) == 0
+    assert main([*QUICK, "--parquet", "shops.parquet", *ROLES, "--transform", "auto"]) == 0
     assert main(["reproduce", "run"]) == 0
     assert "Identical" in capsys.readouterr().out
 
@@ -183,7 +183,8 @@ def test_bad_panels_are_one_line_and_leave_nothing(here, capsys, kind, frame, ar
 
 def test_a_panel_is_audited(here, capsys):
     write(shops(), "csv")
-    quick = ["audit", "--cells", "rnn", "--epochs", "1", "--seeds", "1", "--units", "2", "--lookback", "7"]
+    quick = ["audit", "--cells", "rnn", "--epochs", "1", "--seeds", "1", "--units", "2", "--lookback", "7",
+             "--transform", "none"]  # fmt: skip
     given = ["--csv", "shops.csv", *ROLES, "--baselines", "persistence"]
     assert main([*quick, *given]) == 0
     assert "\nClean: " in capsys.readouterr().out
@@ -212,7 +213,7 @@ def test_all_series_are_tuned_as_one(here, capsys):
     write(shops(), "csv")
     tune = ["tune", "--trials", "2", "--trial-seeds", "1", "--units", "2,3", "--layers", "1", "--lookback", "3,7",
             "--learning-rate", "0.01", "--dropout", "0", "--weight-decay", "0", "--epochs", "1", "--seeds", "2",
-            "--cells", "rnn", "--baselines", "persistence", "--out", "run"]  # fmt: skip
+            "--cells", "rnn", "--baselines", "persistence", "--transform", "none", "--out", "run"]  # fmt: skip
     assert main([*tune, "--csv", "shops.csv", *ROLES, "--horizon", "2"]) == 0
     assert "tuned with 2 trials for each cell" in " ".join(capsys.readouterr().out.split())
     trials, run = pd.read_csv("run/tuning.csv"), record()

@@ -9,7 +9,8 @@ import kseq
 from kseq.cli import main
 
 pytestmark = pytest.mark.above_backends
-QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "1", "--baselines", "persistence", "--out", "run"]
+QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "1", "--units", "2", "--baselines", "persistence",
+         "--transform", "none", "--no-refit-on-validation", "--out", "run"]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

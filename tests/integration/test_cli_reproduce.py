@@ -13,7 +13,8 @@ from kseq.cli import main
 pytestmark = pytest.mark.above_backends
 
 BACKEND = os.environ["KERAS_BACKEND"]
-QUICK = ["compare", "--epochs", "2", "--seeds", "2", "--units", "3", "--baselines", "persistence", "--cells", "gru"]
+QUICK = ["compare", "--epochs", "2", "--seeds", "2", "--units", "3", "--baselines", "persistence", "--cells", "gru",
+         "--transform", "none"]  # fmt: skip
 
 
 @pytest.fixture
@@ -53,9 +54,8 @@ def rewrite(run, change):
     (run / "run.json").write_text(json.dumps(record))
 
 
-@pytest.mark.parametrize("name", ["run", "run/run.json"])
-def test_a_run_made_again_is_the_same_bit_for_bit(run, capsys, name):
-    assert main(["reproduce", name, "--out", "again"]) == 0
+def test_a_run_made_again_is_the_same_bit_for_bit(run, capsys):
+    assert main(["reproduce", "run/run.json", "--out", "again"]) == 0
     out = capsys.readouterr().out
     assert "Identical: all " in out
     assert "Not as in the run" not in out
@@ -67,7 +67,7 @@ def test_a_run_made_again_is_the_same_bit_for_bit(run, capsys, name):
 
 
 def test_a_built_in_series_and_nothing_written(here, capsys):
-    assert main([*QUICK, "--data", "co2", "--out", "run"]) == 0
+    assert main([*QUICK, "--data", "co2", "--transform", "auto", "--out", "run"]) == 0
     assert main(["reproduce", "run"]) == 0
     assert "Identical: all " in capsys.readouterr().out
     assert [path.name for path in here.iterdir()] == ["run"]

@@ -16,7 +16,8 @@ from kseq.cli import main
 
 pytestmark = pytest.mark.above_backends
 
-QUICK = ["compare", "--epochs", "2", "--seeds", "1", "--units", "2", "--baselines", "persistence", "--cells", "gru"]
+QUICK = ["compare", "--epochs", "1", "--seeds", "1", "--units", "2", "--baselines", "persistence", "--cells", "gru",
+         "--transform", "none", "--no-refit-on-validation"]  # fmt: skip
 SIGNALS = [name for name in signals.NAMES if hasattr(signal, name)]
 
 

@@ -11,11 +11,12 @@ from kseq.experiments._study import Study
 
 pytestmark = pytest.mark.above_backends
 
-QUICK = [
+REFITTED = [
     "tune", "--trials", "2", "--trial-seeds", "1", "--units", "2,4", "--layers", "1", "--lookback", "3,6",
     "--learning-rate", "0.01", "--dropout", "0", "--weight-decay", "0,0.001",
-    "--epochs", "2", "--seeds", "2", "--cells", "rnn,gru", "--baselines", "persistence",
+    "--epochs", "2", "--seeds", "2", "--cells", "rnn,gru", "--baselines", "persistence", "--transform", "none",
 ]  # fmt: skip
+QUICK = [*REFITTED, "--no-refit-on-validation"]
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_tune_writes_what_it_says(here, capsys):
-    assert main([*QUICK, "--out", "run"]) == 0
+    assert main([*REFITTED, "--transform", "auto", "--out", "run"]) == 0
     printed = capsys.readouterr()
     assert "tuned with 2 trials for each cell" in " ".join(printed.out.split())
     assert "A new study" not in printed.err
@@ -155,7 +156,7 @@ def test_a_killed_process_loses_the_trial_that_was_running(here, capsys, uninter
     ],
 )
 def test_wrong_input_is_told_in_one_line(here, capsys, typed, said):
-    assert main([*QUICK, *typed, "--out", "run"]) == 2
+    assert main([*REFITTED, *typed, "--out", "run"]) == 2
     assert said in capsys.readouterr().err
     assert not (here / "run").exists()
 

@@ -11,7 +11,7 @@ from kseq.training import memory
 SEEDS = 3
 COMPARE = [
     "compare", "--cells", "gru", "--units", "4", "--epochs", "3", "--patience", "1", "--batch-size", "0",
-    "--seeds", str(SEEDS), "--baselines", "persistence",
+    "--seeds", str(SEEDS), "--baselines", "persistence", "--transform", "none",
 ]  # fmt: skip
 
 

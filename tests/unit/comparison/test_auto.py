@@ -11,7 +11,7 @@ from kseq.preprocessing.auto_transform import Trial
 pytestmark = pytest.mark.above_backends
 
 #: Long enough for short trainings to be worth their time.
-PAYS = {"epochs": 24, "batch_size": 16, "patience": 3}
+PAYS = {"epochs": 24, "batch_size": 16, "patience": 1}
 QUICK = {"seeds": (0,), "units": 3, "lookback": 6, "baselines": ("persistence",), "levels": ()}
 
 
@@ -91,7 +91,9 @@ def test_each_cell_may_have_its_own():
 
 
 def test_a_backtest_chooses_once():
-    settings = Settings(**QUICK, horizon=2, n_windows=2, refit=True, training={"epochs": 1}, cells=("gru",))
+    settings = Settings(
+        **QUICK, horizon=2, n_windows=2, refit=True, training={"epochs": 1}, cells=("gru",), refit_on_validation=False
+    )
     comparison = compare(panel_of(), settings)
     names = {training.transform.name if training.transform else "none" for training in comparison.trainings}
     assert names == {comparison.data.choice.name}
@@ -108,7 +110,7 @@ def test_a_backtest_chooses_once():
     ],
 )
 def test_nothing_after_the_validation_part_is_looked_at(make, options):
-    found = audit(make(), Settings(**QUICK | options))
+    found = audit(make(), Settings(**QUICK | {"refit_on_validation": False} | options))
     assert found.clean, found.verdict
     assert "transform chosen" in set(found.table["name"])
 

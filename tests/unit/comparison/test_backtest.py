@@ -34,6 +34,8 @@ SMALL = {
     "seeds": (0, 1),
     "season": 12,
     "training": {"epochs": 2, "batch_size": 16},
+    "transform": "none",
+    "baselines": ("persistence", "climatology", "climatology-ar", "ar"),
     # One training a fold, which shows what it starts from; the second one has tests of its own.
     "refit_on_validation": False,
 }
@@ -262,7 +264,7 @@ def test_what_is_known_of_rows_goes_with_them():
     frame.loc[index[[20, 50]], "y"] = np.nan
     series = from_frame(frame[:58], target="y", future=["holiday"], fill="ffill")
     series = replace(series, ahead=frame[["holiday"]][58:])
-    settings = Settings(lookback=2, n_windows=2, step_size=10, refit=True, train_size=30)
+    settings = Settings(lookback=2, n_windows=2, step_size=10, refit=True, train_size=30, transform="none")
     first, second = (training.series for training in make_backtest(series, settings).trainings)
     assert (first.ends.item(), second.ends.item()) == (48, 58)
     assert np.flatnonzero(first.filled.any(axis=1)).tolist() == [20]
@@ -276,15 +278,18 @@ def test_what_is_known_of_rows_goes_with_them():
 # Fresh starts, and nothing of the future.
 
 
-@pytest.mark.parametrize(("cells", "train_size"), [(("rnn",), 50), ((), None)])
-def test_a_fold_is_a_comparison_of_its_own_on_the_series_cut_off_after_it(series, cells, train_size):
-    plan = {**SMALL, "cells": cells, "gap": 2, "train_size": train_size, "transform": "anomaly,last"}
+@pytest.mark.parametrize(
+    ("cells", "baselines", "train_size"), [(("rnn",), ("persistence",), 50), ((), tuple(BASELINES), None)]
+)
+def test_a_fold_is_a_comparison_of_its_own_on_the_series_cut_off_after_it(series, cells, baselines, train_size):
+    plan = {**SMALL, "cells": cells, "baselines": baselines, "gap": 2, "train_size": train_size,
+            "transform": "anomaly,last"}  # fmt: skip
     whole = compare(series, **plan, n_windows=2, step_size=4, refit=True)
     begin = 0
     for number, training in enumerate(whole.trainings):
         cut = replace(series, frame=series.frame.iloc[: 92 + 4 * number])
         alone = compare(cut, **plan, n_windows=1)
-        assert len(alone.rows) == len(whole.rows) == 8 + 2 * len(cells)
+        assert len(alone.rows) == len(whole.rows) == len(baselines) + 2 * len(cells)
         end = begin + len(training.validation)
         for row, other in zip(whole.rows, alone.rows, strict=True):
             assert (row.predictions[:, [number]] == other.predictions).all(), row.name
@@ -336,7 +341,8 @@ def test_no_value_after_what_a_fold_knows_moves_what_it_learns(series, refitted_
 
 
 def test_no_value_from_the_first_target_on_moves_a_forecast(series, refitted, once):
-    for before, plan in ((refitted, REFITTED), (once, {"n_windows": 3})):
+    others = {"n_windows": 3, "cells": (), "baselines": tuple(BASELINES)}
+    for before, plan in ((refitted, REFITTED), (once, {"n_windows": 3}), (compared(series, **others)[0], others)):
         after, _ = compared(changed_from(series, before.folds[1].test.item()), **plan)
         for row, other in zip(before.rows, after.rows, strict=True):
             assert (row.predictions[:, :2] == other.predictions[:, :2]).all(), row.name
@@ -373,7 +379,7 @@ def test_forecasts_stand_in_the_order_of_time(refitted, series):
     assert frame["ds"].tolist() == series.index[rows].tolist()
     assert frame["cutoff"].tolist() == series.index[np.repeat(firsts, 3) - 1].tolist()
     assert frame["y"].tolist() == series.y[rows, 0].tolist()
-    assert sum(row.kind == "baseline" for row in refitted.rows) == len(BASELINES)
+    assert sum(row.kind == "baseline" for row in refitted.rows) == len(SMALL["baselines"])
     for row in refitted.rows:
         assert row.predictions.shape == (2 if row.kind == "cell" else 1, 3, 3, 1)
     assert frame["Persistence"].tolist() == np.repeat(series.y[np.array(firsts) - 1, 0], 3).tolist()
@@ -444,7 +450,7 @@ def test_a_level_that_one_fold_cannot_give_is_left_out(series):
 def test_evidence_knows_how_far_apart_windows_are(refitted, once, series):
     assert refitted.evidence.step_size == 2
     assert once.evidence.step_size == 3
-    assert Comparison(cut_windows(series, Settings())).evidence.step_size == 1
+    assert Comparison(cut_windows(series, Settings(transform="none"))).evidence.step_size == 1
     assert once.evidence.low.shape == (3, 1, 1)
     lows = [series.y[: fold.validation.item()].min() for fold in refitted.folds]
     assert refitted.evidence.low.ravel().tolist() == lows
@@ -524,14 +530,16 @@ def test_a_baseline_that_chose_differently_is_named_by_all_that_it_chose():
 
 
 def test_a_baseline_that_the_first_fold_does_not_allow_is_left_out_of_all(series):
-    comparison = compare(series, **{**SMALL, "season": 0, "cells": ()}, n_windows=2, step_size=66, refit=True)
+    comparison = compare(
+        series, **{**SMALL, "season": 0, "cells": (), "baselines": None}, n_windows=2, step_size=66, refit=True
+    )
     # Two seasons take 24 rows before the validation part; the second fold has 79.
     assert [row.name for row in comparison.rows][:2] == ["Persistence", "AR(4)"]
     assert any("seasonal-naive, climatology" in text and "23 training rows" in text for text in comparison.cautions)
 
 
 def test_without_a_validation_part(series):
-    comparison = compare(series, **SMALL, baselines=("persistence",), n_windows=2, refit=True, validation=0)
+    comparison = compare(series, **SMALL, n_windows=2, refit=True, validation=0)
     assert all(row.validation is None for row in comparison.rows)
     assert comparison.history["val_loss"].isna().all()
     assert all("validation" not in fold for fold in comparison.record["folds"])

@@ -8,7 +8,8 @@ from kseq.experiments.audit import audit
 pytestmark = pytest.mark.above_backends
 
 HORIZONS = {"s0": 6, "s1": 2, "s2": 4}
-QUICK = {"seeds": (0,), "units": 3, "lookback": 5, "cells": ("gru",), "training": {"epochs": 2}, "n_windows": 1}
+QUICK = {"seeds": (0,), "units": 3, "lookback": 5, "cells": ("gru",), "training": {"epochs": 2}, "n_windows": 1,
+         "baselines": ("persistence", "ar"), "refit_on_validation": False}  # fmt: skip
 
 
 def panel_of(dates=True, seed=0):
@@ -25,7 +26,9 @@ def panel_of(dates=True, seed=0):
 @pytest.fixture(scope="module", params=[True, False])
 def run(request):
     panel = panel_of(request.param)
-    return panel, compare(panel, Settings(**QUICK, horizons=HORIZONS, transform="anomaly" if request.param else "last"))
+    # With dates, all baselines that there are.
+    own = {"transform": "anomaly", "baselines": None} if request.param else {"transform": "last"}
+    return panel, compare(panel, Settings(**QUICK | own, horizons=HORIZONS))
 
 
 def test_each_series_is_forecast_as_far_as_it_is_asked_for(run):

@@ -17,7 +17,10 @@ from kseq.comparison.cell_jobs import facts_of
 from kseq.experiments.reproduce import Recorded
 from kseq.models.own import own_rows
 
-QUICK = {"epochs": 2, "units": 3, "lookback": 4, "baselines": "persistence", "seeds": 2}
+QUICK = {
+    "epochs": 2, "units": 3, "lookback": 4, "baselines": "persistence", "seeds": 2, "transform": "none",
+    "batch_size": 64,
+}  # fmt: skip
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -83,7 +86,8 @@ def panel():
 @pytest.mark.parametrize("horizon", [pytest.param(1, marks=pytest.mark.above_backends), 3])
 def test_any_network_is_a_row_with_seeds_letters_and_a_verdict(series, horizon):
     cells = {"Leaky": leaky, "gru": ..., "Mine": subclassed, "Drop": dropping}
-    made = kseq.compare(series, cells=cells, horizon=horizon, **QUICK)
+    quick = {**QUICK, "no_refit_on_validation": True}
+    made = kseq.compare(series, cells=cells, horizon=horizon, **quick)
     table = made.table.set_index("model")
     for name in ("Leaky", "GRU", "Mine", "Drop"):
         assert table.loc[name, "kind"] == "cell"
@@ -92,7 +96,7 @@ def test_any_network_is_a_row_with_seeds_letters_and_a_verdict(series, horizon):
         assert table.loc[name, "group"]
         assert table.loc[f"{name} x2 mean", "kind"] == "ensemble"
     assert any("Leaky" in sentence for sentence in made.verdict)
-    again = kseq.compare(series, cells=cells, horizon=horizon, **QUICK)
+    again = kseq.compare(series, cells=cells, horizon=horizon, **quick)
     for row, other in zip(made.rows, again.rows, strict=True):
         np.testing.assert_array_equal(row.predictions, other.predictions)
 
@@ -125,7 +129,7 @@ def test_any_regressor_is_a_row(series, panel, options, several):
 
 @pytest.mark.above_backends
 def test_a_linear_regressor_gives_what_least_squares_gives(series):
-    made = kseq.compare(series, cells=(), rivals={"Linear": LinearRegression()}, transform="none", **QUICK)
+    made = kseq.compare(series, cells=(), rivals={"Linear": LinearRegression()}, **QUICK)
     ours = kseq.compare(series, cells=(), baselines=("ar",), transform="none", lookback=4)
     np.testing.assert_allclose(made.rows[1].predictions, ours.rows[0].predictions, atol=0.02)
 
@@ -246,7 +250,7 @@ def test_a_network_of_ones_own_has_settings_of_its_own(series):
 @pytest.mark.parametrize("options", [{}, {"no_refit_on_validation": True}, {"n_windows": 2, "refit": True}], ids=str)
 def test_a_regressor_has_a_lookback_and_a_transform_of_its_own(series, options):
     """It forecasts as where all rows have them; the shared lookback says where windows stand."""
-    shared = {**QUICK, "lookback": 6, "transform": "none", "baselines": "persistence", **options}
+    shared = {**QUICK, "lookback": 6, **options}
     own = {"lookback": 2, "transform": "difference"}
     made = kseq.compare(series, cells=(), rivals={"Linear": LinearRegression()}, by_cell={"Linear": own}, **shared)
     line = made.table.set_index("model").loc["Linear"]

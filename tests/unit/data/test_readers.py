@@ -146,7 +146,7 @@ def test_a_panel_of_one_is_the_series(drawn, fill):
     assert [*panel.notes] == [*series.notes]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(drawn=frames(series=3), fill=st.sampled_from(["ffill", "seasonal", "mask"]), random=st.randoms())
 def test_series_do_not_touch_each_other_and_order_does_not_matter(drawn, fill, random):
     frame, options = drawn

@@ -15,8 +15,9 @@ def losses_of(rng, means, times=200, rho=0.4):
     return [np.abs(common + 0.3 * rng.standard_normal(times)) + mean for mean in means]
 
 
-@pytest.mark.parametrize("count", [2, 3, 8])
-@pytest.mark.parametrize(("times", "rho"), [(30, 0.4), (50, 0.8), (100, 0.9), (150, -0.5)])
+@pytest.mark.parametrize(
+    ("count", "times", "rho"), [(2, 30, 0.4), (8, 30, 0.4), (3, 50, 0.8), (2, 100, 0.9), (8, 100, 0.9), (3, 150, -0.5)]
+)
 def test_all_of_equal_rows_stay_in_nine_of_ten_cases(times, rho, count):
     rng = np.random.default_rng(8)
     scales = np.linspace(0.3, 1, count)[:, None, None]

@@ -8,7 +8,7 @@ import pytest
 
 import kseq
 from kseq.errors import ConfigError
-from kseq.explanation import tasks
+from kseq.explanation import tasks, timing
 from kseq.explanation.explanation import Explanation
 from kseq.explanation.memory import MemoryUsed, lags_of, memory_used
 from kseq.explanation.networks import networks_of
@@ -26,9 +26,27 @@ def planted(lag=7, rows=900, seed=0):
     return kseq.from_frame(pd.DataFrame({"y": y}))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_steps_are_timed():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timing, "STEPS", 2)
+        yield
+
+
+@pytest.fixture
+def few_sequences(monkeypatch):
+    """Problems of fewer sequences, which nobody solves in an epoch."""
+    for name, count in (("EPOCHS", 1), ("TRAIN", 160), ("VALIDATION", 64), ("TEST", 64)):
+        monkeypatch.setattr(tasks, name, count)
+
+
+#: What trains a network in a moment, on values as they are.
+QUICK = {"problems": False, "transform": "none"}
+
+
 @pytest.fixture(scope="module")
 def explained():
-    return kseq.explain(planted(rows=3000), problems=False, seeds=3, epochs=15, learning_rate=0.01)
+    return kseq.explain(planted(rows=2000), **QUICK, seeds=3, epochs=15, learning_rate=0.01)
 
 
 def test_a_planted_lag_is_found_by_all_cells(explained):
@@ -165,7 +183,7 @@ def test_all_is_written(explained, tmp_path):
 def test_the_same_seeds_give_the_same_figures():
     once, again = (
         kseq.explain(
-            planted(rows=200), problems=False, variants=False, cells=("gru",), seeds=(0, 1), training={"epochs": 2}
+            planted(rows=100), **QUICK, variants=False, cells=("gru",), units=4, seeds=(0, 1), training={"epochs": 2}
         )
         for _ in range(2)
     )
@@ -188,7 +206,7 @@ def test_several_series_and_inputs():
     ]
     panel = kseq.panel_from_frame(pd.DataFrame(rows), features=["wind"])
     explained = kseq.explain(
-        panel, problems=False, variants=False, cells=("rnn", "lstm"), seeds=(0, 1), training={"epochs": 2}, horizon=2
+        panel, **QUICK, variants=False, cells=("rnn", "lstm"), units=4, seeds=(0, 1), training={"epochs": 2}, horizon=2
     )
     assert explained.subject.measure == "mase"
     assert explained.cells[0].memory.by_input.shape == (2, 2)
@@ -201,9 +219,15 @@ def test_a_saved_model_is_explained(tmp_path):
     from kseq.forecasting.model_file import save
 
     path = save(
-        fit_model(planted(rows=200), kseq.Settings(cells=("lstm",), seeds=(0, 1), training={"epochs": 2})),
+        fit_model(
+            planted(rows=200),
+            kseq.Settings(
+                cells=("lstm",), units=4, seeds=(0, 1), transform="none", baselines=("persistence",),
+                training={"epochs": 2},
+            ),
+        ),
         tmp_path / "m.keras",
-    )
+    )  # fmt: skip
     explained = kseq.explain(model=path)
     (cell,) = explained.cells
     assert cell.name == "LSTM"
@@ -243,16 +267,19 @@ def test_the_copy_problem_asks_for_the_signs_at_its_start():
     assert (x[:, 5:] == 0).all()
 
 
-def test_short_problems_are_solved_and_a_cell_that_fails_is_not_tried_at_longer_ones(monkeypatch):
+def test_short_problems_are_solved(monkeypatch):
     monkeypatch.setattr(tasks, "EPOCHS", 12)
     outcome = tasks.run_tasks(("gru",), (0, 1), (4,))
     adding_rows = outcome.frame[outcome.frame["problem"] == "adding"]
     assert adding_rows["solved"].tolist() == [1.0]
     assert outcome.reach("GRU", "adding") == 4
-    monkeypatch.setattr(tasks, "EPOCHS", 1)
-    outcome = tasks.run_tasks(("rnn",), (0,), (30, 60, 200))
+
+
+@pytest.mark.usefixtures("few_sequences")
+def test_a_cell_that_fails_is_not_tried_at_longer_problems():
+    outcome = tasks.run_tasks(("rnn",), (0,), (10, 20, 200))
     (_, after) = outcome.gradients["SimpleRNN"]
-    assert after.values.shape == (1, 60)
+    assert after.values.shape == (1, 20)
     assert "adding problem" in str(Explanation(None, (), outcome, pd.DataFrame(), (0,)))
     failed = outcome.frame[outcome.frame["problem"] == "adding"]
     assert failed["solved"].eq(0).all()
@@ -280,8 +307,8 @@ def test_of_long_windows_some_lags_are_looked_at():
     assert (np.diff(lags) > 0).all()
 
 
-def test_without_data_the_lesson_is_filled_from_the_problems(monkeypatch):
-    monkeypatch.setattr(tasks, "EPOCHS", 1)
+@pytest.mark.usefixtures("few_sequences")
+def test_without_data_the_lesson_is_filled_from_the_problems():
     outcome = tasks.run_tasks(("rnn", "lstm", "gru"), (0, 1), (4, 8))
     explained = Explanation(None, (), outcome, pd.DataFrame(), (0, 1))
     lesson = explained.lesson.set_index(["property", "model"])
