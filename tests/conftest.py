@@ -41,7 +41,7 @@ class Blank:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run ask for everything."""
-    parser.addoption("--every", action="store_true", help="all tests on TensorFlow and JAX too")
+    parser.addoption("--every", action="store_true", help="all cases, on every backend")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,20 +52,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out on TensorFlow and JAX what is marked ``above_backends``, unless ``--every`` asks for it.
+    """Leave out what is marked ``thorough``, and ``above_backends`` on TensorFlow and JAX, unless ``--every`` asks.
 
-    Such tests call nothing of a backend, or train many small networks, each of which TensorFlow and JAX compile for
-    seconds. Coverage, under which Python takes half as long again, is measured there of kernels and layers alone.
+    The latter call nothing of a backend, or train many small networks, each of which TensorFlow and JAX compile for
+    seconds. Coverage, under which Python takes half as long again, is measured there of kernels and layers alone, and
+    on PyTorch not of whole commands, whose parts have tests of their own.
     """
-    if os.environ["KERAS_BACKEND"] == "torch":
-        return
+    on_torch = os.environ["KERAS_BACKEND"] == "torch"
     for item in items:
-        if not {"kernels", "layers"} & set(item.path.parts):
+        if not on_torch and not {"kernels", "layers"} & set(item.path.parts):
             item.add_marker("no_cover")
-    if not config.getoption("--every"):
-        left_out = [item for item in items if item.get_closest_marker("above_backends")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("above_backends")]
+        if on_torch and {"fuzz", "browser"} & set(item.path.parts):
+            item.add_marker("no_cover")
+    if config.getoption("--every"):
+        return
+    names = ["thorough"] if on_torch else ["thorough", "above_backends"]
+    kept, left_out = [], []
+    for item in items:
+        (left_out if any(map(item.get_closest_marker, names)) else kept).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
 
 
 @pytest.fixture(scope="session", autouse=True)

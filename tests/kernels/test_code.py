@@ -140,12 +140,12 @@ def test_code_serves_the_next_process(tmp_path):
         "from kseq.kernels._cpu import folders, simple_rnn as loop;"
         "spec = Spec('simple_rnn', recurrent_activation=None);"
         f"folders._PACKAGE = folders.Path({str(tmp_path / 'package')!r}); one = np.ones((1, 1, 1), 'float32');"
-        "cpu.backward(cpu.forward(spec, one, one[0], one[0], None, [one[0]]).saved);"
-        "print(sum(loop.forward.stats.cache_hits.values()), sum(loop.backward.stats.cache_hits.values()))"
+        "cpu.forward(spec, one, one[0], one[0], None, [one[0]]);"
+        "print(sum(loop.forward.stats.cache_hits.values()))"
     )
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     done = [
         subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
         for _ in range(2)
     ]
-    assert [run.stdout.split() for run in done] == [["0", "0"], ["1", "1"]]
+    assert [run.stdout.split() for run in done] == [["0"], ["1"]]

@@ -1,5 +1,6 @@
 """PyTorch's kernels against stock Keras, the reference and ``torch.nn``."""
 
+import itertools
 import os
 
 import pytest
@@ -41,9 +42,11 @@ def skip_reset_before(path, options):
         pytest.skip("PyTorch's own GRU applies the reset gate after the product")
 
 
-@pytest.mark.parametrize("use_bias", [True, False])
-@pytest.mark.parametrize("return_sequences", [True, False])
-@pytest.mark.parametrize("go_backwards", [True, False])
+# Every two of the options in each of their four pairs.
+@pytest.mark.parametrize(
+    ("use_bias", "return_sequences", "go_backwards"),
+    [(True, True, True), (True, False, False), (False, True, False), (False, False, True)],
+)
 def test_outputs_states_and_gradients(parity, path, floatx, cell_options, use_bias, return_sequences, go_backwards):
     cell, options = cell_options
     skip_reset_before(path, options)
@@ -114,10 +117,11 @@ def test_as_torch_nn(path, cell):
         np.testing.assert_allclose(have.numpy(), keras_gates(want), rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("use_bias", [True, False])
-@pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("return_sequences", [True, False])
-@pytest.mark.parametrize("go_backwards", [True, False])
+# Every three of the options in each of their eight settings.
+@pytest.mark.parametrize(
+    ("use_bias", "shared", "return_sequences", "go_backwards"),
+    [(*three, sum(three) % 2 == 0) for three in itertools.product([True, False], repeat=3)],
+)
 def test_members(members_problem, path, member_cell, shared, use_bias, return_sequences, go_backwards):
     spec = Spec(**member_cell, return_sequences=return_sequences, go_backwards=go_backwards, training=True)
     problem = members_problem(spec, shared=shared, bias=use_bias)

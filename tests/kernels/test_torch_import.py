@@ -34,23 +34,17 @@ def said(code):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_keras_is_imported_and_trains_without_the_compiler():
+def test_keras_trains_without_the_compiler_which_is_brought_by_what_is_compiled_and_gives_the_same():
     found = said(
         "model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dropout(0.5, seed=1)])\n"
         "model.compile('adam', 'mse')\n"
         "model.fit(numpy.zeros((4, 3)), numpy.zeros((4, 2)), verbose=0)\n"
-        "said = {'there': there(), 'drawn': drawn(zeros).tolist() == drawn(zeros).tolist()}"
-    )
-    assert found == {"there": False, "drawn": True}
-
-
-def test_what_is_compiled_brings_it_and_gives_the_same():
-    found = said(
         "plain = drawn(zeros).tolist()\n"
+        "said = {'before': there(), 'drawn': plain == drawn(zeros).tolist()}\n"
         "compiled = torch.compile(drawn, backend='eager')(zeros).tolist()\n"
-        "said = {'same': plain == compiled, 'there': there(), 'one': torch._dynamo is sys.modules['torch._dynamo']}"
+        "said |= {'same': plain == compiled, 'there': there(), 'one': torch._dynamo is sys.modules['torch._dynamo']}"
     )
-    assert found == {"same": True, "there": True, "one": True}
+    assert found == {"before": False, "drawn": True, "same": True, "there": True, "one": True}
 
 
 @pytest.mark.parametrize("asked", ["import torch._dynamo.config", "keras.utils.clear_session()"])

@@ -41,22 +41,37 @@ def interpreted():
         vars(kseq.kernels).pop(name, None)
 
 
+#: Whether weights are kept, there is a bias, members share their inputs, all steps are returned, and from the end.
+OPTIONS = {
+    "weights kept": (True, True, True, True, False),
+    "backwards": (True, True, False, False, True),
+    "no bias": (True, False, True, False, False),
+    "weights read": (False, True, False, True, True),
+    "weights read, no bias": (False, False, True, False, False),
+}
+GATES = {"recurrent_activation": "sigmoid"}
+#: Every cell with weights that are kept and that are read, with a bias and without one.
+CASES = [
+    ({"cell": "simple_rnn"}, ["weights kept", "weights read, no bias"]),
+    ({"cell": "simple_rnn", "activation": "relu"}, ["no bias", "weights read"]),
+    ({"cell": "lstm", **GATES}, ["backwards", "no bias", "weights read"]),
+    ({"cell": "gru", **GATES}, ["weights kept", "backwards", "weights read, no bias"]),
+    ({"cell": "gru", **GATES, "reset_after": False}, ["backwards", "no bias", "weights read"]),
+]
+
+
 @pytest.mark.parametrize(
-    ("kept", "use_bias", "shared", "return_sequences", "go_backwards"),
+    ("cell", "options"),
     [
-        (True, True, True, True, False),
-        (True, True, False, False, True),
-        (True, False, True, False, False),
-        (False, True, False, True, True),
-        (False, False, True, False, False),
+        pytest.param(cell, OPTIONS[name], id=f"{'-'.join(map(str, cell.values()))}-{name}")
+        for cell, names in CASES
+        for name in names
     ],
-    ids=["weights kept", "backwards", "no bias", "weights read", "weights read, no bias"],
 )
-def test_members(
-    interpreted, monkeypatch, members_problem, member_cell, kept, use_bias, shared, return_sequences, go_backwards
-):
+def test_members(interpreted, monkeypatch, members_problem, cell, options):
+    kept, use_bias, shared, return_sequences, go_backwards = options
     monkeypatch.setattr(interpreted, "_KEPT_UNITS", 64 if kept else 0)
-    spec = Spec(**member_cell, return_sequences=return_sequences, go_backwards=go_backwards, training=True)
+    spec = Spec(**cell, return_sequences=return_sequences, go_backwards=go_backwards, training=True)
     problem = members_problem(spec, shared=shared, bias=use_bias, dtype="float32")
     given_tensors = [
         torch.tensor(array, requires_grad=True)

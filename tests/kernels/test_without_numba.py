@@ -17,7 +17,7 @@ import numpy as np
 import kseq
 from kseq.layers import step_used
 
-x = np.random.default_rng(0).normal(size=(40, 6, 2)).astype("float32")
+x = np.random.default_rng(0).normal(size=(16, 6, 2)).astype("float32")
 results = []
 for kind in (keras.layers, kseq.layers):
     keras.utils.set_random_seed(3)

@@ -37,7 +37,14 @@ def untrained(monkeypatch):
     monkeypatch.setattr(timings, "_timed", lambda train: lambda: (9.0, [2.0]))
 
 
-@pytest.mark.parametrize(("cell", "workload"), [("rnn", "stacked"), ("lstm", "bidirectional"), ("gru", "plain")])
+@pytest.mark.parametrize(
+    ("cell", "workload"),
+    [
+        pytest.param("rnn", "stacked", marks=pytest.mark.above_backends),
+        pytest.param("lstm", "bidirectional", marks=pytest.mark.above_backends),
+        ("gru", "plain"),
+    ],
+)
 def test_contenders_forecast_the_same_before_they_are_timed(tiny, cell, workload):
     told = []
     table = timings.run([cell], [workload], rounds=2, tell=told.append).table.set_index("contender")

@@ -355,7 +355,7 @@ def test_the_default_is_a_short_budget(series, monkeypatch):
         )
 
     monkeypatch.setattr("kseq.comparison.jobs.Prepared.train", train)
-    assert audit(series).clean
+    assert audit(series, baselines="persistence", transform="none").clean
     assert asked == [(cell, (0, 1), 5, 2) for cell in ("rnn", "lstm", "gru") for _ in range(2)]
 
 

@@ -50,8 +50,15 @@ def with_and_without(data, seeds, training, **options):
     return results
 
 
-@pytest.mark.parametrize("seeds", [[3], [3, 5]], ids=["single", "members"])
-@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+@pytest.mark.parametrize(
+    ("seeds", "weight_decay"),
+    [
+        pytest.param([3], 0.0, marks=pytest.mark.thorough, id="single"),
+        pytest.param([3], 0.01, id="single, decay"),
+        pytest.param([3, 5], 0.0, id="members"),
+        pytest.param([3, 5], 0.01, marks=pytest.mark.thorough, id="members, decay"),
+    ],
+)
 @pytest.mark.parametrize(
     "options",
     [
@@ -133,20 +140,27 @@ def test_learning_rate_may_change_between_steps(data):
     assert losses[1] == pytest.approx(losses[2], rel=1e-6)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+#: Options, and the calls that make up a forward pass with them.
+STACKS = [
+    ({"units": 5, "num_layers": 3}, ["_Stack", "_Product"]),
+    ({"units": 5, "bidirectional": True}, ["_Stack", "_Product"]),
+    ({"units": 5, "num_layers": 2, "bidirectional": True, "use_bias": False}, ["_Stack", "_Product"]),
+    ({"units": 5}, ["_Kernel", "_Product"]),
+    ({"units": (5, 5, 4)}, ["_Stack", "_Kernel", "_Product"]),
+    ({"units": 5, "num_layers": 2, "dropout": 0.2}, ["_Kernel", "_Call", "_Kernel", "_Product"]),
+    ({"units": 5, "num_layers": 2, "recurrent_dropout": 0.2}, ["_Call", "_Call", "_Product"]),
+]
+CELLS = ["rnn", "lstm", "gru"]
+
+
 @pytest.mark.parametrize(
-    ("options", "calls"),
+    ("cell", "options", "calls"),
     [
-        ({"units": 5, "num_layers": 3}, ["_Stack", "_Product"]),
-        ({"units": 5, "bidirectional": True}, ["_Stack", "_Product"]),
-        ({"units": 5, "num_layers": 2, "bidirectional": True, "use_bias": False}, ["_Stack", "_Product"]),
-        ({"units": 5}, ["_Kernel", "_Product"]),
-        ({"units": (5, 5, 4)}, ["_Stack", "_Kernel", "_Product"]),
-        ({"units": 5, "num_layers": 2, "dropout": 0.2}, ["_Kernel", "_Call", "_Kernel", "_Product"]),
-        ({"units": 5, "num_layers": 2, "recurrent_dropout": 0.2}, ["_Call", "_Call", "_Product"]),
+        pytest.param(cell, options, calls, id=f"{cell}-{options}",
+                     marks=[] if number % 3 == CELLS.index(cell) else pytest.mark.thorough)
+        for number, (options, calls) in enumerate(STACKS) for cell in CELLS
     ],
-    ids=str,
-)
+)  # fmt: skip
 def test_a_stack_and_a_pair_are_one_call_of_the_native_loop(monkeypatch, float64, cell, options, calls):
     """As on a GPU, where cuDNN takes them together; validation and training are Keras's but for rounding."""
     monkeypatch.setattr(kernels.load("torch"), "_compiled", lambda: None)

@@ -394,14 +394,19 @@ def results_of_keras(name):
     return results_of(name, keras.layers)[1:]
 
 
+def cases():
+    """All settings with many batches in one call; batch by batch those that take another step then, the others too
+    where all cases are asked for."""
+    for name in SETTINGS:
+        yield pytest.param(name, False, marks=[] if name in EVERYWHERE else pytest.mark.above_backends,
+                           id=f"{name}-many batches at once")  # fmt: skip
+        other_step = name in COMPILED | set(TOGETHER)
+        yield pytest.param(name, True, marks=pytest.mark.above_backends if other_step else pytest.mark.thorough,
+                           id=f"{name}-batch by batch")  # fmt: skip
+
+
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[] if name in EVERYWHERE else pytest.mark.above_backends) for name in SETTINGS
-])  # fmt: skip
-@pytest.mark.parametrize(
-    "by_batch", [False, pytest.param(True, marks=pytest.mark.above_backends)],
-    ids=["many batches at once", "batch by batch"],
-)  # fmt: skip
+@pytest.mark.parametrize(("name", "by_batch"), list(cases()))
 def test_history_and_weights_are_those_of_keras(name, by_batch):
     expected, weights_of_keras = results_of_keras(name)
     model, found, weights_found = results_of(name, layers, *[Idle()] * by_batch)

@@ -88,7 +88,8 @@ def test_settings():
 
 
 def test_a_comparison_of_equal_weights(tmp_path):
-    asked = {"seeds": (0,), "lookback": 3, "units": (8, 4), "baselines": (), "training": {"epochs": 1}}
+    asked = {"seeds": (0,), "lookback": 3, "units": (8, 4), "baselines": (), "training": {"epochs": 1},
+             "transform": "none", "refit_on_validation": False}  # fmt: skip
     comparison = compare(load_series("sunspots"), match="params", **asked)
     lines = comparison.table.set_index("model")
     assert lines["units"].to_dict() == {"SimpleRNN": "16,8", "LSTM": "8,4", "GRU": "9,5"}

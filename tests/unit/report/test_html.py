@@ -24,7 +24,10 @@ LOADS = re.compile(r"""<(?:script|img|link|iframe)[^>]+(?:src|href)=["'](?!data:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "run"
-    comparison = kseq.compare("nino12", seeds=2, epochs=2, units=4, horizon=2, cells=["lstm", "gru"])
+    comparison = kseq.compare(
+        "nino12", seeds=2, epochs=2, units=4, horizon=2, cells=["lstm", "gru"], transform="none",
+        baselines=["persistence", "seasonal-naive", "climatology", "ar"], no_refit_on_validation=True,
+    )  # fmt: skip
     comparison.write(path)
     return path
 

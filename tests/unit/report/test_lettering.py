@@ -71,8 +71,16 @@ def texts(figure):
     return [text for text in figure.findobj(lambda artist: hasattr(artist, "get_parse_math")) if text.get_text()]
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("picture", PICTURES)
+def drawn(names):
+    """Each picture with one of the names, each name in two pictures; all pairs are `thorough`."""
+    return [
+        pytest.param(picture, name, marks=[] if at % len(names) == number else pytest.mark.thorough)
+        for at, picture in enumerate(PICTURES)
+        for number, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize(("picture", "name"), drawn(NAMES))
 def test_names_are_plain_text_in_every_picture(picture, name):
     draw, count = PICTURES[picture]
     shown = [text for text in texts(draw(name)) if name in text.get_text()]
@@ -80,10 +88,10 @@ def test_names_are_plain_text_in_every_picture(picture, name):
     assert not any(text.get_parse_math() or text.get_usetex() for text in shown)
 
 
-@pytest.mark.parametrize("picture", PICTURES)
-@pytest.mark.parametrize(
-    "name", ["日本の気温 \N{GRINNING FACE} sales a\x1b[31mb\x07 ჰაერი \U00012000", "two\nlines", "x" * 500]
-)
+SIGNS = ["日本の気温 \N{GRINNING FACE} sales a\x1b[31mb\x07 ჰაერი \U00012000", "two\nlines", "x" * 500]
+
+
+@pytest.mark.parametrize(("picture", "name"), drawn(SIGNS))
 def test_signs_without_a_font_raise_no_warning(picture, name):
     """Warnings are errors in tests."""
     texts(PICTURES[picture][0](name))

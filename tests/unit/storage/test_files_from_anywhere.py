@@ -30,7 +30,7 @@ from kseq.forecasting.score import evaluate
 pytestmark = pytest.mark.above_backends
 
 #: How many changes of each kind are tried.
-MUTATIONS = int(os.environ.get("KSEQ_MUTATIONS", "60"))
+MUTATIONS = int(os.environ.get("KSEQ_MUTATIONS", "30"))
 
 #: Values of every type, of sizes that no file should have, and none at all.
 REMOVED = object()
