@@ -5,6 +5,7 @@ import numpy as np
 from kseq.baselines._group import Forecast, Group
 from kseq.baselines._simple import Climate
 from kseq.preprocessing._runs import reduce_runs
+from kseq.preprocessing.autoregression import iterate
 
 #: Share of the training part, cut from its end, on which an order is chosen where there is no validation part.
 CHOICE_SHARE = 0.15
@@ -82,13 +83,8 @@ def _fit_ar(group: Group, y: np.ndarray, known: np.ndarray, orders: np.ndarray) 
     def forecast(origins: np.ndarray) -> np.ndarray:
         owners = group.grid.owners[origins]
         # Of a series with a lower order the first of these may be another's, and count zero times.
-        past = y[np.maximum(origins[:, None] - np.arange(longest), 0)]
-        steps = []
-        for _ in range(group.horizon):
-            step = intercept[owners] + np.sum(coefficients[owners] * past, axis=1)
-            steps.append(step)
-            past = np.concatenate([step[:, None], past[:, :-1]], axis=1)
-        return np.stack(steps, axis=1)
+        past = y[np.maximum(origins[:, None] - np.arange(longest)[::-1], 0)]
+        return iterate(coefficients[owners], past, group.horizon, intercept[owners])
 
     return forecast
 

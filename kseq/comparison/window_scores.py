@@ -156,8 +156,13 @@ class WindowScores:
         """
         if metric == "r2":
             return self._r2(forecasts, by_step)
-        losses = self._losses(forecasts, metric, bands, by_step)
         axes = (-1,) if by_step else (-2, -1)
+        if metric == "mase":
+            # Errors are divided by a series' scale once they are averaged: that is many times fewer divisions.
+            errors = self._losses(forecasts, "mae", by_step=by_step)
+            means = self._mean(errors if by_step else errors.mean(axis=-2))
+            return (means / (self._absolute[:, None] if by_step else self._absolute)).mean(axis=-1)
+        losses = self._losses(forecasts, metric, bands, by_step)
         if metric not in ROOTED:
             return self._mean(losses.mean(axis=axes))
         unit = power_of_two(losses)

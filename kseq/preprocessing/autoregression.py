@@ -57,15 +57,9 @@ class Autoregression(Reference):
             >>> halved.of_targets(np.array([[[4.0], [6.0]]]), lookback=2, steps=3, series=np.array([0]))[0, :, 0]
             array([4. , 3. , 2.5])
         """
-        order = self.order
-        weights = self.coefficients[series][..., ::-1, :].astype(past.dtype)
         mean = self.mean[series][..., None, :].astype(past.dtype)
-        known = past[..., -order:, :] - mean
-        rows = np.empty((*known.shape[:-2], order + steps, known.shape[-1]), past.dtype)
-        rows[..., :order, :] = known
-        for step in range(steps):
-            rows[..., order + step, :] = np.einsum("...ot,...ot->...t", rows[..., step : order + step, :], weights)
-        return rows[..., order:, :] + mean
+        weights = self.coefficients[series].astype(past.dtype)
+        return iterate(weights, past[..., -self.order :, :] - mean, steps) + mean
 
     def in_scale(self, center: np.ndarray, scale: np.ndarray) -> "Autoregression":
         """The same for values less a centre and divided by a scale, ``(series, targets)`` both."""
@@ -74,6 +68,32 @@ class Autoregression(Reference):
     def of_series(self, which: np.ndarray) -> "Autoregression":
         """The same for some series, by their places."""
         return replace(self, coefficients=self.coefficients[which], mean=self.mean[which])
+
+
+def iterate(coefficients: np.ndarray, past: np.ndarray, steps: int, intercept: np.ndarray | float = 0.0) -> np.ndarray:
+    """Forecast by autoregressions, each forecast being the last value of the next one.
+
+    Args:
+        coefficients: weights of the last value, the one before it and so on, ``(..., order, targets)``.
+        past: the last values, ``(..., order, targets)``.
+        steps: how many to forecast.
+        intercept: what is added to each forecast, ``(..., targets)``; 0 by default.
+
+    Returns:
+        Forecasts, ``(..., steps, targets)``.
+
+    Example:
+        >>> iterate(np.array([[0.5]]), np.array([[8.0]]), steps=3, intercept=np.array([1.0]))[:, 0]
+        array([5.  , 3.5 , 2.75])
+    """
+    order = coefficients.shape[-2]
+    weights = coefficients[..., ::-1, :]
+    rows = np.empty((*past.shape[:-2], order + steps, past.shape[-1]), past.dtype)
+    rows[..., :order, :] = past
+    for step in range(steps):
+        rows[..., order + step, :] = np.einsum("...ot,...ot->...t", rows[..., step : order + step, :], weights)
+        rows[..., order + step, :] += intercept
+    return rows[..., order:, :]
 
 
 def burg(
