@@ -134,6 +134,9 @@ def test_outputs_agree_but_for_times_and_last_digits():
     timed = "training speed  GRU  0.31 ± 0.02 ms a step  yes\n"
     assert make.differences(timed, timed.replace("0.31 ± 0.02", "0.9 ± 0.4").replace("yes", "no difference seen")) == []
     assert make.differences(timed, timed.replace("GRU", "LSTM"))
+    solved = "copies over 30 (30 to 100) steps\n"
+    assert make.differences(solved, solved.replace(" (30 to 100)", "")) == []
+    assert make.differences(solved, "copies over 100 (30 to 100) steps\n")
 
 
 def test_lines_that_a_page_leaves_out_stand_as_dots():
