@@ -148,7 +148,10 @@ def devices_elsewhere(backend: str) -> list[str]:
     import json
     import subprocess
 
-    code = f"import json, kseq.backends as b; print(json.dumps(b.devices({backend!r})))"
+    code = (
+        "import json; from kseq import backends, startup; startup.lighten_imports();"
+        f"print(json.dumps(backends.devices({backend!r})))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

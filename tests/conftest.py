@@ -1,6 +1,7 @@
 """A test run names its backend: results of one backend say nothing of another."""
 
 import base64
+import contextlib
 import gc
 import os
 from collections.abc import Iterator
@@ -72,6 +73,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (left_out if any(map(item.get_closest_marker, names)) else kept).append(item)
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept
+
+
+@contextlib.contextmanager
+def _uncovered(item: pytest.Item) -> Iterator[None]:
+    """Let coverage look away from what is done around a test that is marked ``no_cover``; pytest-cov does in the test."""
+    control = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
+    if control is None or not control.started or item.get_closest_marker("no_cover") is None:
+        yield
+        return
+    control.pause()
+    try:
+        yield
+    finally:
+        control.resume()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Fixtures that train take longer than the tests that share them."""
+    with _uncovered(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """See :func:`pytest_runtest_setup`."""
+    with _uncovered(item):
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -288,7 +288,10 @@ def _keras_dataset(windows: Windows, workload: DataWorkload) -> Callable[[], Ite
 def _peak_in_a_process(workload: DataWorkload, contender: str) -> float:
     """Megabytes that an epoch takes at its peak, in a process that does nothing else."""
     larger = replace(workload, rows=LARGER * workload.rows)
-    code = f"from kseq.bench.delivery import DataWorkload, child; child({larger!r}, {contender!r})"
+    code = (
+        "from kseq import startup; startup.lighten_imports();"
+        f"from kseq.bench.delivery import DataWorkload, child; child({larger!r}, {contender!r})"
+    )
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ)
     if done.returncode:
         raise BackendError(f"a process that measures memory failed (status {done.returncode}); its message is above.")

@@ -232,7 +232,10 @@ def _two_processes(name: str, cell: str) -> Measurement:
 
     Each has one thread: with more, the processes' threads wait for one another's processors, and both crawl.
     """
-    code = f"from kseq.bench.timings import Workload, child; child({WORKLOADS[name]!r}, {cell!r})"
+    code = (
+        "from kseq import startup; startup.lighten_imports();"
+        f"from kseq.bench.timings import Workload, child; child({WORKLOADS[name]!r}, {cell!r})"
+    )
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}

@@ -227,7 +227,7 @@ def tables(draw):
     return content
 
 
-@fuzzed(0.25)
+@fuzzed(0.15)
 @given(
     content=tables(),
     options=st.sampled_from([

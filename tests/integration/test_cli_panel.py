@@ -53,7 +53,7 @@ ROLES = ["--id", "shop", "--target", "sales", "--features", "rain", "--future", 
 
 
 @pytest.mark.pictures
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", ["csv", pytest.param("parquet", marks=pytest.mark.thorough)])
 def test_all_series_of_a_file_share_a_model(here, capsys, kind):
     write(shops(), kind)
     assert main([*QUICK, f"--{kind}", f"shops.{kind}", *ROLES, "--horizon", "2"]) == 0

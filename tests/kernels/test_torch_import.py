@@ -47,6 +47,8 @@ def test_keras_trains_without_the_compiler_which_is_brought_by_what_is_compiled_
     assert found == {"before": False, "drawn": True, "same": True, "there": True, "one": True}
 
 
-@pytest.mark.parametrize("asked", ["import torch._dynamo.config", "keras.utils.clear_session()"])
+@pytest.mark.parametrize(
+    "asked", ["import torch._dynamo.config", pytest.param("keras.utils.clear_session()", marks=pytest.mark.thorough)]
+)
 def test_its_other_names_bring_it(asked):
     assert said(f"before = there()\n{asked}\nsaid = [before, there()]") == [False, True]

@@ -11,6 +11,9 @@ import sys
 
 if "absent" in sys.argv:
     sys.modules["numba"] = None
+from kseq import startup
+
+startup.lighten_imports()
 import keras
 import numpy as np
 

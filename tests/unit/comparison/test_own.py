@@ -184,7 +184,7 @@ def test_a_run_is_made_again_with_its_functions_named_again(tmp_path, monkeypatc
     (tmp_path / "mine_of_door.py").write_text(SOURCE)
     (tmp_path / "kseq.toml").write_text('cell = ["Mine=mine_of_door.py:build"]\ncells = "gru"\n')
     arguments = ["--epochs", "2", "--seeds", "2", "--units", "3", "--lookback", "4", "--baselines", "persistence"]
-    arguments += ["--out", "run"]
+    arguments += ["--transform", "none", "--no-refit-on-validation", "--out", "run"]
     assert main(["compare", *arguments, "--config", "kseq.toml", "--rival", "Ridge=mine_of_door.py:ridge"]) == 0
     record = json.loads((tmp_path / "run/run.json").read_text())
     assert [model["name"] for model in record["models"]][:4] == ["Persistence", "GRU", "Mine", "Ridge"]

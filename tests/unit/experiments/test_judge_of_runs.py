@@ -61,7 +61,15 @@ def written(run, folder):
     (folder / "run.json").write_text(to_json(run.record | {"files": ["predictions.csv"]}))
 
 
-@pytest.mark.parametrize("metric", RANKING)
+@pytest.mark.parametrize(
+    ("run", "metric"),
+    [
+        # Each metric on some of the runs; on all of them they are `thorough`.
+        pytest.param(name, metric, marks=[] if (at + number) % 3 == 0 else pytest.mark.thorough)
+        for at, name in enumerate(SITUATIONS) for number, metric in enumerate(RANKING)
+    ],
+    indirect=["run"],
+)  # fmt: skip
 def test_equal_to_the_run_in_every_figure(run, metric, tmp_path):
     ranked = Comparison(run.data, replace(run.settings, metric=metric), run.backtest)
     for row in run.rows:

@@ -21,7 +21,7 @@ from kseq.preprocessing.splits import Split
 
 pytestmark = pytest.mark.above_backends
 
-QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2, "learning_rate": 0.01}}
+QUICK = {"units": 3, "lookback": 4, "training": {"epochs": 2, "learning_rate": 0.01}, "transform": "none"}
 TRANSFORMS = ["none", "anomaly,change", "difference", "log,difference,anomaly", "change", "log,anomaly,trend,change",
               "log1p,mean,spread", "anomaly,last", "ar", "log1p,anomaly,ar,spread"]  # fmt: skip
 

@@ -19,7 +19,7 @@ from kseq.forecasting.forecast import forecast
 
 pytestmark = pytest.mark.above_backends
 
-QUICK = {"units": 3, "lookback": 4, "epochs": 2, "learning_rate": 0.01}
+QUICK = {"units": 3, "lookback": 4, "epochs": 2, "learning_rate": 0.01, "transform": "none"}
 
 
 def monthly(rows=48, name="plant", **columns):
