@@ -19,6 +19,23 @@ PARTS = (
 )  # fmt: skip
 
 
+#: Files of whole commands that coverage measures; the others take long, and run the same lines.
+COMMANDS = {
+    "test_baselines_of_files.py", "test_cli_audit.py", "test_cli_config.py", "test_cli_data.py", "test_cli_dialects.py",
+    "test_cli_forecast.py", "test_cli_hostile.py", "test_cli_judge.py", "test_cli_main.py", "test_cli_predictions.py",
+    "test_interop.py",
+}  # fmt: skip
+
+#: Files of parts that take long, and run next to no line that others do not run.
+LONG = {
+    "test_auto.py", "test_audit.py", "test_confidence_set.py", "test_cpu.py", "test_fast_step.py",
+    "test_fast_step_settings.py", "test_fit.py", "test_forecast.py", "test_forecaster.py", "test_judge_of_runs.py",
+    "test_kept_jobs.py", "test_layers_saving.py", "test_lettering.py", "test_model_file.py", "test_over_time.py",
+    "test_run_folder.py", "test_scores.py", "test_startup.py", "test_strategies.py", "test_theta_and_dlinear.py",
+    "test_transforms.py",
+}  # fmt: skip
+
+
 class Blank:
     """A figure of Bokeh's, or any part of one, that holds nothing."""
 
@@ -57,13 +74,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     The latter call nothing of a backend, or train many small networks, each of which TensorFlow and JAX compile for
     seconds. Coverage, under which Python takes half as long again, is measured there of kernels and layers alone, and
-    on PyTorch not of whole commands, whose parts have tests of their own.
+    on PyTorch where tests run lines that quicker ones do not.
     """
     on_torch = os.environ["KERAS_BACKEND"] == "torch"
     for item in items:
-        if not on_torch and not {"kernels", "layers"} & set(item.path.parts):
-            item.add_marker("no_cover")
-        if on_torch and {"fuzz", "browser"} & set(item.path.parts):
+        folders, name = set(item.path.parts), item.path.name
+        if not on_torch:
+            measured = bool({"kernels", "layers"} & folders)
+        elif "integration" in folders:
+            measured = name in COMMANDS
+        else:
+            measured = name not in LONG and not {"fuzz", "browser"} & folders
+        if not measured:
             item.add_marker("no_cover")
     if config.getoption("--every"):
         return
@@ -77,7 +99,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @contextlib.contextmanager
 def _uncovered(item: pytest.Item) -> Iterator[None]:
-    """Let coverage look away from what is done around a test that is marked ``no_cover``; pytest-cov does in the test."""
+    """Let coverage look away around a test that is marked ``no_cover``, as pytest-cov does in the test."""
     control = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
     if control is None or not control.started or item.get_closest_marker("no_cover") is None:
         yield

@@ -41,9 +41,10 @@ def folder(tmp_path_factory):
     covariate[:60].to_csv(folder / "rain.csv", index=False)
     covariate[60:].to_csv(folder / "ahead.csv", index=False)
     series = ["--csv", str(folder / "known.csv"), "--time", "when", "--target", "sst", "--unit", "°C"]
-    assert fit(*series, "--out", str(folder / "model.keras")) == 0
+    plain = ["--transform", "none"]
+    assert fit(*series, *plain, "--out", str(folder / "model.keras")) == 0
     with_rain = ["--csv", str(folder / "rain.csv"), "--time", "when", "--target", "sst", "--features", "rain"]
-    assert fit(*with_rain, "--out", str(folder / "rain.keras")) == 0
+    assert fit(*with_rain, *plain, "--out", str(folder / "rain.keras")) == 0
     return folder
 
 

@@ -92,8 +92,16 @@ ARCHITECTURES = [
 ]
 
 
-@pytest.mark.parametrize("cell", GATES)
-@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=str)
+def some_everywhere(architectures):
+    """Each architecture with each cell; on every backend each with one or two, for what is copied is the same there."""
+    return [
+        pytest.param(cell, architecture, marks=[] if (at + number) % 3 == 0 else pytest.mark.above_backends,
+                     id=f"{architecture}-{cell}")
+        for at, architecture in enumerate(architectures) for number, cell in enumerate(GATES)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cell", "architecture"), some_everywhere(ARCHITECTURES))
 def test_a_state_dict_gives_pytorchs_forecast_and_comes_back(cell, architecture):
     state = draw_state(cell, **architecture)
     model = from_torch(state)

@@ -12,6 +12,7 @@ SEEDS = 3
 COMPARE = [
     "compare", "--cells", "gru", "--units", "4", "--epochs", "3", "--patience", "1", "--batch-size", "0",
     "--seeds", str(SEEDS), "--baselines", "persistence", "--transform", "none",
+    "--no-refit-on-validation",
 ]  # fmt: skip
 
 
