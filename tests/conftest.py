@@ -4,7 +4,7 @@ import base64
 import contextlib
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,14 +73,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what is marked ``thorough``, and ``above_backends`` on TensorFlow and JAX, unless ``--every`` asks.
 
     The latter call nothing of a backend, or train many small networks, each of which TensorFlow and JAX compile for
-    seconds. Coverage, under which Python takes half as long again, is measured there of kernels and layers alone, and
-    on PyTorch where tests run lines that quicker ones do not.
+    seconds. Coverage, under which Python takes half as long again, is measured there of what that backend alone runs,
+    and on PyTorch where tests run lines that quicker ones do not.
     """
     on_torch = os.environ["KERAS_BACKEND"] == "torch"
     for item in items:
         folders, name = set(item.path.parts), item.path.name
         if not on_torch:
-            measured = bool({"kernels", "layers"} & folders)
+            measured = "layers" in folders or ("kernels" in folders and os.environ["KERAS_BACKEND"] in name)
         elif "integration" in folders:
             measured = name in COMMANDS
         else:
@@ -95,6 +95,40 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (left_out if any(map(item.get_closest_marker, names)) else kept).append(item)
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept
+
+
+@pytest.fixture(scope="session", autouse=True)
+def optimizing(request: pytest.FixtureRequest) -> Callable[[bool], None]:
+    """Let JAX and TensorFlow optimize programs little, which takes a third of the time of tests that run each once.
+
+    Returns:
+        Callable[[bool], None]: Tells them whether to optimize, as they do for users, and here with ``--every``.
+    """
+    backend, every = os.environ["KERAS_BACKEND"], request.config.getoption("--every")
+
+    def tell(much: bool) -> None:
+        much = much or every
+        if backend == "jax":
+            import jax
+
+            jax.config.update("jax_disable_most_optimizations", not much)
+            # Of processes that tests begin.
+            os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(int(not much))
+        elif backend == "tensorflow":
+            import tensorflow
+
+            tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": not much})
+
+    tell(False)
+    return tell
+
+
+@pytest.fixture
+def optimized(optimizing: Callable[[bool], None]) -> Iterator[None]:
+    """Programs are optimized as users' are."""
+    optimizing(True)
+    yield
+    optimizing(False)
 
 
 @contextlib.contextmanager

@@ -84,13 +84,16 @@ def test_outputs_states_and_gradients(parity, late, floatx, cell_options, use_bi
 
 
 @pytest.mark.parametrize(
-    ("late", "shape"), [(False, (1, 1, 1)), (True, (1, 5, 3)), (True, (4, 1, 2))], indirect=["late"]
+    ("late", "shape"),
+    [(False, (1, 1, 1)), pytest.param(True, (1, 5, 3), marks=pytest.mark.thorough), (True, (4, 1, 2))],
+    indirect=["late"],
 )
 def test_smallest_shapes(parity, late, cell_options, shape):
     cell, options = cell_options
     parity(run, cell, shape=shape, units=1 if shape == (1, 1, 1) else 9, stock=False, return_sequences=True, **options)
 
 
+@pytest.mark.usefixtures("optimized")
 @settings(max_examples=4, deadline=None)
 @given(
     batch=st.integers(1, 20),

@@ -16,6 +16,9 @@ from kseq import Batches, layers, load_series, make_windows
 from kseq.kernels import tensorflow_feed
 from kseq.kernels.tensorflow_feed import array_dataset, dataset
 
+# What TensorFlow makes of a graph may leave out or join calls that are not its own.
+pytestmark = pytest.mark.usefixtures("optimized")
+
 STOCK_FIT = keras.Model.fit.__wrapped__
 
 

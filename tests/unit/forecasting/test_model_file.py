@@ -140,6 +140,7 @@ def test_covariates_of_every_kind(tmp_path):
     pd.testing.assert_frame_equal(forecast(again).frame, forecast(model).frame, rtol=1e-5)
 
 
+@pytest.mark.above_backends
 def test_keras_alone_loads_it(model, saved):
     window = np.random.default_rng(0).normal(size=(3, 4, 1)).astype("float32")
     code = (

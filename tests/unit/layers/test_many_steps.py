@@ -10,7 +10,10 @@ from kseq import Batches, build_model, layers
 from kseq.bench.timings import Workload, make_data
 from kseq.layers.feeding import Listeners
 
-pytestmark = pytest.mark.skipif(os.environ["KERAS_BACKEND"] != "tensorflow", reason="one step costs little elsewhere")
+pytestmark = [
+    pytest.mark.skipif(os.environ["KERAS_BACKEND"] != "tensorflow", reason="one step costs little elsewhere"),
+    pytest.mark.usefixtures("optimized"),
+]
 
 
 @pytest.fixture
