@@ -74,7 +74,7 @@ def test_compare_writes_what_it_says(here, capsys):
 
 def test_same_seed_same_table(here):
     for out in ("one", "two"):
-        assert main([*REFITTED, "--cells", "gru,lstm", "--out", out]) == 0
+        assert main([*REFITTED, "--cells", "gru", "--out", out]) == 0
     one, two = ((here / out / "predictions.csv").read_bytes() for out in ("one", "two"))
     assert one == two
 

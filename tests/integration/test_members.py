@@ -31,6 +31,8 @@ def compare(tmp_path, monkeypatch):
     return run
 
 
+# On every backend: tests/unit/training/test_memory.py.
+@pytest.mark.above_backends
 def test_blocks_give_the_comparison_of_all_at_once(compare, monkeypatch):
     forecasts, history, cell = compare("at-once")
     assert cell["members_at_once"] == SEEDS

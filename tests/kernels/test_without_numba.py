@@ -43,7 +43,7 @@ if os.environ["KERAS_BACKEND"] not in EXPECTED:
     pytest.skip("JAX compiles its own loops", allow_module_level=True)
 
 
-@pytest.mark.parametrize("how", ["disabled", "absent"])
+@pytest.mark.parametrize("how", ["disabled", pytest.param("absent", marks=pytest.mark.above_backends)])
 def test_any_fit_gives_the_numbers_of_keras(how):
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     if how == "disabled":
