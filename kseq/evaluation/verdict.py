@@ -65,8 +65,8 @@ def tie(evidence: Evidence) -> str | None:
     alone = [row for row in leaders if row.trained and len(row.scores) < 2]
     if alone and any(np.isnan(pair.p_seeds) for pair in pairs):
         return f"{names(leaders)} cannot be told apart without several seeds of each: {errors}."
-    p = min(pair.p_adjusted for pair in pairs)
-    noise = f"{p_value(p)} or more" if len(pairs) > 1 else p_value(p)
+    found = [pair.p_adjusted for pair in pairs]
+    p, noise = min(found), smallest_p_value(found)
     # A reader knows 0.05 as the level.
     strict = f"; between {evidence.noun}s a difference takes p <= {LEVEL_TRAINED:g}" if p <= LEVEL else ""
     return f"{names(leaders)} tie ({noise}{strict}): {errors}."
@@ -221,7 +221,7 @@ def against_best_baseline(evidence: Evidence) -> str | None:
             continue
         p = [evidence.pair(cell, baseline).p_adjusted for cell in cells]
         # The least convincing of the p-values, whichever way they are read.
-        shown = p_value(min(p)) + (" or more" if len(p) > 1 else "") if standing == "par" else p_value(max(p))
+        shown = smallest_p_value(p) if standing == "par" else p_value(max(p))
         amount = f"{evidence.amount(baseline.score)}; "
         every = {1: "", 2: " both"}.get(len(cells), " all") if len(cells) == len(evidence.cells) else ""
         target = f"{baseline.name}, the best baseline ({amount}{shown})" if not parts else f"it ({shown})"
@@ -368,6 +368,12 @@ def p_value(p: float) -> str:
     """``"p = 0.052"``, ``"p = 0.31"``, ``"p < 0.001"``."""
     # Two digits below 0.1: 0.052 must not look like 0.05.
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def smallest_p_value(several: Sequence[float]) -> str:
+    """``"p = 0.31 or more"`` of several, ``"p = 0.31"`` of one; nothing is more than one."""
+    shown = p_value(min(several))
+    return f"{shown} or more" if len(several) > 1 and shown != p_value(1.0) else shown
 
 
 def seconds(count: float) -> str:

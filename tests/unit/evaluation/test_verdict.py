@@ -88,7 +88,7 @@ def test_tie_of_cells():
     tied = evidence(cell("LSTM", 1.0), cell("GRU", 0.999, SHUFFLED, 1.0))
     assert appears(said.tie, tied) == "GRU and LSTM tie (p = 0.93): mean absolute errors of 0.999 to 1.00."
     of_three = evidence(cell("LSTM", 1.0), cell("GRU", 0.999, SHUFFLED, 1.0), cell("SimpleRNN", 1.001, turns=-1.0))
-    assert appears(said.tie, of_three).startswith("GRU, LSTM and SimpleRNN tie (p = 1.00 or more): mean")
+    assert appears(said.tie, of_three).startswith("GRU, LSTM and SimpleRNN tie (p = 1.00): mean")
     assert said.tie(evidence(cell("LSTM", 1.0), cell("GRU", 0.8, SHUFFLED, 0.1))) is None
     assert said.tie(evidence(cell("LSTM", 1.0))) is None
 
@@ -165,6 +165,14 @@ def test_test_part_too_short_for_what_seeds_say():
     assert said.time_noise(three) is None
 
 
+@pytest.mark.parametrize(
+    ("several", "shown"),
+    [([0.31], "p = 0.31"), ([0.9, 0.31], "p = 0.31 or more"), ([1.0, 0.997], "p = 1.00"), ([1.0], "p = 1.00")],
+)
+def test_of_several_p_values_the_smallest_is_shown(several, shown):
+    assert said.smallest_p_value(several) == shown
+
+
 def test_against_the_best_baseline():
     rnn, lstm, gru = cell("SimpleRNN", 1.3), cell("LSTM", 1.0, SHUFFLED, 1.0), cell("GRU", 0.8, turns=0.1)
     rest = baseline("climatology", 1.001), baseline("persistence", 3.0)
@@ -188,8 +196,7 @@ def test_against_the_best_baseline():
     assert 0.01 < largest < 0.05
     assert said.against_best_baseline(unlike).endswith(f"both beat AR(2), the best baseline (1.00; p = {largest:.2g}).")
     par = appears(said.against_best_baseline, evidence(lstm, cell("GRU", 1.002, turns=-1.0), rest[0]))
-    assert par.startswith("LSTM and GRU both are on a par with climatology, the best baseline (1.00; p = ")
-    assert par.endswith(" or more).")
+    assert par == "LSTM and GRU both are on a par with climatology, the best baseline (1.00; p = 1.00)."
     assert said.against_best_baseline(evidence(lstm, gru)) is None
 
 
