@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import gc
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,6 +80,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     and on PyTorch where tests run lines that quicker ones do not.
     """
     on_torch = os.environ["KERAS_BACKEND"] == "torch"
+    # Their lines run as they are imported, for the first time perhaps in a test where coverage looks away.
+    for module in ("kseq.storage.schemas", "kseq.storage.card_schemas", "kseq.kernels.cpu"):
+        importlib.import_module(module)
     for item in items:
         folders, name = set(item.path.parts), item.path.name
         if not on_torch:
