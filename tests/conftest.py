@@ -29,13 +29,11 @@ COMMANDS = {
 
 #: Files of parts that take long, and run next to no line that others do not run.
 LONG = {
-    "test_audit.py", "test_auto.py", "test_backtest.py", "test_backtest_of_series.py", "test_code.py",
-    "test_compiled_epoch.py", "test_confidence_set.py", "test_cpu.py", "test_fast_step.py",
+    "test_auto.py", "test_audit.py", "test_confidence_set.py", "test_cpu.py", "test_fast_step.py",
     "test_fast_step_settings.py", "test_files_from_anywhere.py", "test_fit.py", "test_forecast.py",
-    "test_forecaster.py", "test_html.py", "test_judge_of_runs.py", "test_kept_jobs.py", "test_layers.py",
-    "test_layers_saving.py", "test_lettering.py", "test_model_file.py", "test_open_files.py", "test_over_time.py",
-    "test_readers.py", "test_refit_on_validation.py", "test_run_folder.py", "test_scores.py", "test_startup.py",
-    "test_strategies.py", "test_theta_and_dlinear.py", "test_transforms.py",
+    "test_forecaster.py", "test_html.py", "test_judge_of_runs.py", "test_kept_jobs.py", "test_layers_saving.py",
+    "test_lettering.py", "test_model_file.py", "test_over_time.py", "test_run_folder.py", "test_scores.py",
+    "test_startup.py", "test_strategies.py", "test_theta_and_dlinear.py", "test_transforms.py",
 }  # fmt: skip
 
 
