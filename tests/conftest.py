@@ -20,23 +20,6 @@ PARTS = (
 )  # fmt: skip
 
 
-#: Files of whole commands that coverage measures; the others take long, and run the same lines.
-COMMANDS = {
-    "test_baselines_of_files.py", "test_cli_audit.py", "test_cli_config.py", "test_cli_data.py", "test_cli_dialects.py",
-    "test_cli_forecast.py", "test_cli_hostile.py", "test_cli_judge.py", "test_cli_main.py", "test_cli_predictions.py",
-    "test_interop.py",
-}  # fmt: skip
-
-#: Files of parts that take long, and run next to no line that others do not run.
-LONG = {
-    "test_auto.py", "test_audit.py", "test_confidence_set.py", "test_cpu.py", "test_fast_step.py",
-    "test_fast_step_settings.py", "test_files_from_anywhere.py", "test_fit.py", "test_forecast.py",
-    "test_forecaster.py", "test_html.py", "test_judge_of_runs.py", "test_kept_jobs.py", "test_layers_saving.py",
-    "test_lettering.py", "test_model_file.py", "test_over_time.py", "test_run_folder.py", "test_scores.py",
-    "test_startup.py", "test_strategies.py", "test_theta_and_dlinear.py", "test_transforms.py",
-}  # fmt: skip
-
-
 class Blank:
     """A figure of Bokeh's, or any part of one, that holds nothing."""
 
@@ -85,10 +68,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         folders, name = set(item.path.parts), item.path.name
         if not on_torch:
             measured = "layers" in folders or ("kernels" in folders and os.environ["KERAS_BACKEND"] in name)
-        elif "integration" in folders:
-            measured = name in COMMANDS
         else:
-            measured = name not in LONG and not {"fuzz", "browser"} & folders
+            measured = item.get_closest_marker("long") is None and not {"fuzz", "browser"} & folders
         if not measured:
             item.add_marker("no_cover")
     if config.getoption("--every"):

@@ -13,6 +13,8 @@ from kseq import load_series
 from kseq.baselines import BASELINES
 from kseq.cli import main
 
+pytestmark = pytest.mark.long
+
 BACKEND = os.environ["KERAS_BACKEND"]
 REFITTED = ["compare", "--epochs", "2", "--seeds", "2", "--units", "4", "--baselines", "persistence,seasonal-naive",
             "--transform", "none"]  # fmt: skip

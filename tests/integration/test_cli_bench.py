@@ -12,7 +12,7 @@ from kseq.cli import main
 from kseq.report import run_folder
 
 # Contenders on every backend: tests/unit/bench/test_timings.py.
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 BACKEND = os.environ["KERAS_BACKEND"]
 QUICK = ["bench", "--workloads", "plain", "--rounds", "1"]

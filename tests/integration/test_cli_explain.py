@@ -7,7 +7,7 @@ import pytest
 
 from kseq.cli import main
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 QUICK = ["--epochs", "2", "--seeds", "2", "--units", "4", "--no-problems", "--no-variants"]
 

@@ -12,7 +12,7 @@ from kseq.cli import main
 for needed in ("python_calamine", "xarray", "h5netcdf", "sqlalchemy", "openpyxl"):
     pytest.importorskip(needed)
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 FIT = ["fit", "--epochs", "1", "--units", "3", "--lookback", "4", "--transform", "none", "--no-refit-on-validation"]
 COMPARE = ["compare", *FIT[1:], "--seeds", "1", "--cells", "rnn", "--baselines", "persistence"]

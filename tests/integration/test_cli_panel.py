@@ -10,7 +10,7 @@ import pytest
 from kseq.cli import main
 
 # No line is run here alone, and coverage takes half as long again.
-pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover]
+pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover, pytest.mark.long]
 
 QUICK = ["compare", "--cells", "rnn", "--epochs", "1", "--seeds", "2", "--units", "2", "--lookback", "7",
          "--baselines", "persistence,seasonal-naive", "--transform", "none", "--out", "run"]  # fmt: skip

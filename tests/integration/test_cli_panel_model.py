@@ -15,7 +15,7 @@ import pytest
 from kseq.cli import main
 from kseq.report import run_folder
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 BACKEND = os.environ["KERAS_BACKEND"]
 QUICK = ["fit", "--epochs", "2", "--units", "3", "--lookback", "7", "--learning-rate", "0.01"]

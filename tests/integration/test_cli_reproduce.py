@@ -10,7 +10,7 @@ import pytest
 from kseq import Settings, backends, compare, from_frame
 from kseq.cli import main
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 BACKEND = os.environ["KERAS_BACKEND"]
 QUICK = ["compare", "--epochs", "2", "--seeds", "2", "--units", "3", "--baselines", "persistence", "--cells", "gru",

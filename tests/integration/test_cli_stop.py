@@ -14,7 +14,7 @@ import pytest
 from kseq import signals
 from kseq.cli import main
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 QUICK = ["compare", "--epochs", "1", "--seeds", "1", "--units", "2", "--baselines", "persistence", "--cells", "gru",
          "--transform", "none", "--no-refit-on-validation"]  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from kseq.cli import main
 from kseq.experiments._study import Study
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 REFITTED = [
     "tune", "--trials", "2", "--trial-seeds", "1", "--units", "2,4", "--layers", "1", "--lookback", "3,6",

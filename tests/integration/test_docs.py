@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 # No line is run here alone, and coverage takes half as long again.
-pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover]
+pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover, pytest.mark.long]
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

@@ -11,6 +11,7 @@ import pytest
 from kseq.cli import main
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.above_backends,
     pytest.mark.skipif(sys.platform == "win32", reason="runs are killed by a signal"),
 ]

@@ -8,6 +8,8 @@ import pytest
 from kseq.cli import main
 from kseq.training import memory
 
+pytestmark = pytest.mark.long
+
 SEEDS = 3
 COMPARE = [
     "compare", "--cells", "gru", "--units", "4", "--epochs", "3", "--patience", "1", "--batch-size", "0",

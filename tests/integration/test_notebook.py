@@ -8,7 +8,7 @@ import pytest
 from nbclient import NotebookClient
 
 # No line is run here alone, and coverage takes half as long again.
-pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover]
+pytestmark = [pytest.mark.above_backends, pytest.mark.no_cover, pytest.mark.long]
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "kseq.ipynb"
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 FEW = "--epochs 1 --units 3 --seeds 1 --lookback 6 --transform none --no-refit-on-validation --baselines persistence"
 
 #: What a comparison runs, and what is done with a model; a process each, for its start takes longer than a command.

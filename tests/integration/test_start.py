@@ -11,7 +11,7 @@ import pytest
 import kseq
 from kseq.cli import COMMANDS, load, main
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 #: Packages that take tenths of a second, and are needed once there is something to compute or to draw.
 HEAVY = ("numpy", "pandas", "scipy", "statsmodels", "matplotlib", "bokeh", "jinja2", "numba", "keras", "torch", "rich")

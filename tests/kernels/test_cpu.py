@@ -16,7 +16,7 @@ from kseq.errors import Unsupported
 from kseq.kernels import Spec, cpu, reference
 from kseq.kernels._cpu import code, pool
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
 #: Largest error allowed, relative to the largest value of an array.

@@ -25,7 +25,7 @@ X = np.random.default_rng(0).normal(size=(3, 6, 2)).astype("float32")
 PUBLIC = [getattr(layers, name) for name in layers.__all__]
 
 # Keras warns of the older format whenever a model is saved in it, and of one that it loads without compiling it.
-pytestmark = pytest.mark.filterwarnings("ignore:.*HDF5:UserWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*HDF5:UserWarning"), pytest.mark.long]
 
 
 def network(source, cell):

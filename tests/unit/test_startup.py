@@ -9,6 +9,8 @@ import pytest
 
 from kseq import startup
 
+pytestmark = pytest.mark.long
+
 
 def said(code, folder, **variables):
     """What a script prints that is run in a folder, in a process of its own; a variable that is None is not set."""

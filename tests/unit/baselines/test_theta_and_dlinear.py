@@ -10,7 +10,7 @@ from kseq.baselines import MOST_SERIES_THETA, baseline_row
 from kseq.baselines._theta import Theta
 from kseq.preprocessing.windows import make_windows
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 
 @pytest.mark.parametrize(("name", "rows"), [("co2", 400), ("nino12", 300), ("sunspots", 200)])

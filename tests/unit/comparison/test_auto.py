@@ -8,7 +8,7 @@ from kseq.experiments.audit import audit
 from kseq.forecasting.fit import fit_model
 from kseq.preprocessing.auto_transform import Trial
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 #: Long enough for short trainings to be worth their time.
 PAYS = {"epochs": 24, "batch_size": 16, "patience": 1}

@@ -10,6 +10,8 @@ from kseq import compare, from_frame, load_series
 from kseq.jobs import place
 from kseq.jobs import store as stores
 
+pytestmark = pytest.mark.long
+
 QUICK = {
     "cells": ("rnn", "gru"), "epochs": 2, "units": 3, "seeds": 2, "horizon": 2, "lookback": 6, "transform": "none",
     "baselines": ("persistence",), "batch_size": 64, "max_steps": 40, "level": "none",

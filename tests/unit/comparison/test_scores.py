@@ -31,7 +31,7 @@ from kseq.preprocessing.transforms import lines_through
 from kseq.report.plot import plot_predictions
 from kseq.report.table import render
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 LENGTHS = (90, 100, 84, 96)
 

@@ -17,7 +17,7 @@ from kseq.layers import kernel_policy
 from kseq.models.seq2seq import build_seq2seq
 from kseq.training.callbacks import kernel_of
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 QUICK = {"seeds": (0, 1), "units": 3, "lookback": 5, "baselines": ("persistence",), "training": {"epochs": 2}}
 

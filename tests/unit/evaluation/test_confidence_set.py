@@ -7,7 +7,7 @@ from kseq.evaluation.evidence import Evidence
 from kseq.evaluation.over_time import cosine_test
 from kseq.evaluation.rows import Row
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 
 def losses_of(rng, means, times=200, rho=0.4):

@@ -6,7 +6,7 @@ from kseq.errors import ConfigError
 from kseq.evaluation.over_time import MEMORIES, cosine_test, diebold_mariano, waves
 from kseq.evaluation.significance import Row, differences
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 #: Filters of white noise, as ``(moving average, autoregression)``; what differences of losses look like.
 CORRELATED = {

@@ -16,7 +16,7 @@ from kseq.preprocessing.windows import Windows
 from kseq.settings import CELL_NAMES
 from kseq.training.fit import fit
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 QUICK = Settings(
     cells=("gru",),

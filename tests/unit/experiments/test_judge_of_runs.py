@@ -12,7 +12,7 @@ from kseq.evaluation.model_result import ModelResult
 from kseq.report.comparison import Comparison
 from kseq.storage import to_json
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 #: What the forecasts do not tell: what a training took.
 TOOK = ("epochs", "seconds_per_epoch_and_seed", "first_epoch_seconds", "kernel", "units", "trials")

@@ -11,7 +11,7 @@ from kseq.forecasting.forecast import forecast
 from kseq.preprocessing.scalers import Scaler
 from kseq.training.fit import Training
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}
 

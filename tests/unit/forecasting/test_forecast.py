@@ -13,7 +13,7 @@ from kseq.forecasting.forecast import covariates_ahead, forecast
 from kseq.forecasting.score import evaluate
 from kseq.preprocessing.splits import Split
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 3, "learning_rate": 0.01}}
 ROWS = 48

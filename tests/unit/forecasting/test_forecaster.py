@@ -17,7 +17,7 @@ import kseq
 from kseq import ConfigError, DataError, Forecaster
 from kseq.forecasting.forecast import forecast
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 QUICK = {"units": 3, "lookback": 4, "epochs": 2, "learning_rate": 0.01, "transform": "none"}
 

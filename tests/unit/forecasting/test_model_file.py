@@ -17,6 +17,8 @@ from kseq.forecasting import model_file
 from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import forecast
 
+pytestmark = pytest.mark.long
+
 QUICK = {"transform": "none", "units": 3, "lookback": 4, "training": {"epochs": 2}}
 
 

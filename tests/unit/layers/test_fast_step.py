@@ -16,6 +16,8 @@ if os.environ["KERAS_BACKEND"] != "torch":
 
 import torch
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def data():

@@ -10,6 +10,8 @@ import pytest
 from kseq import layers
 from kseq.layers import step_used
 
+pytestmark = pytest.mark.long
+
 BACKEND = os.environ["KERAS_BACKEND"]
 L2 = keras.regularizers.L2
 

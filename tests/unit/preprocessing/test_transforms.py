@@ -13,7 +13,7 @@ from kseq.preprocessing.auto_transform import Transform, Trial
 from kseq.preprocessing.splits import Split
 from kseq.preprocessing.transforms import steps_of
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 CHAINS = [
     "none", "log", "anomaly", "difference", "change", "log,anomaly", "anomaly,difference", "difference,anomaly",

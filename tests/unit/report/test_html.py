@@ -15,7 +15,7 @@ from kseq.errors import ConfigError
 from kseq.report.html.pages import of_folder
 from kseq.report.html.run import page_of_run
 
-pytestmark = [pytest.mark.above_backends, pytest.mark.pictures]
+pytestmark = [pytest.mark.above_backends, pytest.mark.pictures, pytest.mark.long]
 
 #: Addresses that a browser would load: in markup, in styles, and in calls of scripts.
 LOADS = re.compile(r"""<(?:script|img|link|iframe)[^>]+(?:src|href)=["'](?!data:)|@import|url\(\s*["']?https?:""")

@@ -15,7 +15,7 @@ from kseq.report import lettering
 from kseq.report.bench import plot_bench
 from kseq.report.plot import plot_history, plot_predictions
 
-pytestmark = [pytest.mark.above_backends, pytest.mark.pictures]
+pytestmark = [pytest.mark.above_backends, pytest.mark.pictures, pytest.mark.long]
 
 DATES = pd.date_range("2000-01-01", periods=80, freq="MS")
 VALUES = 20 + np.sin(np.arange(80))

@@ -16,7 +16,7 @@ from kseq.errors import OutputError
 from kseq.forecasting.forecast import Forecast
 from kseq.report import run_folder
 
-pytestmark = [pytest.mark.above_backends, pytest.mark.pictures]
+pytestmark = [pytest.mark.above_backends, pytest.mark.pictures, pytest.mark.long]
 
 WRITTEN = ["table.csv", "table.md", "horizon.csv", "predictions.csv", "comparison.png", "report.html", "run.json"]
 

@@ -27,7 +27,7 @@ from kseq.forecasting.fit import fit_model
 from kseq.forecasting.forecast import forecast
 from kseq.forecasting.score import evaluate
 
-pytestmark = pytest.mark.above_backends
+pytestmark = [pytest.mark.above_backends, pytest.mark.long]
 
 #: How many changes of each kind are tried.
 MUTATIONS = int(os.environ.get("KSEQ_MUTATIONS", "30"))

@@ -22,6 +22,8 @@ from kseq.layers.feeding import Listeners, fed
 from kseq.training.early_stopping import MemberStopping
 from kseq.training.fit import Training, compile_model, fit
 
+pytestmark = pytest.mark.long
+
 BACKEND = os.environ["KERAS_BACKEND"]
 SEEDS = (2, 7)
 
