@@ -64,10 +64,10 @@ def _fit_ar(group: Group, y: np.ndarray, known: np.ndarray, orders: np.ndarray) 
     """Fit an autoregression with intercept to each series by least squares; further steps by feeding forecasts back.
 
     Args:
-        group: group of series to fit.
+        group: Group of series to fit.
         y: Values to forecast, ``(places, targets)``.
         known: Place after the last one to learn from, ``(series,)``; series of which too few are known are left out.
-        orders: order of each series, ``(series,)``.
+        orders: Order of each series, ``(series,)``.
     """
     longest = int(orders.max())
     series, targets = len(known), y.shape[1]

@@ -98,8 +98,8 @@ def copies_last_value(evidence: Evidence) -> str | None:
 
     The correlation is taken over the windows of a series, of at least :data:`FEW_WINDOWS`, and averaged over series,
     members and targets; the lag with the largest one must reach :data:`FOLLOWS`. Lags beyond the last known value are
-    looked at where windows are one row apart. Windows whole seasons apart are not asked: there the last value predicts
-    as well as the truth.
+    looked at where windows are one row apart. Windows that are whole seasons apart are left out: there the last value
+    predicts as well as the truth.
 
     The best forecast of a series without other memory follows the last value too: that of a first-order autoregression
     is a share of it. Nothing is said of forecasts whose errors vary hardly more than those of a line fitted to the

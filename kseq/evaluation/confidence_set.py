@@ -30,7 +30,7 @@ def confidence_set(losses: Sequence[np.ndarray], *, horizon: int = 1, independen
         losses: Losses of each row, ``(members, times)``, of the same times; members may differ in number. The noise
             between them counts, so that a row whose place hangs on its seeds is not taken out for them.
         horizon: Number of windows over which forecasts overlap, 1 by default.
-        independent: Whether times are none, but independent cases such as series. Defaults to False.
+        independent: Whether the second axis holds independent cases, such as series, and no times. Defaults to False.
 
     Returns:
         np.ndarray: ``(rows,)``; the best row has 1, and so have all where no test can be made.

@@ -129,10 +129,10 @@ def mase(
     """Mean absolute scaled error: in units of what repeating the last season misses on the training part.
 
     Args:
-        y: true values.
-        y_hat: forecasts.
-        insample: the training part, ``(time,)`` or ``(time, targets)``.
-        season: steps in a season; 1 scales by the last value.
+        y: True values.
+        y_hat: Forecasts.
+        insample: The training part, ``(time,)`` or ``(time, targets)``.
+        season: Steps in a season; 1 scales by the last value.
         axis: Axes that are averaged over; all by default.
 
     Returns:
@@ -188,8 +188,8 @@ def skill(error: Score, baseline_error: Score) -> Score:
     """How much smaller an error is than a baseline's, as a share: 0.1 is a tenth less, 0 no better, below 0 worse.
 
     Args:
-        error: error of the forecast, by a metric of which less is better.
-        baseline_error: error of the baseline, by the same metric.
+        error: Error of the forecast, by a metric of which less is better.
+        baseline_error: Error of the baseline, by the same metric.
 
     Returns:
         1 where the forecast makes no error; NaN where the baseline makes none.
@@ -206,10 +206,10 @@ class Metric:
     """A metric and how a table heads it.
 
     Args:
-        function: see the top of this module; of quantiles, see :mod:`kseq.evaluation.quantiles`, the mean of losses.
+        function: See the top of this module; of quantiles, see :mod:`kseq.evaluation.quantiles`, the mean of losses.
         label: Name in a table's head.
         unit: ``"target"`` for the target's unit, ``"%"``, or empty for a plain number.
-        ranks: whether less is better, so that rows can be ranked by it.
+        ranks: Whether less is better, so that rows can be ranked by it.
     """
 
     function: Callable[..., Score]

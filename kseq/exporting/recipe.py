@@ -29,8 +29,8 @@ class Input:
     Args:
         name: Its name in the graph.
         dtype: ``"float64"`` or ``"int64"``.
-        shape: without the batch, which is free.
-        columns: names of its columns, where it has any.
+        shape: Shape without the axis of the batch, whose size is free.
+        columns: Names of its columns, where it has any.
         meaning: A sentence that says what its rows are.
     """
 
@@ -46,9 +46,9 @@ class Recipe:
     """The computation of an exported model.
 
     Args:
-        card: card of the model.
-        steps: steps that are forecast, from 1.
-        levels: percents of the intervals that are given beside the forecasts; half-widths of each are known.
+        card: Card of the model.
+        steps: Steps that are forecast, from 1.
+        levels: Percents of the intervals that are given beside the forecasts; half-widths of each are known.
     """
 
     card: ModelCard
@@ -140,8 +140,8 @@ class Recipe:
         """Forecast.
 
         Args:
-            ops: the runtime's operators.
-            inputs: tensors by name, see :attr:`inputs`.
+            ops: The runtime's operators.
+            inputs: Tensors by name, see :attr:`inputs`.
 
         Returns:
             Tensors by the names of :attr:`outputs`.

@@ -128,10 +128,10 @@ def save(
     """Write a SavedModel into a folder that does not exist yet.
 
     Args:
-        path: the folder.
-        compute: takes the operators and inputs by name; see :class:`kseq.exporting.recipe.Recipe`.
-        networks: see :class:`kseq.exporting.networks.Network`.
-        example: inputs by name, of any batch.
+        path: The folder.
+        compute: Function of the operators and of inputs by name; see :class:`kseq.exporting.recipe.Recipe`.
+        networks: See :class:`kseq.exporting.networks.Network`.
+        example: Inputs by name, of any batch.
     """
     signature = {
         name: tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in example.items()

@@ -16,12 +16,12 @@ def window_starts(start: int, stop: int, lookback: int, horizon: int, *, step: i
     """Say where windows can stand: the rows of their first targets.
 
     Args:
-        start: first row that may be a target row.
-        stop: one after the last row that may be a target row.
-        lookback: rows that a model reads.
-        horizon: rows that a model forecasts.
-        step: rows from one window to the next.
-        border: first row that may be read: what stands before it belongs to another series or lies behind a gap.
+        start: First row that may be a target row.
+        stop: One after the last row that may be a target row.
+        lookback: Rows that a model reads.
+        horizon: Rows that a model forecasts.
+        step: Rows from one window to the next.
+        border: First row that may be read: what stands before it belongs to another series or lies behind a gap.
 
     Returns:
         range: at least ``lookback`` rows lie between the border and each, and ``horizon`` rows fit before ``stop``.
@@ -46,18 +46,18 @@ class Windows:
     Args:
         inputs: ``(time, features)``, scaled.
         targets: ``(time, targets)``, scaled.
-        segments: rows of the windows' first targets, a range a segment, see :func:`window_starts`. Windows are numbered
+        segments: Rows of the windows' first targets, a range a segment, see :func:`window_starts`. Windows are numbered
             from 0 in this order.
-        lookback: rows that a model reads.
-        horizon: rows that a model forecasts.
-        owners: series of each segment, its place in the panel's ``ids``, ``(segments,)``; the first one by default.
-        static: static covariates of each series, scaled, ``(series, static)``; they are joined to each row of a window,
+        lookback: Rows that a model reads.
+        horizon: Rows that a model forecasts.
+        owners: Series of each segment, its place in the panel's ``ids``, ``(segments,)``; the first one by default.
+        static: Static covariates of each series, scaled, ``(series, static)``; they are joined to each row of a window,
             after its other columns. None by default.
         reference: The value that is subtracted from each window as it is cut; None, the default, for zero.
-        columns: columns of the inputs that are the past of all targets, in their order; none by default.
+        columns: Columns of the inputs that are the past of all targets, in their order; none by default.
 
     Raises:
-        ConfigError: a window does not lie within the arrays, or a segment runs backwards.
+        ConfigError: A window does not lie within the arrays, or a segment runs backwards.
     """
 
     inputs: np.ndarray
@@ -176,7 +176,7 @@ class Windows:
         """Copy out the windows numbered ``which``.
 
         Args:
-            which: window numbers, of any shape: ``(batch,)``, or ``(batch, members)`` where each member of an
+            which: Window numbers, of any shape: ``(batch,)``, or ``(batch, members)`` where each member of an
                 ensemble reads windows of its own.
 
         Returns:
@@ -233,8 +233,8 @@ class Windows:
         """Copy out the rows before windows that may stand anywhere, not only in this part; see :meth:`refer`.
 
         Args:
-            first: rows of their first targets, of any shape.
-            owners: series of each, of the same shape; None where there are no static covariates.
+            first: Rows of their first targets, of any shape.
+            owners: Series of each, of the same shape; None where there are no static covariates.
 
         Returns:
             ``(*first.shape, lookback, features)``.

@@ -54,14 +54,14 @@ class Transform:
     """A transform to be fitted, by name.
 
     Args:
-        names: its steps with commas between them, of :data:`kseq.preprocessing.transforms.STEPS`; or ``"auto"``, or
+        names: Its steps with commas between them, of :data:`kseq.preprocessing.transforms.STEPS`; or ``"auto"``, or
             ``"none"``.
-        season: steps in a season; 0 to find it from the dates.
-        past_target: whether models read the targets' past. If not, ``auto`` leaves values as they are: a forecast that
+        season: Steps in a season; 0 to find it from the dates.
+        past_target: Whether models read the targets' past. If not, ``auto`` leaves values as they are: a forecast that
             starts from the last value would bring that past in by another door.
 
     Raises:
-        ConfigError: see :func:`kseq.preprocessing.transforms.steps_of`.
+        ConfigError: See :func:`kseq.preprocessing.transforms.steps_of`.
     """
 
     names: str
@@ -77,14 +77,14 @@ class Transform:
         """Fit on the training rows of each series.
 
         Args:
-            panel: the series.
-            split: their parts.
-            members: series to fit, places in the panel's ``ids``; sorted.
-            lookback: rows that models read, by which ``auto`` chooses.
-            horizon: rows that they forecast.
+            panel: The series.
+            split: Their parts.
+            members: Series to fit, places in the panel's ``ids``; sorted.
+            lookback: Rows that models read, by which ``auto`` chooses.
+            horizon: Rows that they forecast.
 
         Raises:
-            ConfigError: a season is asked for and there is none, or fewer than two are in the training rows of every
+            ConfigError: A season is asked for and there is none, or fewer than two are in the training rows of every
                 series.
             DataError: ``log`` or ``log1p`` of values that have none.
         """
@@ -106,11 +106,11 @@ class Trial:
     """Series by which transforms are tried.
 
     Args:
-        panel: some of the series, up to the end of their validation parts.
-        split: their parts.
-        lookback: rows that models read.
-        horizon: rows that they forecast.
-        season: steps in a season; 1 for none.
+        panel: Some of the series, up to the end of their validation parts.
+        split: Their parts.
+        lookback: Rows that models read.
+        horizon: Rows that they forecast.
+        season: Steps in a season; 1 for none.
     """
 
     panel: Panel
@@ -126,12 +126,12 @@ class Trial:
         """Take as many series as a choice looks at, evenly.
 
         Args:
-            panel: the series.
-            split: their parts.
-            members: series that have windows, places in the panel's ``ids``; sorted.
-            lookback: rows that models read.
-            horizon: rows that they forecast.
-            season: steps in a season; 0 to find it from the dates.
+            panel: The series.
+            split: Their parts.
+            members: Series that have windows, places in the panel's ``ids``; sorted.
+            lookback: Rows that models read.
+            horizon: Rows that they forecast.
+            season: Steps in a season; 0 to find it from the dates.
         """
         season = season or season_of_panel(panel, split, members)
         every = -(-int((split.stop - split.start)[members].sum()) // ROWS)
@@ -237,9 +237,9 @@ class Trial:
         """What forecasts miss: MAE of one series, MASE or OWA of several, see :attr:`measure`.
 
         Args:
-            forecasts: in the targets' unit, ``(..., windows, horizon, targets)``.
-            starts: rows of their first targets, ``(windows,)``.
-            owners: series of each.
+            forecasts: In the targets' unit, ``(..., windows, horizon, targets)``.
+            starts: Rows of their first targets, ``(windows,)``.
+            owners: Series of each.
         """
         missed = self._missed(forecasts, starts, owners)
         return float(np.mean(missed / self._naive)) if self.measure == "OWA" else float(missed[0])

@@ -31,10 +31,10 @@ class Autoregression(Reference):
     Args:
         kind: ``"ar"``.
         season: 1.
-        spread: whether what remains is divided by the spread of the window's inputs.
-        coefficients: weights of the last value, the one before it and so on, in distances from the mean,
+        spread: Whether what remains is divided by the spread of the window's inputs.
+        coefficients: Weights of the last value, the one before it and so on, in distances from the mean,
             ``(series, order, targets)``; zeros after the order of a series.
-        mean: mean of each series, ``(series, targets)``.
+        mean: Mean of each series, ``(series, targets)``.
     """
 
     coefficients: np.ndarray = field(default_factory=_none)
@@ -74,10 +74,10 @@ def iterate(coefficients: np.ndarray, past: np.ndarray, steps: int, intercept: n
     """Forecast by autoregressions, each forecast being the last value of the next one.
 
     Args:
-        coefficients: weights of the last value, the one before it and so on, ``(..., order, targets)``.
-        past: the last values, ``(..., order, targets)``.
-        steps: how many to forecast.
-        intercept: what is added to each forecast, ``(..., targets)``; 0 by default.
+        coefficients: Weights of the last value, the one before it and so on, ``(..., order, targets)``.
+        past: The last values, ``(..., order, targets)``.
+        steps: How many to forecast.
+        intercept: What is added to each forecast, ``(..., targets)``; 0 by default.
 
     Returns:
         Forecasts, ``(..., steps, targets)``.
@@ -102,11 +102,11 @@ def burg(
     """Fit an autoregression to each series by Burg's method, of the order with the smallest corrected criterion.
 
     Args:
-        y: values, ``(rows,)``, of one series after the other.
-        owners: series of each row, ``(rows,)``; sorted.
-        begins: whether a row begins a run of consecutive rows, ``(rows,)``; the first of a series does.
-        series: how many series there are.
-        longest: the highest order to try.
+        y: Values, ``(rows,)``, of one series after the other.
+        owners: Series of each row, ``(rows,)``; sorted.
+        begins: Whether a row begins a run of consecutive rows, ``(rows,)``; the first of a series does.
+        series: How many series there are.
+        longest: The highest order to try.
 
     Returns:
         Coefficients, ``(series, longest)``, of the last value, the one before it and so on, zeros after a series'

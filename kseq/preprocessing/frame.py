@@ -22,13 +22,13 @@ class Frame:
     """How rows of a panel become the scaled arrays that windows are cut out of.
 
     Args:
-        lookback: rows that a model reads.
-        horizon: rows that it forecasts.
-        past_target: whether it reads the targets' own past.
+        lookback: Rows that a model reads.
+        horizon: Rows that it forecasts.
+        past_target: Whether it reads the targets' own past.
         scaler: ``"standard"`` or ``"minmax"``.
-        dates: columns of :func:`calendar_of`; none where models do not read the calendar.
-        transform: fitted transform of the targets; None for none.
-        static: static covariates of each series, scaled, ``(series, static)``.
+        dates: Columns of :func:`calendar_of`; none where models do not read the calendar.
+        transform: Fitted transform of the targets; None for none.
+        static: Static covariates of each series, scaled, ``(series, static)``.
         dtype: NumPy type of the arrays.
     """
 
@@ -53,12 +53,12 @@ class Frame:
         """Scale the rows of a panel.
 
         Args:
-            panel: the series.
-            start: first row that scales are fitted on, ``(series,)``.
-            stop: one after the last, ``(series,)``.
-            segments: first target rows of training windows, on which scales are fitted where there is a reference.
-            owners: series of each segment.
-            known: scales that are known already: place of each series among those of the two scalers, -1 for one that
+            panel: The series.
+            start: First row that scales are fitted on, ``(series,)``.
+            stop: One after the last, ``(series,)``.
+            segments: First target rows of training windows, on which scales are fitted where there is a reference.
+            owners: Series of each segment.
+            known: Scales that are known already: place of each series among those of the two scalers, -1 for one that
                 is fitted here; scale of the inputs and of the targets.
 
         Returns:
@@ -112,11 +112,11 @@ def panel_sources(
     """What models read of each row of a panel and forecast of it, transformed and not scaled.
 
     Args:
-        panel: the series.
-        horizon: rows that a model forecasts.
-        past_target: whether models read the targets' own past.
-        dates: columns of :func:`calendar_of`; none where models do not read the calendar.
-        transform: fitted transform of the targets; None for none.
+        panel: The series.
+        horizon: Rows that a model forecasts.
+        past_target: Whether models read the targets' own past.
+        dates: Columns of :func:`calendar_of`; none where models do not read the calendar.
+        transform: Fitted transform of the targets; None for none.
 
     Returns:
         Columns that are read and change with time, ``(rows,)`` each; how many rows ahead each of them is read; and the

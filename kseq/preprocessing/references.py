@@ -43,10 +43,10 @@ class Reference:
     """What a window's values are measured from.
 
     Args:
-        kind: one of :data:`REFERENCES`; or ``"increments"``, by which models of earlier versions forecast the distance
+        kind: One of :data:`REFERENCES`; or ``"increments"``, by which models of earlier versions forecast the distance
             from the step before, added up over the horizon.
-        season: steps in a season, for ``season``.
-        spread: whether what remains is divided by the spread of the window's inputs.
+        season: Steps in a season, for ``season``.
+        spread: Whether what remains is divided by the spread of the window's inputs.
     """
 
     kind: str
@@ -72,10 +72,10 @@ class Reference:
         """What is taken off the targets that follow.
 
         Args:
-            past: the :meth:`reach` rows before them or more, ``(..., rows, targets)``.
-            lookback: rows that a model reads.
-            steps: rows that it forecasts.
-            series: series of each window, its place in the panel's ``ids``, which broadcasts against ``(...)``.
+            past: The :meth:`reach` rows before them or more, ``(..., rows, targets)``.
+            lookback: Rows that a model reads.
+            steps: Rows that it forecasts.
+            series: Series of each window, its place in the panel's ``ids``, which broadcasts against ``(...)``.
 
         Returns:
             ``(..., steps, targets)``, or ``(..., 1, targets)`` where it is the same for all.
@@ -93,7 +93,7 @@ class Reference:
         """By what a window is divided.
 
         Args:
-            inputs: the targets' past, less its reference, in scale, ``(..., lookback, targets)``.
+            inputs: The targets' past, less its reference, in scale, ``(..., lookback, targets)``.
 
         Returns:
             ``(..., 1, targets)``.
@@ -112,10 +112,10 @@ class Reference:
 
         Args:
             forecasts: Forecasts of models, without their scale, ``(..., horizon, targets)``.
-            past: the :meth:`reach` rows before, ``(..., rows, targets)``.
-            lookback: rows that the model reads.
+            past: The :meth:`reach` rows before, ``(..., rows, targets)``.
+            lookback: Rows that the model reads.
             series: Series of each window as in :meth:`of_targets`.
-            scale: scale of the model's inputs, which broadcasts against ``past``; for ``spread``.
+            scale: Scale of the model's inputs, which broadcasts against ``past``; for ``spread``.
         """
         if self.spread:
             inputs = past[..., -lookback:, :]

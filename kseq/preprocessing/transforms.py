@@ -56,7 +56,7 @@ def steps_of(names: str) -> tuple[str, ...]:
         The steps in order; none for ``"none"``, and ``("auto",)`` for ``"auto"`` and ``"per-cell"``.
 
     Raises:
-        ConfigError: an unknown name, or an order that makes no sense.
+        ConfigError: An unknown name, or an order that makes no sense.
 
     Example:
         >>> steps_of("anomaly, change")
@@ -91,9 +91,9 @@ class _Rows:
     """Neighbouring series of a panel as a transform reads them.
 
     Args:
-        first: their first row.
-        y: their targets, ``(rows, targets)``.
-        stretches: runs of consecutive rows, counted from their first, ``(runs, 2)``.
+        first: Their first row.
+        y: Their targets, ``(rows, targets)``.
+        stretches: Runs of consecutive rows, counted from their first, ``(runs, 2)``.
     """
 
     first: int
@@ -115,7 +115,7 @@ class FittedTransform:
     """A transform that knows its numbers.
 
     Args:
-        steps: in order, without the reference.
+        steps: In order, without the reference.
         reference: Reference that is subtracted from the values of a window; None for zero.
     """
 
@@ -156,8 +156,8 @@ class FittedTransform:
 
         Args:
             forecasts: ``(..., windows, horizon, targets)``; the reference is in them.
-            panel: the series; only rows before a window's first target are read.
-            rows: row numbers of the targets, ``(windows, horizon)``; windows in the order of their rows.
+            panel: The series; only rows before a window's first target are read.
+            rows: Row numbers of the targets, ``(windows, horizon)``; windows in the order of their rows.
         """
         made = np.empty_like(forecasts)
         for part in _parts(panel):
@@ -173,11 +173,11 @@ class FittedTransform:
         """Bring forecasts of windows back to the targets' unit: put their reference back, then undo the steps.
 
         Args:
-            forecasts: distances from the reference, ``(..., windows, horizon, targets)``.
-            panel: the series; only rows before a window's first target are read.
+            forecasts: Distances from the reference, ``(..., windows, horizon, targets)``.
+            panel: The series; only rows before a window's first target are read.
             rows: Rows as in :meth:`undo`.
-            lookback: rows that models read.
-            scale: scale of the models' inputs for each window, ``(windows, 1, targets)``.
+            lookback: Rows that models read.
+            scale: Scale of the models' inputs for each window, ``(windows, 1, targets)``.
         """
         if self.reference is not None:
             levels = self.apply(panel)
@@ -229,13 +229,13 @@ def fit_steps(
     """Fit steps on the training rows of each series.
 
     Args:
-        names: names of :data:`STEPS`, in order.
-        panel: the series.
-        split: their parts.
-        members: series to fit, places in the panel's ``ids``; sorted.
-        season: steps in a season, of which anomalies are taken.
-        seasons: how many seasons the longest training part must hold for anomalies.
-        lookback: rows that models read: the highest order of an autoregression.
+        names: Names of :data:`STEPS`, in order.
+        panel: The series.
+        split: Their parts.
+        members: Series to fit, places in the panel's ``ids``; sorted.
+        season: Steps in a season, of which anomalies are taken.
+        seasons: How many seasons the longest training part must hold for anomalies.
+        lookback: Rows that models read: the highest order of an autoregression.
 
     Returns:
         FittedTransform: what each step has learnt.
@@ -348,8 +348,8 @@ def lines_through(times: np.ndarray, y: np.ndarray, owners: np.ndarray, series: 
     Args:
         times: ``(rows,)``.
         y: ``(rows, targets)``.
-        owners: series of each row, ``(rows,)``.
-        series: how many there are.
+        owners: Series of each row, ``(rows,)``.
+        series: How many there are.
 
     Returns:
         The line of each at time zero, and its slope, ``(series, targets)`` both.

@@ -19,10 +19,10 @@ def roll_out(
 
     Args:
         model: A model that takes ``(batch, lookback, features)``, or ``(batch, members, lookback, features)``.
-        data: windows of the horizon that the model forecasts at once, with the scales to undo; the rows of all steps
+        data: Windows of the horizon that the model forecasts at once, with the scales to undo; the rows of all steps
             are in its panel.
-        starts: row of the first step of each forecast, ``(windows,)``; sorted.
-        made: forecasts of the steps so far, ``(member, window, step, target)``: what the transform's steps make of
+        starts: Row of the first step of each forecast, ``(windows,)``; sorted.
+        made: Forecasts of the steps so far, ``(member, window, step, target)``: what the transform's steps make of
             values, not scaled. One member for an ordinary model.
         blocks: Number of times that the model is called on its own forecasts.
 
