@@ -119,7 +119,7 @@ class File(click.Path):
         try:
             mode = path.stat().st_mode
         except OSError:
-            # Not there, or behind a door that is closed: the reader says which.
+            # Missing, or not to be reached: the reader says which.
             return path
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             self.fail(f"received {typed(value)}, a device or a pipe, expected a file.", param, ctx)

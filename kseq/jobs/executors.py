@@ -1,4 +1,4 @@
-"""Executors through one door: processes of this machine, a Dask cluster, or any ``concurrent.futures.Executor``.
+"""Executors behind one interface: processes of this machine, a Dask cluster, or any ``concurrent.futures.Executor``.
 
 Scheduling is theirs: there is no queue, lease or scheduler here. Dask covers Slurm, PBS, Kubernetes and clouds through
 dask-jobqueue, dask-kubernetes and Coiled; Ray, MPI, Parsl, submitit and executorlib have executors of Python's own

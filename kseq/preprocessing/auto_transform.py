@@ -58,7 +58,7 @@ class Transform:
             ``"none"``.
         season: Steps in a season; 0 to find it from the dates.
         past_target: Whether models read the targets' past. If not, ``auto`` leaves values as they are: a forecast that
-            starts from the last value would bring that past in by another door.
+            starts from the last value would bring that past back in.
 
     Raises:
         ConfigError: See :func:`kseq.preprocessing.transforms.steps_of`.
