@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from kseq import startup
 from kseq.errors import BackendError, Parameter
 from kseq.imports import wrap_import
 from kseq.kernels import BACKENDS, load
@@ -148,12 +149,8 @@ def devices_elsewhere(backend: str) -> list[str]:
     import json
     import subprocess
 
-    code = (
-        "import json; from kseq import backends, startup; startup.lighten_imports();"
-        f"print(json.dumps(backends.devices({backend!r})))"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        startup.command(f"import json, kseq.backends as b; print(json.dumps(b.devices({backend!r})))"),
         capture_output=True,
         text=True,
         check=False,

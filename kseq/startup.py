@@ -53,6 +53,15 @@ def import_everything() -> None:
     _everything = True
 
 
+def command(code: str) -> list[str]:
+    """Command line of another process of kseq's own, which runs some code with light imports.
+
+    Args:
+        code: Python statements on one line.
+    """
+    return [sys.executable, "-c", f"from kseq import startup; startup.lighten_imports(); {code}"]
+
+
 @contextlib.contextmanager
 def _keras() -> Iterator[None]:
     """Import Keras without what takes time and serves nothing here."""

@@ -19,7 +19,6 @@ Keras dataset  ``keras.utils.timeseries_dataset_from_array``; where TensorFlow i
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -30,7 +29,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kseq import backends
+from kseq import backends, startup
 from kseq.bench.timings import this_machine
 from kseq.errors import BackendError
 from kseq.preprocessing.windows import Windows, window_starts
@@ -288,11 +287,8 @@ def _keras_dataset(windows: Windows, workload: DataWorkload) -> Callable[[], Ite
 def _peak_in_a_process(workload: DataWorkload, contender: str) -> float:
     """Megabytes that an epoch takes at its peak, in a process that does nothing else."""
     larger = replace(workload, rows=LARGER * workload.rows)
-    code = (
-        "from kseq import startup; startup.lighten_imports();"
-        f"from kseq.bench.delivery import DataWorkload, child; child({larger!r}, {contender!r})"
-    )
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=os.environ)
+    command = startup.command(f"from kseq.bench.delivery import DataWorkload, child; child({larger!r}, {contender!r})")
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=os.environ)
     if done.returncode:
         raise BackendError(f"a process that measures memory failed (status {done.returncode}); its message is above.")
     return float(json.loads(done.stdout.splitlines()[-1]))

@@ -14,7 +14,6 @@ made, is told apart.
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,7 +22,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from kseq import backends, interop, kernels, layers
+from kseq import backends, interop, kernels, layers, startup
 from kseq.bench.hardware import peak_flops, this_machine
 from kseq.bench.measured import FOR_GPUS, WORKLOADS, Bench, Measurement, Workload
 from kseq.bench.users import USERS, model_of, training_of
@@ -232,14 +231,9 @@ def _two_processes(name: str, cell: str) -> Measurement:
 
     Each has one thread: with more, the processes' threads wait for one another's processors, and both crawl.
     """
-    code = (
-        "from kseq import startup; startup.lighten_imports();"
-        f"from kseq.bench.timings import Workload, child; child({WORKLOADS[name]!r}, {cell!r})"
-    )
+    command = startup.command(f"from kseq.bench.timings import Workload, child; child({WORKLOADS[name]!r}, {cell!r})")
     started = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
         for _ in range(2)
     ]
     try:

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -157,7 +158,7 @@ def test_a_process_of_its_own_prints_seconds_of_each_epoch_but_the_first(tiny, c
 
 @pytest.mark.above_backends
 def test_a_process_that_fails_is_told(monkeypatch, untrained):
-    monkeypatch.setattr(timings.sys, "executable", "false")
+    monkeypatch.setattr(sys, "executable", "false")
     with pytest.raises(BackendError, match=r"trains stock Keras failed \(status 1\)"):
         timings.run(["gru"], ["plain"], rounds=1, members=(2,))
 
