@@ -127,7 +127,7 @@ class RowJobs:
 
         Args:
             outcomes: Outcomes of the jobs, none of which failed.
-            order: Order of the windows, as in :func:`kseq.comparison.backtest.join_folds`.
+            order: Order of the windows, as in :func:`kseq.comparison._joined.join_folds`.
         """
         made = {id(outcome.job): ModelResult(**outcome.value) for outcome in outcomes}
         return join_folds([join_blocks([made[id(job)] for job in jobs]) for jobs in self.folds], order)
