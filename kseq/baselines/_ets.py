@@ -1,6 +1,7 @@
 """Exponential smoothing by statsmodels, one series after the other."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ class Ets:
     """Exponential smoothing of one series by statsmodels, with parameters of its training rows.
 
     Additive errors; of no trend and a damped one, and of an additive season and, for positive values, a multiplicative
-    one, the pair with the smallest AIC. Fewer than two seasons of rows are smoothed without one.
+    one, the pair with the smallest AIC. Fewer than two seasons of rows are smoothed without one. A multiplicative season
+    ends with the first later value that is not positive: from there on the best pair with an additive one forecasts.
 
     Args:
         y: Training rows, ``(rows, targets)``.
@@ -51,33 +53,39 @@ class Ets:
 
     def __init__(self, y: np.ndarray, season: int):
         self.season = smoothed_season(len(y), season)
+        # Of each column the best model for positive values, and the best one for any.
         self.fitted = [self._fit_column(column) for column in y.T]
-        forms = {fitted.model.short_name for fitted in self.fitted}
+        forms = {fitted.model.short_name for fitted, _ in self.fitted}
         self.label = f"ETS({_form(forms.pop())})" if len(forms) == 1 else "ETS"
 
-    def _fit_column(self, y: np.ndarray) -> Any:
+    def _fit_column(self, y: np.ndarray) -> tuple[Any, Any]:
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
-        seasons = [None] if self.season == 1 else ["add", "mul"] if y.min() > 0 else ["add"]
+        def best(seasons: Sequence[str | None]) -> Any:
+            fits = (
+                ETSModel(
+                    y,
+                    trend="add" if damped else None,
+                    damped_trend=damped,
+                    seasonal=seasonal,
+                    seasonal_periods=self.season if seasonal else None,
+                    initialization_method="heuristic",
+                ).fit(disp=False)
+                for damped in (False, True)
+                for seasonal in seasons
+            )
+            return min(fits, key=aic)
+
+        def aic(fitted: Any) -> float:
+            return fitted.aic if np.isfinite(fitted.aic) else np.inf
+
         try:
             # Trial parameters may overflow and the search may stop early: what counts is what is forecast.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return min(
-                    (
-                        ETSModel(
-                            y,
-                            trend="add" if damped else None,
-                            damped_trend=damped,
-                            seasonal=seasonal,
-                            seasonal_periods=self.season if seasonal else None,
-                            initialization_method="heuristic",
-                        ).fit(disp=False)
-                        for damped in (False, True)
-                        for seasonal in seasons
-                    ),
-                    key=lambda fitted: fitted.aic if np.isfinite(fitted.aic) else np.inf,
-                )
+                for_any = best([None] if self.season == 1 else ["add"])
+                for_positive = best(["mul"]) if self.season > 1 and y.min() > 0 else for_any
+                return min(for_any, for_positive, key=aic), for_any
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             raise CannotFit(f"exponential smoothing cannot be fitted to {len(y)} training rows: {error}") from error
 
@@ -92,7 +100,17 @@ class Ets:
             raise CannotFit(f"forecasts by {self.label} are not finite")
         return forecast
 
-    def _predict_column(self, fitted: Any, y: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
+    def _predict_column(self, fitted: tuple[Any, Any], y: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
+        """Forecast a column by its best model or, after a value that this one does not allow, by the other."""
+        best, for_any = fitted
+        forecast = np.empty((len(origins), horizon))
+        beyond = np.maximum.accumulate(y <= 0)[origins] & (best.model.seasonal == "mul")
+        for model, mine in ((best, ~beyond), (for_any, beyond)):
+            if mine.any():
+                forecast[mine] = self._extend(model, y, origins[mine], horizon)
+        return forecast
+
+    def _extend(self, fitted: Any, y: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
         model = fitted.model

@@ -221,6 +221,38 @@ def test_ets_chooses_trend_and_multiplicative_season():
     assert metrics.mape(data.test_y, row.predictions[0]) < 10
 
 
+@pytest.mark.parametrize("value", [0.0, -5.0])
+def test_ets_with_a_multiplicative_season_goes_on_with_an_additive_one_after_a_value_that_is_not_positive(value):
+    rows = np.arange(240)
+    rng = np.random.default_rng(0)
+    growing = (50 + rows) * (1 + 0.3 * np.sin(2 * np.pi * rows / 12)) * (1 + 0.01 * rng.normal(size=240))
+    closed = growing.copy()
+    closed[215] = value
+    whole, row = (baseline_row("ets", cut(y, lookback=6, validation=0)) for y in (growing, closed))
+    assert row.name == whole.name == "ETS(A,Ad,M)"
+    before = 215 - 192
+    # Up to this value, with it as what is forecast, nothing changes.
+    np.testing.assert_array_equal(row.predictions[0, : before + 1], whole.predictions[0, : before + 1])
+    known = growing[:192]
+    best = min(
+        (
+            statsmodels_ets.ETSModel(
+                known, trend=trend, damped_trend=trend is not None, seasonal="add", seasonal_periods=12,
+                initialization_method="heuristic",
+            ).fit(disp=False)
+            for trend in (None, "add")
+        ),
+        key=lambda fitted: fitted.aic,
+    )  # fmt: skip
+    model = best.model
+    states = statsmodels_ets.ETSModel(
+        closed, trend=model.trend, damped_trend=model.damped_trend, seasonal="add", seasonal_periods=12,
+        initialization_method="known", initial_level=model.initial_level, initial_trend=model.initial_trend,
+        initial_seasonal=model.initial_seasonal,
+    ).smooth(best.params)  # fmt: skip
+    np.testing.assert_allclose(row.predictions[0, before + 1 :, 0, 0], states.fittedvalues[216:], rtol=1e-9)
+
+
 def test_ets_of_targets_with_different_forms_has_a_plain_label():
     rows = np.arange(120)
     rng = np.random.default_rng(0)
