@@ -12,8 +12,9 @@ seed's own, divided by that of repeating the last season (the last value, where 
 cells, blocks and sets, all alike, it is a geometric mean. What lowers it over all sets is worth being a default.
 
     KERAS_BACKEND=torch python benchmarks/choose_defaults.py --folder DATA_FOLDER --out scores.csv
+    KERAS_BACKEND=torch python benchmarks/choose_defaults.py --sets --csv sales.csv:7 flow.csv:12:MS --out mine.csv
 
-Without ``--folder`` the built-in series alone are read. Scores are added to those that ``--out`` holds, and a setting
+Without ``--folder`` the built-in series alone are read, and files of your own with ``--csv``. Scores are added to those that ``--out`` holds, and a setting
 that is there is not tried again.
 """
 
@@ -27,7 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from published import SETS, frame_of
+from published import SETS, Set, frame_of
 
 from kseq import ConfigError, DataError, Panel, Series, Settings, compare, load_series, panel_from_frame
 from kseq.data import BUILT_INS
@@ -81,6 +82,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, help="of the public sets, see docs/benchmarks.md")
     parser.add_argument("--sets", nargs="*", default=[*BUILT_INS, *SETS], choices=[*BUILT_INS, *SETS])
+    parser.add_argument(
+        "--csv", nargs="*", default=[], metavar="FILE[:HORIZON[:FREQ]]", help="files of unique_id, ds, y besides; the "
+        "horizon is one row by default, the frequency that of dates to stand for numbered rows"
+    )  # fmt: skip
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--blocks", type=int, default=1, help="to forecast, of each series")
     parser.add_argument("--only", nargs="*", default=list(TRIALS), choices=list(TRIALS), help="settings to try")
@@ -89,7 +94,7 @@ def main() -> None:
     lines: list[dict[str, Any]] = []
     if options.out and options.out.exists():
         lines = pd.read_csv(options.out).to_dict("records")
-    for name in options.sets:
+    for name in [*options.sets, *options.csv]:
         for trial in options.only:
             if any((line["trial"], line["set"]) == (trial, name) for line in lines):
                 continue
@@ -138,21 +143,27 @@ def known_of(name: str, block: int, folder: Path | None) -> Known | None:
     """A set up to the end of one of the last blocks before its test part; None where its file is not there."""
     if name in BUILT_INS:
         return Known(*before_test_part(load_series(name), block), metrics=("mae",))
-    one = SETS[name]
+    one = SETS[name] if name in SETS else set_of(name)
+    folder = folder if name in SETS else Path()
     if folder is None or not (folder / one.file).exists():
         return None
     frame = frame_of(one, folder)
     frame = frame[frame["unique_id"].isin(frame["unique_id"].unique()[:: EVERY.get(name, 1)])]
     season = {"season": one.season, "horizon": one.horizon}
-    if one.test:
-        series, share = before_test_part(
-            panel_from_frame(frame, freq=one.freq).one(Path(one.file).stem), block, one.test
-        )
-        return Known(series, {**season, **share}, (one.metric,))
+    if frame["unique_id"].nunique() == 1:
+        panel = panel_from_frame(frame, freq=one.freq or None)
+        series, share = before_test_part(panel.one(panel.ids[0]), block, one.test or 0.2)
+        return Known(series, {**season, **share}, (one.metric or "mae",))
     after = frame.groupby("unique_id").cumcount(ascending=False)
     cut = frame[after >= (1 + block) * one.horizon]
     settings = {**season, "n_windows": 1}
-    return Known(panel_from_frame(cut, freq=one.freq), settings, METRICS.get(name, (one.metric,)))
+    return Known(panel_from_frame(cut, freq=one.freq or None), settings, METRICS.get(name, (one.metric or "mase",)))
+
+
+def set_of(spec: str) -> Set:
+    """What ``--csv`` says of a file; its season comes from the dates, and its metric from how many series it holds."""
+    file, horizon, freq = (*spec.split(":"), "", "")[:3]
+    return Set(file, int(horizon or 1), 0, freq, "", {})
 
 
 def before_test_part(series: Series, block: int, share: float = 0.2) -> tuple[Series, dict[str, float]]:

@@ -34,8 +34,8 @@ class Set(NamedTuple):
         file: in the folder.
         horizon: rows to forecast.
         season: rows in a season.
-        freq: frequency that stands for rows without dates.
-        metric: by which it is published, a column of a comparison's table.
+        freq: frequency of dates that stand for rows without any; empty for rows that stay numbered.
+        metric: by which it is published, a column of a comparison's table; empty where nothing is published.
         published: figures by what gave them.
         of: another file, with a column ``h``, that says which series have this horizon.
         test: share of the test part, where it is not the last horizon.
@@ -126,7 +126,7 @@ def frame_of(one: Set, folder: Path) -> pd.DataFrame:
     if one.of:
         horizons = pd.read_csv(folder / one.of).set_index("unique_id")["h"]
         frame = frame[frame["unique_id"].map(horizons) == one.horizon]
-    if pd.api.types.is_numeric_dtype(frame["ds"]):
+    if one.freq and pd.api.types.is_numeric_dtype(frame["ds"]):
         dates = pd.date_range("1900-01-01", periods=int(frame.groupby("unique_id").size().max()), freq=one.freq)
         frame = frame.assign(ds=dates[frame.groupby("unique_id").cumcount()])
     return frame

@@ -143,6 +143,10 @@ class Trial:
         start, validation, stop = (
             part[some] - shift + known.borders[:-1] for part in (split.start, split.validation, split.stop)
         )
+        # A validation part that is shorter than the horizon is made as long, where a training window is left.
+        whole = stop - horizon
+        room = whole - start >= lookback + max(season, 1) + horizon
+        validation = np.where(room & (validation < stop), np.minimum(validation, whole), validation)
         parts = Split(start, validation, stop, stop, stop)
         trial = cls(known, parts, lookback, horizon, season)
         if len(trial.judged[0]):
@@ -312,19 +316,22 @@ class Trial:
 
         Each step of a transform counts as :data:`DOUBT` besides: among equals the simplest one is taken.
 
-        The parts are the validation part and, before it, two of its length, each forecast from the rows before it.
+        The parts are the validation part and, before it, two of its length, each forecast from the rows before it. A
+        part weighs as much as it has windows to learn from: what few of them say is chance.
         """
         length = self.split.stop - self.split.validation
-        found: dict[str, list[float]] = {name: [] for name in self.errors}
+        found: dict[str, list[tuple[float, int]]] = {name: [] for name in self.errors}
         for number in range(PARTS):
             stop = self.split.stop - number * length
-            earlier = replace(self, split=Split(self.split.start, stop - length, stop, stop, stop))
-            errors = (earlier if number else self).errors if len(earlier.judged[0]) else {}
+            part = replace(self, split=Split(self.split.start, stop - length, stop, stop, stop)) if number else self
+            errors = part.errors if len(part.judged[0]) else {}
+            weight = len(part._windows(self.lookback, "training")[0])
             for name in found:
                 if np.isfinite(errors.get(name, np.inf)):
-                    found[name].append(float(np.log(errors[name] / max(min(errors.values()), 1e-300) + 1e-12)))
+                    regret = np.log(errors[name] / max(min(errors.values()), 1e-300) + 1e-12)
+                    found[name].append((float(regret), weight))
         means = {
-            name: float(np.mean(regrets)) + DOUBT * len(steps_of(name)) if regrets else np.inf
+            name: _weighted_mean(regrets) + DOUBT * len(steps_of(name)) if regrets else np.inf
             for name, regrets in found.items()
         }
         return dict(sorted(means.items(), key=lambda item: item[1]))
@@ -386,3 +393,8 @@ class Trial:
         if fitted.reference is not None:
             made = reference.put_back(made, past, lookback, owners)
         return self.error(fitted.undo(made, self.panel, starts[:, None] + np.arange(self.horizon)), starts, owners)
+
+
+def _weighted_mean(pairs: Sequence[tuple[float, int]]) -> float:
+    values, weights = np.transpose(pairs)
+    return float(np.average(values, weights=weights))
