@@ -14,8 +14,8 @@ cells, blocks and sets, all alike, it is a geometric mean. What lowers it over a
     KERAS_BACKEND=torch python benchmarks/choose_defaults.py --folder DATA_FOLDER --out scores.csv
     KERAS_BACKEND=torch python benchmarks/choose_defaults.py --sets --csv sales.csv:7 flow.csv:12:MS --out mine.csv
 
-Without ``--folder`` the built-in series alone are read, and files of your own with ``--csv``. Scores are added to those that ``--out`` holds, and a setting
-that is there is not tried again.
+Without ``--folder`` the built-in series alone are read, and files of your own with ``--csv``. Scores are added to those
+that ``--out`` holds, and a setting that is there is not tried again.
 """
 
 import argparse
@@ -150,7 +150,7 @@ def known_of(name: str, block: int, folder: Path | None) -> Known | None:
     frame = frame_of(one, folder)
     frame = frame[frame["unique_id"].isin(frame["unique_id"].unique()[:: EVERY.get(name, 1)])]
     season = {"season": one.season, "horizon": one.horizon}
-    if frame["unique_id"].nunique() == 1:
+    if len(frame["unique_id"].unique()) == 1:
         panel = panel_from_frame(frame, freq=one.freq or None)
         series, share = before_test_part(panel.one(panel.ids[0]), block, one.test or 0.2)
         return Known(series, {**season, **share}, (one.metric or "mae",))

@@ -1,7 +1,6 @@
 """Exponential smoothing by statsmodels, one series after the other."""
 
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,8 +39,9 @@ class Ets:
     """Exponential smoothing of one series by statsmodels, with parameters of its training rows.
 
     Additive errors; of no trend and a damped one, and of an additive season and, for positive values, a multiplicative
-    one, the pair with the smallest AIC. Fewer than two seasons of rows are smoothed without one. A multiplicative season
-    ends with the first later value that is not positive: from there on the best pair with an additive one forecasts.
+    one, the pair with the smallest AIC. Fewer than two seasons of rows are smoothed without one. A multiplicative
+    season ends with the first later value that is not positive: from there on the best pair with an additive one
+    forecasts.
 
     Args:
         y: Training rows, ``(rows, targets)``.
@@ -61,7 +61,7 @@ class Ets:
     def _fit_column(self, y: np.ndarray) -> tuple[Any, Any]:
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
-        def best(seasons: Sequence[str | None]) -> Any:
+        def best(seasonal: str | None) -> Any:
             fits = (
                 ETSModel(
                     y,
@@ -72,7 +72,6 @@ class Ets:
                     initialization_method="heuristic",
                 ).fit(disp=False)
                 for damped in (False, True)
-                for seasonal in seasons
             )
             return min(fits, key=aic)
 
@@ -83,8 +82,8 @@ class Ets:
             # Trial parameters may overflow and the search may stop early: what counts is what is forecast.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                for_any = best([None] if self.season == 1 else ["add"])
-                for_positive = best(["mul"]) if self.season > 1 and y.min() > 0 else for_any
+                for_any = best(None if self.season == 1 else "add")
+                for_positive = best("mul") if self.season > 1 and y.min() > 0 else for_any
                 return min(for_any, for_positive, key=aic), for_any
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             raise CannotFit(f"exponential smoothing cannot be fitted to {len(y)} training rows: {error}") from error
