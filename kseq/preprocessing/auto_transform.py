@@ -8,8 +8,8 @@ and anomalies, the values themselves and each reference of :mod:`kseq.preprocess
 ahead, where none are summed; and the trend of a single series. A transform that leaves out a series is not tried.
 
 Errors are mean absolute ones of one series, MASE or OWA of several, see :attr:`Trial.measure`. Nothing after the
-validation part is read. Without a validation window the last rows of the
-training part stand in for one.
+validation part is read. Of a series whose validation part is shorter than the horizon the last rows before the test
+part, as many as the horizon, are judged instead, where a training window is left before them.
 
     >>> from kseq import load_series, make_windows
     >>> make_windows(load_series("co2"), transform=Transform("auto")).transform.label
